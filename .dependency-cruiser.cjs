@@ -1,0 +1,82 @@
+// DESIGN.md, "Folders": what each folder may import besides itself and packages.
+// If an import is refused, move the shared type down; do not widen the table.
+const table = {
+  'lib/model': [],
+  'lib/graph': ['lib/model'],
+  'lib/codec': ['lib/model'],
+  'lib/log': ['lib/model'],
+  'lib/metrics': ['lib/model'],
+  'lib/store': ['lib/model', 'lib/codec'],
+  'lib/history': ['lib/model', 'lib/codec'],
+  'lib/report': ['lib/model', 'lib/log', 'lib/metrics', 'lib/history'],
+  operators: ['lib'],
+  adapters: ['lib', 'operators'],
+  inspector: ['lib', 'operators'],
+  testing: ['lib', 'operators'],
+  'index.ts': ['lib', 'operators'],
+  cli: ['index.ts', 'inspector', 'adapters'],
+  examples: ['index.ts', 'adapters'],
+};
+
+const ours = ['index.ts', 'lib', 'operators', 'adapters', 'inspector', 'testing', 'cli', 'examples', 'spec'];
+const published = '^(index\\.ts$|(lib|operators|adapters|inspector|testing|cli)/)';
+
+/** A pattern for everything under these folders (or exactly these files). */
+const within = (...paths) => `^(${paths.map((path) => path.replace('.', '\\.')).join('|')})(/|$)`;
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+module.exports = {
+  forbidden: [
+    ...Object.entries(table).map(([folder, allowed]) => ({
+      name: `${folder} imports ${allowed.join(', ') || 'nothing of ours'}`,
+      severity: 'error',
+      from: { path: within(folder) },
+      to: { path: within(...ours), pathNot: within(folder, ...allowed) },
+    })),
+    {
+      name: 'every folder has its row in the table',
+      severity: 'error',
+      from: { path: within(...ours), pathNot: within('spec', ...Object.keys(table)) },
+      to: { path: within(...ours) },
+    },
+    {
+      name: 'no cycles, types included',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'import the file, not an index',
+      severity: 'error',
+      from: { path: published },
+      to: { path: '^(lib|operators)/(index|.+/index)[.]ts$' },
+    },
+    {
+      name: 'operators/internal stays inside operators',
+      severity: 'error',
+      from: { path: within(...ours), pathNot: within('operators', 'spec') },
+      to: { path: within('operators/internal') },
+    },
+    {
+      name: 'every import resolves',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+    {
+      name: 'what is published needs declared packages',
+      severity: 'error',
+      from: { path: published },
+      to: {
+        dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'],
+        dependencyTypesNot: ['npm-peer', 'npm-optional', 'type-only'],
+      },
+    },
+  ],
+  options: {
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: ['^(dist|bench|docs|coverage|scripts)/', '^[^/]+[.](js|cjs|mjs)$'] },
+  },
+};

@@ -1,0 +1,27 @@
+/** @type {import('jest').Config} */
+module.exports = {
+  testEnvironment: 'node',
+  testMatch: ['<rootDir>/spec/**/*.spec.ts'],
+  // Examples run as child processes, where ts-node needs seconds to start.
+  testTimeout: 20_000,
+  // bench/ has packages of its own.
+  modulePathIgnorePatterns: ['<rootDir>/bench/'],
+  transform: {
+    '^.+\\.ts$': 'ts-jest',
+    // lowdb and steno ship only as ES modules, which Jest on Node 20 cannot require as they are.
+    '/node_modules/(lowdb|steno)/.+\\.js$': [
+      'ts-jest',
+      {
+        diagnostics: false,
+        tsconfig: {
+          allowJs: true,
+          module: 'commonjs',
+          moduleResolution: 'bundler',
+          target: 'es2023',
+          isolatedModules: true,
+        },
+      },
+    ],
+  },
+  transformIgnorePatterns: ['/node_modules/(?!(lowdb|steno)/)'],
+};
