@@ -76,6 +76,11 @@ module.exports = {
   options: {
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
+    // lowdb has only an "import" entry.
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default'],
+    },
     doNotFollow: { path: 'node_modules' },
     exclude: { path: ['^(dist|bench|docs|coverage|scripts)/', '^[^/]+[.](js|cjs|mjs)$'] },
   },
