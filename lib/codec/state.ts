@@ -1,0 +1,105 @@
+import { isLeft } from 'fp-ts/lib/Either';
+import * as t from 'io-ts';
+
+import type { RunState as RunStateRecord, RunStatus } from '../model/state';
+import type { StepResult, StepStatus } from '../model/stepResult';
+import { StepTable } from '../model/stepTable';
+import { Failure } from './failure';
+import { Count, Finite, Json, listOf, Moment, oneOf } from './plain';
+import { Plan } from './plan';
+import { record } from './record';
+
+/** A `RunState` as JSON: the steps are an array. */
+export interface RunStateJson extends Omit<RunStateRecord, 'steps'> {
+  readonly steps: readonly StepResult[];
+}
+
+/** The states a run can be in. */
+export const Status: t.Type<RunStatus> = oneOf<RunStatus>({
+  IDLE: true,
+  RUNNING: true,
+  SUSPENDED: true,
+  COMPLETED: true,
+  FAILED: true,
+  CANCELLED: true,
+});
+
+const stepStatus = oneOf<StepStatus>({
+  PENDING: true,
+  RUNNING: true,
+  SUSPENDED: true,
+  COMPLETED: true,
+  FAILED: true,
+  SKIPPED: true,
+});
+
+const orNull = <T>(codec: t.Type<T>): t.Type<T | null> => t.union([codec, t.null]);
+
+/** One row of the step table. */
+export const Step: t.Type<StepResult> = record<StepResult>(
+  'StepResult',
+  {
+    stepId: t.string,
+    agent: t.string,
+    status: stepStatus,
+    duration: Finite,
+    error: orNull(Failure),
+    timestamp: orNull(t.string),
+    attempts: Count,
+  },
+  {
+    output: Json,
+    partials: Count,
+    kept: listOf(Json),
+    critical: t.boolean,
+    crashes: Count,
+    inputHash: t.string,
+    request: Json,
+    deadline: Moment,
+    answer: record<NonNullable<StepResult['answer']>>(
+      'answer',
+      { by: oneOf({ answer: true, deadline: true }) },
+      { value: Json },
+    ),
+  },
+);
+
+const stateJson: t.Type<RunStateJson> = record<RunStateJson>(
+  'RunState',
+  {
+    runId: t.string,
+    name: t.string,
+    status: Status,
+    steps: listOf(Step),
+    plan: Plan,
+    startedAt: Moment,
+    life: Count,
+    seq: Count,
+  },
+  {
+    input: Json,
+    output: Json,
+    error: Failure,
+    endedAt: Moment,
+    forkedFrom: record<NonNullable<RunStateRecord['forkedFrom']>>(
+      'forkedFrom',
+      { runId: t.string, path: t.string },
+      {},
+    ),
+  },
+);
+
+/** How a run stands, as it is read back from a file. Two rows for one step are refused. */
+export const RunState: t.Type<RunStateRecord, RunStateJson> = new t.Type<RunStateRecord, RunStateJson>(
+  'RunState',
+  (value): value is RunStateRecord =>
+    typeof value === 'object' && value !== null && 'steps' in value && value.steps instanceof StepTable,
+  (value, context) => {
+    const json = stateJson.validate(value, context);
+    if (isLeft(json)) return json;
+    const steps = StepTable.of(json.right.steps.map((step) => Object.freeze(step)));
+    if (steps.size !== json.right.steps.length) return t.failure(value, context, 'two rows for one step');
+    return t.success(Object.freeze({ ...json.right, steps, input: json.right.input }));
+  },
+  (state) => ({ ...state, steps: state.steps.toJSON() }),
+);
