@@ -1,0 +1,83 @@
+import type { RunEvent } from '../model/event';
+import type { RunState, RunStatus } from '../model/state';
+
+/**
+ * Where runs rest: what people ask of a store, and what an engine asks of it.
+ *
+ * One process writes at a time; anybody may read.
+ */
+export interface Store extends RunRest {
+  /** The state of a run, also while it is under way; undefined for an unknown id. */
+  loadRun(runId: string): Promise<RunState | undefined>;
+  /** One line a run, newest first. */
+  listRuns(query?: RunQuery): Promise<readonly RunSummary[]>;
+  /**
+   * Forgets a run; false when there was none.
+   *
+   * @throws RunActiveError when the run is under way.
+   */
+  deleteRun(runId: string): Promise<boolean>;
+  /** Waits for everything that is being written, and lets the next writer in. */
+  close(): Promise<void>;
+}
+
+/** What an engine asks of a store: the right to carry on one run. */
+export interface RunRest {
+  /**
+   * Reserves a run for one life. When its previous life is just ending, waits for that end.
+   *
+   * Answers at once, not through a Promise, where the store can: then a run needs no turn of the event loop.
+   *
+   * @throws RunActiveError when somebody else in this process carries the run on.
+   * @throws StoreLockedError when another process writes to the store.
+   */
+  claim(runId: string): Claim | Promise<Claim>;
+}
+
+/** The right to write down one life of one run. */
+export interface Claim {
+  /** What is known of the run; undefined for a new one. Outputs are in their stored form. */
+  readonly state: RunState | undefined;
+  /** Whether values must survive JSON unchanged to be kept here. */
+  readonly checksValues: boolean;
+  /**
+   * Writes an event down. Returns nothing when it is as durable as the store promises, or a Promise of that.
+   * Calls are in the order of `seq`; later events may be appended before earlier ones are durable.
+   */
+  append(event: RunEvent): void | Promise<void>;
+  /**
+   * Writes an event down without waiting for the disk: it survives the process, maybe not a power loss.
+   * Used for what only says that something is about to happen.
+   */
+  note(event: RunEvent): void;
+  /**
+   * Ends the claim. `state` is how the run stands after everything appended. Returns when the run can be claimed again.
+   */
+  release(state: RunState | undefined): void | Promise<void>;
+}
+
+/** Which runs to list. */
+export interface RunQuery {
+  /** Name of the agent that was run. */
+  readonly name?: string;
+  readonly status?: RunStatus | readonly RunStatus[];
+  /** Only runs that started at this moment or later, epoch milliseconds. */
+  readonly since?: number;
+  /** Only runs in which this step failed. */
+  readonly failedStep?: string;
+  /** At most so many. */
+  readonly limit?: number;
+}
+
+/** One line about a run. */
+export interface RunSummary {
+  readonly runId: string;
+  readonly name: string;
+  readonly status: RunStatus;
+  /** Epoch milliseconds. */
+  readonly startedAt: number;
+  readonly endedAt?: number;
+  readonly life: number;
+  /** Path of the step whose failure ended the run. */
+  readonly failedStep?: string;
+}
