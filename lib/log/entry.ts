@@ -1,0 +1,33 @@
+import type { LogLevel } from '../model/logLevel';
+
+/** One line of the log: these five keys and no others. */
+export interface LogEntry {
+  /** ISO 8601. */
+  readonly timestamp: string;
+  readonly level: LogLevel;
+  /** Who says it; for what a run tells, the path of the step or the name of the run. */
+  readonly component: string;
+  readonly message: string;
+  /** The details: plain JSON, secrets removed; an empty record when there are none. */
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** Details of an entry, or a function that makes them; it is only called when somebody keeps the entry. */
+export type LogData = object | (() => object);
+
+/** The five levels, least serious first. */
+export const logLevels: readonly LogLevel[] = ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'];
+
+const ranks: Readonly<Partial<Record<LogLevel, number>>> & { readonly INFO: number } = {
+  DEBUG: 0,
+  INFO: 1,
+  WARNING: 2,
+  ERROR: 3,
+  CRITICAL: 4,
+};
+
+/** The place of a level in `logLevels`; for anything else that of `INFO`. */
+export function rankOf(level: LogLevel): number {
+  const rank: number | undefined = ranks[level];
+  return rank ?? ranks.INFO;
+}

@@ -1,0 +1,84 @@
+import type { MonoTypeOperatorFunction } from 'rxjs';
+
+import type { LogData } from '../lib/log/entry';
+import { rankOf } from '../lib/log/entry';
+import type { Logger } from '../lib/log/logger';
+import type { RunEvent } from '../lib/model/event';
+import { isEnd } from '../lib/model/event';
+import type { LogLevel } from '../lib/model/logLevel';
+import type { Transition } from '../lib/model/transition';
+import { entryOf, outputEntryOf } from './internal/eventEntry';
+import type { TapOptions } from './internal/sideEffect';
+import { sideEffect } from './internal/sideEffect';
+
+/** What of a run goes into the log. */
+export interface LogToOptions extends TapOptions {
+  /** The least serious level that is passed to the logger, which may keep less; everything when left out. */
+  readonly level?: LogLevel;
+  /** The kinds of events that are logged; all when left out. */
+  readonly events?: readonly RunEvent['type'][];
+}
+
+/** The part of a logger that `logTo` needs. */
+export type LogTarget = Pick<Logger, 'log' | 'isEnabled'>;
+
+/**
+ * Writes what happens in runs to a log: starts of steps, partial results and outputs at `DEBUG`, ends at `INFO`, retries and
+ * cancelled runs at `WARNING`, failures at `ERROR`, and what agents say through `context.log` at the level they chose.
+ *
+ * The component is the path of the step, or the name of the run; `data` names run, step, agent and attempt. An error is told
+ * in full once, by the step in which it began.
+ */
+export function logTo<O>(
+  logger: LogTarget,
+  options: LogToOptions = {},
+): MonoTypeOperatorFunction<Transition<O>> {
+  const { level: threshold = 'DEBUG', events } = options;
+  const wanted = events === undefined ? undefined : new Set(events);
+  const isKept = (level: LogLevel): boolean => rankOf(level) >= rankOf(threshold) && logger.isEnabled(level);
+  const log = (
+    level: LogLevel,
+    component: string,
+    message: string,
+    data: LogData | undefined,
+    at: number,
+  ): void => {
+    if (isKept(level)) logger.log(level, component, message, data, at);
+  };
+
+  return sideEffect(
+    'logTo',
+    () => {
+      const names = new Map<string, string>();
+      let latestAt = 0;
+      const nameOf = ({ event, state }: Transition): string => {
+        if (event.type === 'run.started') names.set(event.runId, event.name);
+        const known = names.get(event.runId);
+        if (known !== undefined) return known;
+        names.set(event.runId, state.name);
+        return state.name;
+      };
+      return {
+        next(transition) {
+          const { event } = transition;
+          latestAt = event.at;
+          const isOfRun = !('path' in event) || event.path === '';
+          const component = isOfRun ? nameOf(transition) : event.path;
+          if (isEnd(event)) names.delete(event.runId);
+          if (wanted?.has(event.type) === false) return;
+          const { level, message, data } = entryOf(event);
+          log(level, component, message, data, event.at);
+          if (event.type !== 'step.completed' || !isKept('DEBUG')) return;
+          const output = outputEntryOf(event);
+          log(output.level, component, output.message, output.data, event.at);
+        },
+        end(how) {
+          // Who leaves early hears no `run.cancelled`.
+          if (how !== 'unsubscribe' || wanted?.has('run.cancelled') === false) return;
+          for (const [runId, name] of names) log('WARNING', name, 'run cancelled', { runId }, latestAt);
+        },
+      };
+    },
+    options,
+  );
+}
