@@ -13,6 +13,9 @@ export interface Watcher<T> {
 /** How what was watched came to its end. */
 export type WatchEnd = 'complete' | 'error' | 'unsubscribe';
 
+/** Runs what may fail; a failure is counted and reported, also one that comes later through a Promise. */
+export type Attempt = (work: () => unknown) => unknown;
+
 /** What every tap accepts. */
 export interface TapOptions {
   /**
@@ -30,13 +33,13 @@ export interface TapOptions {
  */
 export function sideEffect<T>(
   name: string,
-  start: () => Watcher<T>,
+  start: (attempt: Attempt) => Watcher<T>,
   options: TapOptions = {},
 ): MonoTypeOperatorFunction<T> {
   return (source) =>
     new Observable<T>((subscriber) => {
       const attempt = guard(name, options);
-      const watcher = attempt(start) as Watcher<T> | undefined;
+      const watcher = attempt(() => start(attempt)) as Watcher<T> | undefined;
       const stop$ = new Subject<void>();
       const waiting: T[] = [];
       let isBusy = false;
@@ -93,8 +96,7 @@ export function sideEffect<T>(
     });
 }
 
-/** Runs what may fail; a failure is counted and reported, also one that comes later through a Promise. */
-function guard(name: string, { onTapError }: TapOptions): (work: () => unknown) => unknown {
+function guard(name: string, { onTapError }: TapOptions): Attempt {
   let failures = 0;
   const failed = (error: unknown): void => {
     failures += 1;

@@ -1,0 +1,90 @@
+import type { Durations, DurationStats, SavedDurations } from './durations';
+import { createDurations } from './durations';
+import { percentOf } from './percentOf';
+
+/** What is known of one agent within one workflow. Changes in place: see `createDurations`. */
+export interface AgentMetrics {
+  readonly agentName: string;
+  successes: number;
+  failures: number;
+  /** Seconds in which the agent itself was at work, without the steps it ran below itself. */
+  ownDuration: number;
+  readonly durations: Durations;
+}
+
+/** One use of an agent. */
+export interface Execution {
+  /** Seconds. */
+  readonly duration: number;
+  readonly success: boolean;
+}
+
+/** What one agent did, in numbers. Durations are seconds, rates percent; zeros when it never ran. */
+export interface AgentStats extends DurationStats {
+  readonly agentName: string;
+  /** Steps that ended, however many attempts each took: successes plus failures. */
+  readonly executions: number;
+  readonly successes: number;
+  readonly failures: number;
+  /** Percent of the executions. */
+  readonly successRate: number;
+  /** Percent of the executions. */
+  readonly failureRate: number;
+  /** Seconds of the total in which none of the steps below the agent was running: its own time. */
+  readonly ownDuration: number;
+}
+
+/** An agent's metrics as plain JSON. */
+export interface SavedAgentMetrics {
+  readonly agentName: string;
+  readonly successes: number;
+  readonly failures: number;
+  readonly ownDuration: number;
+  readonly durations: SavedDurations;
+}
+
+/** The metrics of an agent that never ran, or those that were saved. */
+export function createAgentMetrics(agentName: string, saved?: SavedAgentMetrics): AgentMetrics {
+  return {
+    agentName,
+    successes: saved?.successes ?? 0,
+    failures: saved?.failures ?? 0,
+    ownDuration: saved?.ownDuration ?? 0,
+    durations: createDurations(saved?.durations),
+  };
+}
+
+/** Takes one more execution into the metrics and gives the same metrics back, so that it fits `reduce`. */
+export function addExecution(
+  metrics: AgentMetrics,
+  execution: Execution & { readonly ownDuration?: number },
+): AgentMetrics {
+  const { duration, success, ownDuration = duration } = execution;
+  if (success) metrics.successes += 1;
+  else metrics.failures += 1;
+  metrics.durations.record(duration);
+  metrics.ownDuration += ownDuration > 0 && Number.isFinite(ownDuration) ? ownDuration : 0;
+  return metrics;
+}
+
+/** The numbers of one agent. */
+export function agentStats(metrics: AgentMetrics): AgentStats {
+  const { agentName, successes, failures, ownDuration } = metrics;
+  const executions = successes + failures;
+  return {
+    agentName,
+    executions,
+    successes,
+    failures,
+    successRate: percentOf(successes, executions),
+    failureRate: percentOf(failures, executions),
+    ownDuration,
+    ...metrics.durations.stats(),
+  };
+}
+
+/** An agent's metrics as plain JSON. */
+export function saveAgentMetrics(metrics: AgentMetrics): SavedAgentMetrics {
+  const { agentName, successes, failures, ownDuration } = metrics;
+  return { agentName, successes, failures, ownDuration, durations: metrics.durations.save() };
+}

@@ -1,0 +1,45 @@
+import type { Observable, ObservableInput, SchedulerLike } from 'rxjs';
+
+import type { Execution } from './agentMetrics';
+import type { WorkflowStats } from './workflowMetrics';
+
+/** A rule that looks at the numbers of one workflow: true while something is wrong. */
+export type AlertRule = (stats: WorkflowStats) => boolean;
+
+/**
+ * A rule that follows the numbers of one workflow over time and says when something begins and ceases to be wrong.
+ *
+ * Called once for each workflow. What it says is compared with what it said before: repetitions do nothing. Timers belong on
+ * the given scheduler, so that back-testing can turn the clock.
+ */
+export type AlertStream = (
+  stats$: Observable<StatsSample>,
+  scheduler: SchedulerLike,
+) => ObservableInput<boolean>;
+
+/** The numbers of a workflow at one moment. */
+export interface StatsSample extends WorkflowStats {
+  /** Epoch milliseconds. */
+  readonly at: number;
+  /** The end of a run that led to this sample; absent when somebody merely asked for a check. */
+  readonly latest?: Execution;
+}
+
+/** Something begins or ceases to be wrong. */
+export interface Alert {
+  readonly ruleName: string;
+  readonly workflowName: string;
+  readonly status: 'FIRED' | 'CLEARED';
+  /** Epoch milliseconds. */
+  readonly at: number;
+  /** The numbers that led to it. */
+  readonly stats: WorkflowStats;
+}
+
+/** An alert that has fired and not cleared. */
+export interface ActiveAlert {
+  readonly ruleName: string;
+  readonly workflowName: string;
+  /** When it fired, epoch milliseconds. */
+  readonly since: number;
+}

@@ -1,0 +1,109 @@
+import { from, Subject } from 'rxjs';
+import type { Observable, SchedulerLike } from 'rxjs';
+
+import type { ActiveAlert, Alert, AlertRule, AlertStream, StatsSample } from './alert';
+
+/** Where rules are kept and asked. A rule that throws or errors is reported and harms nothing. */
+export interface AlertDesk {
+  readonly alerts$: Observable<Alert>;
+  addRule(name: string, rule: AlertRule): void;
+  addStream(name: string, stream: AlertStream): void;
+  hasRules(): boolean;
+  /** Lets the stream rules see a sample. */
+  show(sample: StatsSample): void;
+  /** Asks the plain rules. */
+  ask(sample: StatsSample): void;
+  active(): readonly ActiveAlert[];
+  close(): void;
+}
+
+/** Told which rule failed, for which workflow, and how. */
+export type OnRuleError = (ruleName: string, workflowName: string, error: unknown) => void;
+
+/** A desk that remembers what had fired before it was made. */
+export function alertDesk(
+  scheduler: SchedulerLike,
+  onRuleError: OnRuleError,
+  saved: readonly ActiveAlert[] = [],
+): AlertDesk {
+  const rules = new Map<string, AlertRule>();
+  const streams = new Map<string, AlertStream>();
+  const feeds = new Map<string, Subject<StatsSample>>();
+  const latest = new Map<string, StatsSample>();
+  const active = new Map(saved.map((alert) => [keyOf(alert.ruleName, alert.workflowName), alert]));
+  const alerts$ = new Subject<Alert>();
+
+  const report: OnRuleError = (ruleName, workflowName, error) => {
+    try {
+      onRuleError(ruleName, workflowName, error);
+    } catch {
+      // Whoever is told about a broken rule must not break the others.
+    }
+  };
+  const judge = (ruleName: string, isWrong: boolean, sample: StatsSample): void => {
+    const { workflowName, at } = sample;
+    const key = keyOf(ruleName, workflowName);
+    if (isWrong === active.has(key)) return;
+    if (isWrong) active.set(key, { ruleName, workflowName, since: at });
+    else active.delete(key);
+    alerts$.next({ ruleName, workflowName, status: isWrong ? 'FIRED' : 'CLEARED', at, stats: sample });
+  };
+
+  /** The samples of one workflow for one rule; followed from its first sample on. */
+  const feedOf = (ruleName: string, stream: AlertStream, workflowName: string): Subject<StatsSample> => {
+    const key = keyOf(ruleName, workflowName);
+    const known = feeds.get(key);
+    if (known !== undefined) return known;
+    const feed = new Subject<StatsSample>();
+    feeds.set(key, feed);
+    const failed = (error: unknown): void => {
+      report(ruleName, workflowName, error);
+    };
+    try {
+      from(stream(feed.asObservable(), scheduler)).subscribe({
+        next: (isWrong) => {
+          const sample = latest.get(workflowName);
+          if (sample !== undefined) judge(ruleName, isWrong, sample);
+        },
+        error: failed,
+      });
+    } catch (error) {
+      failed(error);
+    }
+    return feed;
+  };
+
+  return {
+    alerts$: alerts$.asObservable(),
+    addRule: (name, rule) => rules.set(name, rule),
+    addStream: (name, stream) => streams.set(name, stream),
+    hasRules: () => rules.size > 0 || streams.size > 0,
+    show(sample) {
+      latest.set(sample.workflowName, sample);
+      for (const [name, stream] of streams) feedOf(name, stream, sample.workflowName).next(sample);
+    },
+    ask(sample) {
+      for (const [name, rule] of rules) {
+        try {
+          const answer: unknown = rule(sample);
+          if (answer instanceof Promise) {
+            answer.catch(() => undefined);
+            throw new TypeError('it gave a Promise, where true or false is expected');
+          }
+          judge(name, answer === true, sample);
+        } catch (error) {
+          report(name, sample.workflowName, error);
+        }
+      }
+    },
+    active: () => [...active.values()],
+    close() {
+      for (const feed of feeds.values()) feed.complete();
+      alerts$.complete();
+    },
+  };
+}
+
+function keyOf(ruleName: string, workflowName: string): string {
+  return JSON.stringify([ruleName, workflowName]);
+}

@@ -1,0 +1,90 @@
+import { formatPercent, formatSeconds, formatShortPercent } from './format';
+import type { WorkflowStats } from './workflowMetrics';
+
+/** The language of a report. */
+export type Locale = 'en' | 'ko';
+
+/** What a report looks like. */
+export interface ReportOptions {
+  /** English when left out. */
+  readonly locale?: Locale;
+}
+
+/**
+ * The numbers of workflows and their agents as text to read; no line feed at the end.
+ *
+ * The Korean text is that of section 4.6 of the founding document.
+ */
+export function metricsReport(
+  stats: WorkflowStats | readonly WorkflowStats[],
+  options: ReportOptions = {},
+): string {
+  const { locale = 'en' } = options;
+  const words = wordings[locale];
+  const all: readonly WorkflowStats[] = isList(stats) ? stats : [stats];
+  const parts =
+    all.length === 0 ? [words.nothing] : all.map((workflow) => partOf(workflow, words).join('\n'));
+  return [words.title, RULE, '', parts.join('\n\n')].join('\n');
+}
+
+const RULE = '='.repeat(49);
+
+interface Wording {
+  readonly title: string;
+  readonly nothing: string;
+  readonly workflow: (name: string) => string;
+  readonly counts: (executions: number, successes: number, failures: number) => string;
+  readonly rate: (percent: string) => string;
+  readonly average: (seconds: string) => string;
+  readonly agents: string;
+  readonly agent: (name: string, executions: number, percent: string) => string;
+}
+
+const wordings: Readonly<Record<Locale, Wording>> = {
+  ko: {
+    title: ' 모니터링 메트릭 리포트',
+    nothing: '아직 실행이 없습니다',
+    workflow: (name) => `워크플로우: ${name}`,
+    counts: (executions, successes, failures) =>
+      `실행: ${executions} | 성공: ${successes} | 실패: ${failures}`,
+    rate: (percent) => `성공률: ${percent}%`,
+    average: (seconds) => `평균 시간: ${seconds}초`,
+    agents: ' 에이전트 메트릭:',
+    agent: (name, executions, percent) => `${name}: 실행 ${executions}회, 성공률 ${percent}%`,
+  },
+  en: {
+    title: ' Monitoring metrics report',
+    nothing: 'Nothing has run yet',
+    workflow: (name) => `Workflow: ${name}`,
+    counts: (executions, successes, failures) =>
+      `Executions: ${executions} | Successes: ${successes} | Failures: ${failures}`,
+    rate: (percent) => `Success rate: ${percent}%`,
+    average: (seconds) => `Average time: ${seconds} s`,
+    agents: ' Agent metrics:',
+    agent: (name, executions, percent) => `${name}: ${executions} executions, success rate ${percent}%`,
+  },
+};
+
+function partOf(stats: WorkflowStats, words: Wording): readonly string[] {
+  const agents = Object.values(stats.agents);
+  return [
+    words.workflow(printable(stats.workflowName)),
+    `  ${words.counts(stats.executions, stats.successes, stats.failures)}`,
+    `  ${words.rate(formatPercent(stats.successRate))}`,
+    `  ${words.average(formatSeconds(stats.avgDuration))}`,
+    ...(agents.length === 0 ? [] : ['  ', `  ${words.agents}`]),
+    ...agents.map((agent) => {
+      const rate = formatShortPercent(agent.successRate);
+      return `    - ${words.agent(printable(agent.agentName), agent.executions, rate)}`;
+    }),
+  ];
+}
+
+/** A name on one line, without what would move the cursor. */
+function printable(name: string): string {
+  return name.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, ' ');
+}
+
+function isList(stats: WorkflowStats | readonly WorkflowStats[]): stats is readonly WorkflowStats[] {
+  return Array.isArray(stats);
+}
