@@ -66,7 +66,7 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
     'step.failed': event('step.failed', { ...ofAttempt, error: Failure, duration: Finite }, {}),
     'step.skipped': event(
       'step.skipped',
-      { ...ofStep, agent: t.string, reason: oneOf({ when: true, lost: true }) },
+      { ...ofStep, agent: t.string, reason: oneOf({ when: true, lost: true, upstream: true }) },
       { output: Json },
     ),
     'step.cancelled': event('step.cancelled', ofStep, {}),

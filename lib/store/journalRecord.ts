@@ -1,0 +1,37 @@
+import { crc32 } from 'node:zlib';
+
+/** One line of the journal: `crc32 seq synced json\n`. */
+export interface JournalRecord {
+  /** Counts the records of a store from 1, over all its files, without gaps. */
+  readonly seq: number;
+  /** The record up to which everything was known to be on the disk when this one was written. */
+  readonly synced: number;
+  readonly json: string;
+}
+
+/** The line of a record. */
+export function encodeRecord(seq: number, synced: number, json: string): string {
+  const body = `${seq} ${synced} ${json}`;
+  return `${hex(crc32(body))} ${body}\n`;
+}
+
+/** The record in this line, which ends before its newline; undefined when the line is not what was written. */
+export function decodeRecord(bytes: Buffer, from: number, to: number): JournalRecord | undefined {
+  if (to - from < 14 || bytes[from + 8] !== SPACE) return undefined;
+  const crc = bytes.toString('latin1', from, from + 8);
+  if (crc !== hex(crc32(bytes.subarray(from + 9, to)))) return undefined;
+  const head = /^(\d{1,15}) (\d{1,15}) /.exec(bytes.toString('latin1', from + 9, Math.min(to, from + 43)));
+  if (head === null) return undefined;
+  return {
+    seq: Number(head[1]),
+    synced: Number(head[2]),
+    json: bytes.toString('utf8', from + 9 + head[0].length, to),
+  };
+}
+
+const SPACE = 0x20;
+
+/** A checksum as 8 hexadecimal digits. */
+export function hex(crc: number): string {
+  return crc.toString(16).padStart(8, '0');
+}

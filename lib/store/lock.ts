@@ -1,0 +1,102 @@
+import type { Files } from './files';
+import type { Owner, Owners } from './owner';
+import { StorageError, storing } from './storageError';
+import { StoreLockedError } from './storeLockedError';
+
+/** The right to write to a store. */
+export interface Lock {
+  release(): void;
+}
+
+/**
+ * Takes the right to write to a store, at once, also from an owner that has died.
+ *
+ * Every lock is a file with the next number, made complete under another name and then linked, which only one can do. The
+ * file with the highest number is never removed, so numbers only grow, and a slow starter that has looked at an old file
+ * finds out: after linking, whoever sees a higher number steps back. A lock is given back by emptying its file.
+ *
+ * @throws StoreLockedError when the owner lives.
+ */
+export function takeLock(files: Files, folder: string, store: string, owners: Owners): Lock {
+  storing('make', folder, () => {
+    files.makeFolder(folder);
+  });
+  const me = owners.self();
+  for (let round = 0; round < 16; round += 1) {
+    const highest = numbers(files, folder).at(-1) ?? 0;
+    const owner = highest === 0 ? undefined : readOwner(files, `${folder}/${highest}`);
+    if (owner !== undefined && owners.isAlive(owner))
+      throw lockedBy(store, owner, me, `${folder}/${highest}`);
+    const mine = highest + 1;
+    if (!linkNew(files, folder, mine, me)) continue;
+    const held = numbers(files, folder);
+    if (held.at(-1) !== mine) {
+      files.remove(`${folder}/${mine}`);
+      continue;
+    }
+    for (const number of held) if (number < mine) files.remove(`${folder}/${number}`);
+    return {
+      release() {
+        const file = storing('open', `${folder}/${mine}`, () => files.open(`${folder}/${mine}`));
+        try {
+          files.cut(file, 0);
+        } finally {
+          files.close(file);
+        }
+      },
+    };
+  }
+  throw new StorageError('lock', folder, 'others keep taking it', 'try again');
+}
+
+/** Makes lock number `number`; false when somebody else has it. */
+function linkNew(files: Files, folder: string, number: number, me: Owner): boolean {
+  const beside = `${folder}/${me.token}.tmp`;
+  try {
+    const file = files.create(beside);
+    const bytes = Buffer.from(JSON.stringify(me));
+    try {
+      if (files.write(file, bytes, 0) !== bytes.length) throw new Error('not all of it was written');
+    } finally {
+      files.close(file);
+    }
+    files.link(beside, `${folder}/${number}`);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw new StorageError('lock', folder, error);
+  } finally {
+    files.remove(beside);
+  }
+}
+
+function numbers(files: Files, folder: string): readonly number[] {
+  const names = storing('list', folder, () => files.list(folder));
+  return names
+    .filter((name) => /^[1-9]\d{0,14}$/.test(name))
+    .map(Number)
+    .sort((a, b) => a - b);
+}
+
+/** Who holds the lock; nobody when its file has been emptied. */
+function readOwner(files: Files, file: string): Owner | undefined {
+  const bytes = storing('read', file, () => files.readNow(file));
+  if (bytes === undefined || bytes.length === 0) return undefined;
+  try {
+    const { pid, host, boot, started, token } = JSON.parse(bytes.toString()) as Partial<Owner>;
+    if (typeof pid === 'number' && [host, boot, started, token].every((text) => typeof text === 'string')) {
+      return { pid, host, boot, started, token } as Owner;
+    }
+  } catch {
+    // Said below.
+  }
+  throw new StorageError('read', file, 'it is no lock', 'remove it when no process uses this store');
+}
+
+function lockedBy(store: string, owner: Owner, me: Owner, file: string): StoreLockedError {
+  const isHere = owner.host === me.host && owner.boot === me.boot;
+  const advice = isHere
+    ? 'wait for its end, or call close() there'
+    : `if it has ended, remove ${file}: whether a process of another machine or container lives cannot be seen`;
+  return new StoreLockedError(store, owner.pid, owner.host, advice);
+}

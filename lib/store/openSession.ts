@@ -1,0 +1,125 @@
+import { randomBytes } from 'node:crypto';
+import { dirname } from 'node:path';
+
+import type { Durability } from './durability';
+import type { Files } from './files';
+import { writeHistoryFile } from './historyFile';
+import { writeJournal } from './journal';
+import type { Layout } from './layout';
+import { takeLock } from './lock';
+import type { Owners } from './owner';
+import type { Pause } from './pause';
+import type { Session } from './session';
+import { startSession } from './session';
+import { StorageError, storing } from './storageError';
+import type { View } from './view';
+import { readView } from './view';
+
+/** What a store needs to be opened for writing. */
+export interface OpenOptions {
+  readonly files: Files;
+  readonly owners: Owners;
+  readonly layout: Layout;
+  readonly durability: Durability;
+  readonly rotateBytes: number;
+  readonly pause: Pause;
+}
+
+/**
+ * Opens a store for writing: takes the lock, reads what is there, and makes what a crash has left safe to go on from.
+ *
+ * A store that is refused is left as it was.
+ */
+export async function openSession(options: OpenOptions): Promise<Session> {
+  const { files, layout, pause } = options;
+  makeFolders(files, layout);
+  const lock = takeLock(files, layout.lock, layout.folder, options.owners);
+  try {
+    const view = await readView(files, layout, pause);
+    const store = view.store ?? randomBytes(12).toString('hex');
+    if (view.store === undefined) {
+      await writeHistoryFile(files, layout.history, { store, upTo: 0, runs: [] }, pause);
+      await files.syncFolder(dirname(layout.folder)).catch(() => undefined); // Not ours: may be out of reach.
+    }
+    const older = await mend(files, layout, view);
+    let onRotate = (): void => undefined;
+    const journal = writeJournal({
+      files,
+      folder: layout.journal,
+      store,
+      lastSeq: view.scan.lastSeq,
+      older,
+      rotateBytes: options.rotateBytes,
+      onRotate: () => {
+        onRotate();
+      },
+    });
+    const session = startSession({
+      files,
+      layout,
+      store,
+      durability: options.durability,
+      pause,
+      journal,
+      lines: new Map(view.lines),
+      tail: view.tail,
+      unlock: () => {
+        lock.release();
+      },
+    });
+    onRotate = session.checkpointAll;
+    return session;
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+function makeFolders(files: Files, layout: Layout): void {
+  const there = storing('look at', layout.folder, () => files.kind(layout.folder));
+  if (there === 'file' || there === 'other') {
+    throw new StorageError('open a store in', layout.folder, 'it is no folder', 'name another one');
+  }
+  for (const folder of [layout.folder, layout.runs, layout.journal, layout.lock]) {
+    storing('make', folder, () => {
+      files.makeFolder(folder);
+    });
+    if (folder !== layout.folder && files.kind(folder) !== 'folder') {
+      throw new StorageError('open', folder, 'it is no folder of its own', 'replace the link by a folder');
+    }
+  }
+}
+
+/**
+ * Writes what can be trusted of each file of the journal anew, and removes the rest.
+ *
+ * Anew and not in place: after a crash or a failed sync the system may show bytes that the disk does not have and will
+ * never get, and a crash in the middle must leave the old file.
+ */
+async function mend(files: Files, layout: Layout, { scan, generations, upTo }: View) {
+  const needed = scan.ends.filter(({ lastSeq }) => lastSeq > upTo);
+  for (const { generation, length } of needed) {
+    const beside = `${generation.file}.tmp`;
+    try {
+      files.remove(beside);
+      const file = files.create(beside);
+      try {
+        for (let done = 0; done < length;) {
+          const count = files.write(file, generation.bytes.subarray(done, length), done);
+          if (count === 0) throw new Error('nothing was written');
+          done += count;
+        }
+        await files.sync(file);
+      } finally {
+        files.close(file);
+      }
+      files.rename(beside, generation.file);
+    } catch (error) {
+      throw new StorageError('mend', generation.file, error);
+    }
+  }
+  const keep = new Set(needed.map(({ generation }) => generation.file));
+  for (const { file } of generations) if (!keep.has(file)) storing('remove', file, () => files.remove(file));
+  if (generations.length > 0) await files.syncFolder(layout.journal);
+  return needed.map(({ generation: { file, number }, lastSeq }) => ({ file, number, lastSeq }));
+}

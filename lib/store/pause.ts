@@ -1,0 +1,18 @@
+import { setImmediate } from 'node:timers';
+
+/** Asked between two pieces of work: a Promise when others have waited long enough, nothing otherwise. */
+export type Pause = () => Promise<void> | undefined;
+
+/** Gives way to other work whenever 8 ms have been used since the last time. */
+export function pauses(sliceMs = 8): Pause {
+  let since = performance.now();
+  return () => {
+    if (performance.now() - since < sliceMs) return undefined;
+    return new Promise((resolve) => {
+      setImmediate(() => {
+        since = performance.now();
+        resolve();
+      });
+    });
+  };
+}

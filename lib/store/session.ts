@@ -1,0 +1,261 @@
+import type { RunEvent } from '../model/event';
+import { isEnd } from '../model/event';
+import type { RunState } from '../model/state';
+import { removeForGood } from './checkedFile';
+import type { Durability } from './durability';
+import type { Files } from './files';
+import type { HistoryLine } from './historyFile';
+import { writeHistoryFile } from './historyFile';
+import type { Journal } from './journal';
+import type { Layout } from './layout';
+import type { Pause } from './pause';
+import { RunActiveError } from './runActiveError';
+import type { RunFold } from './runFold';
+import { runFold } from './runFold';
+import { writeRunFile } from './runFile';
+import { StorageError } from './storageError';
+import type { Claim, RunSummary } from './store';
+import { summaryOf } from './summary';
+import type { StoreRecord, TailRun } from './view';
+import { readResting } from './view';
+
+/** A store opened for writing: from the lock taken to `close()`. */
+export interface Session {
+  claim(runId: string): Claim | Promise<Claim>;
+  loadRun(runId: string): Promise<RunState | undefined>;
+  summaries(): Iterable<RunSummary>;
+  deleteRun(runId: string): Promise<boolean>;
+  /** Brings all files up to date, so that the older files of the journal can go. */
+  checkpointAll: () => void;
+  close(): Promise<void>;
+}
+
+/** What a session begins with. */
+export interface SessionStart {
+  readonly files: Files;
+  readonly layout: Layout;
+  readonly store: string;
+  readonly durability: Durability;
+  readonly pause: Pause;
+  readonly journal: Journal;
+  readonly lines: Map<string, HistoryLine>;
+  readonly tail: ReadonlyMap<string, TailRun>;
+  unlock(): void;
+}
+
+/** A run of which more is known than its file says, or that is claimed. */
+interface Live {
+  readonly runId: string;
+  readonly fold: RunFold;
+  isClaimed: boolean;
+  /** Its first record that its file does not hold yet; undefined when the file holds everything. */
+  firstSeq: number | undefined;
+  lastSeq: number;
+}
+
+/** How many ended runs may wait for their files before a run that ends waits too. */
+const MOST_WAITING = 64;
+
+export function startSession(start: SessionStart): Session {
+  const { files, layout, durability, pause, journal, lines } = start;
+  const lives = new Map<string, Live>();
+  let isClosed = false;
+  let waiting = 0;
+  let problem: unknown;
+  let queue: Promise<unknown> = Promise.resolve();
+
+  /** One after another: whatever touches the run files and the history. */
+  const enqueue = async <T>(job: () => Promise<T>): Promise<T> => {
+    waiting += 1;
+    const turn = queue.then(job);
+    queue = turn
+      .catch(() => undefined)
+      .then(() => {
+        waiting -= 1;
+      });
+    return turn;
+  };
+
+  const write = (live: Live, json: string): void => {
+    if (isClosed) throw new StorageError('write to', layout.folder, 'the store has been closed');
+    live.lastSeq = journal.write(json);
+    live.firstSeq ??= live.lastSeq;
+    lives.set(live.runId, live);
+  };
+
+  const checkpoint = async (live: Live): Promise<void> => {
+    const upTo = live.lastSeq;
+    const state = live.fold.state();
+    if (live.firstSeq === undefined || state === undefined || lives.get(live.runId) !== live) return;
+    // The file must not know more than the journal will after a power loss.
+    await journal.sync();
+    await writeRunFile(files, layout.run(live.runId), { upTo, state }, pause);
+    lines.set(live.runId, { ...summaryOf(state), upTo });
+    live.firstSeq = live.lastSeq > upTo ? upTo + 1 : undefined;
+    if (live.firstSeq === undefined && !live.isClaimed) lives.delete(live.runId);
+  };
+
+  /** Removes the files of the journal that nobody needs any more. */
+  const tidy = async (isLast: boolean): Promise<void> => {
+    let upTo = journal.lastSeq;
+    for (const { firstSeq } of lives.values())
+      if (firstSeq !== undefined) upTo = Math.min(upTo, firstSeq - 1);
+    const generations = journal.generations();
+    const oldest = generations[0];
+    if (oldest === undefined || oldest.lastSeq > upTo || (generations.length === 1 && !isLast)) return;
+    await journal.sync();
+    await writeHistoryFile(files, layout.history, { store: start.store, upTo, runs: lines.values() }, pause);
+    if (isLast) await journal.close();
+    journal.trim(upTo);
+  };
+
+  const save = (live: Live): Promise<void> =>
+    enqueue(async () => {
+      await checkpoint(live);
+      await tidy(false);
+    });
+
+  const saveSoon = (live: Live): void => {
+    save(live).catch((error: unknown) => {
+      problem = error; // The journal still has it; close() tries again.
+    });
+  };
+
+  for (const [runId, { state, firstSeq, lastSeq }] of start.tail) {
+    lines.delete(runId);
+    if (state === undefined) {
+      void enqueue(() => removeForGood(files, layout.run(runId))).catch((error: unknown) => {
+        problem = error;
+      });
+      continue;
+    }
+    const live = { runId, fold: runFold(runId, state), isClaimed: false, firstSeq, lastSeq };
+    lives.set(runId, live);
+    saveSoon(live);
+  }
+
+  const claimOf = (live: Live, state: RunState | undefined): Claim => {
+    const kept: string[] = [];
+    const put = (event: RunEvent): void => {
+      const text = JSON.stringify(event);
+      if (durability === 'end' && !isEnd(event)) {
+        kept.push(text);
+        return;
+      }
+      for (let early = kept[0]; early !== undefined; early = kept[0]) {
+        write(live, early);
+        live.fold.add(early);
+        kept.shift();
+      }
+      write(live, text);
+      live.fold.add(text);
+    };
+    return {
+      state,
+      checksValues: true,
+      append(event) {
+        put(event);
+        if (durability === 'disk' || (durability === 'end' && isEnd(event))) return journal.sync();
+        return undefined;
+      },
+      note: put,
+      release() {
+        live.isClaimed = false;
+        if (live.firstSeq === undefined) lives.delete(live.runId);
+        else saveSoon(live);
+        return waiting > MOST_WAITING ? queue.then(() => undefined) : undefined;
+      },
+    };
+  };
+
+  return {
+    claim(runId) {
+      const known = lives.get(runId);
+      if (known?.isClaimed === true) throw new RunActiveError(runId);
+      if (known !== undefined) {
+        known.isClaimed = true;
+        return claimOf(known, known.fold.state());
+      }
+      const line = lines.get(runId);
+      if (line === undefined) {
+        const live = {
+          runId,
+          fold: runFold(runId, undefined),
+          isClaimed: true,
+          firstSeq: undefined,
+          lastSeq: 0,
+        };
+        lives.set(runId, live);
+        return claimOf(live, undefined);
+      }
+      // Taken before the file is read: of two who ask at once only one may get it.
+      const live = {
+        runId,
+        fold: runFold(runId, undefined),
+        isClaimed: true,
+        firstSeq: undefined,
+        lastSeq: line.upTo,
+      };
+      lives.set(runId, live);
+      return readResting(files, layout, line).then(
+        (state) => {
+          const loaded = { ...live, fold: runFold(runId, state) };
+          lives.set(runId, loaded);
+          return claimOf(loaded, state);
+        },
+        (error: unknown) => {
+          lives.delete(runId);
+          throw error;
+        },
+      );
+    },
+    async loadRun(runId) {
+      const live = lives.get(runId);
+      const state = live?.fold.state();
+      if (state !== undefined) return state;
+      const line = lines.get(runId);
+      return line === undefined ? undefined : readResting(files, layout, line);
+    },
+    *summaries() {
+      for (const [runId, line] of lines) if (lives.get(runId)?.firstSeq === undefined) yield line;
+      for (const { firstSeq, fold } of lives.values()) {
+        const state = firstSeq === undefined ? undefined : fold.state();
+        if (state !== undefined) yield summaryOf(state);
+      }
+    },
+    deleteRun: (runId) => {
+      if (lives.get(runId)?.isClaimed === true) return Promise.reject(new RunActiveError(runId));
+      return enqueue(async () => {
+        const live = lives.get(runId);
+        if (live?.isClaimed === true) throw new RunActiveError(runId);
+        if (live === undefined && !lines.has(runId)) return false;
+        const record: StoreRecord = { type: 'store.deleted', runId };
+        journal.write(JSON.stringify(record));
+        lives.delete(runId);
+        lines.delete(runId);
+        await journal.sync();
+        await removeForGood(files, layout.run(runId));
+        return true;
+      });
+    },
+    checkpointAll() {
+      for (const live of lives.values()) if (live.firstSeq !== undefined) saveSoon(live);
+    },
+    async close() {
+      isClosed = true;
+      try {
+        await queue;
+        problem = undefined;
+        for (const live of [...lives.values()]) await checkpoint(live);
+        await tidy(true);
+      } finally {
+        try {
+          await journal.close();
+        } finally {
+          start.unlock();
+        }
+      }
+      if (problem !== undefined) throw problem as Error;
+    },
+  };
+}
