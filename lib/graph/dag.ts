@@ -1,0 +1,61 @@
+import type { Agent } from '../model/agent';
+import type { CompiledSource, Group } from './source';
+import type { TaskPolicy } from './scope';
+
+/** A workflow made ready for running. Steps stand in order of declaration, so every edge points forward. */
+export interface Dag {
+  readonly steps: readonly DagStep[];
+  readonly result: CompiledSource;
+  /** Who hears of a step, by index of the step; the index behind the last step is the result. */
+  readonly dependents: readonly (readonly Dependent[])[];
+  /** How many edges and groups each step waits for; the last entry is the result. */
+  readonly unmet: readonly number[];
+  /** Whether a failure of the step is met by `settled` on every way to the result, by index. */
+  readonly isContained: readonly boolean[];
+}
+
+export interface DagStep {
+  readonly id: string;
+  readonly agent: Agent<never, unknown>;
+  readonly source: CompiledSource;
+  readonly policy: TaskPolicy;
+}
+
+/** A step, or the result, that waits for another step. */
+export interface Dependent {
+  readonly to: number;
+  readonly mode: 'value' | 'settled' | 'live' | 'group';
+  readonly group?: Group;
+  readonly member?: number;
+}
+
+/** Links steps with those that wait for them. Linear in the number of edges. */
+export function dagOf(steps: readonly DagStep[], result: CompiledSource): Dag {
+  const dependents: Dependent[][] = steps.map(() => []);
+  const unmet: number[] = [];
+  [...steps.map((step) => step.source), result].forEach((source, to) => {
+    unmet.push(source.edges.length + source.groups.length);
+    for (const { from, mode } of source.edges) dependents[from]?.push({ to, mode });
+    for (const group of source.groups) {
+      group.members.forEach((member, position) => {
+        for (const from of member) dependents[from]?.push({ to, mode: 'group', group, member: position });
+      });
+    }
+  });
+  return { steps, result, dependents, unmet, isContained: containment(dependents) };
+}
+
+/**
+ * From the last step to the first: a failure is contained when somebody waits for the step and each of them either takes
+ * failures as values or is contained itself. The result never is.
+ */
+function containment(dependents: readonly (readonly Dependent[])[]): readonly boolean[] {
+  const isContained = dependents.map(() => false);
+  for (let index = dependents.length - 1; index >= 0; index -= 1) {
+    const waiting = dependents[index] ?? [];
+    isContained[index] =
+      waiting.length > 0 &&
+      waiting.every(({ to, mode }) => mode === 'settled' || mode === 'group' || isContained[to] === true);
+  }
+  return isContained;
+}

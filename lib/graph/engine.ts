@@ -1,0 +1,60 @@
+import type { Observable } from 'rxjs';
+
+import type { Agent } from '../model/agent';
+import type { RunEvent } from '../model/event';
+import type { LogLevel } from '../model/logLevel';
+import type { StepTable } from '../model/stepTable';
+import type { Decided, Stop } from './answer';
+import type { StepTask } from './stepTask';
+
+/**
+ * Where a run is carried out: everything that takes time, touches the world or must be remembered.
+ *
+ * The interpreter of a run is a synchronous machine: it has no timers and no promises of its own, asks these questions,
+ * and reacts to the answers one at a time. So the same definitions run in this process and on a distributed engine, which
+ * replays the answers in the order in which they were given.
+ */
+export interface Engine {
+  /** Epoch milliseconds. */
+  now(): number;
+  /** Milliseconds of a clock that never jumps; only differences mean anything. */
+  elapsed(): number;
+  /**
+   * Writes an event down and tells it; `then` is called once the event is as durable as was asked for. `stored` replaces
+   * the event in what is written, where the live value has another form than the saved one.
+   */
+  record(event: RunEvent, then: () => void, stored?: RunEvent): void;
+  /** Writes an event down and tells it, without waiting for the disk. */
+  note(event: RunEvent): void;
+  /** Tells an event that is not written down. */
+  tell(event: RunEvent): void;
+  /** The steps as they stand now, for what is asked again within one life. */
+  steps(): StepTable;
+  /**
+   * The form in which this engine keeps a value.
+   *
+   * @throws StateValueError when it cannot be kept.
+   */
+  keep(value: unknown, path: string): unknown;
+  /** A short text that equal inputs share; undefined when this engine does not compare inputs. */
+  hash(value: unknown): string | undefined;
+  /** Calls the function of a task's agent once, with an accepted input. Returns how to stop it. */
+  call(task: StepTask, input: unknown, callbacks: CallCallbacks): Stop | undefined;
+  /** Calls a function of the user's whose result decides how the run goes on; it is called once a run. */
+  decide<T>(path: string, question: string, decision: () => T, answer: (decided: Decided<T>) => void): void;
+  /** Waits, for any length of time. */
+  sleep(path: string, delayMs: number, wake: () => void): Stop;
+  /** Waits for an answer from outside, and goes on listening until stopped. */
+  signal(path: string, answered: (value: unknown) => void): Stop;
+}
+
+/** What may come back while a function is called; `done` or `fail` is the last of it. */
+export interface CallCallbacks {
+  /** A partial result. Where a Promise comes back, the next one is only asked for after it has settled. */
+  emit(task: StepTask, value: unknown): void | Promise<void>;
+  log(task: StepTask, level: LogLevel, message: string, data?: object | (() => object)): void;
+  /** A nested durable step, asked for by the function that is called. */
+  step<I, O>(task: StepTask, id: string, agent: Agent<I, O>, input: I): Observable<O>;
+  done(task: StepTask, output: unknown): void;
+  fail(task: StepTask, error: unknown): void;
+}

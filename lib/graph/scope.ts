@@ -1,0 +1,69 @@
+import type { Agent, StepPolicy } from '../model/agent';
+import type { Failure } from '../model/failure';
+import type { Answer, Stop } from './answer';
+
+/** How a step is carried out, with the decisions that change its type. */
+export interface TaskPolicy extends StepPolicy {
+  readonly when?: (input: never) => boolean;
+  readonly otherwise?: unknown;
+  /** Keep the partial results with the output, because another step reads them live. */
+  readonly keepPartials?: boolean;
+  /** The input decides together with the path which step this is: it must not differ when the step is asked for again. */
+  readonly checkInput?: boolean;
+}
+
+/** Hears of a step before it ends. */
+export interface Watch {
+  started(): void;
+  /** Where a Promise comes back, it is demand: the next partial result is only asked for after it has settled. */
+  partial(value: unknown): void | Promise<void>;
+}
+
+/** Asks for a step below a structure. */
+export interface StepRequest {
+  /** Continues the path of the structure; an id that begins with `[` stands behind it without a `/`. */
+  readonly id: string;
+  readonly agent: Agent<never, unknown>;
+  readonly input: unknown;
+  /** Its input could not be made: the step fails without being called. */
+  readonly problem?: { readonly error: unknown };
+  readonly policy?: TaskPolicy;
+  readonly watch?: Watch;
+}
+
+/** What a structure may ask for while it runs. Answers never come from within the call that asked. */
+export interface Scope {
+  readonly path: string;
+  /** Runs a nested step. Returns its handle. */
+  step(request: StepRequest, answer: (answer: Answer) => void): RunningStep;
+  /** Puts on record that a nested step will not run. */
+  skip(id: string, agent: Agent<never, unknown>, reason: 'when' | 'lost' | 'upstream'): void;
+  /** Calls a function of the user's whose result decides how the run goes on. */
+  decide<T>(question: string, decision: () => T, answer: (value: T) => void): void;
+  /** Waits for an answer from outside, until the deadline (epoch milliseconds) if there is one. */
+  wait(request: WaitRequest, answered: (answer: WaitAnswer) => void): void;
+  sleep(delayMs: number, wake: () => void): Stop;
+  /** A partial result of the structure itself. */
+  emit(value: unknown): void;
+  complete(output: unknown): void;
+  /** `failure` is given where a nested step has failed, so that the place where it began is kept. */
+  fail(error: unknown, failure?: Failure): void;
+}
+
+export interface WaitRequest {
+  readonly request: unknown;
+  readonly timeoutMs?: number;
+  /** Why an answer cannot be taken; undefined when it can. */
+  readonly problem: (value: unknown) => string | undefined;
+}
+
+export interface WaitAnswer {
+  readonly by: 'answer' | 'deadline';
+  readonly value?: unknown;
+}
+
+/** A step that a structure has asked for. */
+export interface RunningStep {
+  /** Stops it; `lost` puts it on record as SKIPPED because another step won, otherwise it is PENDING again. */
+  cancel(as?: 'lost'): void;
+}

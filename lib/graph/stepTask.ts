@@ -1,0 +1,36 @@
+import type { Answer, Stop } from './answer';
+import type { Definition } from './definition';
+import type { TaskPolicy, Watch } from './scope';
+
+/** One step under way: what was asked for, and how far it has come. Lives only while the run is carried out. */
+export interface StepTask {
+  readonly path: string;
+  readonly definition: Definition;
+  readonly policy: TaskPolicy;
+  readonly parent: StepTask | undefined;
+  readonly answer: (answer: Answer) => void;
+  readonly watch: Watch | undefined;
+  input: unknown;
+  /** Number of the attempt under way, over all lives of the run; 0 before the first. */
+  attempt: number;
+  /** Attempts that have begun in this life. */
+  tries: number;
+  /** Reading of the engine's steady clock when the first attempt of this life began. */
+  startedAt: number;
+  /** Partial results of the attempt under way. */
+  partials: number;
+  kept: unknown[] | undefined;
+  /** `ending`: what came of it is being recorded; `done`: answered, or stopped. */
+  phase: 'running' | 'suspended' | 'ending' | 'done';
+  /** Whether it brings the run on by itself right now. */
+  isMoving: boolean;
+  /** Questions of its structure that the engine has not answered. */
+  asks: number;
+  stop: Stop | undefined;
+  /** Steps below this one that failed since its attempt began. */
+  failedBelow: string[] | undefined;
+  /** Ids of nested steps that the function's current attempt has used. */
+  nestedIds: Set<string> | undefined;
+  /** Nested steps of the function that have not answered. */
+  children: Set<StepTask> | undefined;
+}

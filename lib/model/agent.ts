@@ -1,0 +1,88 @@
+import type { Observable } from 'rxjs';
+
+import type { Failure } from './failure';
+import type { LogLevel } from './logLevel';
+
+/**
+ * A named, typed unit of work, and an RxJS operator: put it into `pipe()`, chain it, or make it a step of a workflow.
+ *
+ * In a plain `pipe` it handles its inputs in order, one at a time; nothing is durable there.
+ */
+export interface Agent<in I, out O> {
+  (source: Observable<I>): Observable<O>;
+  readonly name: string;
+  /** What the agent consists of; the type tells the compiler that it consumes `I` and gives `O`. */
+  readonly [AGENT]: AgentMark<I, O>;
+}
+
+/** The key under which an agent keeps what it consists of. Registered, so that two copies of this package agree. */
+export const AGENT: unique symbol = Symbol.for('millrace.agent') as never;
+
+/** Never a value: carries the types of an agent. */
+export interface AgentMark<in I, out O> {
+  readonly consumes: (input: I) => void;
+  readonly gives: O;
+}
+
+/** What an agent takes in. */
+export type InputOf<A> = A extends Agent<infer I, unknown> ? I : never;
+
+/** What an agent gives. */
+export type OutputOf<A> = A extends Agent<never, infer O> ? O : never;
+
+/** What a step offers to the function that carries it out. */
+export interface StepContext {
+  readonly runId: string;
+  /** The step's place in the run: the ids from the root, such as `pages[3]/ocr`. */
+  readonly path: string;
+  /** Counts the calls for this step from 1, over all lives of the run. */
+  readonly attempt: number;
+  /** The same for every attempt of this step, also after a crash: hand it to services that must not act twice. */
+  readonly idempotencyKey: string;
+  /** Aborted when nobody wants the answer any more. */
+  readonly signal: AbortSignal;
+  /** Tells a partial result, such as a token or a percentage, to whoever watches. */
+  emit(partial: unknown): void;
+  /** Writes to the log of whoever watches; `data` as a function is only called when somebody keeps the entry. */
+  log(level: LogLevel, message: string, data?: object | (() => object)): void;
+  /**
+   * Runs another agent as a durable step below this one.
+   *
+   * When this function is called again, after a failure or a crash, a nested step that has finished gives its saved output
+   * and is not called again.
+   *
+   * @throws DuplicateStepError when this call of the function has used the id before.
+   */
+  step<I, O>(id: string, agent: Agent<I, O>, input: I): Observable<O>;
+}
+
+/** When and how a failed attempt is repeated. */
+export interface RetryPolicy {
+  /** How many further attempts follow the first. */
+  readonly count: number;
+  /** Milliseconds before the next attempt, or a function of the failure and the number of the attempt that failed. */
+  readonly delayMs?: number | ((failure: Failure, attempt: number) => number);
+  /** Whether this failure deserves another attempt; errors that say `retryable: false` never do. */
+  readonly retryIf?: (failure: Failure) => boolean;
+}
+
+/** How one step is carried out. Given at the agent; what is given at a step wins, field by field. */
+export interface StepPolicy {
+  readonly retry?: number | RetryPolicy;
+  /** Longest time for one attempt, in milliseconds. */
+  readonly timeoutMs?: number;
+  /** Longest silence between two partial results of one attempt, in milliseconds. */
+  readonly idleTimeoutMs?: number;
+  /** Marks a step that is worth a snapshot of its own. */
+  readonly critical?: boolean;
+}
+
+/** What an agent's function returns, unwrapped: the value inside Promises, Observables and AsyncIterables. */
+export type Answered<R> =
+  R extends PromiseLike<infer P>
+    ? Answered<P>
+    : R extends Observable<infer V>
+      ? V
+      : R extends AsyncIterable<infer V>
+        ? V
+        : R;

@@ -1,0 +1,211 @@
+import type { Failure } from './failure';
+import type { LogLevel } from './logLevel';
+import type { Plan } from './plan';
+
+/**
+ * A fact of a run, in the order in which it became true.
+ *
+ * `at` is epoch milliseconds, `duration` is seconds, `path` is the step's place in the run. `seq` numbers the journaled
+ * events of a run from 1 without gaps; `step.emitted` and `step.logged` are not journaled and carry the number of the
+ * journaled event before them.
+ */
+export type RunEvent =
+  | RunStarted
+  | RunResumed
+  | StepStarted
+  | StepEmitted
+  | StepLogged
+  | StepRetrying
+  | StepCompleted
+  | StepFailed
+  | StepSkipped
+  | StepCancelled
+  | StepSuspended
+  | StepAnswered
+  | RunCompleted
+  | RunFailed
+  | RunSuspended
+  | RunCancelled;
+
+/** A `RunEvent` before the engine has given it a run, a number and a time. */
+export type RunFact = RunEvent extends infer E
+  ? E extends RunEvent
+    ? Omit<E, keyof Occurrence>
+    : never
+  : never;
+
+interface Occurrence {
+  readonly runId: string;
+  readonly seq: number;
+  /** Epoch milliseconds. */
+  readonly at: number;
+}
+
+interface OfStep extends Occurrence {
+  readonly path: string;
+}
+
+interface OfAttempt extends OfStep {
+  /** Name of the agent that carries out the step. */
+  readonly agent: string;
+  /** Counts the calls of the agent for this step from 1, over all lives of the run. */
+  readonly attempt: number;
+}
+
+/** The first life of a run begins. */
+export interface RunStarted extends Occurrence {
+  readonly type: 'run.started';
+  /** Name of the agent that is run. */
+  readonly name: string;
+  readonly input: unknown;
+  readonly plan: Plan;
+}
+
+/** A run that had stopped goes on. */
+export interface RunResumed extends Occurrence {
+  readonly type: 'run.resumed';
+  /** 2 for the first resume. */
+  readonly life: number;
+  /** How many steps are finished already and will not be called again. */
+  readonly reused: number;
+  /** The definition changed and the new one wins: the plan from now on. */
+  readonly plan?: Plan;
+  /** The input changed and the new one wins: the input from now on. */
+  readonly input?: unknown;
+  /** Steps whose saved results no longer hold and are dropped. */
+  readonly dropped?: readonly string[];
+}
+
+/** An agent is about to be called. */
+export interface StepStarted extends OfAttempt {
+  readonly type: 'step.started';
+  /** True for a step whose policy says `critical`. */
+  readonly critical?: boolean;
+  /** Hash of the input, for steps whose place in the run is decided while it runs. */
+  readonly inputHash?: string;
+}
+
+/** A partial result: a token, a percentage, one value of a stream. */
+export interface StepEmitted extends OfAttempt {
+  readonly type: 'step.emitted';
+  /** Counts the partial results of this attempt from 0. */
+  readonly index: number;
+  readonly value: unknown;
+}
+
+/** Something worth a line in the log; with the empty path it concerns the whole run. */
+export interface StepLogged extends OfStep {
+  readonly type: 'step.logged';
+  readonly level: LogLevel;
+  readonly message: string;
+  /** The details, or a function that makes them when somebody wants to see them. */
+  readonly data?: object | (() => object);
+}
+
+/** An attempt failed and another one follows after `delayMs`. */
+export interface StepRetrying extends OfAttempt {
+  readonly type: 'step.retrying';
+  readonly error: Failure;
+  readonly delayMs: number;
+  /** Failed steps below this one that the next attempt tries again. */
+  readonly reset?: readonly string[];
+}
+
+/** A step has its output, and the output is saved. */
+export interface StepCompleted extends OfAttempt {
+  readonly type: 'step.completed';
+  readonly output: unknown;
+  /** Seconds from the start of the first attempt of this life. */
+  readonly duration: number;
+  /** How many partial results came before the output; absent when none. */
+  readonly partials?: number;
+  /** The partial results themselves, when another step reads them live. */
+  readonly kept?: readonly unknown[];
+}
+
+/** A step failed for good: no attempt is left. */
+export interface StepFailed extends OfAttempt {
+  readonly type: 'step.failed';
+  readonly error: Failure;
+  readonly duration: number;
+}
+
+/** A step will not run: its `when` said no, another agent won, or what it needs has failed. */
+export interface StepSkipped extends OfStep {
+  readonly type: 'step.skipped';
+  readonly agent: string;
+  /** What the dependants get instead of an output. */
+  readonly output?: unknown;
+  readonly reason: 'when' | 'lost' | 'upstream';
+}
+
+/** A running step was stopped because its run stops; it is PENDING again. */
+export interface StepCancelled extends OfStep {
+  readonly type: 'step.cancelled';
+}
+
+/** A step waits for an answer from outside. */
+export interface StepSuspended extends OfAttempt {
+  readonly type: 'step.suspended';
+  /** What the answerer is asked to decide on. */
+  readonly request: unknown;
+  /** Epoch milliseconds after which it is not waited for any longer. */
+  readonly deadline?: number;
+}
+
+/** The answer a suspended step waited for has come, or its deadline has passed. */
+export interface StepAnswered extends OfStep {
+  readonly type: 'step.answered';
+  readonly by: 'answer' | 'deadline';
+  readonly value?: unknown;
+}
+
+/** The run has its output. */
+export interface RunCompleted extends Occurrence {
+  readonly type: 'run.completed';
+  readonly output: unknown;
+  /** Seconds of this life. */
+  readonly duration: number;
+  /** True when the run had completed earlier and its end is only told again. */
+  readonly replayed?: boolean;
+}
+
+/** The run failed; it can be resumed. */
+export interface RunFailed extends Occurrence {
+  readonly type: 'run.failed';
+  readonly error: Failure;
+  readonly duration: number;
+}
+
+/** Every branch that can move has come to rest; at least one step waits for an answer. */
+export interface RunSuspended extends Occurrence {
+  readonly type: 'run.suspended';
+  /** Paths of the steps that wait. */
+  readonly waiting: readonly string[];
+  readonly duration: number;
+}
+
+/** The run was stopped from outside; it can be resumed. */
+export interface RunCancelled extends Occurrence {
+  readonly type: 'run.cancelled';
+  readonly duration: number;
+  readonly reason?: string;
+}
+
+/** Whether the store keeps this event; the others are only shown to whoever watches. */
+export function isJournaled(event: RunEvent): boolean {
+  return event.type !== 'step.emitted' && event.type !== 'step.logged';
+}
+
+/** Whether a life of the run ends with this event. */
+export function isEnd(event: RunEvent): event is RunCompleted | RunFailed | RunSuspended | RunCancelled {
+  switch (event.type) {
+    case 'run.completed':
+    case 'run.failed':
+    case 'run.suspended':
+    case 'run.cancelled':
+      return true;
+    default:
+      return false;
+  }
+}

@@ -1,0 +1,31 @@
+/** What kind of thing carries out a step: a function of the user's, or one of the structures made from agents. */
+export type AgentKind =
+  | 'function'
+  | 'operator'
+  | 'chain'
+  | 'workflow'
+  | 'each'
+  | 'branch'
+  | 'loop'
+  | 'fallback'
+  | 'firstOf'
+  | 'approval'
+  | 'sleep';
+
+/** One declared step: where it stands, who carries it out, and what it reads. */
+export interface PlanStep {
+  /** The ids from the root of the run, joined by `/`. */
+  readonly path: string;
+  readonly kind: AgentKind;
+  /** Name of the agent that carries it out. */
+  readonly agent: string;
+  /** What it reads, as text: `input`, paths of other steps, or an adaptor around those such as `settled(a, b)`. */
+  readonly sources: readonly string[];
+}
+
+/**
+ * The declared shape of a run: every step that is known before the run begins, in order of declaration.
+ *
+ * Holds no function text and no policies, so changing how a step works does not change the plan.
+ */
+export type Plan = readonly PlanStep[];

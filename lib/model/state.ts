@@ -1,0 +1,52 @@
+import type { Failure } from './failure';
+import type { Plan } from './plan';
+import { pendingStep } from './stepResult';
+import { StepTable } from './stepTable';
+
+/** Where a run stands. */
+export type RunStatus = 'IDLE' | 'RUNNING' | 'SUSPENDED' | 'COMPLETED' | 'FAILED' | 'CANCELLED';
+
+/** How a run stands: the scan of its events, immutable, plain JSON when written. */
+export interface RunState<O = unknown> {
+  readonly runId: string;
+  /** Name of the agent that is run. */
+  readonly name: string;
+  readonly status: RunStatus;
+  readonly input: unknown;
+  /** What the run gave; present when it completed. */
+  readonly output?: O;
+  /** Why the latest life failed; present when it did. */
+  readonly error?: Failure;
+  readonly steps: StepTable;
+  readonly plan: Plan;
+  /** Epoch milliseconds; 0 for a run that has not begun. */
+  readonly startedAt: number;
+  /** Epoch milliseconds of the end of the latest life. */
+  readonly endedAt?: number;
+  /** Counts the lives from 1; 0 for a run that has not begun. */
+  readonly life: number;
+  /** Number of the latest journaled event. */
+  readonly seq: number;
+  /** Where this run was forked from, if it was. */
+  readonly forkedFrom?: { readonly runId: string; readonly path: string };
+}
+
+/** The state of a run before its first event: every declared step is PENDING. */
+export function idleState(runId: string, name: string, plan: Plan): RunState<never> {
+  return Object.freeze({
+    runId,
+    name,
+    status: 'IDLE',
+    input: undefined,
+    steps: pendingSteps(plan),
+    plan,
+    startedAt: 0,
+    life: 0,
+    seq: 0,
+  });
+}
+
+/** A table in which every step of the plan is PENDING. */
+export function pendingSteps(plan: Plan): StepTable {
+  return StepTable.of(plan.map(({ path, agent }) => pendingStep(path, agent)));
+}

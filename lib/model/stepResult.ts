@@ -1,0 +1,52 @@
+import type { Failure } from './failure';
+
+/** Where a step stands. */
+export type StepStatus = 'PENDING' | 'RUNNING' | 'SUSPENDED' | 'COMPLETED' | 'FAILED' | 'SKIPPED';
+
+/** How one step of a run stands now. */
+export interface StepResult {
+  /** Path of the step. */
+  readonly stepId: string;
+  /** Name of the agent that carries it out. */
+  readonly agent: string;
+  readonly status: StepStatus;
+  /** What the agent gave; for a skipped step what its dependants get instead. */
+  readonly output?: unknown;
+  /** Seconds; 0 until the step has ended. */
+  readonly duration: number;
+  /** Why the step, or its latest attempt, failed. */
+  readonly error: Failure | null;
+  /** When this result last changed, ISO 8601; null for a step that has not begun. */
+  readonly timestamp: string | null;
+  /** How often the agent was called, over all lives of the run. */
+  readonly attempts: number;
+  /** How many partial results the latest attempt gave; absent when none. */
+  readonly partials?: number;
+  /** The partial results, where another step reads them live. */
+  readonly kept?: readonly unknown[];
+  /** True for a step whose policy says `critical`. */
+  readonly critical?: boolean;
+  /** How often the process died inside this step. */
+  readonly crashes?: number;
+  /** Hash of the input, for steps whose place is decided while the run goes on. */
+  readonly inputHash?: string;
+  /** What the answerer is asked to decide on, while the step is suspended. */
+  readonly request?: unknown;
+  /** Epoch milliseconds until which an answer is waited for. */
+  readonly deadline?: number;
+  /** The answer that came, until the step has used it. */
+  readonly answer?: { readonly by: 'answer' | 'deadline'; readonly value?: unknown };
+}
+
+/** The result of a step that has not begun. */
+export function pendingStep(stepId: string, agent: string): StepResult {
+  return Object.freeze({
+    stepId,
+    agent,
+    status: 'PENDING',
+    duration: 0,
+    error: null,
+    timestamp: null,
+    attempts: 0,
+  });
+}

@@ -1,0 +1,53 @@
+import type { OperatorFunction } from 'rxjs';
+import { asyncScheduler, mergeMap, Observable } from 'rxjs';
+
+import type { Definition } from '../../lib/graph/definition';
+import type { Agent } from '../../lib/model/agent';
+import { idleState } from '../../lib/model/state';
+import { latestOnly } from '../../lib/store/latestOnly';
+import { interpret } from '../interpret';
+import { localEngine } from '../local';
+
+/**
+ * How an agent behaves in a plain `pipe`: one answer an input, in order, with its policy, and nothing kept.
+ *
+ * The first input that fails ends the stream with the error as it was thrown.
+ */
+export function asOperator<I, O>(self: () => Agent<I, O>, definition: Definition): OperatorFunction<I, O> {
+  const concurrency = definition.kind === 'function' ? (definition.concurrency ?? 1) : 1;
+  return (source) => source.pipe(mergeMap((input) => answerOf(self(), input), concurrency));
+}
+
+function answerOf<I, O>(agent: Agent<I, O>, input: I): Observable<O> {
+  return new Observable((subscriber) => {
+    const runId = 'pipe';
+    const claim = latestOnly().claim(runId);
+    if (claim instanceof Promise) throw new TypeError('a memory-only claim answers at once');
+    const engine = localEngine<O>({
+      claim,
+      state: idleState(runId, agent.name, []),
+      scheduler: asyncScheduler,
+      tell: ({ event }) => {
+        if (event.type === 'run.completed') subscriber.next(event.output as O);
+      },
+      broken: (error) => {
+        subscriber.error(error);
+      },
+    });
+    const interpreter = interpret({
+      runId,
+      agent: agent,
+      input,
+      engine,
+      known: undefined,
+      seq: 0,
+      maxCrashes: Infinity,
+      ended: (cause) => {
+        if (cause === undefined) subscriber.complete();
+        else subscriber.error(cause);
+      },
+    });
+    interpreter.begin();
+    return () => interpreter.stop();
+  });
+}

@@ -1,0 +1,37 @@
+import type { Answer } from '../../lib/graph/answer';
+import type { Definition } from '../../lib/graph/definition';
+import type { TaskPolicy, Watch } from '../../lib/graph/scope';
+import type { StepTask } from '../../lib/graph/stepTask';
+
+/** A step that has been asked for and has not begun. */
+export function newTask(
+  parent: StepTask | undefined,
+  path: string,
+  definition: Definition,
+  policy: TaskPolicy,
+  input: unknown,
+  answer: (answer: Answer) => void,
+  watch?: Watch,
+): StepTask {
+  return {
+    path,
+    definition,
+    policy,
+    parent,
+    answer,
+    watch,
+    input,
+    attempt: 0,
+    tries: 0,
+    startedAt: 0,
+    partials: 0,
+    kept: undefined,
+    phase: 'running',
+    isMoving: false,
+    asks: 0,
+    stop: undefined,
+    failedBelow: undefined,
+    nestedIds: undefined,
+    children: undefined,
+  };
+}

@@ -1,0 +1,29 @@
+import type { RetryPolicy, StepPolicy } from '../../lib/model/agent';
+import type { Failure } from '../../lib/model/failure';
+
+/** What follows a failed attempt: another one after so many milliseconds, or nothing. */
+export type RetryDecision = { readonly delayMs: number } | 'give up';
+
+/**
+ * Whether and when a failed attempt is repeated. May call functions of the user's.
+ *
+ * @param tries - Attempts that have begun in this life, the failed one included.
+ */
+export function retryDecision(policy: StepPolicy, failure: Failure, tries: number): RetryDecision {
+  const { count, delayMs = 0, retryIf } = retryPolicyOf(policy);
+  if (!failure.retryable || tries > count) return 'give up';
+  if (retryIf !== undefined && !retryIf(failure)) return 'give up';
+  const delay = typeof delayMs === 'number' ? delayMs : delayMs(failure, tries);
+  if (Number.isNaN(delay)) throw new TypeError(`retry.delayMs gave NaN after attempt ${String(tries)}`);
+  return { delayMs: Math.max(0, delay) };
+}
+
+/** Whether the decision asks functions of the user's, whose answers must be remembered. */
+export function asksUser(policy: StepPolicy): boolean {
+  const { delayMs, retryIf } = retryPolicyOf(policy);
+  return retryIf !== undefined || typeof delayMs === 'function';
+}
+
+function retryPolicyOf({ retry }: StepPolicy): RetryPolicy {
+  return typeof retry === 'object' ? retry : { count: retry ?? 0 };
+}

@@ -1,0 +1,81 @@
+import type { StepTask } from '../../lib/graph/stepTask';
+
+/** The queue from which everything that happens to a run happens, and what it knows about who still moves. */
+export interface Turns {
+  /** Does the work in a turn of its own: at once, or behind what is under way. */
+  later(work: () => void): void;
+  /** Whether a step will bring the run on by itself. */
+  setMoving(task: StepTask, isMoving: boolean): void;
+  /** A structure has asked the engine something. The function that comes back turns the reply into a turn. */
+  ask(task: StepTask, reaction: () => void): () => void;
+  /** Forgets what a step has asked: nobody waits for the replies any more. */
+  dropAsks(task: StepTask): void;
+  /** From here on nothing is done any more. */
+  end(): void;
+}
+
+// Long enough to make cutting the front off the queue cheap, short enough to let go of what is done.
+const CUT = 1024;
+
+/**
+ * @param atRest - Called when all turns are done and nothing moves.
+ */
+export function turns(atRest: () => void): Turns {
+  const queue: (() => void)[] = [];
+  let moving = 0;
+  let isTaking = false;
+  let isOver = false;
+
+  function take(): void {
+    isTaking = true;
+    try {
+      let position = 0;
+      while (position < queue.length && !isOver) {
+        queue[position]?.();
+        position += 1;
+        if (position === CUT) {
+          queue.splice(0, CUT);
+          position = 0;
+        }
+      }
+      queue.length = 0;
+    } finally {
+      isTaking = false;
+    }
+    if (moving === 0 && !isOver) atRest();
+  }
+
+  const later = (work: () => void): void => {
+    queue.push(work);
+    if (!isTaking) take();
+  };
+
+  return {
+    later,
+    setMoving(task, isMoving) {
+      if (task.isMoving === isMoving) return;
+      task.isMoving = isMoving;
+      moving += isMoving ? 1 : -1;
+    },
+    ask(task, reaction) {
+      const { attempt } = task;
+      task.asks += 1;
+      moving += 1;
+      return () => {
+        later(() => {
+          if (task.phase !== 'running' || task.attempt !== attempt) return;
+          task.asks -= 1;
+          moving -= 1;
+          reaction();
+        });
+      };
+    },
+    dropAsks(task) {
+      moving -= task.asks;
+      task.asks = 0;
+    },
+    end() {
+      isOver = true;
+    },
+  };
+}

@@ -1,0 +1,81 @@
+import type { Stop } from '../../lib/graph/answer';
+import type { Engine } from '../../lib/graph/engine';
+import type { WaitAnswer, WaitRequest } from '../../lib/graph/scope';
+import type { StepTask } from '../../lib/graph/stepTask';
+import type { StepResult } from '../../lib/model/stepResult';
+import type { StepEvents } from './stepEvents';
+import type { Turns } from './turns';
+
+/** What waiting for an answer needs of the run. */
+export interface Waiting {
+  readonly engine: Engine;
+  readonly events: StepEvents;
+  readonly turns: Turns;
+  /** The steps that wait right now. */
+  readonly suspended: Set<StepTask>;
+}
+
+/**
+ * Suspends a step until it is answered from outside or its deadline passes. Both the deadline and an answer that an earlier
+ * life has taken are on record, so that waiting goes on, or ends, where it stood.
+ *
+ * An answer that cannot be taken is logged, and the step goes on waiting.
+ */
+export function waitFor(
+  { engine, events, turns, suspended }: Waiting,
+  task: StepTask,
+  saved: StepResult | undefined,
+  request: WaitRequest,
+  answered: (answer: WaitAnswer) => void,
+): void {
+  const react = (answer: WaitAnswer): void => {
+    turns.later(() => {
+      turns.setMoving(task, false);
+      if (task.phase === 'running') answered(answer);
+    });
+  };
+  if (saved?.answer !== undefined) {
+    turns.setMoving(task, true);
+    react(saved.answer);
+    return;
+  }
+
+  const isNew = saved?.status !== 'SUSPENDED';
+  const limit = request.timeoutMs === undefined ? undefined : engine.now() + request.timeoutMs;
+  const deadline = isNew ? limit : saved.deadline;
+  const stops: Stop[] = [];
+  const stopAll = (): void => {
+    for (const stop of stops.splice(0)) stop();
+  };
+  const settle = (answer: WaitAnswer): void => {
+    if (!suspended.delete(task)) return;
+    stopAll();
+    task.phase = 'running';
+    turns.setMoving(task, true);
+    engine.record(events.answered(task.path, answer), () => {
+      react(answer);
+    });
+  };
+
+  if (isNew) engine.note(events.suspended(task, engine.keep(request.request, task.path), deadline));
+  task.phase = 'suspended';
+  suspended.add(task);
+  task.stop = stopAll;
+  stops.push(
+    engine.signal(task.path, (value) => {
+      const problem = request.problem(value);
+      if (problem === undefined) settle({ by: 'answer', value });
+      else if (suspended.has(task)) {
+        engine.tell(events.logged(task.path, 'WARNING', `Cannot take the answer: ${problem}`));
+      }
+    }),
+  );
+  if (deadline !== undefined && suspended.has(task)) {
+    const expire = (): void => {
+      settle({ by: 'deadline' });
+    };
+    if (deadline <= engine.now()) expire();
+    else stops.push(engine.sleep(task.path, deadline - engine.now(), expire));
+  }
+  if (!suspended.has(task)) stopAll();
+}

@@ -1,0 +1,435 @@
+import { validate } from '../lib/codec/validate';
+import type { Answer } from '../lib/graph/answer';
+import type { Definition, StructureDefinition } from '../lib/graph/definition';
+import { definitionOf, isStructure } from '../lib/graph/definition';
+import type { CallCallbacks, Engine } from '../lib/graph/engine';
+import type { Scope, StepRequest, TaskPolicy } from '../lib/graph/scope';
+import type { StepTask } from '../lib/graph/stepTask';
+import type { Agent } from '../lib/model/agent';
+import type { RunEvent } from '../lib/model/event';
+import type { Failure } from '../lib/model/failure';
+import { toFailure } from '../lib/model/failure';
+import type { StepResult } from '../lib/model/stepResult';
+import type { StepTable } from '../lib/model/stepTable';
+import { nestedSteps } from './internal/nestedSteps';
+import { newTask } from './internal/newTask';
+import { pathBelow } from './internal/pathBelow';
+import type { RetryDecision } from './internal/retryDecision';
+import { asksUser, retryDecision } from './internal/retryDecision';
+import { single } from './internal/single';
+import { stepEvents } from './internal/stepEvents';
+import { turns as turnsOf } from './internal/turns';
+import { waitFor } from './internal/waiting';
+import { NestedInputError } from './nestedInputError';
+import { PoisonStepError } from './poisonStepError';
+
+/** What is carried out, and where. */
+export interface Interpretation {
+  readonly runId: string;
+  readonly agent: Agent<never, unknown>;
+  readonly input: unknown;
+  readonly engine: Engine;
+  /** What earlier lives have left behind. */
+  readonly known: StepTable | undefined;
+  /** Number of the latest journaled event. */
+  readonly seq: number;
+  /** How often the process may die inside a step before the step counts as failed. */
+  readonly maxCrashes: number;
+  /** Called once, after the event that ends the life was told. `cause` is what was thrown, if it failed. */
+  readonly ended: (cause?: unknown) => void;
+}
+
+/** A run under way. */
+export interface Interpreter {
+  begin(): void;
+  /** Stops everything at once and records nothing more. Returns the number of the latest journaled event. */
+  stop(): number;
+}
+
+/**
+ * Carries out a run as a synchronous machine: it keeps no timers and no promises, asks the engine, and reacts to the
+ * answers one at a time, from a queue, so that neither a long chain nor a wide graph deepens the stack.
+ *
+ * A step that an earlier life has finished is answered from there. Any other is called under its policy, its result is
+ * recorded, and only once the record is as durable as the engine promises does it go on to whoever waits for it.
+ */
+export function interpret(interpretation: Interpretation): Interpreter {
+  const { runId, agent, input, engine, maxCrashes, ended } = interpretation;
+  const events = stepEvents(runId, engine, interpretation.seq);
+  const suspended = new Set<StepTask>();
+  const turns = turnsOf(rest);
+  const nested = nestedSteps(turns, start, (task) => {
+    cancel(task, undefined);
+  });
+  let steps = interpretation.known;
+  let isOver = false;
+
+  const callbacks: CallCallbacks = {
+    emit: (task, value) => (isRunning(task) ? partial(task, value) : undefined),
+    log(task, level, message, data) {
+      if (!isOver) engine.tell(events.logged(task.path, level, message, data));
+    },
+    step: (task, id, asked, value) => nested.step(task, id, asked, value),
+    done(task, output) {
+      if (isRunning(task)) complete(task, output);
+    },
+    fail(task, error) {
+      if (isRunning(task)) fail(task, error);
+    },
+  };
+  const definition = definitionOf(agent) as Definition;
+  const rootDefinition = isStructure(definition) ? definition : single(agent);
+  const root = newTask(undefined, '', rootDefinition, {}, input, () => undefined);
+
+  return {
+    begin() {
+      turns.later(() => {
+        beginStructure(root, input);
+      });
+    },
+    stop() {
+      isOver = true;
+      turns.end();
+      cancel(root, undefined);
+      return events.seq();
+    },
+  };
+
+  /** One step, from being asked for to its answer, which never comes from within this call. */
+  function start(parent: StepTask, request: StepRequest, answer: (answer: Answer) => void): StepTask {
+    const asked = definitionOf(request.agent);
+    const path = pathBelow(parent.path, request.id);
+    if (asked === undefined) throw new TypeError(`Cannot run step "${path}": it is not an agent`);
+    const policy: TaskPolicy = request.policy ?? asked.policy;
+    const task = newTask(parent, path, asked, policy, request.input, answer, request.watch);
+    turns.setMoving(task, true);
+    const saved = steps?.get(path);
+    if (saved !== undefined && takeUp(task, saved)) return task;
+    const { when } = policy;
+    if (request.problem !== undefined) giveUp(task, request.problem.error);
+    else if (when === undefined || task.attempt > 0) attempt(task);
+    else {
+      const isWanted = (): boolean => when(task.input);
+      decide(task, 'when', isWanted, (yes) => {
+        if (yes) attempt(task);
+        else skip(task);
+      });
+    }
+    return task;
+  }
+
+  /** Takes up what is known of a step. True when there is nothing left to begin. */
+  function takeUp(task: StepTask, saved: StepResult): boolean {
+    task.attempt = saved.attempts;
+    const answer = remembered(task, saved);
+    if (answer !== undefined) {
+      if (answer.kind === 'failed') noteFailure(task);
+      answerLater(task, answer);
+      return true;
+    }
+    if (saved.status === 'SUSPENDED') {
+      task.startedAt = engine.elapsed();
+      task.tries = 1;
+      beginStructure(task, task.input);
+      return true;
+    }
+    const crashes = saved.crashes ?? 0;
+    if (crashes < maxCrashes || isStructure(task.definition) || hasStepsBelow(task.path)) return false;
+    giveUp(task, new PoisonStepError(task.path, crashes));
+    return true;
+  }
+
+  function remembered(task: StepTask, saved: StepResult): Answer | undefined {
+    try {
+      if (saved.inputHash !== undefined && (engine.hash(task.input) ?? saved.inputHash) !== saved.inputHash) {
+        throw new NestedInputError(task.path);
+      }
+      switch (saved.status) {
+        case 'COMPLETED':
+          return completedAnswer(liveForm(task.definition, saved.output), saved.kept);
+        case 'SKIPPED':
+          return { kind: 'skipped', output: task.policy.otherwise };
+        case 'FAILED':
+          return {
+            kind: 'failed',
+            failure: saved.error ?? toFailure('unknown', task.path),
+            cause: undefined,
+          };
+        default:
+          return undefined;
+      }
+    } catch (error) {
+      return { kind: 'failed', failure: toFailure(error, task.path), cause: error };
+    }
+  }
+
+  function hasStepsBelow(path: string): boolean {
+    for (const { stepId } of steps ?? []) if (stepId.startsWith(`${path}/`)) return true;
+    return false;
+  }
+
+  function attempt(task: StepTask): void {
+    if (task.tries === 0) task.startedAt = engine.elapsed();
+    task.attempt += 1;
+    task.tries += 1;
+    task.partials = 0;
+    task.kept = task.policy.keepPartials === true ? [] : undefined;
+    task.nestedIds = undefined;
+    task.failedBelow = undefined;
+    task.phase = 'running';
+    engine.note(events.started(task));
+    // Whoever heard that it starts may have stopped it.
+    if (!isRunning(task)) return;
+    try {
+      task.watch?.started();
+      const { input: codec } = task.definition;
+      const accepted =
+        codec === undefined ? task.input : validate(codec, task.input, `input of step "${task.path}"`);
+      if (isStructure(task.definition)) {
+        beginStructure(task, accepted);
+        return;
+      }
+      const stop = engine.call(task, accepted, callbacks);
+      if (isRunning(task)) task.stop = stop;
+    } catch (error) {
+      fail(task, error);
+    }
+  }
+
+  /** What a structure runs is counted by its steps: the structure itself moves nothing meanwhile. */
+  function beginStructure(task: StepTask, accepted: unknown): void {
+    turns.setMoving(task, false);
+    try {
+      const stop = (task.definition as StructureDefinition).begin(accepted, scopeOf(task));
+      if (task.phase === 'done' || task.phase === 'ending') stop();
+      else task.stop = both(stop, task.stop);
+    } catch (error) {
+      fail(task, error);
+    }
+  }
+
+  function partial(task: StepTask, value: unknown): void | Promise<void> {
+    const index = task.partials;
+    task.partials += 1;
+    task.kept?.push(value);
+    engine.tell(events.emitted(task, index, value));
+    return isRunning(task) ? task.watch?.partial(value) : undefined;
+  }
+
+  function complete(task: StepTask, output: unknown): void {
+    let stored: unknown;
+    let live: unknown;
+    let kept: readonly unknown[] | undefined;
+    try {
+      const of = task === root ? definition : task.definition;
+      stored = engine.keep(of.output === undefined ? output : of.output.encode(output), task.path);
+      live = liveForm(of, stored);
+      kept = task.kept?.map((value) => engine.keep(value, task.path));
+    } catch (error) {
+      fail(task, error);
+      return;
+    }
+    leaveRunning(task);
+    if (task === root) {
+      const event = events.runCompleted(live);
+      end(event, undefined, stored === live ? undefined : ({ ...event, output: stored } as RunEvent));
+      return;
+    }
+    engine.record(events.completed(task, stored, kept), () => {
+      answerLater(task, completedAnswer(live, kept));
+    });
+  }
+
+  function fail(task: StepTask, error: unknown, known?: Failure): void {
+    const failure = known ?? toFailure(error, task === root ? undefined : task.path);
+    leaveRunning(task);
+    if (task === root) end(events.runFailed(failure), error);
+    else if (failure.retryable && asksUser(task.policy)) {
+      const decision = (): RetryDecision => retryDecision(task.policy, failure, task.tries);
+      decide(task, 'retry', decision, (decided) => {
+        retryOrGiveUp(task, error, failure, decided);
+      });
+    } else retryOrGiveUp(task, error, failure, retryDecision(task.policy, failure, task.tries));
+  }
+
+  function retryOrGiveUp(task: StepTask, error: unknown, failure: Failure, decision: RetryDecision): void {
+    if (decision === 'give up') {
+      giveUp(task, error, failure);
+      return;
+    }
+    const again = (): void => {
+      turns.later(() => {
+        if (task.phase === 'done') return;
+        if (isStructure(task.definition) || task.nestedIds !== undefined) steps = engine.steps();
+        attempt(task);
+      });
+    };
+    engine.record(events.retrying(task, failure, decision.delayMs), () => {
+      if (task.phase === 'done') return;
+      if (decision.delayMs === 0) again();
+      else task.stop = engine.sleep(task.path, decision.delayMs, again);
+    });
+  }
+
+  function giveUp(task: StepTask, error: unknown, failure: Failure = toFailure(error, task.path)): void {
+    task.phase = 'ending';
+    noteFailure(task);
+    engine.record(events.failed(task, failure), () => {
+      answerLater(task, { kind: 'failed', failure, cause: error });
+    });
+  }
+
+  /** When a step above this one is tried again, so is this one. */
+  function noteFailure(task: StepTask): void {
+    for (let above = task.parent; above !== undefined; above = above.parent) {
+      (above.failedBelow ??= []).push(task.path);
+    }
+  }
+
+  function skip(task: StepTask): void {
+    const { otherwise } = task.policy;
+    task.phase = 'ending';
+    engine.record(events.skipped(task.path, task.definition.name, 'when', otherwise), () => {
+      answerLater(task, { kind: 'skipped', output: otherwise });
+    });
+  }
+
+  /** From here on nothing that the attempt still does counts, and what it had asked for stops. */
+  function leaveRunning(task: StepTask): void {
+    task.phase = 'ending';
+    turns.dropAsks(task);
+    nested.cancelBelow(task);
+    turns.setMoving(task, true);
+    const { stop } = task;
+    task.stop = undefined;
+    if (isStructure(task.definition)) stop?.();
+  }
+
+  function answerLater(task: StepTask, answer: Answer): void {
+    turns.later(() => {
+      if (task.phase === 'done') return;
+      task.phase = 'done';
+      turns.setMoving(task, false);
+      try {
+        task.answer(answer);
+      } catch (error) {
+        // The reaction of the structure above threw.
+        if (task.parent !== undefined && isRunning(task.parent)) fail(task.parent, error);
+      }
+    });
+  }
+
+  /** Stops a step and all below it, and puts on record how it was left. */
+  function cancel(task: StepTask, as: 'lost' | undefined): void {
+    if (task.phase === 'done') return;
+    const isWaiting = suspended.delete(task);
+    task.phase = 'done';
+    turns.dropAsks(task);
+    turns.setMoving(task, false);
+    const { stop } = task;
+    task.stop = undefined;
+    stop?.();
+    nested.cancelBelow(task);
+    if (isOver) return;
+    if (as === 'lost') engine.note(events.skipped(task.path, task.definition.name, 'lost'));
+    else if (!isWaiting && task.tries > 0) engine.note(events.cancelled(task.path));
+  }
+
+  function decide<T>(task: StepTask, question: string, decision: () => T, answer: (value: T) => void): void {
+    engine.decide(task.path, question, decision, (decided) => {
+      turns.later(() => {
+        if (task.phase === 'done') return;
+        if (decided.ok) answer(decided.value);
+        else giveUp(task, decided.error);
+      });
+    });
+  }
+
+  function scopeOf(task: StepTask): Scope {
+    return {
+      path: task.path,
+      step(request, answer) {
+        const child = start(task, request, answer);
+        return {
+          cancel(as) {
+            cancel(child, as);
+          },
+        };
+      },
+      skip(id, skipped, reason) {
+        const path = pathBelow(task.path, id);
+        if (steps?.get(path)?.status !== 'SKIPPED') engine.note(events.skipped(path, skipped.name, reason));
+      },
+      decide(question, decision, answer) {
+        let reaction = (): void => undefined;
+        const reply = turns.ask(task, () => {
+          reaction();
+        });
+        engine.decide(task.path, question, decision, (decided) => {
+          reaction = () => {
+            if (decided.ok) answer(decided.value);
+            else fail(task, decided.error);
+          };
+          reply();
+        });
+      },
+      wait(request, answered) {
+        waitFor({ engine, events, turns, suspended }, task, steps?.get(task.path), request, answered);
+      },
+      sleep: (delayMs, wake) => engine.sleep(task.path, delayMs, turns.ask(task, wake)),
+      emit(value) {
+        if (isRunning(task)) void partial(task, value);
+      },
+      complete(output) {
+        if (isRunning(task)) complete(task, output);
+      },
+      fail(error, failure) {
+        if (isRunning(task)) fail(task, error, failure);
+      },
+    };
+  }
+
+  /** Nothing moves. When somebody waits for an answer, the life ends; functions that wait for such a step begin anew later. */
+  function rest(): void {
+    if (suspended.size === 0) return;
+    const waiting = [...suspended].map(({ path }) => path);
+    for (const parent of [...nested.parents]) cancel(parent, undefined);
+    end(events.runSuspended(waiting), undefined);
+  }
+
+  function end(event: RunEvent, cause: unknown, stored?: RunEvent): void {
+    isOver = true;
+    turns.end();
+    engine.record(
+      event,
+      () => {
+        ended(cause);
+      },
+      stored,
+    );
+  }
+}
+
+/** The value as it is used, from the form in which it is saved. */
+function liveForm(definition: Definition, stored: unknown): unknown {
+  return definition.output === undefined
+    ? stored
+    : validate(definition.output, stored, `saved output of agent "${definition.name}"`);
+}
+
+function completedAnswer(output: unknown, kept: readonly unknown[] | undefined): Answer {
+  return kept === undefined ? { kind: 'completed', output } : { kind: 'completed', output, kept };
+}
+
+// A function, because the compiler would otherwise believe that what was just set cannot have changed meanwhile.
+function isRunning(task: StepTask): boolean {
+  return task.phase === 'running';
+}
+
+function both(first: () => void, second: (() => void) | undefined): () => void {
+  if (second === undefined) return first;
+  return () => {
+    first();
+    second();
+  };
+}

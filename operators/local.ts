@@ -1,0 +1,155 @@
+import type { SchedulerLike } from 'rxjs';
+import { asyncScheduler } from 'rxjs';
+
+import { jsonValue } from '../lib/codec/json';
+import type { Engine } from '../lib/graph/engine';
+import type { RunEvent } from '../lib/model/event';
+import type { RunState } from '../lib/model/state';
+import type { Transition } from '../lib/model/transition';
+import type { Claim } from '../lib/store/store';
+import { after } from './internal/after';
+import { callFunction } from './internal/callFunction';
+import { hashOf } from './internal/hashOf';
+import { transitionsFrom } from './internal/transitions';
+
+/** What the engine of this process needs for one life of a run. */
+export interface LocalOptions<O> {
+  readonly claim: Claim;
+  /** How the run stands before this life. */
+  readonly state: RunState<O>;
+  readonly scheduler: SchedulerLike | undefined;
+  /** Hears every transition, one at a time and in order. */
+  readonly tell: (transition: Transition<O>) => void;
+  /** The store can no longer be written to. */
+  readonly broken: (error: unknown) => void;
+}
+
+/** The engine in this process. */
+export interface LocalEngine<O> extends Engine {
+  /** The state after everything that was told. */
+  state(): RunState<O>;
+  /** From here on nothing is told any more. Returns the state after everything that was written down. */
+  close(): RunState<O>;
+}
+
+interface Entry {
+  readonly event: RunEvent;
+  readonly then: (() => void) | undefined;
+  isDurable: boolean;
+}
+
+/**
+ * Carries out runs in this process. It adds no turn of the event loop of its own: with synchronous agents and a store
+ * that answers at once, a run begins and ends within `subscribe`.
+ *
+ * Events are told in the order in which they were written down; one that is not durable yet holds back those behind it,
+ * never the work itself.
+ */
+export function localEngine<O>(options: LocalOptions<O>): LocalEngine<O> {
+  const { claim, tell } = options;
+  const scheduler = options.scheduler ?? asyncScheduler;
+  const steady = options.scheduler === undefined ? performance : scheduler;
+  const transitions = transitionsFrom(options.state);
+  const { runId } = options.state;
+  const waiting: Entry[] = [];
+  let isTelling = false;
+  let isClosed = false;
+
+  /** Tells what is due. Reactions come afterwards, so that they meet a stream that is up to date. */
+  function deliver(): void {
+    if (isTelling) return;
+    const reactions: (() => void)[] = [];
+    isTelling = true;
+    try {
+      while (waiting[0]?.isDurable === true && !isClosed) {
+        const { event, then } = waiting.shift() as Entry;
+        tell(transitions.next(event));
+        if (then !== undefined) reactions.push(then);
+      }
+    } finally {
+      isTelling = false;
+    }
+    for (const react of reactions) react();
+  }
+
+  function enqueue(event: RunEvent, then: (() => void) | undefined, durable: void | Promise<void>): void {
+    if (durable === undefined && waiting.length === 0 && !isTelling) {
+      isTelling = true;
+      try {
+        tell(transitions.next(event));
+      } finally {
+        isTelling = false;
+      }
+      then?.();
+      deliver();
+      return;
+    }
+    const entry: Entry = { event, then, isDurable: durable === undefined };
+    waiting.push(entry);
+    if (durable === undefined) deliver();
+    else {
+      durable.then(
+        () => {
+          entry.isDurable = true;
+          deliver();
+        },
+        (error: unknown) => {
+          if (!isClosed) options.broken(error);
+        },
+      );
+    }
+  }
+
+  function written(write: () => void | Promise<void>, event: RunEvent, then: (() => void) | undefined): void {
+    if (isClosed) return;
+    let durable: void | Promise<void>;
+    try {
+      durable = write();
+    } catch (error) {
+      options.broken(error);
+      return;
+    }
+    enqueue(event, then, durable);
+  }
+
+  return {
+    now: () => scheduler.now(),
+    elapsed: () => steady.now(),
+    record(event, then, stored = event) {
+      written(() => claim.append(stored), event, then);
+    },
+    note(event) {
+      written(
+        () => {
+          claim.note(event);
+        },
+        event,
+        undefined,
+      );
+    },
+    tell(event) {
+      if (!isClosed) enqueue(event, undefined, undefined);
+    },
+    steps: () => transitions.state().steps,
+    keep: (value, path) => (claim.checksValues ? jsonValue(value, path) : value),
+    hash: (value) => (claim.checksValues ? hashOf(value) : undefined),
+    call: (task, input, callbacks) => callFunction(runId, task, input, callbacks, scheduler),
+    decide(_path, _question, decision, answer) {
+      let decided: Parameters<typeof answer>[0];
+      try {
+        decided = { ok: true, value: decision() };
+      } catch (error) {
+        decided = { ok: false, error };
+      }
+      answer(decided);
+    },
+    sleep: (_path, delayMs, wake) => after(scheduler, delayMs, wake),
+    signal: () => () => undefined,
+    state: () => transitions.state(),
+    close() {
+      isClosed = true;
+      for (const { event } of waiting.splice(0)) transitions.next(event);
+      return transitions.state();
+    },
+  };
+}

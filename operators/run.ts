@@ -1,0 +1,68 @@
+import { Observable } from 'rxjs';
+
+import type { Agent } from '../lib/model/agent';
+import type { Transition } from '../lib/model/transition';
+import { latestOnly } from '../lib/store/latestOnly';
+import type { Claim } from '../lib/store/store';
+import { beginLife } from './internal/beginLife';
+import { newRunId } from './internal/newRunId';
+import type { RunOptions } from './runOptions';
+
+/** The input may be left out where `undefined` is one. */
+export type RunArguments<I, Options> = undefined extends I
+  ? readonly [input?: I, options?: Options]
+  : readonly [input: I, options?: Options];
+
+/**
+ * Runs an agent, a chain or a workflow on one input: a cold stream of transitions. Subscribing starts the run or goes on
+ * with it, unsubscribing cancels it.
+ *
+ * A run that the store knows goes on from where it stood: what has finished is not called again. A run that has completed
+ * only tells its end again. Without a store, and so without a `runId`, every subscription to the same Observable is the
+ * same run: RxJS's own `retry()` resumes it.
+ *
+ * The stream errors with a `RunError` after `run.failed`, and with what the store threw when it can no longer be written.
+ *
+ * @throws RunActiveError (in the stream) while another subscriber carries on the same run.
+ * @throws InputMismatchError, DefinitionMismatchError (in the stream) when the saved run is another one.
+ */
+export function run<I, O>(
+  agent: Agent<I, O>,
+  ...[input, options = {}]: RunArguments<I, RunOptions>
+): Observable<Transition<O>> {
+  const rest = options.store ?? latestOnly();
+  const runId = options.runId ?? (options.newRunId ?? newRunId)();
+  return new Observable<Transition<O>>((subscriber) => {
+    let leave: (() => void) | undefined;
+    const isGone = (): boolean => subscriber.closed;
+    const begin = (claim: Claim): void => {
+      if (isGone()) {
+        void claim.release(claim.state);
+        return;
+      }
+      leave = beginLife<O>(
+        {
+          runId,
+          agent: agent,
+          input,
+          claim,
+          scheduler: options.scheduler,
+          onMismatch: options.onMismatch ?? 'refuse',
+          maxCrashes: options.maxCrashes ?? 3,
+        },
+        subscriber,
+      );
+      // What was told on the way may have made the subscriber leave.
+      if (isGone()) leave();
+    };
+    const claim = rest.claim(runId);
+    if (claim instanceof Promise) {
+      claim.then(begin).catch((error: unknown) => {
+        subscriber.error(error);
+      });
+    } else begin(claim);
+    return () => {
+      leave?.();
+    };
+  });
+}

@@ -1,0 +1,22 @@
+import type { SchedulerLike } from 'rxjs';
+
+import type { Store } from '../lib/store/store';
+
+/** Where and how a run is carried out. Everything may be left out. */
+export interface RunOptions {
+  /** Where the run rests. Without one it is kept in memory for as long as the Observable is. */
+  readonly store?: Store;
+  /** Names the run: subscribing again with the same name goes on with it. A new ULID when left out. */
+  readonly runId?: string;
+  /** The clock: timestamps, durations, delays and timeouts. Give a `TestScheduler` for virtual time. */
+  readonly scheduler?: SchedulerLike;
+  /**
+   * What happens when the store knows the run with another input or another definition: `refuse` it with an error, or let
+   * the input and the code at hand win; then saved results that depend on the change are dropped, and a WARNING is logged.
+   */
+  readonly onMismatch?: 'refuse' | 'actual';
+  /** How often the process may die inside a step before the step counts as failed; 3 when left out. */
+  readonly maxCrashes?: number;
+  /** Makes the ids of runs; monotonic ULIDs when left out. */
+  readonly newRunId?: () => string;
+}

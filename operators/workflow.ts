@@ -1,0 +1,143 @@
+import type * as t from 'io-ts';
+
+import { checkName } from '../lib/graph/checkName';
+import type { DagStep } from '../lib/graph/dag';
+import { dagOf } from '../lib/graph/dag';
+import type { StructureDefinition } from '../lib/graph/definition';
+import { defineAgent, definitionOf, depthOf } from '../lib/graph/definition';
+import { DefinitionError } from '../lib/graph/definitionError';
+import { compileSource } from '../lib/graph/source';
+import type { Resolved, Source, SourceFor, Wire, WireOwner } from '../lib/graph/wire';
+import { wireOf } from '../lib/graph/wire';
+import type { Agent, AGENT, Answered, StepContext, StepPolicy } from '../lib/model/agent';
+import { agent as agentOf } from './agent';
+import { asOperator } from './internal/asOperator';
+import { beginDag } from './internal/beginDag';
+
+/** How a step of a workflow is carried out. */
+export interface WorkflowStepPolicy<I> extends StepPolicy {
+  /** Whether the step runs at all; asked once, when its sources are there. */
+  readonly when?: (input: I) => boolean;
+  /** What the dependants get when it does not run; `undefined` when left out. */
+  readonly otherwise?: unknown;
+}
+
+/** What comes out of a step: with a `when` its output or what stands in for it. */
+export type StepOutput<O, P> = P extends { readonly when?: undefined }
+  ? O
+  : P extends { readonly when?: unknown }
+    ? O | (P extends { readonly otherwise: infer D } ? D : undefined)
+    : O;
+
+/** Declares the steps of a workflow. */
+export interface StepBuilder {
+  /** A step whose work is a function written on the spot: what it takes is inferred from the source. */
+  <S extends Source, R, P extends WorkflowStepPolicy<Resolved<S>> = StepPolicy & { when?: never }>(
+    id: string,
+    work: ((input: Resolved<S>, context: StepContext) => R) & { readonly [AGENT]?: never },
+    source: S,
+    policy?: P,
+  ): Wire<StepOutput<Answered<R>, P>>;
+  /** A step without a source, for an agent that needs no input. */
+  <O>(id: string, agent: Agent<undefined, O>): Wire<O>;
+  /**
+   * A step: the agent is called with what comes out of the source, as soon as all of that is there.
+   *
+   * @throws DefinitionError for an empty or repeated id, and for a wire of another workflow.
+   */
+  <I, O, P extends WorkflowStepPolicy<I> = StepPolicy & { when?: never }>(
+    id: string,
+    agent: Agent<I, O>,
+    source: SourceFor<NoInfer<I>>,
+    policy?: P,
+  ): Wire<StepOutput<O, P>>;
+}
+
+/** How a workflow is carried out where it is a step, and what may go in and out. */
+export interface WorkflowOptions<I, O> extends StepPolicy {
+  readonly input?: t.Type<I, unknown>;
+  readonly output?: t.Type<O, unknown>;
+}
+
+/**
+ * Makes an agent of a DAG of steps. `build` is called once, at once: it gets the wire of the input and `step`, which
+ * declares a step and gives its wire; what it returns, a wire or a record or tuple of wires, is the output.
+ *
+ * A step starts the moment its own sources are there; there are no levels and no barriers. Steps that nothing waits for
+ * run too, and the workflow waits for them. A step that fails stops the workflow and aborts what is running, unless every
+ * way from it to the result crosses `settled`.
+ *
+ * @throws DefinitionError for what cannot be wired.
+ */
+export function workflow<I, const S extends Source>(
+  name: string,
+  build: (input: Wire<I>, step: StepBuilder) => S,
+  options: WorkflowOptions<I, Resolved<S>> = {},
+): Agent<I, Resolved<S>> {
+  checkName(name, 'the name of the workflow', name);
+  const owner: WireOwner = { name };
+  const steps: DagStep[] = [];
+  const ids = new Set<string>();
+  let isBuilt = false;
+
+  const step = (
+    id: string,
+    given: unknown,
+    source?: Source,
+    policy: WorkflowStepPolicy<never> = {},
+  ): Wire<unknown> => {
+    if (isBuilt) throw new DefinitionError(name, `step "${id}" was added after the workflow was built`);
+    checkName(name, 'the id of a step', id);
+    if (ids.has(id)) throw new DefinitionError(name, `two steps have the id "${id}"; rename one of them`);
+    if (typeof given !== 'function') {
+      throw new DefinitionError(name, `step "${id}" needs an agent or a function, got ${typeof given}`);
+    }
+    ids.add(id);
+    const agent = (
+      definitionOf(given) === undefined ? agentOf(id, given as (input: unknown) => unknown) : given
+    ) as Agent<never, unknown>;
+    steps.push({
+      id,
+      agent,
+      source: compileSource(owner, source ?? nothing(owner), `step "${id}"`),
+      policy: { ...definitionOf(agent)?.policy, ...policy },
+    });
+    return wireOf({ kind: 'step', owner, index: steps.length - 1, id });
+  };
+
+  const built = build(wireOf({ kind: 'input', owner }), step);
+  isBuilt = true;
+  const dag = dagOf(steps, compileSource(owner, built, 'the result'));
+  const { input, output, ...policy } = options;
+  const definition: StructureDefinition = {
+    kind: 'workflow',
+    name,
+    policy,
+    shape: 'graph',
+    depth: depthOf(
+      name,
+      steps.map(({ agent }) => agent),
+    ),
+    parts: steps.map(({ id, agent, source, policy: { when } }) => ({
+      id,
+      agent,
+      sources: source.text,
+      isPlanned: true,
+      isConditional: when !== undefined,
+    })),
+    result: dag.result.text,
+    ...(input !== undefined && { input: input as t.Type<unknown, unknown> }),
+    ...(output !== undefined && { output: output as t.Type<unknown, unknown> }),
+    begin: (value, scope) => beginDag(dag, value, scope),
+  };
+  const self: Agent<I, Resolved<S>> = defineAgent<I, Resolved<S>>(
+    asOperator(() => self, definition),
+    definition,
+  );
+  return self;
+}
+
+/** The source of a step that reads nothing. */
+function nothing(owner: WireOwner): Source {
+  return wireOf({ kind: 'pick', of: wireOf({ kind: 'input', owner }), project: () => undefined });
+}
