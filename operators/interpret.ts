@@ -109,7 +109,7 @@ export function interpret(interpretation: Interpretation): Interpreter {
     if (request.problem !== undefined) giveUp(task, request.problem.error);
     else if (when === undefined || task.attempt > 0) attempt(task);
     else {
-      const isWanted = (): boolean => when(task.input);
+      const isWanted = (): boolean => when(task.input as never);
       decide(task, 'when', isWanted, (yes) => {
         if (yes) attempt(task);
         else skip(task);
