@@ -1,0 +1,50 @@
+import type { RunEvent } from '../model/event';
+import { printable } from './columns';
+import { durationText } from './durationText';
+import { shortId } from './runPicture';
+
+/** What happened, as one line for a log file or a CI; undefined for what happens too often to be told. */
+export function changeLine(event: RunEvent, name: string): string | undefined {
+  const text = changeText(event);
+  if (text === undefined) return undefined;
+  const path = 'path' in event && event.path !== '' ? `  ${printable(event.path)}` : '';
+  return `${printable(name)} ${shortId(event.runId)}${path}  ${printable(text)}`;
+}
+
+function changeText(event: RunEvent): string | undefined {
+  switch (event.type) {
+    case 'run.started':
+      return 'started';
+    case 'run.resumed':
+      return `resumed, ${event.reused} finished steps are reused`;
+    case 'step.started':
+      return event.attempt === 1 ? 'started' : `started, attempt ${event.attempt}`;
+    case 'step.retrying':
+      return `attempt ${event.attempt} failed, next in ${event.delayMs} ms: ${event.error.message}`;
+    case 'step.completed':
+      return `completed in ${durationText(event.duration)}`;
+    case 'step.failed':
+      return `failed after ${durationText(event.duration)}: ${event.error.message}`;
+    case 'step.skipped':
+      return event.reason === 'when' ? 'skipped, its condition was false' : 'skipped, another one won';
+    case 'step.cancelled':
+      return 'cancelled';
+    case 'step.suspended':
+      return 'waits for an answer';
+    case 'step.answered':
+      return event.by === 'answer' ? 'was answered' : 'was not answered in time';
+    case 'run.completed':
+      return event.replayed === true
+        ? 'had completed before'
+        : `completed in ${durationText(event.duration)}`;
+    case 'run.failed':
+      return `failed after ${durationText(event.duration)}: ${event.error.message}`;
+    case 'run.suspended':
+      return `waits for ${event.waiting.join(', ')}`;
+    case 'run.cancelled':
+      return `cancelled after ${durationText(event.duration)}`;
+    case 'step.emitted':
+    case 'step.logged':
+      return undefined;
+  }
+}
