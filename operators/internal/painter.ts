@@ -30,6 +30,7 @@ function createPainter(screen: Screen): Painter {
   let drawn: readonly number[] = [];
   let timer: NodeJS.Timeout | undefined;
   let isPainting = false;
+  let paintedAt = 0;
   let isMidLine = false;
   let release: (() => void) | undefined;
 
@@ -62,31 +63,33 @@ function createPainter(screen: Screen): Painter {
   const paint = (above = ''): void => {
     if (isMidLine && above === '') return;
     const text = `${erasing()}${above}${picture()}`;
+    paintedAt = performance.now();
     if (text !== '') put(`\u001b[?25l${text}\u001b[?25h`);
   };
   const tick = (): void => {
     timer = undefined;
-    try {
+    quietly(() => {
       paint();
-    } catch {
-      // The screen is gone; the run does not care.
-    }
+    });
     if (parts.size > 0) schedule();
   };
   const schedule = (): void => {
     timer ??= setTimeout(tick, BETWEEN_MS).unref();
   };
-  const stepAside = (text: unknown): void => {
+  const stepAside = (): void => {
+    if (!isPainting && drawn.length > 0) put(erasing());
+  };
+  const comeBack = (text: unknown): void => {
     if (isPainting) return;
-    if (drawn.length > 0) put(erasing());
     const written =
       typeof text === 'string' ? text : text instanceof Uint8Array ? Buffer.from(text).toString() : '';
     if (written !== '') isMidLine = !written.endsWith('\n');
+    if (parts.size > 0 && performance.now() - paintedAt >= BETWEEN_MS) paint();
   };
 
   return {
     add(draw) {
-      if (parts.size === 0) release = listenToOthers(screen, stepAside);
+      if (parts.size === 0) release = listenToOthers(screen, stepAside, comeBack);
       parts.add(draw);
       schedule();
       return () => {
@@ -111,8 +114,8 @@ function createPainter(screen: Screen): Painter {
   };
 }
 
-/** Lets the picture step aside before others write to the same terminal, until the function it gives is called. */
-function listenToOthers(screen: Screen, before: (text: unknown) => void): () => void {
+/** Lets the picture step aside while others write to the same terminal, until the function it gives is called. */
+function listenToOthers(screen: Screen, before: () => void, after: (text: unknown) => void): () => void {
   const screens = new Set<Screen>([screen]);
   if (screen === process.stdout || screen === process.stderr) {
     for (const other of [process.stdout, process.stderr]) if (other.isTTY) screens.add(other);
@@ -121,12 +124,12 @@ function listenToOthers(screen: Screen, before: (text: unknown) => void): () => 
     const original = one.write;
     const wasOwn = Object.hasOwn(one, 'write');
     const aside = function (this: unknown, ...args: unknown[]): unknown {
-      try {
-        before(args[0]);
-      } catch {
-        // What others write matters more than the picture.
-      }
-      return Reflect.apply(original, one, args);
+      quietly(before);
+      const answer: unknown = Reflect.apply(original, one, args);
+      quietly(() => {
+        after(args[0]);
+      });
+      return answer;
     };
     one.write = aside;
     return () => {
@@ -139,4 +142,13 @@ function listenToOthers(screen: Screen, before: (text: unknown) => void): () => 
   return () => {
     for (const restore of restores) restore();
   };
+}
+
+/** What others write matters more than the picture. */
+function quietly(work: () => void): void {
+  try {
+    work();
+  } catch {
+    // The screen is gone; whoever writes to it will hear so.
+  }
 }
