@@ -3,6 +3,7 @@
  *
  * @packageDocumentation
  */
+export { explain } from './lib/codec/explain';
 export * from './lib/codec/stateValueError';
 export * from './lib/codec/validate';
 export * from './lib/codec/validationError';
@@ -24,6 +25,8 @@ export * from './lib/model/state';
 export * from './lib/model/stepResult';
 export * from './lib/model/stepTable';
 export * from './lib/model/transition';
+export { runSummary } from './lib/report/runSummary';
+export { lowdbStore } from './lib/store/lowdb';
 export { memoryStore } from './lib/store/memory';
 export { RunActiveError } from './lib/store/runActiveError';
 export * from './lib/store/store';
