@@ -37,7 +37,7 @@ export function streamSink(stream: NodeJS.WritableStream, limit: number, onLost:
     onLost(lines, error);
     closed?.();
   };
-  stream.on('error', broke);
+  const release = onErrorOf(stream, broke);
 
   return {
     write(line) {
@@ -53,8 +53,37 @@ export function streamSink(stream: NodeJS.WritableStream, limit: number, onLost:
           closed = resolve;
         });
       }
-      stream.removeListener('error', broke);
+      release();
       stream.removeListener('drain', drained);
     },
+  };
+}
+
+type OnError = (error: Error) => void;
+
+const waitingFor = new WeakMap<
+  NodeJS.WritableStream,
+  { readonly all: Set<OnError>; readonly listener: OnError }
+>();
+
+/** One listener a stream, however many sinks write to it: Node warns about the eleventh. */
+function onErrorOf(stream: NodeJS.WritableStream, onError: OnError): () => void {
+  let known = waitingFor.get(stream);
+  if (known === undefined) {
+    const all = new Set<OnError>();
+    const listener: OnError = (error) => {
+      for (const each of [...all]) each(error);
+    };
+    known = { all, listener };
+    waitingFor.set(stream, known);
+    stream.on('error', listener);
+  }
+  const { all, listener } = known;
+  all.add(onError);
+  return () => {
+    all.delete(onError);
+    if (all.size > 0 || waitingFor.get(stream)?.all !== all) return;
+    waitingFor.delete(stream);
+    stream.removeListener('error', listener);
   };
 }
