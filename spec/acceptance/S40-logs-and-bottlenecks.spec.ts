@@ -1,0 +1,50 @@
+import { createLogger } from '../../lib/log/logger';
+import { createMonitor } from '../../lib/metrics/monitor';
+import { bottlenecks } from '../../lib/report/bottlenecks';
+import { agent } from '../../operators/agent';
+import { chain } from '../../operators/chain';
+import { logTo } from '../../operators/logTo';
+import { measure } from '../../operators/measure';
+import { run } from '../../operators/run';
+import { everything } from '../support/everything';
+
+const slow = agent('slow', async (n: number) => {
+  await new Promise((resolve) => setTimeout(resolve, 40));
+  return n + 1;
+});
+const quick = agent('quick', (n: number, context) => {
+  context.log('DEBUG', 'about to add', { n, apiKey: 'secret' });
+  return n + 1;
+});
+const both = chain('both', chain('inner', slow, quick), quick);
+
+describe('S40 debugging', () => {
+  it('a log at DEBUG holds every start, every output and what agents say, with run and step', async () => {
+    const logger = createLogger({ level: 'DEBUG' });
+    await everything(run(both, 1).pipe(logTo(logger)));
+    const said = logger.getLogs({ component: 'inner/quick' });
+    expect(said.map(({ level, message, data }) => [level, message, data['path']])).toEqual([
+      ['DEBUG', 'step started', 'inner/quick'],
+      ['DEBUG', 'about to add', 'inner/quick'],
+      ['INFO', 'step completed', 'inner/quick'],
+      ['DEBUG', 'step output', 'inner/quick'],
+    ]);
+    expect(said[1]?.data).toEqual({
+      runId: expect.any(String),
+      path: 'inner/quick',
+      n: 2,
+      apiKey: '[redacted]',
+    });
+    expect(said[3]?.data).toMatchObject({ output: 3 });
+  });
+
+  it('bottlenecks() puts the agent that took the time itself before the structure around it', async () => {
+    const monitor = createMonitor();
+    await everything(run(both, 1).pipe(measure(monitor)));
+    const [first, ...others] = bottlenecks(monitor.getMetrics('both'));
+    expect(first).toMatchObject({ agentName: 'slow', executions: 1 });
+    expect(first?.share).toBeGreaterThan(80);
+    expect(others.map((agent) => agent.agentName).sort()).toEqual(['inner', 'quick']);
+    expect(bottlenecks(createMonitor().getMetrics('nothing'))).toEqual([]);
+  });
+});
