@@ -5,8 +5,8 @@ import type { Alert, AlertRule } from '../lib/metrics/alert';
 import type { Monitor } from '../lib/metrics/monitor';
 import { createMonitor } from '../lib/metrics/monitor';
 import type { Transition } from '../lib/model/transition';
-import type { TapOptions } from './internal/sideEffect';
 import { sideEffect } from './internal/sideEffect';
+import type { TapOptions } from './tapOptions';
 import { measure } from './measure';
 
 /**

@@ -8,8 +8,8 @@ import { isEnd } from '../lib/model/event';
 import type { LogLevel } from '../lib/model/logLevel';
 import type { Transition } from '../lib/model/transition';
 import { entryOf, outputEntryOf } from './internal/eventEntry';
-import type { TapOptions } from './internal/sideEffect';
 import { sideEffect } from './internal/sideEffect';
+import type { TapOptions } from './tapOptions';
 
 /** What of a run goes into the log. */
 export interface LogToOptions extends TapOptions {

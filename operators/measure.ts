@@ -4,8 +4,8 @@ import type { Monitor } from '../lib/metrics/monitor';
 import type { Transition } from '../lib/model/transition';
 import { ownTimes } from './internal/ownTimes';
 import type { OwnTimes } from './internal/ownTimes';
-import type { TapOptions } from './internal/sideEffect';
 import { sideEffect } from './internal/sideEffect';
+import type { TapOptions } from './tapOptions';
 
 /** The part of a monitor that `measure` drives: the calls one would make by hand. */
 export type MeasureTarget = Pick<

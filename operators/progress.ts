@@ -7,14 +7,15 @@ import { changeLine } from '../lib/report/changeLine';
 import { clipped } from '../lib/report/columns';
 import { goOnLines, goOnText } from '../lib/report/goOn';
 import { runHead, runPicture } from '../lib/report/runPicture';
+import type { Screen } from '../lib/report/screen';
+import { ignoreErrorsOf } from '../lib/report/screen';
 import type { RunNotes, WatchedRun } from '../lib/report/watchedRun';
 import { runNotes } from '../lib/report/watchedRun';
 import type { Painter } from './internal/painter';
 import { painterOf } from './internal/painter';
-import type { Screen } from './internal/screen';
-import { ignoreErrorsOf } from './internal/screen';
-import type { TapOptions, Watcher } from './internal/sideEffect';
+import type { Watcher } from './internal/sideEffect';
 import { sideEffect } from './internal/sideEffect';
+import type { TapOptions } from './tapOptions';
 
 /** How progress is shown. */
 export interface ProgressOptions extends TapOptions {

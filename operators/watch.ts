@@ -1,7 +1,7 @@
 import type { MonoTypeOperatorFunction } from 'rxjs';
 
-import type { TapOptions } from './internal/sideEffect';
 import { sideEffect } from './internal/sideEffect';
+import type { TapOptions } from './tapOptions';
 
 /**
  * A tap of your own: shows every item to a function and passes it on, unchanged and in order.

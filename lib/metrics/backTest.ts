@@ -1,5 +1,7 @@
 import { VirtualAction, VirtualTimeScheduler } from 'rxjs';
 
+import type { ExecutionLog } from '../model/executionLog';
+import type { RunState } from '../model/state';
 import type { Alert } from './alert';
 import type { Monitor } from './monitor';
 import { createMonitor } from './monitor';
@@ -24,7 +26,9 @@ export interface PastRun {
  *
  * @param addRules - Gives the rules in question to the monitor.
  * @example
- * const alerts = backTest(await pastRuns(history), (monitor) => monitor.addAlertRule('slow', (stats) => stats.p95 > 5));
+ * const logs = await Promise.all((await history.listLogs()).map(({ logId }) => history.getLog(logId)));
+ * const runs = logs.map(pastExecution).filter((run) => run !== undefined);
+ * const alerts = backTest(runs, (monitor) => monitor.addAlertRule('slow', (stats) => stats.p95 > 5));
  */
 export function backTest(runs: Iterable<PastRun>, addRules: (monitor: Monitor) => void): readonly Alert[] {
   const inOrder = [...runs].sort((a, b) => a.endedAt - b.endedAt);
@@ -51,6 +55,37 @@ export function backTest(runs: Iterable<PastRun>, addRules: (monitor: Monitor) =
   clock.flush();
   subscription.unsubscribe();
   return alerts;
+}
+
+/** What a monitor would have heard of a run that rests in a store: of its latest life, if that completed or failed. */
+export function pastRun(state: RunState): PastRun | undefined {
+  const { name, status, startedAt, endedAt } = state;
+  if (endedAt === undefined || (status !== 'COMPLETED' && status !== 'FAILED')) return undefined;
+  const agents = [...state.steps]
+    .filter((step) => step.status === 'COMPLETED' || step.status === 'FAILED')
+    .map((step) => ({
+      agentName: step.agent,
+      duration: step.duration,
+      success: step.status === 'COMPLETED',
+    }));
+  const duration = (endedAt - startedAt) / 1_000;
+  return { workflowName: name, endedAt, duration, success: status === 'COMPLETED', agents };
+}
+
+/** The same of an execution log. It knows steps and not agents, so each step counts as an agent of that name. */
+export function pastExecution(log: ExecutionLog): PastRun | undefined {
+  const { workflowName, startTime, endTime, status } = log;
+  if (endTime === null || (status !== 'completed' && status !== 'failed')) return undefined;
+  const endedAt = Date.parse(endTime);
+  const agents = log.steps
+    .filter((step) => step.status === 'completed' || step.status === 'failed')
+    .map((step) => ({
+      agentName: step.stepName,
+      duration: step.duration,
+      success: step.status === 'completed',
+    }));
+  const duration = (endedAt - Date.parse(startTime)) / 1_000;
+  return { workflowName, endedAt, duration, success: status === 'completed', agents };
 }
 
 function replay({ workflowName, duration, success, agents }: PastRun, monitor: Monitor): void {

@@ -1,6 +1,6 @@
 import { widthOf } from '../../lib/report/columns';
-import type { Screen } from './screen';
-import { columnsOf, ignoreErrorsOf, rowsOf } from './screen';
+import type { Screen } from '../../lib/report/screen';
+import { columnsOf, ignoreErrorsOf, rowsOf } from '../../lib/report/screen';
 
 /** Keeps a picture at the bottom of a terminal, below what others write there. */
 export interface Painter {

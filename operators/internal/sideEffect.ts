@@ -2,6 +2,7 @@ import { Observable, Subject, takeUntil } from 'rxjs';
 import type { MonoTypeOperatorFunction } from 'rxjs';
 
 import { toFailure } from '../../lib/model/failure';
+import type { TapOptions } from '../tapOptions';
 
 /** What a tap does with what passes it. May throw, reject or never answer: nobody notices but the report. */
 export interface Watcher<T> {
@@ -15,15 +16,6 @@ export type WatchEnd = 'complete' | 'error' | 'unsubscribe';
 
 /** Runs what may fail; a failure is counted and reported, also one that comes later through a Promise. */
 export type Attempt = (work: () => unknown) => unknown;
-
-/** What every tap accepts. */
-export interface TapOptions {
-  /**
-   * Told every failure of the tap and how many there have been. When left out, the first one becomes a process warning and
-   * the others are only counted.
-   */
-  readonly onTapError?: (error: unknown, failures: number) => void;
-}
 
 /**
  * Passes everything on, unchanged and in order, after showing it to a watcher that belongs to this subscription.
