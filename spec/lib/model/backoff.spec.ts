@@ -1,0 +1,71 @@
+import fc from 'fast-check';
+
+import { backoff } from '../../../lib/model/backoff';
+import { NonRetryableError } from '../../../lib/model/nonRetryableError';
+import { toFailure } from '../../../lib/model/failure';
+
+const failure = toFailure(new Error('no'));
+
+describe('backoff()', () => {
+  it('doubles from attempt to attempt up to the longest wait', () => {
+    const delayMs = backoff({ initialMs: 100, maxMs: 1_000, jitter: 0 });
+
+    expect([1, 2, 3, 4, 5, 6].map((attempt) => delayMs(failure, attempt))).toEqual([
+      100, 200, 400, 800, 1_000, 1_000,
+    ]);
+  });
+
+  it('leaves a part of each wait to a chance from outside', () => {
+    const draws = [0, 0.5, 0.999];
+    const delayMs = backoff({ initialMs: 1_000, factor: 1, jitter: 0.5, random: () => draws.shift() ?? 0 });
+
+    expect([1, 2, 3].map((attempt) => delayMs(failure, attempt))).toEqual([1_000, 750, 500.5]);
+  });
+
+  it('stays a number within its bounds after any number of attempts', () => {
+    fc.assert(
+      fc.property(
+        fc.record({
+          initialMs: fc.double({ min: 0, max: 1e9, noNaN: true }),
+          factor: fc.double({ min: 1, max: 1e9, noNaN: true }),
+          maxMs: fc.double({ min: 0, max: 1e12, noNaN: true }),
+          jitter: fc.double({ min: 0, max: 1, noNaN: true }),
+        }),
+        fc.double({ min: 0, max: 0.999, noNaN: true }),
+        fc.integer({ min: 1, max: 1e6 }),
+        (options, draw, attempt) => {
+          const delayMs = backoff({ ...options, random: () => draw })(failure, attempt);
+          expect(delayMs).toBeGreaterThanOrEqual(0);
+          expect(delayMs).toBeLessThanOrEqual(options.maxMs);
+        },
+      ),
+    );
+  });
+
+  it('refuses numbers that make no sense', () => {
+    expect(() => backoff({ initialMs: -1 })).toThrow(
+      'Cannot make a backoff: initialMs must be at least 0, got -1',
+    );
+    expect(() => backoff({ initialMs: 1, factor: 0.5 })).toThrow(RangeError);
+    expect(() => backoff({ initialMs: 1, jitter: 2 })).toThrow('jitter must be from 0 to 1, got 2');
+    expect(() => backoff({ initialMs: NaN })).toThrow(RangeError);
+  });
+});
+
+describe('NonRetryableError', () => {
+  it('says that trying again cannot help', () => {
+    expect(toFailure(new NonRetryableError('malformed'))).toEqual({
+      name: 'NonRetryableError',
+      message: 'malformed',
+      retryable: false,
+    });
+  });
+
+  it('may be extended under another name', () => {
+    class NoMoney extends NonRetryableError {
+      override readonly name = 'NoMoney';
+    }
+
+    expect(toFailure(new NoMoney('0 left'))).toMatchObject({ name: 'NoMoney', retryable: false });
+  });
+});

@@ -1,0 +1,201 @@
+import { EMPTY, lastValueFrom, map, NEVER, of, retry, timer, toArray } from 'rxjs';
+
+import type { Wire } from '../../lib/graph/wire';
+import { memoryStore } from '../../lib/store/memory';
+import { agent } from '../../operators/agent';
+import { budget } from '../../operators/budget';
+import { BudgetExceededError } from '../../operators/budgetExceededError';
+import { chain } from '../../operators/chain';
+import { outcomes } from '../../operators/outcomes';
+import { outputs } from '../../operators/outputs';
+import { run } from '../../operators/run';
+import { runEach } from '../../operators/runEach';
+import { workflow } from '../../operators/workflow';
+import { marbles } from '../support/marbles';
+import { collect } from '../support/told';
+
+const spend = (name: string, tokens: number, ms = 0) =>
+  agent(name, () => (ms === 0 ? { usage: { tokens } } : timer(ms).pipe(map(() => ({ usage: { tokens } })))));
+
+const errorOf = (thrown: unknown): BudgetExceededError => {
+  expect(thrown).toBeInstanceOf(BudgetExceededError);
+  return thrown as BudgetExceededError;
+};
+
+describe('budget()', () => {
+  it('lets a run pass that stays within', () => {
+    const { events, ended } = collect(
+      run(spend('ask', 10), undefined).pipe(budget({ tokens: 10, steps: 1 })),
+    );
+
+    expect(ended).toBe('complete');
+    expect(events.at(-1)?.type).toBe('run.completed');
+  });
+
+  it('stops parallel branches at once and says what was used', () => {
+    const aborted: string[] = [];
+    const both = workflow('both', (input: Wire<undefined>, step) => ({
+      slow: step(
+        'slow',
+        agent('slow', (_: undefined, ctx) => {
+          ctx.signal.addEventListener('abort', () => aborted.push('slow'));
+          return NEVER;
+        }),
+        input,
+      ),
+      a: step('a', spend('a', 60), input),
+      b: step('b', spend('b', 60), input),
+      c: step('c', spend('c', 60), input),
+    }));
+    const { told, ended, error } = collect(run(both, undefined).pipe(budget({ tokens: 100 })));
+
+    expect(ended).toBe('error');
+    expect(errorOf(error)).toMatchObject({
+      kind: 'tokens',
+      limit: 100,
+      used: { tokens: 120, usd: 0, steps: 3 },
+    });
+    expect(errorOf(error).message).toMatch(
+      /^Budget of run "\w+" of "both" exceeded: 120 tokens, 100 allowed$/,
+    );
+    expect(told.at(-1)).toBe('step.completed b');
+    expect(aborted).toEqual(['slow']);
+  });
+
+  it('leaves the run so that it can be resumed with more', async () => {
+    const store = memoryStore();
+    let calls = 0;
+    const count = <T>(value: T): T => {
+      calls += 1;
+      return value;
+    };
+    const steps = chain(
+      'steps',
+      agent('one', () => count({ usage: { usd: 1 } })),
+      agent('two', () => count({ usage: { usd: 1 } })),
+      agent('three', () => count('done')),
+    );
+    const started = () => run(steps, undefined, { store, runId: 'r' });
+    const first = collect(started().pipe(budget({ usd: 1.5 })));
+
+    expect(errorOf(first.error).used.usd).toBe(2);
+    expect((await store.loadRun('r'))?.status).toBe('CANCELLED');
+    expect(errorOf(first.error).state?.steps.get('two')?.status).toBe('COMPLETED');
+    const used = errorOf(first.error).used;
+    await expect(lastValueFrom(started().pipe(budget({ usd: 2, used }), outputs()))).resolves.toBe('done');
+    expect(calls).toBe(3);
+  });
+
+  it('counts what failed attempts have emitted, and an attempt that emitted only once', () => {
+    let calls = 0;
+    const asks = agent(
+      'asks',
+      (_: undefined, ctx) => {
+        calls += 1;
+        ctx.emit({ usage: { inputTokens: 5, outputTokens: 2 } });
+        if (calls < 3) throw new Error('again');
+        return { text: '', usage: { totalTokens: 7 } };
+      },
+      { retry: 5 },
+    );
+
+    expect(collect(run(asks, undefined).pipe(budget({ tokens: 21 }))).ended).toBe('complete');
+    calls = 0;
+    const { error } = collect(run(asks, undefined).pipe(budget({ tokens: 20 })));
+    expect(errorOf(error).used.tokens).toBe(21);
+  });
+
+  it('ends an endless loop of steps', () => {
+    const endless = agent('endless', () => 1, { retry: { count: Infinity } });
+    const failing = agent(
+      'failing',
+      (): number => {
+        throw new Error('no');
+      },
+      { retry: { count: Infinity } },
+    );
+    const { told, error } = collect(run(chain('c', endless, failing), undefined).pipe(budget({ steps: 4 })));
+
+    expect(errorOf(error)).toMatchObject({ kind: 'steps', used: { steps: 5 } });
+    expect(told.filter((one) => one === 'step.started failing')).toHaveLength(4);
+  });
+
+  it(
+    'stops a run that says nothing when its time is over',
+    marbles(({ scheduler, expectObservable }) => {
+      const never = run(
+        agent('never', () => NEVER),
+        undefined,
+        { scheduler },
+      );
+      const stopped = never.pipe(budget({ ms: 50, scheduler }), outputs());
+      expectObservable(stopped).toBe(
+        '50ms #',
+        undefined,
+        expect.objectContaining({ kind: 'ms', used: { tokens: 0, usd: 0, steps: 1, ms: 50 } }),
+      );
+      const quick = run(spend('quick', 1, 20), undefined, { scheduler });
+      expectObservable(quick.pipe(budget({ ms: 50, scheduler }), outputs())).toBe('20ms (a|)', {
+        a: { usage: { tokens: 1 } },
+      });
+    }),
+  );
+
+  it('stops on the real clock too', async () => {
+    const never = run(
+      agent('never', () => NEVER),
+      undefined,
+    );
+    const startedAt = performance.now();
+
+    await expect(lastValueFrom(never.pipe(budget({ ms: 30 })))).rejects.toThrow(BudgetExceededError);
+    expect(performance.now() - startedAt).toBeGreaterThanOrEqual(28);
+  });
+
+  it('counts as the caller says', () => {
+    const words = agent('words', () => 'one two three');
+    const usage = (value: unknown) =>
+      typeof value === 'string' ? { tokens: value.split(' ').length } : undefined;
+
+    expect(collect(run(words, undefined).pipe(budget({ tokens: 3, usage }))).ended).toBe('complete');
+    expect(errorOf(collect(run(words, undefined).pipe(budget({ tokens: 2, usage }))).error).used.tokens).toBe(
+      3,
+    );
+  });
+
+  it('spans all runs behind runEach, each counted anew for every subscription', () => {
+    const runs = of(1, 2, 3).pipe(runEach(spend('ask', 10)), budget({ tokens: 15 }));
+
+    for (const attempt of [1, 2]) {
+      expect([attempt, errorOf(collect(runs).error).used.tokens]).toEqual([attempt, 20]);
+    }
+  });
+
+  it('passes the failure of a run on, and lets retry() in front of it resume', async () => {
+    let calls = 0;
+    const flaky = agent('flaky', () => {
+      calls += 1;
+      if (calls < 3) throw new Error('down');
+      return 'up';
+    });
+    const failed = collect(run(flaky, undefined).pipe(budget({ steps: 9 })));
+    expect(String(failed.error)).toContain('down');
+
+    calls = 0;
+    const all = run(flaky, undefined).pipe(retry(5), budget({ steps: 3 }), outputs(), toArray());
+    await expect(lastValueFrom(all)).resolves.toEqual(['up']);
+  });
+
+  it('is an outcome by its name', async () => {
+    const spent = run(spend('ask', 5), undefined).pipe(budget({ tokens: 1 }), outcomes());
+
+    expect(await lastValueFrom(spent)).toMatchObject({
+      _tag: 'Left',
+      left: { failure: { name: 'BudgetExceededError', retryable: false } },
+    });
+  });
+
+  it('counts nothing when nothing comes', () => {
+    expect(collect(EMPTY.pipe(budget({ tokens: 0 }))).ended).toBe('complete');
+  });
+});
