@@ -30,8 +30,13 @@ export function run<I, O>(
   agent: Agent<I, O>,
   ...[input, options = {}]: RunArguments<I, RunOptions>
 ): Observable<Transition<O>> {
-  const rest = options.store ?? latestOnly();
   const runId = options.runId ?? (options.newRunId ?? newRunId)();
+  if (options.engine !== undefined) {
+    if (options.store !== undefined)
+      throw new TypeError('Cannot run with both an engine and a store; the engine keeps its runs');
+    return options.engine.run<O>({ runId, agent, input, onMismatch: options.onMismatch ?? 'refuse' });
+  }
+  const rest = options.store ?? latestOnly();
   return new Observable<Transition<O>>((subscriber) => {
     let leave: (() => void) | undefined;
     const isGone = (): boolean => subscriber.closed;

@@ -1,11 +1,14 @@
 import type { SchedulerLike } from 'rxjs';
 
+import type { RunEngine } from '../lib/graph/engine';
 import type { Store } from '../lib/store/store';
 
 /** Where and how a run is carried out. Everything may be left out. */
 export interface RunOptions {
   /** Where the run rests. Without one it is kept in memory for as long as the Observable is. */
   readonly store?: Store;
+  /** Where the run is carried out and rests, such as `restateEngine()`; in this process when left out. Not together with a store. */
+  readonly engine?: RunEngine;
   /** Names the run: subscribing again with the same name goes on with it. A new ULID when left out. */
   readonly runId?: string;
   /** The clock: timestamps, durations, delays and timeouts. Give a `TestScheduler` for virtual time. */

@@ -4,6 +4,7 @@ import type { Agent } from '../model/agent';
 import type { RunEvent } from '../model/event';
 import type { LogLevel } from '../model/logLevel';
 import type { StepTable } from '../model/stepTable';
+import type { Transition } from '../model/transition';
 import type { Decided, Stop } from './answer';
 import type { StepTask } from './stepTask';
 
@@ -57,4 +58,21 @@ export interface CallCallbacks {
   step<I, O>(task: StepTask, id: string, agent: Agent<I, O>, input: I): Observable<O>;
   done(task: StepTask, output: unknown): void;
   fail(task: StepTask, error: unknown): void;
+}
+
+/**
+ * Where whole runs are carried out, instead of in this process: what `run()` hands a run to when it is given an engine.
+ *
+ * The stream behaves as `run()` says: cold, transitions in order, a `RunError` after `run.failed`.
+ */
+export interface RunEngine {
+  run<O>(request: RunRequest<O>): Observable<Transition<O>>;
+}
+
+/** One run to carry out. */
+export interface RunRequest<out O> {
+  readonly runId: string;
+  readonly agent: Agent<never, O>;
+  readonly input: unknown;
+  readonly onMismatch: 'refuse' | 'actual';
 }

@@ -1,0 +1,10 @@
+/**
+ * What an engine outside of this folder builds on: calling functions, and telling events as transitions.
+ *
+ * @internal
+ */
+export { callFunction } from './internal/callFunction';
+export { downstream } from './internal/downstream';
+export { hashOf } from './internal/hashOf';
+export { newRunId } from './internal/newRunId';
+export { transitionsFrom } from './internal/transitions';
