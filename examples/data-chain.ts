@@ -73,8 +73,8 @@ run(penguins, file)
       if (event.type !== 'run.completed') return;
       console.log(`\n${runSummary(state)}\n\n${String(event.output)}`);
     },
-    error: (error: Error) => {
-      console.error(`\n${error.message}`);
+    error: (error: unknown) => {
+      console.error(`\n${String(error)}`);
       process.exitCode = 1;
     },
   });

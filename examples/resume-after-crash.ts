@@ -65,8 +65,8 @@ run(longest, join(__dirname, 'data', 'udhr-eng.txt'), { store, runId: 'longest' 
     if (event.type === 'step.started') console.log(`${event.path.padEnd(6)} runs`);
     if (event.type === 'run.completed') console.log(`\n${runSummary(state)}\n\n${String(event.output)}`);
   },
-  error: (error: Error) => {
-    console.error(error.message);
+  error: (error: unknown) => {
+    console.error(String(error));
     process.exitCode = 1;
   },
   complete: () => void forget(),

@@ -3,10 +3,13 @@ import type { OperatorFunction } from 'rxjs';
 import { Observable } from 'rxjs';
 
 import { isEnd } from '../lib/model/event';
+import { toFailure } from '../lib/model/failure';
 import type { Outcome } from '../lib/model/outcome';
 import { RunError } from '../lib/model/runError';
 import type { RunState } from '../lib/model/state';
+import { idleState } from '../lib/model/state';
 import type { Transition } from '../lib/model/transition';
+import { isLastFailure } from './internal/lastFailure';
 
 /**
  * How each run ended, one outcome a run: `Right` with the output, `Left` with what came instead. Never errors.
@@ -17,37 +20,27 @@ import type { Transition } from '../lib/model/transition';
 export function outcomes<O>(): OperatorFunction<Transition<O>, Outcome<O>> {
   return (transitions) =>
     new Observable((subscriber) => {
-      const failed = new Map<string, RunState<O>>();
-      let latest: RunState<O> | undefined;
+      // Failures that may still be resumed, by run.
+      const failed = new Map<string, Transition<O>>();
+      let latest: Transition<O> | undefined;
       const flush = (): void => {
-        for (const state of failed.values()) subscriber.next(leftOf(state));
+        for (const { state } of failed.values()) subscriber.next(leftOf(state));
         failed.clear();
       };
       return transitions.subscribe({
         next(transition) {
           const { event } = transition;
-          if (event.type === 'run.failed') failed.set(event.runId, transition.state);
-          else failed.delete(event.runId);
-          if (!isEnd(event) || event.type === 'run.failed') return;
-          latest = transition.state;
-          subscriber.next(
-            event.type === 'run.completed'
-              ? right({ runId: event.runId, output: event.output as O, state: latest })
-              : leftOf(latest),
-          );
+          latest = transition;
+          failed.delete(event.runId);
+          if (event.type === 'run.completed') {
+            const { state } = transition;
+            subscriber.next(right({ runId: event.runId, output: event.output as O, state }));
+          } else if (event.type === 'run.failed' && !isLastFailure(event))
+            failed.set(event.runId, transition);
+          else if (isEnd(event)) subscriber.next(leftOf(transition.state));
         },
         error(error: unknown) {
-          if (!(error instanceof RunError)) {
-            const failure = {
-              name: 'Error',
-              message: error instanceof Error ? error.message : String(error),
-              retryable: true,
-            };
-            if (failed.size === 0)
-              subscriber.next(
-                left({ runId: latest?.runId ?? '', status: 'FAILED', failure, state: latest as RunState }),
-              );
-          }
+          if (!(error instanceof RunError)) subscriber.next(brokenOff(error, latest?.state));
           flush();
           subscriber.complete();
         },
@@ -57,6 +50,12 @@ export function outcomes<O>(): OperatorFunction<Transition<O>, Outcome<O>> {
         },
       });
     });
+}
+
+/** A run that could not be carried on for a reason outside it, such as a full disk. */
+function brokenOff(error: unknown, latest: RunState | undefined): Outcome<never> {
+  const state = latest ?? idleState('', '', []);
+  return left({ runId: state.runId, status: 'FAILED', failure: toFailure(error), state });
 }
 
 function leftOf(state: RunState): Outcome<never> {

@@ -1,11 +1,13 @@
 import type { Observable, OperatorFunction } from 'rxjs';
-import { asyncScheduler, catchError, EMPTY, mergeMap, of, retry as resubscribe, timer } from 'rxjs';
+import { asyncScheduler, catchError, EMPTY, mergeMap, of, retry as resubscribe, tap } from 'rxjs';
 
 import type { Agent } from '../lib/model/agent';
+import type { RunFailed } from '../lib/model/event';
 import { toFailure } from '../lib/model/failure';
 import { RunError } from '../lib/model/runError';
 import { idleState } from '../lib/model/state';
 import type { Transition } from '../lib/model/transition';
+import { markLastFailure } from './internal/lastFailure';
 import { newRunId } from './internal/newRunId';
 import type { RunArguments } from './run';
 import { run } from './run';
@@ -37,8 +39,11 @@ export function runEach<I, O>(
       mergeMap((input, index) => {
         const id = runId?.(input, index) ?? newId();
         const given = [input, { ...rest, runId: id }] as unknown as RunArguments<I, RunOptions>;
-        const transitions = run(agent, ...given);
-        return transitions.pipe(
+        let failures = 0;
+        return run(agent, ...given).pipe(
+          tap(({ event }) => {
+            if (event.type === 'run.failed' && (failures += 1) > retry) markLastFailure(event);
+          }),
           resubscribe({ count: retry, delay: onlyFailedRuns }),
           catchError((error: unknown) =>
             error instanceof RunError ? EMPTY : of(neverBegun<O>(agent.name, id, error, input)),
@@ -48,8 +53,8 @@ export function runEach<I, O>(
     );
 }
 
-function onlyFailedRuns(error: unknown): Observable<0> {
-  if (error instanceof RunError) return timer(0);
+function onlyFailedRuns(error: unknown): Observable<unknown> {
+  if (error instanceof RunError) return of(error);
   throw error;
 }
 
@@ -57,8 +62,10 @@ function onlyFailedRuns(error: unknown): Observable<0> {
 function neverBegun<O>(name: string, runId: string, thrown: unknown, input: unknown): Transition<O> {
   const error = toFailure(thrown);
   const at = asyncScheduler.now();
+  const event: RunFailed = { type: 'run.failed', runId, seq: 0, at, error, duration: 0 };
+  markLastFailure(event);
   return {
-    event: { type: 'run.failed', runId, seq: 0, at, error, duration: 0 },
+    event,
     state: { ...idleState(runId, name, []), status: 'FAILED', input, error, endedAt: at },
   };
 }

@@ -6,6 +6,7 @@ import { dagOf } from '../lib/graph/dag';
 import type { StructureDefinition } from '../lib/graph/definition';
 import { defineAgent, definitionOf, depthOf } from '../lib/graph/definition';
 import { DefinitionError } from '../lib/graph/definitionError';
+import type { TaskPolicy } from '../lib/graph/scope';
 import { compileSource } from '../lib/graph/source';
 import type { Resolved, Source, SourceFor, Wire, WireOwner } from '../lib/graph/wire';
 import { wireOf } from '../lib/graph/wire';
@@ -14,43 +15,60 @@ import { agent as agentOf } from './agent';
 import { asOperator } from './internal/asOperator';
 import { beginDag } from './internal/beginDag';
 
-/** How a step of a workflow is carried out. */
-export interface WorkflowStepPolicy<I> extends StepPolicy {
-  /** Whether the step runs at all; asked once, when its sources are there. */
-  readonly when?: (input: I) => boolean;
+/** How a step is carried out that may be left out. */
+export interface ConditionalPolicy<I, D> extends StepPolicy {
+  /** Whether the step runs at all; asked once a run, when its sources are there. */
+  readonly when: (input: I) => boolean;
   /** What the dependants get when it does not run; `undefined` when left out. */
-  readonly otherwise?: unknown;
+  readonly otherwise?: D;
 }
 
-/** What comes out of a step: with a `when` its output or what stands in for it. */
-export type StepOutput<O, P> = P extends { readonly when?: undefined }
-  ? O
-  : P extends { readonly when?: unknown }
-    ? O | (P extends { readonly otherwise: infer D } ? D : undefined)
-    : O;
+/** How a step is carried out that always runs. */
+export interface UnconditionalPolicy extends StepPolicy {
+  readonly when?: never;
+  readonly otherwise?: never;
+}
 
-/** Declares the steps of a workflow. */
+/** The work of a step as a function written on the spot; not an agent. */
+export type StepFunction<I, R> = ((input: I, context: StepContext) => R) & { readonly [AGENT]?: never };
+
+/**
+ * Declares a step: its agent, or a function written on the spot, is called with what comes out of the source, as soon as
+ * all of that is there. Gives the wire of its output; with a `when`, of its output or what stands in for it.
+ *
+ * @throws DefinitionError for an empty or repeated id, and for a wire of another workflow.
+ */
 export interface StepBuilder {
-  /** A step whose work is a function written on the spot: what it takes is inferred from the source. */
-  <S extends Source, R, P extends WorkflowStepPolicy<Resolved<S>> = StepPolicy & { when?: never }>(
+  /** A function that may be left out; what it takes is inferred from the source. */
+  <const S extends Source, R, D = undefined>(
     id: string,
-    work: ((input: Resolved<S>, context: StepContext) => R) & { readonly [AGENT]?: never },
+    work: StepFunction<Resolved<S>, R>,
     source: S,
-    policy?: P,
-  ): Wire<StepOutput<Answered<R>, P>>;
-  /** A step without a source, for an agent that needs no input. */
+    policy: ConditionalPolicy<Resolved<S>, D>,
+  ): Wire<Answered<R> | D>;
+  /** A function; what it takes is inferred from the source. */
+  <const S extends Source, R>(
+    id: string,
+    work: StepFunction<Resolved<S>, R>,
+    source: S,
+    policy?: UnconditionalPolicy,
+  ): Wire<Answered<R>>;
+  /** An agent that needs no input. */
   <O>(id: string, agent: Agent<undefined, O>): Wire<O>;
-  /**
-   * A step: the agent is called with what comes out of the source, as soon as all of that is there.
-   *
-   * @throws DefinitionError for an empty or repeated id, and for a wire of another workflow.
-   */
-  <I, O, P extends WorkflowStepPolicy<I> = StepPolicy & { when?: never }>(
+  /** An agent that may be left out. */
+  <I, O, D = undefined>(
     id: string,
     agent: Agent<I, O>,
     source: SourceFor<NoInfer<I>>,
-    policy?: P,
-  ): Wire<StepOutput<O, P>>;
+    policy: ConditionalPolicy<I, D>,
+  ): Wire<O | D>;
+  /** An agent. */
+  <I, O>(
+    id: string,
+    agent: Agent<I, O>,
+    source: SourceFor<NoInfer<I>>,
+    policy?: UnconditionalPolicy,
+  ): Wire<O>;
 }
 
 /** How a workflow is carried out where it is a step, and what may go in and out. */
@@ -80,12 +98,7 @@ export function workflow<I, const S extends Source>(
   const ids = new Set<string>();
   let isBuilt = false;
 
-  const step = (
-    id: string,
-    given: unknown,
-    source?: Source,
-    policy: WorkflowStepPolicy<never> = {},
-  ): Wire<unknown> => {
+  const step = (id: string, given: unknown, source?: Source, policy: TaskPolicy = {}): Wire<unknown> => {
     if (isBuilt) throw new DefinitionError(name, `step "${id}" was added after the workflow was built`);
     checkName(name, 'the id of a step', id);
     if (ids.has(id)) throw new DefinitionError(name, `two steps have the id "${id}"; rename one of them`);

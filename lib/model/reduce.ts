@@ -35,8 +35,8 @@ export function reduceRunAll<O>(state: RunState<O>, events: readonly RunEvent[])
 /**
  * Why this event cannot follow this state; undefined when it can.
  *
- * A run moves from IDLE to RUNNING and ends COMPLETED, FAILED, SUSPENDED or CANCELLED; from all but COMPLETED it can be
- * resumed, also from RUNNING, when the process died. Steps move only while the run is RUNNING, and what is COMPLETED or
+ * A run moves from IDLE to RUNNING and ends COMPLETED, FAILED, SUSPENDED or CANCELLED. It can be resumed from these
+ * and from RUNNING, when the process died; from COMPLETED only to drop results that no longer hold. Steps move only while the run is RUNNING, and what is COMPLETED or
  * SKIPPED stays so.
  */
 export function refusal(
@@ -48,10 +48,12 @@ export function refusal(
   switch (event.type) {
     case 'run.started':
       return state.status === 'IDLE' ? undefined : `a run that is ${state.status} cannot start`;
-    case 'run.resumed':
-      return state.status === 'IDLE' || state.status === 'COMPLETED'
+    case 'run.resumed': {
+      const isAnew = state.status === 'COMPLETED' && event.dropped !== undefined;
+      return state.status === 'IDLE' || (state.status === 'COMPLETED' && !isAnew)
         ? `a run that is ${state.status} cannot be resumed`
         : undefined;
+    }
     case 'run.completed':
       if (event.replayed === true && state.status === 'COMPLETED') return undefined;
       return refusedEnd(state.status, event.type);
@@ -105,6 +107,7 @@ function apply(draft: Draft<RunState>, event: RunEvent, steps: LazyEdit): void {
       draft.status = 'RUNNING';
       draft.life = event.life;
       delete draft.endedAt;
+      delete draft.output;
       if (event.plan !== undefined) draft.plan = event.plan as Draft<RunState>['plan'];
       if ('input' in event) draft.input = event.input;
       steps.reopen(draft.error?.path, event.dropped ?? []);
@@ -120,6 +123,7 @@ function apply(draft: Draft<RunState>, event: RunEvent, steps: LazyEdit): void {
         critical: event.critical,
         inputHash: event.inputHash,
       });
+      if (event.dropped !== undefined) steps.drop(event.dropped);
       break;
     case 'step.emitted':
       steps.change(event, { partials: event.index + 1 });
@@ -225,6 +229,15 @@ class LazyEdit implements Pick<StepTableEdit, 'get'> {
     edit.set(changed(before, change, isoTime(event.at)));
   }
 
+  /** What is known of these steps no longer holds. */
+  drop(paths: readonly string[]): void {
+    const edit = this.#open();
+    for (const path of paths) {
+      const step = edit.get(path);
+      if (step !== undefined) edit.set(pendingStep(path, step.agent));
+    }
+  }
+
   /** A failed step is to be tried again. */
   reset(path: string): void {
     const step = this.get(path);
@@ -247,11 +260,8 @@ class LazyEdit implements Pick<StepTableEdit, 'get'> {
    * contained stays a fact.
    */
   reopen(failedPath: string | undefined, dropped: readonly string[]): void {
+    this.drop(dropped);
     const edit = this.#open();
-    for (const path of dropped) {
-      const step = edit.get(path);
-      if (step !== undefined) edit.set(pendingStep(path, step.agent));
-    }
     const reopened = new Set<string>();
     for (const step of [...edit.rows()]) {
       if (step.status === 'RUNNING') {

@@ -62,6 +62,7 @@ export function beginLife<O>(life: Life<O>, subscriber: Subscriber<Transition<O>
     return () => undefined;
   }
 
+  const { event, warning } = opening;
   let isOver = false;
   let interpreter: Interpreter | undefined;
   const engine = localEngine<O>({
@@ -70,6 +71,8 @@ export function beginLife<O>(life: Life<O>, subscriber: Subscriber<Transition<O>
     scheduler: life.scheduler,
     tell: (transition) => {
       subscriber.next(transition);
+      // Whoever has heard enough must not wait until this call comes back.
+      if (subscriber.closed) leave();
     },
     broken: (error) => {
       if (isOver) return;
@@ -91,7 +94,6 @@ export function beginLife<O>(life: Life<O>, subscriber: Subscriber<Transition<O>
         );
     });
   };
-  const { event, warning } = opening;
   engine.record(event, () => {
     if (isOver) return;
     if (warning !== undefined)
@@ -117,7 +119,7 @@ export function beginLife<O>(life: Life<O>, subscriber: Subscriber<Transition<O>
     interpreter.begin();
   });
 
-  return () => {
+  function leave(): void {
     if (isOver) return;
     isOver = true;
     const elapsed = engine.now();
@@ -136,7 +138,8 @@ export function beginLife<O>(life: Life<O>, subscriber: Subscriber<Transition<O>
       reportUnheard(error);
       void claim.release(reached);
     }
-  };
+  }
+  return leave;
 }
 
 interface Opening<O> {

@@ -1,0 +1,72 @@
+import fc from 'fast-check';
+
+import type { StepResult } from '../../../lib/model/stepResult';
+import { pendingStep } from '../../../lib/model/stepResult';
+import { StepTable } from '../../../lib/model/stepTable';
+
+describe('StepTable', () => {
+  const row = (path: string, attempts = 0): StepResult => ({ ...pendingStep(path, 'agent'), attempts });
+
+  it('keeps the order of first mention and replaces rows with the same path', () => {
+    const table = StepTable.of([row('a'), row('b'), row('a', 2)]);
+
+    expect([...table].map(({ stepId, attempts }) => [stepId, attempts])).toEqual([
+      ['a', 2],
+      ['b', 0],
+    ]);
+    expect(table.size).toBe(2);
+  });
+
+  it('is an array in JSON', () => {
+    expect(JSON.stringify(StepTable.of([row('a')]))).toBe(JSON.stringify([row('a')]));
+  });
+
+  it('tells a path that was never mentioned from one that was', () => {
+    const table = StepTable.of([row('a')]);
+
+    expect(table.get('b')).toBeUndefined();
+    expect(table.at(1)).toBeUndefined();
+    expect(table.get('a')).toEqual(row('a'));
+  });
+
+  it('behaves like a Map, in every version, whatever its sibling versions do', () => {
+    const path = fc.constantFrom(...Array.from({ length: 150 }, (_, index) => `s${String(index)}`));
+    const change = fc.record({ from: fc.nat(), paths: fc.array(path, { maxLength: 80 }) });
+
+    fc.assert(
+      fc.property(fc.array(change, { maxLength: 12 }), (changes) => {
+        const versions = [{ table: StepTable.of(), model: new Map<string, StepResult>() }];
+        changes.forEach(({ from, paths }, round) => {
+          const base = versions[from % versions.length]!;
+          const edit = base.table.edit();
+          const model = new Map(base.model);
+          for (const each of paths) {
+            edit.set(row(each, round));
+            model.set(each, row(each, round));
+          }
+          versions.push({ table: edit.end(), model });
+        });
+
+        for (const { table, model } of versions) {
+          expect([...table]).toEqual([...model.values()]);
+          expect(table.size).toBe(model.size);
+          for (let index = 0; index < 150; index += 1) {
+            expect(table.get(`s${String(index)}`)).toEqual(model.get(`s${String(index)}`));
+          }
+        }
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('shares all pages that a change does not touch', () => {
+    const table = StepTable.of(Array.from({ length: 640 }, (_, index) => row(`s${String(index)}`)));
+    const edit = table.edit();
+    edit.set(row('s70', 1));
+    const changed = edit.end();
+
+    const shared = Array.from({ length: 640 }, (_, index) => table.at(index) === changed.at(index));
+    expect(shared.filter((isSame) => !isSame)).toHaveLength(1);
+    expect(table.get('s70')?.attempts).toBe(0);
+  });
+});
