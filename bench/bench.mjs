@@ -1,0 +1,147 @@
+// npm run bench -- [--only W1,W8-chain] [--variants millrace,rxjs-ev] [--rounds 3] [--no-build]
+import { execFileSync, spawn } from 'node:child_process';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { cpus, totalmem } from 'node:os';
+import { parseArgs } from 'node:util';
+
+const { values: options } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    variants: { type: 'string' },
+    rounds: { type: 'string', default: '3' },
+    'no-build': { type: 'boolean', default: false },
+  },
+});
+const LIMIT_MS = 120_000;
+const here = new URL('.', import.meta.url).pathname;
+
+if (!options['no-build']) build();
+const started = new Date();
+const workloads = await chosenWorkloads();
+const results = await measureAll(workloads, Number(options.rounds));
+printAll();
+
+/** Millrace as its own `npm run build` compiles it, next to the peers, so that all share one RxJS. */
+function build() {
+  const flags = ['--noCheck', '--outDir', 'bench/.millrace', '--declaration', 'false', '--sourceMap', 'false', '--inlineSources', 'false'];
+  execFileSync('npx', ['tsc', '-p', 'tsconfig.build.json', ...flags], { cwd: `${here}/..`, stdio: ['ignore', 'inherit', 'ignore'] });
+}
+
+async function chosenWorkloads() {
+  const wanted = options.only?.split(',');
+  const names = options.variants?.split(',');
+  const all = [];
+  for (const file of readdirSync(`${here}/workloads`).sort()) {
+    for (const workload of (await import(`./workloads/${file}`)).workloads) {
+      if (wanted !== undefined && !wanted.some((id) => workload.id === id || workload.id.startsWith(`${id}-`))) continue;
+      const variants = Object.keys(workload.variants).filter((name) => names === undefined || names.includes(name));
+      all.push({ ...workload, file, variants });
+    }
+  }
+  return all;
+}
+
+/** Round by round, so that whatever else the machine does falls on all alike. */
+async function measureAll(all, rounds) {
+  const measured = new Map();
+  for (let round = 1; round <= rounds; round += 1) {
+    for (const workload of all) {
+      for (const variant of workload.variants) {
+        const key = `${workload.id} ${variant}`;
+        const runs = measured.get(key) ?? [];
+        measured.set(key, runs);
+        // What has failed once, or took minutes, is not tried again.
+        if (round > (workload.rounds ?? rounds) || runs.at(-1)?.problem !== undefined) continue;
+        if (process.stderr.isTTY) process.stderr.write(`\r\x1b[2Kround ${round}/${rounds} ${key}`);
+        runs.push(await measureOne(workload.file, workload.id, variant));
+      }
+    }
+  }
+  if (process.stderr.isTTY) process.stderr.write('\r\x1b[2K');
+  return measured;
+}
+
+function measureOne(file, id, variant) {
+  return new Promise((resolve) => {
+    const flags = ['--expose-gc', '--max-old-space-size=8192', '--no-warnings'];
+    const child = spawn(process.execPath, [...flags, `${here}/worker.mjs`, file, id, variant], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let text = '';
+    let errors = '';
+    let isLate = false;
+    const late = setTimeout(() => {
+      isLate = true;
+      child.kill('SIGKILL');
+    }, LIMIT_MS);
+    child.stdout.on('data', (chunk) => (text += chunk));
+    child.stderr.on('data', (chunk) => (errors += chunk));
+    child.on('close', () => {
+      clearTimeout(late);
+      const found = /@@(.*)/.exec(text);
+      const problem = isLate ? `no result in ${LIMIT_MS / 1000} s` : (errors.trim().split('\n')[0] ?? '').slice(0, 90);
+      resolve(found === null ? { problem } : JSON.parse(found[1]));
+    });
+  });
+}
+
+function printAll() {
+  const head = ['variant', 'CPU us', 'wall us', 'ratio', 'of best', 'best', 'worst', ''];
+  const rows = [];
+  for (const workload of workloads) {
+    const baseline = workload.baseline ?? 'rxjs-ev';
+    rows.push([`${workload.id}: ${workload.title}, per ${workload.unit}`]);
+    for (const variant of workload.variants) rows.push(rowOf(workload, variant, baseline));
+  }
+  const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => (row.length === 1 ? 0 : (row[column] ?? '').length))));
+  const line = (row) => (row.length === 1 ? `\n${row[0]}` : row.map((cell, column) => (column === 0 || column === 7 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))).join('  '));
+  console.log(machine());
+  console.log(line(head));
+  for (const row of rows) console.log(line(row).trimEnd());
+  const plain = Object.fromEntries(results);
+  writeFileSync(`${here}/results.json`, JSON.stringify({ machine: machine(), started, results: plain }, null, 1));
+}
+
+/** The ratio is the median of the ratios of the rounds: both sides of each were measured side by side. */
+function rowOf(workload, variant, baseline) {
+  const runs = results.get(`${workload.id} ${variant}`);
+  const problem = runs.find((run) => run.problem !== undefined)?.problem;
+  if (problem !== undefined) return [variant, '-', '-', '-', '-', '-', '-', problem];
+  const base = results.get(`${workload.id} ${baseline}`) ?? [];
+  const by = workload.by ?? 'cpuUs';
+  const ratios = runs.flatMap((run, round) => (base[round]?.[by] === undefined ? [] : [run[by] / base[round][by]]));
+  const best = Math.min(...runs.map((run) => run[by]));
+  const { cpuUs: _c, wallUs: _w, runs: _r, ...extra } = runs.at(-1);
+  return [
+    variant,
+    number(median(runs.map(({ cpuUs }) => cpuUs))),
+    number(median(runs.map(({ wallUs }) => wallUs))),
+    ratios.length === 0 ? '' : `${number(median(ratios))}x`,
+    ratios.length === 0 ? '' : `${number(best / Math.min(...base.map((run) => run[by])))}x`,
+    number(best),
+    number(Math.max(...runs.map((run) => run[by]))),
+    Object.entries(extra)
+      .map(([name]) => `${name} ${number(median(runs.map((run) => run[name])))}`)
+      .join(', '),
+  ];
+}
+
+function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+function number(value) {
+  if (typeof value !== 'number') return String(value);
+  return value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(2);
+}
+
+function machine() {
+  const { dependencies } = JSON.parse(readFileSync(`${here}/package.json`, 'utf8'));
+  const versions = Object.entries(dependencies).map(([name, version]) => `${name} ${version}`);
+  const memory = `${Math.round(totalmem() / 2 ** 30)} GiB`;
+  const commit = execFileSync('git', ['log', '-1', '--format=%h'], { cwd: here }).toString().trim();
+  return `${started.toISOString()}, Node ${process.versions.node}, ${cpus().length} x ${cpus()[0].model.trim()}, ${memory}, Millrace at ${commit}
+${versions.join(', ')}
+CPU and wall time in microseconds per unit, medians of ${options.rounds} interleaved rounds, each in a process of its own; the
+ratio is to rxjs-ev (hand-written RxJS with events) where nothing else is said; "of best" compares the best rounds of both.`;
+}

@@ -1,0 +1,14 @@
+// One measurement, in a process of its own: node worker.mjs <file> <workload> <variant>
+import { measure } from './measure.mjs';
+
+const [file, id, name] = process.argv.slice(2);
+const { workloads } = await import(`./workloads/${file}`);
+const workload = workloads.find((each) => each.id === id);
+try {
+  const result = await measure(await workload.variants[name]());
+  process.stdout.write(`\n@@${JSON.stringify(result)}\n`);
+  process.exit(0);
+} catch (error) {
+  process.stderr.write(`${error?.stack ?? error}\n`);
+  process.exit(1);
+}
