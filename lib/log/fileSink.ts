@@ -46,7 +46,7 @@ export function fileSink(path: string, onLost: OnLost): LineSink {
       waiting.push(line);
       length += line.length;
       if (length >= BATCH) flush();
-      else timer ??= setImmediate(flush).unref();
+      else timer ??= setImmediate(flush);
     },
     flush,
     close() {
