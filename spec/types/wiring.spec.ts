@@ -1,0 +1,155 @@
+import { expectTypeOf } from 'expect-type';
+import type { Either } from 'fp-ts/lib/Either';
+import * as t from 'io-ts';
+import { from, map, of } from 'rxjs';
+import type { Observable } from 'rxjs';
+
+import { agent, chain, execute, outputs, pick, quorum, run, runEach, settled, workflow } from '../../index';
+import type { Agent, Transition, Wire } from '../../index';
+
+interface Stats {
+  readonly words: number;
+}
+
+const load = agent('load', async (path: string) => Promise.resolve(path));
+const stats = agent('stats', (text: string): Stats => ({ words: text.length }));
+const topics = agent('topics', (text: string) => of([text]));
+const write = agent(
+  'write',
+  ({ stats: s, topics: all }: { stats: Stats; topics: string[] }) => all.length + s.words,
+);
+
+// Judged by `tsc`: Jest checks no types. Nothing in here is called.
+const judged = (_what: string, _claims: () => void): void => undefined;
+
+describe('types', () => {
+  it('are checked by npm run types', () => {
+    expect(judged).toEqual(expect.any(Function));
+  });
+});
+
+judged('an agent knows what it takes and gives', () => {
+  expectTypeOf(load).toEqualTypeOf<Agent<string, string>>();
+  expectTypeOf(topics).toEqualTypeOf<Agent<string, string[]>>();
+  expectTypeOf(agent('a', (_: number) => Promise.resolve(of('x')))).toEqualTypeOf<Agent<number, string>>();
+  expectTypeOf(
+    agent('a', async function* (_: number) {
+      yield await Promise.resolve(1);
+    }),
+  ).toEqualTypeOf<Agent<number, number>>();
+  expectTypeOf(agent('a', (_: number) => [1, 2])).toEqualTypeOf<Agent<number, number[]>>();
+  expectTypeOf(agent('a', (_: number) => 'text')).toEqualTypeOf<Agent<number, string>>();
+  expectTypeOf(
+    agent('a', () => from([1, 2]), { reduce: { fold: (all: string[], n) => [...all, String(n)], seed: [] } }),
+  ).toEqualTypeOf<Agent<unknown, string[]>>();
+  expectTypeOf(
+    agent('a', ({ data }) => data.length, { input: t.type({ data: t.array(t.number) }) }),
+  ).toEqualTypeOf<Agent<{ data: number[] }, number>>();
+  expectTypeOf(of('path').pipe(load, stats)).toEqualTypeOf<Observable<Stats>>();
+});
+
+judged('a chain checks its links', () => {
+  expectTypeOf(chain('c', load, stats)).toEqualTypeOf<Agent<string, Stats>>();
+  expectTypeOf(
+    chain(
+      'c',
+      load,
+      map((text) => text.length),
+    ),
+  ).toEqualTypeOf<Agent<string, number>>();
+  // @ts-expect-error a number does not go into an agent that takes a string
+  chain('c', stats, load);
+});
+
+judged('a workflow infers the inputs of its steps and its output', () => {
+  const report = workflow('report', (path: Wire<string>, step) => {
+    const text = step('load', load, path);
+    expectTypeOf(text).toEqualTypeOf<Wire<string>>();
+    const s = step('stats', stats, text);
+    const all = step('topics', topics, text);
+    const spot = step(
+      'spot',
+      ({ s: one, all: many }) => {
+        expectTypeOf(one).toEqualTypeOf<Stats>();
+        expectTypeOf(many).toEqualTypeOf<string[]>();
+        return of(one.words);
+      },
+      { s, all },
+    );
+    expectTypeOf(spot).toEqualTypeOf<Wire<number>>();
+    expectTypeOf(pick(s, ({ words }) => words)).toEqualTypeOf<Wire<number>>();
+    expectTypeOf(settled({ s, all })).branded.toEqualTypeOf<
+      Wire<{
+        s: Either<import('../../lib/graph/settled').SettledFailure, Stats>;
+        all: Either<import('../../lib/graph/settled').SettledFailure, string[]>;
+      }>
+    >();
+    expectTypeOf(quorum(1, [text, spot])).toEqualTypeOf<Wire<readonly (string | number)[]>>();
+    return { written: step('write', write, { stats: s, topics: all }), spot };
+  });
+  expectTypeOf(report).toEqualTypeOf<Agent<string, { written: number; spot: number }>>();
+  expectTypeOf(run(report, 'a')).toEqualTypeOf<Observable<Transition<{ written: number; spot: number }>>>();
+  expectTypeOf(of('a').pipe(runEach(report), outputs())).toEqualTypeOf<
+    Observable<{ written: number; spot: number }>
+  >();
+});
+
+judged('mistake 1: a wire used before it exists', () => {
+  workflow('w', (path: Wire<string>, step) => {
+    // @ts-expect-error `later` is declared below
+    const early = step('early', stats, later);
+    const later = step('later', load, path);
+    return { early, later };
+  });
+});
+
+judged('mistake 2: a misspelt source key', () => {
+  workflow('w', (path: Wire<string>, step) => {
+    const s = step('stats', stats, path);
+    const all = step('topics', topics, path);
+    // @ts-expect-error the agent reads `topics`, not `topic`
+    return step('write', write, { stats: s, topic: all });
+  });
+});
+
+judged('mistake 3: a wrong type into a step', () => {
+  workflow('w', (path: Wire<string>, step) => {
+    const s = step('stats', stats, path);
+    // @ts-expect-error statistics are no text
+    return step('topics', topics, s);
+  });
+});
+
+judged('mistake 4: the output of a step that may be skipped, used as if it were always there', () => {
+  workflow('w', (path: Wire<string>, step) => {
+    const maybe = step('stats', stats, path, { when: (text) => text.length > 3 });
+    expectTypeOf(maybe).toEqualTypeOf<Wire<Stats | undefined>>();
+    const all = step('topics', topics, path);
+    // @ts-expect-error the statistics may be undefined
+    step('write', write, { stats: maybe, topics: all });
+    const always = step('also', stats, path, { when: (text) => text.length > 3, otherwise: { words: 0 } });
+    expectTypeOf(always).toEqualTypeOf<Wire<Stats | { words: number }>>();
+    const spot = step('spot', (text) => text.length, path, {
+      when: (text) => text !== '',
+      otherwise: 'none',
+    });
+    expectTypeOf(spot).toEqualTypeOf<Wire<number | string>>();
+    return step('sure', write, { stats: always, topics: all });
+  });
+  workflow('w', (path: Wire<string>, step) => {
+    const policy: { readonly retry: number; readonly when?: (text: string) => boolean } = { retry: 1 };
+    // @ts-expect-error a policy held in a variable cannot hide that the step may be skipped
+    return step('stats', stats, path, policy);
+  });
+});
+
+judged('mistake 5: a missing run input', () => {
+  // @ts-expect-error load needs a path
+  run(load);
+  // @ts-expect-error a path is no number
+  run(load, 5);
+  // @ts-expect-error execute needs one too
+  void execute(load);
+  run(agent('none', () => 1));
+  run(agent('maybe', (_: string | undefined) => 1));
+});
