@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,6 +18,8 @@ export interface ChildProgram {
   run(...args: readonly string[]): Promise<Ended>;
   /** Runs it through a shell, where `"$@"` stands for the program: for limits and pipes. */
   runIn(shell: string, ...args: readonly string[]): Promise<Ended>;
+  /** Starts it and leaves it to the caller. */
+  start(...args: readonly string[]): ChildProcess;
   remove(): void;
 }
 
@@ -36,6 +39,7 @@ export function childProgram(file: string): ChildProgram {
   return {
     run: (...args) => ended(process.execPath, [outfile, ...args]),
     runIn: (shell, ...args) => ended('bash', ['-c', shell, 'child', process.execPath, outfile, ...args]),
+    start: (...args) => spawn(process.execPath, [outfile, ...args], { stdio: ['ignore', 'pipe', 'pipe'] }),
     remove() {
       rmSync(folder, { recursive: true, force: true });
     },

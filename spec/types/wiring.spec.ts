@@ -6,6 +6,7 @@ import type { Observable } from 'rxjs';
 
 import { agent, chain, execute, outputs, pick, quorum, run, runEach, settled, workflow } from '../../index';
 import type { Agent, Transition, Wire } from '../../index';
+import type { SettledFailure } from '../../lib/graph/settled';
 
 interface Stats {
   readonly words: number;
@@ -80,8 +81,8 @@ judged('a workflow infers the inputs of its steps and its output', () => {
     expectTypeOf(pick(s, ({ words }) => words)).toEqualTypeOf<Wire<number>>();
     expectTypeOf(settled({ s, all })).branded.toEqualTypeOf<
       Wire<{
-        s: Either<import('../../lib/graph/settled').SettledFailure, Stats>;
-        all: Either<import('../../lib/graph/settled').SettledFailure, string[]>;
+        s: Either<SettledFailure, Stats>;
+        all: Either<SettledFailure, string[]>;
       }>
     >();
     expectTypeOf(quorum(1, [text, spot])).toEqualTypeOf<Wire<readonly (string | number)[]>>();

@@ -1,0 +1,52 @@
+/*
+ * Carries a run on in a folder: a chain of 30 steps, or a DAG with 4 branches at once. Every call of an agent and every
+ * acknowledged step is written to a file of its own, so that whoever kills this process can tell what happened.
+ *
+ *   child <folder> <chain|dag>
+ */
+import { appendFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { delay, of } from 'rxjs';
+
+import { agent, chain, lowdbStore, run, workflow } from '../../../index';
+import type { Agent, Wire } from '../../../index';
+
+const [folder = '', shape = 'chain'] = process.argv.slice(2);
+
+const step = (name: string): Agent<number, number> =>
+  agent(
+    name,
+    (x: number, { attempt, path }) => {
+      appendFileSync(join(folder, 'effects'), `${path}\n`);
+      if (name.endsWith('7') && attempt === 1) throw new Error('the first attempt fails');
+      return of((x * 31 + 7) % 1_000_003).pipe(delay(4));
+    },
+    { retry: 3 },
+  );
+
+const line = chain('line', ...Array.from({ length: 30 }, (_, index) => step(`s${String(index)}`)));
+
+const branches = workflow('branches', (input: Wire<number>, add) => {
+  const ends = Array.from({ length: 4 }, (_, branch) => {
+    let wire = input;
+    for (let index = 0; index < 8; index += 1) {
+      const name = `b${String(branch)}s${String(index)}`;
+      wire = add(name, step(name), wire);
+    }
+    return wire;
+  });
+  return add('sum', (all) => all.reduce((sum, x) => sum + x, 0), ends);
+});
+
+const store = lowdbStore(join(folder, 'state'));
+run(shape === 'chain' ? line : branches, 1, { store, runId: 'killed' }).subscribe({
+  next: ({ event }) => {
+    if (event.type === 'step.completed') {
+      appendFileSync(join(folder, 'acknowledged'), `${event.path} ${JSON.stringify(event.output)}\n`);
+      process.stdout.write('.');
+    }
+    if (event.type === 'run.completed') appendFileSync(join(folder, 'output'), JSON.stringify(event.output));
+  },
+  complete: () => void store.close(),
+});
