@@ -1,9 +1,10 @@
 import type * as t from 'io-ts';
 
 import { checkName } from '../lib/graph/checkName';
+import { checkPolicy } from '../lib/graph/checkPolicy';
 import type { FunctionDefinition } from '../lib/graph/definition';
 import { defineAgent } from '../lib/graph/definition';
-import type { Agent, Answered, StepContext, StepPolicy } from '../lib/model/agent';
+import type { Agent, Answered, CachePolicy, LimitPolicy, StepContext, StepPolicy } from '../lib/model/agent';
 import { asOperator } from './internal/asOperator';
 
 /** How an agent is carried out wherever it is used, and what may go in and out. */
@@ -12,6 +13,8 @@ export interface AgentOptions<I, O> extends StepPolicy {
   readonly input?: t.Type<I, unknown>;
   /** Gives the output the form in which it is saved. Needed for what JSON does not keep, such as dates and maps. */
   readonly output?: t.Type<O, unknown>;
+  readonly limit?: LimitPolicy<I>;
+  readonly cache?: CachePolicy<I>;
   /** How many inputs are handled at once in a plain `pipe`; 1 when left out. */
   readonly concurrency?: number;
 }
@@ -51,6 +54,7 @@ export function agent<I, O>(
   options: AgentOptions<I, O> & { readonly reduce?: Reduction<never, O> } = {},
 ): Agent<I, O> {
   checkName(name, 'the name of the agent', name);
+  checkPolicy(name, options);
   const { input, output, concurrency, reduce, ...policy } = options;
   const definition = {
     kind: 'function',
@@ -61,7 +65,7 @@ export function agent<I, O>(
     ...(output !== undefined && { output }),
     ...(concurrency !== undefined && { concurrency }),
     ...(reduce !== undefined && { reduce }),
-  } as FunctionDefinition;
+  } as unknown as FunctionDefinition;
   const self: Agent<I, O> = defineAgent<I, O>(
     asOperator(() => self, definition),
     definition,

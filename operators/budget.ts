@@ -43,7 +43,7 @@ export interface BudgetOptions {
  *
  * An agent reports usage in its output, `{ text, usage: { tokens: 120, usd: 0.002 } }`, or while it works with
  * `context.emit({ usage: { tokens: 12 } })`; then failed attempts count too. Of an attempt that has emitted usage the output
- * is not counted once more. Each subscription counts from `used`; behind `runEach` all runs share the budget.
+ * is not counted once more, and an answer from the cache costs nothing. Each subscription counts from `used`; behind `runEach` all runs share the budget.
  *
  * Put it behind `retry()`: in front of it a resumed run would get the whole budget again.
  *
@@ -108,8 +108,8 @@ function accountOf({ usage = reportedUsage, scheduler, used = {} }: BudgetOption
         reporting.delete(`${event.runId} ${event.path}`);
       } else if (event.type === 'step.emitted') {
         if (add(event.value, event)) reporting.add(`${event.runId} ${event.path}`);
-      } else if (event.type === 'step.completed' && !reporting.delete(`${event.runId} ${event.path}`)) {
-        add(event.output, event);
+      } else if (event.type === 'step.completed' && event.cached !== true) {
+        if (!reporting.delete(`${event.runId} ${event.path}`)) add(event.output, event);
       }
     },
     used: () => ({ tokens, usd, steps, ms: clock.now() - startedAt }),

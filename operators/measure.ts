@@ -16,7 +16,7 @@ export type MeasureTarget = Pick<
 /**
  * Counts runs and steps in a monitor, and lets it check its alert rules when a run has ended.
  *
- * Every step that completes or fails is one execution of its agent, every life of a run that completes or fails one execution
+ * Every step that completes or fails is one execution of its agent, unless the answer came from the cache; every life of a run that completes or fails one execution
  * of the workflow. A life that is suspended or cancelled is none, and neither is a completed run that is only told again.
  */
 export function measure<O>(
@@ -57,7 +57,7 @@ export function measure<O>(
               const run = runs.get(event.runId);
               const own = run?.times.end(event.path, event.at, event.duration);
               const success = event.type === 'step.completed';
-              if (run !== undefined)
+              if (run !== undefined && !(success && event.cached === true))
                 monitor.logAgentExecution(run.name, event.agent, event.duration, success, own);
               break;
             }

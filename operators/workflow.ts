@@ -1,6 +1,7 @@
 import type * as t from 'io-ts';
 
 import { checkName } from '../lib/graph/checkName';
+import { checkPolicy } from '../lib/graph/checkPolicy';
 import type { DagStep } from '../lib/graph/dag';
 import { dagOf } from '../lib/graph/dag';
 import type { StructureDefinition } from '../lib/graph/definition';
@@ -105,6 +106,7 @@ export function workflow<I, const S extends Source>(
     if (typeof given !== 'function') {
       throw new DefinitionError(name, `step "${id}" needs an agent or a function, got ${typeof given}`);
     }
+    checkPolicy(name, policy);
     ids.add(id);
     const agent = (
       definitionOf(given) === undefined ? agentOf(id, given as (input: unknown) => unknown) : given
@@ -122,6 +124,7 @@ export function workflow<I, const S extends Source>(
   isBuilt = true;
   const dag = dagOf(steps, compileSource(owner, built, 'the result'));
   const { input, output, ...policy } = options;
+  checkPolicy(name, policy);
   const definition: StructureDefinition = {
     kind: 'workflow',
     name,

@@ -61,7 +61,7 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
     'step.completed': event(
       'step.completed',
       { ...ofAttempt, duration: Finite },
-      { output: Json, partials: Count, kept: listOf(Json) },
+      { output: Json, partials: Count, kept: listOf(Json), cached: t.boolean },
     ),
     'step.failed': event('step.failed', { ...ofAttempt, error: Failure, duration: Finite }, {}),
     'step.skipped': event(

@@ -1,6 +1,6 @@
 import type { Observable } from 'rxjs';
 
-import type { Agent } from '../model/agent';
+import type { Agent, LimitPolicy } from '../model/agent';
 import type { RunEvent } from '../model/event';
 import type { LogLevel } from '../model/logLevel';
 import type { StepTable } from '../model/stepTable';
@@ -41,12 +41,28 @@ export interface Engine {
   hash(value: unknown): string | undefined;
   /** Calls the function of a task's agent once, with an accepted input. Returns how to stop it. */
   call(task: StepTask, input: unknown, callbacks: CallCallbacks): Stop | undefined;
+  /**
+   * Lets a step in that is limited: `enter` is called when there is room, maybe from within this call. What comes back
+   * gives the room to the next one, or gives up waiting. Without it nothing is limited.
+   */
+  admit?(limit: LimitPolicy, input: unknown, enter: () => void): Stop;
+  /** Looks for the answer that an earlier call with the same input gave. Without it nothing is. */
+  recall?(task: StepTask, answer: (known: KnownAnswer | undefined) => void): void;
+  /** Keeps the answer of a step for those who ask the same. */
+  memorize?(task: StepTask, known: KnownAnswer): void;
   /** Calls a function of the user's whose result decides how the run goes on; it is called once a run. */
   decide<T>(path: string, question: string, decision: () => T, answer: (decided: Decided<T>) => void): void;
   /** Waits, for any length of time. */
   sleep(path: string, delayMs: number, wake: () => void): Stop;
   /** Waits for an answer from outside, and goes on listening until stopped. */
   signal(path: string, answered: (value: unknown) => void): Stop;
+}
+
+/** The answer of a step in its stored form. */
+export interface KnownAnswer {
+  readonly output: unknown;
+  /** Partial results, where another step reads them live. */
+  readonly kept?: readonly unknown[];
 }
 
 /** What may come back while a function is called; `done` or `fail` is the last of it. */

@@ -66,6 +66,28 @@ export interface RetryPolicy {
   readonly retryIf?: (failure: Failure) => boolean;
 }
 
+/**
+ * How many calls are under way at once, and how many begin within a span of time. What waits is neither started nor timed.
+ *
+ * One object is one limit: all runs that use the agent share it, and so do all agents that are given the same object.
+ */
+export interface LimitPolicy<in I = never> {
+  /** Most calls at once. */
+  readonly concurrency?: number;
+  /** At most `count` calls begin within any `perMs` milliseconds. */
+  readonly rate?: { readonly count: number; readonly perMs: number };
+  /** Inputs with different keys do not count against each other. */
+  readonly key?: (input: I) => string;
+}
+
+/** How long an answer is kept for other steps and runs that ask the same agent the same. Needs a store. */
+export interface CachePolicy<in I = never> {
+  /** Milliseconds until the answer is too old; it never is when left out. */
+  readonly ttlMs?: number;
+  /** Inputs with the same key have the same answer; their JSON when left out. Name a version here when the function changes. */
+  readonly key?: (input: I) => string;
+}
+
 /** How one step is carried out. Given at the agent; what is given at a step wins, field by field. */
 export interface StepPolicy {
   readonly retry?: number | RetryPolicy;
@@ -73,6 +95,10 @@ export interface StepPolicy {
   readonly timeoutMs?: number;
   /** Longest silence between two partial results of one attempt, in milliseconds. */
   readonly idleTimeoutMs?: number;
+  /** How many calls may be under way, and begin, over all runs. */
+  readonly limit?: LimitPolicy;
+  /** Whether an answer is kept for others who ask the same. */
+  readonly cache?: CachePolicy;
   /** Marks a step that is worth a snapshot of its own. */
   readonly critical?: boolean;
 }

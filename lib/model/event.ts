@@ -76,7 +76,7 @@ export interface RunResumed extends Occurrence {
   readonly dropped?: readonly string[];
 }
 
-/** An agent is about to be called. */
+/** An agent is about to be called, or an answer from the cache is about to be taken. */
 export interface StepStarted extends OfAttempt {
   readonly type: 'step.started';
   /** True for a step whose policy says `critical`. */
@@ -121,6 +121,8 @@ export interface StepCompleted extends OfAttempt {
   readonly partials?: number;
   /** The partial results themselves, when another step reads them live. */
   readonly kept?: readonly unknown[];
+  /** True when the answer of an earlier call was taken and the agent was not called. */
+  readonly cached?: boolean;
 }
 
 /** A step failed for good: no attempt is left. */

@@ -1,5 +1,6 @@
 import type { RunEvent } from '../model/event';
 import type { RunState, RunStatus } from '../model/state';
+import type { AnswerCache } from './answerCache';
 
 /**
  * Where runs rest: what people ask of a store, and what an engine asks of it.
@@ -40,6 +41,8 @@ export interface Claim {
   readonly state: RunState | undefined;
   /** Whether values must survive JSON unchanged to be kept here. */
   readonly checksValues: boolean;
+  /** Where answers rest that other runs may use; absent where nothing is kept beyond the run. */
+  readonly cache?: AnswerCache;
   /**
    * Writes an event down. Returns nothing when it is as durable as the store promises, or a Promise of that.
    * Calls are in the order of `seq`; later events may be appended before earlier ones are durable.

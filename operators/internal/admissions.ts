@@ -1,0 +1,52 @@
+import type { Stop } from '../../lib/graph/answer';
+import type { Engine } from '../../lib/graph/engine';
+import type { StepTask } from '../../lib/graph/stepTask';
+import type { LimitPolicy } from '../../lib/model/agent';
+import type { Turns } from './turns';
+
+/** The steps of a run that wait for the limit of their policy, or have been let in. */
+export interface Admissions {
+  /** Begins a step when its limit lets it in: from within this call where there is room. */
+  enter(task: StepTask, limit: LimitPolicy, begin: () => void): void;
+  /** The step waits no longer, or gives its room to the next one. */
+  leave(task: StepTask): void;
+  /** Nothing of the run holds room any more. */
+  end(): void;
+}
+
+/** A step that waits has not started: it is PENDING, its time does not run, and a crash does not count against it. */
+export function admissions(engine: Pick<Engine, 'admit'>, turns: Turns): Admissions {
+  const held = new Map<StepTask, Stop>();
+  return {
+    enter(task, limit, begin) {
+      if (engine.admit === undefined) {
+        begin();
+        return;
+      }
+      const admission = { isIn: false, isLate: false };
+      held.set(
+        task,
+        engine.admit(limit, task.input, () => {
+          admission.isIn = true;
+          if (admission.isLate) {
+            turns.later(() => {
+              if (task.phase !== 'done') begin();
+            });
+          }
+        }),
+      );
+      admission.isLate = true;
+      if (admission.isIn) begin();
+    },
+    leave(task) {
+      const leave = held.get(task);
+      if (leave === undefined) return;
+      held.delete(task);
+      leave();
+    },
+    end() {
+      for (const leave of held.values()) leave();
+      held.clear();
+    },
+  };
+}
