@@ -51,12 +51,12 @@ export function logTo<O>(
     () => {
       const names = new Map<string, string>();
       let latestAt = 0;
-      const nameOf = ({ event, state }: Transition): string => {
-        if (event.type === 'run.started') names.set(event.runId, event.name);
-        const known = names.get(event.runId);
-        if (known !== undefined) return known;
-        names.set(event.runId, state.name);
-        return state.name;
+      const nameOf = (transition: Transition): string => {
+        const { event } = transition;
+        const name =
+          event.type === 'run.started' ? event.name : (names.get(event.runId) ?? transition.state.name);
+        names.set(event.runId, name);
+        return name;
       };
       return {
         next(transition) {
