@@ -1,0 +1,79 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
+
+import { buildSync } from 'esbuild';
+
+const root = join(__dirname, '../..');
+const readme = readFileSync(join(root, 'README.md'), 'utf8');
+
+interface Snippet {
+  readonly code: string;
+  /** What stands below it. */
+  readonly output: string;
+}
+
+/** The TypeScript blocks that are followed by their output. */
+const snippets: readonly Snippet[] = [...readme.matchAll(/```ts\n(.*?)```\n\n```console\n(.*?)```/gs)].map(
+  ([, code = '', output = '']) => ({ code, output }),
+);
+
+/** Runs a snippet in a folder of its own. */
+function run(code: string): string {
+  const folder = mkdtempSync(join(root, 'node_modules', '.millrace-readme-'));
+  const state = mkdtempSync(join(tmpdir(), 'millrace-'));
+  try {
+    writeFileSync(join(folder, 'snippet.ts'), code);
+    buildSync({
+      entryPoints: [join(folder, 'snippet.ts')],
+      outfile: join(folder, 'snippet.js'),
+      bundle: true,
+      platform: 'node',
+      packages: 'external',
+      alias: { millrace: join(root, 'index.ts') },
+    });
+    const { stdout, stderr } = spawnSync(process.execPath, [join(folder, 'snippet.js')], {
+      cwd: state,
+      encoding: 'utf8',
+    });
+    return stderr + stdout;
+  } finally {
+    rmSync(folder, { recursive: true });
+    rmSync(state, { recursive: true });
+  }
+}
+
+/** An event as the README shows it: its type and what matters, the rest as `…`. */
+function shortened(output: string): string {
+  return output.replace(/\{\n {2}type: '[\s\S]*?\n\}/g, (printed) => {
+    const field = (key: string): string[] =>
+      (new RegExp(`^  (${key}: .*?),?$`, 'm').exec(printed))?.slice(1) ?? [];
+    const shown = printed.includes("'run.started'")
+      ? field('name')
+      : [...field('path'), ...(printed.includes("'run.completed'") ? field('output') : [])];
+    return `{ ${[...field('type'), ...shown].join(', ')}, … }`;
+  });
+}
+
+describe('S42 README', () => {
+  it('begins with a sentence, at most 12 lines of code, their output, and the two commands', () => {
+    const [first] = snippets;
+    expect(first?.code.split('\n').filter((line) => line.trim() !== '').length).toBeLessThanOrEqual(12);
+    expect(readme.indexOf('npm ci && npm start')).toBeLessThan(readme.indexOf('\n## '));
+    expect(readme).toContain('npm ci && npm test');
+  });
+
+  it('has the table of concepts, chain against workflow, and the architecture as a picture', () => {
+    expect(readme).toMatch(/\| concept \| what it is \| when \|/);
+    expect(readme).toMatch(/\| \| chain \| workflow \|/);
+    expect(readme).toMatch(/```mermaid\nflowchart/);
+  });
+
+  it.each(snippets.map((snippet, index) => [index + 1, snippet] as const))(
+    'snippet %i prints what stands below it',
+    (_, { code, output }) => {
+      expect(shortened(run(code))).toBe(output);
+    },
+  );
+});
