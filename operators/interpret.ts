@@ -1,8 +1,8 @@
 import { validate } from '../lib/codec/validate';
 import type { Answer } from '../lib/graph/answer';
 import type { Definition, StructureDefinition } from '../lib/graph/definition';
-import { definitionOf, isStructure } from '../lib/graph/definition';
-import type { CallCallbacks, Engine } from '../lib/graph/engine';
+import { definitionOf, isContainer, isStructure } from '../lib/graph/definition';
+import type { CallCallbacks, Engine, KnownAnswer } from '../lib/graph/engine';
 import type { Scope, StepRequest, TaskPolicy } from '../lib/graph/scope';
 import type { StepTask } from '../lib/graph/stepTask';
 import type { Agent } from '../lib/model/agent';
@@ -11,6 +11,7 @@ import type { Failure } from '../lib/model/failure';
 import { toFailure } from '../lib/model/failure';
 import type { StepResult } from '../lib/model/stepResult';
 import type { StepTable } from '../lib/model/stepTable';
+import { admissions } from './internal/admissions';
 import { nestedSteps } from './internal/nestedSteps';
 import { newTask } from './internal/newTask';
 import { pathBelow } from './internal/pathBelow';
@@ -19,9 +20,10 @@ import { asksUser, retryDecision } from './internal/retryDecision';
 import { single } from './internal/single';
 import { stepEvents } from './internal/stepEvents';
 import { turns as turnsOf } from './internal/turns';
-import { waitFor } from './internal/waiting';
+import { sleepFor, waitFor } from './internal/waiting';
 import { NestedInputError } from './nestedInputError';
 import { PoisonStepError } from './poisonStepError';
+import { StreamSourceError } from './streamSourceError';
 
 /** What is carried out, and where. */
 export interface Interpretation {
@@ -42,8 +44,8 @@ export interface Interpretation {
 /** A run under way. */
 export interface Interpreter {
   begin(): void;
-  /** Stops everything at once and records nothing more. Returns the number of the latest journaled event. */
-  stop(): number;
+  /** Stops everything at once. Returns the event that tells so; undefined when the life has ended already. */
+  stop(reason?: string): RunEvent | undefined;
 }
 
 /**
@@ -58,6 +60,7 @@ export function interpret(interpretation: Interpretation): Interpreter {
   const events = stepEvents(runId, engine, interpretation.seq);
   const suspended = new Set<StepTask>();
   const turns = turnsOf(rest);
+  const limited = admissions(engine, turns);
   const nested = nestedSteps(turns, start, (task) => {
     cancel(task, undefined);
   });
@@ -78,7 +81,7 @@ export function interpret(interpretation: Interpretation): Interpreter {
     },
   };
   const definition = definitionOf(agent) as Definition;
-  const rootDefinition = isStructure(definition) ? definition : single(agent);
+  const rootDefinition = isContainer(definition) ? definition : single(agent);
   const root = newTask(undefined, '', rootDefinition, {}, input, () => undefined);
 
   return {
@@ -87,11 +90,12 @@ export function interpret(interpretation: Interpretation): Interpreter {
         beginStructure(root, input);
       });
     },
-    stop() {
+    stop(reason) {
+      if (isOver) return undefined;
       isOver = true;
       turns.end();
       cancel(root, undefined);
-      return events.seq();
+      return events.runCancelled(reason);
     },
   };
 
@@ -101,17 +105,18 @@ export function interpret(interpretation: Interpretation): Interpreter {
     const path = pathBelow(parent.path, request.id);
     if (asked === undefined) throw new TypeError(`Cannot run step "${path}": it is not an agent`);
     const policy: TaskPolicy = request.policy ?? asked.policy;
-    const task = newTask(parent, path, asked, policy, request.input, answer, request.watch);
+    const task = newTask(parent, path, asked, policy, request.input, answer, request);
     turns.setMoving(task, true);
+    if (task.isAnew) steps = engine.steps();
     const saved = steps?.get(path);
     if (saved !== undefined && takeUp(task, saved)) return task;
     const { when } = policy;
     if (request.problem !== undefined) giveUp(task, request.problem.error);
-    else if (when === undefined || task.attempt > 0) attempt(task);
+    else if (when === undefined || task.attempt > 0) seek(task);
     else {
       const isWanted = (): boolean => when(task.input as never);
       decide(task, 'when', isWanted, (yes) => {
-        if (yes) attempt(task);
+        if (yes) seek(task);
         else skip(task);
       });
     }
@@ -163,12 +168,72 @@ export function interpret(interpretation: Interpretation): Interpreter {
     }
   }
 
+  function begunBelow(path: string): string[] {
+    return [...(steps ?? [])].flatMap((step) =>
+      step.stepId !== path && isBelow(step.stepId, path) && !isUntouched(step) ? [step.stepId] : [],
+    );
+  }
+
   function hasStepsBelow(path: string): boolean {
     for (const { stepId } of steps ?? []) if (stepId.startsWith(`${path}/`)) return true;
     return false;
   }
 
+  /** Takes the answer of an earlier call, where the policy wants that and there is one; otherwise makes an attempt. */
+  function seek(task: StepTask): void {
+    if (task.policy.cache === undefined || engine.recall === undefined) {
+      attempt(task);
+      return;
+    }
+    const looksSince = engine.elapsed();
+    try {
+      engine.recall(task, (known) => {
+        turns.later(() => {
+          if (task.phase === 'done') return;
+          if (known === undefined || !take(task, known, looksSince)) attempt(task);
+        });
+      });
+    } catch (error) {
+      giveUp(task, error);
+    }
+  }
+
+  /** False when the answer is none that the agent's codec knows. */
+  function take(task: StepTask, { output, kept }: KnownAnswer, since: number): boolean {
+    let live: unknown;
+    try {
+      live = liveForm(task.definition, output);
+    } catch {
+      return false;
+    }
+    beginAttempt(task);
+    task.startedAt = since;
+    if (isOver || !isRunning(task)) return true;
+    task.watch?.started();
+    for (const value of kept ?? []) void task.watch?.partial(value);
+    task.phase = 'ended';
+    engine.record(events.recalled(task, output, kept), () => {
+      answerLater(task, completedAnswer(live, kept));
+    });
+    return true;
+  }
+
   function attempt(task: StepTask): void {
+    const { limit } = task.policy;
+    if (limit === undefined) {
+      carryOut(task);
+      return;
+    }
+    try {
+      limited.enter(task, limit, () => {
+        carryOut(task);
+      });
+    } catch (error) {
+      giveUp(task, error);
+    }
+  }
+
+  function beginAttempt(task: StepTask): void {
     if (task.tries === 0) task.startedAt = engine.elapsed();
     task.attempt += 1;
     task.tries += 1;
@@ -177,9 +242,15 @@ export function interpret(interpretation: Interpretation): Interpreter {
     task.nestedIds = undefined;
     task.failedBelow = undefined;
     task.phase = 'running';
-    engine.note(events.started(task));
-    // Whoever heard that it starts may have stopped it.
-    if (!isRunning(task)) return;
+    const dropped = task.isAnew && task.tries === 1 ? begunBelow(task.path) : [];
+    engine.note(events.started(task, dropped));
+    if (dropped.length > 0) steps = engine.steps();
+  }
+
+  function carryOut(task: StepTask): void {
+    beginAttempt(task);
+    // Whoever heard that it starts may have stopped it, or the run.
+    if (!isRunning(task) || isOver) return;
     try {
       task.watch?.started();
       const { input: codec } = task.definition;
@@ -191,6 +262,7 @@ export function interpret(interpretation: Interpretation): Interpreter {
       }
       const stop = engine.call(task, accepted, callbacks);
       if (isRunning(task)) task.stop = stop;
+      else stop?.();
     } catch (error) {
       fail(task, error);
     }
@@ -201,17 +273,28 @@ export function interpret(interpretation: Interpretation): Interpreter {
     turns.setMoving(task, false);
     try {
       const stop = (task.definition as StructureDefinition).begin(accepted, scopeOf(task));
-      if (task.phase === 'done' || task.phase === 'ending') stop();
-      else task.stop = both(stop, task.stop);
+      if (task.phase === 'running' || task.phase === 'suspended') task.stop = both(stop, task.stop);
+      else stop();
     } catch (error) {
       fail(task, error);
     }
   }
 
-  function partial(task: StepTask, value: unknown): void | Promise<void> {
+  function partial(task: StepTask, given: unknown): void | Promise<void> {
     const index = task.partials;
     task.partials += 1;
-    task.kept?.push(value);
+    let value = given;
+    if (task.kept !== undefined) {
+      try {
+        value = engine.keep(given, task.path);
+      } catch (error) {
+        const { stop } = task;
+        fail(task, error);
+        stop?.();
+        return;
+      }
+      task.kept.push(value);
+    }
     engine.tell(events.emitted(task, index, value));
     return isRunning(task) ? task.watch?.partial(value) : undefined;
   }
@@ -219,12 +302,11 @@ export function interpret(interpretation: Interpretation): Interpreter {
   function complete(task: StepTask, output: unknown): void {
     let stored: unknown;
     let live: unknown;
-    let kept: readonly unknown[] | undefined;
+    const { kept } = task;
     try {
       const of = task === root ? definition : task.definition;
       stored = engine.keep(of.output === undefined ? output : of.output.encode(output), task.path);
       live = liveForm(of, stored);
-      kept = task.kept?.map((value) => engine.keep(value, task.path));
     } catch (error) {
       fail(task, error);
       return;
@@ -235,7 +317,10 @@ export function interpret(interpretation: Interpretation): Interpreter {
       end(event, undefined, stored === live ? undefined : ({ ...event, output: stored } as RunEvent));
       return;
     }
+    task.phase = 'ended';
     engine.record(events.completed(task, stored, kept), () => {
+      if (task.policy.cache !== undefined)
+        engine.memorize?.(task, kept === undefined ? { output: stored } : { output: stored, kept });
       answerLater(task, completedAnswer(live, kept));
     });
   }
@@ -272,7 +357,7 @@ export function interpret(interpretation: Interpretation): Interpreter {
   }
 
   function giveUp(task: StepTask, error: unknown, failure: Failure = toFailure(error, task.path)): void {
-    task.phase = 'ending';
+    task.phase = 'ended';
     noteFailure(task);
     engine.record(events.failed(task, failure), () => {
       answerLater(task, { kind: 'failed', failure, cause: error });
@@ -288,7 +373,7 @@ export function interpret(interpretation: Interpretation): Interpreter {
 
   function skip(task: StepTask): void {
     const { otherwise } = task.policy;
-    task.phase = 'ending';
+    task.phase = 'ended';
     engine.record(events.skipped(task.path, task.definition.name, 'when', otherwise), () => {
       answerLater(task, { kind: 'skipped', output: otherwise });
     });
@@ -296,6 +381,7 @@ export function interpret(interpretation: Interpretation): Interpreter {
 
   /** From here on nothing that the attempt still does counts, and what it had asked for stops. */
   function leaveRunning(task: StepTask): void {
+    limited.leave(task);
     task.phase = 'ending';
     turns.dropAsks(task);
     nested.cancelBelow(task);
@@ -321,18 +407,20 @@ export function interpret(interpretation: Interpretation): Interpreter {
 
   /** Stops a step and all below it, and puts on record how it was left. */
   function cancel(task: StepTask, as: 'lost' | undefined): void {
-    if (task.phase === 'done') return;
-    const isWaiting = suspended.delete(task);
+    const { phase } = task;
+    if (phase === 'done') return;
+    suspended.delete(task);
     task.phase = 'done';
+    limited.leave(task);
     turns.dropAsks(task);
     turns.setMoving(task, false);
     const { stop } = task;
     task.stop = undefined;
     stop?.();
     nested.cancelBelow(task);
-    if (isOver) return;
+    if (isOver || phase === 'ended') return;
     if (as === 'lost') engine.note(events.skipped(task.path, task.definition.name, 'lost'));
-    else if (!isWaiting && task.tries > 0) engine.note(events.cancelled(task.path));
+    else if (phase !== 'suspended' && task.tries > 0) engine.note(events.cancelled(task.path));
   }
 
   function decide<T>(task: StepTask, question: string, decision: () => T, answer: (value: T) => void): void {
@@ -360,6 +448,10 @@ export function interpret(interpretation: Interpretation): Interpreter {
         const path = pathBelow(task.path, id);
         if (steps?.get(path)?.status !== 'SKIPPED') engine.note(events.skipped(path, skipped.name, reason));
       },
+      recorded(id) {
+        const row = steps?.get(pathBelow(task.path, id));
+        return row === undefined || isUntouched(row) ? undefined : row;
+      },
       decide(question, decision, answer) {
         let reaction = (): void => undefined;
         const reply = turns.ask(task, () => {
@@ -376,7 +468,46 @@ export function interpret(interpretation: Interpretation): Interpreter {
       wait(request, answered) {
         waitFor({ engine, events, turns, suspended }, task, steps?.get(task.path), request, answered);
       },
-      sleep: (delayMs, wake) => engine.sleep(task.path, delayMs, turns.ask(task, wake)),
+      sleep(delayMs, wake) {
+        sleepFor({ engine, events, turns }, task, steps?.get(task.path), delayMs, wake);
+      },
+      pull(source, receiver) {
+        if (engine.pull === undefined) throw new StreamSourceError(task.path);
+        let reaction = (): void => undefined;
+        let reply = (): void => undefined;
+        const settle = (work: () => void): void => {
+          reaction = work;
+          reply();
+        };
+        const pull = engine.pull(source, {
+          item(value) {
+            settle(() => {
+              receiver.item(value);
+            });
+          },
+          end() {
+            settle(() => {
+              receiver.end();
+            });
+          },
+          fail(error) {
+            settle(() => {
+              receiver.fail(error);
+            });
+          },
+        });
+        return {
+          next() {
+            reply = turns.ask(task, () => {
+              reaction();
+            });
+            pull.next();
+          },
+          stop() {
+            pull.stop();
+          },
+        };
+      },
       emit(value) {
         if (isRunning(task)) void partial(task, value);
       },
@@ -400,6 +531,7 @@ export function interpret(interpretation: Interpretation): Interpreter {
   function end(event: RunEvent, cause: unknown, stored?: RunEvent): void {
     isOver = true;
     turns.end();
+    limited.end();
     engine.record(
       event,
       () => {
@@ -419,6 +551,15 @@ function liveForm(definition: Definition, stored: unknown): unknown {
 
 function completedAnswer(output: unknown, kept: readonly unknown[] | undefined): Answer {
   return kept === undefined ? { kind: 'completed', output } : { kind: 'completed', output, kept };
+}
+
+/** `pages[3]/ocr` is below `pages`, `pages2` is not. */
+function isBelow(path: string, above: string): boolean {
+  return path.startsWith(above) && (path[above.length] === '/' || path[above.length] === '[');
+}
+
+function isUntouched({ status, attempts }: StepResult): boolean {
+  return status === 'PENDING' && attempts === 0;
 }
 
 // A function, because the compiler would otherwise believe that what was just set cannot have changed meanwhile.

@@ -4,13 +4,19 @@ import { asyncScheduler } from 'rxjs';
 import { jsonValue } from '../lib/codec/json';
 import type { Engine } from '../lib/graph/engine';
 import type { RunEvent } from '../lib/model/event';
+import { reduceRunAll } from '../lib/model/reduce';
 import type { RunState } from '../lib/model/state';
 import type { Transition } from '../lib/model/transition';
 import type { Claim } from '../lib/store/store';
 import { after } from './internal/after';
+import { memorizeIn, recallFrom } from './internal/answerCache';
 import { callFunction } from './internal/callFunction';
 import { hashOf } from './internal/hashOf';
+import { limiterOf } from './internal/limiter';
+import type { Mailbox } from './internal/mailbox';
+import { isStream, pullFrom } from './internal/pullFrom';
 import { transitionsFrom } from './internal/transitions';
+import { NoRunError } from './noRunError';
 
 /** What the engine of this process needs for one life of a run. */
 export interface LocalOptions<O> {
@@ -18,6 +24,8 @@ export interface LocalOptions<O> {
   /** How the run stands before this life. */
   readonly state: RunState<O>;
   readonly scheduler: SchedulerLike | undefined;
+  /** Where answers from outside come from; absent in a plain pipe. */
+  readonly mailbox?: Mailbox;
   /** Hears every transition, one at a time and in order. */
   readonly tell: (transition: Transition<O>) => void;
   /** The store can no longer be written to. */
@@ -130,10 +138,22 @@ export function localEngine<O>(options: LocalOptions<O>): LocalEngine<O> {
     tell(event) {
       if (!isClosed) enqueue(event, undefined, undefined);
     },
-    steps: () => transitions.state().steps,
+    steps: () =>
+      reduceRunAll(
+        transitions.state(),
+        waiting.map(({ event }) => event),
+      ).steps,
     keep: (value, path) => (claim.checksValues ? jsonValue(value, path) : value),
-    hash: (value) => (claim.checksValues ? hashOf(value) : undefined),
+    hash: (value) => (claim.checksValues && !isStream(value) ? hashOf(value) : undefined),
     call: (task, input, callbacks) => callFunction(runId, task, input, callbacks, scheduler),
+    admit: (limit, input, enter) =>
+      limiterOf(limit, scheduler).admit(limit.key?.(input as never) ?? '', enter),
+    recall(task, answer) {
+      recallFrom(claim.cache, task, scheduler.now(), answer);
+    },
+    memorize(task, known) {
+      memorizeIn(claim.cache, task, scheduler.now(), known);
+    },
     decide(_path, _question, decision, answer) {
       let decided: Parameters<typeof answer>[0];
       try {
@@ -144,7 +164,11 @@ export function localEngine<O>(options: LocalOptions<O>): LocalEngine<O> {
       answer(decided);
     },
     sleep: (_path, delayMs, wake) => after(scheduler, delayMs, wake),
-    signal: () => () => undefined,
+    signal(path, answered) {
+      if (options.mailbox === undefined) throw new NoRunError(path);
+      return options.mailbox.hear(path, answered);
+    },
+    pull: pullFrom,
     state: () => transitions.state(),
     close() {
       isClosed = true;

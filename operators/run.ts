@@ -1,10 +1,9 @@
-import { Observable } from 'rxjs';
+import type { Observable } from 'rxjs';
 
 import type { Agent } from '../lib/model/agent';
 import type { Transition } from '../lib/model/transition';
 import { latestOnly } from '../lib/store/latestOnly';
-import type { Claim } from '../lib/store/store';
-import { beginLife } from './internal/beginLife';
+import { carryOn } from './internal/carryOn';
 import { newRunId } from './internal/newRunId';
 import type { RunOptions } from './runOptions';
 
@@ -37,37 +36,5 @@ export function run<I, O>(
     return options.engine.run<O>({ runId, agent, input, onMismatch: options.onMismatch ?? 'refuse' });
   }
   const rest = options.store ?? latestOnly();
-  return new Observable<Transition<O>>((subscriber) => {
-    let leave: (() => void) | undefined;
-    const isGone = (): boolean => subscriber.closed;
-    const begin = (claim: Claim): void => {
-      if (isGone()) {
-        void claim.release(claim.state);
-        return;
-      }
-      leave = beginLife<O>(
-        {
-          runId,
-          agent: agent,
-          input,
-          claim,
-          scheduler: options.scheduler,
-          onMismatch: options.onMismatch ?? 'refuse',
-          maxCrashes: options.maxCrashes ?? 3,
-        },
-        subscriber,
-      );
-      // What was told on the way may have made the subscriber leave.
-      if (isGone()) leave();
-    };
-    const claim = rest.claim(runId);
-    if (claim instanceof Promise) {
-      claim.then(begin).catch((error: unknown) => {
-        subscriber.error(error);
-      });
-    } else begin(claim);
-    return () => {
-      leave?.();
-    };
-  });
+  return carryOn<O>({ ...options, rest, runId, agent, input, mustExist: false });
 }

@@ -20,6 +20,11 @@ export interface RunOptions {
   readonly onMismatch?: 'refuse' | 'actual';
   /** How often the process may die inside a step before the step counts as failed; 3 when left out. */
   readonly maxCrashes?: number;
+  /**
+   * Aborting it cancels the run, tells `run.cancelled`, and completes the stream; unsubscribing cancels as well, but then
+   * nobody is left to hear of it.
+   */
+  readonly signal?: AbortSignal;
   /** Makes the ids of runs; monotonic ULIDs when left out. */
   readonly newRunId?: () => string;
 }

@@ -52,7 +52,11 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
       {},
     ),
     'run.cancelled': event('run.cancelled', { ...occurrence, duration: Finite }, { reason: t.string }),
-    'step.started': event('step.started', ofAttempt, { critical: t.boolean, inputHash: t.string }),
+    'step.started': event('step.started', ofAttempt, {
+      critical: t.boolean,
+      inputHash: t.string,
+      dropped: listOf(t.string),
+    }),
     'step.retrying': event(
       'step.retrying',
       { ...ofAttempt, error: Failure, delayMs: Finite },

@@ -99,13 +99,21 @@ export function planOf(definition: Definition): readonly PlanStep[] {
   const known = plans.get(definition);
   if (known !== undefined) return known;
   const plan = Object.freeze(
-    isStructure(definition) ? partsBelow(definition, '') : [planned(definition, '', [])],
+    isContainer(definition) ? partsBelow(definition, '') : [planned(definition, '', [])],
   );
   plans.set(definition, plan);
   return plan;
 }
 
-/** Whether an agent is made from agents. */
+/**
+ * Whether an agent only holds steps, and is none itself when it is the root of a run. One that waits is a step in any case:
+ * what it waits for is on its own record.
+ */
+export function isContainer(definition: Definition): definition is StructureDefinition {
+  return isStructure(definition) && definition.kind !== 'approval' && definition.kind !== 'sleep';
+}
+
+/** Whether an agent is a machine that asks for steps, not a function. */
 export function isStructure(definition: Definition): definition is StructureDefinition {
   return definition.kind !== 'function' && definition.kind !== 'operator';
 }

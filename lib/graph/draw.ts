@@ -1,6 +1,6 @@
 import type { Agent } from '../model/agent';
 import type { Definition, Part, StructureDefinition } from './definition';
-import { definitionOf, isStructure } from './definition';
+import { definitionOf, isContainer } from './definition';
 
 /**
  * An agent as a Mermaid flowchart: one node a step, one subgraph a nested structure, one arrow a wire. Paste it into
@@ -9,7 +9,7 @@ import { definitionOf, isStructure } from './definition';
 export function toMermaid<I, O>(agent: Agent<I, O>): string {
   const definition = definitionOf(agent) as Definition;
   const lines = ['flowchart TD'];
-  if (isStructure(definition)) drawInside(definition, '', lines, '  ');
+  if (isContainer(definition)) drawInside(definition, '', lines, '  ');
   else lines.push(`  ${nodeId('', definition.name)}["${text(definition.name)}"]`);
   return lines.join('\n');
 }
@@ -25,7 +25,7 @@ function drawPart(part: Part, base: string, lines: string[], indent: string): vo
   const definition = definitionOf(part.agent) as Definition;
   const path = base === '' ? part.id : `${base}/${part.id}`;
   const label = part.id === definition.name ? part.id : `${part.id}: ${definition.name}`;
-  if (!isStructure(definition)) {
+  if (!isContainer(definition)) {
     lines.push(
       `${indent}${nodeId(base, part.id)}${part.isConditional ? `{{"${text(label)}"}}` : `["${text(label)}"]`}`,
     );

@@ -6,6 +6,7 @@ import type { LogLevel } from '../model/logLevel';
 import type { StepTable } from '../model/stepTable';
 import type { Transition } from '../model/transition';
 import type { Decided, Stop } from './answer';
+import type { Pull, PullReceiver } from './pull';
 import type { StepTask } from './stepTask';
 
 /**
@@ -54,8 +55,13 @@ export interface Engine {
   decide<T>(path: string, question: string, decision: () => T, answer: (decided: Decided<T>) => void): void;
   /** Waits, for any length of time. */
   sleep(path: string, delayMs: number, wake: () => void): Stop;
-  /** Waits for an answer from outside, and goes on listening until stopped. */
-  signal(path: string, answered: (value: unknown) => void): Stop;
+  /**
+   * Waits for an answer from outside, and goes on listening until stopped. `done` forgets an answer that has been used, or
+   * never can be; one that is not done with is told again in the next life.
+   */
+  signal(path: string, answered: (value: unknown, done?: () => void) => void): Stop;
+  /** Takes items from a stream. Absent where a run is replayed: no item can be had twice. */
+  pull?(source: object, receiver: PullReceiver): Pull;
 }
 
 /** The answer of a step in its stored form. */

@@ -1,6 +1,8 @@
 import type { Agent, StepPolicy } from '../model/agent';
 import type { Failure } from '../model/failure';
-import type { Answer, Stop } from './answer';
+import type { StepResult } from '../model/stepResult';
+import type { Answer } from './answer';
+import type { Pull, PullReceiver } from './pull';
 
 /** How a step is carried out, with the decisions that change its type. */
 export interface TaskPolicy extends StepPolicy {
@@ -29,6 +31,8 @@ export interface StepRequest {
   readonly problem?: { readonly error: unknown };
   readonly policy?: TaskPolicy;
   readonly watch?: Watch;
+  /** It has another input than before: what is on record below it is dropped, unless it has ended. */
+  readonly isAnew?: boolean;
 }
 
 /** What a structure may ask for while it runs. Answers never come from within the call that asked. */
@@ -38,11 +42,23 @@ export interface Scope {
   step(request: StepRequest, answer: (answer: Answer) => void): RunningStep;
   /** Puts on record that a nested step will not run. */
   skip(id: string, agent: Agent<never, unknown>, reason: 'when' | 'lost' | 'upstream'): void;
+  /**
+   * What earlier lives, or earlier attempts of this structure, have left of a nested step that has begun; undefined for
+   * any other. Where an engine replays decisions, always undefined.
+   */
+  recorded(id: string): StepResult | undefined;
   /** Calls a function of the user's whose result decides how the run goes on. */
   decide<T>(question: string, decision: () => T, answer: (value: T) => void): void;
-  /** Waits for an answer from outside, until the deadline (epoch milliseconds) if there is one. */
+  /** Waits for an answer from outside, until its deadline if there is one. */
   wait(request: WaitRequest, answered: (answer: WaitAnswer) => void): void;
-  sleep(delayMs: number, wake: () => void): Stop;
+  /** Waits. When the wait ends is put on record, so that a resumed run waits for no more than the rest. */
+  sleep(delayMs: number, wake: () => void): void;
+  /**
+   * Takes items from a stream, one for each `next()`; each comes in a turn of its own.
+   *
+   * @throws StreamSourceError where the engine cannot replay a stream.
+   */
+  pull(source: object, receiver: PullReceiver): Pull;
   /** A partial result of the structure itself. */
   emit(value: unknown): void;
   complete(output: unknown): void;

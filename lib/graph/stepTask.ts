@@ -10,6 +10,8 @@ export interface StepTask {
   readonly parent: StepTask | undefined;
   readonly answer: (answer: Answer) => void;
   readonly watch: Watch | undefined;
+  /** What is on record below it belongs to another input. */
+  readonly isAnew: boolean;
   input: unknown;
   /** Number of the attempt under way, over all lives of the run; 0 before the first. */
   attempt: number;
@@ -20,8 +22,8 @@ export interface StepTask {
   /** Partial results of the attempt under way. */
   partials: number;
   kept: unknown[] | undefined;
-  /** `ending`: what came of it is being recorded; `done`: answered, or stopped. */
-  phase: 'running' | 'suspended' | 'ending' | 'done';
+  /** `ending`: an attempt is over, another may follow; `ended`: its end is being recorded; `done`: answered, or stopped. */
+  phase: 'running' | 'suspended' | 'ending' | 'ended' | 'done';
   /** Whether it brings the run on by itself right now. */
   isMoving: boolean;
   /** Questions of its structure that the engine has not answered. */

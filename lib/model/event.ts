@@ -83,6 +83,8 @@ export interface StepStarted extends OfAttempt {
   readonly critical?: boolean;
   /** Hash of the input, for steps whose place in the run is decided while it runs. */
   readonly inputHash?: string;
+  /** Steps below this one whose saved results belong to another input and are dropped. */
+  readonly dropped?: readonly string[];
 }
 
 /** A partial result: a token, a percentage, one value of a stream. */

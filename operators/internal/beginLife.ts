@@ -11,17 +11,22 @@ import type { PlanDiff } from '../../lib/graph/planDiff';
 import { planDiff } from '../../lib/graph/planDiff';
 import type { Agent } from '../../lib/model/agent';
 import type { RunEvent, RunResumed, RunStarted } from '../../lib/model/event';
+import { reduceRun } from '../../lib/model/reduce';
 import { RunError } from '../../lib/model/runError';
 import type { RunState } from '../../lib/model/state';
 import { idleState } from '../../lib/model/state';
 import type { Transition } from '../../lib/model/transition';
 import type { Claim } from '../../lib/store/store';
+import { UnknownRunError } from '../../lib/store/unknownRunError';
 import { DefinitionMismatchError } from '../definitionMismatchError';
 import { InputMismatchError } from '../inputMismatchError';
 import type { Interpreter } from '../interpret';
 import { interpret } from '../interpret';
 import { localEngine } from '../local';
+import { StreamInputError } from '../streamInputError';
 import { downstream } from './downstream';
+import { hasStreamMark, withoutStreams } from './inputForms';
+import { mailbox } from './mailbox';
 
 /** One life of a run. */
 export interface Life<O> {
@@ -32,6 +37,10 @@ export interface Life<O> {
   readonly scheduler: SchedulerLike | undefined;
   readonly onMismatch: 'refuse' | 'actual';
   readonly maxCrashes: number;
+  /** Aborted when the run is to be cancelled and its subscriber to hear of it. */
+  readonly signal: AbortSignal | undefined;
+  /** Whether the store must know the run already. */
+  readonly mustExist: boolean;
 }
 
 /**
@@ -65,10 +74,18 @@ export function beginLife<O>(life: Life<O>, subscriber: Subscriber<Transition<O>
   const { event, warning } = opening;
   let isOver = false;
   let interpreter: Interpreter | undefined;
+  let cancelRequest: { readonly reason: string | undefined } | undefined;
+  const messages = mailbox(claim, {
+    cancel,
+    warn: (message) => {
+      if (!isOver) engine.tell(warningEvent(message));
+    },
+  });
   const engine = localEngine<O>({
     claim,
     state,
     scheduler: life.scheduler,
+    mailbox: messages,
     tell: (transition) => {
       subscriber.next(transition);
       // Whoever has heard enough must not wait until this call comes back.
@@ -78,6 +95,7 @@ export function beginLife<O>(life: Life<O>, subscriber: Subscriber<Transition<O>
       if (isOver) return;
       isOver = true;
       interpreter?.stop();
+      settle(false);
       afterwards(claim.release(engine.close()), () => {
         subscriber.error(error);
       });
@@ -86,6 +104,7 @@ export function beginLife<O>(life: Life<O>, subscriber: Subscriber<Transition<O>
   const ended = (cause: unknown): void => {
     isOver = true;
     const final = engine.close();
+    settle(final.status === 'COMPLETED');
     afterwards(claim.release(final), () => {
       if (final.status !== 'FAILED') subscriber.complete();
       else
@@ -96,16 +115,7 @@ export function beginLife<O>(life: Life<O>, subscriber: Subscriber<Transition<O>
   };
   engine.record(event, () => {
     if (isOver) return;
-    if (warning !== undefined)
-      engine.tell({
-        type: 'step.logged',
-        runId,
-        seq: event.seq,
-        at: engine.now(),
-        path: '',
-        level: 'WARNING',
-        ...warning,
-      });
+    if (warning !== undefined) engine.tell(warningEvent(warning.message, warning.data));
     interpreter = interpret({
       runId,
       agent: agent,
@@ -116,28 +126,58 @@ export function beginLife<O>(life: Life<O>, subscriber: Subscriber<Transition<O>
       maxCrashes: life.maxCrashes,
       ended,
     });
-    interpreter.begin();
+    life.signal?.addEventListener('abort', abort);
+    messages.open();
+    if (life.signal?.aborted === true) abort();
+    if (cancelRequest === undefined) interpreter.begin();
+    else cancel(cancelRequest.reason);
   });
 
+  function abort(): void {
+    cancel(undefined);
+  }
+
+  /** Stops the run and tells so. */
+  function cancel(reason: string | undefined): void {
+    if (isOver) return;
+    cancelRequest = { reason };
+    const cancelled = interpreter?.stop(reason);
+    if (cancelled === undefined) return;
+    engine.record(cancelled, () => {
+      ended(undefined);
+    });
+  }
+
+  /** Stops the run because nobody listens any more. */
   function leave(): void {
     if (isOver) return;
     isOver = true;
-    const elapsed = engine.now();
-    const seq = interpreter?.stop() ?? event.seq;
+    const cancelled =
+      interpreter === undefined
+        ? ({ type: 'run.cancelled', runId, seq: event.seq + 1, at: engine.now(), duration: 0 } as const)
+        : interpreter.stop();
     const reached = engine.close();
-    const cancelled: RunEvent = {
-      type: 'run.cancelled',
-      runId,
-      seq: seq + 1,
-      at: elapsed,
-      duration: (elapsed - event.at) / 1000,
-    };
+    settle(reached.status === 'COMPLETED');
+    if (cancelled === undefined) {
+      afterwards(undefined, () => claim.release(reached));
+      return;
+    }
     try {
-      afterwards(claim.append(cancelled), () => claim.release(reached));
+      afterwards(claim.append(cancelled), () => claim.release(reduceRun(reached, cancelled)));
     } catch (error) {
       reportUnheard(error);
       void claim.release(reached);
     }
+  }
+
+  function settle(isFinished: boolean): void {
+    life.signal?.removeEventListener('abort', abort);
+    messages.close(isFinished);
+  }
+
+  function warningEvent(message: string, data?: object): RunEvent {
+    const warned = { runId, seq: event.seq, at: engine.now(), path: '', level: 'WARNING', message } as const;
+    return { type: 'step.logged', ...warned, ...(data !== undefined && { data }) };
   }
   return leave;
 }
@@ -153,12 +193,15 @@ interface Opening<O> {
 function openingOf<O>(life: Life<O>, definition: Definition, saved: RunState<O> | undefined): Opening<O> {
   const { runId, claim, scheduler = asyncScheduler, agent } = life;
   const plan = planOf(definition);
-  const given = claim.checksValues ? jsonValue(life.input, '') : life.input;
+  const marked = withoutStreams(life.input);
+  const hasStream = marked !== life.input;
+  const given = claim.checksValues ? jsonValue(marked, '') : marked;
+  if (saved === undefined && life.mustExist) throw new UnknownRunError(runId);
   const at = scheduler.now();
   if (saved === undefined || saved.status === 'IDLE') {
     return {
       state: saved ?? idleState(runId, agent.name, plan),
-      input: given,
+      input: hasStream ? life.input : given,
       event: {
         type: 'run.started',
         runId,
@@ -178,6 +221,9 @@ function openingOf<O>(life: Life<O>, definition: Definition, saved: RunState<O> 
     if (isInputChanged) throw new InputMismatchError(runId);
   }
   const isChanged = diff !== undefined || isInputChanged;
+  if (saved.status !== 'COMPLETED' && !hasStream && !isInputChanged && hasStreamMark(saved.input)) {
+    throw new StreamInputError(runId);
+  }
   if (saved.status === 'COMPLETED' && !isChanged) {
     return { state: restored(saved, definition), input: saved.input, event: undefined };
   }
@@ -189,7 +235,7 @@ function openingOf<O>(life: Life<O>, definition: Definition, saved: RunState<O> 
   }
   return {
     state: saved,
-    input: isInputChanged ? given : saved.input,
+    input: hasStream ? life.input : isInputChanged ? given : saved.input,
     event: {
       type: 'run.resumed',
       runId,

@@ -1,6 +1,6 @@
 import type { Answer } from '../../lib/graph/answer';
 import type { Definition } from '../../lib/graph/definition';
-import type { TaskPolicy, Watch } from '../../lib/graph/scope';
+import type { StepRequest, TaskPolicy } from '../../lib/graph/scope';
 import type { StepTask } from '../../lib/graph/stepTask';
 
 /** A step that has been asked for and has not begun. */
@@ -11,7 +11,7 @@ export function newTask(
   policy: TaskPolicy,
   input: unknown,
   answer: (answer: Answer) => void,
-  watch?: Watch,
+  { watch, isAnew = false }: Pick<StepRequest, 'watch' | 'isAnew'> = {},
 ): StepTask {
   return {
     path,
@@ -20,6 +20,7 @@ export function newTask(
     parent,
     answer,
     watch,
+    isAnew,
     input,
     attempt: 0,
     tries: 0,

@@ -10,11 +10,12 @@ export interface StepEvents {
   seq(): number;
   /** Seconds since this reading of the engine's steady clock. */
   seconds(since: number): number;
-  started(task: StepTask): RunEvent;
+  started(task: StepTask, dropped: readonly string[]): RunEvent;
   emitted(task: StepTask, index: number, value: unknown): RunEvent;
   logged(path: string, level: LogLevel, message: string, data?: object | (() => object)): RunEvent;
   retrying(task: StepTask, error: Failure, delayMs: number): RunEvent;
   completed(task: StepTask, output: unknown, kept: readonly unknown[] | undefined): RunEvent;
+  recalled(task: StepTask, output: unknown, kept: readonly unknown[] | undefined): RunEvent;
   failed(task: StepTask, error: Failure): RunEvent;
   skipped(path: string, agent: string, reason: StepSkipped['reason'], output?: unknown): RunEvent;
   cancelled(path: string): RunEvent;
@@ -23,6 +24,7 @@ export interface StepEvents {
   runCompleted(output: unknown): RunEvent;
   runFailed(error: Failure): RunEvent;
   runSuspended(waiting: readonly string[]): RunEvent;
+  runCancelled(reason: string | undefined): RunEvent;
 }
 
 /**
@@ -38,7 +40,7 @@ export function stepEvents(runId: string, engine: Engine, latestSeq: number): St
   return {
     seq: () => seq,
     seconds,
-    started({ path, definition: { name }, attempt, policy, input }) {
+    started({ path, definition: { name }, attempt, policy, input }, dropped) {
       const event: RunEvent = {
         type: 'step.started',
         runId,
@@ -48,12 +50,13 @@ export function stepEvents(runId: string, engine: Engine, latestSeq: number): St
         agent: name,
         attempt,
       };
-      if (policy.critical !== true && policy.checkInput !== true) return event;
+      if (policy.critical !== true && policy.checkInput !== true && dropped.length === 0) return event;
       const inputHash = policy.checkInput === true ? engine.hash(input) : undefined;
       return {
         ...event,
         ...(policy.critical === true && { critical: true }),
         ...(inputHash !== undefined && { inputHash }),
+        ...(dropped.length > 0 && { dropped }),
       };
     },
     emitted: ({ path, definition: { name }, attempt }, index, value) => ({
@@ -99,6 +102,19 @@ export function stepEvents(runId: string, engine: Engine, latestSeq: number): St
         ? event
         : { ...event, partials: task.partials, ...(kept !== undefined && { kept }) };
     },
+    recalled: (task, output, kept) => ({
+      type: 'step.completed',
+      runId,
+      seq: next(),
+      at: engine.now(),
+      path: task.path,
+      agent: task.definition.name,
+      attempt: task.attempt,
+      output,
+      duration: seconds(task.startedAt),
+      ...(kept !== undefined && { partials: kept.length, kept }),
+      cached: true,
+    }),
     failed: ({ path, definition: { name }, attempt, tries, startedAt }, error) => ({
       type: 'step.failed',
       runId,
@@ -165,6 +181,14 @@ export function stepEvents(runId: string, engine: Engine, latestSeq: number): St
       at: engine.now(),
       waiting,
       duration: seconds(lifeBegan),
+    }),
+    runCancelled: (reason) => ({
+      type: 'run.cancelled',
+      runId,
+      seq: next(),
+      at: engine.now(),
+      duration: seconds(lifeBegan),
+      ...(reason !== undefined && { reason }),
     }),
   };
 }

@@ -47,12 +47,13 @@ export function waitFor(
   const stopAll = (): void => {
     for (const stop of stops.splice(0)) stop();
   };
-  const settle = (answer: WaitAnswer): void => {
+  const settle = (answer: WaitAnswer, done?: () => void): void => {
     if (!suspended.delete(task)) return;
     stopAll();
     task.phase = 'running';
     turns.setMoving(task, true);
     engine.record(events.answered(task.path, answer), () => {
+      done?.();
       react(answer);
     });
   };
@@ -62,12 +63,15 @@ export function waitFor(
   suspended.add(task);
   task.stop = stopAll;
   stops.push(
-    engine.signal(task.path, (value) => {
+    engine.signal(task.path, (value, done) => {
+      if (!suspended.has(task)) return;
       const problem = request.problem(value);
-      if (problem === undefined) settle({ by: 'answer', value });
-      else if (suspended.has(task)) {
-        engine.tell(events.logged(task.path, 'WARNING', `Cannot take the answer: ${problem}`));
+      if (problem === undefined) {
+        settle({ by: 'answer', value }, done);
+        return;
       }
+      done?.();
+      engine.tell(events.logged(task.path, 'WARNING', `Cannot take the answer: ${problem}`));
     }),
   );
   if (deadline !== undefined && suspended.has(task)) {
@@ -78,4 +82,32 @@ export function waitFor(
     else stops.push(engine.sleep(task.path, deadline - engine.now(), expire));
   }
   if (!suspended.has(task)) stopAll();
+}
+
+/**
+ * Lets a step sleep. It is SUSPENDED meanwhile, with the moment at which it wakes on record; other than one that waits for an
+ * answer it brings the run on by itself.
+ */
+export function sleepFor(
+  { engine, events, turns }: Omit<Waiting, 'suspended'>,
+  task: StepTask,
+  saved: StepResult | undefined,
+  delayMs: number,
+  wake: () => void,
+): void {
+  const reply = turns.ask(task, wake);
+  if (saved?.answer !== undefined) {
+    reply();
+    return;
+  }
+  const known = saved?.status === 'SUSPENDED' ? saved.deadline : undefined;
+  const deadline = known ?? engine.now() + delayMs;
+  if (known === undefined) engine.note(events.suspended(task, undefined, deadline));
+  task.phase = 'suspended';
+  task.stop = engine.sleep(task.path, Math.max(0, deadline - engine.now()), () => {
+    if (task.phase !== 'suspended') return;
+    task.phase = 'running';
+    engine.note(events.answered(task.path, { by: 'deadline' }));
+    reply();
+  });
 }

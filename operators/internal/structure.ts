@@ -1,0 +1,62 @@
+import { checkName } from '../../lib/graph/checkName';
+import type { Part, StructureDefinition } from '../../lib/graph/definition';
+import { defineAgent, definitionOf, depthOf } from '../../lib/graph/definition';
+import { DefinitionError } from '../../lib/graph/definitionError';
+import type { Agent } from '../../lib/model/agent';
+import { asOperator } from './asOperator';
+
+/** What a structure of agents is made of; the rest of its definition follows from that. */
+export interface StructureParts
+  extends Pick<StructureDefinition, 'kind' | 'begin'>, Partial<Pick<StructureDefinition, 'shape'>> {
+  readonly name: string;
+  /** The agents by the id of their step. */
+  readonly agents: readonly (readonly [id: string, agent: Agent<never, unknown>])[];
+  readonly output?: StructureDefinition['output'] | undefined;
+}
+
+/**
+ * Makes an agent of a structure whose steps are only known when it runs.
+ *
+ * @throws DefinitionError when the name cannot stand in a path, or a part is no agent.
+ */
+export function structure<I, O>({ name, agents, output, ...rest }: StructureParts): Agent<I, O> {
+  checkName(name, `the name of the ${rest.kind}`, name);
+  for (const [id, agent] of agents) {
+    if (definitionOf(agent) === undefined) {
+      throw new DefinitionError(name, `"${id}" must be an agent, got ${typeof agent}; make one with agent()`);
+    }
+  }
+  const definition: StructureDefinition = {
+    shape: 'alternatives',
+    ...rest,
+    name,
+    policy: {},
+    depth: depthOf(
+      name,
+      agents.map(([, agent]) => agent),
+    ),
+    parts: agents.map(([id, agent]): Part => ({
+      id,
+      agent,
+      sources: ['input'],
+      isPlanned: false,
+      isConditional: false,
+    })),
+    ...(output !== undefined && { output }),
+  };
+  const self: Agent<I, O> = defineAgent<I, O>(
+    asOperator(() => self, definition),
+    definition,
+  );
+  return self;
+}
+
+/** The first agent of a name bears the name alone, the second `name[1]`. */
+export function idsOf(agents: readonly { readonly name: string }[]): readonly string[] {
+  const seen = new Map<string, number>();
+  return agents.map(({ name }) => {
+    const count = seen.get(name) ?? 0;
+    seen.set(name, count + 1);
+    return count === 0 ? name : `${name}[${String(count)}]`;
+  });
+}
