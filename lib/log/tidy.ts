@@ -1,3 +1,5 @@
+import { types } from 'node:util';
+
 /** What takes the place of a secret. */
 export const REDACTED = '[redacted]';
 
@@ -59,15 +61,15 @@ function guarded(value: object, work: Work): unknown {
 
 function objectOf(value: object, work: Work): unknown {
   if (Array.isArray(value)) return itemsOf(value, value.length, work);
-  if (value instanceof Error) return recordOf(keysOf(value), (key) => value[key as keyof Error], work);
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? '[invalid date]' : value.toISOString();
-  if (value instanceof Map) {
+  if (isError(value)) return recordOf(keysOf(value), (key) => value[key as keyof Error], work);
+  if (types.isDate(value)) return Number.isNaN(value.getTime()) ? '[invalid date]' : value.toISOString();
+  if (types.isMap(value)) {
     const fields = fieldsOf(value);
     return recordOf([...fields.keys()], (key) => fields.get(key), work);
   }
-  if (value instanceof Set) return itemsOf(value, value.size, work);
+  if (types.isSet(value)) return itemsOf(value, value.size, work);
   if (ArrayBuffer.isView(value)) return `[${value.constructor.name} of ${value.byteLength} bytes]`;
-  if (value instanceof Promise || value instanceof WeakMap || value instanceof WeakSet) return '[opaque]';
+  if (types.isPromise(value) || types.isWeakMap(value) || types.isWeakSet(value)) return '[opaque]';
   const toJson: unknown = 'toJSON' in value ? value.toJSON : undefined;
   if (typeof toJson === 'function') return copyOf(toJson.call(value), work);
   return recordOf(Object.keys(value), (key) => (value as Record<string, unknown>)[key], work);
@@ -123,6 +125,11 @@ function valueOf(key: string, read: (key: string) => unknown, work: Work): unkno
   } catch (error) {
     return unreadable(error, work);
   }
+}
+
+/** Also one of another realm, such as those of Node itself under Jest. */
+function isError(value: object): value is Error {
+  return types.isNativeError(value) || value instanceof Error;
 }
 
 function keysOf(error: Error): readonly string[] {

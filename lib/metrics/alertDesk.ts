@@ -1,3 +1,5 @@
+import { types } from 'node:util';
+
 import { from, Subject } from 'rxjs';
 import type { Observable, SchedulerLike } from 'rxjs';
 
@@ -41,7 +43,9 @@ export function alertDesk(
     }
   };
   const judge = (ruleName: string, isWrong: boolean, sample: StatsSample): void => {
-    const { workflowName, at } = sample;
+    const { workflowName } = sample;
+    // Not that of the sample: a rule with a timer speaks between samples.
+    const at = scheduler.now();
     const key = keyOf(ruleName, workflowName);
     if (isWrong === active.has(key)) return;
     if (isWrong) active.set(key, { ruleName, workflowName, since: at });
@@ -86,7 +90,7 @@ export function alertDesk(
       for (const [name, rule] of rules) {
         try {
           const answer: unknown = rule(sample);
-          if (answer instanceof Promise) {
+          if (types.isPromise(answer)) {
             answer.catch(() => undefined);
             throw new TypeError('it gave a Promise, where true or false is expected');
           }

@@ -1,0 +1,98 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { metricsFile, MetricsFileError } from '../../../lib/metrics/metricsStore';
+import { createMonitor } from '../../../lib/metrics/monitor';
+import { openMonitor } from '../../../lib/metrics/openMonitor';
+
+describe('openMonitor()', () => {
+  let folder: string;
+  let file: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'millrace-metrics-'));
+    file = join(folder, 'metrics.json');
+  });
+  afterEach(() => {
+    rmSync(folder, { recursive: true, force: true });
+    jest.restoreAllMocks();
+  });
+
+  it('goes on with numbers and alerts after a restart', async () => {
+    const first = await openMonitor(metricsFile(file));
+    first.addAlertRule('failing', (stats) => stats.failureRate > 30);
+    first.logAgentExecution('w', 'a', 1, false);
+    first.endWorkflow('w', 2, false);
+    first.checkAlerts();
+    await first.close();
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+
+    const second = await openMonitor(metricsFile(file));
+    const told: string[] = [];
+    second.addAlertRule('failing', (stats) => stats.failureRate > 30);
+    second.alerts$.subscribe(({ status }) => told.push(status));
+    expect(second.getMetrics('w')).toEqual(first.getMetrics('w'));
+    second.checkAlerts();
+    expect(told).toEqual([]);
+    for (let i = 0; i < 9; i += 1) second.endWorkflow('w', 2, true);
+    second.checkAlerts();
+    expect(told).toEqual(['CLEARED']);
+    expect(second.getMetrics('w')).toMatchObject({
+      executions: 10,
+      failures: 1,
+      agents: { a: { failures: 1 } },
+    });
+    await second.close();
+  });
+
+  it('saves after each run, one write at a time', async () => {
+    let writing = 0;
+    const saved: number[] = [];
+    const monitor = await openMonitor({
+      load: () => Promise.resolve(undefined),
+      save: async ({ workflows }) => {
+        writing += 1;
+        expect(writing).toBe(1);
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        saved.push(workflows[0]?.successes ?? 0);
+        writing -= 1;
+      },
+    });
+    for (let i = 0; i < 1_000; i += 1) monitor.endWorkflow('w', 1, true);
+    await monitor.close();
+    expect(saved.at(-1)).toBe(1_000);
+    expect(saved.length).toBeLessThan(5);
+  });
+
+  it('reports a write that fails, once, and goes on', async () => {
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+    const monitor = await openMonitor(metricsFile(join(folder, 'missing', 'metrics.json')));
+    monitor.endWorkflow('w', 1, true);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    monitor.endWorkflow('w', 1, true);
+    await monitor.close();
+    expect(warn).toHaveBeenCalledTimes(1);
+    expect(monitor.getMetrics('w').executions).toBe(2);
+  });
+
+  it.each([
+    ['', 'it is not JSON'],
+    ['{"version":1}', 'it does not hold what a monitor saves'],
+    ['{"version":2,"workflows":[],"alerts":[]}', 'it does not hold what a monitor saves'],
+  ])('refuses a damaged file: %s', async (text, why) => {
+    writeFileSync(file, text);
+    await expect(openMonitor(metricsFile(file))).rejects.toThrow(MetricsFileError);
+    await expect(openMonitor(metricsFile(file))).rejects.toThrow(
+      `Cannot read metrics from "${file}": ${why}; move the file away to begin with zeros`,
+    );
+    await expect(openMonitor(metricsFile(folder))).rejects.toThrow('EISDIR');
+    expect(readFileSync(file, 'utf8')).toBe(text);
+  });
+
+  it('is what createMonitor({ saved }) does with plain JSON', () => {
+    const monitor = createMonitor();
+    monitor.endWorkflow('w', 1, true);
+    const saved = JSON.parse(JSON.stringify(monitor.save())) as ReturnType<typeof monitor.save>;
+    expect(createMonitor({ saved }).getMetrics('w')).toEqual(monitor.getMetrics('w'));
+  });
+});
