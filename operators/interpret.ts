@@ -153,7 +153,7 @@ export function interpret(interpretation: Interpretation): Interpreter {
         case 'COMPLETED':
           return completedAnswer(liveForm(task.definition, saved.output), saved.kept);
         case 'SKIPPED':
-          return { kind: 'skipped', output: task.policy.otherwise };
+          return { kind: 'skipped', output: saved.output };
         case 'FAILED':
           return {
             kind: 'failed',
@@ -372,10 +372,16 @@ export function interpret(interpretation: Interpretation): Interpreter {
   }
 
   function skip(task: StepTask): void {
-    const { otherwise } = task.policy;
+    let output: unknown;
+    try {
+      output = engine.keep(task.policy.otherwise, task.path);
+    } catch (error) {
+      giveUp(task, error);
+      return;
+    }
     task.phase = 'ended';
-    engine.record(events.skipped(task.path, task.definition.name, 'when', otherwise), () => {
-      answerLater(task, { kind: 'skipped', output: otherwise });
+    engine.record(events.skipped(task.path, task.definition.name, 'when', output), () => {
+      answerLater(task, { kind: 'skipped', output });
     });
   }
 

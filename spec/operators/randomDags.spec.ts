@@ -1,0 +1,150 @@
+import fc from 'fast-check';
+import { delay, of, throwError, VirtualAction, VirtualTimeScheduler } from 'rxjs';
+
+import { agent, memoryStore, run, workflow } from '../../index';
+import type { Agent, RunEvent, RunState, Store, Wire } from '../../index';
+import { isJournaled } from '../../lib/model/event';
+
+interface StepPlan {
+  /** Earlier steps it reads; the input when there are none. */
+  readonly reads: readonly number[];
+  readonly delayMs: number;
+  /** How many of its first attempts fail. */
+  readonly failures: number;
+  readonly retries: number;
+  readonly isSkipped: boolean;
+}
+
+const dag: fc.Arbitrary<readonly StepPlan[]> = fc
+  .array(
+    fc.record({
+      picks: fc.array(fc.nat(), { maxLength: 3 }),
+      delayMs: fc.constantFrom(0, 0, 3, 10),
+      failures: fc.constantFrom(0, 0, 0, 1, 2),
+      retries: fc.constantFrom(0, 1, 2),
+      isSkipped: fc.constantFrom(false, false, false, true),
+    }),
+    { minLength: 1, maxLength: 20 },
+  )
+  .map((rows) =>
+    rows.map(({ picks, ...rest }, index) => ({
+      ...rest,
+      reads: [...new Set(picks.map((pick) => (index === 0 ? -1 : pick % index)))].filter((read) => read >= 0),
+    })),
+  );
+
+/** The slow obvious model: one step after another. */
+function oracle(plans: readonly StepPlan[], input: number): readonly number[] {
+  const outputs: number[] = [];
+  for (const [index, { reads, isSkipped }] of plans.entries()) {
+    const values = reads.length === 0 ? [input] : reads.map((read) => outputs[read]!);
+    outputs.push(isSkipped ? 0 - index : values.reduce((sum, value) => sum + value, index) % 10_007);
+  }
+  return outputs;
+}
+
+function build(plans: readonly StepPlan[], calls: string[]): Agent<number, readonly number[]> {
+  return workflow('random', (input: Wire<number>, step) => {
+    const wires: Wire<number>[] = [];
+    for (const [index, plan] of plans.entries()) {
+      const id = `s${String(index)}`;
+      const work = agent(
+        id,
+        (values: readonly number[], { attempt }) => {
+          calls.push(id);
+          if (attempt <= plan.failures)
+            return throwError(() => new Error(`attempt ${String(attempt)} fails`));
+          const value = values.reduce((sum, each) => sum + each, index) % 10_007;
+          return plan.delayMs === 0 ? of(value) : of(value).pipe(delay(plan.delayMs));
+        },
+        { retry: { count: plan.retries, delayMs: 5 } },
+      );
+      const source = plan.reads.length === 0 ? [input] : plan.reads.map((read) => wires[read]!);
+      wires.push(
+        plan.isSkipped
+          ? step(id, work, source, { when: () => false, otherwise: 0 - index })
+          : step(id, work, source),
+      );
+    }
+    return wires;
+  });
+}
+
+/** Carries a run on, life after life, until it completes. Real timers are not used: delays are those of the test clock. */
+function carryOn(
+  work: Agent<number, readonly number[]>,
+  store: Store,
+): { readonly events: RunEvent[]; readonly state: RunState } {
+  jest.useFakeTimers();
+  const events: RunEvent[] = [];
+  let state: RunState | undefined;
+  for (let life = 0; life < 50 && state?.status !== 'COMPLETED'; life += 1) {
+    const scheduler = new VirtualTimeScheduler(VirtualAction);
+    const subscription = run(work, 7, { store, runId: 'r', scheduler }).subscribe({
+      next: (transition) => {
+        events.push(transition.event);
+        state = transition.state;
+      },
+      error: () => undefined,
+    });
+    for (let turn = 0; turn < 60 && !subscription.closed; turn += 1) {
+      scheduler.flush();
+      jest.advanceTimersByTime(10);
+    }
+  }
+  jest.useRealTimers();
+  return { events, state: state! };
+}
+
+/** A store that holds what a journal with these events would give after a crash. */
+function crashedAfter(events: readonly RunEvent[]): Store {
+  const store = memoryStore();
+  const claim = store.claim('r');
+  if (claim instanceof Promise) throw new TypeError('a memory store answers at once');
+  for (const event of events) void claim.append(event);
+  void claim.release(undefined);
+  return store;
+}
+
+describe('random DAGs', () => {
+  const numRuns = Number(process.env['DAGS'] ?? 60);
+
+  it('give what one step after another gives, and call each step as often as it has to be', () => {
+    fc.assert(
+      fc.property(dag, (plans) => {
+        const calls: string[] = [];
+        const { state } = carryOn(build(plans, calls), memoryStore());
+
+        expect(state.status).toBe('COMPLETED');
+        expect(state.output).toEqual(oracle(plans, 7));
+        plans.forEach(({ failures, isSkipped }, index) => {
+          const cancelled = state.steps.get(`s${String(index)}`)!.attempts - failures - 1;
+          const called = calls.filter((id) => id === `s${String(index)}`).length;
+          if (isSkipped) expect(called).toBe(0);
+          else expect(called).toBe(failures + 1 + Math.max(0, cancelled));
+        });
+      }),
+      { numRuns: numRuns * 5 },
+    );
+  }, 60_000);
+
+  it('resumed at every prefix of the journal, give the same, and call nothing again that has finished', () => {
+    fc.assert(
+      fc.property(dag, (plans) => {
+        const { events } = carryOn(build(plans, []), memoryStore());
+        const journal = events.filter(isJournaled);
+        for (let cut = 1; cut < journal.length; cut += 1) {
+          const prefix = journal.slice(0, cut);
+          const finished = prefix.flatMap((event) => (event.type === 'step.completed' ? [event.path] : []));
+          const calls: string[] = [];
+          const { state } = carryOn(build(plans, calls), crashedAfter(prefix));
+
+          expect(state.status).toBe('COMPLETED');
+          expect(state.output).toEqual(oracle(plans, 7));
+          expect(calls.filter((id) => finished.includes(id))).toEqual([]);
+        }
+      }),
+      { numRuns },
+    );
+  }, 60_000);
+});
