@@ -1,0 +1,43 @@
+/** A terminal that knows as much of the control codes as `progress` uses. */
+export class Terminal {
+  readonly isTTY = true;
+  readonly columns: number;
+  readonly rows: number;
+  writes = 0;
+  isCursorVisible = true;
+  hadColor = false;
+  #lines: string[] = [''];
+  #row = 0;
+
+  constructor(columns: number, rows: number) {
+    this.columns = columns;
+    this.rows = rows;
+  }
+
+  readonly write = (text: string): boolean => {
+    this.writes += 1;
+    // eslint-disable-next-line no-control-regex -- that is what terminals read
+    for (const [part] of text.matchAll(/\u001b\[[?]?\d*[A-Za-z]|\n|\r|[^\u001b\n\r]+/g)) this.#take(part);
+    return true;
+  };
+
+  /** What is to be seen, without empty lines at the end. */
+  lines(): string[] {
+    return this.#lines
+      .map((line) => line.trimEnd())
+      .filter((line, row, all) => line !== '' || row < all.length - 1);
+  }
+
+  #take(part: string): void {
+    if (part === '\n') {
+      this.#row += 1;
+      this.#lines[this.#row] ??= '';
+    } else if (part === '\r') return;
+    else if (!part.startsWith('\u001b')) this.#lines[this.#row] = `${this.#lines[this.#row] ?? ''}${part}`;
+    else if (part.endsWith('A')) this.#row = Math.max(0, this.#row - Number(part.slice(2, -1)));
+    else if (part.endsWith('J')) this.#lines = [...this.#lines.slice(0, this.#row), ''];
+    else if (part.endsWith('m')) this.hadColor = true;
+    else if (part.endsWith('h') || part.endsWith('l')) this.isCursorVisible = part.endsWith('h');
+    else throw new Error(`an unknown code: ${JSON.stringify(part)}`);
+  }
+}
