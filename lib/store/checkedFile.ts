@@ -12,7 +12,7 @@ import { StoreFormatError } from './storeFormatError';
 export const FILE_FORMAT = 1;
 
 /** What a JSON file of a store is about. */
-export type FileKind = 'run' | 'history' | 'snapshot' | 'message' | 'log';
+export type FileKind = 'run' | 'history' | 'snapshot' | 'message' | 'log' | 'answer';
 
 /**
  * Writes a JSON file so that a crash leaves either the old one or the new one: a second file, synced, takes the name.

@@ -8,6 +8,7 @@ export interface Layout {
   readonly runs: string;
   readonly snapshots: string;
   readonly logs: string;
+  readonly cache: string;
   readonly journal: string;
   readonly inbox: string;
   readonly lock: string;
@@ -22,6 +23,7 @@ export function layoutOf(folder: string): Layout {
     runs,
     snapshots: join(folder, 'snapshots'),
     logs: join(folder, 'logs'),
+    cache: join(folder, 'cache'),
     journal: join(folder, 'journal'),
     inbox: join(folder, 'inbox'),
     lock: join(folder, 'lock'),

@@ -1,0 +1,83 @@
+import { isLeft } from 'fp-ts/lib/Either';
+import * as t from 'io-ts';
+
+import { explain } from '../codec/explain';
+import { Json, listOf, Moment } from '../codec/plain';
+import { record } from '../codec/record';
+import type { AnswerCache, KeptAnswer } from './answerCache';
+import { readChecked, within, writeChecked } from './checkedFile';
+import { fileName } from './fileName';
+import type { Files } from './files';
+import type { Pause } from './pause';
+import { storing } from './storageError';
+import { StoreCorruptError } from './storeCorruptError';
+
+/** Does something one after another with everything else that is written. */
+type Enqueue = <T>(job: () => Promise<T>) => Promise<T>;
+
+interface FiledAnswer extends KeptAnswer {
+  readonly key: string;
+}
+
+const Answer: t.Type<FiledAnswer> = record<FiledAnswer>(
+  'Answer',
+  { key: t.string },
+  { output: Json, kept: listOf(Json), expiresAt: Moment },
+);
+
+/** How many answers may wait to be written; those beyond are not kept. */
+const MOST_WAITING = 1_000;
+
+/** Keeps each answer in a file of its own. */
+export function cacheFiles(files: Files, folder: string, enqueue: Enqueue, pause: Pause): AnswerCache {
+  const waiting = new Map<string, FiledAnswer>();
+  const write = async (answer: FiledAnswer): Promise<void> => {
+    storing('make', folder, () => {
+      files.makeFolder(folder);
+    });
+    const fields = Object.entries(answer).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, JSON.stringify(value)] as const],
+    );
+    await writeChecked(files, pathOf(folder, answer.key), 'answer', fields, pause);
+  };
+  return {
+    get: (key) => waiting.get(key) ?? readAnswer(files, pathOf(folder, key), key),
+    async set(key, answer) {
+      if (waiting.size >= MOST_WAITING) return;
+      const filed = { key, ...answer };
+      waiting.set(key, filed);
+      try {
+        await enqueue(() => write(filed));
+      } finally {
+        if (waiting.get(key) === filed) waiting.delete(key);
+      }
+    },
+  };
+}
+
+/** Removes the answers that are too old, or cannot be read. */
+export async function dropOldAnswers(files: Files, folder: string, now: number, pause: Pause): Promise<void> {
+  for (const name of storing('list', folder, () => files.list(folder))) {
+    const path = within(folder, name);
+    const answer = await readAnswer(files, path).catch(() => undefined);
+    if ((answer?.expiresAt ?? (answer === undefined ? 0 : Infinity)) <= now)
+      storing('remove', path, () => files.remove(path));
+    const rest = pause();
+    if (rest !== undefined) await rest;
+  }
+}
+
+/** @throws StoreCorruptError */
+async function readAnswer(files: Files, path: string, key?: string): Promise<FiledAnswer | undefined> {
+  const fields = await readChecked(files, path, 'answer');
+  if (fields === undefined) return undefined;
+  const answer = Answer.decode(fields);
+  if (isLeft(answer)) throw new StoreCorruptError(path, 0, explain(answer.left).join('; '));
+  if (key !== undefined && answer.right.key !== key)
+    throw new StoreCorruptError(path, 0, 'it holds another answer');
+  return answer.right;
+}
+
+function pathOf(folder: string, key: string): string {
+  return within(folder, `${fileName(key)}.json`);
+}

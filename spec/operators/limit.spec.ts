@@ -1,0 +1,248 @@
+import { fromEvent, lastValueFrom, map, merge, NEVER, of, takeUntil, timer, toArray } from 'rxjs';
+
+import { DefinitionError } from '../../lib/graph/definitionError';
+import type { Wire } from '../../lib/graph/wire';
+import { memoryStore } from '../../lib/store/memory';
+import { agent } from '../../operators/agent';
+import { outputs } from '../../operators/outputs';
+import { run } from '../../operators/run';
+import { runEach } from '../../operators/runEach';
+import { workflow } from '../../operators/workflow';
+import { marbles } from '../support/marbles';
+import { collect } from '../support/told';
+
+const slow = (name: string, ms: number, options: Parameters<typeof agent>[2] = {}) =>
+  agent(name, (value: string) => timer(ms).pipe(map(() => value)), options as object);
+
+describe('limit', () => {
+  it(
+    'lets so many calls run at once, over all runs, first come first served',
+    marbles(({ scheduler, expectObservable }) => {
+      const ask = slow('ask', 10, { limit: { concurrency: 2 } });
+      const runs = of('a', 'b', 'c', 'd', 'e').pipe(runEach(ask, { scheduler }), outputs());
+      expectObservable(runs).toBe('10ms (ab) 6ms (cd) 6ms (e|)');
+    }),
+  );
+
+  it(
+    'is shared by agents that are given the same object, and by runs of different workflows',
+    marbles(({ scheduler, expectObservable }) => {
+      const limit = { concurrency: 1 };
+      const one = run(slow('one', 10, { limit }), 'a', { scheduler }).pipe(outputs());
+      const two = run(slow('two', 10, { limit }), 'b', { scheduler }).pipe(outputs());
+      const free = run(slow('free', 10, { limit: { concurrency: 1 } }), 'c', { scheduler }).pipe(outputs());
+      expectObservable(merge(one, two, free)).toBe('10ms (ac) 6ms (b|)');
+    }),
+  );
+
+  it(
+    'lets so many calls begin within any span of time',
+    marbles(({ scheduler, expectObservable }) => {
+      const ask = slow('ask', 1, { limit: { rate: { count: 2, perMs: 100 } } });
+      const runs = of('a', 'b', 'c', 'd', 'e').pipe(runEach(ask, { scheduler }), outputs());
+      expectObservable(runs).toBe('-(ab) 96ms (cd) 96ms (e|)');
+    }),
+  );
+
+  it(
+    'counts inputs with different keys apart',
+    marbles(({ scheduler, expectObservable }) => {
+      const ask = agent('ask', (order: string) => timer(10).pipe(map(() => order)), {
+        limit: { concurrency: 1, key: (order) => order.charAt(0) },
+      });
+      const runs = of('a1', 'a2', 'b1', 'b2').pipe(
+        runEach(ask, { scheduler }),
+        outputs(),
+        map((order) => order.replace('1', '').replace('2', "'")),
+      );
+      expectObservable(runs).toBe('10ms (ab) 6ms (cd|)', { a: 'a', b: 'b', c: "a'", d: "b'" });
+    }),
+  );
+
+  it(
+    'does not time, start or count what waits',
+    marbles(({ scheduler, flush }) => {
+      const ask = slow('ask', 10, { limit: { concurrency: 1 }, timeoutMs: 15 });
+      const runs = of('a', 'b', 'c').pipe(runEach(ask, { scheduler, runId: (id) => id }));
+      const { events } = collect(runs);
+      flush();
+      const durations = events.flatMap((event) =>
+        event.type === 'step.completed' ? [[event.runId, event.at, event.duration]] : [],
+      );
+      expect(durations).toEqual([
+        ['a', 10, 0.01],
+        ['b', 20, 0.01],
+        ['c', 30, 0.01],
+      ]);
+    }),
+  );
+
+  it(
+    'forgets who leaves the queue, and gives the room of who leaves to the next one',
+    marbles(({ scheduler, expectObservable, cold }) => {
+      const ask = slow('ask', 10, { limit: { concurrency: 1 } });
+      const started = (id: string) => run(ask, id, { scheduler }).pipe(outputs());
+      const a = started('a').pipe(takeUntil(cold('----x')));
+      const b = started('b').pipe(takeUntil(cold('--x')));
+      expectObservable(merge(a, b, started('c'))).toBe('14ms (c|)');
+    }),
+  );
+
+  it(
+    'gives the room back while it waits to try again',
+    marbles(({ scheduler, expectObservable }) => {
+      let calls = 0;
+      const limit = { concurrency: 1 };
+      const flaky = agent(
+        'flaky',
+        (id: string) => {
+          calls += 1;
+          if (calls === 1) throw new Error('once');
+          return timer(5).pipe(map(() => id));
+        },
+        { limit, retry: { count: 1, delayMs: 20 } },
+      );
+      const a = run(flaky, 'a', { scheduler }).pipe(outputs());
+      const b = run(slow('b', 30, { limit }), 'b', { scheduler }).pipe(outputs());
+      expectObservable(merge(a, b)).toBe('30ms b 4ms (a|)');
+    }),
+  );
+
+  it('holds no room after a failed, an unsubscribed and a broken life', async () => {
+    const limit = { concurrency: 1 };
+    const failing = agent(
+      'failing',
+      (): number => {
+        throw new Error('no');
+      },
+      { limit },
+    );
+    const both = workflow('both', (input: Wire<string>, step) => ({
+      f: step('f', failing, input),
+      never: step(
+        'never',
+        agent('never', () => NEVER, { limit }),
+        input,
+      ),
+    }));
+    expect(collect(run(both, 'x')).ended).toBe('error');
+    collect(
+      run(
+        agent('forever', () => NEVER, { limit }),
+        undefined,
+      ),
+    ).leave?.();
+    const broken = memoryStore();
+    const claim = broken.claim.bind(broken);
+    broken.claim = (runId) => {
+      const given = claim(runId) as object as { note: () => void };
+      given.note = () => {
+        throw new Error('full');
+      };
+      return given as never;
+    };
+    expect(collect(run(slow('a', 0, { limit }), 'a', { store: broken })).ended).toBe('error');
+
+    await expect(lastValueFrom(run(slow('b', 1, { limit }), 'b').pipe(outputs()))).resolves.toBe('b');
+  });
+
+  it('fails the step whose key cannot be made, and only that', () => {
+    const ask = agent('ask', (n: number) => n, {
+      limit: {
+        concurrency: 1,
+        key: (n) => {
+          if (n === 1) throw new Error('no key');
+          return '';
+        },
+      },
+    });
+    const { told, transitions } = collect(of(1, 2).pipe(runEach(ask)));
+
+    expect(told).toContain('step.failed ask');
+    expect(told.filter((one) => one === 'step.started ask')).toHaveLength(1);
+    expect(transitions.at(-1)?.state.output).toBe(2);
+  });
+
+  it('lets ten thousand waiting steps through without deepening the stack', async () => {
+    let release = (): void => undefined;
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const limit = { concurrency: 1 };
+    const first = agent('first', async () => gate.then(() => 0), { limit });
+    const ask = agent('ask', (n: number) => n, { limit });
+    const holding = lastValueFrom(run(first, undefined));
+    const all = lastValueFrom(
+      of(...Array.from({ length: 10_000 }, (_, n) => n)).pipe(
+        runEach(ask, { concurrency: Infinity }),
+        outputs(),
+        toArray(),
+      ),
+    );
+    release();
+    await holding;
+
+    expect(await all).toHaveLength(10_000);
+  });
+
+  it('applies in a plain pipe', async () => {
+    let now = 0;
+    let most = 0;
+    const ask = agent(
+      'ask',
+      async (n: number) => {
+        now += 1;
+        most = Math.max(most, now);
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        now -= 1;
+        return n;
+      },
+      { limit: { concurrency: 2 }, concurrency: 10 },
+    );
+    await lastValueFrom(of(1, 2, 3, 4, 5, 6).pipe(ask));
+
+    expect(most).toBe(2);
+  });
+
+  it('keeps the rate on the real clock', async () => {
+    const times: number[] = [];
+    const ask = agent('ask', (_: number) => times.push(performance.now()), {
+      limit: { rate: { count: 2, perMs: 40 } },
+    });
+    await lastValueFrom(of(1, 2, 3, 4, 5).pipe(runEach(ask)));
+
+    expect(times[2]! - times[0]!).toBeGreaterThanOrEqual(39.9);
+    expect(times[4]! - times[2]!).toBeGreaterThanOrEqual(39.9);
+  });
+
+  it('calls nothing more when the run of who waits is left', () => {
+    const seen: string[] = [];
+    const ask = agent(
+      'ask',
+      (id: string, { signal }) => {
+        seen.push(`called ${id}`);
+        fromEvent(signal, 'abort').subscribe(() => seen.push(`aborted ${id}`));
+        return NEVER;
+      },
+      { limit: { concurrency: 1 } },
+    );
+    const both = workflow('both', (id: Wire<string>, step) => ({
+      a: step('a', ask, id),
+      b: step('b', ask, id),
+    }));
+    const { leave, told } = collect(run(both, 'x'));
+    leave?.();
+
+    expect(seen).toEqual(['called x', 'aborted x']);
+    expect(told).toEqual(['run.started', 'step.started a']);
+  });
+
+  it('refuses limits that make no sense', () => {
+    const limited = (limit: object) => () => agent('a', () => 1, { limit });
+
+    expect(limited({})).toThrow(DefinitionError);
+    expect(limited({ concurrency: 0 })).toThrow('limit.concurrency must be a whole number from 1, got 0');
+    expect(limited({ rate: { count: 1.5, perMs: 1 } })).toThrow('limit.rate.count');
+    expect(limited({ rate: { count: 1, perMs: 0 } })).toThrow('limit.rate.perMs must be positive, got 0');
+  });
+});
