@@ -56,7 +56,7 @@ export class StepTable implements Iterable<StepResult> {
 
   /** Collects changes and makes one new table of them, copying each touched page once. */
   edit(): StepTableEdit {
-    return editOf(
+    return new StepTableEdit(
       this.#pages,
       this.size,
       this.#index,
@@ -65,63 +65,95 @@ export class StepTable implements Iterable<StepResult> {
   }
 }
 
-/** Changes to a `StepTable` under way. */
-export interface StepTableEdit {
-  get(path: string): StepResult | undefined;
-  /** Replaces the row with the same `stepId`, or adds the row at the end. */
-  set(row: StepResult): void;
-  rows(): Iterable<StepResult>;
-  end(): StepTable;
-}
+/** A row under change. */
+export type StepDraft = { -readonly [K in keyof StepResult]: StepResult[K] };
 
-function editOf(
-  base: readonly Page[],
-  baseSize: number,
-  shared: Map<string, number>,
-  make: (pages: readonly Page[], size: number, index: Map<string, number>) => StepTable,
-): StepTableEdit {
-  const pages = base.slice();
-  const owned = new Set<number>();
-  let size = baseSize;
-  let index = shared;
+/** Changes to a `StepTable` under way. A class, because there is one for every batch of events, often for every event. */
+export class StepTableEdit {
+  readonly #make: Make;
+  readonly #pages: Page[];
+  readonly #ownPages = new Set<number>();
+  readonly #drafts: StepDraft[] = [];
+  #size: number;
+  #index: Map<string, number>;
+  // Who looks a step up is about to change it.
+  #latestPath: string | undefined;
+  #latestPosition: number | undefined;
 
-  const rowAt = (position: number): StepResult | undefined =>
-    position < size ? pages[position >>> 6]?.[position & (PAGE - 1)] : undefined;
+  /** @param make - Makes the table of what has come of the changes. */
+  constructor(base: readonly Page[], size: number, shared: Map<string, number>, make: Make) {
+    this.#make = make;
+    this.#pages = base.slice();
+    this.#size = size;
+    this.#index = shared;
+  }
 
-  const positionOf = (path: string): number | undefined => {
-    const position = index.get(path);
-    if (position === undefined || rowAt(position)?.stepId === path) return position;
-    index = indexOf(pages);
-    return index.get(path);
-  };
+  get(path: string): StepResult | undefined {
+    const position = this.#positionOf(path);
+    return position === undefined ? undefined : this.#rowAt(position);
+  }
 
-  const ownPage = (number: number): StepResult[] => {
-    if (!owned.has(number)) {
-      owned.add(number);
-      pages[number] = pages[number]?.slice() ?? [];
+  /** The row of this path, to be changed in place until `end()`; where there is none, a copy of `absent` is added. */
+  draft(path: string, absent: (path: string) => StepResult): StepDraft {
+    const position = this.#positionOf(path);
+    const row = position === undefined ? absent(path) : (this.#rowAt(position) as StepResult);
+    // Rows of tables are frozen: one that is not is a draft of this edit.
+    if (position !== undefined && Object.isExtensible(row)) return row;
+    const draft: StepDraft = { ...row };
+    this.#drafts.push(draft);
+    this.#put(draft, position);
+    return draft;
+  }
+
+  /** Replaces the row with the same `stepId`, or adds the row at the end. Freezes it. */
+  set(row: StepResult): void {
+    this.#put(Object.freeze(row), this.#positionOf(row.stepId));
+  }
+
+  *rows(): Generator<StepResult, void> {
+    for (const page of this.#pages) yield* page;
+  }
+
+  end(): StepTable {
+    for (const draft of this.#drafts) Object.freeze(draft);
+    return this.#make(this.#pages, this.#size, this.#index);
+  }
+
+  #put(row: StepResult, known: number | undefined): void {
+    const position = known ?? this.#size;
+    this.#ownPage(position >>> 6)[position & (PAGE - 1)] = row;
+    if (known !== undefined) return;
+    this.#index.set(row.stepId, position);
+    this.#size += 1;
+    this.#latestPath = undefined;
+  }
+
+  #ownPage(number: number): StepResult[] {
+    if (!this.#ownPages.has(number)) {
+      this.#ownPages.add(number);
+      this.#pages[number] = this.#pages[number]?.slice() ?? [];
     }
-    return pages[number] as StepResult[];
-  };
+    return this.#pages[number] as StepResult[];
+  }
 
-  return {
-    get(path) {
-      const position = positionOf(path);
-      return position === undefined ? undefined : rowAt(position);
-    },
-    set(row) {
-      const position = positionOf(row.stepId) ?? size;
-      ownPage(position >>> 6)[position & (PAGE - 1)] = row;
-      if (position === size) {
-        index.set(row.stepId, size);
-        size += 1;
-      }
-    },
-    *rows() {
-      for (const page of pages) yield* page;
-    },
-    end: () => make(pages, size, index),
-  };
+  #positionOf(path: string): number | undefined {
+    if (this.#latestPath === path) return this.#latestPosition;
+    let position = this.#index.get(path);
+    if (position !== undefined && this.#rowAt(position)?.stepId !== path) {
+      this.#index = indexOf(this.#pages);
+      position = this.#index.get(path);
+    }
+    this.#latestPath = path;
+    this.#latestPosition = position;
+    return position;
+  }
+
+  #rowAt(position: number): StepResult | undefined {
+    return position < this.#size ? this.#pages[position >>> 6]?.[position & (PAGE - 1)] : undefined;
+  }
 }
+
+type Make = (pages: readonly Page[], size: number, index: Map<string, number>) => StepTable;
 
 function indexOf(pages: readonly Page[]): Map<string, number> {
   const index = new Map<string, number>();
