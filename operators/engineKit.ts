@@ -3,8 +3,10 @@
  *
  * @internal
  */
+export { after } from './internal/after';
 export { callFunction } from './internal/callFunction';
 export { downstream } from './internal/downstream';
 export { hashOf } from './internal/hashOf';
 export { newRunId } from './internal/newRunId';
+export { newTask } from './internal/newTask';
 export { transitionsFrom } from './internal/transitions';

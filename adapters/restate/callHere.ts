@@ -1,0 +1,174 @@
+import { randomUUID } from 'node:crypto';
+
+import { asyncScheduler } from 'rxjs';
+
+import { jsonValue } from '../../lib/codec/json';
+import type { StepTask } from '../../lib/graph/stepTask';
+import type { RunEvent } from '../../lib/model/event';
+import { toFailure } from '../../lib/model/failure';
+import type { StepTable } from '../../lib/model/stepTable';
+import { callFunction } from '../../operators/engineKit';
+import { LARGEST_VALUE } from './limits';
+import { nestedSteps } from './nestedSteps';
+import type { CallId, CallResult } from './protocol';
+import type { Teller } from './teller';
+
+/** A call of an agent's function in this process. */
+export interface HereCall {
+  /** Calls it; never rejects. */
+  run(): Promise<CallResult>;
+  /** Nobody wants the answer any more: aborts the call. */
+  stop(): void;
+}
+
+export interface HereOptions {
+  readonly runId: string;
+  readonly task: StepTask;
+  readonly input: unknown;
+  readonly teller: Teller;
+  readonly keepPartials: boolean;
+  /** What earlier calls of this step have left of steps below it. */
+  readonly known: () => Promise<StepTable | undefined>;
+  /** Hears partial results in this process; where a Promise comes back, the next is only asked for afterwards. */
+  readonly live?: (value: unknown) => void | Promise<void>;
+}
+
+/** Calls the function of an agent once. What it tells on the way is told beside the journal; what comes of it goes into it. */
+export function callHere(options: HereOptions): HereCall {
+  const { runId, task, teller } = options;
+  let stopCall: (() => void) | undefined;
+  let closeNested: (() => void) | undefined;
+  let settle: ((result: CallResult) => void) | undefined;
+  let isStopped = false;
+  const stopped = (): CallResult => ({
+    kind: 'stopped',
+    at: asyncScheduler.now(),
+    told: 0,
+    partials: 0,
+    tail: [],
+  });
+
+  const call = (resolve: (result: CallResult) => void): void => {
+    const under: CallId = { path: task.path, attempt: task.attempt, execution: randomUUID() };
+    const kept: unknown[] | undefined = options.keepPartials ? [] : undefined;
+    const nested = nestedSteps({ runId, under, teller, known: options.known });
+    closeNested = () => {
+      nested.close();
+    };
+    let partials = 0;
+    let logs = 0;
+    const at = (): number => asyncScheduler.now();
+    const base = { runId, seq: 0, path: task.path };
+
+    const end = (outcome: () => Outcome): void => {
+      const ended = at();
+      nested.close();
+      void quiet(teller, partials + logs).then(() => {
+        const tail = teller.take(under.execution).map(({ event }) => event);
+        const report = { at: ended, told: teller.told(), partials, tail };
+        const { failedBelow } = nested;
+        const common = {
+          ...report,
+          ...(kept !== undefined && { kept }),
+          ...(failedBelow.length > 0 && { failedBelow }),
+        };
+        resolve({ ...common, ...outcome() });
+      });
+    };
+
+    stopCall = callFunction(
+      runId,
+      { ...task, phase: 'running' },
+      options.input,
+      {
+        emit(_task, value) {
+          const index = partials;
+          partials += 1;
+          kept?.push(value);
+          const event: RunEvent = {
+            ...base,
+            type: 'step.emitted',
+            at: at(),
+            agent: task.definition.name,
+            attempt: task.attempt,
+            index,
+            value,
+          };
+          if (isTellable(value))
+            teller.add({ key: `e:${under.execution}:${task.path}:${index}`, under, event });
+          return options.live?.(value);
+        },
+        log(_task, level, message, data) {
+          const details = typeof data === 'function' ? (data as () => object)() : data;
+          const event: RunEvent = {
+            ...base,
+            type: 'step.logged',
+            at: at(),
+            level,
+            message,
+            ...(details !== undefined && isTellable(details) && { data: details }),
+          };
+          teller.add({ key: `l:${under.execution}:${logs}`, under, event });
+          logs += 1;
+        },
+        step: (_task, id, agent, input) => nested.step(id, agent, input),
+        done(_task, output) {
+          end(() => doneOr(task, output));
+        },
+        fail(_task, error) {
+          end(() => ({ kind: 'failed', failure: toFailure(error, task.path) }));
+        },
+      },
+      asyncScheduler,
+    );
+  };
+
+  return {
+    run: () =>
+      new Promise((resolve) => {
+        if (isStopped) resolve(stopped());
+        else {
+          settle = resolve;
+          call(resolve);
+        }
+      }),
+    stop() {
+      if (isStopped) return;
+      isStopped = true;
+      closeNested?.();
+      stopCall?.();
+      settle?.(stopped());
+    },
+  };
+}
+
+type Outcome =
+  | { readonly kind: 'done'; readonly output?: unknown }
+  | { readonly kind: 'failed'; readonly failure: ReturnType<typeof toFailure> };
+
+/** The output in the form in which it is saved, or why it cannot be. */
+function doneOr(task: StepTask, output: unknown): Outcome {
+  try {
+    const { output: codec } = task.definition;
+    const stored = jsonValue(codec === undefined ? output : codec.encode(output), task.path, {
+      bytes: LARGEST_VALUE,
+    });
+    return { kind: 'done', output: stored };
+  } catch (error) {
+    return { kind: 'failed', failure: toFailure(error, task.path) };
+  }
+}
+
+/** What is on its way must have arrived before the end is in the journal: whoever reads the end finds it. */
+async function quiet(teller: Teller, parts: number): Promise<void> {
+  if (parts === 0) return;
+  await teller.settled();
+}
+
+function isTellable(value: unknown): boolean {
+  try {
+    return JSON.stringify([value]).length <= LARGEST_VALUE;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,100 @@
+import { validate } from '../../lib/codec/validate';
+import type { Definition } from '../../lib/graph/definition';
+import type { RunEvent } from '../../lib/model/event';
+import { isJournaled } from '../../lib/model/event';
+import type { RunState } from '../../lib/model/state';
+import type { Transition } from '../../lib/model/transition';
+import { transitionsFrom } from '../../operators/engineKit';
+import type { CallId, Part } from './protocol';
+
+/** Puts what is told of a life in order again and scans it. */
+export interface Follower<O> {
+  /** Events of the life from this position on. */
+  events(from: number, events: readonly RunEvent[]): void;
+  parts(parts: readonly Part[]): void;
+  state(): RunState<O>;
+}
+
+type Extra = Extract<Part, { readonly key: string }>;
+
+/**
+ * Events of the journal come in the order of their positions, each once, however often it is told. What was told beside it
+ * goes where it belongs: behind the start of its call, and before its end.
+ */
+export function follower<O>(
+  base: RunState<O>,
+  definition: Definition,
+  tell: (transition: Transition<O>) => void,
+): Follower<O> {
+  const transitions = transitionsFrom<O>(base);
+  const early = new Map<number, RunEvent>();
+  const heard = new Set<string>();
+  const held = new Map<string, Extra[]>();
+  const running = new Map<string, string>();
+  let next = 0;
+  let seq = base.seq;
+
+  const show = (event: RunEvent): void => {
+    if (isJournaled(event)) seq += 1;
+    const numbered = event.seq === seq ? event : { ...event, seq };
+    tell(transitions.next(liveEvent(numbered, definition)));
+  };
+
+  const take = (event: RunEvent): void => {
+    if ('path' in event && ENDS.has(event.type)) running.delete(event.path);
+    show(event);
+    if (event.type !== 'step.started') return;
+    running.set(event.path, callText(event));
+    for (const extra of held.get(callText(event)) ?? []) show(extra.event);
+    held.delete(callText(event));
+  };
+
+  return {
+    events(from, events) {
+      events.forEach((event, offset) => {
+        if (from + offset >= next) early.set(from + offset, event);
+      });
+      for (let event = early.get(next); event !== undefined; event = early.get(next)) {
+        early.delete(next);
+        next += 1;
+        take(event);
+      }
+    },
+    parts(parts) {
+      for (const part of parts) {
+        if ('index' in part) {
+          this.events(part.index, [part.event]);
+          continue;
+        }
+        if (heard.has(part.key)) continue;
+        heard.add(part.key);
+        const call = callText(part.under);
+        if (running.get(part.under.path) === call) show(part.event);
+        else {
+          const others = held.get(call);
+          if (others === undefined) held.set(call, [part]);
+          else others.push(part);
+        }
+      }
+    },
+    state: () => transitions.state(),
+  };
+}
+
+const ENDS: ReadonlySet<RunEvent['type']> = new Set([
+  'step.completed',
+  'step.failed',
+  'step.retrying',
+  'step.cancelled',
+  'step.skipped',
+]);
+
+function callText({ path, attempt }: Pick<CallId, 'path' | 'attempt'>): string {
+  return `${attempt} ${path}`;
+}
+
+/** The end of a run carries its output as it is used, not as it is saved. */
+function liveEvent(event: RunEvent, { output: codec, name }: Definition): RunEvent {
+  if (event.type !== 'run.completed' || codec === undefined) return event;
+  return { ...event, output: validate(codec, event.output, `saved output of "${name}"`) };
+}

@@ -1,0 +1,254 @@
+import type { InvocationId, TerminalError, WorkflowContext } from '@restatedev/restate-sdk';
+import { CancelledError, RestatePromise } from '@restatedev/restate-sdk';
+
+import { jsonValue } from '../../lib/codec/json';
+import { validate } from '../../lib/codec/validate';
+import type { Decided, Stop } from '../../lib/graph/answer';
+import type { CallCallbacks, Engine } from '../../lib/graph/engine';
+import type { StepTask } from '../../lib/graph/stepTask';
+import type { RunEvent } from '../../lib/model/event';
+import type { Failure } from '../../lib/model/failure';
+import { toFailure } from '../../lib/model/failure';
+import type { RunState } from '../../lib/model/state';
+import { hashOf, transitionsFrom } from '../../operators/engineKit';
+import { LARGEST_VALUE, MOST_STEPS } from './limits';
+import type { CallResult, GivenAnswer, Part } from './protocol';
+import { RecordedError } from './recordedError';
+import { TooManyStepsError } from './tooManyStepsError';
+
+/** How the function of a task is called: in this process, or as an invocation of its own. */
+export interface Placed {
+  /** The answer, as the journal will give it. */
+  readonly result: RestatePromise<CallResult>;
+  readonly stop: Stop;
+  /** How to feed partial results that were recorded to those who read them live, when the call is not made again. */
+  readonly replay?: (result: CallResult) => void;
+}
+
+/** The engine of one life of a run, inside the handler that carries it out. */
+export interface LifeEngine extends Engine {
+  /** Everything told so far, in order. */
+  readonly events: readonly RunEvent[];
+  /** Waits for the next answer from the journal and hands it on. False when the run was cancelled. */
+  turn(): Promise<boolean>;
+  /** Answers that nobody has used. */
+  unused(): readonly GivenAnswer[];
+  /** Position of the first message that was not read. */
+  read(): number;
+  /** Cancels an invocation, in the next turn. */
+  abandon(id: Promise<InvocationId>): void;
+  state(): RunState;
+  /** How many batches of parts there are at least. */
+  told(): number;
+  clock(): number;
+}
+
+export interface LifeEngineOptions {
+  readonly context: WorkflowContext;
+  readonly state: RunState;
+  /** Epoch milliseconds at which the life begins. */
+  readonly at: number;
+  readonly answers: readonly GivenAnswer[];
+  readonly place: (task: StepTask, input: unknown, callbacks: CallCallbacks) => Placed;
+}
+
+type Arrival = (value: unknown, failure: TerminalError | undefined) => void;
+
+/**
+ * Answers the questions of the interpreter from the journal, one at a time and in journaled order. Time is what the
+ * journal says: it stands still between two answers, and a replay sees the same.
+ */
+export function lifeEngine(options: LifeEngineOptions): LifeEngine {
+  const { context, place } = options;
+  const { runId } = options.state;
+  const transitions = transitionsFrom(options.state);
+  const events: RunEvent[] = [];
+  const pending = new Map<number, RestatePromise<{ readonly id: number; readonly arrive: () => void }>>();
+  const answers = [...options.answers];
+  const listeners = new Map<string, (value: unknown, done?: () => void) => void>();
+  const abandoned: Promise<InvocationId>[] = [];
+  let clock = options.at;
+  let next = 0;
+  let steps = 0;
+  let inbox = -1;
+  let told = 0;
+  let isCancelled = false;
+
+  const advance = (at: number): void => {
+    clock = Math.max(clock, at);
+  };
+
+  const push = (event: RunEvent): void => {
+    events.push(event);
+    transitions.next(event);
+  };
+
+  /** Waits for a durable operation. The function that comes back forgets it. */
+  const expect = (operation: RestatePromise<unknown>, arrive: Arrival): Stop => {
+    const id = (next += 1);
+    pending.set(
+      id,
+      operation.map((value, failure) => ({
+        id,
+        arrive: () => {
+          arrive(value, failure);
+        },
+      })),
+    );
+    return () => {
+      pending.delete(id);
+    };
+  };
+
+  const listen = (): void => {
+    inbox += 1;
+    expect(context.promise<GivenAnswer>(`in:${inbox}`).get(), (value) => {
+      const given = value as GivenAnswer;
+      answers.push(given);
+      listen();
+      offer(given);
+    });
+  };
+
+  const offer = (given: GivenAnswer): void => {
+    listeners.get(given.path)?.(given.value, () => {
+      const position = answers.indexOf(given);
+      if (position >= 0) answers.splice(position, 1);
+    });
+  };
+
+  return {
+    events,
+    now: () => clock,
+    elapsed: () => clock,
+    record(event, then, stored = event) {
+      push(stored);
+      then();
+    },
+    note: push,
+    tell(event) {
+      push(tellable(event));
+    },
+    steps: () => transitions.state().steps,
+    keep: (value, path) => jsonValue(value, path, { bytes: LARGEST_VALUE }),
+    hash: hashOf,
+    call(task, input, callbacks) {
+      steps += 1;
+      if (steps > MOST_STEPS) throw new TooManyStepsError(runId, MOST_STEPS);
+      const { result, stop, replay } = place(task, input, callbacks);
+      const forget = expect(result, (value, failure) => {
+        if (failure !== undefined) {
+          callbacks.fail(task, failure);
+          return;
+        }
+        const call = value as CallResult;
+        advance(call.at);
+        told = Math.max(told, call.told);
+        for (const event of call.tail) push(event);
+        replay?.(call);
+        takeIn(task, call, callbacks);
+      });
+      return () => {
+        forget();
+        stop();
+      };
+    },
+    decide(path, question, decision, answer) {
+      expect(
+        context.run(`${path} ${question}`, () => decided(decision), { maxRetryAttempts: 1 }),
+        (value, failure) => {
+          answer(
+            failure === undefined ? revived(value as Recorded) : ({ ok: false, error: failure } as const),
+          );
+        },
+      );
+    },
+    sleep(_path, delayMs, wake) {
+      const due = clock + delayMs;
+      return expect(context.sleep(Math.min(Math.ceil(delayMs), LONGEST_MS)), () => {
+        advance(due);
+        wake();
+      });
+    },
+    signal(path, answered) {
+      listeners.set(path, answered);
+      if (inbox < 0) listen();
+      const early = answers.find((given) => given.path === path);
+      if (early !== undefined) offer(early);
+      return () => {
+        listeners.delete(path);
+      };
+    },
+    async turn() {
+      try {
+        for (const id of abandoned.splice(0)) context.cancel(await id);
+        const arrival = await RestatePromise.race([...pending.values()]);
+        pending.delete(arrival.id);
+        arrival.arrive();
+      } catch (error) {
+        if (!(error instanceof CancelledError)) throw error;
+        isCancelled = true;
+      }
+      return !isCancelled;
+    },
+    unused: () => answers,
+    read: () => Math.max(inbox, 0),
+    abandon(id) {
+      abandoned.push(id);
+    },
+    state: () => transitions.state(),
+    told: () => told,
+    clock: () => clock,
+  };
+}
+
+// A hundred years.
+const LONGEST_MS = 3_155_760_000_000;
+
+function takeIn(task: StepTask, call: CallResult, callbacks: CallCallbacks): void {
+  task.partials = call.partials;
+  if (call.kept !== undefined) task.kept = [...call.kept];
+  if (call.failedBelow !== undefined) task.failedBelow = [...(task.failedBelow ?? []), ...call.failedBelow];
+  if (call.kind === 'failed') callbacks.fail(task, new RecordedError(call.failure));
+  else if (call.kind === 'done') {
+    const { output: codec, name } = task.definition;
+    try {
+      callbacks.done(
+        task,
+        codec === undefined ? call.output : validate(codec, call.output, `saved output of agent "${name}"`),
+      );
+    } catch (error) {
+      callbacks.fail(task, error);
+    }
+  }
+}
+
+/** A decision as the journal keeps it. */
+type Recorded =
+  { readonly ok: true; readonly value?: unknown } | { readonly ok: false; readonly failure: Failure };
+
+function decided(decision: () => unknown): Recorded {
+  try {
+    return { ok: true, value: decision() };
+  } catch (error) {
+    return { ok: false, failure: toFailure(error) };
+  }
+}
+
+function revived<T>(recorded: Recorded): Decided<T> {
+  return recorded.ok
+    ? { ok: true, value: recorded.value as T }
+    : { ok: false, error: new RecordedError(recorded.failure) };
+}
+
+/** With the details of a log entry made, because functions cannot be told to another process. */
+function tellable(event: RunEvent): RunEvent {
+  return event.type === 'step.logged' && typeof event.data === 'function'
+    ? { ...event, data: (event.data as () => object)() }
+    : event;
+}
+
+/** What is told early of events that are held back. */
+export function previews(events: readonly RunEvent[], from: number): readonly Part[] {
+  return events.slice(from).map((event, offset) => ({ index: from + offset, event }));
+}

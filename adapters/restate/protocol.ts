@@ -1,0 +1,119 @@
+import type { RunEvent } from '../../lib/model/event';
+import type { Failure } from '../../lib/model/failure';
+import type { RunStatus } from '../../lib/model/state';
+
+/** Begins one life of a run. */
+export interface StartRequest {
+  readonly runId: string;
+  readonly life: number;
+  /** Epoch milliseconds at which it was asked for: the clock of the run begins here. */
+  readonly at: number;
+  readonly input?: unknown;
+  readonly onMismatch: 'refuse' | 'actual';
+  /** What the run knows already, as a `RunState` in JSON: of a fork, or of a run that began elsewhere. */
+  readonly seed?: unknown;
+}
+
+/** How one life ended, with the events that were not told as durable promises. */
+export interface LifeResult {
+  readonly status: RunStatus;
+  /** Index of the first of these events among those of the life. */
+  readonly from: number;
+  readonly events: readonly RunEvent[];
+  /** How many batches of parts there are at least. */
+  readonly parts: number;
+  /** Why the life never began. */
+  readonly refused?: Failure;
+}
+
+/** What a life that can go on has left behind. */
+export interface Rest {
+  /** `RunState` in JSON. */
+  readonly state: unknown;
+  readonly answers: readonly GivenAnswer[];
+  /** Position of the first message that was not read. */
+  readonly read: number;
+}
+
+/** An answer from outside for a step that waits. */
+export interface GivenAnswer {
+  readonly path: string;
+  readonly value?: unknown;
+}
+
+/** Something told while a step is under way, beside the journal of the run. */
+export type Part =
+  | { readonly index: number; readonly event: RunEvent }
+  | {
+      /** The same for the same fact told twice. */
+      readonly key: string;
+      /** The call from which it comes. */
+      readonly under: CallId;
+      readonly event: RunEvent;
+    };
+
+/** One execution of a step's function. */
+export interface CallId {
+  readonly path: string;
+  readonly attempt: number;
+  /** Differs between two executions of the same attempt, when a worker died in the first. */
+  readonly execution: string;
+}
+
+/** Asks for what was told from these positions on. */
+export interface EventsRequest {
+  readonly from: number;
+  readonly parts: number;
+  /** How long to wait when there is nothing yet, in milliseconds. */
+  readonly waitMs: number;
+}
+
+export interface EventsReply {
+  readonly events: readonly RunEvent[];
+  readonly parts: readonly Part[];
+  /** Positions to ask from next. */
+  readonly nextFrom: number;
+  readonly nextParts: number;
+}
+
+/** Tells parts; `hint` is a position from which on there may be room. */
+export interface TellRequest {
+  readonly hint: number;
+  readonly parts: readonly Part[];
+}
+
+/** What came of calling an agent's function once, as it stands in the journal. */
+export type CallResult = CallReport &
+  (
+    | { readonly kind: 'done'; readonly output?: unknown }
+    | { readonly kind: 'failed'; readonly failure: Failure }
+    | { readonly kind: 'stopped' }
+  );
+
+export interface CallReport {
+  /** Epoch milliseconds of the end. */
+  readonly at: number;
+  /** How many batches of parts there are at least. */
+  readonly told: number;
+  readonly partials: number;
+  readonly kept?: readonly unknown[];
+  /** What was not told on the way. */
+  readonly tail: readonly RunEvent[];
+  /** Nested steps that failed. */
+  readonly failedBelow?: readonly string[];
+}
+
+/** A call of an agent's function as an invocation of its own. */
+export interface StepRequest {
+  readonly runId: string;
+  /** Key of the life to which parts are told. */
+  readonly key: string;
+  readonly path: string;
+  readonly attempt: number;
+  /** Position of the agent among all agents of the definition. */
+  readonly agent: number;
+  readonly input?: unknown;
+  readonly timeoutMs?: number;
+  readonly idleTimeoutMs?: number;
+  readonly keepPartials: boolean;
+}

@@ -1,0 +1,130 @@
+import './withResolvers';
+
+import type { Http2Server } from 'node:http2';
+import { createServer } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+
+import type { LoggerTransport } from '@restatedev/restate-sdk';
+import { createEndpointHandler } from '@restatedev/restate-sdk';
+
+import type { Agent } from '../../lib/model/agent';
+import { ingressOf } from './ingress';
+import type { Placement, ServiceOptions } from './services';
+import { runsService, stepsService } from './services';
+
+/** How a worker serves agents. */
+export interface ServeOptions {
+  /** 0 takes any free port; 9080 when left out. */
+  readonly port?: number;
+  /** The address to listen on; loopback when left out. */
+  readonly host?: string;
+  /** Addresses of the server's ingress, to which steps tell partial results. */
+  readonly ingress: string | readonly string[];
+  /** Address of the server's admin. When given, this worker registers itself. */
+  readonly admin?: string;
+  /** Under which address the server reaches this worker, or the balancer before it; its own when left out. */
+  readonly uri?: string;
+  /** Where the function of an agent is called: in the process that carries out the run, or as an invocation of its own. */
+  readonly placement?: (agent: string) => Placement | 'call';
+  /** The pools whose calls this worker takes; `default` when left out. */
+  readonly pools?: readonly string[];
+  /** Whether this worker carries out runs; true when left out. */
+  readonly runs?: boolean;
+  /** For how long runs stay readable after their end, in milliseconds; a day when left out. */
+  readonly retentionMs?: number;
+  /** Longest silence of an agent before the server calls it again, in milliseconds; six hours when left out. */
+  readonly abortTimeoutMs?: number;
+  /** First pause before the server asks for a worker again, in milliseconds, doubled each time; 100 when left out. */
+  readonly retryMs?: number;
+  /** Public keys of the servers that may call this worker. */
+  readonly identityKeys?: readonly string[];
+}
+
+/** A worker that serves. */
+export interface RestateWorker {
+  readonly port: number;
+  readonly uri: string;
+  /** Takes no more work, and leaves what is under way to other workers. */
+  close(): Promise<void>;
+}
+
+const DAY_MS = 86_400_000;
+const LONGEST_SILENCE_MS = 21_600_000;
+
+/**
+ * Serves agents to a Restate server: on every machine that is to carry out runs or steps of theirs.
+ *
+ * Each version of an agent's definition has a service of its own, so old and new versions can be served side by side. Start
+ * it again with the same list and more: what has runs under way must stay in it.
+ */
+export async function serveRestate(
+  agents: readonly Agent<never, unknown>[],
+  options: ServeOptions,
+): Promise<RestateWorker> {
+  const {
+    port = 9080,
+    host = '127.0.0.1',
+    placement = () => 'inline',
+    pools = ['default'],
+    runs = true,
+  } = options;
+  const addresses = typeof options.ingress === 'string' ? [options.ingress] : options.ingress;
+  const settings: ServiceOptions = {
+    ingress: ingressOf(addresses, LONGEST_SILENCE_MS),
+    placement: (agent) => {
+      const where = placement(agent);
+      return where === 'call' ? { pool: 'default' } : where;
+    },
+    retentionMs: options.retentionMs ?? DAY_MS,
+    abortTimeoutMs: options.abortTimeoutMs ?? LONGEST_SILENCE_MS,
+    retryMs: options.retryMs ?? 100,
+  };
+  const services = agents.flatMap((agent) => [
+    ...(runs ? [runsService(agent, settings)] : []),
+    ...pools.map((pool) => stepsService(agent, pool, settings)),
+  ]);
+  const handler = createEndpointHandler({
+    services,
+    logger: logged,
+    ...(options.identityKeys !== undefined && { identityKeys: [...options.identityKeys] }),
+  });
+  const server = createServer(handler);
+  const close = closing(server);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, resolve);
+  });
+  const taken = (server.address() as AddressInfo).port;
+  const uri = options.uri ?? `http://${host}:${taken}`;
+  if (options.admin !== undefined) await register(options.admin, uri);
+  return { port: taken, uri, close };
+}
+
+const LOUD: ReadonlySet<string> = new Set(['warn', 'error']);
+
+/** What the SDK says of errors and warnings goes to Node's warnings; of loopback nobody needs to sign requests. */
+const logged: LoggerTransport = ({ level, replaying }, ...message: readonly unknown[]) => {
+  if (replaying || !LOUD.has(level)) return;
+  const text = message.map((part) => (part instanceof Error ? part.message : String(part))).join(' ');
+  if (!text.includes('without validating request signatures')) process.emitWarning(text, 'RestateWarning');
+};
+
+/** Tells the server where a worker is; it asks the worker what it serves. Once a release, after the worker has started. */
+export async function register(admin: string, uri: string): Promise<void> {
+  await ingressOf([admin], 10_000).request('/deployments', { body: { uri, force: true } });
+}
+
+function closing(server: Http2Server): () => Promise<void> {
+  const sessions = new Set<{ destroy(): void }>();
+  server.on('session', (session) => {
+    sessions.add(session);
+    session.once('close', () => sessions.delete(session));
+  });
+  return () =>
+    new Promise((resolve) => {
+      server.close(() => {
+        resolve();
+      });
+      for (const session of sessions) session.destroy();
+    });
+}

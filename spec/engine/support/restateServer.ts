@@ -1,0 +1,157 @@
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A Restate server of the test's own, on free loopback ports. */
+export interface RestateServer {
+  readonly ingress: string;
+  readonly admin: string;
+  readonly pid: number;
+  /** Dies as if the power had gone. */
+  kill(): Promise<void>;
+  /** Starts again on the same ports and the same data. */
+  restart(): Promise<void>;
+  /** Ends it and removes its data. */
+  stop(): Promise<void>;
+}
+
+export interface ServerOptions {
+  readonly name?: string;
+  /** Address of a node of the cluster to join, and how many nodes there are to be. */
+  readonly cluster?: { readonly first: string; readonly nodes: number };
+  readonly nodePort?: number;
+}
+
+/** Where the binary of the server is; undefined where npm has none for this platform. */
+export function restateBinary(): string | undefined {
+  try {
+    return require.resolve(
+      `@restatedev/restate-server-${process.platform}-${process.arch}/bin/restate-server`,
+    );
+  } catch {
+    return undefined;
+  }
+}
+
+export async function startRestate(options: ServerOptions = {}): Promise<RestateServer> {
+  const binary = restateBinary();
+  if (binary === undefined) throw new Error('There is no Restate server for this platform in npm');
+  const [ingressPort, adminPort, freePort] = await freePorts(3);
+  const nodePort = options.nodePort ?? freePort;
+  const dir = mkdtempSync(join(tmpdir(), 'millrace-restate-'));
+  const config = join(dir, 'restate.toml');
+  const { cluster, name = 'n1' } = options;
+  writeFileSync(
+    config,
+    [
+      'disable-telemetry = true',
+      'default-num-partitions = 4',
+      'rocksdb-total-memory-size = "256 MiB"',
+      ...(cluster === undefined
+        ? []
+        : [
+            'cluster-name = "millrace-test"',
+            `auto-provision = ${String(nodePort === portOf(cluster.first))}`,
+            'default-replication = 2',
+            '[metadata-client]',
+            'type = "replicated"',
+            `addresses = ["${cluster.first}"]`,
+          ]),
+      '[worker.invoker]',
+      'http2-streams-per-connection-limit = 16',
+    ].join('\n'),
+  );
+  const ingress = `http://127.0.0.1:${ingressPort}`;
+  const admin = `http://127.0.0.1:${adminPort}`;
+  let child: ChildProcess;
+
+  const start = async (): Promise<void> => {
+    child = spawn(
+      binary,
+      [
+        '--no-logo',
+        '--listen-mode=tcp',
+        '--bind-ip=127.0.0.1',
+        `--bind-port=${nodePort}`,
+        `--advertised-address=http://127.0.0.1:${nodePort}`,
+        `--base-dir=${join(dir, 'data')}`,
+        `--node-name=${name}`,
+        `--config-file=${config}`,
+      ],
+      {
+        stdio: process.env['RESTATE_LOG'] === undefined ? 'ignore' : 'inherit',
+        env: {
+          ...process.env,
+          RESTATE_INGRESS__BIND_PORT: String(ingressPort),
+          RESTATE_ADMIN__BIND_PORT: String(adminPort),
+          RESTATE_LOG_FILTER: 'warn',
+        },
+      },
+    );
+    await waitFor(async () => (await fetch(`${ingress}/restate/health`)).ok, 60_000, 'the Restate server');
+    await waitFor(async () => (await fetch(`${admin}/health`)).ok, 60_000, 'its admin');
+  };
+  const exited = (): Promise<void> =>
+    child.exitCode !== null || child.signalCode !== null
+      ? Promise.resolve()
+      : new Promise((resolve) => child.once('exit', () => resolve()));
+
+  await start();
+  return {
+    ingress,
+    admin,
+    get pid() {
+      return child.pid ?? 0;
+    },
+    async kill() {
+      child.kill('SIGKILL');
+      await exited();
+    },
+    restart: start,
+    async stop() {
+      child.kill('SIGKILL');
+      await exited();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Ports of loopback that nobody uses right now. */
+export async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+/** Asks until the answer is yes. */
+export async function waitFor(
+  isThere: () => Promise<boolean> | boolean,
+  limitMs: number,
+  what: string,
+): Promise<void> {
+  const until = Date.now() + limitMs;
+  for (;;) {
+    try {
+      if (await isThere()) return;
+    } catch {
+      // Not yet.
+    }
+    if (Date.now() > until) throw new Error(`Waited ${limitMs} ms for ${what} in vain`);
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}
+
+function portOf(address: string): number {
+  return Number(new URL(address).port);
+}
