@@ -71,21 +71,21 @@ export interface RetryPolicy {
  *
  * One object is one limit: all runs that use the agent share it, and so do all agents that are given the same object.
  */
-export interface LimitPolicy<in I = never> {
+export interface LimitPolicy<I = never> {
   /** Most calls at once. */
   readonly concurrency?: number;
   /** At most `count` calls begin within any `perMs` milliseconds. */
   readonly rate?: { readonly count: number; readonly perMs: number };
   /** Inputs with different keys do not count against each other. */
-  readonly key?: (input: I) => string;
+  key?(input: I): string;
 }
 
 /** How long an answer is kept for other steps and runs that ask the same agent the same. Needs a store. */
-export interface CachePolicy<in I = never> {
+export interface CachePolicy<I = never> {
   /** Milliseconds until the answer is too old; it never is when left out. */
   readonly ttlMs?: number;
   /** Inputs with the same key have the same answer; their JSON when left out. Name a version here when the function changes. */
-  readonly key?: (input: I) => string;
+  key?(input: I): string;
 }
 
 /** How one step is carried out. Given at the agent; what is given at a step wins, field by field. */

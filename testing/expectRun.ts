@@ -1,0 +1,132 @@
+import { TestScheduler } from 'rxjs/testing';
+
+import type { Agent } from '../lib/model/agent';
+import type { RunEvent } from '../lib/model/event';
+import type { RunState } from '../lib/model/state';
+import type { Transition } from '../lib/model/transition';
+import type { RunArguments } from '../operators/run';
+import { run } from '../operators/run';
+import type { RunOptions } from '../operators/runOptions';
+import type { Mark, Point } from './lanes';
+import { marblesOf, pointsOf } from './lanes';
+import { withScheduler } from './virtual';
+
+/** A run in virtual time, to be compared with a diagram. */
+export interface ExpectedRun<O> {
+  /**
+   * Compares when steps began and ended with one marble diagram a path; a frame is a millisecond.
+   *
+   * `s` started, `|` completed, `#` failed for good, `r` failed and tries again, `k` skipped, `x` cancelled, `w` waits for
+   * an answer, `a` answered. An empty diagram says that nothing happened to the step; steps that are left out are not
+   * compared. Returns how the run stood in the end.
+   *
+   * @throws LaneMismatchError which shows both diagrams.
+   */
+  toBe(lanes: Readonly<Record<string, string>>): RunState<O>;
+}
+
+/**
+ * Runs an agent, a chain or a workflow in virtual time, from its start to its end, or until nothing is left to happen.
+ *
+ * Give it agents that virtual time can reach: synchronous ones, Observables, and `fakeAgent` for those whose function is
+ * async.
+ *
+ * @example
+ * expectRun(report, 'book.txt').toBe({
+ *   load: '  s--|',
+ *   stats: ' ---s-|',
+ *   topics: '---s----r--s-|',
+ * });
+ */
+export function expectRun<I, O>(
+  agent: Agent<I, O>,
+  ...[input, options]: RunArguments<I, Omit<RunOptions, 'scheduler'>>
+): ExpectedRun<O> {
+  const transitions: Transition<O>[] = [];
+  const scheduler = new TestScheduler(() => undefined);
+  scheduler.run(({ flush }) => {
+    withScheduler(scheduler, () => {
+      const given = [input, { ...options, scheduler }] as unknown as RunArguments<I, RunOptions>;
+      const subscription = run(agent, ...given).subscribe({
+        next: (transition) => transitions.push(transition),
+        // How it failed stands in its state.
+        error: () => undefined,
+      });
+      flush();
+      subscription.unsubscribe();
+    });
+  });
+  return {
+    toBe(lanes) {
+      const drawn = drawnLanes(transitions.map(({ event }) => event));
+      const wrong = Object.entries(lanes).flatMap(([path, expected]) => {
+        const points = drawn.get(path) ?? [];
+        return isSame(pointsOf(expected), points)
+          ? []
+          : [{ path, expected: expected.trim(), actual: marblesOf(points) }];
+      });
+      if (wrong.length > 0) throw new LaneMismatchError(agent.name, wrong);
+      const last = transitions.at(-1);
+      if (last === undefined)
+        throw new TypeError(`Cannot run "${agent.name}" in virtual time: its store is not synchronous`);
+      return last.state;
+    },
+  };
+}
+
+/** A step did not begin and end when it should have. */
+export class LaneMismatchError extends Error {
+  override readonly name = 'LaneMismatchError';
+  readonly lanes: readonly WrongLane[];
+
+  constructor(agentName: string, lanes: readonly WrongLane[]) {
+    const text = lanes.map(
+      ({ path, expected, actual }) =>
+        `  ${path}\n    expected: ${shown(expected)}\n    actual:   ${shown(actual)}`,
+    );
+    super(`Run of "${agentName}" went another way:\n${text.join('\n')}`);
+    this.lanes = lanes;
+  }
+}
+
+/** A lane that differs. */
+export interface WrongLane {
+  readonly path: string;
+  readonly expected: string;
+  readonly actual: string;
+}
+
+function shown(marbles: string): string {
+  return marbles === '' ? 'nothing' : marbles;
+}
+
+const markOf: Readonly<Partial<Record<RunEvent['type'], Mark>>> = {
+  'step.started': 's',
+  'step.retrying': 'r',
+  'step.completed': '|',
+  'step.failed': '#',
+  'step.skipped': 'k',
+  'step.cancelled': 'x',
+  'step.suspended': 'w',
+  'step.answered': 'a',
+};
+
+function drawnLanes(events: readonly RunEvent[]): ReadonlyMap<string, readonly Point[]> {
+  const lanes = new Map<string, Point[]>();
+  const startedAt = events[0]?.at ?? 0;
+  for (const event of events) {
+    const mark = markOf[event.type];
+    if (mark === undefined || !('path' in event)) continue;
+    const lane = lanes.get(event.path) ?? [];
+    lanes.set(event.path, lane);
+    lane.push({ at: event.at - startedAt, mark });
+  }
+  return lanes;
+}
+
+function isSame(some: readonly Point[], others: readonly Point[]): boolean {
+  return (
+    some.length === others.length &&
+    some.every(({ at, mark }, index) => at === others[index]?.at && mark === others[index].mark)
+  );
+}

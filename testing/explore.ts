@@ -1,0 +1,222 @@
+import { setImmediate, setTimeout } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
+
+import { VirtualTimeScheduler } from 'rxjs';
+
+import { definitionOf, planOf } from '../lib/graph/definition';
+import type { Engine } from '../lib/graph/engine';
+import type { Agent } from '../lib/model/agent';
+import type { RunState } from '../lib/model/state';
+import { idleState } from '../lib/model/state';
+import type { Transition } from '../lib/model/transition';
+import { memoryStore } from '../lib/store/memory';
+import { interpret } from '../operators/interpret';
+import { localEngine } from '../operators/local';
+import { InterleavingError } from './interleavingError';
+import { randomOf } from './random';
+import { withScheduler } from './virtual';
+
+/** Which orders are tried, and what must hold in each. */
+export interface ExploreOptions<I, O> {
+  readonly input?: I;
+  /** How many orders are tried, by the seeds 1, 2, 3 and so on; or the seeds themselves, to see one order again. */
+  readonly seeds: number | readonly number[];
+  /**
+   * What must be true of every run, whatever the order in which its steps end: it throws or gives false when it is not.
+   * When left out, every run must end as one without surprises does, with the same output.
+   */
+  readonly invariant?: (run: ExploredRun<O>) => unknown;
+  /** How long a function may take in real time before the run counts as stuck, in milliseconds; 5,000 when left out. */
+  readonly patienceMs?: number;
+}
+
+/** One run, in one order. */
+export interface ExploredRun<O> {
+  readonly seed: number;
+  /** What happened in which order: the paths of the calls as they ended, and `(time passes)`. */
+  readonly order: readonly string[];
+  readonly transitions: readonly Transition<O>[];
+  readonly state: RunState<O>;
+}
+
+/** What was tried. */
+export interface Exploration {
+  readonly seeds: number;
+  /** How many different orders came up. */
+  readonly orders: number;
+}
+
+/**
+ * Looks for an order of events that breaks a workflow: runs it once a seed, each time letting the calls that are under way
+ * end in another order, and time pass between them at another moment. The same seed gives the same order, as long as the
+ * agents depend on nothing else.
+ *
+ * Delays, retries, sleeps and fakes pass in virtual time; functions that are truly async are waited for, and their answers
+ * are handed on in the order of the seed. Give a function that makes the workflow anew where its agents keep state.
+ *
+ * @example
+ * await explore(report, { input: 'book.txt', seeds: 500 });
+ *
+ * @throws InterleavingError with the seed of the first order that breaks the invariant.
+ */
+export async function explore<I, O>(
+  workflow: Agent<I, O> | (() => Agent<I, O>),
+  options: ExploreOptions<I, O>,
+): Promise<Exploration> {
+  const { seeds, patienceMs = 5_000, input } = options;
+  const make = definitionOf(workflow) === undefined ? (workflow as () => Agent<I, O>) : undefined;
+  const explored = (seed: number): Promise<ExploredRun<O>> =>
+    oneOrder(make === undefined ? (workflow as Agent<I, O>) : make(), input, seed, patienceMs);
+  const invariant = options.invariant ?? sameAs(await explored(0));
+  const orders = new Set<string>();
+  const chosen = typeof seeds === 'number' ? Array.from({ length: seeds }, (_, index) => index + 1) : seeds;
+  for (const seed of chosen) {
+    const run = await explored(seed);
+    orders.add(run.order.join('\n'));
+    try {
+      if ((await invariant(run)) === false) throw new Error('the invariant gave false');
+    } catch (error) {
+      throw new InterleavingError(run.state.name, seed, run.order, error);
+    }
+  }
+  return { seeds: chosen.length, orders: orders.size };
+}
+
+function sameAs<O>({ state }: ExploredRun<O>): (run: ExploredRun<O>) => void {
+  return (run) => {
+    if (run.state.status !== state.status)
+      throw new Error(`the run ended ${run.state.status}, in the plain order ${state.status}`);
+    if (!isDeepStrictEqual(run.state.output, state.output))
+      throw new Error(`the output is ${shown(run.state.output)}, in the plain order ${shown(state.output)}`);
+  };
+}
+
+function shown(value: unknown): string {
+  const text = JSON.stringify(value) as string | undefined;
+  return text === undefined ? String(value) : text.slice(0, 200);
+}
+
+/** An answer that has come and waits to be handed on. */
+interface Held {
+  readonly label: string;
+  readonly hand: () => void;
+}
+
+/** Seed 0 stands for the plain order: answers are handed on as they come. */
+async function oneOrder<I, O>(
+  agent: Agent<I, O>,
+  input: I | undefined,
+  seed: number,
+  patienceMs: number,
+): Promise<ExploredRun<O>> {
+  const definition = definitionOf(agent);
+  if (definition === undefined) throw new TypeError('Cannot explore what is not an agent');
+  const random = randomOf(seed);
+  const scheduler = new VirtualTimeScheduler(undefined, Infinity);
+  const runId = 'explored';
+  const claim = await memoryStore().claim(runId);
+  const plan = planOf(definition);
+  const transitions: Transition<O>[] = [];
+  const order: string[] = [];
+  const held = new Set<Held>();
+  let underWay = 0;
+  let isOver = false;
+  let problem: { readonly error: unknown } | undefined;
+
+  const local = localEngine<O>({
+    claim,
+    state: idleState(runId, agent.name, plan),
+    scheduler,
+    tell: (transition) => transitions.push(transition),
+    broken: (error) => {
+      problem = { error };
+    },
+  });
+  const engine: Engine = {
+    ...local,
+    signal: () => () => undefined,
+    call(task, value, callbacks) {
+      let mine: Held | undefined;
+      let isUnderWay = true;
+      underWay += 1;
+      const answered = (): void => {
+        if (isUnderWay) underWay -= 1;
+        isUnderWay = false;
+      };
+      const hold = (hand: () => void): void => {
+        answered();
+        mine = { label: task.path, hand };
+        held.add(mine);
+      };
+      const stop = withScheduler(scheduler, () =>
+        local.call(task, value, {
+          ...callbacks,
+          done(of, output) {
+            hold(() => {
+              callbacks.done(of, output);
+            });
+          },
+          fail(of, error) {
+            hold(() => {
+              callbacks.fail(of, error);
+            });
+          },
+        }),
+      );
+      return () => {
+        answered();
+        if (mine !== undefined) held.delete(mine);
+        stop?.();
+      };
+    },
+  };
+  engine.record({ type: 'run.started', runId, seq: 1, at: 0, name: agent.name, input, plan }, () => {
+    interpret({
+      runId,
+      agent,
+      input,
+      engine,
+      known: undefined,
+      seq: 1,
+      maxCrashes: Infinity,
+      ended: () => {
+        isOver = true;
+      },
+    }).begin();
+  });
+
+  const moves = (): readonly Held[] => {
+    const next = scheduler.actions[0] as { readonly delay: number } | undefined;
+    const pass = {
+      label: '(time passes)',
+      hand: () => {
+        scheduler.maxFrames = next?.delay ?? 0;
+        scheduler.flush();
+      },
+    };
+    // By name and not as they came, so that the seed alone decides.
+    const answers = seed === 0 ? [...held] : [...held].sort((a, b) => (a.label < b.label ? -1 : 1));
+    return next === undefined ? answers : [...answers, pass];
+  };
+  let waitedMs = 0;
+  const hasEnded = (): boolean => isOver || problem !== undefined;
+  while (!hasEnded()) {
+    // What comes from Promises comes first: then it is there whatever the machine is doing.
+    if (underWay > 0) for (let turn = 0; turn < 2; turn += 1) await setImmediate();
+    const possible = moves();
+    const move = possible[Math.floor(random() * possible.length)];
+    if (move !== undefined) {
+      waitedMs = 0;
+      held.delete(move);
+      order.push(move.label);
+      move.hand();
+    } else if (!hasEnded()) {
+      if (underWay === 0 || waitedMs >= patienceMs)
+        throw new InterleavingError(agent.name, seed, order, new Error('the run is stuck'));
+      await setTimeout(1);
+      waitedMs += 1;
+    }
+  }
+  if (problem !== undefined) throw problem.error;
+  return { seed, order, transitions, state: local.state() };
+}
