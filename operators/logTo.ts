@@ -1,13 +1,12 @@
 import type { MonoTypeOperatorFunction } from 'rxjs';
 
-import type { LogData } from '../lib/log/entry';
 import { rankOf } from '../lib/log/entry';
 import type { Logger } from '../lib/log/logger';
 import type { RunEvent } from '../lib/model/event';
 import { isEnd } from '../lib/model/event';
 import type { LogLevel } from '../lib/model/logLevel';
 import type { Transition } from '../lib/model/transition';
-import { entryOf, outputEntryOf } from './internal/eventEntry';
+import { entryOf, levelOf, outputEntryOf } from './internal/eventEntry';
 import { sideEffect } from './internal/sideEffect';
 import type { TapOptions } from './tapOptions';
 
@@ -35,16 +34,8 @@ export function logTo<O>(
 ): MonoTypeOperatorFunction<Transition<O>> {
   const { level: threshold = 'DEBUG', events } = options;
   const wanted = events === undefined ? undefined : new Set(events);
-  const isKept = (level: LogLevel): boolean => rankOf(level) >= rankOf(threshold) && logger.isEnabled(level);
-  const log = (
-    level: LogLevel,
-    component: string,
-    message: string,
-    data: LogData | undefined,
-    at: number,
-  ): void => {
-    if (isKept(level)) logger.log(level, component, message, data, at);
-  };
+  const atLeast = rankOf(threshold);
+  const isKept = (level: LogLevel): boolean => rankOf(level) >= atLeast && logger.isEnabled(level);
 
   return sideEffect(
     'logTo',
@@ -66,16 +57,22 @@ export function logTo<O>(
           const component = isOfRun ? nameOf(transition) : event.path;
           if (isEnd(event)) names.delete(event.runId);
           if (wanted?.has(event.type) === false) return;
-          const { level, message, data } = entryOf(event);
-          log(level, component, message, data, event.at);
-          if (event.type !== 'step.completed' || !isKept('DEBUG')) return;
-          const output = outputEntryOf(event);
-          log(output.level, component, output.message, output.data, event.at);
+          const level = levelOf(event);
+          if (isKept(level)) {
+            const { message, data } = entryOf(event);
+            logger.log(level, component, message, data, event.at);
+          }
+          if (event.type === 'step.completed' && isKept('DEBUG')) {
+            const { message, data } = outputEntryOf(event);
+            logger.log('DEBUG', component, message, data, event.at);
+          }
         },
         end(how) {
           // Who leaves early hears no `run.cancelled`.
           if (how !== 'unsubscribe' || wanted?.has('run.cancelled') === false) return;
-          for (const [runId, name] of names) log('WARNING', name, 'run cancelled', { runId }, latestAt);
+          if (!isKept('WARNING')) return;
+          for (const [runId, name] of names)
+            logger.log('WARNING', name, 'run cancelled', { runId }, latestAt);
         },
       };
     },

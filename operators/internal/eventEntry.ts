@@ -5,9 +5,33 @@ import type { LogLevel } from '../../lib/model/logLevel';
 
 /** What the log says about an event. */
 export interface EventEntry {
-  readonly level: LogLevel;
   readonly message: string;
-  readonly data: LogData | undefined;
+  readonly data: LogData;
+}
+
+const levels: Readonly<Record<Exclude<RunEvent['type'], 'step.logged' | 'run.resumed'>, LogLevel>> = {
+  'run.started': 'INFO',
+  'run.completed': 'INFO',
+  'run.failed': 'ERROR',
+  'run.suspended': 'INFO',
+  'run.cancelled': 'WARNING',
+  'step.started': 'DEBUG',
+  'step.emitted': 'DEBUG',
+  'step.retrying': 'WARNING',
+  'step.completed': 'INFO',
+  'step.failed': 'ERROR',
+  'step.skipped': 'INFO',
+  'step.cancelled': 'INFO',
+  'step.suspended': 'INFO',
+  'step.answered': 'INFO',
+};
+
+/** How serious an event is. */
+export function levelOf(event: RunEvent): LogLevel {
+  if (event.type === 'step.logged') return event.level;
+  // A changed definition deserves a second look.
+  if (event.type === 'run.resumed') return event.plan === undefined ? 'INFO' : 'WARNING';
+  return levels[event.type];
 }
 
 /** The log entry for an event. Details that cost something are functions, called only when the entry is kept. */
@@ -15,10 +39,10 @@ export function entryOf(event: RunEvent): EventEntry {
   const { runId } = event;
   switch (event.type) {
     case 'run.started':
-      return entry('INFO', 'run started', () => ({ runId, steps: event.plan.length }));
+      return entry('run started', () => ({ runId, steps: event.plan.length }));
     case 'run.resumed': {
       const message = `run resumed: ${event.reused} finished steps are reused`;
-      return entry(event.plan === undefined ? 'INFO' : 'WARNING', message, () => ({
+      return entry(message, () => ({
         runId,
         life: event.life,
         reused: event.reused,
@@ -26,15 +50,15 @@ export function entryOf(event: RunEvent): EventEntry {
       }));
     }
     case 'step.started':
-      return entry('DEBUG', 'step started', () => ofAttempt(event));
+      return entry('step started', () => ofAttempt(event));
     case 'step.emitted':
-      return entry('DEBUG', 'step emitted', () => ({
+      return entry('step emitted', () => ({
         ...ofAttempt(event),
         index: event.index,
         value: event.value,
       }));
     case 'step.logged':
-      return entry(event.level, event.message, () => {
+      return entry(event.message, () => {
         const data = typeof event.data === 'function' ? (event.data as () => object)() : event.data;
         return {
           runId,
@@ -44,7 +68,6 @@ export function entryOf(event: RunEvent): EventEntry {
       });
     case 'step.retrying':
       return entry(
-        'WARNING',
         `attempt ${event.attempt} failed, next in ${event.delayMs} ms: ${event.error.message}`,
         () => ({
           ...ofAttempt(event),
@@ -53,12 +76,11 @@ export function entryOf(event: RunEvent): EventEntry {
         }),
       );
     case 'step.completed':
-      return entry('INFO', 'step completed', () => ({ ...ofAttempt(event), duration: event.duration }));
+      return entry('step completed', () => ({ ...ofAttempt(event), duration: event.duration }));
     case 'step.failed':
       return failedEntry(event);
     case 'step.skipped':
       return entry(
-        'INFO',
         event.reason === 'when' ? 'step skipped: its condition was false' : 'step skipped: another won',
         () => ({
           runId,
@@ -68,40 +90,36 @@ export function entryOf(event: RunEvent): EventEntry {
         }),
       );
     case 'step.cancelled':
-      return entry('INFO', 'step cancelled', () => ({ runId, path: event.path }));
+      return entry('step cancelled', () => ({ runId, path: event.path }));
     case 'step.suspended':
-      return entry('INFO', 'step waits for an answer', () => ({
+      return entry('step waits for an answer', () => ({
         ...ofAttempt(event),
         request: event.request,
         deadline: event.deadline,
       }));
     case 'step.answered':
-      return entry(
-        'INFO',
-        event.by === 'answer' ? 'step was answered' : 'step was not answered in time',
-        () => ({
-          runId,
-          path: event.path,
-          by: event.by,
-        }),
-      );
+      return entry(event.by === 'answer' ? 'step was answered' : 'step was not answered in time', () => ({
+        runId,
+        path: event.path,
+        by: event.by,
+      }));
     case 'run.completed':
       return event.replayed === true
-        ? entry('INFO', 'run had completed before, nothing ran', () => ({ runId }))
-        : entry('INFO', 'run completed', () => ({ runId, duration: event.duration }));
+        ? entry('run had completed before, nothing ran', () => ({ runId }))
+        : entry('run completed', () => ({ runId, duration: event.duration }));
     case 'run.failed':
-      return entry('ERROR', failedBecause('run', event.error, undefined), () => ({
+      return entry(failedBecause('run', event.error, undefined), () => ({
         runId,
         duration: event.duration,
         ...cause(event.error, undefined),
       }));
     case 'run.suspended':
-      return entry('INFO', `run waits for ${event.waiting.join(', ')}`, () => ({
+      return entry(`run waits for ${event.waiting.join(', ')}`, () => ({
         runId,
         duration: event.duration,
       }));
     case 'run.cancelled':
-      return entry('WARNING', 'run cancelled', () => ({
+      return entry('run cancelled', () => ({
         runId,
         duration: event.duration,
         reason: event.reason,
@@ -111,19 +129,19 @@ export function entryOf(event: RunEvent): EventEntry {
 
 /** What a step gave, for the details that only `DEBUG` shows. */
 export function outputEntryOf(event: StepCompleted): EventEntry {
-  return entry('DEBUG', 'step output', () => ({
+  return entry('step output', () => ({
     runId: event.runId,
     path: event.path,
     output: event.output,
   }));
 }
 
-function entry(level: LogLevel, message: string, data: LogData): EventEntry {
-  return { level, message, data };
+function entry(message: string, data: LogData): EventEntry {
+  return { message, data };
 }
 
 function failedEntry(event: StepFailed): EventEntry {
-  return entry('ERROR', failedBecause('step', event.error, event.path), () => ({
+  return entry(failedBecause('step', event.error, event.path), () => ({
     ...ofAttempt(event),
     duration: event.duration,
     ...cause(event.error, event.path),
