@@ -1,3 +1,5 @@
+import type { Draft } from 'immer';
+
 import type { RunEvent } from './event';
 import type { RunState } from './state';
 import { StateEdit } from './stateEdit';
@@ -77,33 +79,32 @@ function refusedEnd(status: RunState['status'], type: string): string | undefine
 }
 
 function apply(edit: StateEdit, event: RunEvent): void {
-  if (event.type !== 'step.emitted' && event.type !== 'step.logged' && event.seq > edit.seq)
-    edit.run().seq = event.seq;
+  if (event.type !== 'step.emitted' && event.type !== 'step.logged') edit.seq = Math.max(edit.seq, event.seq);
   switch (event.type) {
-    case 'run.started': {
-      const run = edit.run();
-      run.status = 'RUNNING';
-      run.name = event.name;
-      run.input = event.input;
-      run.plan = event.plan;
-      run.startedAt = event.at;
-      run.life = 1;
+    case 'run.started':
+      edit.run((run) => {
+        run.status = 'RUNNING';
+        run.name = event.name;
+        run.input = event.input;
+        run.plan = event.plan as Draft<RunState['plan']>;
+        run.startedAt = event.at;
+        run.life = 1;
+      });
       edit.replan(event.plan);
       break;
-    }
     case 'run.resumed': {
-      const run = edit.run();
-      const failed = run.error?.path;
-      run.status = 'RUNNING';
-      run.life = event.life;
-      delete run.endedAt;
-      delete run.error;
-      if (event.plan !== undefined) run.plan = event.plan;
-      if ('input' in event) run.input = event.input;
-      // What is left of a life that did not end, before what is to be tried again.
+      const { failedPath } = edit;
+      edit.run((run) => {
+        run.status = 'RUNNING';
+        run.life = event.life;
+        delete run.endedAt;
+        delete run.error;
+        if (event.plan !== undefined) run.plan = event.plan as Draft<RunState['plan']>;
+        if ('input' in event) run.input = event.input;
+      });
       edit.drop(event.dropped ?? []);
       edit.crash();
-      if (failed !== undefined) edit.reopen(failed);
+      if (failedPath !== undefined) edit.reopen(failedPath);
       if (event.plan !== undefined) edit.extend(event.plan);
       break;
     }
@@ -115,6 +116,7 @@ function apply(edit: StateEdit, event: RunEvent): void {
       setOrDelete(step, 'partials', undefined);
       setOrDelete(step, 'critical', event.critical);
       setOrDelete(step, 'inputHash', event.inputHash);
+      if (event.dropped !== undefined) edit.drop(event.dropped);
       break;
     }
     case 'step.emitted':
@@ -175,25 +177,35 @@ function apply(edit: StateEdit, event: RunEvent): void {
       });
       break;
     }
-    case 'run.completed': {
+    case 'run.completed':
       if (event.replayed === true) break;
-      const run: { output?: unknown } & ReturnType<StateEdit['run']> = edit.run();
-      run.status = 'COMPLETED';
-      run.output = event.output;
-      run.endedAt = event.at;
+      edit.run((run) => {
+        run.status = 'COMPLETED';
+        run.output = event.output;
+        run.endedAt = event.at;
+      });
       break;
-    }
     case 'run.failed':
       edit.rest();
-      Object.assign(edit.run(), { status: 'FAILED', error: event.error, endedAt: event.at });
+      edit.run((run) => {
+        run.status = 'FAILED';
+        run.error = event.error;
+        run.endedAt = event.at;
+      });
       break;
     case 'run.suspended':
       edit.rest();
-      Object.assign(edit.run(), { status: 'SUSPENDED', endedAt: event.at });
+      edit.run((run) => {
+        run.status = 'SUSPENDED';
+        run.endedAt = event.at;
+      });
       break;
     case 'run.cancelled':
       edit.rest();
-      Object.assign(edit.run(), { status: 'CANCELLED', endedAt: event.at });
+      edit.run((run) => {
+        run.status = 'CANCELLED';
+        run.endedAt = event.at;
+      });
       break;
     default:
       event satisfies never; // a new event type stops the build here

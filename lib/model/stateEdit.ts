@@ -1,3 +1,6 @@
+import type { Draft } from 'immer';
+import { Immer } from 'immer';
+
 import type { Plan } from './plan';
 import type { RunState } from './state';
 import { pendingSteps } from './state';
@@ -5,21 +8,27 @@ import type { StepResult } from './stepResult';
 import { pendingStep } from './stepResult';
 import type { StepDraft, StepTableEdit } from './stepTable';
 
-/** The fields of a run's own that events change. */
-export type RunDraft = { -readonly [K in keyof Omit<RunState, 'steps'>]: RunState[K] };
+// Freezing deeply would freeze the user's inputs and outputs too: only our own records are frozen, one by one.
+const immer = new Immer({ autoFreeze: false });
 
 /**
- * A state under change: looks like the state as far as it has come, and copies a record when it is first changed, the run's
- * own and each step's once, however many events there are.
+ * A state under change: looks like the state as far as it has come.
+ *
+ * Immer changes the run's own record: what touches that is rare. What happens to steps happens a million times, so those are
+ * copied once, changed in place and frozen at the end, however many events there are.
  */
 export class StateEdit {
   readonly #base: RunState;
-  #run: RunDraft | undefined;
+  #run: RunState;
   #steps: StepTableEdit | undefined;
+  /** Number of the latest journaled event. */
+  seq: number;
 
   /** Begins with this state, which stays as it is. */
   constructor(base: RunState) {
     this.#base = base;
+    this.#run = base;
+    this.seq = base.seq;
   }
 
   get runId(): string {
@@ -27,11 +36,12 @@ export class StateEdit {
   }
 
   get status(): RunState['status'] {
-    return (this.#run ?? this.#base).status;
+    return this.#run.status;
   }
 
-  get seq(): number {
-    return (this.#run ?? this.#base).seq;
+  /** Path of the step whose failure ended the latest life. */
+  get failedPath(): string | undefined {
+    return this.#run.error?.path;
   }
 
   /** The steps, for looking up. */
@@ -39,10 +49,9 @@ export class StateEdit {
     return this.#steps ?? this.#base.steps;
   }
 
-  /** The run's own fields, to be changed in place. */
-  run(): RunDraft {
-    this.#run ??= { ...this.#base };
-    return this.#run;
+  /** Changes the run's own fields. */
+  run(change: (draft: Draft<Omit<RunState, 'steps' | 'seq'>>) => void): void {
+    this.#run = immer.produce(this.#run, change);
   }
 
   /** A step, to be changed in place at this moment (epoch milliseconds). */
@@ -54,10 +63,9 @@ export class StateEdit {
 
   /** The state with everything that was changed; the same object when nothing was. */
   end(): RunState {
-    if (this.#run === undefined && this.#steps === undefined) return this.#base;
-    const run: RunDraft & { steps?: RunState['steps'] } = this.run();
-    if (this.#steps !== undefined) run.steps = this.#steps.end();
-    return Object.freeze(run) as RunState;
+    if (this.#run === this.#base && this.#steps === undefined && this.seq === this.#base.seq)
+      return this.#base;
+    return Object.freeze({ ...this.#run, steps: this.#steps?.end() ?? this.#base.steps, seq: this.seq });
   }
 
   /** All steps of this plan, PENDING; nothing else. */

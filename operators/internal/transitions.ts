@@ -1,5 +1,5 @@
 import type { RunEvent } from '../../lib/model/event';
-import { reduceRun, reduceRunAll } from '../../lib/model/reduce';
+import { reduceRunAll } from '../../lib/model/reduce';
 import type { RunState } from '../../lib/model/state';
 import type { Transition } from '../../lib/model/transition';
 
@@ -18,38 +18,72 @@ export interface Transitions<O> {
  * pays for a batch at once, and nobody can tell the difference.
  */
 export function transitionsFrom<O>(initial: RunState<O>): Transitions<O> {
-  let batch = batchFrom(initial);
+  let batch = new Batch(initial);
   return {
     next(event) {
-      if (batch.events.length === BATCH) batch = batchFrom(batch.stateAfter(BATCH));
-      const { stateAfter } = batch;
-      const count = batch.events.push(event);
-      return {
-        event,
-        get state() {
-          return stateAfter(count);
-        },
-      };
+      if (batch.size === BATCH) batch = new Batch(batch.stateAfter(BATCH));
+      return new LazyTransition(event, batch, batch.push(event));
     },
-    state: () => batch.stateAfter(batch.events.length),
+    state: () => batch.stateAfter(batch.size),
   };
 }
 
-interface Batch<O> {
-  readonly events: RunEvent[];
-  readonly stateAfter: (count: number) => RunState<O>;
+class Batch<O> {
+  readonly #base: RunState<O>;
+  readonly #events: RunEvent[] = [];
+  #reached = 0;
+  #latest: RunState<O>;
+
+  constructor(base: RunState<O>) {
+    this.#base = base;
+    this.#latest = base;
+  }
+
+  get size(): number {
+    return this.#events.length;
+  }
+
+  /** Adds an event and says how many there are now. */
+  push(event: RunEvent): number {
+    return this.#events.push(event);
+  }
+
+  stateAfter(count: number): RunState<O> {
+    if (count < this.#reached) return reduceRunAll(this.#base, this.#events.slice(0, count));
+    if (count > this.#reached) {
+      this.#latest = reduceRunAll(this.#latest, this.#events.slice(this.#reached, count));
+      this.#reached = count;
+    }
+    return this.#latest;
+  }
 }
 
-function batchFrom<O>(base: RunState<O>): Batch<O> {
-  const events: RunEvent[] = [];
-  let reached = 0;
-  let latest = base;
-  const stateAfter = (count: number): RunState<O> => {
-    if (count < reached) return reduceRunAll(base, events.slice(0, count));
-    if (count === reached + 1) latest = reduceRun(latest, events[reached] as RunEvent);
-    else if (count > reached) latest = reduceRunAll(latest, events.slice(reached, count));
-    reached = count;
-    return latest;
+/**
+ * A class, and one getter for all, because a getter in a literal makes V8 keep every such object as a hash table: that took
+ * four times as long. The getter is put on the object itself, so that a spread copies the state too.
+ */
+class LazyTransition<O> implements Transition<O> {
+  readonly event: RunEvent;
+  declare readonly state: RunState<O>;
+  readonly #count: number;
+  #batch: Batch<O> | undefined;
+  #state: RunState<O> | undefined;
+
+  constructor(event: RunEvent, batch: Batch<O>, count: number) {
+    this.event = event;
+    this.#batch = batch;
+    this.#count = count;
+    Object.defineProperty(this, 'state', LazyTransition.#property);
+  }
+
+  static readonly #property: PropertyDescriptor & ThisType<LazyTransition<unknown>> = {
+    get() {
+      if (this.#batch !== undefined) {
+        this.#state = this.#batch.stateAfter(this.#count);
+        this.#batch = undefined;
+      }
+      return this.#state;
+    },
+    enumerable: true,
   };
-  return { events, stateAfter };
 }
