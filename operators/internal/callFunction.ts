@@ -1,13 +1,15 @@
-import type { SchedulerLike } from 'rxjs';
+import type { Observable, SchedulerLike } from 'rxjs';
 
 import type { FunctionDefinition } from '../../lib/graph/definition';
 import type { Stop } from '../../lib/graph/answer';
 import type { CallCallbacks } from '../../lib/graph/engine';
 import type { StepTask } from '../../lib/graph/stepTask';
-import type { StepContext } from '../../lib/model/agent';
+import type { Agent, StepContext } from '../../lib/model/agent';
+import type { LogLevel } from '../../lib/model/logLevel';
 import { EmptyAnswerError } from '../emptyAnswerError';
 import { StepTimeoutError } from '../stepTimeoutError';
 import { after } from './after';
+import type { Receiver } from './receive';
 import { receive } from './receive';
 
 /**
@@ -23,119 +25,175 @@ export function callFunction(
   callbacks: CallCallbacks,
   scheduler: SchedulerLike,
 ): Stop | undefined {
-  const definition = task.definition as FunctionDefinition;
-  const { attempt, path } = task;
-  const { timeoutMs, idleTimeoutMs } = task.policy;
-  const { reduce } = definition;
-  let isOver = false;
-  let controller: AbortController | undefined;
-  let stopReceiving: Stop | undefined;
-  let stopDeadline: Stop | undefined;
-  let stopIdle: Stop | undefined;
-  let values = 0;
-  let output = reduce?.seed;
+  const call = new Call(task, callbacks, scheduler);
+  call.begin(input, new CallContext(runId, call));
+  if (call.isOver) return undefined;
+  return () => {
+    call.stop();
+  };
+}
 
-  // A function, because the compiler does not see that what is called may end it.
-  const hasEnded = (): boolean => isOver;
-  const stop = (): void => {
-    if (isOver) return;
-    close();
-    stopReceiving?.();
-    controller?.abort();
-  };
-  const close = (): void => {
-    isOver = true;
-    stopDeadline?.();
-    stopIdle?.();
-  };
-  const fail = (error: unknown): void => {
-    if (isOver) {
-      late();
+/** One call under way. A class, because there is one for every step and a dozen closures each would cost more than the rest. */
+class Call implements Receiver {
+  readonly task: StepTask;
+  readonly callbacks: CallCallbacks;
+  isOver = false;
+  readonly #attempt: number;
+  readonly #definition: FunctionDefinition;
+  readonly #scheduler: SchedulerLike;
+  #controller: AbortController | undefined;
+  #stopReceiving: Stop | undefined;
+  #stopDeadline: Stop | undefined;
+  #stopIdle: Stop | undefined;
+  #values = 0;
+  #output: unknown;
+
+  constructor(task: StepTask, callbacks: CallCallbacks, scheduler: SchedulerLike) {
+    this.task = task;
+    this.callbacks = callbacks;
+    this.#attempt = task.attempt;
+    this.#definition = task.definition as FunctionDefinition;
+    this.#scheduler = scheduler;
+    this.#output = this.#definition.reduce?.seed;
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.isOver && this.task.phase === 'done') this.#controller.abort();
+    return this.#controller.signal;
+  }
+
+  begin(input: unknown, context: StepContext): void {
+    try {
+      this.#stopReceiving = receive(this.#definition.invoke(input, context), this);
+    } catch (error) {
+      this.fail(error);
+    }
+    if (this.isOver) {
+      this.#stopReceiving?.();
       return;
     }
-    close();
-    callbacks.fail(task, error);
-  };
-  const late = (): void => {
-    callbacks.log(task, 'WARNING', `Late answer of attempt ${String(attempt)} of step "${path}" dropped`);
-  };
-  const giveUp = (limitMs: number, kind: 'timeoutMs' | 'idleTimeoutMs') => (): void => {
-    stop();
-    callbacks.fail(task, new StepTimeoutError(path, limitMs, kind));
-  };
-  const watchIdle = (): void => {
-    stopIdle?.();
-    if (idleTimeoutMs !== undefined)
-      stopIdle = after(scheduler, idleTimeoutMs, giveUp(idleTimeoutMs, 'idleTimeoutMs'));
-  };
+    const { timeoutMs } = this.task.policy;
+    if (timeoutMs !== undefined) this.#stopDeadline = this.#giveUpAfter(timeoutMs, 'timeoutMs');
+    this.#watchIdle();
+  }
 
-  const context: StepContext = {
-    runId,
-    path,
-    attempt,
-    get idempotencyKey() {
-      return `${runId}/${path}`;
-    },
-    get signal() {
-      controller ??= new AbortController();
-      if (isOver && task.phase === 'done') controller.abort();
-      return controller.signal;
-    },
-    emit(partial) {
-      if (isOver) return;
-      if (idleTimeoutMs !== undefined) watchIdle();
-      void callbacks.emit(task, partial);
-    },
-    log(level, message, data) {
-      callbacks.log(task, level, message, data);
-    },
-    step: (id, agent, nestedInput) => callbacks.step(task, id, agent, nestedInput),
-  };
+  stop(): void {
+    if (this.isOver) return;
+    this.#close();
+    this.#stopReceiving?.();
+    this.#controller?.abort();
+  }
 
-  try {
-    stopReceiving = receive(definition.invoke(input, context), {
-      value(value) {
-        if (isOver) return undefined;
-        values += 1;
-        if (reduce === undefined) output = value;
-        else {
-          try {
-            output = reduce.fold(output, value);
-          } catch (error) {
-            stop();
-            callbacks.fail(task, error);
-            return undefined;
-          }
-        }
-        if (idleTimeoutMs !== undefined) watchIdle();
-        return callbacks.emit(task, value);
-      },
-      end() {
-        if (values === 0 && reduce === undefined) fail(new EmptyAnswerError(definition.name));
-        else if (isOver) late();
-        else {
-          close();
-          callbacks.done(task, output);
-        }
-      },
-      answer(value) {
-        if (isOver) {
-          late();
-          return;
-        }
-        close();
-        callbacks.done(task, value);
-      },
-      fail,
+  emit(partial: unknown): void {
+    if (this.isOver) return;
+    this.#watchIdle();
+    void this.callbacks.emit(this.task, partial);
+  }
+
+  value(value: unknown): void | Promise<void> {
+    if (this.isOver) return undefined;
+    const { reduce } = this.#definition;
+    this.#values += 1;
+    if (reduce === undefined) this.#output = value;
+    else {
+      try {
+        this.#output = reduce.fold(this.#output, value);
+      } catch (error) {
+        this.stop();
+        this.callbacks.fail(this.task, error);
+        return undefined;
+      }
+    }
+    this.#watchIdle();
+    return this.callbacks.emit(this.task, value);
+  }
+
+  end(): void {
+    const { reduce, name } = this.#definition;
+    if (this.#values === 0 && reduce === undefined) this.fail(new EmptyAnswerError(name));
+    else this.answer(this.#output);
+  }
+
+  answer(value: unknown): void {
+    if (this.isOver) {
+      this.#late();
+      return;
+    }
+    this.#close();
+    this.callbacks.done(this.task, value);
+  }
+
+  fail(error: unknown): void {
+    if (this.isOver) {
+      this.#late();
+      return;
+    }
+    this.#close();
+    this.callbacks.fail(this.task, error);
+  }
+
+  #close(): void {
+    this.isOver = true;
+    this.#stopDeadline?.();
+    this.#stopIdle?.();
+  }
+
+  #late(): void {
+    const message = `Late answer of attempt ${String(this.#attempt)} of step "${this.task.path}" dropped`;
+    this.callbacks.log(this.task, 'WARNING', message);
+  }
+
+  #watchIdle(): void {
+    const { idleTimeoutMs } = this.task.policy;
+    if (idleTimeoutMs === undefined) return;
+    this.#stopIdle?.();
+    this.#stopIdle = this.#giveUpAfter(idleTimeoutMs, 'idleTimeoutMs');
+  }
+
+  #giveUpAfter(limitMs: number, kind: 'timeoutMs' | 'idleTimeoutMs'): Stop {
+    return after(this.#scheduler, limitMs, () => {
+      this.stop();
+      this.callbacks.fail(this.task, new StepTimeoutError(this.task.path, limitMs, kind));
     });
-  } catch (error) {
-    fail(error);
   }
-  if (hasEnded()) {
-    stopReceiving?.();
-    return undefined;
+}
+
+/** What the function sees. All of it is its own and bound, so that it may be taken apart and spread. */
+class CallContext implements StepContext {
+  readonly runId: string;
+  readonly path: string;
+  readonly attempt: number;
+  readonly idempotencyKey: string;
+  declare readonly signal: AbortSignal;
+  readonly #call: Call;
+
+  constructor(runId: string, call: Call) {
+    const { path, attempt } = call.task;
+    this.runId = runId;
+    this.path = path;
+    this.attempt = attempt;
+    this.idempotencyKey = `${runId}/${path}`;
+    this.#call = call;
+    Object.defineProperty(this, 'signal', CallContext.#signal);
   }
-  if (timeoutMs !== undefined) stopDeadline = after(scheduler, timeoutMs, giveUp(timeoutMs, 'timeoutMs'));
-  if (idleTimeoutMs !== undefined) watchIdle();
-  return stop;
+
+  readonly emit = (partial: unknown): void => {
+    this.#call.emit(partial);
+  };
+
+  readonly log = (level: LogLevel, message: string, data?: object | (() => object)): void => {
+    this.#call.callbacks.log(this.#call.task, level, message, data);
+  };
+
+  readonly step = <I, O>(id: string, agent: Agent<I, O>, input: I): Observable<O> =>
+    this.#call.callbacks.step(this.#call.task, id, agent, input);
+
+  // One for all: a getter in a literal makes V8 keep every such object as a hash table. Most calls need no signal.
+  static readonly #signal: PropertyDescriptor & ThisType<CallContext> = {
+    get() {
+      return this.#call.signal;
+    },
+    enumerable: true,
+  };
 }
