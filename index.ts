@@ -9,6 +9,7 @@ export * from './lib/codec/validate';
 export * from './lib/codec/validationError';
 export { DefinitionError } from './lib/graph/definitionError';
 export { toMermaid } from './lib/graph/draw';
+export { live, type Live } from './lib/graph/live';
 export { pick } from './lib/graph/pick';
 export { quorum } from './lib/graph/quorum';
 export { settled } from './lib/graph/settled';

@@ -4,7 +4,15 @@ import { checkName } from '../lib/graph/checkName';
 import { checkPolicy } from '../lib/graph/checkPolicy';
 import type { FunctionDefinition } from '../lib/graph/definition';
 import { defineAgent } from '../lib/graph/definition';
-import type { Agent, Answered, CachePolicy, LimitPolicy, StepContext, StepPolicy } from '../lib/model/agent';
+import type {
+  Agent,
+  Answered,
+  Emitted,
+  CachePolicy,
+  LimitPolicy,
+  StepContext,
+  StepPolicy,
+} from '../lib/model/agent';
 import { asOperator } from './internal/asOperator';
 
 /** How an agent is carried out wherever it is used, and what may go in and out. */
@@ -15,6 +23,11 @@ export interface AgentOptions<I, O> extends StepPolicy {
   readonly output?: t.Type<O, unknown>;
   readonly limit?: LimitPolicy<I>;
   readonly cache?: CachePolicy<I>;
+  /**
+   * Undoes what a call has done, given its output, where the agent works within a `saga` that fails. It may be called again
+   * after a crash: `context.idempotencyKey` is the same then.
+   */
+  compensate?(output: O, context: StepContext): unknown;
   /** How many inputs are handled at once in a plain `pipe`; 1 when left out. */
   readonly concurrency?: number;
 }
@@ -42,12 +55,12 @@ export function agent<I, R, A>(
   name: string,
   work: (input: I, context: StepContext) => R,
   options: AgentOptions<I, A> & { readonly reduce: Reduction<Answered<R>, A> },
-): Agent<I, A>;
+): Agent<I, A, Emitted<R>>;
 export function agent<I, R>(
   name: string,
   work: (input: I, context: StepContext) => R,
   options?: AgentOptions<I, Answered<R>> & { readonly reduce?: never },
-): Agent<I, Answered<R>>;
+): Agent<I, Answered<R>, Emitted<R>>;
 export function agent<I, O>(
   name: string,
   work: (input: I, context: StepContext) => unknown,
@@ -55,7 +68,7 @@ export function agent<I, O>(
 ): Agent<I, O> {
   checkName(name, 'the name of the agent', name);
   checkPolicy(name, options);
-  const { input, output, concurrency, reduce, ...policy } = options;
+  const { input, output, concurrency, reduce, compensate, ...policy } = options;
   const definition = {
     kind: 'function',
     name,
@@ -65,6 +78,7 @@ export function agent<I, O>(
     ...(output !== undefined && { output }),
     ...(concurrency !== undefined && { concurrency }),
     ...(reduce !== undefined && { reduce }),
+    ...(compensate !== undefined && { compensate }),
   } as unknown as FunctionDefinition;
   const self: Agent<I, O> = defineAgent<I, O>(
     asOperator(() => self, definition),

@@ -11,7 +11,7 @@ import type { TaskPolicy } from '../lib/graph/scope';
 import { compileSource } from '../lib/graph/source';
 import type { Resolved, Source, SourceFor, Wire, WireOwner } from '../lib/graph/wire';
 import { wireOf } from '../lib/graph/wire';
-import type { Agent, AGENT, Answered, StepContext, StepPolicy } from '../lib/model/agent';
+import type { Agent, AGENT, Answered, Emitted, StepContext, StepPolicy } from '../lib/model/agent';
 import { agent as agentOf } from './agent';
 import { asOperator } from './internal/asOperator';
 import { beginDag } from './internal/beginDag';
@@ -46,30 +46,30 @@ export interface StepBuilder {
     work: StepFunction<Resolved<S>, R>,
     source: S,
     policy: ConditionalPolicy<Resolved<S>, D>,
-  ): Wire<Answered<R> | D>;
+  ): Wire<Answered<R> | D, Emitted<R>>;
   /** A function; what it takes is inferred from the source. */
   <const S extends Source, R>(
     id: string,
     work: StepFunction<Resolved<S>, R>,
     source: S,
     policy?: UnconditionalPolicy,
-  ): Wire<Answered<R>>;
+  ): Wire<Answered<R>, Emitted<R>>;
   /** An agent that needs no input. */
-  <O>(id: string, agent: Agent<undefined, O>): Wire<O>;
+  <O, P>(id: string, agent: Agent<undefined, O, P>): Wire<O, P>;
   /** An agent that may be left out. */
-  <I, O, D = undefined>(
+  <I, O, P, D = undefined>(
     id: string,
-    agent: Agent<I, O>,
+    agent: Agent<I, O, P>,
     source: SourceFor<NoInfer<I>>,
     policy: ConditionalPolicy<I, D>,
-  ): Wire<O | D>;
+  ): Wire<O | D, P>;
   /** An agent. */
-  <I, O>(
+  <I, O, P>(
     id: string,
-    agent: Agent<I, O>,
+    agent: Agent<I, O, P>,
     source: SourceFor<NoInfer<I>>,
     policy?: UnconditionalPolicy,
-  ): Wire<O>;
+  ): Wire<O, P>;
 }
 
 /** How a workflow is carried out where it is a step, and what may go in and out. */

@@ -42,7 +42,21 @@ export function dagOf(steps: readonly DagStep[], result: CompiledSource): Dag {
       });
     }
   });
-  return { steps, result, dependents, unmet, isContained: containment(dependents) };
+  return {
+    steps: steps.map(keeping(dependents)),
+    result,
+    dependents,
+    unmet,
+    isContained: containment(dependents),
+  };
+}
+
+/** The partial results of a step that is read live are kept, for readers that are resumed. */
+function keeping(dependents: readonly (readonly Dependent[])[]): (step: DagStep, index: number) => DagStep {
+  return (step, index) =>
+    dependents[index]?.some(({ mode }) => mode === 'live') === true
+      ? { ...step, policy: { ...step.policy, keepPartials: true } }
+      : step;
 }
 
 /**

@@ -1,13 +1,17 @@
+import type { Observable } from 'rxjs';
+
 import { DefinitionError } from './definitionError';
 
 /**
  * What will come out of a step, as a value to wire other steps with. Only a step that was declared before has a wire, so a
  * cycle cannot be written.
  */
-export interface Wire<out T> {
+export interface Wire<out T, out P = unknown> {
   readonly [WIRE]: WireNode;
   /** Never present: tells the compiler what comes out. */
   readonly __carries?: T;
+  /** Never present: tells the compiler what comes on the way. */
+  readonly __emits?: P;
 }
 
 /** What a step reads: a wire, or a record or tuple of sources, joined when all of them are done. */
@@ -19,7 +23,13 @@ export type Resolved<S> = S extends Wire<infer T> ? T : { -readonly [K in keyof 
 /** The sources that fit an agent which takes `I`. */
 export type SourceFor<I> =
   | Wire<I>
-  | (unknown extends I ? Source : I extends object ? { readonly [K in keyof I]: SourceFor<I[K]> } : never);
+  | (unknown extends I
+      ? Source
+      : I extends Observable<unknown> | AsyncIterable<unknown> | IterableIterator<unknown>
+        ? never
+        : I extends object
+          ? { readonly [K in keyof I]: SourceFor<I[K]> }
+          : never);
 
 /** What a wire is made of. */
 export type WireNode =

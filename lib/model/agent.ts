@@ -8,20 +8,21 @@ import type { LogLevel } from './logLevel';
  *
  * In a plain `pipe` it handles its inputs in order, one at a time; nothing is durable there.
  */
-export interface Agent<in I, out O> {
+export interface Agent<in I, out O, out P = unknown> {
   (source: Observable<I>): Observable<O>;
   readonly name: string;
-  /** What the agent consists of; the type tells the compiler that it consumes `I` and gives `O`. */
-  readonly [AGENT]: AgentMark<I, O>;
+  /** What the agent consists of; the type tells the compiler that it consumes `I`, gives `O`, and `P` on the way. */
+  readonly [AGENT]: AgentMark<I, O, P>;
 }
 
 /** The key under which an agent keeps what it consists of. Registered, so that two copies of this package agree. */
 export const AGENT: unique symbol = Symbol.for('millrace.agent') as never;
 
 /** Never a value: carries the types of an agent. */
-export interface AgentMark<in I, out O> {
+export interface AgentMark<in I, out O, out P = unknown> {
   readonly consumes: (input: I) => void;
   readonly gives: O;
+  readonly emits: P;
 }
 
 /** What an agent takes in. */
@@ -112,3 +113,13 @@ export type Answered<R> =
       : R extends AsyncIterable<infer V>
         ? V
         : R;
+
+/** The partial results of an agent's function: the values of the stream it returns; unknown where it returns none. */
+export type Emitted<R> =
+  R extends PromiseLike<infer P>
+    ? Emitted<P>
+    : R extends Observable<infer V>
+      ? V
+      : R extends AsyncIterable<infer V>
+        ? V
+        : unknown;

@@ -2,6 +2,7 @@ import type { Dag, DagStep, Dependent } from '../../lib/graph/dag';
 import type { Answer, Stop } from '../../lib/graph/answer';
 import type { Group, Reading } from '../../lib/graph/source';
 import type { RunningStep, Scope } from '../../lib/graph/scope';
+import { dagFeeds } from './dagFeeds';
 
 /**
  * Runs a workflow: counts for each step what it still waits for and asks for the step when that is nothing.
@@ -14,6 +15,8 @@ export function beginDag(dag: Dag, input: unknown, scope: Scope): Stop {
   const answers: (Answer | undefined)[] = steps.map(() => undefined);
   const running: (RunningStep | undefined)[] = steps.map(() => undefined);
   const groups = new Map<Group, GroupProgress>();
+  const metLive = new Set<Dependent>();
+  const feeds = dagFeeds();
   let remaining = steps.length;
   let isOver = false;
 
@@ -21,13 +24,32 @@ export function beginDag(dag: Dag, input: unknown, scope: Scope): Stop {
     input,
     answers,
     chosen: (group) => groups.get(group)?.chosen ?? [],
-    live: () => undefined,
+    live: (from) => feeds.open(from),
   };
+
+  const liveDependents = (index: number): readonly Dependent[] =>
+    dependents[index]?.filter(({ mode }) => mode === 'live') ?? [];
 
   const isStopped = (): boolean => isOver;
   const stop = (): void => {
     isOver = true;
     for (const step of running) step?.cancel();
+    feeds.leaveAll();
+  };
+
+  /** The step is called, for the first time or again: those who read it live begin, or begin anew. */
+  const started = (index: number): void => {
+    feeds.begin(index);
+    const startable: number[] = [];
+    for (const dependent of liveDependents(index)) {
+      const reader = running[dependent.to];
+      if (reader !== undefined) {
+        reader.cancel();
+        feeds.leave(dependent.to);
+        startable.push(dependent.to);
+      } else if (met(dependent, index, undefined) === 'ready') startable.push(dependent.to);
+    }
+    for (const to of startable) if (!isOver && to < steps.length) launch(to);
   };
 
   const fail = (answer: Answer & { readonly kind: 'failed' }): void => {
@@ -40,14 +62,32 @@ export function beginDag(dag: Dag, input: unknown, scope: Scope): Stop {
     let value: unknown;
     let problem: { readonly error: unknown } | undefined;
     try {
-      value = source.read(reading);
+      value = feeds.reading(index, () => source.read(reading));
     } catch (error) {
       problem = { error };
     }
     running[index] = scope.step(
-      { id, agent, input: value, policy, ...(problem && { problem }) },
+      {
+        id,
+        agent,
+        input: value,
+        policy,
+        ...(problem && { problem }),
+        ...(policy.keepPartials === true && {
+          watch: {
+            started() {
+              started(index);
+            },
+            partial: (partial) => feeds.push(index, partial),
+          },
+        }),
+        ...(source.edges.some(({ from, mode }) => mode === 'live' && feeds.hasBegun(from)) && {
+          isAnew: true,
+        }),
+      },
       (answer) => {
         running[index] = undefined;
+        feeds.leave(index);
         settle(index, answer);
       },
     );
@@ -61,13 +101,14 @@ export function beginDag(dag: Dag, input: unknown, scope: Scope): Stop {
       if (answers[index] !== undefined) continue;
       answers[index] = answer;
       remaining -= 1;
+      if (liveDependents(index).length > 0) feeds.end(index, answer);
       if (answer.kind === 'failed' && isContained[index] !== true) {
         fail(answer);
         return;
       }
       for (const dependent of dependents[index] ?? []) {
         const effect = met(dependent, index, answer);
-        if (effect === 'impossible') {
+        if (effect === 'impossible' && answers[dependent.to] === undefined) {
           if (dependent.to === steps.length) {
             fail(answer as Answer & { readonly kind: 'failed' });
             return;
@@ -99,10 +140,18 @@ export function beginDag(dag: Dag, input: unknown, scope: Scope): Stop {
   };
 
   /** What an answer changes for one that waits for it. */
-  const met = (dependent: Dependent, from: number, answer: Answer): 'ready' | 'waits' | 'impossible' => {
+  const met = (
+    dependent: Dependent,
+    from: number,
+    answer: Answer | undefined,
+  ): 'ready' | 'waits' | 'impossible' => {
     const { to, mode, group, member } = dependent;
-    if (mode === 'value' && answer.kind === 'failed') return 'impossible';
-    if (group !== undefined && member !== undefined) {
+    if (mode === 'live') {
+      if (metLive.has(dependent)) return 'waits';
+      metLive.add(dependent);
+    }
+    if (mode === 'value' && answer?.kind === 'failed') return 'impossible';
+    if (group !== undefined && member !== undefined && answer !== undefined) {
       const progress = groups.get(group) ?? progressOf(group);
       groups.set(group, progress);
       const reached = advance(progress, group, member, from, answer);

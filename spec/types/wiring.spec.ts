@@ -31,18 +31,20 @@ describe('types', () => {
 
 judged('an agent knows what it takes and gives', () => {
   expectTypeOf(load).toEqualTypeOf<Agent<string, string>>();
-  expectTypeOf(topics).toEqualTypeOf<Agent<string, string[]>>();
-  expectTypeOf(agent('a', (_: number) => Promise.resolve(of('x')))).toEqualTypeOf<Agent<number, string>>();
+  expectTypeOf(topics).toEqualTypeOf<Agent<string, string[], string[]>>();
+  expectTypeOf(agent('a', (_: number) => Promise.resolve(of('x')))).toEqualTypeOf<
+    Agent<number, string, string>
+  >();
   expectTypeOf(
     agent('a', async function* (_: number) {
       yield await Promise.resolve(1);
     }),
-  ).toEqualTypeOf<Agent<number, number>>();
+  ).toEqualTypeOf<Agent<number, number, number>>();
   expectTypeOf(agent('a', (_: number) => [1, 2])).toEqualTypeOf<Agent<number, number[]>>();
   expectTypeOf(agent('a', (_: number) => 'text')).toEqualTypeOf<Agent<number, string>>();
   expectTypeOf(
     agent('a', () => from([1, 2]), { reduce: { fold: (all: string[], n) => [...all, String(n)], seed: [] } }),
-  ).toEqualTypeOf<Agent<unknown, string[]>>();
+  ).toEqualTypeOf<Agent<unknown, string[], number>>();
   expectTypeOf(
     agent('a', ({ data }) => data.length, { input: t.type({ data: t.array(t.number) }) }),
   ).toEqualTypeOf<Agent<{ data: number[] }, number>>();
@@ -77,7 +79,7 @@ judged('a workflow infers the inputs of its steps and its output', () => {
       },
       { s, all },
     );
-    expectTypeOf(spot).toEqualTypeOf<Wire<number>>();
+    expectTypeOf(spot).toEqualTypeOf<Wire<number, number>>();
     expectTypeOf(pick(s, ({ words }) => words)).toEqualTypeOf<Wire<number>>();
     expectTypeOf(settled({ s, all })).branded.toEqualTypeOf<
       Wire<{
