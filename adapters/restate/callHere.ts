@@ -57,11 +57,13 @@ export function callHere(options: HereOptions): HereCall {
     };
     let partials = 0;
     let logs = 0;
+    let isEnded = false;
     const at = (): number => asyncScheduler.now();
     const base = { runId, seq: 0, path: task.path };
 
     const end = (outcome: () => Outcome): void => {
       const ended = at();
+      isEnded = true;
       nested.close();
       void quiet(teller, partials + logs).then(() => {
         const tail = teller.take(under.execution).map(({ event }) => event);
@@ -99,6 +101,8 @@ export function callHere(options: HereOptions): HereCall {
           return options.live?.(value);
         },
         log(_task, level, message, data) {
+          // What comes late is not told: the end is on its way into the journal.
+          if (isEnded) return;
           const details = typeof data === 'function' ? (data as () => object)() : data;
           const event: RunEvent = {
             ...base,

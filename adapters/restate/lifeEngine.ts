@@ -73,6 +73,7 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
   let inbox = -1;
   let told = 0;
   let isCancelled = false;
+  let isFeeding = false;
 
   const advance = (at: number): void => {
     clock = Math.max(clock, at);
@@ -127,7 +128,8 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
     },
     note: push,
     tell(event) {
-      push(tellable(event));
+      // A call tells its partial results itself, beside the journal; here they only go to those who read them live.
+      if (!isFeeding || event.type !== 'step.emitted') push(tellable(event));
     },
     steps: () => transitions.state().steps,
     keep: (value, path) => jsonValue(value, path, { bytes: LARGEST_VALUE }),
@@ -135,7 +137,17 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
     call(task, input, callbacks) {
       steps += 1;
       if (steps > MOST_STEPS) throw new TooManyStepsError(runId, MOST_STEPS);
-      const { result, stop, replay } = place(task, input, callbacks);
+      const { result, stop, replay } = place(task, input, {
+        ...callbacks,
+        emit(fed, partial) {
+          isFeeding = true;
+          try {
+            return callbacks.emit(fed, partial);
+          } finally {
+            isFeeding = false;
+          }
+        },
+      });
       const forget = expect(result, (value, failure) => {
         if (failure !== undefined) {
           callbacks.fail(task, failure);

@@ -1,4 +1,4 @@
-import { asyncScheduler, identity, Observable } from 'rxjs';
+import { asyncScheduler, Observable } from 'rxjs';
 
 import { jsonValue } from '../../lib/codec/json';
 import type { Answer } from '../../lib/graph/answer';
@@ -173,7 +173,7 @@ function runBelow(below: Below, answered: (answer: Answer) => void): () => void 
     sleep: (_path, delayMs, wake) => after(asyncScheduler, delayMs, wake),
     signal: () => () => undefined,
   };
-  const root = defineAgent<never, unknown>(identity, {
+  const root = defineAgent<never, unknown>((source) => source, {
     kind: 'chain',
     name: id,
     policy: {},

@@ -1,0 +1,241 @@
+import { firstValueFrom, takeWhile, toArray } from 'rxjs';
+
+import type { Agent, RunEvent, RunState, Transition } from '../../index';
+import { execute, memoryStore, outcomes, run } from '../../index';
+import type { RunOptions } from '../../operators/runOptions';
+import { collect } from '../support/told';
+import { engineCases, scripted } from './engineCases';
+
+/** An engine under test. */
+export interface TestedEngine {
+  /** Where runs go. */
+  readonly options: Pick<RunOptions, 'engine' | 'store'>;
+  answer(agent: Agent<never, unknown>, runId: string, path: string, value: unknown): Promise<void>;
+  /** How a run stands, asked by somebody who does not follow it. */
+  load(agent: Agent<never, unknown>, runId: string): Promise<RunState | undefined>;
+  /** Most bytes of one value. */
+  readonly largest: number;
+  /** Whether a run goes on by itself after its answer, or its deadline. */
+  readonly goesOn: boolean;
+  close(): Promise<void>;
+}
+
+/** Every agent that the contract runs. */
+export const contractAgents: readonly Agent<never, unknown>[] = [
+  ...engineCases.map(({ agent }) => agent),
+  ...Object.values(scripted),
+];
+
+/** What every engine must do: the same events, up to the order of parallel branches, the same state, the same failures. */
+export function describeEngine(name: string, open: () => Promise<TestedEngine>): void {
+  describe(`${name}: the contract of engines`, () => {
+    let engine: TestedEngine;
+    let runs = 0;
+    const nextId = () => `${name}/${(runs += 1)} ~ä`;
+
+    beforeAll(async () => {
+      engine = await open();
+    }, 60_000);
+    afterAll(() => engine.close(), 30_000);
+
+    it.each(engineCases)('carries out $title', async ({ agent, input, gives }) => {
+      const runId = nextId();
+      const here = await told(run(agent, input as never, { store: memoryStore(), runId: `here ${runId}` }));
+      const there = await told(run(agent, input as never, { ...engine.options, runId }));
+
+      expect(there.byPath).toEqual(here.byPath);
+      expect(there.state).toEqual(here.state);
+      expect(there.seqs).toEqual(there.seqs.map((_, index) => index + 1));
+      expect(given(there.final)).toEqual(gives);
+    });
+
+    it('tells the end of a completed run again and runs nothing', async () => {
+      const options = { ...engine.options, runId: nextId() };
+      await execute(scripted.patient, 'a', options);
+
+      const again = await told(run(scripted.patient, 'a', options));
+
+      expect(again.events).toMatchObject([{ type: 'run.completed', replayed: true, output: 'a~' }]);
+    });
+
+    it('refuses another input for a run that it knows', async () => {
+      const options = { ...engine.options, runId: nextId() };
+      await execute(scripted.patient, 'a', options);
+
+      await expect(execute(scripted.patient, 'b', options)).rejects.toThrow(
+        expect.objectContaining({ name: 'InputMismatchError' }),
+      );
+    });
+
+    it('goes on with a failed run and calls nothing again that has finished', async () => {
+      const options = { ...engine.options, runId: nextId() };
+      const failed = await execute(scripted.twoLives, 'a', options);
+
+      const again = await told(run(scripted.twoLives, 'a', options));
+
+      expect(failed.status).toBe('FAILED');
+      expect(again.final).toMatchObject({ status: 'COMPLETED', output: 'a at 1 at 2', life: 2 });
+      expect(again.events.map(({ type }) => type)).toEqual([
+        'run.resumed',
+        'step.started',
+        'step.completed',
+        'run.completed',
+      ]);
+    });
+
+    it('suspends at an approval, and goes on with the answer', async () => {
+      const options = { ...engine.options, runId: nextId() };
+      const suspended = await told(run(scripted.signing, 'a', options));
+      await engine.answer(scripted.signing, options.runId, 'sign', true);
+      const final = await ended(engine, scripted.signing, options);
+
+      expect(suspended.final.status).toBe('SUSPENDED');
+      expect(suspended.final.steps.get('sign')).toMatchObject({ status: 'SUSPENDED', request: 'A' });
+      expect(final).toMatchObject({ status: 'COMPLETED', output: { sign: true, aside: 'a~' } });
+    });
+
+    it('goes on waiting after an answer that does not fit', async () => {
+      const options = { ...engine.options, runId: nextId() };
+      await execute(scripted.signing, 'a', options);
+      await engine.answer(scripted.signing, options.runId, 'sign', 'maybe');
+      const still = await execute(scripted.signing, 'a', options);
+      await engine.answer(scripted.signing, options.runId, 'sign', false);
+      const final = await ended(engine, scripted.signing, options);
+
+      expect(still.status).toBe('SUSPENDED');
+      expect(final).toMatchObject({ status: 'COMPLETED', output: { sign: false } });
+    });
+
+    it('decides otherwise when nobody answers in time', async () => {
+      const options = { ...engine.options, runId: nextId() };
+      const suspended = await execute(scripted.soon, 'a', options);
+      await new Promise((resolve) => setTimeout(resolve, 350));
+      const final = await ended(engine, scripted.soon, options);
+
+      expect(suspended.status).toBe('SUSPENDED');
+      expect(final).toMatchObject({ status: 'COMPLETED', output: 'boss says a' });
+    });
+
+    it('aborts the agent and ends the run as cancelled when its subscriber leaves', async () => {
+      const options = { ...engine.options, runId: nextId() };
+      const left = collect(run(scripted.hanging, 'a', options));
+      await until(() => left.told.includes('step.started hanging'));
+      left.leave?.();
+
+      await until(async () => (await engine.load(scripted.hanging, options.runId))?.status === 'CANCELLED');
+      const state = await engine.load(scripted.hanging, options.runId);
+      expect(state?.steps.get('upper')?.status).toBe('COMPLETED');
+      expect(state?.steps.get('hanging')?.status).toBe('PENDING');
+    });
+
+    it('refuses a value that is too large, by name', async () => {
+      const state = await execute(scripted.tooBig, engine.largest + 1, {
+        ...engine.options,
+        runId: nextId(),
+      });
+
+      expect(state.error).toMatchObject({ name: 'StateValueError', path: 'tooBig' });
+    });
+
+    it('tells partial results while the step is under way', async () => {
+      const seen: [string, number][] = [];
+      const began = Date.now();
+      const states = run(scripted.patient, 'a', { ...engine.options, runId: nextId() });
+      await firstValueFrom(
+        states.pipe(
+          takeWhile(({ event }: Transition) => {
+            seen.push([event.type, Date.now() - began]);
+            return event.type !== 'run.completed';
+          }),
+          toArray(),
+        ),
+      );
+
+      const [partial] = seen.filter(([type]) => type === 'step.emitted');
+      const end = seen.at(-1);
+      expect(seen.filter(([type]) => type === 'step.emitted')).toHaveLength(5);
+      expect((end?.[1] ?? 0) - (partial?.[1] ?? 0)).toBeGreaterThan(100);
+    });
+
+    it('gives one outcome for a run that fails', async () => {
+      const outcome = await firstValueFrom(
+        run(scripted.tooBig, -1, { ...engine.options, runId: nextId() }).pipe(outcomes()),
+      );
+
+      expect(outcome).toMatchObject({
+        _tag: 'Left',
+        left: { status: 'FAILED', failure: { name: 'RangeError' } },
+      });
+    });
+  });
+}
+
+interface Told {
+  readonly events: readonly RunEvent[];
+  /** What stays the same from one engine to another, by path. */
+  readonly byPath: Readonly<Record<string, readonly unknown[]>>;
+  readonly final: RunState;
+  readonly state: unknown;
+  /** Numbers of the journaled events. */
+  readonly seqs: readonly number[];
+}
+
+async function told(transitions: ReturnType<typeof run>): Promise<Told> {
+  const collected = collect(transitions);
+  await until(() => collected.ended !== 'open');
+  const last = collected.transitions.at(-1);
+  if (last === undefined) throw collected.error;
+  const byPath: Record<string, unknown[]> = {};
+  for (const event of collected.events) {
+    const { runId: _runId, seq: _seq, at: _at, ...rest } = event;
+    const {
+      duration: _duration,
+      deadline: _deadline,
+      data,
+      ...same
+    } = { deadline: 0, duration: 0, data: undefined, ...rest };
+    (byPath['path' in event ? event.path : ''] ??= []).push({
+      ...same,
+      data: typeof data === 'function' ? (data as () => unknown)() : data,
+    });
+  }
+  const { state } = last;
+  const { status, output, input, error, life } = state;
+  const steps = [...state.steps].map(({ duration: _d, timestamp: _t, deadline: _l, ...row }) => row);
+  steps.sort((a, b) => (a.stepId < b.stepId ? -1 : 1));
+  return {
+    events: collected.events,
+    byPath,
+    final: state,
+    state: { status, output, input, error, life, steps },
+    seqs: collected.events
+      .filter(({ type }) => type !== 'step.emitted' && type !== 'step.logged')
+      .map(({ seq }) => seq),
+  };
+}
+
+function given({ status, output, error }: RunState): unknown {
+  return status === 'COMPLETED' ? output : status === 'FAILED' ? error?.name : status;
+}
+
+/** How a suspended run ends: by itself where the engine goes on with it, otherwise by being resumed. */
+async function ended(
+  engine: TestedEngine,
+  agent: Agent<string, unknown>,
+  options: RunOptions & { readonly runId: string },
+): Promise<RunState | undefined> {
+  if (!engine.goesOn) return execute(agent, undefined as never, options);
+  await until(async () => {
+    const status = (await engine.load(agent, options.runId))?.status;
+    return status === 'COMPLETED' || status === 'FAILED';
+  });
+  return engine.load(agent, options.runId);
+}
+
+async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  const limit = Date.now() + 15_000;
+  while (!(await isSo())) {
+    if (Date.now() > limit) throw new Error('Waited 15 s in vain');
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
