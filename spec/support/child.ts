@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import { buildSync } from 'esbuild';
 
@@ -16,6 +16,8 @@ export interface Ended {
 /** A program that can be run as a child process, started in a fraction of the time ts-node needs. */
 export interface ChildProgram {
   run(...args: readonly string[]): Promise<Ended>;
+  /** Runs it and sends SIGINT once, when this has been written. */
+  runUntil(text: string): Promise<Ended>;
   /** Runs it through a shell, where `"$@"` stands for the program: for limits and pipes. */
   runIn(shell: string, ...args: readonly string[]): Promise<Ended>;
   /** Starts it and leaves it to the caller. */
@@ -23,7 +25,7 @@ export interface ChildProgram {
   remove(): void;
 }
 
-/** Compiles a TypeScript file and what it imports of ours into one file. */
+/** Compiles a TypeScript file and what it imports of ours into one file, which finds what lies beside the original. */
 export function childProgram(file: string): ChildProgram {
   // Inside the repository, so that packages are found.
   const folder = mkdtempSync(join(__dirname, '..', '..', 'node_modules', '.millrace-child-'));
@@ -35,9 +37,11 @@ export function childProgram(file: string): ChildProgram {
     platform: 'node',
     target: 'node20',
     packages: 'external',
+    define: { __dirname: JSON.stringify(dirname(file)) },
   });
   return {
     run: (...args) => ended(process.execPath, [outfile, ...args]),
+    runUntil: (text) => ended(process.execPath, [outfile], text),
     runIn: (shell, ...args) => ended('bash', ['-c', shell, 'child', process.execPath, outfile, ...args]),
     start: (...args) => spawn(process.execPath, [outfile, ...args], { stdio: ['ignore', 'pipe', 'pipe'] }),
     remove() {
@@ -46,13 +50,15 @@ export function childProgram(file: string): ChildProgram {
   };
 }
 
-function ended(command: string, args: readonly string[]): Promise<Ended> {
+function ended(command: string, args: readonly string[], until?: string): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     let stdout = '';
     let stderr = '';
     child.stdout.on('data', (chunk: Buffer) => {
+      const before = stdout;
       stdout += chunk.toString();
+      if (until !== undefined && stdout.includes(until) && !before.includes(until)) child.kill('SIGINT');
     });
     child.stderr.on('data', (chunk: Buffer) => {
       stderr += chunk.toString();
