@@ -12,6 +12,7 @@ import { toFailure } from '../lib/model/failure';
 import type { StepResult } from '../lib/model/stepResult';
 import type { StepTable } from '../lib/model/stepTable';
 import { admissions } from './internal/admissions';
+import { cancellation, hasSaga } from './internal/cancellation';
 import { nestedSteps } from './internal/nestedSteps';
 import { newTask } from './internal/newTask';
 import { pathBelow } from './internal/pathBelow';
@@ -44,6 +45,8 @@ export interface Interpretation {
 /** A run under way. */
 export interface Interpreter {
   begin(): void;
+  /** Undoes what sagas have to undo and then stops. `stopped` gets the event that tells so. */
+  cancel(reason: string | undefined, stopped: (event: RunEvent) => void): void;
   /** Stops everything at once. Returns the event that tells so; undefined when the life has ended already. */
   stop(reason?: string): RunEvent | undefined;
 }
@@ -61,11 +64,13 @@ export function interpret(interpretation: Interpretation): Interpreter {
   const suspended = new Set<StepTask>();
   const turns = turnsOf(rest);
   const limited = admissions(engine, turns);
+  const cancelling = cancellation(turns);
   const nested = nestedSteps(turns, start, (task) => {
     cancel(task, undefined);
   });
   let steps = interpretation.known;
   let isOver = false;
+  let hasBegun = false;
 
   const callbacks: CallCallbacks = {
     emit: (task, value) => (isRunning(task) ? partial(task, value) : undefined),
@@ -85,19 +90,35 @@ export function interpret(interpretation: Interpretation): Interpreter {
   const root = newTask(undefined, '', rootDefinition, {}, input, () => undefined);
 
   return {
-    begin() {
-      turns.later(() => {
-        beginStructure(root, input);
-      });
+    begin,
+    cancel(reason, stopped) {
+      const finish = (): void => {
+        const event = stop(reason);
+        if (event !== undefined) stopped(event);
+      };
+      if (!hasBegun && hasSaga(definition)) {
+        cancelling.holdAll();
+        begin();
+      }
+      if (!cancelling.begin(finish)) finish();
     },
-    stop(reason) {
-      if (isOver) return undefined;
-      isOver = true;
-      turns.end();
-      cancel(root, undefined);
-      return events.runCancelled(reason);
-    },
+    stop,
   };
+
+  function begin(): void {
+    hasBegun = true;
+    turns.later(() => {
+      beginStructure(root, input);
+    });
+  }
+
+  function stop(reason?: string): RunEvent | undefined {
+    if (isOver) return undefined;
+    isOver = true;
+    turns.end();
+    cancel(root, undefined);
+    return events.runCancelled(reason);
+  }
 
   /** One step, from being asked for to its answer, which never comes from within this call. */
   function start(parent: StepTask, request: StepRequest, answer: (answer: Answer) => void): StepTask {
@@ -106,10 +127,12 @@ export function interpret(interpretation: Interpretation): Interpreter {
     if (asked === undefined) throw new TypeError(`Cannot run step "${path}": it is not an agent`);
     const policy: TaskPolicy = request.policy ?? asked.policy;
     const task = newTask(parent, path, asked, policy, request.input, answer, request);
+    if (request.isUndo === true) cancelling.undoes(task);
     turns.setMoving(task, true);
     if (task.isAnew) steps = engine.steps();
     const saved = steps?.get(path);
     if (saved !== undefined && takeUp(task, saved)) return task;
+    if (cancelling.holdsBack(task)) return task;
     const { when } = policy;
     if (request.problem !== undefined) giveUp(task, request.problem.error);
     else if (when === undefined || task.attempt > 0) seek(task);
@@ -454,6 +477,10 @@ export function interpret(interpretation: Interpretation): Interpreter {
         const path = pathBelow(task.path, id);
         if (steps?.get(path)?.status !== 'SKIPPED') engine.note(events.skipped(path, skipped.name, reason));
       },
+      table: () => engine.steps(),
+      onCancel(undo) {
+        cancelling.hear(task, undo);
+      },
       recorded(id) {
         const row = steps?.get(pathBelow(task.path, id));
         return row === undefined || isUntouched(row) ? undefined : row;
@@ -482,8 +509,10 @@ export function interpret(interpretation: Interpretation): Interpreter {
         let reaction = (): void => undefined;
         let reply = (): void => undefined;
         const settle = (work: () => void): void => {
+          const answer = reply;
+          reply = () => undefined;
           reaction = work;
-          reply();
+          answer();
         };
         const pull = engine.pull(source, {
           item(value) {
@@ -528,7 +557,7 @@ export function interpret(interpretation: Interpretation): Interpreter {
 
   /** Nothing moves. When somebody waits for an answer, the life ends; functions that wait for such a step begin anew later. */
   function rest(): void {
-    if (suspended.size === 0) return;
+    if (suspended.size === 0 || cancelling.isUnderWay()) return;
     const waiting = [...suspended].map(({ path }) => path);
     for (const parent of [...nested.parents]) cancel(parent, undefined);
     end(events.runSuspended(waiting), undefined);

@@ -14,6 +14,7 @@ const kinds: Readonly<Record<AgentKind, true>> = {
   loop: true,
   fallback: true,
   firstOf: true,
+  saga: true,
   approval: true,
   sleep: true,
 };

@@ -29,6 +29,8 @@ export interface FunctionDefinition extends Common {
     readonly fold: (accumulated: unknown, value: unknown) => unknown;
     readonly seed: unknown;
   };
+  /** Undoes what a call has done, given its output. */
+  readonly compensate?: (output: unknown, context: StepContext) => unknown;
   /** How many inputs are handled at once in a plain `pipe`. */
   readonly concurrency?: number;
 }

@@ -1,6 +1,7 @@
 import type { Agent, StepPolicy } from '../model/agent';
 import type { Failure } from '../model/failure';
 import type { StepResult } from '../model/stepResult';
+import type { StepTable } from '../model/stepTable';
 import type { Answer } from './answer';
 import type { Pull, PullReceiver } from './pull';
 
@@ -31,6 +32,8 @@ export interface StepRequest {
   readonly problem?: { readonly error: unknown };
   readonly policy?: TaskPolicy;
   readonly watch?: Watch;
+  /** It undoes what others have done: it is carried out also when the run is being cancelled. */
+  readonly isUndo?: boolean;
   /** It has another input than before: what is on record below it is dropped, unless it has ended. */
   readonly isAnew?: boolean;
 }
@@ -47,6 +50,10 @@ export interface Scope {
    * any other. Where an engine replays decisions, always undefined.
    */
   recorded(id: string): StepResult | undefined;
+  /** All steps of the run as they stand now. */
+  table(): StepTable;
+  /** When the run is cancelled on request: what has to happen before it ends. `done` tells that it has. */
+  onCancel(undo: (done: () => void) => void): void;
   /** Calls a function of the user's whose result decides how the run goes on. */
   decide<T>(question: string, decision: () => T, answer: (value: T) => void): void;
   /** Waits for an answer from outside, until its deadline if there is one. */

@@ -9,6 +9,7 @@ export type AgentKind =
   | 'loop'
   | 'fallback'
   | 'firstOf'
+  | 'saga'
   | 'approval'
   | 'sleep';
 

@@ -141,10 +141,10 @@ export function beginLife<O>(life: Life<O>, subscriber: Subscriber<Transition<O>
   function cancel(reason: string | undefined): void {
     if (isOver) return;
     cancelRequest = { reason };
-    const cancelled = interpreter?.stop(reason);
-    if (cancelled === undefined) return;
-    engine.record(cancelled, () => {
-      ended(undefined);
+    interpreter?.cancel(reason, (cancelled) => {
+      engine.record(cancelled, () => {
+        ended(undefined);
+      });
     });
   }
 
