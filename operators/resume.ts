@@ -22,5 +22,5 @@ export function resume<I, O>(
   runId: string,
   { store, ...options }: ResumeOptions,
 ): Observable<Transition<O>> {
-  return carryOn<O>({ ...options, rest: store, runId, agent, input: undefined, mustExist: true });
+  return carryOn<O>({ rest: store, runId, agent, input: undefined, mustExist: true, options });
 }

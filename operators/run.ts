@@ -36,5 +36,5 @@ export function run<I, O>(
     return options.engine.run<O>({ runId, agent, input, onMismatch: options.onMismatch ?? 'refuse' });
   }
   const rest = options.store ?? latestOnly();
-  return carryOn<O>({ ...options, rest, runId, agent, input, mustExist: false });
+  return carryOn<O>({ rest, runId, agent, input, mustExist: false, options });
 }

@@ -46,7 +46,14 @@ export function idleState(runId: string, name: string, plan: Plan): RunState<nev
   });
 }
 
-/** A table in which every step of the plan is PENDING. */
+/** A table in which every step of the plan is PENDING. Made once for a plan, however many runs begin with it. */
 export function pendingSteps(plan: Plan): StepTable {
-  return StepTable.of(plan.map(({ path, agent }) => pendingStep(path, agent)));
+  let table = tables.get(plan);
+  if (table === undefined) {
+    table = StepTable.of(plan.map(({ path, agent }) => pendingStep(path, agent))).asTemplate();
+    tables.set(plan, table);
+  }
+  return table;
 }
+
+const tables = new WeakMap<Plan, StepTable>();

@@ -16,19 +16,26 @@ type Page = readonly StepResult[];
 export class StepTable implements Iterable<StepResult> {
   readonly size: number;
   readonly #pages: readonly Page[];
+  readonly #isTemplate: boolean;
   #index: Map<string, number>;
 
-  private constructor(pages: readonly Page[], size: number, index: Map<string, number>) {
+  private constructor(pages: readonly Page[], size: number, index: Map<string, number>, isTemplate: boolean) {
     this.#pages = pages;
     this.size = size;
     this.#index = index;
+    this.#isTemplate = isTemplate;
   }
 
   /** A table of these rows. A later row replaces an earlier one with the same `stepId`. */
   static of(rows: Iterable<StepResult> = []): StepTable {
-    const edit = new StepTable([], 0, new Map()).edit();
+    const edit = new StepTable([], 0, new Map(), false).edit();
     for (const row of rows) edit.set(row);
     return edit.end();
+  }
+
+  /** The same rows, to begin many runs with: what is added to one of them does not stay in the index of all. */
+  asTemplate(): StepTable {
+    return new StepTable(this.#pages, this.size, this.#index, true);
   }
 
   /** The row of this path; undefined when the path was never mentioned. */
@@ -60,7 +67,8 @@ export class StepTable implements Iterable<StepResult> {
       this.#pages,
       this.size,
       this.#index,
-      (pages, size, index) => new StepTable(pages, size, index),
+      this.#isTemplate,
+      (pages, size, index, isTemplate) => new StepTable(pages, size, index, isTemplate),
     );
   }
 }
@@ -76,16 +84,24 @@ export class StepTableEdit {
   readonly #drafts: StepDraft[] = [];
   #size: number;
   #index: Map<string, number>;
+  #isTemplate: boolean;
   // Who looks a step up is about to change it.
   #latestPath: string | undefined;
   #latestPosition: number | undefined;
 
   /** @param make - Makes the table of what has come of the changes. */
-  constructor(base: readonly Page[], size: number, shared: Map<string, number>, make: Make) {
+  constructor(
+    base: readonly Page[],
+    size: number,
+    shared: Map<string, number>,
+    isTemplate: boolean,
+    make: Make,
+  ) {
     this.#make = make;
     this.#pages = base.slice();
     this.#size = size;
     this.#index = shared;
+    this.#isTemplate = isTemplate;
   }
 
   get(path: string): StepResult | undefined {
@@ -116,13 +132,17 @@ export class StepTableEdit {
 
   end(): StepTable {
     for (const draft of this.#drafts) Object.freeze(draft);
-    return this.#make(this.#pages, this.#size, this.#index);
+    return this.#make(this.#pages, this.#size, this.#index, this.#isTemplate);
   }
 
   #put(row: StepResult, known: number | undefined): void {
     const position = known ?? this.#size;
     this.#ownPage(position >>> 6)[position & (PAGE - 1)] = row;
     if (known !== undefined) return;
+    if (this.#isTemplate) {
+      this.#isTemplate = false;
+      this.#index = new Map(this.#index);
+    }
     this.#index.set(row.stepId, position);
     this.#size += 1;
     this.#latestPath = undefined;
@@ -153,7 +173,12 @@ export class StepTableEdit {
   }
 }
 
-type Make = (pages: readonly Page[], size: number, index: Map<string, number>) => StepTable;
+type Make = (
+  pages: readonly Page[],
+  size: number,
+  index: Map<string, number>,
+  isTemplate: boolean,
+) => StepTable;
 
 function indexOf(pages: readonly Page[]): Map<string, number> {
   const index = new Map<string, number>();

@@ -7,27 +7,20 @@ import type { RunOptions } from '../runOptions';
 import { beginLife } from './beginLife';
 
 /** Which run is carried on, and where it rests. */
-export interface CarriedRun<O> extends Pick<
-  RunOptions,
-  'scheduler' | 'onMismatch' | 'maxCrashes' | 'signal'
-> {
+export interface CarriedRun<O> {
   readonly rest: RunRest;
   readonly runId: string;
   readonly agent: Agent<never, O>;
   readonly input: unknown;
   /** Whether the store must know the run already. */
   readonly mustExist: boolean;
+  readonly options: Pick<RunOptions, 'scheduler' | 'onMismatch' | 'maxCrashes' | 'signal'>;
 }
 
 /** A cold stream of one life of a run: subscribing claims and begins or resumes it, unsubscribing cancels it. */
-export function carryOn<O>({
-  rest,
-  onMismatch = 'refuse',
-  maxCrashes = 3,
-  scheduler,
-  signal,
-  ...run
-}: CarriedRun<O>): Observable<Transition<O>> {
+export function carryOn<O>(run: CarriedRun<O>): Observable<Transition<O>> {
+  const { rest, runId, agent, input, mustExist } = run;
+  const { onMismatch = 'refuse', maxCrashes = 3, scheduler, signal } = run.options;
   return new Observable<Transition<O>>((subscriber) => {
     let leave: (() => void) | undefined;
     const isGone = (): boolean => subscriber.closed;
@@ -36,11 +29,14 @@ export function carryOn<O>({
         void claim.release(claim.state);
         return;
       }
-      leave = beginLife<O>({ ...run, claim, scheduler, onMismatch, maxCrashes, signal }, subscriber);
+      leave = beginLife<O>(
+        { runId, agent, input, mustExist, claim, scheduler, onMismatch, maxCrashes, signal },
+        subscriber,
+      );
       // What was told on the way may have made the subscriber leave.
       if (isGone()) leave();
     };
-    const claim = rest.claim(run.runId);
+    const claim = rest.claim(runId);
     if (claim instanceof Promise) {
       claim.then(begin).catch((error: unknown) => {
         subscriber.error(error);
