@@ -68,10 +68,8 @@ const words = agent('words', async function* (text: string) {
     yield word;
   }
 });
-const say: Agent<Live<string>, string> = agent('say', async (given: Live<string>) => {
-  let all = '';
-  for await (const word of given) all += word.toUpperCase();
-  return all;
+const say = agent('say', (given: Live<string>) => given.pipe(map((word) => word.toUpperCase())), {
+  reduce: { fold: (all: string, word: string) => all + word, seed: '' },
 });
 const tooBig = agent('tooBig', (size: number) => 'x'.repeat(size));
 const plus = agent('plus', (n: number) => n + 1);
@@ -93,6 +91,16 @@ const DateCodec = new t.Type<Date, string>(
   (date) => date.toISOString(),
 ) as t.Type<Date, unknown>;
 const dated = agent('dated', (ms: number) => new Date(ms), { output: DateCodec });
+
+const second = agent('flaky', flaky(2));
+const retried = workflow(
+  'part',
+  (text: Wire<string>, step) => {
+    const up = step('up', upper, text);
+    return step('flaky', second, up);
+  },
+  { retry: 2 },
+);
 
 const research = agent('research', async (topic: string, context) => {
   const plan = await lastValueFrom(context.step('plan', upper, topic));
@@ -332,14 +340,7 @@ export const engineCases: readonly EngineCase[] = [
   },
   {
     title: 'a workflow that is retried as a whole',
-    agent: chain(
-      'whole',
-      workflow(
-        'part',
-        (text: Wire<string>, step) => step('flaky', agent('flaky', flaky(2)), step('up', upper, text)),
-        { retry: 2 },
-      ),
-    ),
+    agent: chain('whole', retried),
     input: 'x',
     gives: 'X at 2',
   },
