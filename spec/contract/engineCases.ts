@@ -93,7 +93,7 @@ const DateCodec = new t.Type<Date, string>(
 const dated = agent('dated', (ms: number) => new Date(ms), { output: DateCodec });
 
 const second = agent('flaky', flaky(2));
-const retried = workflow(
+const retried = workflow<string, Wire<string>>(
   'part',
   (text: Wire<string>, step) => {
     const up = step('up', upper, text);
