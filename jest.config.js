@@ -2,6 +2,8 @@
 module.exports = {
   testEnvironment: 'node',
   testMatch: ['<rootDir>/spec/**/*.spec.ts'],
+  // Those start servers: npm run test:engine.
+  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/spec/engine/'],
   // Examples run as child processes, where ts-node needs seconds to start.
   testTimeout: 20_000,
   // bench/ has packages of its own.
