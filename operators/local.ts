@@ -89,7 +89,7 @@ export function localEngine<O>(options: LocalOptions<O>): LocalEngine<O> {
         isTelling = false;
       }
       then?.();
-      deliver();
+      if (waiting.length > 0) deliver();
       return;
     }
     const entry: Entry = { event, then, isDurable: durable === undefined };
