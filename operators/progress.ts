@@ -92,7 +92,7 @@ const LEFT_BEHIND = 60;
 
 function onPainter(painter: Painter, { hasColor, now }: Drawing): Watcher<Transition> {
   const shown = new Map<string, Shown>();
-  let hasCompany = false;
+  let begun = 0;
 
   const begin = (transition: Transition): Shown => {
     const one: Shown = {
@@ -105,7 +105,7 @@ function onPainter(painter: Painter, { hasColor, now }: Drawing): Watcher<Transi
       ),
     };
     shown.set(transition.event.runId, one);
-    hasCompany ||= shown.size > 1;
+    begun += 1;
     return one;
   };
   const leave = (one: Shown, at: number, isWhole: boolean, goOn: readonly string[]): void => {
@@ -124,7 +124,8 @@ function onPainter(painter: Painter, { hasColor, now }: Drawing): Watcher<Transi
       one.notes.take(event);
       if (!isEnd(event)) return;
       shown.delete(event.runId);
-      leave(one, event.at, !hasCompany || event.type !== 'run.completed', goOnLines(event));
+      // Of many runs, those that went well leave only their head behind.
+      leave(one, event.at, begun === 1 || event.type !== 'run.completed', goOnLines(event));
     },
     end() {
       // Who leaves early hears no end.
