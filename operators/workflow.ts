@@ -40,20 +40,7 @@ export type StepFunction<I, R> = ((input: I, context: StepContext) => R) & { rea
  * @throws DefinitionError for an empty or repeated id, and for a wire of another workflow.
  */
 export interface StepBuilder {
-  /** A function that may be left out; what it takes is inferred from the source. */
-  <const S extends Source, R, D = undefined>(
-    id: string,
-    work: StepFunction<Resolved<S>, R>,
-    source: S,
-    policy: ConditionalPolicy<Resolved<S>, D>,
-  ): Wire<Answered<R> | D, Emitted<R>>;
-  /** A function; what it takes is inferred from the source. */
-  <const S extends Source, R>(
-    id: string,
-    work: StepFunction<Resolved<S>, R>,
-    source: S,
-    policy?: UnconditionalPolicy,
-  ): Wire<Answered<R>, Emitted<R>>;
+  // Agents first: inferring an agent written inside this call from the type of a function would go on without end.
   /** An agent that needs no input. */
   <O, P>(id: string, agent: Agent<undefined, O, P>): Wire<O, P>;
   /** An agent that may be left out. */
@@ -70,6 +57,20 @@ export interface StepBuilder {
     source: SourceFor<NoInfer<I>>,
     policy?: UnconditionalPolicy,
   ): Wire<O, P>;
+  /** A function that may be left out; what it takes is inferred from the source. */
+  <const S extends Source, R, D = undefined>(
+    id: string,
+    work: StepFunction<Resolved<S>, R>,
+    source: S,
+    policy: ConditionalPolicy<Resolved<S>, D>,
+  ): Wire<Answered<R> | D, Emitted<R>>;
+  /** A function; what it takes is inferred from the source. */
+  <const S extends Source, R>(
+    id: string,
+    work: StepFunction<Resolved<S>, R>,
+    source: S,
+    policy?: UnconditionalPolicy,
+  ): Wire<Answered<R>, Emitted<R>>;
 }
 
 /** How a workflow is carried out where it is a step, and what may go in and out. */

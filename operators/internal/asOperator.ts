@@ -1,5 +1,5 @@
 import type { OperatorFunction } from 'rxjs';
-import { asyncScheduler, mergeMap, Observable } from 'rxjs';
+import { asyncScheduler, Observable } from 'rxjs';
 
 import type { Definition } from '../../lib/graph/definition';
 import type { Agent } from '../../lib/model/agent';
@@ -7,6 +7,7 @@ import { idleState } from '../../lib/model/state';
 import { latestOnly } from '../../lib/store/latestOnly';
 import { interpret } from '../interpret';
 import { localEngine } from '../local';
+import { pullMap } from './pullMap';
 
 /**
  * How an agent behaves in a plain `pipe`: one answer an input, in order, with its policy, and nothing kept.
@@ -15,7 +16,7 @@ import { localEngine } from '../local';
  */
 export function asOperator<I, O>(self: () => Agent<I, O>, definition: Definition): OperatorFunction<I, O> {
   const concurrency = definition.kind === 'function' ? (definition.concurrency ?? 1) : 1;
-  return (source) => source.pipe(mergeMap((input) => answerOf(self(), input), concurrency));
+  return (source) => source.pipe(pullMap((input) => answerOf(self(), input), concurrency));
 }
 
 function answerOf<I, O>(agent: Agent<I, O>, input: I): Observable<O> {
