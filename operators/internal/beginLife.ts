@@ -163,11 +163,12 @@ export function beginLife<O>(life: Life<O>, subscriber: Subscriber<Transition<O>
       return;
     }
     try {
-      afterwards(claim.append(cancelled), () => claim.release(reduceRun(reached, cancelled)));
+      afterwards(claim.append(cancelled), () => undefined);
     } catch (error) {
       reportUnheard(error);
-      void claim.release(reached);
     }
+    // Not behind the writing: whoever leaves may close the store in the same turn.
+    afterwards(claim.release(reduceRun(reached, cancelled)), () => undefined);
   }
 
   function settle(isFinished: boolean): void {
