@@ -75,6 +75,8 @@ function loggersFor(
       new winston.Transport({
         log(info, next) {
           sink.write(info[MESSAGE] ?? '');
+          // As winston does inside: else every entry leaves work for `nextTick`, which a run of Promises alone never reaches.
+          this._writableState.sync = false;
           next();
         },
       }),
@@ -98,7 +100,11 @@ function loggersFor(
 
 /** Winston's types know its base class under another name than winston does. */
 type TransportClass = new (options: {
-  log: (info: Readonly<Record<symbol, string>>, next: () => void) => void;
+  log: (
+    this: { readonly _writableState: { sync: boolean } },
+    info: Readonly<Record<symbol, string>>,
+    next: () => void,
+  ) => void;
 }) => Winston.transport;
 
 /** Resolves when everything written to this winston has left its transports, or they have given up. */
