@@ -6,10 +6,11 @@ const MEASURE_MS = 600;
  * Runs a workload for a while and gives microseconds per unit: CPU of the whole process (so garbage collection counts, and
  * what other processes do does not) and wall time.
  *
- * @param {{ units: number, run: () => Promise<unknown>, once?: boolean, report?: () => object }} work
- *   `once`: one run measures enough and changes something, so nothing is warmed up.
+ * @param {{ units: number, run: () => Promise<unknown>, prepare?: () => Promise<unknown>, once?: boolean, report?: () => object }} work
+ *   `once`: nothing is warmed up and one run is measured. `report`: what else is worth a column.
  */
-export async function measure({ units, run, once = false, report }) {
+export async function measure({ units, run, prepare, once = false, report }) {
+  await prepare?.();
   const rehearse = performance.now();
   if (!once) do await run();
   while (performance.now() - rehearse < WARM_MS);
@@ -25,5 +26,5 @@ export async function measure({ units, run, once = false, report }) {
   const wallUs = (performance.now() - begun) * 1000;
   const { user, system } = process.cpuUsage(cpu);
   const count = units * runs;
-  return { cpuUs: (user + system) / count, wallUs: wallUs / count, runs, ...report?.() };
+  return { cpuUs: (user + system) / count, wallUs: wallUs / count, runs, ...(await report?.()) };
 }

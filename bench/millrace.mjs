@@ -6,6 +6,9 @@ const require = createRequire(import.meta.url);
 export const millrace = require('./.millrace/index.js');
 export const { agent, chain, workflow, run, runEach, memoryStore } = millrace;
 
+/** For counting what a store does to the disk. */
+export const { nodeFiles } = require('./.millrace/lib/store/nodeFiles.js');
+
 /** Runs an agent to its end. Looks at every event, as any tap does, and at every state when asked to. */
 export function follow(transitions$, readsState = false) {
   return new Promise((resolve, reject) => {

@@ -1,0 +1,170 @@
+import { closeSync, fdatasyncSync, mkdtempSync, openSync, readdirSync, rmSync, statSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { agent, chain, follow, millrace, nodeFiles, run, workflow } from '../millrace.mjs';
+
+const STEPS = 100;
+const ids = (count) => Array.from({ length: count }, (_, position) => `s${position}`);
+const next = async ({ n }) => ({ n: n + 1 });
+const small = () => ({ n: 0 });
+/** 50 KB of state in fifty parts; each step changes 1 KB of it. */
+const large = () => ({ n: 0, parts: Object.fromEntries(ids(50).map((id) => [id, id.padEnd(1_024, '.')])) });
+const changePart = async ({ n, parts }) => ({ n: n + 1, parts: { ...parts, [`s${n % 50}`]: `${n}`.padEnd(1_024, ',') } });
+
+/** A folder on a real disk, removed at exit: /tmp may be memory. */
+function folder() {
+  const path = mkdtempSync(join(process.env['BENCH_FOLDER'] ?? tmpdir(), 'millrace-bench-'));
+  process.on('exit', () => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+/** One `append` of a record a step: what surviving costs at least. `sync`: one fdatasync each. */
+const floor = (count, record, sync) => () => {
+  const file = openSync(join(folder(), 'floor'), 'w');
+  return {
+    units: count,
+    run: async () => {
+      for (let step = 0; step < count; step += 1) {
+        writeSync(file, record(step));
+        if (sync) fdatasyncSync(file);
+      }
+    },
+    report: () => ({ 'bytes/step': record(0).length }),
+  };
+};
+
+/** Runs of an agent in a lowdb store, `at once` of them; `bytes` and `syncs` are those of the journal, per step. */
+const stored = (durability, count, self, input, atOnce = 1) => () => {
+  const home = folder();
+  let journalBytes = 0;
+  let fileBytes = 0;
+  let syncs = 0;
+  let steps = 0;
+  const journals = new Set();
+  const watchedFiles = {
+    ...nodeFiles,
+    create(path) {
+      const file = nodeFiles.create(path);
+      if (path.includes('journal')) journals.add(file);
+      else journals.delete(file);
+      return file;
+    },
+    write(file, bytes, position) {
+      const written = nodeFiles.write(file, bytes, position);
+      if (journals.has(file)) journalBytes += written;
+      else fileBytes += written;
+      return written;
+    },
+    sync(file) {
+      if (journals.has(file)) syncs += 1;
+      return nodeFiles.sync(file);
+    },
+  };
+  const store = millrace.lowdbStore(home, { durability, files: watchedFiles });
+  const agent = self();
+  let runs = 0;
+  return {
+    units: count * atOnce,
+    run: async () => {
+      steps += count * atOnce;
+      await Promise.all(
+        Array.from({ length: atOnce }, () => follow(run(agent, input(), { store, runId: `r${(runs += 1)}` }))),
+      );
+    },
+    report: () => ({ 'bytes/step': journalBytes / steps, 'file bytes/step': fileBytes / steps, 'syncs/step': syncs / steps }),
+  };
+};
+
+const chained = (step) => () => chain('chain', ...ids(STEPS).map((id) => agent(id, step)));
+const wide = () =>
+  workflow('wide', (value, step) => {
+    const first = step('first', agent('first', next), value);
+    const each = agent('branch', next);
+    return step('join', agent('join', async (all) => ({ n: all.length })), ids(998).map((id) => step(id, each, first)));
+  });
+
+/** Opens a store with a run of 1,000 finished steps whose process died before the last one, and goes on with it. */
+const resumed = () => {
+  let isDown = true;
+  const last = agent('last', async ({ n }) => {
+    if (isDown) throw new Error('down');
+    return { n: n + 1 };
+  });
+  const self = chain('long', ...ids(1_000).map((id) => agent(id, next)), last);
+  const open = (home) => millrace.lowdbStore(home, { durability: 'process' });
+  const resume = async (home) => {
+    const store = open(home);
+    const output = await follow(run(self, small(), { store, runId: 'r' }));
+    if (output?.n !== 1_001) throw new Error(`got ${JSON.stringify(output)}`);
+    return () => store.close();
+  };
+  const homes = ids(8).map(folder);
+  return {
+    units: 1,
+    once: true,
+    async prepare() {
+      for (const home of homes) {
+        const store = open(home);
+        await follow(run(self, small(), { store, runId: 'r' })).catch(() => undefined);
+        await store.close();
+      }
+      isDown = false;
+      while (homes.length > 1) await (await resume(homes.pop()))();
+    },
+    run: () => resume(homes.pop()),
+  };
+};
+
+const record = 'x'.repeat(36) + '\n';
+const largeRecord = JSON.stringify(large()) + '\n';
+
+export const workloads = [
+  {
+    id: 'W5',
+    title: 'chain of 100 steps, a checkpoint after each',
+    unit: 'step',
+    by: 'wallUs',
+    baseline: 'append',
+    variants: {
+      append: floor(STEPS, () => record, false),
+      'append + fdatasync': floor(STEPS, () => record, true),
+      'millrace process': stored('process', STEPS, chained(next), small),
+      'millrace disk': stored('disk', STEPS, chained(next), small),
+      'millrace disk, 16 runs at once': stored('disk', STEPS, chained(next), small, 16),
+      'millrace end': stored('end', STEPS, chained(next), small),
+    },
+  },
+  {
+    id: 'W5-50KB',
+    title: 'the same with 50 KB of state, 1 KB changed a step',
+    unit: 'step',
+    by: 'wallUs',
+    baseline: 'append',
+    variants: {
+      append: floor(STEPS, () => largeRecord, false),
+      'millrace process': stored('process', STEPS, chained(changePart), large),
+      'millrace disk': stored('disk', STEPS, chained(changePart), large),
+    },
+  },
+  {
+    id: 'W5d',
+    title: 'durable fan-out of 1,000 steps',
+    unit: 'step',
+    by: 'wallUs',
+    baseline: 'append',
+    variants: {
+      append: floor(1_000, () => record, false),
+      'millrace process': stored('process', 1_000, wide, small),
+      'millrace disk': stored('disk', 1_000, wide, small),
+    },
+  },
+  {
+    id: 'W6',
+    title: 'resume a run of 1,000 finished steps and run the last',
+    unit: 'run',
+    by: 'wallUs',
+    baseline: 'millrace process',
+    variants: { 'millrace process': resumed },
+  },
+];
