@@ -19,6 +19,8 @@ export interface HereCall {
   run(): Promise<CallResult>;
   /** Nobody wants the answer any more: aborts the call. */
   stop(): void;
+  /** The journal is out of reach: aborts the call, and leaves it without an answer. */
+  abandon(): void;
 }
 
 export interface HereOptions {
@@ -127,6 +129,12 @@ export function callHere(options: HereOptions): HereCall {
     );
   };
 
+  const abort = (): void => {
+    isStopped = true;
+    closeNested?.();
+    stopCall?.();
+  };
+
   return {
     run: () =>
       new Promise((resolve) => {
@@ -138,10 +146,11 @@ export function callHere(options: HereOptions): HereCall {
       }),
     stop() {
       if (isStopped) return;
-      isStopped = true;
-      closeNested?.();
-      stopCall?.();
+      abort();
       settle?.(stopped());
+    },
+    abandon() {
+      if (!isStopped) abort();
     },
   };
 }

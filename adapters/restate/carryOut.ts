@@ -38,6 +38,8 @@ export interface PlacedLife {
   readonly key: string;
   readonly known: () => StepTable;
   readonly teller: Teller;
+  /** What to do when the connection to the server is lost. */
+  readonly lost: (() => void)[];
   /** Cancels an invocation that nobody waits for any more. */
   readonly abandon: (id: Promise<InvocationId>) => void;
 }
@@ -74,6 +76,12 @@ export async function carryOut(
     return parts;
   };
   const teller = worker.teller(context.key, early);
+  const lost: (() => void)[] = [];
+  context.request().attemptCompletedSignal.addEventListener('abort', () => {
+    clearTimeout(timer);
+    teller.close();
+    for (const abandon of lost) abandon();
+  });
   const engine: LifeEngine = lifeEngine({
     context,
     state,
@@ -86,6 +94,7 @@ export async function carryOut(
           runId,
           key: context.key,
           teller,
+          lost,
           known: () => engine.steps(),
           abandon: (id) => {
             engine.abandon(id);

@@ -9,6 +9,7 @@ import type {
 } from '@restatedev/restate-sdk';
 import { handlers, RestatePromise, serde, service, TerminalError, workflow } from '@restatedev/restate-sdk';
 
+import { jsonValue } from '../../lib/codec/json';
 import { RunState } from '../../lib/codec/state';
 import { validate } from '../../lib/codec/validate';
 import type { Definition } from '../../lib/graph/definition';
@@ -72,7 +73,7 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
     place(life, task, input, callbacks) {
       const where = placement(task.definition.name);
       const position = table.indexOf(task.definition as (typeof table)[number]);
-      if (where === 'inline' || position < 0 || !isPlain(input)) {
+      if (where === 'inline' || position < 0 || task.watch !== undefined || !isPlain(input)) {
         return placeHere(life, task, input, (value) => callbacks.emit(task, value));
       }
       return placeAway(life, task, input, stepsServiceOf(name, where.pool), position);
@@ -94,6 +95,10 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
       keepPartials: task.policy.keepPartials === true,
       known: () => nestedSoFar(ingress, name, life.key, task.path, life.known()),
       ...(task.watch !== undefined && { live }),
+    });
+    // When the server is lost, it asks another worker: what still runs here must not go on beside that.
+    life.lost.push(() => {
+      call.abandon();
     });
     const result = life.context.run(
       task.path,
@@ -175,6 +180,10 @@ export function stepsService(agent: Agent<never, unknown>, pool: string, options
           teller,
           keepPartials,
           known: () => nestedSoFar(options.ingress, runs, request.key, path, undefined),
+        });
+        context.request().attemptCompletedSignal.addEventListener('abort', () => {
+          call.abandon();
+          teller.close();
         });
         try {
           return await context.run(path, () => call.run(), { maxRetryAttempts: 1 });
@@ -390,9 +399,11 @@ async function goOn(context: WorkflowSharedContext, name: string): Promise<void>
 
 const JSON_SERDE = serde.json as unknown as Serde<never>;
 
+/** Whether another process gets the same value; a stream, or what a codec has made, stays in this one. */
 function isPlain(value: unknown): boolean {
   try {
-    return value === undefined || Buffer.byteLength(JSON.stringify(value)) <= LARGEST_MESSAGE;
+    jsonValue(value, '', { bytes: LARGEST_MESSAGE });
+    return true;
   } catch {
     return false;
   }
