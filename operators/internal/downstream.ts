@@ -34,10 +34,29 @@ export function downstream(
       }
     }
   }
-  const isPlain = plan.length === 1 && isInputChanged;
+  // Steps of a structure that is the root itself and plans none.
+  const isPlain = (plan.length <= 1 && isInputChanged) || plan.length === 0;
+  const planned = new Set(plan.map(({ path }) => path));
   return [...steps]
     .map(({ stepId }) => stepId)
-    .filter((path) => isPlain || stale.has(path) || ancestors(path).some((above) => whole.has(above)));
+    .filter(
+      (path) => isPlain || stale.has(path) || pathsAbove(path, planned).some((above) => whole.has(above)),
+    );
+}
+
+/**
+ * The paths above the path of any step, outermost first. `pages[3]/ocr` lies below `pages`, but `trim[1]` not below `trim` where
+ * the plan has it as a step of its own: the second link of that name.
+ */
+export function pathsAbove(path: string, planned: ReadonlySet<string>): string[] {
+  const above: string[] = [];
+  for (let end = 1; end < path.length; end += 1) {
+    if (path[end] === '/') above.push(path.slice(0, end));
+    else if (path[end] === '[' && path[end - 1] !== '/') {
+      if (!planned.has(path.slice(0, path.indexOf(']', end) + 1))) above.push(path.slice(0, end));
+    }
+  }
+  return above;
 }
 
 function groupByParent(plan: Plan): Map<string, PlanStep[]> {

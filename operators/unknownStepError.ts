@@ -1,0 +1,13 @@
+/** A run has no step of this path. */
+export class UnknownStepError extends Error {
+  override readonly name = 'UnknownStepError';
+  readonly retryable = false;
+  readonly runId: string;
+  readonly path: string;
+
+  constructor(runId: string, path: string) {
+    super(`Cannot find step "${path}" in run "${runId}"`);
+    this.runId = runId;
+    this.path = path;
+  }
+}
