@@ -82,8 +82,7 @@ function apply(edit: StateEdit, event: RunEvent): void {
   if (event.type !== 'step.emitted' && event.type !== 'step.logged') edit.seq = Math.max(edit.seq, event.seq);
   switch (event.type) {
     case 'run.started':
-      edit.run((run) => {
-        run.status = 'RUNNING';
+      edit.run('RUNNING', (run) => {
         run.name = event.name;
         run.input = event.input;
         run.plan = event.plan as Draft<RunState['plan']>;
@@ -94,8 +93,7 @@ function apply(edit: StateEdit, event: RunEvent): void {
       break;
     case 'run.resumed': {
       const { failedPath } = edit;
-      edit.run((run) => {
-        run.status = 'RUNNING';
+      edit.run('RUNNING', (run) => {
         run.life = event.life;
         delete run.endedAt;
         delete run.error;
@@ -179,31 +177,27 @@ function apply(edit: StateEdit, event: RunEvent): void {
     }
     case 'run.completed':
       if (event.replayed === true) break;
-      edit.run((run) => {
-        run.status = 'COMPLETED';
+      edit.run('COMPLETED', (run) => {
         run.output = event.output;
         run.endedAt = event.at;
       });
       break;
     case 'run.failed':
       edit.rest();
-      edit.run((run) => {
-        run.status = 'FAILED';
+      edit.run('FAILED', (run) => {
         run.error = event.error;
         run.endedAt = event.at;
       });
       break;
     case 'run.suspended':
       edit.rest();
-      edit.run((run) => {
-        run.status = 'SUSPENDED';
+      edit.run('SUSPENDED', (run) => {
         run.endedAt = event.at;
       });
       break;
     case 'run.cancelled':
       edit.rest();
-      edit.run((run) => {
-        run.status = 'CANCELLED';
+      edit.run('CANCELLED', (run) => {
         run.endedAt = event.at;
       });
       break;

@@ -11,6 +11,9 @@ import type { StepDraft, StepTableEdit } from './stepTable';
 // Freezing deeply would freeze the user's inputs and outputs too: only our own records are frozen, one by one.
 const immer = new Immer({ autoFreeze: false });
 
+/** Changes fields of a run's own in place. */
+export type RunChange = (draft: Draft<Omit<RunState, 'status' | 'steps' | 'seq'>>) => void;
+
 /**
  * A state under change: looks like the state as far as it has come.
  *
@@ -19,8 +22,10 @@ const immer = new Immer({ autoFreeze: false });
  */
 export class StateEdit {
   readonly #base: RunState;
+  readonly #changes: RunChange[] = [];
   #run: RunState;
   #steps: StepTableEdit | undefined;
+  status: RunState['status'];
   /** Number of the latest journaled event. */
   seq: number;
 
@@ -28,6 +33,7 @@ export class StateEdit {
   constructor(base: RunState) {
     this.#base = base;
     this.#run = base;
+    this.status = base.status;
     this.seq = base.seq;
   }
 
@@ -35,13 +41,9 @@ export class StateEdit {
     return this.#base.runId;
   }
 
-  get status(): RunState['status'] {
-    return this.#run.status;
-  }
-
   /** Path of the step whose failure ended the latest life. */
   get failedPath(): string | undefined {
-    return this.#run.error?.path;
+    return this.#changed().error?.path;
   }
 
   /** The steps, for looking up. */
@@ -49,9 +51,10 @@ export class StateEdit {
     return this.#steps ?? this.#base.steps;
   }
 
-  /** Changes the run's own fields. */
-  run(change: (draft: Draft<Omit<RunState, 'steps' | 'seq'>>) => void): void {
-    this.#run = immer.produce(this.#run, change);
+  /** Changes the run's own fields, together with other such changes. */
+  run(status: RunState['status'], change: RunChange): void {
+    this.status = status;
+    this.#changes.push(change);
   }
 
   /** A step, to be changed in place at this moment (epoch milliseconds). */
@@ -63,9 +66,11 @@ export class StateEdit {
 
   /** The state with everything that was changed; the same object when nothing was. */
   end(): RunState {
-    if (this.#run === this.#base && this.#steps === undefined && this.seq === this.#base.seq)
-      return this.#base;
-    return Object.freeze({ ...this.#run, steps: this.#steps?.end() ?? this.#base.steps, seq: this.seq });
+    const run = this.#changed();
+    const { status, seq } = this;
+    const isSame = run === this.#base && status === run.status && seq === run.seq;
+    if (isSame && this.#steps === undefined) return run;
+    return Object.freeze({ ...run, status, steps: this.#steps?.end() ?? run.steps, seq });
   }
 
   /** All steps of this plan, PENDING; nothing else. */
@@ -114,6 +119,15 @@ export class StateEdit {
     const failed = this.#rows().filter(({ status }) => status === 'FAILED');
     const reopened = new Set(failed.map(({ stepId }) => stepId).filter((path) => isWithin(failedPath, path)));
     for (const { stepId } of failed) if (hasAncestorIn(stepId, reopened)) this.reset(stepId);
+  }
+
+  #changed(): RunState {
+    if (this.#changes.length === 0) return this.#run;
+    const changes = this.#changes.splice(0);
+    this.#run = immer.produce(this.#run, (draft) => {
+      for (const change of changes) change(draft);
+    });
+    return this.#run;
   }
 
   #running(): StepResult[] {
