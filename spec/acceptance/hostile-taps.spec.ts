@@ -213,16 +213,13 @@ describe('P11 hostile taps (test 15)', () => {
 
   beforeAll(() => {
     process.on('unhandledRejection', noteLate);
-  });
-  beforeEach(() => {
+    // Also what fails after its run has ended is reported: for all of them, to nobody.
     jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
-  });
-  afterEach(() => {
-    jest.restoreAllMocks();
   });
   afterAll(async () => {
     await new Promise((resolve) => setTimeout(resolve, 20));
     process.off('unhandledRejection', noteLate);
+    jest.restoreAllMocks();
     expect(late).toEqual([]);
   });
 
