@@ -11,8 +11,8 @@ export interface Files {
   list(folder: string): readonly string[];
   /** What stands at this path; undefined when nothing does. */
   kind(path: string): 'file' | 'folder' | 'link' | 'other' | undefined;
-  /** All bytes of a file; undefined when there is none. */
-  read(path: string): Promise<Buffer | undefined>;
+  /** All bytes of a file, or the first `limit`; undefined when there is none. */
+  read(path: string, limit?: number): Promise<Buffer | undefined>;
   /** The same at once; for files of a few hundred bytes. */
   readNow(path: string): Buffer | undefined;
   /** Makes a new file for writing, only for the owner; fails with EEXIST when something is there. */

@@ -18,6 +18,7 @@ export function latestOnly(): RunRest {
         checksValues: false,
         append: () => undefined,
         note: () => undefined,
+        inbox: () => () => undefined,
         release(state) {
           latest = state ?? latest;
           isTaken = false;

@@ -49,6 +49,13 @@ export function takeLock(files: Files, folder: string, store: string, owners: Ow
   throw new StorageError('lock', folder, 'others keep taking it', 'try again');
 }
 
+/** Whether a living process holds the lock. */
+export function isLocked(files: Files, folder: string, owners: Owners): boolean {
+  const highest = numbers(files, folder).at(-1);
+  const owner = highest === undefined ? undefined : readOwner(files, `${folder}/${highest}`);
+  return owner !== undefined && owners.isAlive(owner);
+}
+
 /** Makes lock number `number`; false when somebody else has it. */
 function linkNew(files: Files, folder: string, number: number, me: Owner): boolean {
   const beside = `${folder}/${me.token}.tmp`;

@@ -1,19 +1,34 @@
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { asyncScheduler } from 'rxjs';
+
+import { jsonValue } from '../codec/json';
+import { dropOldAnswers } from './cacheFiles';
 import type { Durability } from './durability';
 import type { Files } from './files';
+import type { Clock } from './ids';
+import { ids } from './ids';
+import { checkStore, postMessage } from './inboxFiles';
 import { checkRunId } from './invalidRunIdError';
 import type { Layout } from './layout';
 import { layoutOf } from './layout';
+import { isLocked } from './lock';
+import { listLogs, readLog, writeLog } from './logFiles';
 import { nodeFiles } from './nodeFiles';
 import { openSession } from './openSession';
 import type { Owners } from './owner';
 import { processOwners } from './owner';
 import { pauses } from './pause';
+import { prunable } from './prunable';
+import { RunActiveError } from './runActiveError';
 import type { Session } from './session';
-import type { Store } from './store';
+import { deleteSnapshot, listSnapshots, loadSnapshot, writeSnapshot } from './snapshotFiles';
+import { captureSnapshot, snapshotOf } from './snapshotText';
+import type { RunMessage, Store } from './store';
+import type { ListedRun } from './summary';
 import { select, summaryOf } from './summary';
+import { UnknownRunError } from './unknownRunError';
 import type { View } from './view';
 import { readResting, readView } from './view';
 
@@ -23,6 +38,8 @@ export interface LowdbStoreOptions {
   readonly durability?: Durability;
   /** Size at which a file of the journal is full; 8 MiB when left out. */
   readonly rotateBytes?: number;
+  /** Tells the time for snapshots, messages and `prune`; the async scheduler when left out. */
+  readonly clock?: Clock;
   /** The file system; for tests. */
   readonly files?: Files;
   /** Who owns locks; for tests. */
@@ -36,12 +53,9 @@ export interface LowdbStoreOptions {
  * died holds nothing. Anybody may read meanwhile.
  */
 export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Store {
-  const {
-    durability = 'disk',
-    rotateBytes = 8 * 1024 * 1024,
-    files = nodeFiles,
-    owners = processOwners,
-  } = options;
+  const { durability = 'disk', rotateBytes = 8 * 1024 * 1024, clock = asyncScheduler } = options;
+  const { files = nodeFiles, owners = processOwners } = options;
+  const nextId = ids(clock);
   const layout = layoutOf(resolve(folder));
   const pause = pauses();
   let session: Session | undefined;
@@ -66,7 +80,13 @@ export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Sto
     return opening;
   };
 
-  const read = () => readStable(files, layout);
+  const writing = async (): Promise<Session> => session ?? open();
+
+  /** The open session; one that is just being opened is waited for. */
+  const settled = async (): Promise<Session | undefined> => {
+    await opening?.catch(() => undefined);
+    return session;
+  };
 
   return {
     claim(runId) {
@@ -75,16 +95,52 @@ export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Sto
     },
     async loadRun(runId) {
       checkRunId(runId);
-      await opening?.catch(() => undefined);
-      return session === undefined ? loadFrom(files, layout, runId) : session.loadRun(runId);
+      const open = await settled();
+      return open === undefined ? loadFrom(files, layout, runId) : open.loadRun(runId);
     },
     async listRuns(query) {
-      await opening?.catch(() => undefined);
-      return select(session === undefined ? summariesOf(await read()) : session.summaries(), query);
+      const open = await settled();
+      if (open !== undefined) return select(open.runs(), query);
+      return select(listed(await readStable(files, layout), isLocked(files, layout.lock, owners)), query);
     },
     async deleteRun(runId) {
       checkRunId(runId);
-      return (session ?? (await open())).deleteRun(runId);
+      const open = await writing();
+      const gone = await open.deleteRuns([runId]);
+      if (gone.length === 0 && open.isClaimed(runId)) throw new RunActiveError(runId);
+      return gone.length > 0;
+    },
+    async importRun(state) {
+      checkRunId(state.runId);
+      await (await writing()).importRun(state);
+    },
+    async prune(limits) {
+      const open = await writing();
+      await open.enqueue(() => dropOldAnswers(files, layout.cache, clock.now(), pause));
+      return open.deleteRuns(prunable(open.runs(), limits, clock.now()));
+    },
+    async post(runId, message) {
+      checkRunId(runId);
+      const kept = jsonValue(message, '') as RunMessage;
+      if (!checkStore(files, layout.history)) throw new UnknownRunError(runId);
+      await postMessage(files, layout.inbox, nextId(), runId, kept, pause);
+      session?.look();
+    },
+    snapshots: {
+      async save(name, state, metadata = {}) {
+        const text = captureSnapshot(nextId(), clock.now(), name, state, metadata);
+        await (await writing()).enqueue(() => writeSnapshot(files, layout.snapshots, text, pause));
+        return snapshotOf(text);
+      },
+      load: (snapshotId) => loadSnapshot(files, layout.snapshots, snapshotId),
+      delete: async (snapshotId) =>
+        (await writing()).enqueue(() => deleteSnapshot(files, layout.snapshots, snapshotId)),
+      list: () => listSnapshots(files, layout.snapshots, pause),
+    },
+    logs: {
+      save: async (log) => (await writing()).enqueue(() => writeLog(files, layout.logs, log, pause)),
+      load: (logId) => readLog(files, layout.logs, logId),
+      list: () => listLogs(files, layout.logs, pause),
     },
     async close() {
       await opening?.catch(() => undefined);
@@ -129,7 +185,13 @@ function loadFrom(files: Files, layout: Layout, runId: string) {
   });
 }
 
-function* summariesOf({ lines, tail }: View) {
-  for (const [runId, line] of lines) if (!tail.has(runId)) yield line;
-  for (const { state } of tail.values()) if (state !== undefined) yield summaryOf(state);
+/** Where somebody writes to the store, a run that has not ended may be under way. */
+function* listed({ lines, tail }: View, isWritten: boolean): Generator<ListedRun> {
+  for (const [runId, run] of lines) {
+    if (!tail.has(runId)) yield { run, isResting: !isWritten || run.status !== 'RUNNING' };
+  }
+  for (const { state } of tail.values()) {
+    if (state !== undefined)
+      yield { run: summaryOf(state), isResting: !isWritten || state.status !== 'RUNNING' };
+  }
 }

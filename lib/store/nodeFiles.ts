@@ -27,11 +27,11 @@ export const nodeFiles: Files = {
     if (found.isDirectory()) return 'folder';
     return found.isSymbolicLink() ? 'link' : 'other';
   },
-  async read(path) {
+  async read(path, limit = Number.POSITIVE_INFINITY) {
     const file = openForReading(path);
     if (file === undefined) return undefined;
     try {
-      const bytes = Buffer.allocUnsafe(fs.fstatSync(file).size);
+      const bytes = Buffer.allocUnsafe(Math.min(fs.fstatSync(file).size, limit));
       let length = 0;
       while (length < bytes.length) {
         const { bytesRead } = await readSome(

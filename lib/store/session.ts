@@ -1,7 +1,12 @@
+import { isLeft } from 'fp-ts/lib/Either';
+
+import { explain } from '../codec/explain';
+import { RunState as RunStateCodec } from '../codec/state';
 import type { RunEvent } from '../model/event';
 import { isEnd } from '../model/event';
 import type { RunState } from '../model/state';
 import { removeForGood } from './checkedFile';
+import { cacheFiles } from './cacheFiles';
 import type { Durability } from './durability';
 import type { Files } from './files';
 import type { HistoryLine } from './historyFile';
@@ -10,21 +15,31 @@ import type { Journal } from './journal';
 import type { Layout } from './layout';
 import type { Pause } from './pause';
 import { RunActiveError } from './runActiveError';
+import { RunExistsError } from './runExistsError';
 import type { RunFold } from './runFold';
 import { runFold } from './runFold';
 import { writeRunFile } from './runFile';
-import { StorageError } from './storageError';
-import type { Claim, RunSummary } from './store';
+import { StorageError, storing } from './storageError';
+import type { Claim } from './store';
+import type { ListedRun } from './summary';
 import { summaryOf } from './summary';
 import type { StoreRecord, TailRun } from './view';
 import { readResting } from './view';
+import { watchInbox } from './watchInbox';
 
 /** A store opened for writing: from the lock taken to `close()`. */
 export interface Session {
   claim(runId: string): Claim | Promise<Claim>;
   loadRun(runId: string): Promise<RunState | undefined>;
-  summaries(): Iterable<RunSummary>;
-  deleteRun(runId: string): Promise<boolean>;
+  runs(): Iterable<ListedRun>;
+  /** Forgets those of these runs that are there and rest. Returns their ids. */
+  deleteRuns(runIds: readonly string[]): Promise<readonly string[]>;
+  isClaimed(runId: string): boolean;
+  importRun(state: RunState): Promise<void>;
+  /** Does something one after another with everything else that is written, before `close()` ends. */
+  enqueue<T>(job: () => Promise<T>): Promise<T>;
+  /** Looks for new messages now. */
+  look(): void;
   /** Brings all files up to date, so that the older files of the journal can go. */
   checkpointAll: () => void;
   close(): Promise<void>;
@@ -59,13 +74,17 @@ const MOST_WAITING = 64;
 export function startSession(start: SessionStart): Session {
   const { files, layout, durability, pause, journal, lines } = start;
   const lives = new Map<string, Live>();
+  const inbox = watchInbox(files, layout.inbox);
   let isClosed = false;
   let waiting = 0;
   let problem: unknown;
   let queue: Promise<unknown> = Promise.resolve();
 
+  const closed = () => new StorageError('write to', layout.folder, 'the store has been closed');
+
   /** One after another: whatever touches the run files and the history. */
   const enqueue = async <T>(job: () => Promise<T>): Promise<T> => {
+    if (isClosed) throw closed();
     waiting += 1;
     const turn = queue.then(job);
     queue = turn
@@ -76,8 +95,10 @@ export function startSession(start: SessionStart): Session {
     return turn;
   };
 
+  const cache = cacheFiles(files, layout.cache, enqueue, pause);
+
   const write = (live: Live, json: string): void => {
-    if (isClosed) throw new StorageError('write to', layout.folder, 'the store has been closed');
+    if (isClosed) throw closed();
     live.lastSeq = journal.write(json);
     live.firstSeq ??= live.lastSeq;
     lives.set(live.runId, live);
@@ -116,6 +137,8 @@ export function startSession(start: SessionStart): Session {
     });
 
   const saveSoon = (live: Live): void => {
+    // close() writes what it finds; of a life that ends later, the journal tells.
+    if (isClosed) return;
     save(live).catch((error: unknown) => {
       problem = error; // The journal still has it; close() tries again.
     });
@@ -153,12 +176,14 @@ export function startSession(start: SessionStart): Session {
     return {
       state,
       checksValues: true,
+      cache,
       append(event) {
         put(event);
         if (durability === 'disk' || (durability === 'end' && isEnd(event))) return journal.sync();
         return undefined;
       },
       note: put,
+      inbox: (listener) => inbox.listen(live.runId, listener),
       release() {
         live.isClaimed = false;
         if (live.firstSeq === undefined) lives.delete(live.runId);
@@ -216,33 +241,60 @@ export function startSession(start: SessionStart): Session {
       const line = lines.get(runId);
       return line === undefined ? undefined : readResting(files, layout, line);
     },
-    *summaries() {
-      for (const [runId, line] of lines) if (lives.get(runId)?.firstSeq === undefined) yield line;
-      for (const { firstSeq, fold } of lives.values()) {
+    *runs() {
+      for (const [runId, run] of lines) {
+        const live = lives.get(runId);
+        if (live?.firstSeq === undefined) yield { run, isResting: live?.isClaimed !== true };
+      }
+      for (const { firstSeq, fold, isClaimed } of lives.values()) {
         const state = firstSeq === undefined ? undefined : fold.state();
-        if (state !== undefined) yield summaryOf(state);
+        if (state !== undefined) yield { run: summaryOf(state), isResting: !isClaimed };
       }
     },
-    deleteRun: (runId) => {
-      if (lives.get(runId)?.isClaimed === true) return Promise.reject(new RunActiveError(runId));
-      return enqueue(async () => {
-        const live = lives.get(runId);
-        if (live?.isClaimed === true) throw new RunActiveError(runId);
-        if (live === undefined && !lines.has(runId)) return false;
-        const record: StoreRecord = { type: 'store.deleted', runId };
-        journal.write(JSON.stringify(record));
-        lives.delete(runId);
-        lines.delete(runId);
+    deleteRuns: (runIds) =>
+      enqueue(async () => {
+        const gone = runIds.filter((runId) => {
+          const live = lives.get(runId);
+          if (live?.isClaimed === true || (live === undefined && !lines.has(runId))) return false;
+          const record: StoreRecord = { type: 'store.deleted', runId };
+          journal.write(JSON.stringify(record));
+          lives.delete(runId);
+          lines.delete(runId);
+          return true;
+        });
+        if (gone.length === 0) return gone;
         await journal.sync();
-        await removeForGood(files, layout.run(runId));
-        return true;
-      });
+        for (const runId of gone) storing('remove', layout.run(runId), () => files.remove(layout.run(runId)));
+        await files.syncFolder(layout.runs);
+        return gone;
+      }),
+    isClaimed: (runId) => lives.get(runId)?.isClaimed === true,
+    async importRun(state) {
+      const { runId } = state;
+      if (lives.has(runId) || lines.has(runId)) throw new RunExistsError(runId);
+      const record: StoreRecord = { type: 'store.imported', runId, state };
+      const json = JSON.stringify(record);
+      const copy = RunStateCodec.decode((JSON.parse(json) as { readonly state: unknown }).state);
+      if (isLeft(copy)) throw new TypeError(`Cannot put in run "${runId}": ${explain(copy.left)[0] ?? ''}`);
+      const live = {
+        runId,
+        fold: runFold(runId, copy.right),
+        isClaimed: false,
+        firstSeq: undefined,
+        lastSeq: 0,
+      };
+      write(live, json);
+      saveSoon(live);
+      await journal.sync();
     },
+    enqueue,
+    look: inbox.look,
     checkpointAll() {
       for (const live of lives.values()) if (live.firstSeq !== undefined) saveSoon(live);
     },
     async close() {
       isClosed = true;
+      inbox.close();
       try {
         await queue;
         problem = undefined;

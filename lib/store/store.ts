@@ -1,4 +1,6 @@
 import type { RunEvent } from '../model/event';
+import type { LogRest } from '../model/executionLog';
+import type { Snapshot, SnapshotMetadata, SnapshotSummary } from '../model/snapshot';
 import type { RunState, RunStatus } from '../model/state';
 import type { AnswerCache } from './answerCache';
 
@@ -18,6 +20,26 @@ export interface Store extends RunRest {
    * @throws RunActiveError when the run is under way.
    */
   deleteRun(runId: string): Promise<boolean>;
+  /**
+   * Puts in a run as it stands, such as a fork, or a run that begins with a snapshot. It can be resumed then.
+   *
+   * @throws RunExistsError when its id is taken.
+   */
+  importRun(state: RunState): Promise<void>;
+  /**
+   * Forgets runs that completed, failed or were cancelled: those that are not among the newest `keep` and ended more than
+   * `olderThanMs` ago. Returns their ids.
+   */
+  prune(limits: PruneLimits): Promise<readonly string[]>;
+  /**
+   * Leaves a message for whoever carries on the run, now or later, in this process or another one. Takes no lock.
+   *
+   * @throws UnknownRunError when there is no store yet.
+   */
+  post(runId: string, message: RunMessage): Promise<void>;
+  readonly snapshots: SnapshotStore;
+  /** Where execution logs rest; `executionHistory(store.logs)` keeps them. */
+  readonly logs: LogRest;
   /** Waits for everything that is being written, and lets the next writer in. */
   close(): Promise<void>;
 }
@@ -54,6 +76,12 @@ export interface Claim {
    */
   note(event: RunEvent): void;
   /**
+   * Hears the messages left for this run: those that wait at once, later ones as they come. Returns how to stop hearing.
+   *
+   * A message is told again in every life until it is done with.
+   */
+  inbox(listener: (message: ReceivedMessage) => void): () => void;
+  /**
    * Ends the claim. `state` is how the run stands after everything appended. Returns when the run can be claimed again.
    */
   release(state: RunState | undefined): void | Promise<void>;
@@ -68,6 +96,8 @@ export interface RunQuery {
   readonly since?: number;
   /** Only runs in which this step failed. */
   readonly failedStep?: string;
+  /** Only runs that nobody carries on now, as far as can be seen. */
+  readonly isResting?: boolean;
   /** At most so many. */
   readonly limit?: number;
 }
@@ -83,4 +113,35 @@ export interface RunSummary {
   readonly life: number;
   /** Path of the step whose failure ended the run. */
   readonly failedStep?: string;
+}
+
+/** Which runs to forget. */
+export interface PruneLimits {
+  /** How many of the newest runs stay in any case; 0 when left out. */
+  readonly keep?: number;
+  /** How long ago a run must have ended, in milliseconds; 0 when left out. */
+  readonly olderThanMs?: number;
+}
+
+/** What can be told to a run from outside. */
+export type RunMessage =
+  | { readonly kind: 'answer'; readonly path: string; readonly value: unknown }
+  | { readonly kind: 'cancel'; readonly reason?: string };
+
+/** A message that has come, or a file in its place that cannot be read. */
+export type ReceivedMessage = (RunMessage | { readonly kind: 'damaged'; readonly error: Error }) & {
+  /** Forgets the message: it has been used, or never can be. A damaged one stays for inspection. */
+  done(): void;
+};
+
+/** Named copies of how runs stood. */
+export interface SnapshotStore {
+  /** Captures the state at once; resolves when the snapshot is written. */
+  save(name: string, state: RunState, metadata?: SnapshotMetadata): Promise<Snapshot>;
+  /** @throws UnknownSnapshotError */
+  load(snapshotId: string): Promise<Snapshot>;
+  /** False when there was none. */
+  delete(snapshotId: string): Promise<boolean>;
+  /** Newest first, without bodies. */
+  list(): Promise<readonly SnapshotSummary[]>;
 }

@@ -14,15 +14,22 @@ export function summaryOf(state: RunState): RunSummary {
   });
 }
 
+/** A line about a run, and whether nobody carries the run on now. */
+export interface ListedRun {
+  readonly run: RunSummary;
+  readonly isResting: boolean;
+}
+
 /** Those lines that fit the query, newest first. */
-export function select(summaries: Iterable<RunSummary>, query: RunQuery = {}): readonly RunSummary[] {
+export function select(runs: Iterable<ListedRun>, query: RunQuery = {}): readonly RunSummary[] {
   const statuses = typeof query.status === 'string' ? [query.status] : query.status;
   const fitting: RunSummary[] = [];
-  for (const run of summaries) {
+  for (const { run, isResting } of runs) {
     if (query.name !== undefined && run.name !== query.name) continue;
     if (statuses !== undefined && !statuses.includes(run.status)) continue;
     if (query.since !== undefined && run.startedAt < query.since) continue;
     if (query.failedStep !== undefined && run.failedStep !== query.failedStep) continue;
+    if (query.isResting !== undefined && isResting !== query.isResting) continue;
     fitting.push(run);
   }
   fitting.sort((a, b) => b.startedAt - a.startedAt || (a.runId < b.runId ? 1 : -1));

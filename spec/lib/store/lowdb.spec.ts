@@ -1,5 +1,5 @@
 import {
-  chmodSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -8,7 +8,6 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -16,6 +15,7 @@ import { lowdbStore } from '../../../lib/store/lowdb';
 import { StorageError } from '../../../lib/store/storageError';
 import { StoreLockedError } from '../../../lib/store/storeLockedError';
 import { runStoreContract } from '../../contract/runStore';
+import { storeServicesContract } from '../../contract/storeServices';
 import { append, folded, life, throughJson } from './support/life';
 
 let folder: string;
@@ -34,6 +34,8 @@ describe.each(['disk', 'process'] as const)('lowdbStore() with durability %s', (
 });
 
 describe('lowdbStore()', () => {
+  storeServicesContract((clock) => lowdbStore(folder, { clock }));
+
   it('opens nothing before the first use', async () => {
     const store = lowdbStore(join(folder, 'state'));
 
@@ -111,10 +113,13 @@ describe('lowdbStore()', () => {
 
   it.each([
     ['is a file', (path: string) => writeFileSync(path, 'x')],
-    ['cannot be written to', (path: string) => (mkdirSync(path), chmodSync(path, 0o500))],
+    ['cannot be written to', (path: string) => mkdirSync(path, { mode: 0o500 })],
     [
       'has a link in place of a folder',
-      (path: string) => (mkdirSync(path), symlinkSync(tmpdir(), join(path, 'runs'))),
+      (path: string) => {
+        mkdirSync(path);
+        symlinkSync(tmpdir(), join(path, 'runs'));
+      },
     ],
   ])('refuses a folder that %s', async (why, prepare) => {
     if (why === 'cannot be written to' && process.getuid?.() === 0) return;

@@ -1,9 +1,11 @@
 import { memoryStore } from '../../../lib/store/memory';
 import { runStoreContract } from '../../contract/runStore';
+import { storeServicesContract } from '../../contract/storeServices';
 import { folded, life, throughJson } from './support/life';
 
 describe('memoryStore()', () => {
   runStoreContract(memoryStore);
+  storeServicesContract((clock) => memoryStore({ clock }));
 
   it('answers at once, so that runs need no turn of the event loop', () => {
     const store = memoryStore();

@@ -1,0 +1,59 @@
+import { isLeft } from 'fp-ts/lib/Either';
+
+import { explain } from '../codec/explain';
+import { jsonValue } from '../codec/json';
+import { SnapshotHead } from '../codec/snapshot';
+import { RunState } from '../codec/state';
+import type { Snapshot, SnapshotMetadata, SnapshotSummary } from '../model/snapshot';
+import type { RunState as RunStateRecord } from '../model/state';
+import { stateText } from './runFile';
+
+/** A snapshot as text, taken at once: what happens to the values later does not change it. */
+export interface SnapshotText {
+  readonly summary: SnapshotSummary;
+  readonly state: readonly string[];
+}
+
+/** @throws StateValueError when the metadata is no plain JSON. */
+export function captureSnapshot(
+  snapshotId: string,
+  at: number,
+  name: string,
+  state: RunStateRecord,
+  metadata: SnapshotMetadata,
+): SnapshotText {
+  const kept = JSON.parse(JSON.stringify(jsonValue(metadata, ''))) as SnapshotMetadata;
+  const summary = {
+    snapshotId,
+    name,
+    timestamp: new Date(at).toISOString(),
+    runId: state.runId,
+    metadata: kept,
+  };
+  return { summary: Object.freeze(summary), state: [...stateText(state)] };
+}
+
+/** The snapshot that was captured, as it will be read back. */
+export function snapshotOf({ summary, state }: SnapshotText): Snapshot {
+  return readSnapshot(summary, JSON.parse(state.join('')), (why) => {
+    throw new Error(why);
+  });
+}
+
+/** The snapshot in these fields; `refuse` throws when they hold none. */
+export function readSnapshot(head: unknown, state: unknown, refuse: (why: string) => never): Snapshot {
+  const summary = readSummary(head, refuse);
+  const decoded = RunState.decode(state);
+  if (isLeft(decoded)) return refuse(explain(decoded.left)[0] ?? 'no state of a run');
+  if (decoded.right.runId !== summary.runId) return refuse('it holds the state of another run');
+  const { snapshotId, name, timestamp, metadata } = summary;
+  return Object.freeze({ snapshotId, name, timestamp, executionState: decoded.right, metadata });
+}
+
+/** The summary in these fields; `refuse` throws when they hold none. */
+export function readSummary(head: unknown, refuse: (why: string) => never): SnapshotSummary {
+  const decoded = SnapshotHead.decode(head);
+  if (isLeft(decoded)) return refuse(explain(decoded.left)[0] ?? 'no snapshot');
+  const { snapshotId, name, timestamp, runId, metadata } = decoded.right;
+  return Object.freeze({ snapshotId, name, timestamp, runId, metadata });
+}
