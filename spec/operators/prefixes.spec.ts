@@ -61,7 +61,10 @@ const shape = fc.letrec<{ any: Num }>((tie) => {
       fc.tuple(any, fc.integer({ min: 1, max: 3 }), fc.boolean()).map(([a, concurrency, keyed]) =>
         chain(
           name('many'),
-          agent(name('spread'), counted((n) => n) as (n: number, c: StepContext) => number),
+          agent(
+            name('spread'),
+            counted((n) => n),
+          ),
           agent(name('list'), (n: number) => [n, n + 1, n + 2]),
           each(name('each'), a, {
             concurrency,
@@ -127,7 +130,11 @@ async function resumedAfter(events: readonly RunEvent[], root: Num, input: numbe
   return { state, calls };
 }
 
-type Row = { readonly stepId: string; readonly status: string; readonly output?: unknown };
+interface Row {
+  readonly stepId: string;
+  readonly status: string;
+  readonly output?: unknown;
+}
 
 /** How every step ended, but for those that lost a race: how far they came is a matter of time. */
 const summary = (steps: Iterable<Row>) =>
