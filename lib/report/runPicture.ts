@@ -55,31 +55,32 @@ export function shortId(runId: string): string {
   return widthOf(id) <= 16 ? id : `…${id.slice(-8)}`;
 }
 
-const worth: Readonly<Record<StepResult['status'], number>> = {
-  FAILED: 0,
-  RUNNING: 1,
-  SUSPENDED: 2,
-  PENDING: 3,
-  SKIPPED: 4,
-  COMPLETED: 5,
-};
+/** What needs attention first. */
+const byWorth: readonly StepResult['status'][] = [
+  'FAILED',
+  'RUNNING',
+  'SUSPENDED',
+  'PENDING',
+  'SKIPPED',
+  'COMPLETED',
+];
 
+/** So many steps as there is room for, in their order; of those that matter alike the latest. */
 function pickSteps(
   steps: readonly StepResult[],
   room: number,
 ): { readonly shown: readonly StepResult[]; readonly hidden: readonly StepResult[] } {
   if (steps.length <= room) return { shown: steps, hidden: [] };
-  const byWorth = steps.map((_, index) => index);
-  byWorth.sort((a, b) => worthAt(steps, a) - worthAt(steps, b) || b - a);
-  const kept = new Set(byWorth.slice(0, Math.max(0, room - 1)));
+  const kept = new Set<number>();
+  for (const status of byWorth) {
+    for (let index = steps.length - 1; index >= 0 && kept.size < room - 1; index -= 1) {
+      if (steps[index]?.status === status) kept.add(index);
+    }
+  }
   return {
     shown: steps.filter((_, index) => kept.has(index)),
     hidden: steps.filter((_, index) => !kept.has(index)),
   };
-}
-
-function worthAt(steps: readonly StepResult[], index: number): number {
-  return worth[steps[index]?.status ?? 'COMPLETED'];
 }
 
 function barOf(step: StepResult, run: WatchedRun, width: number, now: number): string {
@@ -141,17 +142,17 @@ function waitsFor(path: string, state: RunState, plan: ReadonlyMap<string, PlanS
 }
 
 function countText(steps: readonly StepResult[]): string {
-  const count = (status: StepResult['status']): number =>
-    steps.filter((step) => step.status === status).length;
+  const counts = { PENDING: 0, RUNNING: 0, SUSPENDED: 0, COMPLETED: 0, FAILED: 0, SKIPPED: 0 };
+  for (const step of steps) counts[step.status] += 1;
   const parts: readonly (readonly [number, string])[] = [
-    [count('RUNNING'), 'running'],
-    [count('FAILED'), 'failed'],
-    [count('SUSPENDED'), 'suspended'],
-    [count('PENDING'), 'waiting'],
-    [count('SKIPPED'), 'skipped'],
+    [counts.RUNNING, 'running'],
+    [counts.FAILED, 'failed'],
+    [counts.SUSPENDED, 'suspended'],
+    [counts.PENDING, 'waiting'],
+    [counts.SKIPPED, 'skipped'],
   ];
   const others = parts.filter(([number]) => number > 0).map(([number, word]) => `${number} ${word}`);
-  return [`${count('COMPLETED')}/${steps.length} done`, ...others].join(', ');
+  return [`${counts.COMPLETED}/${steps.length} done`, ...others].join(', ');
 }
 
 type Color = 'bold' | 'green' | 'red' | 'cyan' | 'yellow' | 'dim' | 'none';

@@ -2,12 +2,10 @@ import { widthOf } from '../../lib/report/columns';
 import type { Screen } from '../../lib/report/screen';
 import { columnsOf, ignoreErrorsOf, rowsOf } from '../../lib/report/screen';
 
-/** Keeps a picture at the bottom of a terminal, below what others write there. */
+/** Keeps a picture at the bottom of a terminal, below what others write there; repaints at most ten times a second. */
 export interface Painter {
   /** Adds a part to the picture; `draw` gives its lines for this width and height. Gives the function that removes it. */
   add(draw: (width: number, height: number) => readonly string[]): () => void;
-  /** Asks for a repaint; there are at most ten a second. */
-  request(): void;
   /** Writes lines that stay, above the picture. */
   say(draw: (width: number) => readonly string[]): void;
 }
@@ -68,13 +66,15 @@ function createPainter(screen: Screen): Painter {
   };
   const tick = (): void => {
     timer = undefined;
+    const begun = performance.now();
     quietly(() => {
       paint();
     });
-    if (parts.size > 0) schedule();
+    // A picture of very many steps takes its time: painting never gets more than a tenth of it.
+    if (parts.size > 0) schedule(10 * (performance.now() - begun));
   };
-  const schedule = (): void => {
-    timer ??= setTimeout(tick, BETWEEN_MS).unref();
+  const schedule = (waitMs = 0): void => {
+    timer ??= setTimeout(tick, Math.max(BETWEEN_MS, waitMs)).unref();
   };
   const stepAside = (): void => {
     if (!isPainting && drawn.length > 0) put(erasing());
@@ -103,7 +103,6 @@ function createPainter(screen: Screen): Painter {
         }
       };
     },
-    request: schedule,
     say(draw) {
       const text = draw(columnsOf(screen))
         .map((line) => `${line}\n`)
