@@ -18,7 +18,7 @@ export interface FallbackInput<I> {
 export function fallback<I, O, P>(
   name: string,
   agent: Agent<I, O>,
-  other: Agent<FallbackInput<NoInfer<I>>, P>,
+  other: Agent<FallbackInput<I>, P>,
 ): Agent<I, O | P> {
   const [first, second] = [agent, other] as unknown as readonly [
     Agent<never, unknown>,

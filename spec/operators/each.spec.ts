@@ -217,7 +217,7 @@ describe('each()', () => {
       (value) => t.success(new Date(String(value))),
       (date) => date.toISOString(),
     );
-    const date = agent('date', (ms: number) => new Date(ms), { output: DateText as t.Type<Date, unknown> });
+    const date = agent('date', (ms: number) => new Date(ms), { output: DateText });
     const dates = each('e', date);
     expect((await execute(dates, [0], { store, runId: 'd' })).output).toEqual([new Date(0)]);
     expect((await execute(dates, [0], { store, runId: 'd' })).output).toEqual([new Date(0)]);
