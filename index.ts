@@ -53,6 +53,7 @@ export type { Usage } from './lib/model/usage';
 export * from './lib/report/bottlenecks';
 export { runSummary } from './lib/report/runSummary';
 export type { Screen } from './lib/report/screen';
+export type { AnswerCache, KeptAnswer } from './lib/store/answerCache';
 export { lowdbStore } from './lib/store/lowdb';
 export { memoryStore } from './lib/store/memory';
 export { resumable } from './lib/store/resumable';

@@ -2,17 +2,19 @@ import { fromEvent, lastValueFrom, map, merge, NEVER, of, takeUntil, timer, toAr
 
 import { DefinitionError } from '../../lib/graph/definitionError';
 import type { Wire } from '../../lib/graph/wire';
+import type { Agent, StepPolicy } from '../../lib/model/agent';
 import { memoryStore } from '../../lib/store/memory';
 import { agent } from '../../operators/agent';
 import { outputs } from '../../operators/outputs';
 import { run } from '../../operators/run';
 import { runEach } from '../../operators/runEach';
 import { workflow } from '../../operators/workflow';
+import { expectRun } from '../../testing/index';
 import { marbles } from '../support/marbles';
 import { collect } from '../support/told';
 
-const slow = (name: string, ms: number, options: Parameters<typeof agent>[2] = {}) =>
-  agent(name, (value: string) => timer(ms).pipe(map(() => value)), options as object);
+const slow = (name: string, ms: number, options: StepPolicy = {}): Agent<string, string> =>
+  agent(name, (value: string) => timer(ms).pipe(map(() => value)), options);
 
 describe('limit', () => {
   it(
@@ -107,6 +109,19 @@ describe('limit', () => {
       expectObservable(merge(a, b)).toBe('30ms b 4ms (a|)');
     }),
   );
+
+  it('bounds how often a whole workflow is under way as a step', () => {
+    const inner = workflow(
+      'inner',
+      (id: Wire<string>, step) => step('last', slow('last', 5), step('first', slow('first', 5), id)),
+      { limit: { concurrency: 1 } },
+    );
+    const both = workflow('both', (id: Wire<string>, step) => ({
+      a: step('a', inner, id),
+      b: step('b', inner, id),
+    }));
+    expectRun(both, 'x').toBe({ a: 's 9ms |', b: '10ms s 9ms |', 'b/first': '10ms s----|' });
+  });
 
   it('holds no room after a failed, an unsubscribed and a broken life', async () => {
     const limit = { concurrency: 1 };

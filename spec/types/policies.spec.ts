@@ -1,0 +1,80 @@
+import { expectTypeOf } from 'expect-type';
+import type { Observable } from 'rxjs';
+
+import type { Agent, PartialResult, RunState, StepPolicy, Wire } from '../../index';
+import { agent, backoff, budget, chain, outputs, partials, run, saga, workflow } from '../../index';
+import type { FakeAgent } from '../../testing/index';
+import { expectRun, fakeAgent } from '../../testing/index';
+
+interface Order {
+  readonly customer: string;
+}
+
+describe('types of policies, views and fakes', () => {
+  it('give the key of a limit or a cache the input of the agent', () => {
+    const ask = agent('ask', (order: Order) => order.customer.length, {
+      limit: { concurrency: 1, key: (order) => order.customer },
+      cache: { ttlMs: 1, key: ({ customer }) => customer },
+      retry: { count: 1, delayMs: backoff({ initialMs: 1 }) },
+    });
+    expectTypeOf(ask).toEqualTypeOf<Agent<Order, number>>();
+    // @ts-expect-error a key is a text
+    agent('ask', (order: Order) => order, { limit: { concurrency: 1, key: () => 1 } });
+    // @ts-expect-error an order has no name
+    agent('ask', (order: Order) => order, { cache: { key: (order) => order.name } });
+    // @ts-expect-error a backoff needs its first wait
+    expect(() => backoff({ factor: 2 })).toThrow(RangeError);
+  });
+
+  it('let one policy be held in a variable, for agents and for steps', () => {
+    const policy: StepPolicy = { limit: { concurrency: 2 }, cache: {} };
+    const flow = workflow('flow', (order: Wire<Order>, step) =>
+      step(
+        'ask',
+        agent('ask', (given: Order) => given.customer, policy),
+        order,
+        policy,
+      ),
+    );
+    expectTypeOf(flow).toEqualTypeOf<Agent<Order, string>>();
+  });
+
+  it('give compensate the unwrapped output, and keep the types of what a saga is made of', () => {
+    const book = agent('book', async (order: Order) => Promise.resolve({ id: order.customer }), {
+      compensate: ({ id }, { idempotencyKey }) => id + idempotencyKey,
+    });
+    const order = saga(
+      'order',
+      chain(
+        'steps',
+        book,
+        agent('send', ({ id }: { id: string }) => id.length),
+      ),
+    );
+    expectTypeOf(order).toEqualTypeOf<Agent<Order, number>>();
+    const wrong = (id: number) => id;
+    // @ts-expect-error the output is a text
+    agent('book', (given: Order) => given.customer, { compensate: wrong });
+  });
+
+  it('pass transitions through a budget, and say what partial results are', () => {
+    const length = agent('length', (text: string) => text.length);
+    expectTypeOf(run(length, 'a').pipe(budget({ steps: 1 }), outputs())).toEqualTypeOf<Observable<number>>();
+    expectTypeOf(run(length, 'a').pipe(partials<string>('a'))).toEqualTypeOf<
+      Observable<PartialResult<string>>
+    >();
+    // @ts-expect-error not something that is counted
+    budget({ words: 3 });
+  });
+
+  it('infer fakes from their scripts, and runs from their agents', () => {
+    const fake = fakeAgent('fake', { afterMs: 1, value: { n: 1 } });
+    expectTypeOf(fake).toEqualTypeOf<FakeAgent<unknown, { n: number }>>();
+    expectTypeOf(fakeAgent('letters', '-a|')).toEqualTypeOf<FakeAgent<unknown, string>>();
+    const doubled = fakeAgent('double', (n: number) => ({ value: n * 2 }));
+    expectTypeOf(doubled).toEqualTypeOf<FakeAgent<number, number>>();
+    expectTypeOf(expectRun(doubled, 1).toBe({})).toEqualTypeOf<RunState<number>>();
+    // @ts-expect-error it takes a number
+    expectRun(doubled, 'a');
+  });
+});
