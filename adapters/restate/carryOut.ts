@@ -154,7 +154,8 @@ export async function carryOut(
   }
 
   const final = engine.state();
-  flush(flushed > 0 || sizeOf(engine.events, 0) > BATCH_BYTES);
+  // Whoever watches a run of this length has asked for events, and would ask on.
+  flush(engine.clock() - request.at >= BATCH_MS || sizeOf(engine.events, 0) > BATCH_BYTES);
   if (final.status !== 'COMPLETED') leave(context, engine, final);
   return {
     status: final.status,

@@ -75,6 +75,8 @@ export interface RestateEngine extends RunEngine {
 
 const PATIENCE_MS = 30_000;
 const CHECK_MS = 3_000;
+/** Between two questions for events: what happens meanwhile comes with one answer. */
+const POLL_GAP_MS = 60;
 
 /**
  * Carries runs out on the workers of a Restate server instead of in this process: the same agents, the same transitions.
@@ -387,6 +389,7 @@ async function watch(
     try {
       const reply = await ask(context, agent, key, { ...cursor, waitMs: HOLD_MS }, signal);
       if (!isOver()) take(reply);
+      await new Promise((resolve) => setTimeout(resolve, POLL_GAP_MS));
     } catch {
       // The end, or why there is none, comes another way.
       if (!isOver()) await new Promise((resolve) => setTimeout(resolve, 250));
@@ -395,17 +398,23 @@ async function watch(
 }
 
 async function ask(
-  { ingress }: Context,
+  { ingress, patienceMs }: Context,
   agent: Agent<never, unknown>,
   key: string,
   request: EventsRequest,
   signal: AbortSignal,
 ): Promise<EventsReply> {
-  return (await ingress.request(handlerPath(serviceFor(agent), key, 'events'), {
-    body: request,
-    signal,
-    timeoutMs: request.waitMs + 5_000,
-  })) as EventsReply;
+  const path = handlerPath(serviceFor(agent), key, 'events');
+  const until = asyncScheduler.now() + patienceMs;
+  for (;;) {
+    try {
+      const limits = { body: request, signal, timeoutMs: request.waitMs + 5_000 };
+      return (await ingress.request(path, limits)) as EventsReply;
+    } catch (error) {
+      // While a worker is replaced its answers take longer.
+      if ((error as Error).name !== 'TimeoutError' || asyncScheduler.now() >= until) throw error;
+    }
+  }
 }
 
 /** Fails when no worker begins a run within the patience, and tells why a run does not move. Otherwise never resolves. */

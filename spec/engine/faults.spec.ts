@@ -5,6 +5,7 @@ import type { RestateEngine } from '../../adapters/restate';
 import { restateEngine } from '../../adapters/restate';
 import { collect } from '../support/told';
 import { endless, newVersion, oldVersion, report, signing, tooLong } from './support/agents';
+import { executedAgain } from './support/executedAgain';
 import type { RestateServer } from './support/restateServer';
 import { restateBinary, startRestate, waitFor } from './support/restateServer';
 import type { WorkerPool } from './support/workers';
@@ -163,7 +164,7 @@ describeHere('faults on Restate', () => {
       if (outcome._tag === 'Right')
         expect(outcome.right.output).toBe(expected(outcome.right.runId.slice('killed '.length)));
     }
-    expect(again(pool, before)).toEqual([]);
+    expect(executedAgain(pool.executions().slice(before))).toEqual([]);
   }, 90_000);
 
   it('completes every run when the server is killed in the middle and comes back', async () => {
@@ -182,7 +183,7 @@ describeHere('faults on Restate', () => {
     const ended = await results;
 
     expect(ended.filter(({ _tag }) => _tag === 'Right')).toHaveLength(40);
-    expect(again(pool, before)).toEqual([]);
+    expect(executedAgain(pool.executions().slice(before))).toEqual([]);
   }, 120_000);
 
   it('lets an old run finish on its definition while a new one is served', async () => {
@@ -216,24 +217,4 @@ function expected(id: string): string {
     t: upper.split(' '),
     d: `${text.length} ${text.split(' ').join()}`,
   });
-}
-
-/** Calls that began although what they give had been used before: a step above or behind it had begun. */
-function again(pool: WorkerPool, from: number): readonly string[] {
-  const after: Readonly<Record<string, readonly string[]>> = {
-    load: ['normalize', 'deep'],
-    normalize: ['stats', 'topics'],
-    stats: ['render'],
-    topics: ['render'],
-    deep: ['render'],
-    'deep/count': ['deep/split'],
-  };
-  const begun = new Set<string>();
-  const twice: string[] = [];
-  for (const { kind, runId, path } of pool.executions().slice(from)) {
-    if (kind !== 'begin') continue;
-    if (after[path]?.some((later) => begun.has(`${runId} ${later}`)) === true) twice.push(`${runId} ${path}`);
-    begun.add(`${runId} ${path}`);
-  }
-  return twice;
 }

@@ -1,0 +1,113 @@
+import { isAbsolute } from 'node:path';
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import type { MessagePort } from 'node:worker_threads';
+import { MessageChannel } from 'node:worker_threads';
+
+import Piscina from 'piscina';
+
+import type { Agent, StepContext } from '../../lib/model/agent';
+import type { AgentOptions } from '../../operators/agent';
+import { agent } from '../../operators/agent';
+import type { ThreadAnswer, ThreadCall, ThreadMessage } from './thread';
+
+/** How a function is called in the pool, and how its step is carried out. */
+export interface InWorkerOptions<I, O> extends AgentOptions<I, O> {
+  /** The pool; one for the whole process, with a thread for every core, when left out. */
+  readonly pool?: Piscina;
+  /** Name of the agent; that of the function when left out. */
+  readonly as?: string;
+}
+
+/**
+ * Makes an agent of a function that another file exports, and calls it in a thread of a pool: for work that keeps a core
+ * busy. Input, output and partial results are copied between threads.
+ *
+ * The function gets the input and a context with `runId`, `path`, `attempt`, `idempotencyKey`, `emit` and `log`, and may
+ * return a value, a Promise, an Observable or an AsyncIterable. When nobody wants the answer any more its thread is ended,
+ * in the middle of a loop too, and the pool starts another one.
+ *
+ * @param file - Absolute path or `file:` URL of the module; in CommonJS `require.resolve('./heavy')`.
+ * @throws TypeError when the file is not absolute.
+ *
+ * @example
+ * const factor = inWorker<number, number[]>(require.resolve('./factor'), 'factor');
+ */
+export function inWorker<I, O>(
+  file: string | URL,
+  name: string,
+  { pool, as = name, ...options }: InWorkerOptions<I, O> = {},
+): Agent<I, O> {
+  const filename = file instanceof URL || file.startsWith('file:') ? fileURLToPath(file) : file;
+  if (!isAbsolute(filename)) {
+    throw new TypeError(
+      `Cannot call "${name}" in a thread: give the absolute path of its file, got "${filename}"`,
+    );
+  }
+  const call = (input: I, context: StepContext): Promise<O> =>
+    callInThread<O>(pool ?? sharedPool(), { file: filename, name, input }, context);
+  return agent(
+    as,
+    call as (input: I, context: StepContext) => unknown,
+    options as object,
+  ) as unknown as Agent<I, O>;
+}
+
+/** A pool for `inWorker()`; `destroy()` ends its threads. */
+export function threadPool(threads: number = availableParallelism()): Piscina {
+  const isSource = __filename.endsWith('.ts');
+  return new Piscina({
+    filename: require.resolve('./thread'),
+    name: 'callHere',
+    minThreads: 0,
+    maxThreads: threads,
+    idleTimeout: 5_000,
+    // From the sources, as in tests and examples, threads compile what they load.
+    ...(isSource && { execArgv: ['-r', 'ts-node/register/transpile-only'] }),
+  });
+}
+
+let shared: Piscina | undefined;
+
+function sharedPool(): Piscina {
+  return (shared ??= threadPool());
+}
+
+async function callInThread<O>(
+  pool: Piscina,
+  call: Pick<ThreadCall, 'file' | 'name' | 'input'>,
+  context: StepContext,
+): Promise<O> {
+  const { port1: here, port2: there } = new MessageChannel();
+  const { runId, path, attempt, idempotencyKey } = context;
+  const task: ThreadCall = { ...call, runId, path, attempt, idempotencyKey, port: there };
+  const heard = listen(here, context);
+  try {
+    const answer = (await pool.run(task, { signal: context.signal, transferList: [there] })) as ThreadAnswer;
+    // The answer may overtake the last partial results.
+    await heard(answer.told);
+    if (answer.ok) return answer.value as O;
+    throw Object.assign(new Error(answer.message), { name: answer.name, retryable: answer.retryable });
+  } finally {
+    here.close();
+  }
+}
+
+/** Passes on what the thread tells. The function that comes back waits until so many messages have come. */
+function listen(port: MessagePort, context: StepContext): (count: number) => Promise<void> {
+  let count = 0;
+  let wanted = Infinity;
+  let enough: (() => void) | undefined;
+  port.on('message', (message: ThreadMessage) => {
+    if (message.kind === 'partial') context.emit(message.value);
+    else context.log(message.level, message.message, message.data);
+    count += 1;
+    if (count >= wanted) enough?.();
+  });
+  return (told) =>
+    new Promise((resolve) => {
+      wanted = told;
+      enough = resolve;
+      if (count >= told) resolve();
+    });
+}

@@ -1,0 +1,77 @@
+import { from, lastValueFrom, toArray } from 'rxjs';
+
+import { each, execute, run } from '../../index';
+import { inWorker, threadPool } from '../../adapters/workers';
+import { collect } from '../support/told';
+import { primes } from './support/heavy';
+
+const heavy = require.resolve('./support/heavy');
+const pool = threadPool(2);
+afterAll(() => pool.destroy());
+
+describe('inWorker()', () => {
+  it('gives what the function gives, in a run and in a plain pipe', async () => {
+    const counted = inWorker<number, number>(heavy, 'primes', { pool });
+
+    expect((await execute(counted, 1_000)).output).toBe(168);
+    expect(await lastValueFrom(from([10, 100]).pipe(counted, toArray()))).toEqual([4, 25]);
+  });
+
+  it('tells partial results and log entries before the end', async () => {
+    const telling = inWorker<number, string>(heavy, 'telling', { pool });
+    const seen = collect(run(telling, 2));
+    await new Promise<void>((resolve) => {
+      const timer = setInterval(() => {
+        if (seen.ended === 'open') return;
+        clearInterval(timer);
+        resolve();
+      }, 5);
+    });
+
+    expect(seen.told).toEqual([
+      'run.started',
+      'step.started telling',
+      'step.emitted telling',
+      'step.emitted telling',
+      'step.logged telling',
+      'step.completed telling',
+      'run.completed',
+    ]);
+    expect(seen.transitions.at(-1)?.state.output).toBe('telling 1');
+  });
+
+  it('takes the last value of a stream', async () => {
+    const state = await execute(inWorker<string, string>(heavy, 'letters', { pool }), 'abc');
+
+    expect(state).toMatchObject({ output: 'c' });
+    expect(state.steps.get('letters')?.partials).toBe(3);
+  });
+
+  it('keeps name, message and whether to try again of an error', async () => {
+    const state = await execute(inWorker(heavy, 'failing', { pool, retry: 5 }), undefined);
+
+    expect(state.error).toMatchObject({ name: 'RangeError', message: 'too far', retryable: false });
+    expect(state.steps.get('failing')?.attempts).toBe(1);
+  });
+
+  it('says when there is no such function', async () => {
+    const state = await execute(inWorker(heavy, 'missing', { pool }), undefined);
+
+    expect(state.error?.message).toContain('exports no such function');
+    expect(() => inWorker('./heavy', 'primes')).toThrow('absolute path');
+  });
+
+  it('ends a thread that never comes back, and takes the next call', async () => {
+    const state = await execute(inWorker(heavy, 'forever', { pool, timeoutMs: 300 }), undefined);
+
+    expect(state.error?.name).toBe('StepTimeoutError');
+    expect((await execute(inWorker<number, number>(heavy, 'primes', { pool }), 10)).output).toBe(4);
+  });
+
+  it('goes over many with two threads at once', async () => {
+    const counted = inWorker<number, number>(heavy, 'primes', { pool });
+    const state = await execute(each('all', counted, { concurrency: 2 }), [10, 100, 1_000]);
+
+    expect(state.output).toEqual([10, 100, 1_000].map(primes));
+  });
+});

@@ -1,0 +1,30 @@
+import type { ThreadContext } from '../../../adapters/workers';
+
+/** Keeps a core busy; counts primes below `limit`. */
+export function primes(limit: number): number {
+  let count = 0;
+  for (let n = 2; n < limit; n += 1) {
+    let isPrime = true;
+    for (let d = 2; d * d <= n; d += 1) if (n % d === 0) isPrime = false;
+    if (isPrime) count += 1;
+  }
+  return count;
+}
+
+export function telling(n: number, context: ThreadContext): string {
+  for (let i = 0; i < n; i += 1) context.emit(i);
+  context.log('INFO', 'told', { n });
+  return `${context.path} ${context.attempt}`;
+}
+
+export async function* letters(text: string): AsyncGenerator<string> {
+  for (const letter of text) yield await Promise.resolve(letter);
+}
+
+export function failing(): never {
+  throw Object.assign(new RangeError('too far'), { retryable: false });
+}
+
+export function forever(): never {
+  for (;;);
+}

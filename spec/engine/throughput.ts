@@ -1,0 +1,147 @@
+/* Runs a second: Millrace on Restate against the SDK used by hand, for the same DAG, in one go. npm run bench:restate */
+import { fork } from 'node:child_process';
+
+import * as restate from '@restatedev/restate-sdk';
+import { lastValueFrom, range, toArray } from 'rxjs';
+
+import { register, restateEngine, serveRestate } from '../../adapters/restate';
+import type { Wire } from '../../index';
+import { agent, outcomes, runEach, workflow } from '../../index';
+import { freePorts, startRestate } from './support/restateServer';
+
+const RUNS = Number(process.env['RUNS'] ?? 500);
+const ROUNDS = Number(process.env['ROUNDS'] ?? 5);
+const AT_ONCE = Number(process.env['AT_ONCE'] ?? 64);
+
+const load = (id: number) => 'x'.repeat(1_000) + String(id);
+const normalize = (text: string) => text.toUpperCase();
+const stats = (text: string) => text.length;
+const topics = (text: string) => text.slice(0, 10);
+const render = ({ s, t }: { readonly s: number; readonly t: string }) => `${s} ${t}`;
+
+const dag = workflow('bench', (id: Wire<number>, step) => {
+  const text = step('load', agent('load', load), id);
+  const clean = step('normalize', agent('normalize', normalize), text);
+  const s = step('stats', agent('stats', stats), clean);
+  const t = step('topics', agent('topics', topics), clean);
+  return step('render', agent('render', render), { s, t });
+});
+
+/** The same by hand, as the documentation of the SDK has it. */
+const byHand = restate.workflow({
+  name: 'byHand',
+  handlers: {
+    run: async (context: restate.WorkflowContext, id: number): Promise<string> => {
+      const text = await context.run('load', () => load(id));
+      const clean = await context.run('normalize', () => normalize(text));
+      const [s, t] = await restate.RestatePromise.all([
+        context.run('stats', () => stats(clean)),
+        context.run('topics', () => topics(clean)),
+      ]);
+      return context.run('render', () => render({ s, t }));
+    },
+  },
+});
+
+async function worker(ingress: string): Promise<void> {
+  const served = await serveRestate([dag], { port: 0, ingress });
+  const [port = 0] = await freePorts(1);
+  const http2 = await import('node:http2');
+  http2
+    .createServer(restate.createEndpointHandler({ services: [byHand], logger: () => undefined }))
+    .listen(port, '127.0.0.1', () => process.send?.([served.port, port]));
+  process.on('message', () => process.send?.(process.cpuUsage()));
+  process.on('disconnect', () => process.exit());
+}
+
+async function main(): Promise<void> {
+  const server = await startRestate();
+  const child = fork(__filename, [server.ingress], { execArgv: ['-r', 'ts-node/register/transpile-only'] });
+  try {
+    const ports = await new Promise<readonly number[]>((resolve) => child.once('message', resolve as never));
+    for (const port of ports) await register(server.admin, `http://127.0.0.1:${port}`);
+    const engine = restateEngine({ ingress: server.ingress });
+    let round = 0;
+
+    const hand = async (): Promise<number> => {
+      const name = `h${(round += 1)}`;
+      let next = 0;
+      let done = 0;
+      const lane = async (): Promise<void> => {
+        for (let id = next; id < RUNS; id = next) {
+          next += 1;
+          const response = await fetch(`${server.ingress}/byHand/${name}-${id}/run`, {
+            method: 'POST',
+            headers: { 'content-type': 'application/json' },
+            body: JSON.stringify(id),
+          });
+          if (typeof (await response.json()) === 'string') done += 1;
+        }
+      };
+      await Promise.all(Array.from({ length: AT_ONCE }, lane));
+      return done;
+    };
+    const ours = async (): Promise<number> => {
+      const name = `m${(round += 1)}`;
+      const ended = await lastValueFrom(
+        range(0, RUNS).pipe(
+          runEach(dag, { engine, concurrency: AT_ONCE, runId: (id) => `${name}-${id}` }),
+          outcomes(),
+          toArray(),
+        ),
+      );
+      return ended.filter(({ _tag }) => _tag === 'Right').length;
+    };
+
+    const cpu = async (): Promise<number> => {
+      const theirs = await new Promise<NodeJS.CpuUsage>((resolve) => {
+        child.once('message', resolve as never);
+        child.send('cpu');
+      });
+      const own = process.cpuUsage();
+      return (theirs.user + theirs.system + own.user + own.system) / 1e6 + serverCpu(server.pid);
+    };
+
+    const rates: Record<string, { rate: number; cpuMs: number }[]> = { hand: [], ours: [] };
+    await hand();
+    await ours();
+    for (let i = 0; i < ROUNDS; i += 1) {
+      for (const [kind, go] of Object.entries(i % 2 === 0 ? { hand, ours } : { ours, hand })) {
+        const cpuBefore = await cpu();
+        const began = performance.now();
+        const done = await go();
+        if (done !== RUNS) throw new Error(`${kind}: ${done} of ${RUNS}`);
+        const rate = (RUNS / (performance.now() - began)) * 1000;
+        rates[kind]!.push({ rate, cpuMs: (((await cpu()) - cpuBefore) / RUNS) * 1000 });
+      }
+    }
+    const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[values.length >> 1]!;
+    const [h, o] = [rates['hand']!, rates['ours']!].map((all) => ({
+      rate: median(all.map(({ rate }) => rate)),
+      cpuMs: median(all.map(({ cpuMs }) => cpuMs)),
+    }));
+    console.log(`by hand: ${h!.rate.toFixed(0)} runs/s, ${h!.cpuMs.toFixed(2)} ms CPU a run`);
+    console.log(
+      `millrace: ${o!.rate.toFixed(0)} runs/s, ${o!.cpuMs.toFixed(2)} ms CPU a run, every run subscribed and reduced`,
+    );
+    console.log(
+      `ratio: ${(o!.rate / h!.rate).toFixed(2)} by runs/s, ${(h!.cpuMs / o!.cpuMs).toFixed(2)} by CPU`,
+    );
+    console.log(JSON.stringify(rates));
+  } finally {
+    child.disconnect();
+    await server.stop();
+  }
+}
+
+/** Seconds of CPU that the server has used. */
+function serverCpu(pid: number): number {
+  const { readFileSync } = require('node:fs') as typeof import('node:fs');
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+const [ingress] = process.argv.slice(2);
+void (!ingress?.startsWith('http')
+  ? main().then(() => process.exit())
+  : worker(ingress));
