@@ -1,5 +1,6 @@
 /* Runs a second: Millrace on Restate against the SDK used by hand, for the same DAG, in one go. npm run bench:restate */
 import { fork } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 
 import * as restate from '@restatedev/restate-sdk';
 import { lastValueFrom, range, toArray } from 'rxjs';
@@ -136,12 +137,9 @@ async function main(): Promise<void> {
 
 /** Seconds of CPU that the server has used. */
 function serverCpu(pid: number): number {
-  const { readFileSync } = require('node:fs') as typeof import('node:fs');
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
 const [ingress] = process.argv.slice(2);
-void (!ingress?.startsWith('http')
-  ? main().then(() => process.exit())
-  : worker(ingress));
+void (!ingress?.startsWith('http') ? main().then(() => process.exit()) : worker(ingress));
