@@ -19,8 +19,10 @@ export type OpenTelemetryApi = Pick<typeof Api, 'trace' | 'context' | 'SpanStatu
  * `millrace.`. Inputs and outputs are not recorded.
  *
  * @example
+ * ```ts
  * import * as api from '@opentelemetry/api';
  * run(report, 'book.txt').pipe(traceTo(api), outputs());
+ * ```
  */
 export function traceTo<O>(api: OpenTelemetryApi): MonoTypeOperatorFunction<Transition<O>> {
   return (source) =>

@@ -22,9 +22,11 @@ export type PrometheusClient = Pick<typeof PromClient, 'Counter' | 'Gauge' | 're
  * `run_duration_seconds` and `agent_duration_seconds`, and `alert_active`.
  *
  * @example
+ * ```ts
  * import * as client from 'prom-client';
  * prometheus(monitor, client);
  * server.get('/metrics', async (_, response) => response.end(await client.register.metrics()));
+ * ```
  */
 export function prometheus(
   monitor: Monitor,

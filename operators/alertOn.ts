@@ -18,7 +18,9 @@ import { measure } from './measure';
  * that subscribes to `alerts$` itself.
  *
  * @example
+ * ```ts
  * runs$.pipe(alertOn({ failing: (stats) => stats.failureRate > 30 }, ({ ruleName, status }) => page(ruleName, status)));
+ * ```
  */
 export function alertOn<O>(
   rules: Readonly<Record<string, AlertRule>> | Pick<Monitor, 'alerts$'>,

@@ -9,7 +9,9 @@ import type { TapOptions } from './tapOptions';
  * Unlike RxJS's `tap`, what the function throws, rejects or never answers changes nothing in the stream.
  *
  * @example
+ * ```ts
  * run(report, 'book.txt').pipe(watch(({ event }) => socket.send(JSON.stringify(event))), outputs());
+ * ```
  */
 export function watch<T>(
   watcher: (item: T) => unknown,

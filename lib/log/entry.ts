@@ -4,9 +4,11 @@ import type { LogLevel } from '../model/logLevel';
 export interface LogEntry {
   /** ISO 8601. */
   readonly timestamp: string;
+  /** How serious it is. */
   readonly level: LogLevel;
   /** Who says it; for what a run tells, the path of the step or the name of the run. */
   readonly component: string;
+  /** What happened, in words. */
   readonly message: string;
   /** The details: plain JSON, secrets removed; an empty record when there are none. */
   readonly data: Readonly<Record<string, unknown>>;

@@ -43,10 +43,15 @@ export interface LoggerOptions {
  * A structured log in five levels. No method throws, whatever it is given, and none of them waits.
  */
 export interface Logger {
+  /** Details that only matter when something is looked into. */
   debug(component: string, message: string, data?: LogData): void;
+  /** What happens, as it should. */
   info(component: string, message: string, data?: LogData): void;
+  /** What should not happen, but harms nothing yet. */
   warning(component: string, message: string, data?: LogData): void;
+  /** Something failed. */
   error(component: string, message: string, data?: LogData): void;
+  /** Something failed that the rest depends on. */
   critical(component: string, message: string, data?: LogData): void;
   /** The same with the level as a value; `at` is epoch milliseconds, now when left out. */
   log(level: LogLevel, component: string, message: string, data?: LogData, at?: number): void;
@@ -67,9 +72,11 @@ export interface Logger {
  * sees them. Without outputs it only remembers.
  *
  * @example
+ * ```ts
  * const logger = createLogger({ level: 'DEBUG', file: 'run.log' });
  * logger.warning('billing', 'rate limit is near', () => ({ left: limiter.left }));
  * await logger.close();
+ * ```
  */
 export function createLogger(options: LoggerOptions = {}): Logger {
   const { level: threshold = 'INFO', keep = 1_000, scheduler = asyncScheduler } = options;

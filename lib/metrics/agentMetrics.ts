@@ -4,11 +4,15 @@ import { percentOf } from './percentOf';
 
 /** What is known of one agent within one workflow. Changes in place: see `createDurations`. */
 export interface AgentMetrics {
+  /** Name of the agent. */
   readonly agentName: string;
+  /** How often it went well. */
   successes: number;
+  /** How often it failed. */
   failures: number;
   /** Seconds in which the agent itself was at work, without the steps it ran below itself. */
   ownDuration: number;
+  /** How long it took. */
   readonly durations: Durations;
 }
 
@@ -16,15 +20,19 @@ export interface AgentMetrics {
 export interface Execution {
   /** Seconds. */
   readonly duration: number;
+  /** Whether it went well. */
   readonly success: boolean;
 }
 
 /** What one agent did, in numbers. Durations are seconds, rates percent; zeros when it never ran. */
 export interface AgentStats extends DurationStats {
+  /** Name of the agent. */
   readonly agentName: string;
   /** Steps that ended, however many attempts each took: successes plus failures. */
   readonly executions: number;
+  /** How often it went well. */
   readonly successes: number;
+  /** How often it failed. */
   readonly failures: number;
   /** Percent of the executions. */
   readonly successRate: number;
@@ -36,10 +44,15 @@ export interface AgentStats extends DurationStats {
 
 /** An agent's metrics as plain JSON. */
 export interface SavedAgentMetrics {
+  /** Name of the agent. */
   readonly agentName: string;
+  /** How often it went well. */
   readonly successes: number;
+  /** How often it failed. */
   readonly failures: number;
+  /** Seconds without the steps that ran below. */
   readonly ownDuration: number;
+  /** How long it took. */
   readonly durations: SavedDurations;
 }
 

@@ -27,8 +27,11 @@ export interface StatsSample extends WorkflowStats {
 
 /** Something begins or ceases to be wrong. */
 export interface Alert {
+  /** Name of the rule. */
   readonly ruleName: string;
+  /** Name of the workflow. */
   readonly workflowName: string;
+  /** Whether it begins or ceases to be wrong. */
   readonly status: 'FIRED' | 'CLEARED';
   /** Epoch milliseconds. */
   readonly at: number;
@@ -38,7 +41,9 @@ export interface Alert {
 
 /** An alert that has fired and not cleared. */
 export interface ActiveAlert {
+  /** Name of the rule. */
   readonly ruleName: string;
+  /** Name of the workflow. */
   readonly workflowName: string;
   /** When it fired, epoch milliseconds. */
   readonly since: number;

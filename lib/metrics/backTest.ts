@@ -8,12 +8,15 @@ import { createMonitor } from './monitor';
 
 /** A run that is over, as far as a monitor is concerned. */
 export interface PastRun {
+  /** Name of the workflow. */
   readonly workflowName: string;
   /** When it ended, epoch milliseconds. */
   readonly endedAt: number;
   /** Seconds. */
   readonly duration: number;
+  /** Whether it went well. */
   readonly success: boolean;
+  /** What its agents did. */
   readonly agents: readonly {
     readonly agentName: string;
     readonly duration: number;
@@ -26,9 +29,11 @@ export interface PastRun {
  *
  * @param addRules - Gives the rules in question to the monitor.
  * @example
+ * ```ts
  * const logs = await Promise.all((await history.listLogs()).map(({ logId }) => history.getLog(logId)));
  * const runs = logs.map(pastExecution).filter((run) => run !== undefined);
  * const alerts = backTest(runs, (monitor) => monitor.addAlertRule('slow', (stats) => stats.p95 > 5));
+ * ```
  */
 export function backTest(runs: Iterable<PastRun>, addRules: (monitor: Monitor) => void): readonly Alert[] {
   const inOrder = [...runs].sort((a, b) => a.endedAt - b.endedAt);

@@ -5,15 +5,21 @@ import { createSketch } from './sketch';
 export interface Durations {
   /** Takes one more duration in seconds; what is not a number, or below zero, counts as 0. */
   record(seconds: number): void;
+  /** The numbers so far. */
   stats(): DurationStats;
+  /** Everything known, as plain JSON. */
   save(): SavedDurations;
 }
 
 /** What can be said about durations, in seconds; zeros when there were none. */
 export interface DurationStats {
+  /** Mean, in seconds. */
   readonly avgDuration: number;
+  /** Shortest, in seconds. */
   readonly minDuration: number;
+  /** Longest, in seconds. */
   readonly maxDuration: number;
+  /** Sum, in seconds. */
   readonly totalDuration: number;
   /** Standard deviation of the sample (n - 1); 0 below two durations. */
   readonly stdevDuration: number;
@@ -27,13 +33,19 @@ export interface DurationStats {
 
 /** Durations as plain JSON. */
 export interface SavedDurations {
+  /** How many there were. */
   readonly count: number;
+  /** Mean, in seconds. */
   readonly mean: number;
   /** Sum of the squared distances from the mean. */
   readonly m2: number;
+  /** Shortest, in seconds. */
   readonly min: number;
+  /** Longest, in seconds. */
   readonly max: number;
+  /** Sum, in seconds. */
   readonly total: number;
+  /** The histogram. */
   readonly sketch: SavedSketch;
 }
 

@@ -14,7 +14,9 @@ const PARTS = 60;
  *
  * @param atLeast - With fewer runs than this in the window the rate is 0: one failure of one run is no trend.
  * @example
+ * ```ts
  * monitor.alert('failing', (stats$) => stats$.pipe(failureRateOver(300_000, 5), above(30, { clear: 20 })));
+ * ```
  */
 export function failureRateOver(windowMs: number, atLeast = 1): OperatorFunction<StatsSample, number> {
   const partMs = windowMs / PARTS;

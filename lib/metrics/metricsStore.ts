@@ -11,12 +11,15 @@ import type { MonitorState } from './monitor';
 export interface MetricsStore {
   /** What was saved last; undefined when nothing was. */
   load(): Promise<MonitorState | undefined>;
+  /** Replaces what was saved. */
   save(state: MonitorState): Promise<void>;
 }
 
 /** A file with metrics is damaged, or was written by a newer version. */
 export class MetricsFileError extends Error {
+  /** `MetricsFileError`. */
   override readonly name = 'MetricsFileError';
+  /** The file that cannot be read. */
   readonly file: string;
 
   constructor(file: string, why: string, cause?: unknown) {

@@ -30,13 +30,17 @@ export interface MonitorOptions {
 
 /** The part of a logger that a monitor needs. */
 export interface RuleLog {
+  /** Writes an entry of the level `ERROR`. */
   error(component: string, message: string, data?: object): void;
 }
 
 /** Everything a monitor knows, as plain JSON. */
 export interface MonitorState {
+  /** Version of this format. */
   readonly version: 1;
+  /** The numbers of each workflow. */
   readonly workflows: readonly SavedWorkflowMetrics[];
+  /** What had fired and not cleared. */
   readonly alerts: readonly ActiveAlert[];
 }
 
@@ -60,6 +64,7 @@ export interface Monitor {
   ): void;
   /** Adds a rule that `checkAlerts` asks; one of the same name is replaced. Without a name it gets a number. */
   addAlertRule(rule: AlertRule): void;
+  /** Adds a rule under a name. */
   addAlertRule(ruleName: string, rule: AlertRule): void;
   /** Adds a rule that follows the numbers as a stream, for windows of time and hysteresis. */
   alert(ruleName: string, stream: AlertStream): void;
@@ -74,7 +79,9 @@ export interface Monitor {
   getMetrics(workflowName: string): WorkflowStats;
   /** The names of the workflows there are numbers about, first seen first. */
   workflowNames(): readonly string[];
+  /** The numbers of all workflows as text. */
   metricsReport(options?: ReportOptions): string;
+  /** Prints that text. */
   printMetricsReport(options?: ReportOptions): void;
   /** Everything known, for `createMonitor({ saved })`. */
   save(): MonitorState;
@@ -86,9 +93,11 @@ export interface Monitor {
  * Makes a monitor. Its size depends on how many workflows and agents there are, not on how often they run.
  *
  * @example
+ * ```ts
  * const monitor = createMonitor();
  * monitor.addAlertRule('failing', (stats) => stats.failureRate > 30);
  * monitor.alerts$.subscribe(({ ruleName, status }) => console.log(ruleName, status));
+ * ```
  */
 export function createMonitor(options: MonitorOptions = {}): Monitor {
   const { scheduler = asyncScheduler, saved, logger, print = toStdout } = options;

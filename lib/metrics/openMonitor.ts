@@ -11,7 +11,9 @@ import { createMonitor } from './monitor';
  *
  * @throws MetricsFileError when the store holds something else.
  * @example
+ * ```ts
  * const monitor = await openMonitor(metricsFile('./metrics.json'));
+ * ```
  */
 export async function openMonitor(
   store: MetricsStore,

@@ -6,24 +6,33 @@ import { percentOf } from './percentOf';
 
 /** What is known of one workflow. Changes in place: see `createDurations`. */
 export interface WorkflowMetrics {
+  /** Name of the workflow. */
   readonly workflowName: string;
+  /** How often it went well. */
   successes: number;
+  /** How often it failed. */
   failures: number;
+  /** How long it took. */
   readonly durations: Durations;
+  /** By name of the agent. */
   readonly agentMetrics: Map<string, AgentMetrics>;
 }
 
 /** What one workflow did, in numbers. Durations are seconds, rates percent; zeros when it never ran. */
 export interface WorkflowStats extends DurationStats {
+  /** Name of the workflow. */
   readonly workflowName: string;
   /** Lives of runs that completed or failed; one that was suspended or cancelled does not count. */
   readonly executions: number;
+  /** How often it went well. */
   readonly successes: number;
+  /** How often it failed. */
   readonly failures: number;
   /** Percent of the executions. */
   readonly successRate: number;
   /** Percent of the executions. */
   readonly failureRate: number;
+  /** How many agents have run. */
   readonly agentCount: number;
   /** By name, first seen first. */
   readonly agents: Readonly<Record<string, AgentStats>>;
@@ -31,10 +40,15 @@ export interface WorkflowStats extends DurationStats {
 
 /** A workflow's metrics as plain JSON. */
 export interface SavedWorkflowMetrics {
+  /** Name of the workflow. */
   readonly workflowName: string;
+  /** How often it went well. */
   readonly successes: number;
+  /** How often it failed. */
   readonly failures: number;
+  /** How long it took. */
   readonly durations: SavedDurations;
+  /** The numbers of each agent. */
   readonly agents: readonly SavedAgentMetrics[];
 }
 

@@ -3,11 +3,13 @@ import type { WorkflowStats } from '../metrics/workflowMetrics';
 
 /** Where time went: one agent of a workflow. */
 export interface Bottleneck {
+  /** Name of the agent. */
   readonly agentName: string;
   /** Seconds in all executions, without those of steps the agent ran below itself. */
   readonly ownDuration: number;
   /** Percent of the own time of all agents. */
   readonly share: number;
+  /** How often it ran. */
   readonly executions: number;
   /** Seconds. */
   readonly avgDuration: number;

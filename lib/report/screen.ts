@@ -1,9 +1,14 @@
 /** The part of a terminal, or of any stream of text, that progress is written to. */
 export interface Screen {
+  /** Writes a text. */
   write: (text: string) => unknown;
+  /** Listens to errors. */
   on?(event: 'error', listener: (error: unknown) => void): unknown;
+  /** Whether a person is likely to look at it. */
   readonly isTTY?: boolean;
+  /** How many columns it has. */
   readonly columns?: number;
+  /** How many rows it has. */
   readonly rows?: number;
 }
 
