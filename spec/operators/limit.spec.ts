@@ -5,6 +5,7 @@ import type { Wire } from '../../lib/graph/wire';
 import type { Agent, StepPolicy } from '../../lib/model/agent';
 import { memoryStore } from '../../lib/store/memory';
 import { agent } from '../../operators/agent';
+import { chain } from '../../operators/chain';
 import { outputs } from '../../operators/outputs';
 import { run } from '../../operators/run';
 import { runEach } from '../../operators/runEach';
@@ -110,15 +111,12 @@ describe('limit', () => {
     }),
   );
 
-  it('bounds how often a whole workflow is under way as a step', () => {
-    const inner = workflow(
-      'inner',
-      (id: Wire<string>, step) => step('last', slow('last', 5), step('first', slow('first', 5), id)),
-      { limit: { concurrency: 1 } },
-    );
+  it('bounds how often a whole chain is under way as a step', () => {
+    const limit = { concurrency: 1 };
+    const inner = chain('inner', slow('first', 5), slow('last', 5));
     const both = workflow('both', (id: Wire<string>, step) => ({
-      a: step('a', inner, id),
-      b: step('b', inner, id),
+      a: step('a', inner, id, { limit }),
+      b: step('b', inner, id, { limit }),
     }));
     expectRun(both, 'x').toBe({ a: 's 9ms |', b: '10ms s 9ms |', 'b/first': '10ms s----|' });
   });

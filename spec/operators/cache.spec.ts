@@ -1,0 +1,247 @@
+import { mkdtempSync, readdirSync, rmSync, truncateSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import * as t from 'io-ts';
+import { lastValueFrom, map, of, timer, toArray } from 'rxjs';
+import { TestScheduler } from 'rxjs/testing';
+
+import { DefinitionError } from '../../lib/graph/definitionError';
+import { createMonitor } from '../../lib/metrics/monitor';
+import { lowdbStore } from '../../lib/store/lowdb';
+import { memoryStore } from '../../lib/store/memory';
+import type { Store } from '../../lib/store/store';
+import type { AgentOptions } from '../../operators/agent';
+import { agent } from '../../operators/agent';
+import { budget } from '../../operators/budget';
+import { chain } from '../../operators/chain';
+import { measure } from '../../operators/measure';
+import { outputs } from '../../operators/outputs';
+import { run } from '../../operators/run';
+import { runEach } from '../../operators/runEach';
+import { collect } from '../support/told';
+
+function counted<O>(work: (input: string) => O, options: Partial<AgentOptions<string, O>> = {}) {
+  const calls: string[] = [];
+  const ask = agent(
+    'ask',
+    (input: string) => {
+      calls.push(input);
+      return work(input) as O & string;
+    },
+    { cache: {}, ...(options as object) },
+  );
+  return { ask, calls };
+}
+
+describe('cache', () => {
+  it('gives another run the answer without a call', () => {
+    const store = memoryStore();
+    const { ask, calls } = counted((text) => text.toUpperCase());
+    const first = collect(run(ask, 'a', { store }));
+    const second = collect(run(ask, 'a', { store }));
+    collect(run(ask, 'b', { store }));
+
+    expect(calls).toEqual(['a', 'b']);
+    expect(second.transitions.at(-1)?.state.output).toBe('A');
+    expect(second.told).toEqual(first.told);
+    expect(first.events[2]).not.toHaveProperty('cached');
+    expect(second.events[2]).toMatchObject({ type: 'step.completed', output: 'A', attempt: 1, cached: true });
+  });
+
+  it('keeps an answer for its time to live', () => {
+    const scheduler = new TestScheduler(() => undefined);
+    const store = memoryStore();
+    const { ask, calls } = counted((text) => text, { cache: { ttlMs: 100 } });
+    const at = (ms: number) =>
+      scheduler.schedule(() => {
+        collect(run(ask, 'a', { store, scheduler }));
+      }, ms);
+    scheduler.run(({ flush }) => {
+      [0, 99, 101, 150].forEach(at);
+      flush();
+    });
+
+    expect(calls).toHaveLength(2);
+  });
+
+  it('counts on the real clock too', async () => {
+    const store = memoryStore();
+    const { ask, calls } = counted((text) => text, { cache: { ttlMs: 30 } });
+    collect(run(ask, 'a', { store }));
+    collect(run(ask, 'a', { store }));
+    await lastValueFrom(timer(40));
+    collect(run(ask, 'a', { store }));
+
+    expect(calls).toHaveLength(2);
+  });
+
+  it('tells inputs apart by their JSON, or by the key of the caller', () => {
+    const store = memoryStore();
+    let calls = 0;
+    const json = agent('json', (_: unknown) => ++calls, { cache: {} });
+    for (const input of [{ a: 1 }, { a: 1 }, null, undefined, [], 'null'])
+      collect(run(json, input, { store }));
+    expect(calls).toBe(5);
+
+    const { ask, calls: asked } = counted((text) => text, { cache: { key: (text) => text.trim() } });
+    of('a', ' a ', 'b').pipe(runEach(ask, { store })).subscribe();
+    expect(asked).toEqual(['a', 'b']);
+  });
+
+  it('does not take one input for another that JSON cannot tell apart', () => {
+    const store = memoryStore();
+    const sizes = agent('size', (set: Set<number>) => set.size, { cache: {} });
+    const sized = (n: number) =>
+      chain(
+        'sized',
+        map((_: null) => new Set([n, 0])),
+        sizes,
+      );
+    // Without a check of values a Set may go from link to link; its JSON is {}.
+    expect(collect(run(sized(0), null)).transitions.at(-1)?.state.output).toBe(1);
+    expect(collect(run(sized(1), null, { store })).ended).toBe('error');
+  });
+
+  it('gives the answer in its own form, and asks again when the form has changed', () => {
+    const store = memoryStore();
+    const date = new t.Type<Date>(
+      'date',
+      (value): value is Date => value instanceof Date,
+      (value, context) =>
+        typeof value === 'string' ? t.success(new Date(value)) : t.failure(value, context),
+      (value) => value.toISOString() as never,
+    );
+    let calls = 0;
+    const when = agent('when', (_: string) => new Date(++calls * 1000), { cache: {}, output: date });
+    const year = agent('year', (moment: Date) => moment.getTime());
+    const both = chain('both', when, year);
+    collect(run(both, 'x', { store }));
+    expect(collect(run(both, 'x', { store })).transitions.at(-1)?.state.output).toBe(1000);
+
+    const number = agent('when', (_: string) => ++calls, { cache: {}, output: t.number });
+    expect(collect(run(number, 'x', { store })).transitions.at(-1)?.state.output).toBe(2);
+  });
+
+  it('keeps no failure', () => {
+    const store = memoryStore();
+    let calls = 0;
+    const flaky = agent(
+      'flaky',
+      (): number => {
+        calls += 1;
+        if (calls === 1) throw new Error('once');
+        return calls;
+      },
+      { cache: {} },
+    );
+    expect(collect(run(flaky, undefined, { store })).ended).toBe('error');
+    expect(collect(run(flaky, undefined, { store })).transitions.at(-1)?.state.output).toBe(2);
+    expect(collect(run(flaky, undefined, { store })).transitions.at(-1)?.state.output).toBe(2);
+  });
+
+  it('keeps nothing without a store', () => {
+    const { ask, calls } = counted((text) => text);
+    collect(run(ask, 'a'));
+    collect(run(ask, 'a'));
+
+    expect(calls).toHaveLength(2);
+  });
+
+  it('costs no budget and no metrics', () => {
+    const store = memoryStore();
+    const monitor = createMonitor();
+    const ask = agent('ask', () => ({ usage: { tokens: 10 } }), { cache: {} });
+    for (let round = 0; round < 3; round += 1)
+      expect(
+        collect(run(ask, undefined, { store }).pipe(measure(monitor), budget({ tokens: 10 }))).ended,
+      ).toBe('complete');
+
+    expect(monitor.getMetrics('ask').agents['ask']?.executions).toBe(1);
+  });
+
+  it('spares everything below the step', () => {
+    const store = memoryStore();
+    const { ask, calls } = counted((text) => text, {});
+    const outer = agent('outer', (text: string, ctx) => ctx.step('inner', ask, text), { cache: {} });
+    collect(run(outer, 'a', { store }));
+    const second = collect(run(outer, 'a', { store }));
+
+    expect(calls).toHaveLength(1);
+    expect(second.told).not.toContain('step.started outer/inner');
+  });
+
+  it('asks the agent when the cache cannot be read, and says so', async () => {
+    const store = memoryStore();
+    const claim = store.claim.bind(store);
+    const broken: Store = {
+      ...store,
+      claim: (runId) => ({
+        ...(claim(runId) as object as Awaited<ReturnType<typeof claim>>),
+        cache: {
+          get: () => Promise.reject(new Error('damaged')),
+          set: () => Promise.reject(new Error('full')),
+        },
+      }),
+    };
+    const warnings: string[] = [];
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation((text) => {
+      warnings.push(String(text));
+    });
+    const { ask } = counted((text) => text);
+    const all = await lastValueFrom(run(ask, 'a', { store: broken }).pipe(outputs(), toArray()));
+    await Promise.resolve();
+    warn.mockRestore();
+
+    expect(all).toEqual(['a']);
+    expect(warnings).toEqual([
+      'Cannot read the cached answer of step "ask": damaged',
+      'Cannot keep the answer of step "ask": full',
+    ]);
+  });
+
+  it('refuses a time to live that makes no sense', () => {
+    expect(() => agent('a', () => 1, { cache: { ttlMs: -1 } })).toThrow(DefinitionError);
+  });
+
+  describe('in a folder', () => {
+    let folder = '';
+    beforeEach(() => {
+      folder = mkdtempSync(join(tmpdir(), 'millrace-cache-'));
+    });
+    afterEach(() => {
+      rmSync(folder, { recursive: true });
+    });
+    const once = async (ask: ReturnType<typeof counted<string>>['ask'], input: string, now = 0) => {
+      const store = lowdbStore(folder, { clock: { now: () => now } });
+      const output = await lastValueFrom(run(ask, input, { store }).pipe(outputs()));
+      return { output, store };
+    };
+
+    it('outlives the process', async () => {
+      const { ask, calls } = counted((text) => text.toUpperCase());
+      for (let round = 0; round < 2; round += 1) {
+        const { output, store } = await once(ask, 'a');
+        expect(output).toBe('A');
+        await store.close();
+      }
+      expect(calls).toEqual(['a']);
+    });
+
+    it('asks again after damage, and forgets what is too old when it prunes', async () => {
+      const { ask, calls } = counted((text) => text, { cache: { ttlMs: 1_000_000 } });
+      await (await once(ask, 'a')).store.close();
+      const cache = join(folder, 'cache');
+      const [file = ''] = readdirSync(cache);
+      truncateSync(join(cache, file), 20);
+      const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+      const { store } = await once(ask, 'a', Date.now() + 2_000_000);
+      warn.mockRestore();
+      expect(calls).toHaveLength(2);
+
+      await store.prune({ keep: 100 });
+      await store.close();
+      expect(readdirSync(cache)).toEqual([]);
+    });
+  });
+});
