@@ -1,9 +1,10 @@
 import type * as t from 'io-ts';
 
 import { checkName } from '../lib/graph/checkName';
-import { checkPolicy } from '../lib/graph/checkPolicy';
+import { checkConcurrency, checkPolicy } from '../lib/graph/checkPolicy';
 import type { FunctionDefinition } from '../lib/graph/definition';
 import { defineAgent } from '../lib/graph/definition';
+import { DefinitionError } from '../lib/graph/definitionError';
 import type {
   Agent,
   Answered,
@@ -67,7 +68,10 @@ export function agent<I, O>(
   options: AgentOptions<I, O> & { readonly reduce?: Reduction<never, O> } = {},
 ): Agent<I, O> {
   checkName(name, 'the name of the agent', name);
+  const kind: string = typeof work;
+  if (kind !== 'function') throw new DefinitionError(name, `its work must be a function, got ${kind}`);
   checkPolicy(name, options);
+  checkConcurrency(name, 'concurrency', options.concurrency);
   const { input, output, concurrency, reduce, compensate, ...policy } = options;
   const definition = {
     kind: 'function',

@@ -1,5 +1,5 @@
 import type { OperatorFunction } from 'rxjs';
-import { of } from 'rxjs';
+import { isObservable, of } from 'rxjs';
 
 import { checkName } from '../lib/graph/checkName';
 import type { FunctionDefinition, Part, StructureDefinition } from '../lib/graph/definition';
@@ -8,6 +8,7 @@ import { DefinitionError } from '../lib/graph/definitionError';
 import type { RunningStep } from '../lib/graph/scope';
 import type { Agent } from '../lib/model/agent';
 import { asOperator } from './internal/asOperator';
+import { idsOf } from './internal/structure';
 
 type Link<I, O> = OperatorFunction<I, O>;
 
@@ -73,7 +74,7 @@ export function chain(name: string, ...links: readonly Link<never, unknown>[]): 
   checkName(name, 'the name of the chain', name);
   if (links.length === 0) throw new DefinitionError(name, 'a chain needs at least one agent');
   const agents = links.map((link, position) => agentOf(name, link, position));
-  const ids = linkIds(agents);
+  const ids = idsOf(agents);
   const output = definitionOf(agents.at(-1))?.output;
   const definition: StructureDefinition = {
     kind: 'chain',
@@ -129,17 +130,13 @@ function agentOf(chainName: string, link: unknown, position: number): Agent<neve
     kind: 'operator',
     name: `op[${String(position)}]`,
     policy: {},
-    invoke: (input) => of(input).pipe(operator),
+    invoke: (input) => {
+      const answers: unknown = of(input).pipe(operator);
+      if (isObservable(answers)) return answers;
+      throw new TypeError(
+        `Link ${String(position)} of chain "${chainName}" is no operator; wrap the function with agent()`,
+      );
+    },
   };
   return defineAgent<never, unknown>(operator.bind(undefined), definition);
-}
-
-/** The first link of a name bears the name alone, the second `name[1]`. */
-function linkIds(agents: readonly Agent<never, unknown>[]): readonly string[] {
-  const seen = new Map<string, number>();
-  return agents.map(({ name }) => {
-    const count = seen.get(name) ?? 0;
-    seen.set(name, count + 1);
-    return count === 0 ? name : `${name}[${String(count)}]`;
-  });
 }

@@ -24,6 +24,7 @@ import { turns as turnsOf } from './internal/turns';
 import { sleepFor, waitFor } from './internal/waiting';
 import { NestedInputError } from './nestedInputError';
 import { PoisonStepError } from './poisonStepError';
+import { StepTimeoutError } from './stepTimeoutError';
 import { StreamSourceError } from './streamSourceError';
 
 /** What is carried out, and where. */
@@ -62,7 +63,9 @@ export function interpret(interpretation: Interpretation): Interpreter {
   const { runId, agent, input, engine, maxCrashes, ended } = interpretation;
   const events = stepEvents(runId, engine, interpretation.seq);
   const suspended = new Set<StepTask>();
-  const turns = turnsOf(rest);
+  const turns = turnsOf(rest, (error) => {
+    if (!isOver) fail(root, error);
+  });
   const limited = admissions(engine, turns);
   const cancelling = cancellation(turns);
   const nested = nestedSteps(turns, start, (task) => {
@@ -78,6 +81,7 @@ export function interpret(interpretation: Interpretation): Interpreter {
       if (!isOver) engine.tell(events.logged(task.path, level, message, data));
     },
     step: (task, id, asked, value) => nested.step(task, id, asked, value),
+    isWanted: (task) => isRunning(task) && !isOver,
     done(task, output) {
       if (isRunning(task)) complete(task, output);
     },
@@ -108,7 +112,16 @@ export function interpret(interpretation: Interpretation): Interpreter {
   function begin(): void {
     hasBegun = true;
     turns.later(() => {
-      beginStructure(root, input);
+      let accepted = input;
+      try {
+        // A single agent checks its input as the step that it is.
+        const { input: codec } = rootDefinition;
+        if (codec !== undefined) accepted = validate(codec, input, `input of "${definition.name}"`);
+      } catch (error) {
+        fail(root, error);
+        return;
+      }
+      beginStructure(root, accepted);
     });
   }
 
@@ -280,6 +293,7 @@ export function interpret(interpretation: Interpretation): Interpreter {
       const accepted =
         codec === undefined ? task.input : validate(codec, task.input, `input of step "${task.path}"`);
       if (isStructure(task.definition)) {
+        limitTime(task);
         beginStructure(task, accepted);
         return;
       }
@@ -289,6 +303,19 @@ export function interpret(interpretation: Interpretation): Interpreter {
     } catch (error) {
       fail(task, error);
     }
+  }
+
+  /** An agent's function is timed where it is called; a structure here. */
+  function limitTime(task: StepTask): void {
+    const { timeoutMs } = task.policy;
+    if (timeoutMs === undefined) return;
+    const { attempt: timed } = task;
+    task.stop = engine.sleep(task.path, timeoutMs, () => {
+      turns.later(() => {
+        if (task.attempt !== timed || (task.phase !== 'running' && task.phase !== 'suspended')) return;
+        fail(task, new StepTimeoutError(task.path, timeoutMs, 'timeoutMs'));
+      });
+    });
   }
 
   /** What a structure runs is counted by its steps: the structure itself moves nothing meanwhile. */
@@ -350,6 +377,7 @@ export function interpret(interpretation: Interpretation): Interpreter {
 
   function fail(task: StepTask, error: unknown, known?: Failure): void {
     const failure = known ?? toFailure(error, task === root ? undefined : task.path);
+    suspended.delete(task);
     leaveRunning(task);
     if (task === root) end(events.runFailed(failure), error);
     else if (failure.retryable && asksUser(task.policy)) {

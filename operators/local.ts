@@ -63,6 +63,9 @@ export function localEngine<O>(options: LocalOptions<O>): LocalEngine<O> {
   let isTelling = false;
   let isClosed = false;
 
+  // A function, because the compiler does not see that what is told may bring more.
+  const isDue = (): boolean => waiting.length > 0;
+
   /** Tells what is due. Reactions come afterwards, so that they meet a stream that is up to date. */
   function deliver(): void {
     if (isTelling) return;
@@ -89,7 +92,7 @@ export function localEngine<O>(options: LocalOptions<O>): LocalEngine<O> {
         isTelling = false;
       }
       then?.();
-      if (waiting.length > 0) deliver();
+      if (isDue()) deliver();
       return;
     }
     const entry: Entry = { event, then, isDurable: durable === undefined };

@@ -1,5 +1,6 @@
 import type { Observable } from 'rxjs';
 
+import { definitionOf } from '../lib/graph/definition';
 import type { Agent } from '../lib/model/agent';
 import type { Transition } from '../lib/model/transition';
 import { latestOnly } from '../lib/store/latestOnly';
@@ -29,6 +30,11 @@ export function run<I, O>(
   agent: Agent<I, O>,
   ...[input, options = {}]: RunArguments<I, RunOptions>
 ): Observable<Transition<O>> {
+  if (definitionOf(agent) === undefined) {
+    throw new TypeError(
+      `Cannot run ${typeof agent === 'function' ? 'this function' : String(agent)}: it is no agent; make one with agent()`,
+    );
+  }
   const runId = options.runId ?? (options.newRunId ?? newRunId)();
   if (options.engine !== undefined) {
     if (options.store !== undefined)
@@ -36,5 +42,8 @@ export function run<I, O>(
     return options.engine.run<O>({ runId, agent, input, onMismatch: options.onMismatch ?? 'refuse' });
   }
   const rest = options.store ?? latestOnly();
+  if (typeof rest.claim !== 'function') {
+    throw new TypeError(`Cannot keep runs in ${typeof rest}: give a store, such as lowdbStore('./state')`);
+  }
   return carryOn<O>({ rest, runId, agent, input, mustExist: false, options });
 }

@@ -4,13 +4,13 @@ import { checkName } from '../lib/graph/checkName';
 import { checkPolicy } from '../lib/graph/checkPolicy';
 import type { DagStep } from '../lib/graph/dag';
 import { dagOf } from '../lib/graph/dag';
-import type { StructureDefinition } from '../lib/graph/definition';
-import { defineAgent, definitionOf, depthOf } from '../lib/graph/definition';
+import type { Definition, StructureDefinition } from '../lib/graph/definition';
+import { defineAgent, definitionOf, depthOf, isContainer } from '../lib/graph/definition';
 import { DefinitionError } from '../lib/graph/definitionError';
 import type { TaskPolicy } from '../lib/graph/scope';
 import { compileSource } from '../lib/graph/source';
 import type { Resolved, Source, SourceFor, Wire, WireOwner } from '../lib/graph/wire';
-import { wireOf } from '../lib/graph/wire';
+import { nodeOf, wireOf } from '../lib/graph/wire';
 import type { Agent, AGENT, Answered, Emitted, StepContext, StepPolicy } from '../lib/model/agent';
 import { agent as agentOf } from './agent';
 import { asOperator } from './internal/asOperator';
@@ -92,6 +92,17 @@ export interface WorkflowOptions<I, O> extends StepPolicy {
 export function workflow<I, const S extends Source>(
   name: string,
   build: (input: Wire<I>, step: StepBuilder) => S,
+  options?: StepPolicy & { readonly input?: t.Type<I, unknown>; readonly output?: never },
+): Agent<I, Resolved<S>>;
+// Apart from the first, because looking for S in the type of a codec can send the compiler down without end.
+export function workflow<I, const S extends Source>(
+  name: string,
+  build: (input: Wire<I>, step: StepBuilder) => S,
+  options: WorkflowOptions<I, Resolved<S>>,
+): Agent<I, Resolved<S>>;
+export function workflow<I, const S extends Source>(
+  name: string,
+  build: (input: Wire<I>, step: StepBuilder) => S,
   options: WorkflowOptions<I, Resolved<S>> = {},
 ): Agent<I, Resolved<S>> {
   checkName(name, 'the name of the workflow', name);
@@ -112,6 +123,12 @@ export function workflow<I, const S extends Source>(
     const agent = (
       definitionOf(given) === undefined ? agentOf(id, given as (input: unknown) => unknown) : given
     ) as Agent<never, unknown>;
+    if (policy.idleTimeoutMs !== undefined && isContainer(definitionOf(agent) as Definition)) {
+      throw new DefinitionError(
+        name,
+        `step "${id}" runs several steps: give idleTimeoutMs to those that stream`,
+      );
+    }
     steps.push({
       id,
       agent,
@@ -124,7 +141,7 @@ export function workflow<I, const S extends Source>(
   const built = build(wireOf({ kind: 'input', owner }), step);
   isBuilt = true;
   const dag = dagOf(steps, compileSource(owner, built, 'the result'));
-  const { input, output, ...policy } = options;
+  const { input, output = codecOf(steps, built), ...policy } = options;
   checkPolicy(name, policy);
   const definition: StructureDefinition = {
     kind: 'workflow',
@@ -152,6 +169,13 @@ export function workflow<I, const S extends Source>(
     definition,
   );
   return self;
+}
+
+/** Where the result is the output of one step as it is, it is saved in the same form. */
+function codecOf(steps: readonly DagStep[], result: Source): StructureDefinition['output'] {
+  const node = nodeOf(result);
+  const step = node?.kind === 'step' ? steps[node.index] : undefined;
+  return step?.policy.when === undefined ? definitionOf(step?.agent)?.output : undefined;
 }
 
 /** The source of a step that reads nothing. */

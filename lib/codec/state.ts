@@ -53,6 +53,7 @@ export const Step: t.Type<StepResult> = record<StepResult>(
     kept: listOf(Json),
     critical: t.boolean,
     crashes: Count,
+    seq: Count,
     inputHash: t.string,
     request: Json,
     deadline: Moment,

@@ -2,25 +2,46 @@ import type { StepPolicy } from '../model/agent';
 import { DefinitionError } from './definitionError';
 
 /**
- * Refuses limits and lifetimes that make no sense.
+ * Refuses policies that make no sense: retries, times, limits and lifetimes that are no numbers or out of range.
  *
  * @throws DefinitionError
  */
-export function checkPolicy(owner: string, { limit, cache }: Pick<StepPolicy, 'limit' | 'cache'>): void {
-  const { concurrency = 1, rate } = limit ?? {};
-  if (limit !== undefined && limit.concurrency === undefined && rate === undefined)
+export function checkPolicy(owner: string, policy: StepPolicy): void {
+  const { retry, timeoutMs, idleTimeoutMs, limit, cache } = policy;
+  const retries = typeof retry === 'object' ? retry.count : retry;
+  if (retries !== undefined && !isCount(retries, 0)) refuse(owner, 'retry', 'a whole number from 0', retries);
+  const delayMs = typeof retry === 'object' ? retry.delayMs : undefined;
+  if (typeof delayMs !== 'function') checkTime(owner, 'retry.delayMs', delayMs);
+  checkTime(owner, 'timeoutMs', timeoutMs);
+  checkTime(owner, 'idleTimeoutMs', idleTimeoutMs);
+  checkTime(owner, 'cache.ttlMs', cache?.ttlMs);
+  if (limit === undefined) return;
+  const { concurrency, rate } = limit;
+  if (concurrency === undefined && rate === undefined)
     throw new DefinitionError(owner, 'a limit needs a concurrency or a rate');
-  if (!isCount(concurrency)) refuse(owner, 'limit.concurrency', 'a whole number from 1', concurrency);
-  if (rate !== undefined && !isCount(rate.count))
-    refuse(owner, 'limit.rate.count', 'a whole number from 1', rate.count);
+  checkConcurrency(owner, 'limit.concurrency', concurrency);
+  checkConcurrency(owner, 'limit.rate.count', rate?.count);
   if (rate !== undefined && !(rate.perMs > 0 && rate.perMs < Infinity))
     refuse(owner, 'limit.rate.perMs', 'positive', rate.perMs);
-  if (cache?.ttlMs !== undefined && !(cache.ttlMs >= 0))
-    refuse(owner, 'cache.ttlMs', 'at least 0', cache.ttlMs);
 }
 
-const isCount = (value: number): boolean => value === Infinity || (Number.isInteger(value) && value >= 1);
+/**
+ * Refuses what is no number of things at once.
+ *
+ * @throws DefinitionError
+ */
+export function checkConcurrency(owner: string, what: string, concurrency: number | undefined): void {
+  if (concurrency !== undefined && !isCount(concurrency, 1))
+    refuse(owner, what, 'a whole number from 1', concurrency);
+}
 
-function refuse(owner: string, what: string, must: string, got: number): never {
+function checkTime(owner: string, what: string, ms: number | undefined): void {
+  if (ms !== undefined && !(ms >= 0)) refuse(owner, what, 'at least 0', ms);
+}
+
+const isCount = (value: number, least: number): boolean =>
+  value === Infinity || (Number.isInteger(value) && value >= least);
+
+function refuse(owner: string, what: string, must: string, got: unknown): never {
   throw new DefinitionError(owner, `${what} must be ${must}, got ${String(got)}`);
 }

@@ -78,6 +78,8 @@ export interface CallCallbacks {
   log(task: StepTask, level: LogLevel, message: string, data?: object | (() => object)): void;
   /** A nested durable step, asked for by the function that is called. */
   step<I, O>(task: StepTask, id: string, agent: Agent<I, O>, input: I): Observable<O>;
+  /** Whether anybody still wants what the call gives. */
+  isWanted?(task: StepTask): boolean;
   done(task: StepTask, output: unknown): void;
   fail(task: StepTask, error: unknown): void;
 }

@@ -75,7 +75,12 @@ export function partsOf(
     (Array.isArray(source) ||
       [Object.prototype, null].includes(Object.getPrototypeOf(source) as object | null));
   if (!isPlain) {
-    const got = source === null ? 'null' : typeof source;
+    const got =
+      source instanceof Promise
+        ? 'a Promise; build must not be async'
+        : source === null
+          ? 'null'
+          : typeof source;
     throw new DefinitionError(
       owner.name,
       `${where} must be a wire, or a record or an array of wires, got ${got}`,

@@ -25,8 +25,8 @@ export function reduceRunAll<O>(state: RunState<O>, events: readonly RunEvent[])
  * Why this event cannot follow this state; undefined when it can.
  *
  * A run moves from IDLE to RUNNING and ends COMPLETED, FAILED, SUSPENDED or CANCELLED. It can be resumed from these
- * and from RUNNING, when the process died; from COMPLETED only to drop results that no longer hold. Steps move only while the run is RUNNING, and what is COMPLETED or
- * SKIPPED stays so.
+ * and from RUNNING, when the process died; from COMPLETED only with another input or definition. Steps move only while the
+ * run is RUNNING, and what is COMPLETED or SKIPPED stays so.
  */
 export function refusal(
   state: Pick<RunState, 'status' | 'runId'> & { readonly steps: Pick<StepTable, 'get'> },
@@ -37,8 +37,8 @@ export function refusal(
     case 'run.started':
       return state.status === 'IDLE' ? undefined : `a run that is ${state.status} cannot start`;
     case 'run.resumed': {
-      const isAnew = state.status === 'COMPLETED' && event.dropped !== undefined;
-      return state.status === 'IDLE' || (state.status === 'COMPLETED' && !isAnew)
+      const isChanged = event.plan !== undefined || 'input' in event || event.dropped !== undefined;
+      return state.status === 'IDLE' || (state.status === 'COMPLETED' && !isChanged)
         ? `a run that is ${state.status} cannot be resumed`
         : undefined;
     }
@@ -97,6 +97,7 @@ function apply(edit: StateEdit, event: RunEvent): void {
         run.life = event.life;
         delete run.endedAt;
         delete run.error;
+        delete run.output;
         if (event.plan !== undefined) run.plan = event.plan as Draft<RunState['plan']>;
         if ('input' in event) run.input = event.input;
       });
@@ -131,6 +132,7 @@ function apply(edit: StateEdit, event: RunEvent): void {
       step.status = 'COMPLETED';
       step.output = event.output;
       step.duration = event.duration;
+      step.seq = event.seq;
       step.error = null;
       setOrDelete(step, 'partials', event.partials);
       setOrDelete(step, 'kept', event.kept);

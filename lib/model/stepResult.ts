@@ -26,6 +26,8 @@ export interface StepResult {
   readonly kept?: readonly unknown[];
   /** True for a step whose policy says `critical`. */
   readonly critical?: boolean;
+  /** Number of the event that completed it. */
+  readonly seq?: number;
   /** How often the process died inside this step. */
   readonly crashes?: number;
   /** Hash of the input, for steps whose place is decided while the run goes on. */

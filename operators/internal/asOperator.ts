@@ -7,6 +7,7 @@ import { idleState } from '../../lib/model/state';
 import { latestOnly } from '../../lib/store/latestOnly';
 import { interpret } from '../interpret';
 import { localEngine } from '../local';
+import { newRunId } from './newRunId';
 import { pullMap } from './pullMap';
 
 /**
@@ -16,12 +17,17 @@ import { pullMap } from './pullMap';
  */
 export function asOperator<I, O>(self: () => Agent<I, O>, definition: Definition): OperatorFunction<I, O> {
   const concurrency = definition.kind === 'function' ? (definition.concurrency ?? 1) : 1;
-  return (source) => source.pipe(pullMap((input) => answerOf(self(), input), concurrency));
+  return (source) => {
+    const prefix = newRunId();
+    let count = 0;
+    // A name of its own for every input: it becomes part of the idempotency keys.
+    return source.pipe(pullMap((input) => answerOf(self(), input, `${prefix}-${(count += 1)}`), concurrency));
+  };
 }
 
-function answerOf<I, O>(agent: Agent<I, O>, input: I): Observable<O> {
+function answerOf<I, O>(agent: Agent<I, O>, input: I, runId: string): Observable<O> {
   return new Observable((subscriber) => {
-    const runId = 'pipe';
+    let hasFailed = false;
     const claim = latestOnly().claim(runId);
     if (claim instanceof Promise) throw new TypeError('a memory-only claim answers at once');
     const engine = localEngine<O>({
@@ -30,6 +36,9 @@ function answerOf<I, O>(agent: Agent<I, O>, input: I): Observable<O> {
       scheduler: asyncScheduler,
       tell: ({ event }) => {
         if (event.type === 'run.completed') subscriber.next(event.output as O);
+        if (event.type === 'run.failed') hasFailed = true;
+        // Whoever has enough must not wait until this call comes back.
+        if (subscriber.closed) interpreter.stop();
       },
       broken: (error) => {
         subscriber.error(error);
@@ -44,7 +53,7 @@ function answerOf<I, O>(agent: Agent<I, O>, input: I): Observable<O> {
       seq: 0,
       maxCrashes: Infinity,
       ended: (cause) => {
-        if (cause === undefined) subscriber.complete();
+        if (!hasFailed) subscriber.complete();
         else subscriber.error(cause);
       },
     });

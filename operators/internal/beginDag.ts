@@ -17,6 +17,8 @@ export function beginDag(dag: Dag, input: unknown, scope: Scope): Stop {
   const groups = new Map<Group, GroupProgress>();
   const metLive = new Set<Dependent>();
   const feeds = dagFeeds();
+  /** Steps that cannot run because of a contained failure. */
+  const impossible: DagStep[] = [];
   let remaining = steps.length;
   let isOver = false;
 
@@ -113,8 +115,7 @@ export function beginDag(dag: Dag, input: unknown, scope: Scope): Stop {
             fail(answer as Answer & { readonly kind: 'failed' });
             return;
           }
-          const { id, agent } = steps[dependent.to] as DagStep;
-          scope.skip(id, agent, 'upstream');
+          impossible.push(steps[dependent.to] as DagStep);
           settled.push([dependent.to, answer]);
         } else if (effect === 'ready' && dependent.to < steps.length) startable.push(dependent.to);
       }
@@ -136,6 +137,8 @@ export function beginDag(dag: Dag, input: unknown, scope: Scope): Stop {
       scope.fail(error);
       return;
     }
+    // Not before: a retry of what failed above them would find them skipped.
+    for (const { id, agent } of impossible) scope.skip(id, agent, 'upstream');
     scope.complete(output);
   };
 
@@ -152,7 +155,7 @@ export function beginDag(dag: Dag, input: unknown, scope: Scope): Stop {
     }
     if (mode === 'value' && answer?.kind === 'failed') return 'impossible';
     if (group !== undefined && member !== undefined && answer !== undefined) {
-      const progress = groups.get(group) ?? progressOf(group);
+      const progress = groups.get(group) ?? progressOf(group, formerly(group));
       groups.set(group, progress);
       const reached = advance(progress, group, member, from, answer);
       if (reached !== 'ready') return reached;
@@ -160,6 +163,20 @@ export function beginDag(dag: Dag, input: unknown, scope: Scope): Stop {
     const left = (unmet[to] ?? 0) - 1;
     unmet[to] = left;
     return left === 0 ? 'ready' : 'waits';
+  };
+
+  /** The members that made the quorum in an earlier life: those whose steps had completed first. */
+  const formerly = ({ count, members }: Group): readonly number[] | undefined => {
+    const done = members.flatMap((needed, member) => {
+      const seqs = needed.map((index) => scope.recorded((steps[index] as DagStep).id)?.seq ?? Infinity);
+      const seq = Math.max(...seqs);
+      return seq === Infinity ? [] : [{ member, seq }];
+    });
+    if (done.length < count) return undefined;
+    return done
+      .sort((a, b) => a.seq - b.seq)
+      .slice(0, count)
+      .map(({ member }) => member);
   };
 
   if (steps.length === 0) finishIfDone();
@@ -179,14 +196,17 @@ interface GroupProgress {
   readonly failed: Set<number>;
   /** The members that make the quorum, in the order of the sources, once there are enough. */
   chosen: readonly number[] | undefined;
+  /** Those that made it in an earlier life. */
+  readonly former: readonly number[] | undefined;
 }
 
-function progressOf(group: Group): GroupProgress {
+function progressOf(group: Group, former: readonly number[] | undefined): GroupProgress {
   return {
     pending: group.members.map((steps) => new Set(steps)),
     done: [],
     failed: new Set(),
     chosen: undefined,
+    former,
   };
 }
 
@@ -205,6 +225,7 @@ function advance(
   const pending = progress.pending[member];
   pending?.delete(from);
   if (pending?.size !== 0) return 'waits';
+  if (progress.former?.includes(member) === false) return 'waits';
   progress.done.push(member);
   if (progress.done.length < group.count) return 'waits';
   progress.chosen = [...progress.done].sort((a, b) => a - b);

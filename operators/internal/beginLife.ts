@@ -72,6 +72,13 @@ export function beginLife<O>(life: Life<O>, subscriber: Subscriber<Transition<O>
   }
 
   const { event, warning } = opening;
+  let isReleased = false;
+  /** The end may be heard, and left, at once. */
+  const release = (final: RunState<O>): void | Promise<void> => {
+    if (isReleased) return undefined;
+    isReleased = true;
+    return claim.release(final);
+  };
   let isOver = false;
   let interpreter: Interpreter | undefined;
   let cancelRequest: { readonly reason: string | undefined } | undefined;
@@ -96,7 +103,7 @@ export function beginLife<O>(life: Life<O>, subscriber: Subscriber<Transition<O>
       isOver = true;
       interpreter?.stop();
       settle(false);
-      afterwards(claim.release(engine.close()), () => {
+      afterwards(release(engine.close()), () => {
         subscriber.error(error);
       });
     },
@@ -105,7 +112,7 @@ export function beginLife<O>(life: Life<O>, subscriber: Subscriber<Transition<O>
     isOver = true;
     const final = engine.close();
     settle(final.status === 'COMPLETED');
-    afterwards(claim.release(final), () => {
+    afterwards(release(final), () => {
       if (final.status !== 'FAILED') subscriber.complete();
       else
         subscriber.error(
@@ -159,7 +166,7 @@ export function beginLife<O>(life: Life<O>, subscriber: Subscriber<Transition<O>
     const reached = engine.close();
     settle(reached.status === 'COMPLETED');
     if (cancelled === undefined) {
-      afterwards(undefined, () => claim.release(reached));
+      afterwards(undefined, () => release(reached));
       return;
     }
     try {
@@ -168,7 +175,7 @@ export function beginLife<O>(life: Life<O>, subscriber: Subscriber<Transition<O>
       reportUnheard(error);
     }
     // Not behind the writing: whoever leaves may close the store in the same turn.
-    afterwards(claim.release(reduceRun(reached, cancelled)), () => undefined);
+    afterwards(release(reduceRun(reached, cancelled)), () => undefined);
   }
 
   function settle(isFinished: boolean): void {

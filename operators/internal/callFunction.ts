@@ -1,11 +1,14 @@
 import type { Observable, SchedulerLike } from 'rxjs';
+import { throwError } from 'rxjs';
 
 import type { FunctionDefinition } from '../../lib/graph/definition';
 import type { Stop } from '../../lib/graph/answer';
 import type { CallCallbacks } from '../../lib/graph/engine';
 import type { StepTask } from '../../lib/graph/stepTask';
 import type { Agent, StepContext } from '../../lib/model/agent';
+import { toFailure } from '../../lib/model/failure';
 import type { LogLevel } from '../../lib/model/logLevel';
+import { AttemptOverError } from '../attemptOverError';
 import { EmptyAnswerError } from '../emptyAnswerError';
 import { StepTimeoutError } from '../stepTimeoutError';
 import { after } from './after';
@@ -46,6 +49,7 @@ class Call implements Receiver {
   #stopDeadline: Stop | undefined;
   #stopIdle: Stop | undefined;
   #values = 0;
+  #isStopped = false;
   #output: unknown;
 
   constructor(task: StepTask, callbacks: CallCallbacks, scheduler: SchedulerLike) {
@@ -59,7 +63,7 @@ class Call implements Receiver {
 
   get signal(): AbortSignal {
     this.#controller ??= new AbortController();
-    if (this.isOver && this.task.phase === 'done') this.#controller.abort();
+    if (this.#isStopped) this.#controller.abort();
     return this.#controller.signal;
   }
 
@@ -70,7 +74,7 @@ class Call implements Receiver {
       this.fail(error);
     }
     if (this.isOver) {
-      this.#stopReceiving?.();
+      this.#tearDown();
       return;
     }
     const { timeoutMs } = this.task.policy;
@@ -81,8 +85,15 @@ class Call implements Receiver {
   stop(): void {
     if (this.isOver) return;
     this.#close();
-    this.#stopReceiving?.();
+    this.#isStopped = true;
     this.#controller?.abort();
+    this.#tearDown();
+  }
+
+  /** A nested step for the function, as long as it is being called. */
+  step<I, O>(id: string, agent: Agent<I, O>, input: I): Observable<O> {
+    if (this.isOver) return throwError(() => new AttemptOverError(`${this.task.path}/${id}`));
+    return this.callbacks.step(this.task, id, agent, input);
   }
 
   emit(partial: unknown): void {
@@ -106,7 +117,15 @@ class Call implements Receiver {
       }
     }
     this.#watchIdle();
-    return this.callbacks.emit(this.task, value);
+    const demand = this.callbacks.emit(this.task, value);
+    // Whoever heard the value may have stopped the run, while this call had not come back yet.
+    if (this.callbacks.isWanted?.(this.task) === false) this.stop();
+    if (demand === undefined) return undefined;
+    // A reader that takes its time is no silence of this function.
+    this.#stopIdle?.();
+    return demand.then(() => {
+      if (!this.isOver) this.#watchIdle();
+    });
   }
 
   end(): void {
@@ -137,6 +156,16 @@ class Call implements Receiver {
     this.isOver = true;
     this.#stopDeadline?.();
     this.#stopIdle?.();
+  }
+
+  /** Stops what the function gave. What its own teardown throws must not keep the run from ending. */
+  #tearDown(): void {
+    try {
+      this.#stopReceiving?.();
+    } catch (error) {
+      const message = `Teardown of step "${this.task.path}" failed: ${toFailure(error).message}`;
+      this.callbacks.log(this.task, 'WARNING', message);
+    }
   }
 
   #late(): void {
@@ -187,7 +216,7 @@ class CallContext implements StepContext {
   };
 
   readonly step = <I, O>(id: string, agent: Agent<I, O>, input: I): Observable<O> =>
-    this.#call.callbacks.step(this.#call.task, id, agent, input);
+    this.#call.step(id, agent, input);
 
   // One for all: a getter in a literal makes V8 keep every such object as a hash table. Most calls need no signal.
   static readonly #signal: PropertyDescriptor & ThisType<CallContext> = {

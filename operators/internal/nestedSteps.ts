@@ -1,6 +1,7 @@
 import { Observable } from 'rxjs';
 
 import type { Answer } from '../../lib/graph/answer';
+import { checkName } from '../../lib/graph/checkName';
 import { definitionOf } from '../../lib/graph/definition';
 import type { StepRequest, TaskPolicy } from '../../lib/graph/scope';
 import type { StepTask } from '../../lib/graph/stepTask';
@@ -31,6 +32,7 @@ export function nestedSteps(
   cancel: (task: StepTask) => void,
 ): NestedSteps {
   const parents = new Set<StepTask>();
+  const subscribers = new WeakMap<StepTask, { complete(): void }>();
 
   const forget = (parent: StepTask, child: StepTask | undefined): void => {
     if (child === undefined || parent.children?.delete(child) !== true || parent.children.size > 0) return;
@@ -41,11 +43,16 @@ export function nestedSteps(
   return {
     parents,
     step<I, O>(parent: StepTask, id: string, agent: Agent<I, O>, input: I): Observable<O> {
+      checkName(parent.definition.name, 'the id of a nested step', id);
       const path = pathBelow(parent.path, id);
+      const definition = definitionOf(agent);
+      if (definition === undefined) {
+        throw new TypeError(`Cannot run step "${path}": it is no agent; make one with agent()`);
+      }
       const ids = (parent.nestedIds ??= new Set());
       if (ids.has(id)) throw new DuplicateStepError(path);
       ids.add(id);
-      const policy: TaskPolicy = { ...definitionOf(agent)?.policy, checkInput: true };
+      const policy: TaskPolicy = { ...definition.policy, checkInput: true };
       const { attempt } = parent;
       let isAsked = false;
       return new Observable<O>((subscriber) => {
@@ -53,7 +60,11 @@ export function nestedSteps(
         isAsked = true;
         let child: StepTask | undefined;
         turns.later(() => {
-          if (subscriber.closed || parent.phase !== 'running' || parent.attempt !== attempt) return;
+          if (subscriber.closed) return;
+          if (parent.phase !== 'running' || parent.attempt !== attempt) {
+            subscriber.complete();
+            return;
+          }
           const request = { id, agent: agent as unknown as Agent<never, unknown>, input, policy };
           child = start(parent, request, (answer) => {
             forget(parent, child);
@@ -65,6 +76,7 @@ export function nestedSteps(
           });
           parents.add(parent);
           (parent.children ??= new Set()).add(child);
+          subscribers.set(child, subscriber);
           turns.setMoving(parent, false);
         });
         return () => {
@@ -82,7 +94,11 @@ export function nestedSteps(
       if (children === undefined) return;
       parent.children = undefined;
       parents.delete(parent);
-      for (const child of children) cancel(child);
+      for (const child of children) {
+        cancel(child);
+        // The function may still wait for it: it goes on, with nothing, so that it can clean up.
+        subscribers.get(child)?.complete();
+      }
     },
   };
 }

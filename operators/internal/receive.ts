@@ -1,9 +1,11 @@
-import { isObservable } from 'rxjs';
+import { isObservable, takeWhile } from 'rxjs';
 
 import type { Stop } from '../../lib/graph/answer';
 
 /** Who takes what an agent's function gives. */
 export interface Receiver {
+  /** True when nothing more is taken. */
+  readonly isOver: boolean;
   /** One value of a stream. Where a Promise comes back, the next value of an iterable is only asked for afterwards. */
   value(value: unknown): void | Promise<void>;
   /** The stream has ended. */
@@ -27,13 +29,19 @@ export function receive(answer: unknown, receiver: Receiver): Stop | undefined {
   }
   if (isPromise(answer)) return receivePromise(answer, receiver);
   if (isObservable(answer)) {
-    const subscription = answer.subscribe({
-      next: (value) => void receiver.value(value),
+    // Looked at after each value: whoever has enough may say so while an endless stream is still subscribing.
+    const wanted = answer.pipe(
+      takeWhile((value) => {
+        void receiver.value(value);
+        return !receiver.isOver;
+      }),
+    );
+    const subscription = wanted.subscribe({
       error: (error: unknown) => {
         receiver.fail(error);
       },
       complete: () => {
-        receiver.end();
+        if (!receiver.isOver) receiver.end();
       },
     });
     return () => {

@@ -23,7 +23,10 @@ export function structure<I, O>({ name, agents, output, ...rest }: StructurePart
   checkName(name, `the name of the ${rest.kind}`, name);
   for (const [id, agent] of agents) {
     if (definitionOf(agent) === undefined) {
-      throw new DefinitionError(name, `"${id}" must be an agent, got ${typeof agent}; make one with agent()`);
+      throw new DefinitionError(
+        name,
+        `its part "${id}" must be an agent, got ${typeof agent}; make one with agent()`,
+      );
     }
   }
   const definition: StructureDefinition = {
@@ -51,12 +54,16 @@ export function structure<I, O>({ name, agents, output, ...rest }: StructurePart
   return self;
 }
 
-/** The first agent of a name bears the name alone, the second `name[1]`. */
+/** The first agent of a name bears the name alone, the second `name[1]`. Numbers that another name ends in are left out. */
 export function idsOf(agents: readonly { readonly name: string }[]): readonly string[] {
+  const taken = new Set(agents.map(({ name }) => name));
   const seen = new Map<string, number>();
   return agents.map(({ name }) => {
-    const count = seen.get(name) ?? 0;
+    let count = seen.get(name) ?? 0;
+    let id = count === 0 ? name : `${name}[${String(count)}]`;
+    while (count > 0 && taken.has(id)) id = `${name}[${String((count += 1))}]`;
+    taken.add(id);
     seen.set(name, count + 1);
-    return count === 0 ? name : `${name}[${String(count)}]`;
+    return id;
   });
 }

@@ -19,8 +19,9 @@ const CUT = 1024;
 
 /**
  * @param atRest - Called when all turns are done and nothing moves.
+ * @param broken - Called with what a turn threw, which no turn does on purpose.
  */
-export function turns(atRest: () => void): Turns {
+export function turns(atRest: () => void, broken: (error: unknown) => void): Turns {
   const queue: (() => void)[] = [];
   let moving = 0;
   let isTaking = false;
@@ -31,7 +32,11 @@ export function turns(atRest: () => void): Turns {
     try {
       let position = 0;
       while (position < queue.length && !isOver) {
-        queue[position]?.();
+        try {
+          queue[position]?.();
+        } catch (error) {
+          broken(error);
+        }
         position += 1;
         if (position === CUT) {
           queue.splice(0, CUT);

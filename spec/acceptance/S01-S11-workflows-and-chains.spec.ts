@@ -6,7 +6,7 @@ import {
   chainResults,
   currentSteps,
   execute,
-  idleState,
+  initialState,
   outputOf,
   outputs,
   pick,
@@ -80,7 +80,7 @@ describe('S2 Workflow.execute(initial_input)', () => {
 
 describe('S3 print_summary()', () => {
   it('tells name, state and every step before the run, after success and after failure', async () => {
-    const before = runSummary(idleState('r', 'three', planOf(definitionOf(three)!)));
+    const before = runSummary(initialState(three));
     expect(before).toMatch(/three: IDLE/);
     expect(before.match(/PENDING/g)).toHaveLength(3);
 
@@ -118,11 +118,7 @@ describe('S4 WorkflowStep', () => {
 describe('S5 WorkflowContext', () => {
   it('is made by the reducer alone and cannot be changed', () => {
     const { transitions, events } = collect(run(three, 'a', { runId: 'r' }));
-    let state = idleState(
-      'r',
-      'three',
-      planOf(definitionOf(three)!),
-    ) as (typeof transitions)[number]['state'];
+    let state = initialState(three, 'r');
     for (const [index, event] of events.entries()) {
       state = reduceRun(state, event);
       expect(transitions[index]?.state).toEqual(state);

@@ -10,7 +10,7 @@ import {
   agent,
   chain,
   execute,
-  idleState,
+  initialState,
   lowdbStore,
   memoryStore,
   outcomes,
@@ -18,7 +18,7 @@ import {
   run,
   workflow,
 } from '../../index';
-import type { RunState, Transition, Wire } from '../../index';
+import type { RunState, Wire } from '../../index';
 
 const a = agent('a', (x: number) => x + 1);
 const b = agent('b', (x: number) => x * 2);
@@ -33,10 +33,9 @@ describe('S43 the shape', () => {
   it('all state is the scan of the events with the one reducer', async () => {
     const work = chain('work', a, b);
     const transitions = await lastValueFrom(run(work, 1, { runId: 'r' }).pipe(toArray()));
-    const plan = (transitions[0] as Transition).state.plan;
     const states = await lastValueFrom(
       from(transitions).pipe(
-        scan((state, { event }) => reduceRun(state, event), idleState('r', 'work', plan) as RunState),
+        scan((state, { event }) => reduceRun(state, event), initialState(work, 'r') as RunState),
         toArray(),
       ),
     );
