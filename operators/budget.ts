@@ -48,7 +48,9 @@ export interface BudgetOptions {
  * Put it behind `retry()`: in front of it a resumed run would get the whole budget again.
  *
  * @example
+ * ```ts
  * run(report, 'book.txt').pipe(retry(3), budget({ tokens: 20_000, usd: 0.5, ms: 60_000 }), outputs());
+ * ```
  */
 export function budget<O>(options: BudgetOptions): MonoTypeOperatorFunction<Transition<O>> {
   return (transitions) =>

@@ -22,7 +22,9 @@ export interface PartialResult<T> {
  * earlier life has finished gives none. The stream ends and errors as the run does.
  *
  * @example
+ * ```ts
  * run(report, 'book.txt').pipe(partials<string>('write')).subscribe(({ value }) => process.stdout.write(value));
+ * ```
  */
 export function partials<T = unknown>(
   of?: string | ((path: string) => boolean),

@@ -32,8 +32,10 @@ export interface SagaOptions {
  * unlike `cancel()`, stops everything at once, also undoing; resuming goes on with it.
  *
  * @example
+ * ```ts
  * const reserve = agent('reserve', book, { compensate: (booking) => release(booking.id) });
  * const order = saga('order', chain('steps', reserve, charge, send));
+ * ```
  *
  * @throws DefinitionError when two agents share a name and one of them can be undone.
  */

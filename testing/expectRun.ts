@@ -32,11 +32,13 @@ export interface ExpectedRun<O> {
  * async.
  *
  * @example
+ * ```ts
  * expectRun(report, 'book.txt').toBe({
  *   load: '  s--|',
  *   stats: ' ---s-|',
  *   topics: '---s----r--s-|',
  * });
+ * ```
  */
 export function expectRun<I, O>(
   agent: Agent<I, O>,

@@ -55,7 +55,9 @@ export interface Exploration {
  * are handed on in the order of the seed. Give a function that makes the workflow anew where its agents keep state.
  *
  * @example
+ * ```ts
  * await explore(report, { input: 'book.txt', seeds: 500 });
+ * ```
  *
  * @throws InterleavingError with the seed of the first order that breaks the invariant.
  */

@@ -40,8 +40,10 @@ export interface FakeOptions extends StepPolicy {
  * results; a diagram is a stream, each letter a partial result.
  *
  * @example
+ * ```ts
  * const flaky = fakeAgent('flaky', [{ afterMs: 5, error: new Error('down') }, { afterMs: 5, value: 'up' }]);
  * const typing = fakeAgent('typing', '--a--b|');
+ * ```
  */
 export function fakeAgent<I = unknown>(
   name: string,

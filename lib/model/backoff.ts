@@ -22,7 +22,9 @@ export interface BackoffOptions {
  * was drawn stands in `step.retrying`.
  *
  * @example
+ * ```ts
  * agent('fetch', get, { retry: { count: 5, delayMs: backoff({ initialMs: 200, maxMs: 10_000 }) } });
+ * ```
  *
  * @throws RangeError when a number is not within its bounds.
  */
