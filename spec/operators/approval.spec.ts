@@ -1,0 +1,295 @@
+import * as t from 'io-ts';
+import { delay, EMPTY, filter, lastValueFrom, map, of, toArray } from 'rxjs';
+
+import {
+  agent,
+  answer,
+  approval,
+  cancel,
+  chain,
+  each,
+  execute,
+  fork,
+  memoryStore,
+  resumable,
+  resume,
+  run,
+  sleep,
+  workflow,
+} from '../../index';
+import type { Agent, Store, Wire } from '../../index';
+import { marbles } from '../support/marbles';
+import { collect } from '../support/told';
+
+const Yes = t.type({ yes: t.boolean });
+const sign = approval('sign', Yes);
+const said = agent('said', ({ yes }: { yes: boolean }) => (yes ? 'yes' : 'no'));
+const quick = agent('quick', (text: string) => text.toUpperCase());
+
+const finished = async <I, O>(store: Store, work: Agent<I, O>, runId: string) =>
+  lastValueFrom(resume(work, runId, { store }).pipe(toArray()));
+
+describe('approval()', () => {
+  it('suspends the run until it is answered, and goes on with the answer', async () => {
+    const store = memoryStore();
+    const before = jest.fn((text: string) => text);
+    const c = chain('c', agent('before', before), sign, said);
+    const first = await execute(c, 'x', { store, runId: 'r' });
+    expect(first.status).toBe('SUSPENDED');
+    expect(first.steps.get('sign')).toMatchObject({ status: 'SUSPENDED', request: 'x' });
+
+    await answer(store, 'r', 'sign', { yes: true });
+    const told = await finished(store, c, 'r');
+    expect(told.map(({ event }) => event.type)).toEqual([
+      'run.resumed',
+      'step.answered',
+      'step.completed',
+      'step.started',
+      'step.completed',
+      'run.completed',
+    ]);
+    expect(told.at(-1)?.state.output).toBe('yes');
+    expect(before).toHaveBeenCalledTimes(1);
+  });
+
+  it('takes parallel answers in any order, each branch going on by itself', async () => {
+    const store = memoryStore();
+    const w = workflow('w', (text: Wire<string>, step) => ({
+      a: step('after a', said, step('a', sign, text)),
+      b: step('after b', said, step('b', sign, text)),
+      c: step('c', quick, text),
+    }));
+    const started = await execute(w, 'x', { store, runId: 'r' });
+    expect([started.status, started.steps.get('c')?.output]).toEqual(['SUSPENDED', 'X']);
+
+    await answer(store, 'r', 'b', { yes: false });
+    const half = await execute(w, 'x', { store, runId: 'r' });
+    expect([half.status, half.steps.get('after b')?.output]).toEqual(['SUSPENDED', 'no']);
+    expect(half.steps.get('a')?.status).toBe('SUSPENDED');
+    await answer(store, 'r', 'a', { yes: true });
+    expect((await execute(w, 'x', { store, runId: 'r' })).output).toEqual({ a: 'yes', b: 'no', c: 'X' });
+  });
+
+  it('takes an answer at once where the run is under way, and one that comes before the question', async () => {
+    const store = memoryStore();
+    const w = workflow('w', (text: Wire<string>, step) => ({
+      slow: step('slow', (x: string) => of(x).pipe(delay(30)), text),
+      late: step(
+        'late',
+        sign,
+        step('wait', (x: string) => of(x).pipe(delay(10)), text),
+      ),
+      a: step('a', sign, text),
+    }));
+    const seen = collect(run(w, 'x', { store, runId: 'r' }));
+    await answer(store, 'r', 'a', { yes: true });
+    await answer(store, 'r', 'late', { yes: false });
+    while (seen.ended === 'open') await new Promise((resolve) => setTimeout(resolve, 2));
+    expect(seen.events.at(-1)).toMatchObject({
+      type: 'run.completed',
+      output: { slow: 'x', a: { yes: true }, late: { yes: false } },
+    });
+  });
+
+  it('logs a wrong answer as a warning and goes on waiting', async () => {
+    const store = memoryStore();
+    const c = chain('c', sign, said);
+    await execute(c, 'x', { store, runId: 'r' });
+    await answer(store, 'r', 'sign', { yes: 'perhaps' });
+    const told = await finished(store, c, 'r');
+    expect(told.map(({ event }) => event)).toMatchObject([
+      { type: 'run.resumed' },
+      { type: 'step.logged', level: 'WARNING', message: expect.stringContaining('.yes expected boolean') },
+      { type: 'run.suspended', waiting: ['sign'] },
+    ]);
+    expect((await finished(store, c, 'r')).map(({ event }) => event.type)).toEqual([
+      'run.resumed',
+      'run.suspended',
+    ]);
+    await expect(answer(store, 'nobody', 'sign', 1)).rejects.toThrow('Cannot find run "nobody"');
+  });
+
+  it(
+    'holds to its deadline in virtual time, and asks somebody else then',
+    marbles(({ scheduler, expectObservable }) => {
+      const slow = agent('slow', (x: string) => of(x).pipe(delay(9)));
+      const boss = agent('boss', (_: string) => ({ yes: false }));
+      const asked = approval('asked', Yes, { timeoutMs: 4, onTimeout: boss });
+      const w = workflow('w', (text: Wire<string>, step) => [
+        step('slow', slow, text),
+        step('asked', asked, text),
+      ]);
+      const told = run(w, 'x', { scheduler }).pipe(
+        filter(({ event }) => event.type === 'step.completed'),
+        map(({ event }) => ('path' in event ? event.path.at(-1) : '')),
+      );
+      expectObservable(told).toBe('----(sd)-(w|)');
+    }),
+  );
+
+  it('keeps the deadline over restarts: absolute, stored, and not moved', async () => {
+    const store = memoryStore();
+    const asked = approval('asked', Yes, { timeoutMs: 30 });
+    const c = chain('c', asked, said);
+    const { steps } = await execute(c, 'x', { store, runId: 'r' });
+    const deadline = steps.get('asked')?.deadline;
+    expect((await execute(c, 'x', { store, runId: 'r' })).steps.get('asked')?.deadline).toBe(deadline);
+    await new Promise((resolve) => setTimeout(resolve, 40));
+    expect((await execute(c, 'x', { store, runId: 'r' })).error).toMatchObject({
+      name: 'ApprovalTimeoutError',
+      path: 'asked',
+    });
+  });
+
+  it('escalates to another approval, which is answered by its own path', async () => {
+    const store = memoryStore();
+    const asked = approval('asked', Yes, { timeoutMs: 1, onTimeout: approval('boss', Yes) });
+    const c = chain('c', asked, said);
+    await execute(c, 'x', { store, runId: 'r' });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect((await execute(c, 'x', { store, runId: 'r' })).status).toBe('SUSPENDED');
+    await answer(store, 'r', 'asked/boss', { yes: true });
+    expect((await execute(c, 'x', { store, runId: 'r' })).output).toBe('yes');
+  });
+
+  it('asks for every item, answered one by one', async () => {
+    const store = memoryStore();
+    const all = each('all', sign);
+    expect((await execute(all, ['a', 'b'], { store, runId: 'r' })).status).toBe('SUSPENDED');
+    await answer(store, 'r', '[1]/sign', { yes: false });
+    await answer(store, 'r', '[0]/sign', { yes: true });
+    expect((await execute(all, ['a', 'b'], { store, runId: 'r' })).output).toEqual([
+      { yes: true },
+      { yes: false },
+    ]);
+  });
+
+  it('handles nothing in a pipe, and fails there by name for the first input', async () => {
+    expect(await lastValueFrom(EMPTY.pipe(sign, toArray()))).toEqual([]);
+    await expect(lastValueFrom(of('x').pipe(sign))).rejects.toMatchObject({
+      name: 'NoRunError',
+      path: 'sign',
+    });
+  });
+});
+
+describe('sleep()', () => {
+  it(
+    'waits any time and passes its input on',
+    marbles(({ scheduler, expectObservable }) => {
+      const year = 365 * 86_400_000;
+      const c = chain('c', sleep<string>('year', year), quick);
+      const ends = run(c, 'x', { scheduler }).pipe((all) => all);
+      expectObservable(ends.pipe(toArray())).toBe(`${year}ms (x|)`, { x: expect.anything() });
+    }),
+  );
+
+  it('waits for the rest only when resumed: the moment of waking is on record', async () => {
+    const store = memoryStore();
+    const c = chain(
+      'c',
+      sleep<string>('nap', () => 60),
+      quick,
+    );
+    const seen = collect(run(c, 'x', { store, runId: 'r' }));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    seen.leave?.();
+    await new Promise((resolve) => setTimeout(resolve, 25));
+    const began = performance.now();
+    expect((await execute(c, 'x', { store, runId: 'r' })).output).toBe('X');
+    expect(performance.now() - began).toBeLessThan(35);
+  });
+});
+
+describe('cancel()', () => {
+  it('cancels a run from outside, also while it sleeps or waits to retry; it can be resumed', async () => {
+    const store = memoryStore();
+    let isBroken = true;
+    const bad = agent(
+      'bad',
+      (x: string) => {
+        if (isBroken) throw new Error('not yet');
+        return x;
+      },
+      { retry: { count: 9, delayMs: 1e6 } },
+    );
+    const w = workflow('w', (text: Wire<string>, step) => [
+      step('nap', sleep('nap', 30), text),
+      step('bad', bad, text),
+    ]);
+    const seen = collect(run(w, 'x', { store, runId: 'r' }));
+    await cancel(store, 'r', 'too long');
+    while (seen.ended === 'open') await new Promise((resolve) => setTimeout(resolve, 1));
+    expect([seen.ended, seen.events.at(-1)]).toMatchObject([
+      'complete',
+      { type: 'run.cancelled', reason: 'too long' },
+    ]);
+    expect((await resumable(store)).map(({ runId, status }) => [runId, status])).toEqual([
+      ['r', 'CANCELLED'],
+    ]);
+    isBroken = false;
+    expect((await execute(w, 'x', { store, runId: 'r' })).output).toEqual(['x', 'x']);
+  });
+
+  it('aborts by a signal and tells so', async () => {
+    const stop = new AbortController();
+    const c = chain('c', sleep<string>('nap', 1e6));
+    const seen = collect(run(c, 'x', { signal: stop.signal }));
+    stop.abort();
+    expect([seen.told.at(-1), seen.ended]).toEqual(['run.cancelled', 'complete']);
+    const never = collect(run(c, 'x', { signal: stop.signal }));
+    expect(never.told).toEqual(['run.started', 'run.cancelled']);
+  });
+});
+
+describe('fork()', () => {
+  const calls: string[] = [];
+  const step = (name: string) =>
+    agent(name, (text: string) => {
+      calls.push(name);
+      return `${text}.${name}`;
+    });
+  beforeEach(() => calls.splice(0));
+
+  it('runs again from a step, reusing what came before; the old run stays as evidence', async () => {
+    const store = memoryStore();
+    const c = chain('c', step('a'), step('b'), step('c'));
+    await execute(c, 'x', { store, runId: 'old' });
+    const evidence = JSON.stringify(await store.loadRun('old'));
+    const id = await fork(store, 'old', { from: 'b' });
+    expect((await finished(store, c, id)).at(-1)?.state).toMatchObject({
+      status: 'COMPLETED',
+      output: 'x.a.b.c',
+      forkedFrom: { runId: 'old', path: 'b' },
+    });
+    expect(calls).toEqual(['a', 'b', 'c', 'b', 'c']);
+    expect(JSON.stringify(await store.loadRun('old'))).toBe(evidence);
+    await expect(fork(store, 'old', { from: 'z' })).rejects.toThrow('Cannot find step "z"');
+    await expect(fork(store, 'nobody', { from: 'a' })).rejects.toThrow('Cannot find run');
+  });
+
+  it('runs one item of many again, and what was made of all', async () => {
+    const store = memoryStore();
+    const c = chain(
+      'c',
+      each('e', step('one')),
+      agent('join', (all: string[]) => all.join()),
+    );
+    await execute(c, ['x', 'y', 'z'], { store, runId: 'old' });
+    const id = await fork(store, 'old', { from: 'e[1]/one' });
+    await finished(store, c, id);
+    expect(calls).toHaveLength(4);
+    expect((await store.loadRun(id))?.output).toBe('x.one,y.one,z.one');
+  });
+
+  it('may give the steps that run again another input of the run', async () => {
+    const store = memoryStore();
+    const w = workflow('w', (text: Wire<string>, declare) => {
+      const a = declare('a', step('a'), text);
+      return declare('both', ({ old, now }) => `${old} ${now}`, { old: a, now: text });
+    });
+    await execute(w, 'x', { store, runId: 'old' });
+    const id = await fork(store, 'old', { from: 'both', input: 'y' });
+    expect((await finished(store, w, id)).at(-1)?.state.output).toBe('x.a y');
+  });
+});

@@ -1,0 +1,165 @@
+import { Readable } from 'node:stream';
+
+import { delay, EMPTY, lastValueFrom, map, mergeMap, NEVER, of, take, throwError, toArray } from 'rxjs';
+
+import { agent, memoryStore, outputs, pulled, runEach } from '../../index';
+import type { WhenBusy } from '../../index';
+import { marbles } from '../support/marbles';
+
+const slow = agent('slow', (x: string) => of(x).pipe(delay(4)));
+const same = agent('same', (x: number) => of(x));
+
+/** An endless generator that counts what it has made. */
+function counter() {
+  const made = { count: 0, isReturned: false };
+  function* numbers() {
+    try {
+      for (;;) yield (made.count += 1);
+    } finally {
+      made.isReturned = true;
+    }
+  }
+  return { made, numbers };
+}
+
+describe('runEach({ whenBusy })', () => {
+  const cases: readonly (readonly [WhenBusy, string])[] = [
+    ['merge', '----a-b-c-|'],
+    ['concat', '----a---b---(c|)'],
+    ['switch', '--------c-|'],
+  ];
+  it.each(cases)('%s', (whenBusy, expected) => {
+    marbles(({ hot, scheduler, expectObservable }) => {
+      const inputs = hot('a-b-c-----|');
+      expectObservable(inputs.pipe(runEach(slow, { whenBusy, scheduler }), outputs())).toBe(expected);
+    })();
+  });
+
+  it(
+    'exhaust drops what comes while a run is under way',
+    marbles(({ hot, scheduler, expectObservable }) => {
+      const inputs = hot('a-b--c----|');
+      expectObservable(inputs.pipe(runEach(slow, { whenBusy: 'exhaust', scheduler }), outputs())).toBe(
+        '----a----c|',
+      );
+    }),
+  );
+
+  it(
+    'switch tells the cancel of the run that gives way, and stops it',
+    marbles(({ hot, scheduler, expectObservable }) => {
+      const told = hot('a-b-----|').pipe(
+        runEach(slow, { whenBusy: 'switch', scheduler, runId: (x) => x }),
+        mergeMap(({ event }) => (event.type.startsWith('run.') ? of(`${event.type} ${event.runId}`) : EMPTY)),
+      );
+      expectObservable(told).toBe('1-(23)4-|', {
+        1: 'run.started a',
+        2: 'run.cancelled a',
+        3: 'run.started b',
+        4: 'run.completed b',
+      });
+    }),
+  );
+
+  it('a run that is cancelled can be resumed', async () => {
+    const store = memoryStore();
+    const options = { store, runId: (x: string) => x, whenBusy: 'switch' } as const;
+    await lastValueFrom(of('a', 'b').pipe(runEach(slow, options), toArray()));
+    expect((await store.listRuns()).map(({ runId, status }) => `${runId} ${status}`).sort()).toEqual([
+      'a CANCELLED',
+      'b COMPLETED',
+    ]);
+    expect(await lastValueFrom(of('a').pipe(runEach(slow, options), outputs()))).toBe('a');
+  });
+
+  it('makes an outcome of an input that cannot be named', async () => {
+    const unnamed = runEach(slow, {
+      runId: () => {
+        throw new Error('no name');
+      },
+    });
+    const [only] = await lastValueFrom(of('a').pipe(unnamed, toArray()));
+    expect(only?.event).toMatchObject({ type: 'run.failed', error: { message: 'no name' } });
+    expect(() => runEach(slow, { concurrency: 0 })).toThrow('concurrency is 0');
+  });
+});
+
+describe('pulled()', () => {
+  it('gives nothing, one and many, and fails with its source', async () => {
+    expect(await lastValueFrom(pulled([]).pipe(toArray()))).toEqual([]);
+    expect(await lastValueFrom(pulled(['a']).pipe(toArray()))).toEqual(['a']);
+    expect(await lastValueFrom(pulled(new Set([1, 2])).pipe(same, toArray()))).toEqual([1, 2]);
+    function* torn() {
+      yield 1;
+      throw new Error('torn');
+    }
+    await expect(lastValueFrom(pulled(torn()))).rejects.toThrow('torn');
+    await expect(lastValueFrom(pulled(torn()).pipe(same))).rejects.toThrow('torn');
+  });
+  it('makes no more than runEach has room for: 5 read, no more than 5 + concurrency made', async () => {
+    const { made, numbers } = counter();
+    const work = agent('work', (n: number) => of(n).pipe(delay(1)));
+    const read = await lastValueFrom(
+      pulled(numbers()).pipe(runEach(work, { concurrency: 3 }), outputs(), take(5), toArray()),
+    );
+    expect(read).toEqual([1, 2, 3, 4, 5]);
+    expect(made.count).toBeLessThanOrEqual(8);
+    expect(made.isReturned).toBe(true);
+  });
+
+  it('carries demand through agents in a pipe', async () => {
+    const { made, numbers } = counter();
+    const quick = agent('quick', (n: number) => n * 2);
+    const work = agent('work', (n: number) => of(n).pipe(delay(1)));
+    await lastValueFrom(pulled(numbers()).pipe(quick, work, take(5)));
+    expect(made.count).toBeLessThanOrEqual(7);
+  });
+
+  it('takes Node and web streams, and gives them back', async () => {
+    const node = Readable.from(['a', 'b', 'c']);
+    expect(await lastValueFrom(pulled<string>(node).pipe(runEach(slow), outputs(), toArray()))).toEqual([
+      'a',
+      'b',
+      'c',
+    ]);
+    let isCancelled = false;
+    const web = new ReadableStream<string>({
+      pull(controller) {
+        controller.enqueue('x');
+      },
+      cancel() {
+        isCancelled = true;
+      },
+    });
+    expect(await lastValueFrom(pulled(web).pipe(runEach(slow), outputs(), take(2), toArray()))).toEqual([
+      'x',
+      'x',
+    ]);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(isCancelled).toBe(true);
+  });
+
+  it('does not deepen the stack, however much there is', async () => {
+    let left = 20_000;
+    function* many() {
+      while ((left -= 1) > 0) yield left;
+    }
+    const count = await lastValueFrom(
+      pulled(many()).pipe(
+        same,
+        map(() => 1),
+        toArray(),
+      ),
+    );
+    expect(count).toHaveLength(19_999);
+  });
+
+  it(
+    'leaves what never answers',
+    marbles(({ expectObservable }) => {
+      const never = agent('never', (_: number) => NEVER);
+      expectObservable(pulled([1, 2]).pipe(never), '---!').toBe('');
+      expectObservable(pulled([1]).pipe(agent('bad', (_: number) => throwError(() => 'error')))).toBe('#');
+    }),
+  );
+});
