@@ -28,7 +28,7 @@ export interface AgentOptions<I, O> extends StepPolicy {
    * Undoes what a call has done, given its output, where the agent works within a `saga` that fails. It may be called again
    * after a crash: `context.idempotencyKey` is the same then.
    */
-  compensate?(output: O, context: StepContext): unknown;
+  compensate?(this: void, output: O, context: StepContext): unknown;
   /** How many inputs are handled at once in a plain `pipe`; 1 when left out. */
   readonly concurrency?: number;
 }

@@ -61,7 +61,7 @@ export function waitFor(
   if (isNew) engine.note(events.suspended(task, engine.keep(request.request, task.path), deadline));
   task.phase = 'suspended';
   suspended.add(task);
-  task.stop = stopAll;
+  task.stop = alsoStop(task, stopAll);
   stops.push(
     engine.signal(task.path, (value, done) => {
       if (!suspended.has(task)) return;
@@ -104,10 +104,19 @@ export function sleepFor(
   const deadline = known ?? engine.now() + delayMs;
   if (known === undefined) engine.note(events.suspended(task, undefined, deadline));
   task.phase = 'suspended';
-  task.stop = engine.sleep(task.path, Math.max(0, deadline - engine.now()), () => {
+  const stop = engine.sleep(task.path, Math.max(0, deadline - engine.now()), () => {
     if (task.phase !== 'suspended') return;
     task.phase = 'running';
     engine.note(events.answered(task.path, { by: 'deadline' }));
     reply();
   });
+  task.stop = alsoStop(task, stop);
+}
+
+/** A step may have something to stop already, such as its time limit. */
+function alsoStop({ stop: first }: StepTask, second: Stop): Stop {
+  return () => {
+    first?.();
+    second();
+  };
 }
