@@ -1,4 +1,16 @@
-import { fromEvent, lastValueFrom, map, merge, NEVER, of, takeUntil, timer, toArray } from 'rxjs';
+import fc from 'fast-check';
+import {
+  VirtualTimeScheduler,
+  fromEvent,
+  lastValueFrom,
+  map,
+  merge,
+  NEVER,
+  of,
+  takeUntil,
+  timer,
+  toArray,
+} from 'rxjs';
 
 import { DefinitionError } from '../../lib/graph/definitionError';
 import type { Wire } from '../../lib/graph/wire';
@@ -6,6 +18,7 @@ import type { Agent, StepPolicy } from '../../lib/model/agent';
 import { memoryStore } from '../../lib/store/memory';
 import { agent } from '../../operators/agent';
 import { chain } from '../../operators/chain';
+import { limiterOf } from '../../operators/internal/limiter';
 import { outputs } from '../../operators/outputs';
 import { run } from '../../operators/run';
 import { runEach } from '../../operators/runEach';
@@ -248,6 +261,65 @@ describe('limit', () => {
 
     expect(seen).toEqual(['called x', 'aborted x']);
     expect(told).toEqual(['run.started', 'step.started a']);
+  });
+
+  it('keeps to its numbers whatever comes, first come first served, and lets everybody in', () => {
+    const visit = fc.record({
+      at: fc.integer({ min: 0, max: 60 }),
+      stays: fc.integer({ min: 0, max: 30 }),
+      leavesAt: fc.option(fc.integer({ min: 0, max: 40 }), { nil: undefined, freq: 4 }),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(visit, { maxLength: 40 }),
+        fc.integer({ min: 1, max: 4 }),
+        fc.option(
+          fc.record({ count: fc.integer({ min: 1, max: 3 }), perMs: fc.integer({ min: 1, max: 25 }) }),
+          {
+            nil: undefined,
+          },
+        ),
+        (visits, concurrency, rate) => {
+          const scheduler = new VirtualTimeScheduler();
+          const limiter = limiterOf({ concurrency, ...(rate && { rate }) }, scheduler);
+          const entries: { readonly visitor: number; readonly at: number }[] = [];
+          const arrivals: number[] = [];
+          let inside = 0;
+          visits.forEach(({ at, stays, leavesAt }, visitor) => {
+            scheduler.schedule(() => {
+              let hasLeft = false;
+              let isIn = false;
+              const leave = () => {
+                if (hasLeft) return;
+                hasLeft = true;
+                if (isIn) inside -= 1;
+                else arrivals.splice(arrivals.indexOf(visitor), 1);
+                stop();
+              };
+              arrivals.push(visitor);
+              const stop = limiter.admit('', () => {
+                isIn = true;
+                inside += 1;
+                expect(inside).toBeLessThanOrEqual(concurrency);
+                expect(arrivals.shift()).toBe(visitor);
+                entries.push({ visitor, at: scheduler.now() });
+                scheduler.schedule(leave, stays);
+              });
+              if (leavesAt !== undefined) scheduler.schedule(leave, leavesAt);
+            }, at);
+          });
+          scheduler.flush();
+
+          expect([inside, arrivals]).toEqual([0, []]);
+          if (rate === undefined) return;
+          entries.forEach(({ at }, index) => {
+            const before = entries[index - rate.count];
+            if (before !== undefined) expect(at - before.at).toBeGreaterThanOrEqual(rate.perMs);
+          });
+        },
+      ),
+      { numRuns: 300 },
+    );
   });
 
   it('refuses limits that make no sense', () => {

@@ -17,6 +17,7 @@ import { outputs } from '../../operators/outputs';
 import { run } from '../../operators/run';
 import { saga } from '../../operators/saga';
 import { workflow } from '../../operators/workflow';
+import { explore } from '../../testing/index';
 import { collect } from '../support/told';
 
 /** A world of bookings: what is done, and undone, in order. */
@@ -189,6 +190,44 @@ describe('saga()', () => {
         2 - done.filter((path) => path.startsWith('undo')).length,
       ]);
     });
+  });
+
+  it('undoes everything that was done, dependants first, in whatever order that was', async () => {
+    const after = { b: ['a'], c: ['a'], d: ['b', 'c'] } as const;
+    const order = () => {
+      const log: string[] = [];
+      const book = (name: string) =>
+        agent(name, async (_: unknown) => Promise.resolve(log.push(name)), {
+          compensate: async () => Promise.resolve(log.push(`undo ${name}`)),
+        });
+      const steps = workflow('steps', (input: Wire<string>, step) => {
+        const a = step('a', book('a'), input);
+        const [b, c] = [step('b', book('b'), a), step('c', book('c'), a)];
+        const d = step('d', book('d'), { b, c });
+        const bad = step('bad', world().refuse, b);
+        return { d, e: step('e', book('e'), input), bad };
+      });
+      return Object.assign(saga('order', steps), { log });
+    };
+    let latest = order();
+    const made = () => (latest = order());
+    const { orders } = await explore(made, {
+      input: 'x',
+      seeds: 100,
+      invariant: ({ state }) => {
+        const { log } = latest;
+        const done = [...state.steps].filter(
+          ({ stepId, status }) => /^steps\/[a-e]$/.test(stepId) && status === 'COMPLETED',
+        );
+        const undone = log.filter((line) => line.startsWith('undo')).map((line) => line.slice(5));
+        expect(undone.toSorted()).toEqual(done.map(({ agent: name }) => name).toSorted());
+        for (const [later, earlier] of Object.entries(after))
+          for (const one of earlier)
+            if (undone.includes(later)) expect(undone.indexOf(later)).toBeLessThan(undone.indexOf(one));
+      },
+    });
+
+    expect(orders).toBeGreaterThan(10);
   });
 
   it('gives compensate the output in its own form', () => {
