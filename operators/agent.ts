@@ -28,7 +28,7 @@ export interface AgentOptions<I, O> extends StepPolicy {
    * Undoes what a call has done, given its output, where the agent works within a `saga` that fails. It may be called again
    * after a crash: `context.idempotencyKey` is the same then.
    */
-  compensate?(this: void, output: O, context: StepContext): unknown;
+  compensate?(output: O, context: StepContext): unknown;
   /** How many inputs are handled at once in a plain `pipe`; 1 when left out. */
   readonly concurrency?: number;
 }
@@ -72,7 +72,8 @@ export function agent<I, O>(
   if (kind !== 'function') throw new DefinitionError(name, `its work must be a function, got ${kind}`);
   checkPolicy(name, options);
   checkConcurrency(name, 'concurrency', options.concurrency);
-  const { input, output, concurrency, reduce, compensate, ...policy } = options;
+  const { input, output, concurrency, reduce, ...rest } = options;
+  const { compensate, ...policy } = rest as StepPolicy & Pick<FunctionDefinition, 'compensate'>;
   const definition = {
     kind: 'function',
     name,
