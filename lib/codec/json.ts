@@ -23,7 +23,16 @@ export function jsonValue(value: unknown, path: string, limits: JsonLimits = {})
   if (value === undefined) return undefined;
   const depth = limits.depth ?? 256;
   const bytes = limits.bytes ?? 16 * 1024 * 1024;
-  const walk = { path, ancestors: [], keys: [], size: 0, depth, bytes } satisfies Walk;
+  const walk: Walk = {
+    path,
+    ancestors: [],
+    keys: [],
+    size: 0,
+    containers: 0,
+    known: new Map(),
+    depth,
+    bytes,
+  };
   const kept = keep(value, walk);
   // The size counted on the way is a lower bound, at most 8 times too small.
   if (walk.size > bytes / 8 && Buffer.byteLength(JSON.stringify(kept)) > bytes) refuse(walk, tooLarge(walk));
@@ -35,6 +44,9 @@ interface Walk {
   readonly ancestors: object[];
   readonly keys: (string | number)[];
   size: number;
+  containers: number;
+  /** Sizes of what was found good, once there is much of it: the same object may stand in many places. */
+  readonly known: Map<object, number>;
   readonly depth: number;
   readonly bytes: number;
 }
@@ -66,6 +78,8 @@ function keep(value: unknown, walk: Walk): unknown {
 function keepArray(array: readonly unknown[], walk: Walk): unknown {
   // Array.prototype is an array itself, in every realm; the prototype of a class is not.
   if (!Array.isArray(Object.getPrototypeOf(array))) refuse(walk, typeName(array));
+  if (isKnown(array, walk)) return array;
+  const sizeBefore = walk.size;
   enter(array, walk);
   const { length } = array;
   if (Reflect.ownKeys(array).length !== length + 1) refuse(walk, strangeArray(array));
@@ -78,7 +92,7 @@ function keepArray(array: readonly unknown[], walk: Walk): unknown {
     else if (!Object.is(after, before)) (copy = array.slice(0, i)).push(after);
     walk.keys.pop();
   }
-  walk.ancestors.pop();
+  leave(walk, copy === undefined ? array : undefined, sizeBefore);
   return copy ?? array;
 }
 
@@ -87,6 +101,8 @@ function keepObject(object: object, walk: Walk): unknown {
   if (prototype !== null && prototype !== Object.prototype && !isRootPrototype(prototype as object)) {
     refuse(walk, typeName(object));
   }
+  if (isKnown(object, walk)) return object;
+  const sizeBefore = walk.size;
   enter(object, walk);
   const keys = Object.keys(object);
   if (Reflect.ownKeys(object).length !== keys.length)
@@ -104,7 +120,7 @@ function keepObject(object: object, walk: Walk): unknown {
     if (copy !== undefined && after !== undefined) copy[key] = after;
     walk.keys.pop();
   }
-  walk.ancestors.pop();
+  leave(walk, copy === undefined ? object : undefined, sizeBefore);
   return copy ?? object;
 }
 
@@ -116,6 +132,20 @@ function copyBefore(object: Readonly<Record<string, unknown>>, keys: readonly st
     copy[key] = object[key];
   }
   return copy;
+}
+
+function isKnown(container: object, walk: Walk): boolean {
+  const size = walk.known.get(container);
+  if (size === undefined) return false;
+  walk.size += size;
+  if (walk.size > walk.bytes) refuse(walk, tooLarge(walk));
+  return true;
+}
+
+function leave(walk: Walk, good: object | undefined, sizeBefore: number): void {
+  walk.ancestors.pop();
+  walk.containers += 1;
+  if (good !== undefined && walk.containers > 50_000) walk.known.set(good, walk.size - sizeBefore);
 }
 
 function enter(container: object, walk: Walk): void {

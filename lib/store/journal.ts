@@ -91,7 +91,10 @@ export function writeJournal(options: JournalOptions): Journal {
   const begin = (): Open => {
     const number = nextNumber;
     const file = `${folder}/${String(number).padStart(8, '0')}.ndjson`;
-    const descriptor = storing('create', file, () => files.create(file));
+    const descriptor = storing('create', file, () => {
+      files.remove(file); // Left by an attempt that failed.
+      return files.create(file);
+    });
     const open: Open = { file, descriptor, size: 0, lastSeq: lastSeq + 1 };
     try {
       const header: JournalHeader = {
@@ -103,7 +106,7 @@ export function writeJournal(options: JournalOptions): Journal {
       put(open, encodeRecord(lastSeq + 1, syncedSeq, JSON.stringify(header)));
     } catch (error) {
       files.close(descriptor);
-      files.remove(file);
+      orNot(() => files.remove(file));
       throw error;
     }
     nextNumber += 1;
@@ -226,4 +229,13 @@ export function writeJournal(options: JournalOptions): Journal {
       }
     },
   };
+}
+
+/** Tries to tidy up after an error that says more. */
+function orNot(act: () => unknown): void {
+  try {
+    act();
+  } catch {
+    // The next attempt begins with it.
+  }
 }

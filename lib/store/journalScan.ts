@@ -159,7 +159,8 @@ function hasLostSector(bytes: Buffer, from: number): boolean {
   const to = newline === -1 ? bytes.length : newline;
   for (let end = Math.ceil((from + 1) / 512) * 512; ; end += 512) {
     const last = Math.min(end, bytes.length) - 1;
-    if (last - 1 >= from && bytes[last] === 0 && bytes[last - 1] === 0) return true;
+    // One flipped bit makes a zero of a space or an @: one zero alone counts only where a record begins.
+    if (last >= from && bytes[last] === 0 && (last === from || bytes[last - 1] === 0)) return true;
     if (end >= to) return false;
   }
 }
@@ -169,8 +170,8 @@ function intactAfter(bytes: Buffer, from: number): { readonly isFound: boolean; 
   let isFound = false;
   let synced = 0;
   for (let start = from; start < bytes.length;) {
-    const newline = bytes.indexOf(NEWLINE, start);
-    const end = newline === -1 ? bytes.length : newline;
+    const end = bytes.indexOf(NEWLINE, start);
+    if (end === -1) break; // Without its end it was being written.
     for (const candidate of candidates(bytes, start, end)) {
       const record = decodeRecord(bytes, candidate, end);
       if (record === undefined) continue;

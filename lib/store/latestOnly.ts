@@ -7,14 +7,14 @@ import type { RunRest } from './store';
  * and unwritten, so that `retry()` goes on from there.
  */
 export function latestOnly(): RunRest {
-  let latest: RunState | undefined;
+  let latest: (() => RunState | undefined) | undefined;
   let isTaken = false;
   return {
     claim(runId) {
       if (isTaken) throw new RunActiveError(runId);
       isTaken = true;
       return {
-        state: latest,
+        state: latest?.(),
         checksValues: false,
         append: () => undefined,
         note: () => undefined,

@@ -85,19 +85,21 @@ function numbers(files: Files, folder: string): readonly number[] {
     .sort((a, b) => a - b);
 }
 
-/** Who holds the lock; nobody when its file has been emptied. */
+/**
+ * Who holds the lock; nobody when its file has been emptied, or holds no lock: names are given to whole files only, so a
+ * power loss has taken the rest, and the owner with it.
+ */
 function readOwner(files: Files, file: string): Owner | undefined {
   const bytes = storing('read', file, () => files.readNow(file));
   if (bytes === undefined || bytes.length === 0) return undefined;
   try {
     const { pid, host, boot, started, token } = JSON.parse(bytes.toString()) as Partial<Owner>;
-    if (typeof pid === 'number' && [host, boot, started, token].every((text) => typeof text === 'string')) {
-      return { pid, host, boot, started, token } as Owner;
-    }
+    const isWhole =
+      typeof pid === 'number' && [host, boot, started, token].every((text) => typeof text === 'string');
+    return isWhole ? ({ pid, host, boot, started, token } as Owner) : undefined;
   } catch {
-    // Said below.
+    return undefined;
   }
-  throw new StorageError('read', file, 'it is no lock', 'remove it when no process uses this store');
 }
 
 function lockedBy(store: string, owner: Owner, me: Owner, file: string): StoreLockedError {

@@ -6,12 +6,13 @@ import type { Files } from './files';
 import { writeHistoryFile } from './historyFile';
 import { writeJournal } from './journal';
 import type { Layout } from './layout';
+import type { Lock } from './lock';
 import { takeLock } from './lock';
 import type { Owners } from './owner';
 import type { Pause } from './pause';
 import type { Session } from './session';
 import { startSession } from './session';
-import { StorageError, storing } from './storageError';
+import { asStorageError, StorageError, storing } from './storageError';
 import type { View } from './view';
 import { readView } from './view';
 
@@ -32,8 +33,7 @@ export interface OpenOptions {
  */
 export async function openSession(options: OpenOptions): Promise<Session> {
   const { files, layout, pause } = options;
-  makeFolders(files, layout);
-  const lock = takeLock(files, layout.lock, layout.folder, options.owners);
+  const lock = lockFolder(options);
   try {
     const view = await readView(files, layout, pause);
     const store = view.store ?? randomBytes(12).toString('hex');
@@ -70,8 +70,21 @@ export async function openSession(options: OpenOptions): Promise<Session> {
     onRotate = session.checkpointAll;
     return session;
   } catch (error) {
-    lock.release();
-    throw error;
+    try {
+      lock.release();
+    } catch {
+      // The first error says more.
+    }
+    throw asStorageError(error, 'open', layout.folder);
+  }
+}
+
+function lockFolder({ files, layout, owners }: OpenOptions): Lock {
+  try {
+    makeFolders(files, layout);
+    return takeLock(files, layout.lock, layout.folder, owners);
+  } catch (error) {
+    throw asStorageError(error, 'lock', layout.folder);
   }
 }
 

@@ -19,7 +19,7 @@ import { RunExistsError } from './runExistsError';
 import type { RunFold } from './runFold';
 import { runFold } from './runFold';
 import { writeRunFile } from './runFile';
-import { StorageError, storing } from './storageError';
+import { asStorageError, StorageError, storing } from './storageError';
 import type { Claim } from './store';
 import type { ListedRun } from './summary';
 import { summaryOf } from './summary';
@@ -86,7 +86,9 @@ export function startSession(start: SessionStart): Session {
   const enqueue = async <T>(job: () => Promise<T>): Promise<T> => {
     if (isClosed) throw closed();
     waiting += 1;
-    const turn = queue.then(job);
+    const turn = queue.then(job).catch((error: unknown) => {
+      throw asStorageError(error, 'write to', layout.folder);
+    });
     queue = turn
       .catch(() => undefined)
       .then(() => {

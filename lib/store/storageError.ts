@@ -33,3 +33,9 @@ export function storing<T>(action: string, file: string, act: () => T): T {
     throw new StorageError(action, file, error);
   }
 }
+
+/** What an access to the file system threw, as a `StorageError`; errors of ours stay as they are. */
+export function asStorageError(thrown: unknown, action: string, file: string): unknown {
+  const isOfSystem = thrown instanceof Error && thrown.name === 'Error' && 'code' in thrown;
+  return isOfSystem ? new StorageError(action, file, thrown) : thrown;
+}

@@ -82,9 +82,10 @@ export interface Claim {
    */
   inbox(listener: (message: ReceivedMessage) => void): () => void;
   /**
-   * Ends the claim. `state` is how the run stands after everything appended. Returns when the run can be claimed again.
+   * Ends the claim. `state` tells how the run stands after everything appended, to who needs it. Returns when the run can be
+   * claimed again.
    */
-  release(state: RunState | undefined): void | Promise<void>;
+  release(state: (() => RunState | undefined) | undefined): void | Promise<void>;
 }
 
 /** Which runs to list. */

@@ -129,6 +129,8 @@ function parse({ json, file, offset, seq }: ScannedRecord): ParsedRecord {
   } catch {
     return refuse('a record that is no JSON');
   }
+  if (typeof content !== 'object' || (content as unknown) === null)
+    return refuse('a record that is no object');
   const { runId } = content;
   if (typeof runId !== 'string') return refuse('a record without a run');
   if (content.type === 'store.deleted') return { runId, seq, apply: () => undefined };

@@ -1,0 +1,113 @@
+import * as fc from 'fast-check';
+
+import { jsonValue } from '../../../lib/codec/json';
+import { StateValueError } from '../../../lib/codec/stateValueError';
+
+class Invoice {
+  readonly total = 1;
+}
+const cycle: Record<string, unknown> = { a: {} };
+(cycle['a'] as Record<string, unknown>)['back'] = cycle;
+const deep = (levels: number): unknown =>
+  Array.from({ length: levels }).reduce<unknown>((inner) => [inner], 1);
+
+const throughJson = (value: unknown): unknown =>
+  value === undefined ? undefined : (JSON.parse(JSON.stringify(value)) as unknown);
+
+describe('jsonValue() (promises test 13, P5)', () => {
+  it.each<[string, unknown]>([
+    ['null', null],
+    ['text', 'x'],
+    ['a number', 1.5],
+    ['a boolean', false],
+    ['a plain object', { a: [1, { b: null }] }],
+    ['undefined as a whole', undefined],
+    ['a lone surrogate', '\ud800'],
+    ['a frozen object', Object.freeze({ a: 1 })],
+    ['an object of another realm', process.memoryUsage()],
+    ['256 levels', deep(256)],
+  ])('keeps %s, the very same', (_, value) => {
+    expect(jsonValue(value, 'x')).toBe(value);
+  });
+
+  it('drops what is undefined, and the sign of zero, in a copy', () => {
+    const value = Object.freeze({ a: 1, b: undefined, c: Object.freeze([{ d: undefined }, -0]) });
+
+    const kept = jsonValue(value, 'x');
+    expect(kept).toStrictEqual({ a: 1, c: [{}, 0] });
+    expect(Object.keys(value)).toEqual(['a', 'b', 'c']);
+  });
+
+  it.each<[string, unknown, string, RegExp]>([
+    ['a Map', { index: new Map() }, '.index', /a Map/],
+    ['a Set', [new Set()], '[0]', /a Set/],
+    ['a Date', { items: [1, 2, 3, { when: new Date(0) }] }, '.items[3].when', /a Date/],
+    ['NaN', { a: Number.NaN }, '.a', /NaN/],
+    ['Infinity', [-Infinity], '[0]', /-Infinity/],
+    ['a bigint', 1n, '', /bigint/],
+    ['a function', { f: () => 1 }, '.f', /function/],
+    ['a symbol', Symbol('x'), '', /symbol/],
+    ['a symbol key', { [Symbol('x')]: 1 }, '', /symbol-keyed/],
+    ['a hidden property', Object.defineProperty({}, 'x', { value: 1 }), '', /hidden/],
+    [
+      'a getter',
+      {
+        get x() {
+          return 1;
+        },
+      },
+      '.x',
+      /getter/,
+    ],
+    ['a cycle', cycle, expect.stringMatching(/^\.a\.back/), /cycle/],
+    ['a class instance', { it: new Invoice() }, '.it', /Invoice/],
+    ['a hole', [1, , 2], '', /holes/], // eslint-disable-line no-sparse-arrays
+    ['undefined in an array', [undefined], '[0]', /undefined/],
+    ['an array with more', /b/.exec('abc'), '', /further properties/],
+    ['a Buffer', Buffer.from('x'), '', /Buffer/],
+    ['an Error', new Error('x'), '', /Error/],
+    ['a boxed number', Object(1), '', /Number/],
+    ['inherited properties', Object.create({ a: 1 }), '', /prototype/],
+    ['__proto__ as a key', JSON.parse('{"__proto__":1}'), '.__proto__', /__proto__/],
+    ['257 levels', deep(257), expect.any(String), /deeper than 256/],
+    ['17 MiB', 'x'.repeat(17 << 20), '', /larger/],
+    ['6 bytes a character', '\u0001'.repeat(3 << 20), '', /larger/],
+  ])('refuses %s, by step and place', (_, value, at, why) => {
+    expect(() => jsonValue(value, 'sum')).toThrow(StateValueError);
+    expect(() => jsonValue(value, 'sum')).toThrow(
+      expect.objectContaining({ path: 'sum', at, why: expect.stringMatching(why), retryable: false }),
+    );
+  });
+
+  it('refuses a value that is small in memory and endless as JSON', () => {
+    let value: unknown = [];
+    for (let i = 0; i < 60; i += 1) value = [value, value];
+
+    expect(() => jsonValue(value, 'x')).toThrow('larger than');
+  });
+
+  it('keeps or refuses anything: what is kept is what is read back', () => {
+    fc.assert(
+      fc.property(
+        fc.anything({
+          withMap: true,
+          withDate: true,
+          withBigInt: true,
+          withSparseArray: true,
+          withNullPrototype: true,
+        }),
+        (value) => {
+          let kept: unknown;
+          try {
+            kept = jsonValue(value, 'x');
+          } catch (error) {
+            expect(error).toBeInstanceOf(StateValueError);
+            return;
+          }
+          expect(throughJson(kept)).toStrictEqual(kept);
+        },
+      ),
+      { numRuns: 2000 },
+    );
+  });
+});

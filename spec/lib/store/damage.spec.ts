@@ -1,0 +1,249 @@
+import type { RunEvent } from '../../../lib/model/event';
+import type { RunState } from '../../../lib/model/state';
+import { scanJournal } from '../../../lib/store/journalScan';
+import { encodeRecord } from '../../../lib/store/journalRecord';
+import { layoutOf } from '../../../lib/store/layout';
+import { readResting, readView } from '../../../lib/store/view';
+import { storeOn } from './support/crash';
+import { append, folded, life, throughJson } from './support/life';
+import { MemoryFiles } from './support/memoryFiles';
+import { random } from './support/random';
+
+const JOURNAL = '/state/journal/00000001.ndjson';
+const events = life('book', 30); // 62 events
+
+/** A store whose process was killed: everything is in the journal. */
+async function killed(history: readonly RunEvent[] = events.slice(0, -1)): Promise<MemoryFiles> {
+  const files = new MemoryFiles();
+  const store = storeOn(files, 'process', 1 << 20);
+  await append(await store.claim('book'), history);
+  return files.afterKill();
+}
+
+/** What a reader finds: the number of events left, or the name of the error. */
+async function found(files: MemoryFiles): Promise<number | string> {
+  files.fate = ({ name, path }) => {
+    if (name !== 'read' && name !== 'list') throw new Error(`${name} ${path} while reading`);
+    return undefined;
+  };
+  try {
+    const state = throughJson(await stateIn(files));
+    const seq = (state as typeof state | null)?.seq ?? 0;
+    if (seq > 0) expect(state).toEqual(folded(events.slice(0, seq)));
+    return seq;
+  } catch (error) {
+    return (error as Error).name;
+  }
+}
+
+/** The state of the run, read once; a store would look again, because a writer may be at work. */
+async function stateIn(files: MemoryFiles): Promise<RunState | undefined> {
+  const layout = layoutOf('/state');
+  const view = await readView(files, layout, () => undefined);
+  const line = view.lines.get('book');
+  return view.tail.get('book')?.state ?? (line === undefined ? undefined : readResting(files, layout, line));
+}
+
+/** How many records can be trusted, or the name of the error. */
+async function scanned(bytes: Buffer, store: string): Promise<number | string> {
+  try {
+    return (await scanJournal([{ number: 1, file: JOURNAL, bytes }], store, 1, () => undefined)).records
+      .length;
+  } catch (error) {
+    return (error as Error).name;
+  }
+}
+
+const storeName = (files: MemoryFiles): string =>
+  JSON.parse(files.all().get('/state/history.json')!.toString()).store;
+
+describe('a damaged journal', () => {
+  it('cut at any byte gives the records before the cut (promises test 5)', async () => {
+    const files = await killed();
+    const bytes = files.all().get(JOURNAL)!;
+    const name = storeName(files);
+    for (let length = 0; length <= bytes.length; length += 1) {
+      const whole = Math.max(0, bytes.subarray(0, length).toString().split('\n').length - 2);
+      const result = await scanned(bytes.subarray(0, length), name);
+      if (result !== whole) throw new Error(`${length}: ${result} instead of ${whole}`);
+      if (length % 23 > 0) continue;
+      files.put(JOURNAL, bytes.subarray(0, length));
+      expect([length, await found(files)]).toEqual([length, whole]);
+    }
+  });
+
+  it('with a flipped bit is refused, or loses its last record (promises test 6)', async () => {
+    const files = await killed(events.slice(0, 21));
+    const bytes = files.all().get(JOURNAL)!;
+    const last = bytes.subarray(0, -1).lastIndexOf(10) + 1;
+    const name = storeName(files);
+    for (let at = 0; at < bytes.length; at += 1) {
+      for (const bit of [0, 3, 6]) {
+        const flipped = Buffer.from(bytes);
+        flipped[at] = (flipped[at] ?? 0) ^ (1 << bit);
+        const result = await scanned(flipped, name);
+        if (result !== 'StoreCorruptError')
+          expect([at, bit, result, at >= last]).toEqual([at, bit, 20, true]);
+      }
+    }
+  });
+
+  it.each([
+    ['missing', (lines: string[]) => lines.splice(10, 1)],
+    ['repeated', (lines: string[]) => lines.splice(10, 0, lines[10]!)],
+    ['moved', (lines: string[]) => lines.splice(20, 0, lines.splice(10, 1)[0]!)],
+    ['blank', (lines: string[]) => lines.splice(10, 1, '')],
+  ])('with a %s record is refused, with file and byte', async (_, edit) => {
+    const files = await killed();
+    const lines = files.all().get(JOURNAL)!.toString().split('\n');
+    const offset = Buffer.byteLength(`${lines.slice(0, 10).join('\n')}\n`);
+    edit(lines);
+    files.put(JOURNAL, Buffer.from(lines.join('\n')));
+
+    await expect(storeOn(files).loadRun('book')).rejects.toMatchObject({
+      name: 'StoreCorruptError',
+      file: JOURNAL,
+      offset: lines[10] === lines[11] ? expect.any(Number) : offset,
+    });
+    await expect(async () => storeOn(files).claim('book')).rejects.toThrow('Cannot trust');
+  });
+
+  it('is refused when history.json is missing, of another store, or of a newer format', async () => {
+    const files = await killed();
+    const history = files.all().get('/state/history.json')!;
+    files.put('/state/history.json', undefined);
+    expect(await found(files)).toBe('StoreCorruptError');
+    files.put('/state/history.json', (await killed()).all().get('/state/history.json'));
+    expect(await found(files)).toBe('StoreCorruptError');
+    files.put('/state/history.json', history);
+    expect(await found(files)).toBe(61);
+  });
+});
+
+describe('a damaged run file', () => {
+  const closed = async () => {
+    const files = new MemoryFiles();
+    const store = storeOn(files);
+    await append(await store.claim('book'), events);
+    await store.close();
+    return files;
+  };
+
+  it('cut at any byte is refused (promises test 5)', async () => {
+    const files = await closed();
+    const bytes = files.all().get('/state/runs/book.json')!;
+    for (let length = 0; length < bytes.length; length += 7) {
+      files.put('/state/runs/book.json', bytes.subarray(0, length));
+      expect([length, await found(files)]).toEqual([length, 'StoreCorruptError']);
+    }
+  });
+
+  it('with a flipped bit is refused (promises test 6)', async () => {
+    const files = await closed();
+    for (const path of ['/state/runs/book.json', '/state/history.json']) {
+      const bytes = files.all().get(path)!;
+      for (let at = 0; at < bytes.length; at += 11) {
+        const flipped = Buffer.from(bytes);
+        flipped[at] = (flipped[at] ?? 0) ^ (1 << (at % 7));
+        files.put(path, flipped);
+        expect([path, at, await found(files)]).toEqual([path, at, 'StoreCorruptError']);
+      }
+      files.put(path, bytes);
+    }
+  });
+
+  it('is refused when it is missing, of another run, or of another time', async () => {
+    const files = await closed();
+    const old = await (async () => {
+      const other = new MemoryFiles();
+      const store = storeOn(other);
+      await append(await store.claim('book'), events.slice(0, 5));
+      await store.close();
+      return other.all().get('/state/runs/book.json');
+    })();
+    files.put('/state/runs/book.json', old);
+    expect(await found(files)).toBe('StoreCorruptError');
+    files.put('/state/runs/book.json', undefined);
+    expect(await found(files)).toBe('StoreCorruptError');
+  });
+});
+
+describe('fuzzed stores (promises test 7, P18)', () => {
+  it('are refused by name or give a true state, and never take long', async () => {
+    const draw = random(11);
+    const seeds = [await killed(), await killed(events.slice(0, 20))];
+    for (let round = 0; round < 1000; round += 1) {
+      const files = seeds[round % seeds.length]!.afterKill();
+      const all = [...files.all()].filter(([name]) => !name.includes('lock'));
+      const [path, bytes] = all[Math.floor(draw() * all.length)]!;
+      files.put(
+        path,
+        mangle(
+          Buffer.from(bytes),
+          draw,
+          all.map(([, other]) => other),
+        ),
+      );
+      const before = performance.now();
+      const result = await found(files);
+
+      expect(performance.now() - before).toBeLessThan(1000);
+      if (typeof result === 'string') expect(['StoreCorruptError', 'StoreFormatError']).toContain(result);
+    }
+  });
+
+  it('with right checksums and hostile content are refused, and change no prototype', async () => {
+    const hostile = [
+      '{"__proto__":{"polluted":1}}',
+      '{"type":"run.started","runId":"__proto__","seq":1,"at":1,"name":"x","plan":[{"__proto__":1}]}',
+      '{"type":"run.started","runId":"book","seq":1,"at":1e99,"name":"x","plan":[]}',
+      '{"type":"step.completed","runId":"book","seq":1,"at":1,"path":"s0","agent":"a","attempt":1,"duration":1,"output":{"__proto__":{"polluted":1}}}',
+      `{"type":"step.completed","runId":"book","seq":1,"at":1,"path":"s0","agent":"a","attempt":1,"duration":1,"output":${'['.repeat(100000)}${']'.repeat(100000)}}`,
+      '{"type":"constructor","runId":"book"}',
+      '{"type":"toString"}',
+      '[]',
+      'null',
+      '"x"',
+      '{',
+      '{"type":"store.imported","runId":"book","state":{"steps":[]}}',
+    ];
+    for (const json of hostile) {
+      const files = await killed(events.slice(0, 3));
+      const bytes = files.all().get(JOURNAL)!;
+      files.put(JOURNAL, Buffer.concat([bytes, Buffer.from(encodeRecord(5, 0, json))]));
+
+      expect([json.slice(0, 40), await found(files)]).toEqual([json.slice(0, 40), 'StoreCorruptError']);
+      expect('polluted' in {}).toBe(false);
+    }
+  });
+
+  it('made of what looks like records cost no time', async () => {
+    const files = await killed(events.slice(0, 3));
+    const bytes = files.all().get(JOURNAL)!;
+    files.put(JOURNAL, Buffer.concat([bytes, Buffer.from(`${'00000000 1 1 {'.repeat(150_000)}\n`)]));
+    const before = performance.now();
+
+    expect(await found(files)).toBe('StoreCorruptError');
+    expect(performance.now() - before).toBeLessThan(4000);
+  });
+});
+
+function mangle(bytes: Buffer, draw: () => number, others: readonly Buffer[]): Buffer {
+  const at = Math.floor(draw() * bytes.length);
+  const length = Math.floor(draw() * 200);
+  switch (Math.floor(draw() * 6)) {
+    case 0:
+      bytes[at] = Math.floor(draw() * 256);
+      return bytes;
+    case 1:
+      return bytes.subarray(0, at);
+    case 2:
+      return Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + length)]);
+    case 3:
+      return bytes.fill(0, at, Math.min(at + length, bytes.length));
+    case 4:
+      return Buffer.concat([bytes.subarray(0, at), bytes.subarray(Math.max(0, at - length))]);
+    default:
+      return others[Math.floor(draw() * others.length)] ?? bytes;
+  }
+}
