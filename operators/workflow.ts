@@ -47,14 +47,14 @@ export interface StepBuilder {
   <I, O, P, D = undefined>(
     id: string,
     agent: Agent<I, O, P>,
-    source: SourceFor<NoInfer<I>>,
+    source: SourceFor<I>,
     policy: ConditionalPolicy<I, D>,
   ): Wire<O | D, P>;
   /** An agent. */
   <I, O, P>(
     id: string,
     agent: Agent<I, O, P>,
-    source: SourceFor<NoInfer<I>>,
+    source: SourceFor<I>,
     policy?: UnconditionalPolicy,
   ): Wire<O, P>;
   /** A function that may be left out; what it takes is inferred from the source. */
