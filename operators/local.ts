@@ -36,8 +36,8 @@ export interface LocalOptions<O> {
 export interface LocalEngine<O> extends Engine {
   /** The state after everything that was told. */
   state(): RunState<O>;
-  /** From here on nothing is told any more. Returns the state after everything that was written down. */
-  close(): RunState<O>;
+  /** From here on nothing is told any more; `state()` then is the state after everything that was written down. */
+  close(): void;
 }
 
 interface Entry {
@@ -176,7 +176,6 @@ export function localEngine<O>(options: LocalOptions<O>): LocalEngine<O> {
     close() {
       isClosed = true;
       for (const { event } of waiting.splice(0)) transitions.next(event);
-      return transitions.state();
     },
   };
 }

@@ -57,29 +57,36 @@ export function beginLife<O>(life: Life<O>, subscriber: Subscriber<Transition<O>
   try {
     opening = openingOf(life, definition, saved);
   } catch (error) {
-    afterwards(claim.release(saved), () => {
-      subscriber.error(error);
-    });
+    afterwards(
+      claim.release(() => saved),
+      () => {
+        subscriber.error(error);
+      },
+    );
     return () => undefined;
   }
   const { state, input } = opening;
   if (opening.event === undefined) {
     subscriber.next({ event: replayedEnd(state, life), state });
-    afterwards(claim.release(saved), () => {
-      subscriber.complete();
-    });
+    afterwards(
+      claim.release(() => saved),
+      () => {
+        subscriber.complete();
+      },
+    );
     return () => undefined;
   }
 
   const { event, warning } = opening;
   let isReleased = false;
   /** The end may be heard, and left, at once. */
-  const release = (final: RunState<O>): void | Promise<void> => {
+  const release = (final: () => RunState<O>): void | Promise<void> => {
     if (isReleased) return undefined;
     isReleased = true;
     return claim.release(final);
   };
   let isOver = false;
+  let latest: RunEvent['type'] = event.type;
   let interpreter: Interpreter | undefined;
   let cancelRequest: { readonly reason: string | undefined } | undefined;
   const messages = mailbox(claim, {
@@ -94,6 +101,7 @@ export function beginLife<O>(life: Life<O>, subscriber: Subscriber<Transition<O>
     scheduler: life.scheduler,
     mailbox: messages,
     tell: (transition) => {
+      latest = transition.event.type;
       subscriber.next(transition);
       // Whoever has heard enough must not wait until this call comes back.
       if (subscriber.closed) leave();
@@ -103,22 +111,33 @@ export function beginLife<O>(life: Life<O>, subscriber: Subscriber<Transition<O>
       isOver = true;
       interpreter?.stop();
       settle(false);
-      afterwards(release(engine.close()), () => {
-        subscriber.error(error);
-      });
+      engine.close();
+      afterwards(
+        release(() => engine.state()),
+        () => {
+          subscriber.error(error);
+        },
+      );
     },
   });
   const ended = (cause: unknown): void => {
     isOver = true;
-    const final = engine.close();
-    settle(final.status === 'COMPLETED');
-    afterwards(release(final), () => {
-      if (final.status !== 'FAILED') subscriber.complete();
-      else
+    engine.close();
+    settle(latest === 'run.completed');
+    // A short run of which nobody has looked at the state is never reduced at all.
+    afterwards(
+      release(() => engine.state()),
+      () => {
+        if (latest !== 'run.failed') {
+          subscriber.complete();
+          return;
+        }
+        const final = engine.state();
         subscriber.error(
           new RunError(final, final.error ?? { name: 'Error', message: 'unknown', retryable: true }, cause),
         );
-    });
+      },
+    );
   };
   engine.record(event, () => {
     if (isOver) return;
@@ -163,10 +182,11 @@ export function beginLife<O>(life: Life<O>, subscriber: Subscriber<Transition<O>
       interpreter === undefined
         ? ({ type: 'run.cancelled', runId, seq: event.seq + 1, at: engine.now(), duration: 0 } as const)
         : interpreter.stop();
-    const reached = engine.close();
+    engine.close();
+    const reached = engine.state();
     settle(reached.status === 'COMPLETED');
     if (cancelled === undefined) {
-      afterwards(undefined, () => release(reached));
+      afterwards(undefined, () => release(() => reached));
       return;
     }
     try {
@@ -175,7 +195,10 @@ export function beginLife<O>(life: Life<O>, subscriber: Subscriber<Transition<O>
       reportUnheard(error);
     }
     // Not behind the writing: whoever leaves may close the store in the same turn.
-    afterwards(release(reduceRun(reached, cancelled)), () => undefined);
+    afterwards(
+      release(() => reduceRun(reached, cancelled)),
+      () => undefined,
+    );
   }
 
   function settle(isFinished: boolean): void {

@@ -26,7 +26,7 @@ export function carryOn<O>(run: CarriedRun<O>): Observable<Transition<O>> {
     const isGone = (): boolean => subscriber.closed;
     const begin = (claim: Claim): void => {
       if (isGone()) {
-        void claim.release(claim.state);
+        void claim.release(() => claim.state);
         return;
       }
       leave = beginLife<O>(

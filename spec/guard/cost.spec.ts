@@ -95,13 +95,15 @@ describe('what a step costs', () => {
     expect(Math.max(...counters.map(({ mock }) => mock.calls.length))).toBeLessThan(10);
   });
 
-  it('is less than a hundredth of a reduction when nobody looks at the state, and each event is reduced once', async () => {
+  it('is less than a hundredth of a reduction when nobody looks at the state, and no event is reduced twice', async () => {
     const reductions = jest.spyOn(reduce, 'reduceRunAll');
 
     const events = await follow(chainOf(5_000));
 
     expect(reductions.mock.calls.length).toBeLessThan(events / 200);
-    expect(reductions.mock.calls.reduce((sum, [, reduced]) => sum + reduced.length, 0)).toBe(events);
+    expect(reductions.mock.calls.reduce((sum, [, reduced]) => sum + reduced.length, 0)).toBeLessThanOrEqual(
+      events,
+    );
   });
 
   it('is one reduction an event when every state is looked at', async () => {
@@ -139,13 +141,13 @@ describe('what a run costs', () => {
     expect(pending[0]).toBe(pending[1]);
   });
 
-  it('is one reduction for a short run', async () => {
+  it('is no reduction for a short run that nobody looks at', async () => {
     const reductions = jest.spyOn(reduce, 'reduceRunAll');
 
     const inputs = from(ids(100).map((_, n) => ({ n })));
     await lastValueFrom(inputs.pipe(runEach(chainOf(3))));
 
-    expect(reductions.mock.calls.length).toBeLessThanOrEqual(100);
+    expect(reductions.mock.calls.length).toBe(0);
   });
 });
 
