@@ -22,17 +22,24 @@ interface Inode {
 
 type Names = Map<string, Inode>;
 
+/** Calls that do nothing and say they did, by their paths. */
+export interface Ignored {
+  readonly write?: (path: string) => boolean;
+  readonly sync?: (path: string) => boolean;
+  readonly syncFolder?: (path: string) => boolean;
+}
+
 /** A file system in memory that knows what was synced. A power loss gives one of the states that may be left then. */
 export class MemoryFiles implements Files {
   calls = 0;
   fate: (call: Call) => Fate = () => undefined;
   /** Seeded bugs of the tests of the tests. */
-  readonly ignores: { readonly sync?: boolean; readonly syncFolder?: boolean; readonly cut?: boolean } = {};
+  readonly ignores: Ignored;
   readonly #folders = new Map<string, { names: Names; history: Names[] }>();
   readonly #open = new Map<number, { path: string; inode: Inode }>();
   #nextFile = 3;
 
-  constructor(ignores: MemoryFiles['ignores'] = {}) {
+  constructor(ignores: Ignored = {}) {
     this.ignores = ignores;
   }
 
@@ -136,6 +143,7 @@ export class MemoryFiles implements Files {
   write(file: number, bytes: Uint8Array, position: number): number {
     const { path, inode } = this.#file(file);
     const fate = this.#ask('write', path);
+    if (this.ignores.write?.(path) === true) return bytes.length;
     const length = fate === undefined ? bytes.length : fate.isHalfDone === true ? bytes.length >> 1 : 0;
     const content = Buffer.alloc(Math.max(inode.content.length, position + length));
     inode.content.copy(content);
@@ -148,7 +156,7 @@ export class MemoryFiles implements Files {
   cut(file: number, length: number): void {
     const { path, inode } = this.#file(file);
     this.#meet('cut', path);
-    if (this.ignores.cut !== true) inode.content = inode.content.subarray(0, length);
+    inode.content = inode.content.subarray(0, length);
   }
 
   async sync(file: number): Promise<void> {
@@ -156,7 +164,7 @@ export class MemoryFiles implements Files {
     const { content } = inode;
     await Promise.resolve();
     this.#meet('sync', path);
-    if (this.ignores.sync !== true) inode.synced = content;
+    if (this.ignores.sync?.(path) !== true) inode.synced = content;
   }
 
   close(file: number): void {
@@ -193,7 +201,7 @@ export class MemoryFiles implements Files {
     const length = entry?.history.length ?? 0;
     await Promise.resolve();
     this.#meet('syncFolder', folder);
-    if (this.ignores.syncFolder !== true) entry?.history.splice(0, length);
+    if (this.ignores.syncFolder?.(folder) !== true) entry?.history.splice(0, length);
   }
 
   #meet(name: keyof Files, path: string): void {
