@@ -1,0 +1,39 @@
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+
+import { lowdbStore } from '../../../lib/store/lowdb';
+import { append, folded, life, throughJson } from './support/life';
+
+const golden = resolve(__dirname, '../../golden');
+
+describe.each(readdirSync(golden))('a store of format %s (promises test 20, P9)', (version) => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'millrace-golden-'));
+    // Named so that no formatter touches them.
+    for (const name of readdirSync(join(golden, version, 'crashed'), { recursive: true, encoding: 'utf8' })) {
+      if (!name.endsWith('.golden')) continue;
+      mkdirSync(join(folder, dirname(name)), { recursive: true });
+      cpSync(join(golden, version, 'crashed', name), join(folder, name.slice(0, -'.golden'.length)));
+    }
+  });
+  afterEach(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('opens, and its crashed run goes on', async () => {
+    const store = lowdbStore(folder);
+    expect(throughJson(await store.loadRun('done'))).toEqual(folded(life('done', 3)));
+    const [snapshot] = await store.snapshots.list();
+    expect(await store.snapshots.load(snapshot!.snapshotId)).toMatchObject({ name: 'checkpoint_3' });
+
+    const claim = await store.claim('crashed');
+    const events = life('crashed', 4);
+    expect(throughJson(claim.state)).toEqual(folded(events.slice(0, 6)));
+    await append(claim, events.slice(6));
+    await claim.release(undefined);
+    await store.close();
+    expect(throughJson(await lowdbStore(folder).loadRun('crashed'))).toEqual(folded(events));
+  });
+});
