@@ -1,0 +1,45 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+
+import { takeLock } from '../../../../lib/store/lock';
+import { nodeFiles } from '../../../../lib/store/nodeFiles';
+import { processOwners } from '../../../../lib/store/owner';
+
+// Takes the lock again and again, marks what it holds, and sometimes dies with it.
+const [folder = '', milliseconds = '0', mayDie = ''] = process.argv.slice(2);
+const marker = `${folder}/marker`;
+const end = performance.now() + Number(milliseconds);
+let held = 0;
+while (performance.now() < end) {
+  try {
+    const lock = takeLock(nodeFiles, `${folder}/lock`, folder, processOwners);
+    held += 1;
+    try {
+      writeFileSync(marker, String(process.pid), { flag: 'wx' });
+    } catch {
+      const other = Number(readFileSync(marker, 'utf8'));
+      if (other !== process.pid && isAlive(other)) {
+        console.log(`double owner ${other}`);
+        process.exit(1);
+      }
+      writeFileSync(marker, String(process.pid));
+    }
+    if (mayDie === 'die' && held === 20) process.kill(process.pid, 'SIGKILL');
+    rmSync(marker, { force: true });
+    lock.release();
+  } catch (error) {
+    if ((error as Error).name !== 'StoreLockedError') {
+      const known = error as Error;
+      console.log(`${known.name}: ${known.message}`);
+    }
+  }
+}
+console.log(`held ${held}`);
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
+  } catch {
+    return false;
+  }
+}
