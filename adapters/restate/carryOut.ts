@@ -18,7 +18,7 @@ import type { StepTable } from '../../lib/model/stepTable';
 import { downstream } from '../../operators/engineKit';
 import { InputMismatchError } from '../../operators/inputMismatchError';
 import { interpret } from '../../operators/interpret';
-import { BATCH_BYTES, BATCH_MS, LARGEST_MESSAGE } from './limits';
+import { BATCH_BYTES, FLUSH_MS, LARGEST_MESSAGE, LONGEST_WATCH_MS, WATCH_MS } from './limits';
 import type { LifeEngine, Placed } from './lifeEngine';
 import { lifeEngine, previews } from './lifeEngine';
 import type { LifeResult, Part, Rest, StartRequest } from './protocol';
@@ -133,14 +133,15 @@ export async function carryOut(
     }
   };
 
+  livesHere += 1;
   try {
     while (!isOver) {
-      flush(engine.clock() - lastFlush >= BATCH_MS || sizeOf(engine.events, flushed) > BATCH_BYTES);
+      flush(engine.clock() - lastFlush >= FLUSH_MS || sizeOf(engine.events, flushed) > BATCH_BYTES);
       if (engine.events.length > Math.max(previewed, flushed)) {
         timer ??= setTimeout(() => {
           timer = undefined;
           teller.preview();
-        }, BATCH_MS);
+        }, previewAfter());
       }
       const isGoing = await engine.turn();
       if (isGoing) continue;
@@ -149,13 +150,13 @@ export async function carryOut(
       isOver = true;
     }
   } finally {
+    livesHere -= 1;
     clearTimeout(timer);
     teller.close();
   }
 
   const final = engine.state();
-  // Whoever watches a run of this length has asked for events, and would ask on.
-  flush(engine.clock() - request.at >= BATCH_MS || sizeOf(engine.events, 0) > BATCH_BYTES);
+  flush(flushed > 0 || sizeOf(engine.events, 0) > BATCH_BYTES);
   if (final.status !== 'COMPLETED') leave(context, engine, final);
   return {
     status: final.status,
@@ -163,6 +164,13 @@ export async function carryOut(
     events: engine.events.slice(flushed),
     parts: engine.told(),
   };
+}
+
+let livesHere = 0;
+
+/** The more runs this process carries out, the longer each turn takes, and the less often one is told early. */
+function previewAfter(): number {
+  return Math.min(LONGEST_WATCH_MS, WATCH_MS * Math.max(1, livesHere / 4));
 }
 
 /** Puts down how the run stands, for the next life. */

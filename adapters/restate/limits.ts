@@ -7,8 +7,17 @@ export const LARGEST_MESSAGE = 24 * 1024 * 1024;
 /** Most calls of agents in one life of a run: every retry of the server reads the whole journal. */
 export const MOST_STEPS = 1000;
 
-/** Milliseconds for which events and partial results are collected before they are told. */
+/** Milliseconds for which partial results are collected before they are told. */
 export const BATCH_MS = 50;
+
+/** Milliseconds from which on a run is watched while it goes on; what is quicker is told with its end. */
+export const WATCH_MS = 150;
+
+/** Longest of it, where many runs are under way at once. */
+export const LONGEST_WATCH_MS = 2_000;
+
+/** Milliseconds between two batches of events that a run tells in its journal. */
+export const FLUSH_MS = 500;
 
 /** Most bytes of events that are kept back. */
 export const BATCH_BYTES = 256 * 1024;

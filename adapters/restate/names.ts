@@ -9,8 +9,15 @@ const PREFIX = 'millrace.';
  * finish on the definition with which they began while new ones begin on another.
  */
 export function serviceOf(definition: Definition): string {
-  return `${servicesNamed(definition.name)}${fingerprint(planOf(definition)).slice(0, 12)}`;
+  let name = known.get(definition);
+  if (name === undefined) {
+    name = `${servicesNamed(definition.name)}${fingerprint(planOf(definition)).slice(0, 12)}`;
+    known.set(definition, name);
+  }
+  return name;
 }
+
+const known = new WeakMap<Definition, string>();
 
 /** What the names of all versions of an agent's service begin with. */
 export function servicesNamed(agent: string): string {

@@ -26,7 +26,9 @@ import { follower } from './follow';
 import { forked } from './forked';
 import type { AskOptions, Ingress } from './ingress';
 import { handlerPath, IngressError, ingressOf, workflowPath } from './ingress';
-import { BATCH_MS, HOLD_MS, LARGEST_VALUE } from './limits';
+import { BATCH_MS, HOLD_MS, LARGEST_VALUE, WATCH_MS } from './limits';
+import type { Pace } from './pace';
+import { paceOf } from './pace';
 import { agentOf, keyOf, lifeOf, serviceOf, servicesNamed } from './names';
 import type { EventsReply, EventsRequest, GivenAnswer, LifeResult, Rest, StartRequest } from './protocol';
 import { RunStalledError } from './runStalledError';
@@ -77,6 +79,8 @@ const PATIENCE_MS = 30_000;
 const CHECK_MS = 3_000;
 /** Between two questions for events: what happens meanwhile comes with one answer. */
 const POLL_GAP_MS = 60;
+/** How long one of them is held open: the end of a run comes another way, and leaves it behind. */
+const POLL_MS = 5_000;
 
 /**
  * Carries runs out on the workers of a Restate server instead of in this process: the same agents, the same transitions.
@@ -94,7 +98,7 @@ export function restateEngine(options: RestateEngineOptions): RestateEngine {
   const ingress = withHeaders(ingressOf(addresses, patienceMs), headers);
   const admin =
     options.admin === undefined ? undefined : withHeaders(ingressOf([options.admin], 5_000), headers);
-  const context: Context = { ingress, admin, patienceMs };
+  const context: Context = { ingress, admin, patienceMs, pace: paceOf() };
 
   const stream = <O>(
     request: RunRequest<O>,
@@ -172,6 +176,7 @@ interface Context {
   readonly ingress: Ingress;
   readonly admin: Ingress | undefined;
   readonly patienceMs: number;
+  readonly pace: Pace;
 }
 
 /** Follows a run through the life that is under way, or begins one. Resolves with the state at its end. */
@@ -218,7 +223,7 @@ async function drive<O>(
     const before = await stateAfter(context, following, result);
     const isChanged = input !== undefined && !isDeepStrictEqual(input, before.input);
     if (isChanged && request.onMismatch === 'refuse') throw new InputMismatchError(runId);
-    if (before.status === 'COMPLETED' && !isChanged) {
+    if (begins && before.status === 'COMPLETED' && !isChanged) {
       tell(replayedEnd(before));
       return before;
     }
@@ -275,6 +280,7 @@ async function followLife<O>(
     cursor.parts = reply.nextParts;
   };
 
+  context.pace.begin();
   try {
     const end = endOf(context, agent, key, start, signal);
     void watch(context, { agent, key }, cursor, take, signal);
@@ -309,6 +315,7 @@ async function followLife<O>(
   } catch (error) {
     throw wrong ?? error;
   } finally {
+    context.pace.end();
     local.abort();
   }
 }
@@ -351,10 +358,6 @@ async function endOf(
         if (error.status === 404) {
           if (/not found.*service|service.*not found/i.test(error.message))
             throw await notServed(agent, admin, error);
-          if (start !== undefined && isMaybeOurs) {
-            mode = 'begin';
-            continue;
-          }
         }
         throw error;
       }
@@ -369,7 +372,8 @@ async function endOf(
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
       isMaybeOurs = true;
-      if (mode === 'begin') mode = 'attach';
+      // The server may never have heard of it, and whoever asks for the end of an unknown run waits for ever.
+      if (start !== undefined) mode = 'begin';
     }
   }
 }
@@ -382,14 +386,14 @@ async function watch(
   take: (reply: EventsReply) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, BATCH_MS));
+  await new Promise((resolve) => setTimeout(resolve, context.pace.after(WATCH_MS)));
   // A function, because the compiler does not see that it changes while one waits.
   const isOver = (): boolean => signal.aborted;
   while (!isOver()) {
     try {
-      const reply = await ask(context, agent, key, { ...cursor, waitMs: HOLD_MS }, signal);
+      const reply = await ask(context, agent, key, { ...cursor, waitMs: POLL_MS }, signal);
       if (!isOver()) take(reply);
-      await new Promise((resolve) => setTimeout(resolve, POLL_GAP_MS));
+      await new Promise((resolve) => setTimeout(resolve, context.pace.after(POLL_GAP_MS)));
     } catch {
       // The end, or why there is none, comes another way.
       if (!isOver()) await new Promise((resolve) => setTimeout(resolve, 250));

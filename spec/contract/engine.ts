@@ -153,7 +153,7 @@ export function describeEngine(name: string, open: () => Promise<TestedEngine>):
 
       const [partial] = seen.filter(([type]) => type === 'step.emitted');
       const end = seen.at(-1);
-      expect(seen.filter(([type]) => type === 'step.emitted')).toHaveLength(5);
+      expect(seen.filter(([type]) => type === 'step.emitted')).toHaveLength(8);
       expect((end?.[1] ?? 0) - (partial?.[1] ?? 0)).toBeGreaterThan(100);
     });
 
@@ -201,7 +201,7 @@ async function told(transitions: ReturnType<typeof run>): Promise<Told> {
   }
   const { state } = last;
   const { status, output, input, error, life } = state;
-  const steps = [...state.steps].map(({ duration: _d, timestamp: _t, deadline: _l, ...row }) => row);
+  const steps = [...state.steps].map(({ duration: _d, timestamp: _t, deadline: _l, seq: _s, ...row }) => row);
   steps.sort((a, b) => (a.stepId < b.stepId ? -1 : 1));
   return {
     events: collected.events,

@@ -558,9 +558,9 @@ export const scripted = {
     'patient',
     later,
     agent('slowly', async (text: string, context) => {
-      for (let i = 0; i < 5; i += 1) {
+      for (let i = 0; i < 8; i += 1) {
         context.emit(i);
-        await wait(60);
+        await wait(100);
       }
       return text;
     }),
