@@ -61,7 +61,7 @@ describe('takeLock() (P8)', () => {
         const fighter = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
         let said = '';
         fighter.stdout.on('data', (text: Buffer) => (said += text.toString()));
-        fighter.on('close', (code, signal) => resolve(`${said.trim()} ${signal ?? ''}`.trim()));
+        fighter.on('close', (_code, signal) => resolve(`${said.trim()} ${signal ?? ''}`.trim()));
       });
     const said = await Promise.all(['', 'die', 'die', ''].map(fight));
     rmSync(folder, { recursive: true, force: true });
