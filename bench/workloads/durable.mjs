@@ -131,7 +131,7 @@ export const workloads = [
       'append + fdatasync': floor(STEPS, () => record, true),
       'millrace process': stored('process', STEPS, chained(next), small),
       'millrace disk': stored('disk', STEPS, chained(next), small),
-      'millrace disk, 16 runs at once': stored('disk', STEPS, chained(next), small, 16),
+      'millrace disk x16': stored('disk', STEPS, chained(next), small, 16),
       'millrace end': stored('end', STEPS, chained(next), small),
     },
   },
