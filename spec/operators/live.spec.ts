@@ -1,6 +1,17 @@
 import { concatMap, delay, from, lastValueFrom, map, of, scan, toArray } from 'rxjs';
 
-import { agent, chain, each, execute, live, memoryStore, run, settled, workflow } from '../../index';
+import {
+  agent,
+  chain,
+  each,
+  execute,
+  isJournaled,
+  live,
+  memoryStore,
+  run,
+  settled,
+  workflow,
+} from '../../index';
 import type { Live, Transition, Wire } from '../../index';
 import { marbles } from '../support/marbles';
 import { collect } from '../support/told';
@@ -190,6 +201,35 @@ describe('live()', () => {
         dropped: ['tens[0]/ten', 'tens[1]/ten'],
       }),
     );
+  });
+
+  it('begins the reader anew when the process died while the step ran, whatever the step gives then', async () => {
+    let life = 0;
+    const numbers = agent('numbers', (_: string) =>
+      from([1, 2, 3]).pipe(
+        concatMap((n) => of(n).pipe(delay(2))),
+        map((n) => n + life * 10),
+      ),
+    );
+    const w = workflow('w', (topic: Wire<string>, step) =>
+      step(
+        'tens',
+        each(
+          'tens',
+          agent('ten', (n: number) => n * 10),
+        ),
+        live(step('numbers', numbers, topic)),
+      ),
+    );
+    const first = collect(run(w, '', { store: memoryStore(), runId: 'r' }));
+    while (first.ended === 'open') await new Promise((resolve) => setTimeout(resolve, 2));
+    const died = first.told.indexOf('step.completed tens[1]/ten');
+    const store = memoryStore();
+    const claim = await store.claim('r');
+    for (const event of first.events.slice(0, died + 1)) if (isJournaled(event)) void claim.append(event);
+    void claim.release(() => undefined);
+    life = 1;
+    expect((await execute(w, '', { store, runId: 'r' })).output).toEqual([110, 120, 130]);
   });
 
   it('gives a reader that is resumed everything again, without calling the step', async () => {
