@@ -101,4 +101,9 @@ function itemsOf(count) {
 
 export const workloads = [
   { id: 'W4', title: '100,000 items through 3 steps, 16 at once', unit: 'item', variants: itemsOf(100_000) },
+  ...[10, 100, 1_000, 10_000, 100_000].map((size) => {
+    const { promises, 'millrace each': each } = itemsOf(size);
+    const variants = { promises, 'millrace each': each };
+    return { id: `W8-each-${size}`, title: `each over ${size.toLocaleString('en')} items`, unit: 'item', baseline: 'promises', variants };
+  }),
 ];
