@@ -203,10 +203,16 @@ function sizeOf(events: readonly RunEvent[], from: number): number {
 
 const sizes = new WeakMap<RunEvent, number>();
 
+/** About how many bytes an event takes. */
 function sizeOfOne(event: RunEvent): number {
   const known = sizes.get(event);
   if (known !== undefined) return known;
-  const size = JSON.stringify(event).length;
+  let size = 'plan' in event ? 2_000 : 200;
+  for (const key of ['output', 'input', 'value', 'kept', 'request', 'data']) {
+    const value = (event as unknown as Readonly<Record<string, unknown>>)[key];
+    if (typeof value === 'string') size += value.length;
+    else if (typeof value === 'object' && value !== null) size += JSON.stringify(value).length;
+  }
   sizes.set(event, size);
   return size;
 }

@@ -125,7 +125,7 @@ export function restateEngine(options: RestateEngineOptions): RestateEngine {
         },
       );
       return () => {
-        abort.abort();
+        abort.abort('left');
         if (isOver || onUnsubscribe === 'detach') return;
         cancelLatest(context, request).catch((error: unknown) => {
           process.emitWarning(error instanceof Error ? error : new Error(String(error)));
@@ -267,7 +267,7 @@ async function followLife<O>(
     const { event } = transition;
     if (event.type === 'run.started' && isOtherInput(following, event.input)) {
       wrong = new InputMismatchError(runId);
-      local.abort();
+      local.abort('over');
     }
     isBegun = true;
     if (wrong === undefined) following.tell(transition);
@@ -306,7 +306,7 @@ async function followLife<O>(
     if (result === 'known') return 'known';
     if (result.refused !== undefined)
       throw Object.assign(new Error(result.refused.message), { name: result.refused.name });
-    local.abort();
+    local.abort('over');
     while (cursor.parts < result.parts || cursor.from < result.from) {
       take(await ask(context, agent, key, { ...cursor, waitMs: 0 }, following.signal));
     }
@@ -316,7 +316,7 @@ async function followLife<O>(
     throw wrong ?? error;
   } finally {
     context.pace.end();
-    local.abort();
+    local.abort('over');
   }
 }
 

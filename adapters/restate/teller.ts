@@ -98,7 +98,8 @@ export function tellerOf(
     },
     told: () => hint,
     close() {
-      abort.abort();
+      // With a reason of our own, no error with a stack is made for it.
+      abort.abort('closed');
       clearTimeout(timer);
       queue = [];
     },
