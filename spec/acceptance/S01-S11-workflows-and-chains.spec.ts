@@ -190,6 +190,7 @@ describe('S7 StepResult', () => {
       error: null,
       timestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
       attempts: 1,
+      seq: expect.any(Number),
     });
   });
 
