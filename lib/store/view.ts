@@ -65,7 +65,7 @@ export async function readView(files: Files, layout: Layout, pause: Pause): Prom
   const byRun = new Map<string, ParsedRecord[]>();
   for (const record of scan.records) {
     if (record.seq <= upTo) continue;
-    const parsed = parse(record);
+    const parsed = parseRecord(record);
     const known = byRun.get(parsed.runId);
     if (known === undefined) byRun.set(parsed.runId, [parsed]);
     else known.push(parsed);
@@ -89,7 +89,8 @@ export async function readResting(files: Files, layout: Layout, line: HistoryLin
   return file.state;
 }
 
-async function readGenerations(files: Files, layout: Layout): Promise<readonly Generation[]> {
+/** The files of the journal, oldest first. */
+export async function readGenerations(files: Files, layout: Layout): Promise<readonly Generation[]> {
   const generations: Generation[] = [];
   for (const name of list(files, layout.journal)
     .filter((each) => /^\d{8}\.ndjson$/.test(each))
@@ -113,13 +114,18 @@ function list(files: Files, folder: string): readonly string[] {
   }
 }
 
-interface ParsedRecord {
+/** What a record says about its run. */
+export interface ParsedRecord {
   readonly runId: string;
   readonly seq: number;
+  readonly offset: number;
+  /** Whether it can be applied to this state: nothing is missing between them. */
+  readonly follows: (state: RunStateRecord | undefined) => boolean;
   readonly apply: (state: RunStateRecord | undefined) => RunStateRecord | undefined;
 }
 
-function parse({ json, file, offset, seq }: ScannedRecord): ParsedRecord {
+/** @throws StoreCorruptError when it is none a store writes. */
+export function parseRecord({ json, file, offset, seq }: ScannedRecord): ParsedRecord {
   const refuse = (why: string): never => {
     throw new StoreCorruptError(file, offset, why);
   };
@@ -133,18 +139,25 @@ function parse({ json, file, offset, seq }: ScannedRecord): ParsedRecord {
     return refuse('a record that is no object');
   const { runId } = content;
   if (typeof runId !== 'string') return refuse('a record without a run');
-  if (content.type === 'store.deleted') return { runId, seq, apply: () => undefined };
+  if (content.type === 'store.deleted')
+    return { runId, seq, offset, follows: () => true, apply: () => undefined };
   if (content.type === 'store.imported') {
     const state = RunState.decode(content.state);
     if (isLeft(state)) return refuse(explain(state.left)[0] ?? 'no state of a run');
-    return { runId, seq, apply: () => state.right };
+    return { runId, seq, offset, follows: () => true, apply: () => state.right };
   }
   if (!RunEvent.is(content)) {
     const result = RunEvent.decode(content);
     return refuse(isLeft(result) ? (explain(result.left)[0] ?? 'no event') : 'no event');
   }
   const event = content;
-  return { runId, seq, apply: (state) => reduceRun(state ?? idleState(runId, '', []), event) };
+  return {
+    runId,
+    seq,
+    offset,
+    follows: (state) => event.seq === (state?.seq ?? 0) + 1,
+    apply: (state) => reduceRun(state ?? idleState(runId, '', []), event),
+  };
 }
 
 async function fold(
