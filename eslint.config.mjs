@@ -56,6 +56,8 @@ export default defineConfig(
     files: ['examples/**/*.ts', 'spec/**/*.ts'],
     rules: {
       '@typescript-eslint/no-non-null-assertion': 'off',
+      // It takes the type that a wire carries for a value of that type.
+      '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
       '@typescript-eslint/require-await': 'off',
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
       // Where a program ends, a stream that fails may end it.

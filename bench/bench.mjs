@@ -24,8 +24,21 @@ printAll();
 
 /** Millrace as its own `npm run build` compiles it, next to the peers, so that all share one RxJS. */
 function build() {
-  const flags = ['--noCheck', '--outDir', 'bench/.millrace', '--declaration', 'false', '--sourceMap', 'false', '--inlineSources', 'false'];
-  execFileSync('npx', ['tsc', '-p', 'tsconfig.build.json', ...flags], { cwd: `${here}/..`, stdio: ['ignore', 'inherit', 'ignore'] });
+  const flags = [
+    '--noCheck',
+    '--outDir',
+    'bench/.millrace',
+    '--declaration',
+    'false',
+    '--sourceMap',
+    'false',
+    '--inlineSources',
+    'false',
+  ];
+  execFileSync('npx', ['tsc', '-p', 'tsconfig.build.json', ...flags], {
+    cwd: `${here}/..`,
+    stdio: ['ignore', 'inherit', 'ignore'],
+  });
 }
 
 async function chosenWorkloads() {
@@ -34,8 +47,14 @@ async function chosenWorkloads() {
   const all = [];
   for (const file of readdirSync(`${here}/workloads`).sort()) {
     for (const workload of (await import(`./workloads/${file}`)).workloads) {
-      if (wanted !== undefined && !wanted.some((id) => workload.id === id || workload.id.startsWith(`${id}-`))) continue;
-      const variants = Object.keys(workload.variants).filter((name) => names === undefined || names.includes(name));
+      if (
+        wanted !== undefined &&
+        !wanted.some((id) => workload.id === id || workload.id.startsWith(`${id}-`))
+      )
+        continue;
+      const variants = Object.keys(workload.variants).filter(
+        (name) => names === undefined || names.includes(name),
+      );
       all.push({ ...workload, file, variants });
     }
   }
@@ -67,7 +86,9 @@ async function measureAll(all, rounds) {
 function measureOne(file, id, variant) {
   return new Promise((resolve) => {
     const flags = ['--expose-gc', '--max-old-space-size=8192', '--no-warnings'];
-    const child = spawn(process.execPath, [...flags, `${here}/worker.mjs`, file, id, variant], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [...flags, `${here}/worker.mjs`, file, id, variant], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     let text = '';
     let errors = '';
     let isLate = false;
@@ -80,7 +101,9 @@ function measureOne(file, id, variant) {
     child.on('close', () => {
       clearTimeout(late);
       const found = /@@(.*)/.exec(text);
-      const problem = isLate ? `no result in ${LIMIT_MS / 1000} s` : (errors.trim().split('\n')[0] ?? '').slice(0, 90);
+      const problem = isLate
+        ? `no result in ${LIMIT_MS / 1000} s`
+        : (errors.trim().split('\n')[0] ?? '').slice(0, 90);
       resolve(found === null ? { problem } : JSON.parse(found[1]));
     });
   });
@@ -94,13 +117,25 @@ function printAll() {
     rows.push([`${workload.id}: ${workload.title}, per ${workload.unit}`]);
     for (const variant of workload.variants) rows.push(rowOf(workload, variant, baseline));
   }
-  const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => (row.length === 1 ? 0 : (row[column] ?? '').length))));
-  const line = (row) => (row.length === 1 ? `\n${row[0]}` : row.map((cell, column) => (column === 0 || column === 7 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))).join('  '));
+  const widths = head.map((_, column) =>
+    Math.max(...[head, ...rows].map((row) => (row.length === 1 ? 0 : (row[column] ?? '').length))),
+  );
+  const line = (row) =>
+    row.length === 1
+      ? `\n${row[0]}`
+      : row
+          .map((cell, column) =>
+            column === 0 || column === 7 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]),
+          )
+          .join('  ');
   console.log(machine());
   console.log(line(head));
   for (const row of rows) console.log(line(row).trimEnd());
   const plain = Object.fromEntries(results);
-  writeFileSync(`${here}/results.json`, JSON.stringify({ machine: machine(), started, results: plain }, null, 1));
+  writeFileSync(
+    `${here}/results.json`,
+    JSON.stringify({ machine: machine(), started, results: plain }, null, 1),
+  );
 }
 
 /** The ratio is the median of the ratios of the rounds: both sides of each were measured side by side. */
@@ -110,7 +145,9 @@ function rowOf(workload, variant, baseline) {
   if (problem !== undefined) return [variant, '-', '-', '-', '-', '-', '-', problem];
   const base = results.get(`${workload.id} ${baseline}`) ?? [];
   const by = workload.by ?? 'cpuUs';
-  const ratios = runs.flatMap((run, round) => (base[round]?.[by] === undefined ? [] : [run[by] / base[round][by]]));
+  const ratios = runs.flatMap((run, round) =>
+    base[round]?.[by] === undefined ? [] : [run[by] / base[round][by]],
+  );
   const best = Math.min(...runs.map((run) => run[by]));
   const { cpuUs: _c, wallUs: _w, runs: _r, ...extra } = runs.at(-1);
   return [

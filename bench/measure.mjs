@@ -12,8 +12,9 @@ const MEASURE_MS = 600;
 export async function measure({ units, run, prepare, once = false, report }) {
   await prepare?.();
   const isWarm = spent(WARM_MS);
-  if (!once) do await run();
-  while (!isWarm());
+  if (!once)
+    do await run();
+    while (!isWarm());
   globalThis.gc?.();
 
   let runs = 0;

@@ -12,7 +12,10 @@ export async function mastraRun(define, input) {
       outputSchema: any,
       execute: async ({ inputData, ...rest }) => work(inputData, rest),
     });
-  const flow = define(() => createWorkflow({ id: 'bench', inputSchema: any, outputSchema: any }), makeStep).commit();
+  const flow = define(
+    () => createWorkflow({ id: 'bench', inputSchema: any, outputSchema: any }),
+    makeStep,
+  ).commit();
   return async (given = input) => {
     const run = await flow.createRun();
     const result = await run.start({ inputData: given });
@@ -37,12 +40,17 @@ export async function llamaindexChain(length, step, input) {
   const events = Array.from({ length: length + 1 }, () => workflowEvent());
   const flow = createWorkflow();
   for (let position = 0; position < length; position += 1) {
-    flow.handle([events[position]], async (_context, event) => events[position + 1].with(await step((event ?? _context).data)));
+    flow.handle([events[position]], async (_context, event) =>
+      events[position + 1].with(await step((event ?? _context).data)),
+    );
   }
   return async (given = input) => {
     const { stream, sendEvent } = flow.createContext();
     sendEvent(events[0].with(given));
-    const [done] = await stream.until(events[length]).toArray().then((all) => all.slice(-1));
+    const [done] = await stream
+      .until(events[length])
+      .toArray()
+      .then((all) => all.slice(-1));
     return done.data;
   };
 }

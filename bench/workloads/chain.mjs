@@ -26,7 +26,10 @@ function chainOf(length, step) {
         return value;
       }),
     rxjs: () => {
-      const stream$ = length > 1_000 ? scanned(length, () => mergeMap(step), input) : piped(length, () => mergeMap(step), input);
+      const stream$ =
+        length > 1_000
+          ? scanned(length, () => mergeMap(step), input)
+          : piped(length, () => mergeMap(step), input);
       return work(() => drain(stream$));
     },
     'rxjs-ev': () => {
@@ -61,15 +64,26 @@ function chainOf(length, step) {
       );
       return work(() => Effect.runPromise(program));
     },
-    mastra: async () => work(await mastraRun((build, makeStep) => ids(length).reduce((flow, id) => flow.then(makeStep(id, step)), build()), input)),
+    mastra: async () =>
+      work(
+        await mastraRun(
+          (build, makeStep) => ids(length).reduce((flow, id) => flow.then(makeStep(id, step)), build()),
+          input,
+        ),
+      ),
     langgraph: async () =>
       work(
-        await langgraphRun((graph, START, END) => {
-          for (const id of ids(length)) graph.addNode(id, step);
-          graph.addEdge(START, 's0');
-          for (let position = 1; position < length; position += 1) graph.addEdge(`s${position - 1}`, `s${position}`);
-          graph.addEdge(`s${length - 1}`, END);
-        }, input, length),
+        await langgraphRun(
+          (graph, START, END) => {
+            for (const id of ids(length)) graph.addNode(id, step);
+            graph.addEdge(START, 's0');
+            for (let position = 1; position < length; position += 1)
+              graph.addEdge(`s${position - 1}`, `s${position}`);
+            graph.addEdge(`s${length - 1}`, END);
+          },
+          input,
+          length,
+        ),
       ),
     llamaindex: async () => work(await llamaindexChain(length, step, input)),
     xstate: async () => work(await xstateChain(length, step, input)),
@@ -87,7 +101,8 @@ const scanned = (length, operator, input) =>
   );
 
 const slowPeers = ['langgraph', 'llamaindex', 'xstate'];
-const without = (variants, names) => Object.fromEntries(Object.entries(variants).filter(([name]) => !names.includes(name)));
+const without = (variants, names) =>
+  Object.fromEntries(Object.entries(variants).filter(([name]) => !names.includes(name)));
 const growth = (length) => ({
   id: `W8-chain-${length}`,
   title: `chain of ${length.toLocaleString('en')} steps`,
@@ -101,6 +116,11 @@ const growth = (length) => ({
 
 export const workloads = [
   { id: 'W1', title: 'chain of 100 steps', unit: 'step', variants: chainOf(100, next) },
-  { id: 'W1i', title: 'the same, each step crosses the event loop', unit: 'step', variants: chainOf(100, nextTurn) },
+  {
+    id: 'W1i',
+    title: 'the same, each step crosses the event loop',
+    unit: 'step',
+    variants: chainOf(100, nextTurn),
+  },
   ...[10, 100, 1_000, 10_000, 100_000].map(growth),
 ];

@@ -1,4 +1,13 @@
-import { closeSync, fdatasyncSync, mkdtempSync, openSync, readdirSync, rmSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fdatasyncSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -10,7 +19,10 @@ const next = async ({ n }) => ({ n: n + 1 });
 const small = () => ({ n: 0 });
 /** 50 KB of state in fifty parts; each step changes 1 KB of it. */
 const large = () => ({ n: 0, parts: Object.fromEntries(ids(50).map((id) => [id, id.padEnd(1_024, '.')])) });
-const changePart = async ({ n, parts }) => ({ n: n + 1, parts: { ...parts, [`s${n % 50}`]: `${n}`.padEnd(1_024, ',') } });
+const changePart = async ({ n, parts }) => ({
+  n: n + 1,
+  parts: { ...parts, [`s${n % 50}`]: `${n}`.padEnd(1_024, ',') },
+});
 
 /** A folder on a real disk, removed at exit: /tmp may be memory. */
 function folder() {
@@ -35,53 +47,65 @@ const floor = (count, record, sync) => () => {
 };
 
 /** Runs of an agent in a lowdb store, `at once` of them; `bytes` and `syncs` are those of the journal, per step. */
-const stored = (durability, count, self, input, atOnce = 1) => () => {
-  const home = folder();
-  let journalBytes = 0;
-  let fileBytes = 0;
-  let syncs = 0;
-  let steps = 0;
-  const journals = new Set();
-  const watchedFiles = {
-    ...nodeFiles,
-    create(path) {
-      const file = nodeFiles.create(path);
-      if (path.includes('journal')) journals.add(file);
-      else journals.delete(file);
-      return file;
-    },
-    write(file, bytes, position) {
-      const written = nodeFiles.write(file, bytes, position);
-      if (journals.has(file)) journalBytes += written;
-      else fileBytes += written;
-      return written;
-    },
-    sync(file) {
-      if (journals.has(file)) syncs += 1;
-      return nodeFiles.sync(file);
-    },
+const stored =
+  (durability, count, self, input, atOnce = 1) =>
+  () => {
+    const home = folder();
+    let journalBytes = 0;
+    let fileBytes = 0;
+    let syncs = 0;
+    let steps = 0;
+    const journals = new Set();
+    const watchedFiles = {
+      ...nodeFiles,
+      create(path) {
+        const file = nodeFiles.create(path);
+        if (path.includes('journal')) journals.add(file);
+        else journals.delete(file);
+        return file;
+      },
+      write(file, bytes, position) {
+        const written = nodeFiles.write(file, bytes, position);
+        if (journals.has(file)) journalBytes += written;
+        else fileBytes += written;
+        return written;
+      },
+      sync(file) {
+        if (journals.has(file)) syncs += 1;
+        return nodeFiles.sync(file);
+      },
+    };
+    const store = millrace.lowdbStore(home, { durability, files: watchedFiles });
+    const agent = self();
+    let runs = 0;
+    return {
+      units: count * atOnce,
+      run: async () => {
+        steps += count * atOnce;
+        await Promise.all(
+          Array.from({ length: atOnce }, () =>
+            follow(run(agent, input(), { store, runId: `r${(runs += 1)}` })),
+          ),
+        );
+      },
+      report: () => ({
+        'bytes/step': journalBytes / steps,
+        'file bytes/step': fileBytes / steps,
+        'syncs/step': syncs / steps,
+      }),
+    };
   };
-  const store = millrace.lowdbStore(home, { durability, files: watchedFiles });
-  const agent = self();
-  let runs = 0;
-  return {
-    units: count * atOnce,
-    run: async () => {
-      steps += count * atOnce;
-      await Promise.all(
-        Array.from({ length: atOnce }, () => follow(run(agent, input(), { store, runId: `r${(runs += 1)}` }))),
-      );
-    },
-    report: () => ({ 'bytes/step': journalBytes / steps, 'file bytes/step': fileBytes / steps, 'syncs/step': syncs / steps }),
-  };
-};
 
 const chained = (step) => () => chain('chain', ...ids(STEPS).map((id) => agent(id, step)));
 const wide = () =>
   workflow('wide', (value, step) => {
     const first = step('first', agent('first', next), value);
     const each = agent('branch', next);
-    return step('join', agent('join', async (all) => ({ n: all.length })), ids(998).map((id) => step(id, each, first)));
+    return step(
+      'join',
+      agent('join', async (all) => ({ n: all.length })),
+      ids(998).map((id) => step(id, each, first)),
+    );
   });
 
 /** Opens a store with a run of 1,000 finished steps whose process died before the last one, and goes on with it. */

@@ -21,7 +21,11 @@ function fanOf(width) {
     workflow('fan', (value, step) => {
       const begun = step('first', agent('first', first), value);
       const each = agent('branch', branch);
-      return step('join', agent('join', join), range(width).map((id) => step(`b${id}`, each, begun)));
+      return step(
+        'join',
+        agent('join', join),
+        range(width).map((id) => step(`b${id}`, each, begun)),
+      );
     });
   return {
     promises: () =>
@@ -32,7 +36,12 @@ function fanOf(width) {
     rxjs: () => {
       const stream$ = of(input).pipe(
         mergeMap(first),
-        mergeMap((begun) => range$(0, width).pipe(mergeMap(() => branch(begun)), toArray())),
+        mergeMap((begun) =>
+          range$(0, width).pipe(
+            mergeMap(() => branch(begun)),
+            toArray(),
+          ),
+        ),
         mergeMap(join),
       );
       return work(() => drain(stream$));
@@ -41,7 +50,12 @@ function fanOf(width) {
       const events = watched(new Subject());
       const stream$ = of(input).pipe(
         observed(events, 'first', first),
-        mergeMap((begun) => range$(0, width).pipe(mergeMap((id) => call(events, `b${id}`, branch, begun)), toArray())),
+        mergeMap((begun) =>
+          range$(0, width).pipe(
+            mergeMap((id) => call(events, `b${id}`, branch, begun)),
+            toArray(),
+          ),
+        ),
         observed(events, 'join', join),
       );
       return work(() => drain(stream$));
@@ -71,7 +85,8 @@ function fanOf(width) {
         const names = range(width).map((id) => `b${id}`);
         graph.addNode('first', async (state) => ({ n: (await first(state)).n }));
         graph.addEdge(START, 'first');
-        for (const name of names) graph.addNode(name, async (state) => ({ parts: [await branch(state)] })).addEdge('first', name);
+        for (const name of names)
+          graph.addNode(name, async (state) => ({ parts: [await branch(state)] })).addEdge('first', name);
         graph.addNode('join', async ({ parts }) => join(parts));
         graph.addEdge(names, 'join');
         graph.addEdge('join', END);
@@ -105,7 +120,11 @@ function layeredOf(layers, width) {
   const reference = async () => {
     const results = [];
     for (const { parents } of nodes) {
-      results.push(Promise.all(parents.map((parent) => results[parent])).then((parts) => node(parts.length === 0 ? [input] : parts)));
+      results.push(
+        Promise.all(parents.map((parent) => results[parent])).then((parts) =>
+          node(parts.length === 0 ? [input] : parts),
+        ),
+      );
     }
     return join(await Promise.all(last.map((parent) => results[parent])));
   };
@@ -124,7 +143,11 @@ function layeredOf(layers, width) {
       for (const { id, parents } of nodes) {
         wires.push(step(id, self, parents.length === 0 ? [value] : parents.map((parent) => wires[parent])));
       }
-      return step('join', agent('join', join), last.map((parent) => wires[parent]));
+      return step(
+        'join',
+        agent('join', join),
+        last.map((parent) => wires[parent]),
+      );
     });
   const joined = (operator) => () => {
     const streams = [];
@@ -152,8 +175,13 @@ function layeredOf(layers, width) {
       const program = Effect.gen(function* () {
         const fibers = [];
         for (const { parents } of nodes) {
-          const parts = parents.length === 0 ? Effect.succeed([input]) : Fiber.joinAll(parents.map((parent) => fibers[parent]));
-          fibers.push(yield* Effect.forkChild(Effect.flatMap(parts, (values) => Effect.promise(() => node(values)))));
+          const parts =
+            parents.length === 0
+              ? Effect.succeed([input])
+              : Fiber.joinAll(parents.map((parent) => fibers[parent]));
+          fibers.push(
+            yield* Effect.forkChild(Effect.flatMap(parts, (values) => Effect.promise(() => node(values)))),
+          );
         }
         const parts = yield* Fiber.joinAll(last.map((parent) => fibers[parent]));
         return yield* Effect.promise(() => join(parts));
@@ -168,7 +196,9 @@ function layeredOf(layers, width) {
           const row = nodes.slice(layer * width, (layer + 1) * width);
           flow = flow.parallel(
             row.map(({ id, parents }) =>
-              makeStep(id, (values) => node(layer === 0 ? [values] : parents.map((parent) => values[nodes[parent].id]))),
+              makeStep(id, (values) =>
+                node(layer === 0 ? [values] : parents.map((parent) => values[nodes[parent].id])),
+              ),
             ),
           );
         }
@@ -180,10 +210,18 @@ function layeredOf(layers, width) {
       const define = (graph, START, END) => {
         for (const { id, parents } of nodes) {
           graph.addNode(id, async ({ values }) => ({
-            values: { [id]: await node(parents.length === 0 ? [input] : parents.map((parent) => values[nodes[parent].id])) },
+            values: {
+              [id]: await node(
+                parents.length === 0 ? [input] : parents.map((parent) => values[nodes[parent].id]),
+              ),
+            },
           }));
           if (parents.length === 0) graph.addEdge(START, id);
-          else graph.addEdge(parents.map((parent) => nodes[parent].id), id);
+          else
+            graph.addEdge(
+              parents.map((parent) => nodes[parent].id),
+              id,
+            );
         }
         const ends = last.map((parent) => nodes[parent].id);
         graph.addNode('join', async ({ values }) => join(ends.map((id) => values[id])));

@@ -26,7 +26,11 @@ function itemsOf(count) {
   const counted = (stream$, isItem = () => true) => {
     let seen = 0;
     return new Promise((resolve, reject) => {
-      stream$.subscribe({ next: (item) => (seen += isItem(item) ? 1 : 0), error: reject, complete: () => resolve(seen) });
+      stream$.subscribe({
+        next: (item) => (seen += isItem(item) ? 1 : 0),
+        error: reject,
+        complete: () => resolve(seen),
+      });
     });
   };
   const ofRuns = (readsState) => () => {
@@ -34,10 +38,13 @@ function itemsOf(count) {
     const isItem = (transition) =>
       transition.event.type === 'run.completed' && (!readsState || transition.state.status === 'COMPLETED');
     const reading = (transition) => {
-      if (readsState && transition.state.runId !== transition.event.runId) throw new Error('state of another run');
+      if (readsState && transition.state.runId !== transition.event.runId)
+        throw new Error('state of another run');
       return isItem(transition);
     };
-    return work((units) => counted(from(inputs(units)).pipe(runEach(self, { concurrency: CONCURRENCY })), reading));
+    return work((units) =>
+      counted(from(inputs(units)).pipe(runEach(self, { concurrency: CONCURRENCY })), reading),
+    );
   };
   /** For peers without streams: sixteen who take the next item when they are done. */
   const taken = (go) => async (units) => {
@@ -54,11 +61,20 @@ function itemsOf(count) {
   };
   return {
     promises: () => work(taken(async (item) => next(await next(await next(item))))),
-    rxjs: () => work((units) => counted(from(inputs(units)).pipe(mergeMap((item) => of(item).pipe(...names.map(() => mergeMap(next))), CONCURRENCY)))),
+    rxjs: () =>
+      work((units) =>
+        counted(
+          from(inputs(units)).pipe(
+            mergeMap((item) => of(item).pipe(...names.map(() => mergeMap(next))), CONCURRENCY),
+          ),
+        ),
+      ),
     'rxjs-ev': () => {
       const events = watched(new Subject());
       const operators = names.map((name) => observed(events, name, next));
-      return work((units) => counted(from(inputs(units)).pipe(mergeMap((item) => of(item).pipe(...operators), CONCURRENCY))));
+      return work((units) =>
+        counted(from(inputs(units)).pipe(mergeMap((item) => of(item).pipe(...operators), CONCURRENCY))),
+      );
     },
     millrace: ofRuns(false),
     'millrace +state': ofRuns(true),
@@ -74,17 +90,33 @@ function itemsOf(count) {
     },
     effect: async () => {
       const { Effect, Stream } = await import('effect');
-      const one = (item) => names.reduce((before) => Effect.flatMap(before, (value) => Effect.promise(() => next(value))), Effect.succeed(item));
+      const one = (item) =>
+        names.reduce(
+          (before) => Effect.flatMap(before, (value) => Effect.promise(() => next(value))),
+          Effect.succeed(item),
+        );
       return work((units) =>
         Effect.runPromise(
           Stream.fromAsyncIterable(inputs(units), String).pipe(
             Stream.mapEffect(one, { concurrency: CONCURRENCY }),
-            Stream.runFold(() => 0, (seen) => seen + 1),
+            Stream.runFold(
+              () => 0,
+              (seen) => seen + 1,
+            ),
           ),
         ),
       );
     },
-    mastra: async () => work(taken(await mastraRun((build, makeStep) => names.reduce((flow, name) => flow.then(makeStep(name, next)), build()), {})), count / 100),
+    mastra: async () =>
+      work(
+        taken(
+          await mastraRun(
+            (build, makeStep) => names.reduce((flow, name) => flow.then(makeStep(name, next)), build()),
+            {},
+          ),
+        ),
+        count / 100,
+      ),
     langgraph: async () => {
       const go = await langgraphRun(
         (graph, START, END) => {
@@ -104,6 +136,12 @@ export const workloads = [
   ...[10, 100, 1_000, 10_000, 100_000].map((size) => {
     const { promises, 'millrace each': each } = itemsOf(size);
     const variants = { promises, 'millrace each': each };
-    return { id: `W8-each-${size}`, title: `each over ${size.toLocaleString('en')} items`, unit: 'item', baseline: 'promises', variants };
+    return {
+      id: `W8-each-${size}`,
+      title: `each over ${size.toLocaleString('en')} items`,
+      unit: 'item',
+      baseline: 'promises',
+      variants,
+    };
   }),
 ];

@@ -42,7 +42,9 @@ export const workloads = [
     rounds: 1,
     variants: {
       'partial results of one step': sloped((at) => follow(run(agent('model', () => numbers(at))))),
-      'items through runEach': sloped((at) => follow(from(numbers(at)).pipe(runEach(agent('next', async (n) => n + 1))))),
+      'items through runEach': sloped((at) =>
+        follow(from(numbers(at)).pipe(runEach(agent('next', async (n) => n + 1)))),
+      ),
     },
   },
 ];

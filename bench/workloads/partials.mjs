@@ -28,7 +28,13 @@ const variants = {
     const events = watched(new Subject());
     return work(() => {
       let index = 0;
-      return drain(from(tokens()).pipe(tap((value) => events.next({ type: 'step.emitted', step: 'model', at: Date.now(), index: (index += 1), value }))));
+      return drain(
+        from(tokens()).pipe(
+          tap((value) =>
+            events.next({ type: 'step.emitted', step: 'model', at: Date.now(), index: (index += 1), value }),
+          ),
+        ),
+      );
     });
   },
   millrace: () => {
@@ -41,7 +47,16 @@ const variants = {
   },
   effect: async () => {
     const { Effect, Stream } = await import('effect');
-    return work(() => Effect.runPromise(Stream.fromAsyncIterable(tokens(), String).pipe(Stream.runFold(() => undefined, (_, token) => token))));
+    return work(() =>
+      Effect.runPromise(
+        Stream.fromAsyncIterable(tokens(), String).pipe(
+          Stream.runFold(
+            () => undefined,
+            (_, token) => token,
+          ),
+        ),
+      ),
+    );
   },
   mastra: async () => {
     const { createStep, createWorkflow } = await import('@mastra/core/workflows');

@@ -11,7 +11,9 @@ const fresh = (code) => () => ({
   report: () => {
     const script = `const begun = performance.now(); const done = () => console.log(performance.now() - begun); ${code}`;
     const times = Array.from({ length: 7 }, () =>
-      Number(execFileSync(process.execPath, ['-e', script], { cwd: root, stdio: ['ignore', 'pipe', 'ignore'] })),
+      Number(
+        execFileSync(process.execPath, ['-e', script], { cwd: root, stdio: ['ignore', 'pipe', 'ignore'] }),
+      ),
     );
     const ms = times.sort((a, b) => a - b)[3];
     return { cpuUs: ms * 1000, wallUs: ms * 1000 };
@@ -30,7 +32,9 @@ export const workloads = [
       rxjs: fresh("require('rxjs'); done();"),
       'rxjs, io-ts and immer': fresh("require('rxjs'); require('io-ts'); require('immer'); done();"),
       'millrace: import': fresh("require('./.millrace/index.js'); done();"),
-      'millrace: first event': fresh(`${millrace} const s = run(agent('a', (n) => n), 1).subscribe(() => { done(); process.exit(); });`),
+      'millrace: first event': fresh(
+        `${millrace} const s = run(agent('a', (n) => n), 1).subscribe(() => { done(); process.exit(); });`,
+      ),
       '@langchain/langgraph: import': fresh("require('@langchain/langgraph'); done();"),
       '@mastra/core: import': fresh("require('@mastra/core/workflows'); done();"),
       'effect: import': fresh("import('effect').then(done);"),

@@ -13,7 +13,9 @@ async function filled() {
   const self = chain('three', ...['a', 'b', 'c'].map((id) => agent(id, async ({ n }) => ({ n: n + 1 }))));
   const store = millrace.lowdbStore(home, { durability: 'end' });
   for (let index = 0; index < RUNS; index += 50) {
-    const runs = Array.from({ length: 50 }, (_, each) => follow(run(self, { n: 0 }, { store, runId: `r${index + each}` })));
+    const runs = Array.from({ length: 50 }, (_, each) =>
+      follow(run(self, { n: 0 }, { store, runId: `r${index + each}` })),
+    );
     await Promise.all(runs);
   }
   await store.close();
@@ -43,7 +45,9 @@ export const workloads = [
     baseline: 'list newest 50',
     rounds: 1,
     variants: {
-      'open and begin one run': one((store, { self }) => follow(run(self, { n: 0 }, { store, runId: 'new' }))),
+      'open and begin one run': one((store, { self }) =>
+        follow(run(self, { n: 0 }, { store, runId: 'new' })),
+      ),
       'list newest 50': one((store) => store.listRuns({ limit: 50 })),
       'load one': one((store) => store.loadRun('r5000')),
     },

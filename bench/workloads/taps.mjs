@@ -1,14 +1,18 @@
 import { agent, chain, follow, millrace, run } from '../millrace.mjs';
 
 const next = async ({ n }) => ({ n: n + 1 });
-const self = () => chain('chain', ...Array.from({ length: 100 }, (_, position) => agent(`s${position}`, next)));
+const self = () =>
+  chain('chain', ...Array.from({ length: 100 }, (_, position) => agent(`s${position}`, next)));
 /** Started and completed for each step and for the run. */
 const EVENTS = 202;
 
 const tapped = (taps) => () => {
   const agent = self();
   const operators = taps();
-  return { units: EVENTS, run: () => follow(operators.reduce((stream$, tap) => stream$.pipe(tap), run(agent, { n: 0 }))) };
+  return {
+    units: EVENTS,
+    run: () => follow(operators.reduce((stream$, tap) => stream$.pipe(tap), run(agent, { n: 0 }))),
+  };
 };
 const log = () => millrace.logTo(millrace.createLogger({ level: 'DEBUG' }));
 const measure = () => millrace.measure(millrace.createMonitor());

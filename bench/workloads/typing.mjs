@@ -8,7 +8,9 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 /** A workflow of `count` steps, each of which reads the one before and an older one. */
 function source(count) {
   const lines = ["import { agent, workflow, type Wire } from '../../index';"];
-  lines.push("const a = agent('a', (pair: { x: { n: number }; y: { n: number } }) => ({ n: pair.x.n + pair.y.n }));");
+  lines.push(
+    "const a = agent('a', (pair: { x: { n: number }; y: { n: number } }) => ({ n: pair.x.n + pair.y.n }));",
+  );
   lines.push("export const self = workflow('w', (input: Wire<{ n: number }>, step) => {");
   for (let index = 0; index < count; index += 1) {
     const before = index === 0 ? 'input' : `w${index - 1}`;
@@ -27,8 +29,18 @@ const checked = (count) => () => ({
     const folder = mkdtempSync(join(root, 'bench', '.typing-'));
     try {
       writeFileSync(join(folder, 'w.ts'), count === 0 ? "import '../../index';" : source(count));
-      writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ extends: '../../tsconfig.json', include: ['w.ts'], compilerOptions: { rootDir: '../..', types: ['node'] } }));
-      const text = execFileSync('npx', ['tsc', '-p', folder, '--extendedDiagnostics'], { cwd: root, stdio: ['ignore', 'pipe', 'ignore'] }).toString();
+      writeFileSync(
+        join(folder, 'tsconfig.json'),
+        JSON.stringify({
+          extends: '../../tsconfig.json',
+          include: ['w.ts'],
+          compilerOptions: { rootDir: '../..', types: ['node'] },
+        }),
+      );
+      const text = execFileSync('npx', ['tsc', '-p', folder, '--extendedDiagnostics'], {
+        cwd: root,
+        stdio: ['ignore', 'pipe', 'ignore'],
+      }).toString();
       const seconds = Number(/Check time:\s+([\d.]+)s/.exec(text)[1]);
       const instantiations = Number(/Instantiations:\s+(\d+)/.exec(text)[1]);
       return { cpuUs: seconds * 1e6, wallUs: seconds * 1e6, instantiations };

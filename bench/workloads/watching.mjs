@@ -6,7 +6,11 @@ const STEPS = 100;
 /** Started and completed for each step and for the run. */
 const EVENTS = 2 * STEPS + 2;
 
-const self = () => chain('chain', ...Array.from({ length: STEPS }, (_, position) => agent(`s${position}`, async ({ n }) => ({ n: n + 1 }))));
+const self = () =>
+  chain(
+    'chain',
+    ...Array.from({ length: STEPS }, (_, position) => agent(`s${position}`, async ({ n }) => ({ n: n + 1 }))),
+  );
 // Through winston to the null device: all the work of an entry but the disk's.
 const log = () => millrace.logTo(millrace.createLogger({ level: 'INFO', file: '/dev/null' }));
 const count = () => millrace.measure(millrace.createMonitor());

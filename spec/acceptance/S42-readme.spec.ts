@@ -48,7 +48,7 @@ function run(code: string): string {
 function shortened(output: string): string {
   return output.replace(/\{\n {2}type: '[\s\S]*?\n\}/g, (printed) => {
     const field = (key: string): string[] =>
-      (new RegExp(`^  (${key}: .*?),?$`, 'm').exec(printed))?.slice(1) ?? [];
+      new RegExp(`^  (${key}: .*?),?$`, 'm').exec(printed)?.slice(1) ?? [];
     const shown = printed.includes("'run.started'")
       ? field('name')
       : [...field('path'), ...(printed.includes("'run.completed'") ? field('output') : [])];
