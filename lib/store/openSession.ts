@@ -40,6 +40,10 @@ export async function openSession(options: OpenOptions): Promise<Session> {
     if (view.store === undefined) {
       await writeHistoryFile(files, layout.history, { store, upTo: 0, runs: [] }, pause);
       await files.syncFolder(dirname(layout.folder)).catch(() => undefined); // Not ours: may be out of reach.
+    } else {
+      // Who was killed between a rename and its sync leaves names that a power loss would take back.
+      await files.syncFolder(layout.runs);
+      await files.syncFolder(layout.folder);
     }
     const older = await mend(files, layout, view);
     let onRotate = (): void => undefined;
