@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 
 import type { MonoTypeOperatorFunction } from 'rxjs';
-import { EMPTY, NEVER, pipe, Subject, throwError, VirtualTimeScheduler } from 'rxjs';
+import { EMPTY, NEVER, pipe, Subject, tap as rxTap, throwError, VirtualTimeScheduler } from 'rxjs';
 import type { transport } from 'winston';
 import * as winston from 'winston';
 
@@ -234,6 +234,10 @@ describe('P11 hostile taps (test 15)', () => {
   it.each(Object.entries(cases))('%s changes not one byte of the run', (_name, tap) => {
     expect(traceWith(tap(), 'completes')).toBe(completing);
     expect(traceWith(tap(), 'fails')).toBe(failing);
+  });
+
+  it('would be found out if their errors were not caught (promises test 23)', () => {
+    expect(traceWith(rxTap(broken), 'completes')).not.toBe(completing);
   });
 
   it('all at once, too', () => {

@@ -4,14 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { takeLock } from '../../../lib/store/lock';
-import type { Owners } from '../../../lib/store/owner';
 import { StoreLockedError } from '../../../lib/store/storeLockedError';
+import { owners, winners } from './support/lockRace';
 import { MemoryFiles } from './support/memoryFiles';
-
-const owners = (pid: number, dead: readonly number[] = []): Owners => ({
-  self: () => ({ pid, host: 'here', boot: 'b', started: '1', token: `t${pid}` }),
-  isAlive: (owner) => !dead.includes(owner.pid),
-});
 
 describe('takeLock() (P8)', () => {
   it('is refused while the owner lives, and given when it has let go or died', () => {
@@ -26,30 +21,7 @@ describe('takeLock() (P8)', () => {
   });
 
   it('lets exactly one of two break the lock of a dead owner, at whatever call the other one comes between', () => {
-    for (let at = 1; at < 20; at += 1) {
-      const files = new MemoryFiles();
-      takeLock(files, '/s/lock', '/s', owners(1));
-      const before = files.calls;
-      const won: number[] = [];
-      const attempt = (pid: number) => {
-        try {
-          takeLock(files, '/s/lock', '/s', owners(pid, [1]));
-          won.push(pid);
-        } catch (error) {
-          expect(error).toBeInstanceOf(StoreLockedError);
-        }
-      };
-      files.fate = ({ number }) => {
-        if (number !== before + at) return undefined;
-        files.fate = () => undefined;
-        attempt(3);
-        return undefined;
-      };
-      attempt(2);
-      files.fate = () => undefined;
-
-      expect([at, won.length]).toEqual([at, 1]);
-    }
+    for (let at = 1; at < 20; at += 1) expect([at, winners(new MemoryFiles(), at)]).toEqual([at, 1]);
   });
 
   it('is never held by two of four processes, some of which die holding it (promises test 11)', async () => {

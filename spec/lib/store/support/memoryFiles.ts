@@ -45,7 +45,7 @@ export class MemoryFiles implements Files {
 
   /** What a machine finds after the power was lost now. */
   afterPowerLoss(loss: Loss): MemoryFiles {
-    const left = new MemoryFiles(this.ignores);
+    const left = this.#another();
     const inodes = new Map<Inode, Inode>();
     const survive = (inode: Inode): Inode => {
       const known = inodes.get(inode);
@@ -69,7 +69,7 @@ export class MemoryFiles implements Files {
 
   /** The same disk as another process sees it after this one was killed. */
   afterKill(): MemoryFiles {
-    const left = new MemoryFiles(this.ignores);
+    const left = this.#another();
     for (const [folder, state] of this.#folders)
       left.#folders.set(folder, {
         names: new Map(state.names),
@@ -202,6 +202,11 @@ export class MemoryFiles implements Files {
     await Promise.resolve();
     this.#meet('syncFolder', folder);
     if (this.ignores.syncFolder?.(folder) !== true) entry?.history.splice(0, length);
+  }
+
+  /** The same file system, the same bugs included, with nothing in it. */
+  #another(): MemoryFiles {
+    return new (this.constructor as typeof MemoryFiles)(this.ignores);
   }
 
   #meet(name: keyof Files, path: string): void {

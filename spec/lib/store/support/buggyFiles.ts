@@ -1,0 +1,60 @@
+import { MemoryFiles } from './memoryFiles';
+
+/*
+ * Seeded bugs of the tests of the tests: each class makes the store behave as if a line of it were wrong, by what it does with
+ * the calls that line makes.
+ */
+
+const isMended = (path: string): boolean => path.endsWith('.ndjson.tmp');
+const original = (path: string): string => path.slice(0, -'.tmp'.length);
+
+/** As if a torn tail were not cut: the mended file never takes the place of the torn one. */
+export class TornTailStays extends MemoryFiles {
+  override rename(from: string, to: string): void {
+    if (isMended(from)) this.remove(from);
+    else super.rename(from, to);
+  }
+}
+
+/** As if a torn file were mended in place: emptied and written again under its own name. */
+export class MendsInPlace extends MemoryFiles {
+  override create(path: string): number {
+    if (!isMended(path)) return super.create(path);
+    const file = this.open(original(path));
+    this.cut(file, 0);
+    return file;
+  }
+
+  override rename(from: string, to: string): void {
+    if (!isMended(from)) super.rename(from, to);
+  }
+}
+
+/** As if a failed append were not rolled back: what it left stays, and the next record follows it. */
+export class NoRollback extends MemoryFiles {
+  readonly #lengths = new Map<number, number>();
+
+  override write(file: number, bytes: Uint8Array, position: number): number {
+    const end = Math.max(position, this.#lengths.get(file) ?? 0);
+    this.#lengths.set(file, end + (bytes.length >> 1)); // What a write that fails half-way leaves.
+    const count = super.write(file, bytes, end);
+    this.#lengths.set(file, end + count);
+    return count;
+  }
+
+  override create(path: string): number {
+    const file = super.create(path);
+    this.#lengths.delete(file);
+    return file;
+  }
+
+  override cut(): void {}
+}
+
+/** As if a lock were taken by removing the file of whoever has it. */
+export class StealsLocks extends MemoryFiles {
+  override link(from: string, to: string): void {
+    this.remove(to);
+    super.link(from, to);
+  }
+}
