@@ -4,8 +4,8 @@ import type { Monitor, MonitorOptions } from './monitor';
 import { createMonitor } from './monitor';
 
 /**
- * Makes a monitor that goes on with the numbers and the alerts of the last one, and keeps its own: after each run that ends,
- * at most one write at a time, and when it is closed. A write that fails is reported and the next one is tried again.
+ * Makes a monitor that goes on with the numbers and the alerts of the last one, and keeps its own: after each run that ends
+ * and each alert, at most one write at a time, and when it is closed. A write that fails is reported and the next one is tried again.
  *
  * What rules of `alert()` remember, such as a window of time, begins anew.
  *
@@ -27,6 +27,8 @@ export async function openMonitor(
 
   const write = async (): Promise<void> => {
     while (isStale) {
+      // The end of a run and the alerts it leads to are one write.
+      await Promise.resolve();
       isStale = false;
       try {
         await store.save(monitor.save());
@@ -42,6 +44,8 @@ export async function openMonitor(
     isStale = true;
     return (writing ??= write());
   };
+
+  monitor.alerts$.subscribe({ next: () => void request(), error: () => undefined });
 
   return {
     ...monitor,

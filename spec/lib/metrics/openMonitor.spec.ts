@@ -64,6 +64,24 @@ describe('openMonitor()', () => {
     expect(saved.length).toBeLessThan(5);
   });
 
+  it('has saved an alert also when nobody closes it', async () => {
+    const first = await openMonitor(metricsFile(file));
+    first.addAlertRule('failing', (stats) => stats.failureRate > 30);
+    first.endWorkflow('w', 2, false);
+    first.checkAlerts();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+
+    const second = await openMonitor(metricsFile(file));
+    const told: string[] = [];
+    second.addAlertRule('failing', (stats) => stats.failureRate > 30);
+    second.alerts$.subscribe(({ status }) => told.push(status));
+    second.endWorkflow('w', 2, false);
+    second.checkAlerts();
+    expect(told).toEqual([]);
+    await first.close();
+    await second.close();
+  });
+
   it('reports a write that fails, once, and goes on', async () => {
     const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
     const monitor = await openMonitor(metricsFile(join(folder, 'missing', 'metrics.json')));
