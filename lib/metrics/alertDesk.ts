@@ -1,6 +1,6 @@
 import { types } from 'node:util';
 
-import { from, Subject } from 'rxjs';
+import { from, Subject, Subscription } from 'rxjs';
 import type { Observable, SchedulerLike } from 'rxjs';
 
 import type { ActiveAlert, Alert, AlertRule, AlertStream, StatsSample } from './alert';
@@ -31,6 +31,7 @@ export function alertDesk(
   const rules = new Map<string, AlertRule>();
   const streams = new Map<string, AlertStream>();
   const feeds = new Map<string, Subject<StatsSample>>();
+  const followed = new Subscription();
   const latest = new Map<string, StatsSample>();
   const active = new Map(saved.map((alert) => [keyOf(alert.ruleName, alert.workflowName), alert]));
   const alerts$ = new Subject<Alert>();
@@ -64,13 +65,15 @@ export function alertDesk(
       report(ruleName, workflowName, error);
     };
     try {
-      from(stream(feed.asObservable(), scheduler)).subscribe({
-        next: (isWrong) => {
-          const sample = latest.get(workflowName);
-          if (sample !== undefined) judge(ruleName, isWrong, sample);
-        },
-        error: failed,
-      });
+      followed.add(
+        from(stream(feed.asObservable(), scheduler)).subscribe({
+          next: (isWrong) => {
+            const sample = latest.get(workflowName);
+            if (sample !== undefined) judge(ruleName, isWrong, sample);
+          },
+          error: failed,
+        }),
+      );
     } catch (error) {
       failed(error);
     }
@@ -83,6 +86,7 @@ export function alertDesk(
     addStream: (name, stream) => streams.set(name, stream),
     hasRules: () => rules.size > 0 || streams.size > 0,
     show(sample) {
+      if (followed.closed) return;
       latest.set(sample.workflowName, sample);
       for (const [name, stream] of streams) feedOf(name, stream, sample.workflowName).next(sample);
     },
@@ -103,6 +107,8 @@ export function alertDesk(
     active: () => [...active.values()],
     close() {
       for (const feed of feeds.values()) feed.complete();
+      // A timer of a rule would keep the process alive.
+      followed.unsubscribe();
       alerts$.complete();
     },
   };

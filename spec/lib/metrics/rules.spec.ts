@@ -4,6 +4,7 @@ import {
   map,
   Subject,
   switchMap,
+  tap,
   VirtualAction,
   VirtualTimeScheduler,
   of,
@@ -126,6 +127,23 @@ describe('monitor.alert()', () => {
     await monitor.close();
     expect(names).toEqual(['a1', 'b1', 'a2']);
     expect(ended).toHaveBeenCalledTimes(2);
+  });
+
+  it('stops the timers of its rules with the monitor', async () => {
+    const scheduler = new VirtualTimeScheduler();
+    const monitor = createMonitor({ scheduler });
+    const begun = jest.fn();
+    const stopped = jest.fn();
+    monitor.alert('silence', (stats$, clock) =>
+      stats$.pipe(
+        switchMap(() => of(true).pipe(delay(MINUTE, clock), tap({ subscribe: begun, unsubscribe: stopped }))),
+      ),
+    );
+    monitor.endWorkflow('w', 1, true);
+    await monitor.close();
+    monitor.endWorkflow('v', 1, true);
+    expect(begun).toHaveBeenCalledTimes(1);
+    expect(stopped).toHaveBeenCalledTimes(1);
   });
 });
 
