@@ -13,7 +13,7 @@ import { measure } from './measure';
  * Tells a listener when something begins or ceases to be wrong with the runs that pass.
  *
  * Rules are asked whenever a run has ended, and count from the moment `alertOn()` is called; used in several pipes, one
- * `alertOn()` counts them together. Given a monitor instead of rules, it passes on the alerts of that monitor, which
+ * `alertOn()` counts them together and tells each alert once. Given a monitor instead of rules, it passes on the alerts of that monitor, which
  * `measure(monitor)` further up in the pipe keeps informed; a listener that throws is reported and harms nothing, unlike one
  * that subscribes to `alerts$` itself.
  *
@@ -28,12 +28,16 @@ export function alertOn<O>(
   options: TapOptions = {},
 ): MonoTypeOperatorFunction<Transition<O>> {
   const monitor = isMonitor(rules) ? rules : monitorWith(rules);
+  // Shared by all subscriptions, as the numbers are: each of them hears every alert, and the first one tells it.
+  const told = new WeakSet<Alert>();
   // The listener must be there before anything is counted: what comes first in the pipe is subscribed last.
   const listen = sideEffect<Transition<O>>(
     'alertOn',
     (attempt) => {
       const subscription = monitor.alerts$.subscribe({
         next: (alert) => {
+          if (told.has(alert)) return;
+          told.add(alert);
           attempt(() => listener(alert));
         },
         error: () => undefined,

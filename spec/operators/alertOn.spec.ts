@@ -1,4 +1,4 @@
-import { from } from 'rxjs';
+import { concat, from, NEVER } from 'rxjs';
 
 import { createMonitor } from '../../lib/metrics/monitor';
 import type { Transition } from '../../lib/model/transition';
@@ -44,6 +44,15 @@ describe('alertOn()', () => {
     expect(told).toEqual([]);
     from(completed('2')).pipe(few).subscribe();
     expect(told).toEqual(['FIRED']);
+  });
+
+  it('tells an alert once, however many pipes are subscribed', () => {
+    const told: string[] = [];
+    const tap = alertOn({ failing }, ({ status }) => told.push(status));
+    concat(failed('1'), NEVER).pipe(tap).subscribe();
+    from(failed('2')).pipe(tap).subscribe();
+    from(Array.from('3456789').flatMap(completed)).pipe(tap).subscribe();
+    expect(told).toEqual(['FIRED', 'CLEARED']);
   });
 
   it('passes on the alerts of a monitor, as long as it is subscribed', () => {
