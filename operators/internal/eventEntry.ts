@@ -1,3 +1,5 @@
+import { types } from 'node:util';
+
 import type { LogData } from '../../lib/log/entry';
 import type { RunEvent, StepCompleted, StepFailed } from '../../lib/model/event';
 import type { Failure } from '../../lib/model/failure';
@@ -59,12 +61,8 @@ export function entryOf(event: RunEvent): EventEntry {
       }));
     case 'step.logged':
       return entry(event.message, () => {
-        const data = typeof event.data === 'function' ? (event.data as () => object)() : event.data;
-        return {
-          runId,
-          path: event.path,
-          ...(data === undefined ? {} : Array.isArray(data) ? { data } : data),
-        };
+        const data = typeof event.data === 'function' ? (event.data as () => unknown)() : event.data;
+        return { runId, path: event.path, ...fieldsOf(data) };
       });
     case 'step.retrying':
       return entry(
@@ -125,6 +123,19 @@ export function entryOf(event: RunEvent): EventEntry {
         reason: event.reason,
       }));
   }
+}
+
+/** What an agent logs as fields of the entry; as one field when it has none, or when they would hide the run and the step. */
+function fieldsOf(data: unknown): object {
+  if (data === undefined) return {};
+  if (types.isNativeError(data) || data instanceof Error) return { error: data };
+  const hasFields = typeof data === 'object' && data !== null && !isWhole(data);
+  return hasFields && !('runId' in data || 'path' in data) ? data : { data };
+}
+
+/** Whether spreading it would lose what it says. */
+function isWhole(data: object): boolean {
+  return Array.isArray(data) || types.isMap(data) || types.isSet(data) || 'toJSON' in data;
 }
 
 /** What a step gave, for the details that only `DEBUG` shows. */

@@ -77,6 +77,35 @@ describe('logTo()', () => {
     expect(of('of the run')?.data).toEqual({ runId: 'r', path: '', data: [1] });
   });
 
+  it('keeps what an agent logs, whatever it is, beside the run and the step', () => {
+    const logger = createLogger();
+    const say = (data: object): RunFact => ({
+      type: 'step.logged',
+      path: 'a',
+      level: 'INFO',
+      message: 'said',
+      data,
+    });
+    const said = [
+      say(new TypeError('boom')),
+      say(new Map([['n', 1]])),
+      say(new Date(0)),
+      say({ path: '/etc', runId: 1 }),
+      say(() => new Error('late')),
+    ];
+    from(transitionsOf('r', [started, ...said]))
+      .pipe(logTo(logger))
+      .subscribe();
+    const at = { runId: 'r', path: 'a' };
+    expect(logger.getLogs({ component: 'a' }).map(({ data }) => data)).toMatchObject([
+      { ...at, error: { name: 'TypeError', message: 'boom' } },
+      { ...at, data: { n: 1 } },
+      { ...at, data: '1970-01-01T00:00:00.000Z' },
+      { ...at, data: { path: '/etc', runId: 1 } },
+      { ...at, error: { name: 'Error', message: 'late' } },
+    ]);
+  });
+
   it('tells an error in full once, where it began', () => {
     const logger = createLogger();
     from(transitionsOf('r', everyFact))
