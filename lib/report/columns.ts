@@ -1,8 +1,11 @@
 import stringWidth from 'string-width';
 
-/** How many columns of a terminal a text takes: two for each Korean syllable, none for a colour. */
+/**
+ * How many columns of a terminal a text takes: two for each Korean syllable, also one that is written as its letters, as the
+ * file names of macOS are; none for a colour.
+ */
 export function widthOf(text: string): number {
-  return stringWidth(text);
+  return stringWidth(text.normalize('NFC'));
 }
 
 /** A text on one line, without what would move the cursor or colour the screen. */
@@ -20,7 +23,7 @@ export function clipped(text: string, width: number): string {
   if (widthOf(text) <= width) return text;
   let kept = '';
   let room = width - 1;
-  for (const character of text) {
+  for (const character of text.normalize('NFC')) {
     room -= widthOf(character);
     if (room < 0) break;
     kept += character;

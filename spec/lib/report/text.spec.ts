@@ -16,6 +16,17 @@ describe('columns()', () => {
     ).toEqual(['단계  x       end', 'a     가나다  end', '🙂            end']);
     expect(columns([])).toEqual([]);
   });
+
+  it('aligns Korean that is written as its letters, as the file names of macOS are', () => {
+    const letters = '단계'.normalize('NFD');
+    expect(
+      columns([
+        [letters, 'end'],
+        ['a', 'end'],
+      ]),
+    ).toEqual([`${letters}  end`, 'a     end']);
+    expect(clipped('단어 세기'.normalize('NFD'), 5)).toBe('단어…');
+  });
 });
 
 describe('clipped() and padded()', () => {
