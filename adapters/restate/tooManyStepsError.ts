@@ -5,7 +5,7 @@ export class TooManyStepsError extends Error {
 
   constructor(runId: string, most: number) {
     super(
-      `Run "${runId}" has more than ${most} steps, too many for one journal; let its steps start runs of their own, with run() and the idempotencyKey as runId`,
+      `Run "${runId}" has more than ${most} steps, too many for one journal; let its steps start child runs: run() with the step's idempotencyKey as runId`,
     );
   }
 }
