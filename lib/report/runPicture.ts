@@ -28,11 +28,13 @@ export function runPicture(run: WatchedRun, options: PictureOptions): string[] {
   const plan = new Map(run.state.plan.map((step) => [step.path, step]));
   const names = shown.map((step) => printable(step.stepId));
   const nameWidth = Math.min(Math.max(0, ...names.map(widthOf)), Math.floor(width / 3));
-  const barWidth = Math.max(6, Math.min(30, width - nameWidth - 30));
+  const times = shown.map((step) => timeOf(step, run, options.now));
+  const timeWidth = Math.max(8, ...times.map(widthOf));
+  const barWidth = Math.max(6, Math.min(30, width - nameWidth - timeWidth - 22));
   const rows = shown.map((step, index) => {
     const name = padded(clipped(names[index] ?? '', nameWidth), nameWidth);
     const bar = padded(barOf(step, run, barWidth, options.now), barWidth);
-    const time = padded(timeOf(step, run, options.now), 8);
+    const time = padded(times[index] ?? '', timeWidth);
     const line = ` ${marks[step.status]} ${name} ${bar} ${time} ${printable(noteOf(step, run, plan))}`;
     return painted(clipped(line.trimEnd(), width), colorOf(step.status), hasColor);
   });

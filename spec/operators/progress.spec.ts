@@ -117,6 +117,24 @@ describe('progress() as a picture', () => {
     expect(Math.max(...terminal.lines().map((line) => stringWidth(line)))).toBeLessThanOrEqual(80);
   });
 
+  it('keeps notes in their column beside steps that took minutes', () => {
+    show(terminal, [
+      begun,
+      { type: 'step.started', ...attempt('불러오기') },
+      { type: 'step.started', ...attempt('불러오기'), attempt: 2 },
+      { type: 'step.completed', ...attempt('불러오기'), attempt: 2, output: 1, duration: 2_345 },
+      { type: 'step.started', ...attempt('count') },
+      { type: 'step.failed', ...attempt('count'), error, duration: 3 },
+      { type: 'run.failed', error, duration: 2_350 },
+    ]);
+    const columnOf = (line: string | undefined, note: string): number =>
+      stringWidth(line?.slice(0, line.indexOf(note)) ?? '');
+    const [, load, count, analyze] = terminal.lines();
+    expect(load).toMatch(/ 39 min 05 s attempt 2$/);
+    expect(columnOf(count, 'ETIMEDOUT')).toBe(columnOf(load, 'attempt 2'));
+    expect(columnOf(analyze, 'waits for')).toBe(columnOf(load, 'attempt 2'));
+  });
+
   it('repaints at most ten times a second, and not in between', () => {
     open('r1', ...facts)
       .pipe(progress(terminal, { color: false }))
