@@ -40,12 +40,16 @@ function createPainter(screen: Screen): Painter {
       isPainting = false;
     }
   };
-  /** The codes that remove the picture; a line that the terminal wrapped, because it became narrower, counts for all its rows. */
+  /**
+   * The codes that remove the picture; a line that the terminal wrapped, because it became narrower, counts for all its rows.
+   *
+   * The first row goes by itself: tmux keeps a screen that is erased as a whole in its history.
+   */
   const erasing = (): string => {
     const width = columnsOf(screen);
     const rows = drawn.reduce((sum, line) => sum + Math.max(1, Math.ceil(line / width)), 0);
     drawn = [];
-    return rows === 0 ? '' : `\u001b[${rows}A\r\u001b[0J`;
+    return rows === 0 ? '' : `\u001b[${rows}A\r\u001b[2K\n\u001b[0J\u001b[1A`;
   };
   const picture = (): string => {
     const width = columnsOf(screen);

@@ -144,6 +144,15 @@ describe('progress() as a picture', () => {
     expect(terminal.writes).toBeGreaterThan(5);
   });
 
+  it('leaves no picture behind in the history of tmux when it begins at the top of the screen', () => {
+    open('r1', ...facts)
+      .pipe(progress(terminal, { color: false }))
+      .subscribe();
+    jest.advanceTimersByTime(1_000);
+    expect(terminal.lines()).toHaveLength(4);
+    expect(terminal.history).toEqual([]);
+  });
+
   it('reads no state between repaints', () => {
     const read = jest.fn();
     concat(from(transitionsOf('r1', facts, read)), NEVER)

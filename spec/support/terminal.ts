@@ -6,6 +6,8 @@ export class Terminal {
   writes = 0;
   isCursorVisible = true;
   hadColor = false;
+  /** Lines that were scrolled out of sight: what tmux does when the whole screen is erased. */
+  readonly history: string[] = [];
   #lines: string[] = [''];
   #row = 0;
 
@@ -23,9 +25,8 @@ export class Terminal {
 
   /** What is to be seen, without empty lines at the end. */
   lines(): string[] {
-    return this.#lines
-      .map((line) => line.trimEnd())
-      .filter((line, row, all) => line !== '' || row < all.length - 1);
+    const lines = this.#lines.map((line) => line.trimEnd());
+    return lines.slice(0, lines.findLastIndex((line) => line !== '') + 1);
   }
 
   #take(part: string): void {
@@ -35,7 +36,10 @@ export class Terminal {
     } else if (part === '\r') return;
     else if (!part.startsWith('\u001b')) this.#lines[this.#row] = `${this.#lines[this.#row] ?? ''}${part}`;
     else if (part.endsWith('A')) this.#row = Math.max(0, this.#row - Number(part.slice(2, -1)));
-    else if (part.endsWith('J')) this.#lines = [...this.#lines.slice(0, this.#row), ''];
+    else if (part.endsWith('J')) {
+      if (this.#row === 0) this.history.push(...this.lines());
+      this.#lines = [...this.#lines.slice(0, this.#row), ''];
+    } else if (part.endsWith('K')) this.#lines[this.#row] = '';
     else if (part.endsWith('m')) this.hadColor = true;
     else if (part.endsWith('h') || part.endsWith('l')) this.isCursorVisible = part.endsWith('h');
     else throw new Error(`an unknown code: ${JSON.stringify(part)}`);
