@@ -30,7 +30,7 @@ export function alertDesk(
 ): AlertDesk {
   const rules = new Map<string, AlertRule>();
   const streams = new Map<string, AlertStream>();
-  const feeds = new Map<string, Subject<StatsSample>>();
+  const feeds = new Map<string, Feed>();
   const followed = new Subscription();
   const latest = new Map<string, StatsSample>();
   const active = new Map(saved.map((alert) => [keyOf(alert.ruleName, alert.workflowName), alert]));
@@ -58,15 +58,19 @@ export function alertDesk(
   const feedOf = (ruleName: string, stream: AlertStream, workflowName: string): Subject<StatsSample> => {
     const key = keyOf(ruleName, workflowName);
     const known = feeds.get(key);
-    if (known !== undefined) return known;
-    const feed = new Subject<StatsSample>();
-    feeds.set(key, feed);
+    if (known?.stream === stream) return known.samples$;
+    // Another rule of the same name has taken its place.
+    known?.following.unsubscribe();
+    const samples$ = new Subject<StatsSample>();
+    const following = new Subscription();
+    followed.add(following);
+    feeds.set(key, { stream, samples$, following });
     const failed = (error: unknown): void => {
       report(ruleName, workflowName, error);
     };
     try {
-      followed.add(
-        from(stream(feed.asObservable(), scheduler)).subscribe({
+      following.add(
+        from(stream(samples$.asObservable(), scheduler)).subscribe({
           next: (isWrong) => {
             const sample = latest.get(workflowName);
             if (sample !== undefined) judge(ruleName, isWrong, sample);
@@ -77,7 +81,7 @@ export function alertDesk(
     } catch (error) {
       failed(error);
     }
-    return feed;
+    return samples$;
   };
 
   return {
@@ -106,12 +110,19 @@ export function alertDesk(
     },
     active: () => [...active.values()],
     close() {
-      for (const feed of feeds.values()) feed.complete();
+      for (const { samples$ } of feeds.values()) samples$.complete();
       // A timer of a rule would keep the process alive.
       followed.unsubscribe();
       alerts$.complete();
     },
   };
+}
+
+/** A rule that follows the samples of one workflow. */
+interface Feed {
+  readonly stream: AlertStream;
+  readonly samples$: Subject<StatsSample>;
+  readonly following: Subscription;
 }
 
 function keyOf(ruleName: string, workflowName: string): string {

@@ -66,7 +66,7 @@ export interface Monitor {
   addAlertRule(rule: AlertRule): void;
   /** Adds a rule under a name. */
   addAlertRule(ruleName: string, rule: AlertRule): void;
-  /** Adds a rule that follows the numbers as a stream, for windows of time and hysteresis. */
+  /** Adds a rule that follows the numbers as a stream, for windows of time and hysteresis; one of the same name is replaced. */
   alert(ruleName: string, stream: AlertStream): void;
   /**
    * Asks the rules about one workflow, or about all. A rule fires once and not again until it has cleared; none fires for a

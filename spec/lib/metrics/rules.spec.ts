@@ -10,6 +10,7 @@ import {
   of,
   delay,
 } from 'rxjs';
+import type { Observable } from 'rxjs';
 
 import { above } from '../../../lib/metrics/above';
 import type { StatsSample } from '../../../lib/metrics/alert';
@@ -127,6 +128,18 @@ describe('monitor.alert()', () => {
     await monitor.close();
     expect(names).toEqual(['a1', 'b1', 'a2']);
     expect(ended).toHaveBeenCalledTimes(2);
+  });
+
+  it('replaces a rule of the same name, also for workflows that have run', () => {
+    const monitor = createMonitor();
+    const asked: string[] = [];
+    const rule = (name: string) => (stats$: Observable<StatsSample>) =>
+      stats$.pipe(map(() => asked.push(name) < 0));
+    monitor.alert('rule', rule('old'));
+    monitor.endWorkflow('w', 1, true);
+    monitor.alert('rule', rule('new'));
+    monitor.endWorkflow('w', 1, true);
+    expect(asked).toEqual(['old', 'new']);
   });
 
   it('stops the timers of its rules with the monitor', async () => {
