@@ -4,9 +4,9 @@ import type { MonoTypeOperatorFunction, TimestampProvider } from 'rxjs';
 import { isEnd } from '../lib/model/event';
 import type { Transition } from '../lib/model/transition';
 import { changeLine } from '../lib/report/changeLine';
-import { clipped } from '../lib/report/columns';
+import { clipped, printable } from '../lib/report/columns';
 import { goOnLines, goOnText } from '../lib/report/goOn';
-import { runHead, runPicture } from '../lib/report/runPicture';
+import { runHead, runPicture, shortId } from '../lib/report/runPicture';
 import type { Screen } from '../lib/report/screen';
 import { ignoreErrorsOf } from '../lib/report/screen';
 import type { RunNotes, WatchedRun } from '../lib/report/watchedRun';
@@ -70,6 +70,13 @@ function lineByLine(stream: Screen): Watcher<Transition> {
       const line = changeLine(event, name);
       const lines = [...(line === undefined ? [] : [line]), ...goOnLines(event)];
       if (lines.length > 0) stream.write(`${lines.join('\n')}\n`);
+    },
+    end(how) {
+      // Who leaves early hears no end.
+      if (how !== 'unsubscribe') return;
+      for (const [runId, name] of names)
+        stream.write(`${printable(name)} ${shortId(runId)}  stopped\n${goOnText(runId)}\n`);
+      names.clear();
     },
   };
 }

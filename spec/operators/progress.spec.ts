@@ -77,6 +77,22 @@ describe('progress() line by line', () => {
   });
 });
 
+describe('progress() line by line, left early', () => {
+  it('tells which runs were stopped and how to go on, as the picture does', () => {
+    const screen = fakeScreen(false);
+    concat(from(transitionsOf('r1', [begun])), NEVER)
+      .pipe(progress(screen))
+      .subscribe()
+      .unsubscribe();
+    expect(screen.text().split('\n')).toEqual([
+      '텍스트_처리 r1  started',
+      '텍스트_처리 r1  stopped',
+      'To go on: run it again with runId "r1" and the same store; what is done is not called again.',
+      '',
+    ]);
+  });
+});
+
 describe('progress() as a picture', () => {
   let terminal: Terminal;
   let environment: NodeJS.ProcessEnv;
