@@ -17,8 +17,16 @@ export class DefinitionMismatchError extends Error {
   }
 }
 
-function inWords({ added, removed, changed }: PlanDiff): string {
+function inWords({ added, removed, changed, results }: PlanDiff): string {
   const part = (what: string, paths: readonly string[]): string[] =>
     paths.length === 0 ? [] : [`${what}: ${paths.slice(0, 5).join(', ')}${paths.length > 5 ? ', …' : ''}`];
-  return [...part('added', added), ...part('removed', removed), ...part('changed', changed)].join('; ');
+  return [
+    ...part('added', added),
+    ...part('removed', removed),
+    ...part('changed', changed),
+    ...part(
+      'another result',
+      results.map((path) => (path === '' ? 'of the run' : path)),
+    ),
+  ].join('; ');
 }

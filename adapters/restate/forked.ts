@@ -9,7 +9,9 @@ export function forked<O>(state: RunState<O>, runId: string, from: string, plan:
   if (state.steps.get(from) === undefined) {
     throw new TypeError(`Cannot fork run "${state.runId}" from step "${from}": it has no such step`);
   }
-  const dropped = new Set(downstream(plan, { added: [], removed: [], changed: [from] }, false, state.steps));
+  const dropped = new Set(
+    downstream(plan, { added: [], removed: [], changed: [from], results: [] }, false, state.steps),
+  );
   const steps = [...state.steps].map((row) =>
     dropped.has(row.stepId) ? pendingStep(row.stepId, row.agent) : row,
   );

@@ -123,20 +123,26 @@ export function isStructure(definition: Definition): definition is StructureDefi
 const plans = new WeakMap<Definition, readonly PlanStep[]>();
 
 function partsBelow(structure: StructureDefinition, base: string): PlanStep[] {
-  return structure.parts.flatMap((part) => {
+  return structure.parts.flatMap((part, position) => {
     if (!part.isPlanned) return [];
     const definition = definitionOf(part.agent) as Definition;
     const path = base === '' ? part.id : `${base}/${part.id}`;
-    const own = planned(definition, path, part.sources);
+    const own = planned(definition, path, part.sources, position === 0 ? structure.result : undefined);
     return isStructure(definition) ? [own, ...partsBelow(definition, path)] : [own];
   });
 }
 
-function planned(definition: Definition, path: string, sources: readonly string[]): PlanStep {
+function planned(
+  definition: Definition,
+  path: string,
+  sources: readonly string[],
+  result?: readonly string[],
+): PlanStep {
   return Object.freeze({
     path: path === '' ? definition.name : path,
     kind: definition.kind,
     agent: definition.name,
     sources,
+    ...(result !== undefined && { result }),
   });
 }

@@ -8,6 +8,8 @@ export interface PlanDiff {
   readonly removed: readonly string[];
   /** Same path, but another agent, another kind or other sources. */
   readonly changed: readonly string[];
+  /** Workflows that give something else than before; the empty path is the run itself. */
+  readonly results: readonly string[];
 }
 
 /** How the plan of a saved run differs from the plan of the definition at hand; undefined when it does not. */
@@ -19,8 +21,11 @@ export function planDiff(saved: Plan, actual: Plan): PlanDiff | undefined {
     added: actual.filter(({ path }) => !before.has(path)).map(({ path }) => path),
     removed: saved.filter(({ path }) => !after.has(path)).map(({ path }) => path),
     changed: actual.filter((step) => isChanged(before.get(step.path), step)).map(({ path }) => path),
+    results: actual
+      .filter((step) => givesElse(before.get(step.path), step))
+      .map(({ path }) => parentOf(path)),
   };
-  return diff.added.length + diff.removed.length + diff.changed.length === 0 ? undefined : diff;
+  return Object.values(diff).every(({ length }) => length === 0) ? undefined : diff;
 }
 
 function isChanged(before: PlanStep | undefined, after: PlanStep): boolean {
@@ -30,4 +35,17 @@ function isChanged(before: PlanStep | undefined, after: PlanStep): boolean {
       before.kind !== after.kind ||
       !isDeepStrictEqual([...before.sources], [...after.sources]))
   );
+}
+
+/** Runs that were saved before results were part of the plan are taken as unchanged. */
+function givesElse(before: PlanStep | undefined, after: PlanStep): boolean {
+  return (
+    before?.result !== undefined &&
+    after.result !== undefined &&
+    !isDeepStrictEqual([...before.result], [...after.result])
+  );
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf('/')));
 }

@@ -22,6 +22,8 @@ export interface PlanStep {
   readonly agent: string;
   /** What it reads, as text: `input`, paths of other steps, or an adaptor around those such as `settled(a, b)`. */
   readonly sources: readonly string[];
+  /** On the first step of a workflow: what the workflow gives, as text. */
+  readonly result?: readonly string[];
 }
 
 /**

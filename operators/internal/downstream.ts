@@ -15,6 +15,8 @@ export function downstream(
   const stale = new Set<string>([...(diff?.added ?? []), ...(diff?.removed ?? []), ...(diff?.changed ?? [])]);
   // Below a stale step everything is stale, unless the step is stale only because of something below it.
   const whole = new Set(stale);
+  // A workflow that gives something else keeps what is in it.
+  for (const path of diff?.results ?? []) if (path !== '') stale.add(path);
   const levels = groupByParent(plan);
   const mark = (path: string): void => {
     stale.add(path);

@@ -14,7 +14,7 @@ export function stepsFrom({ plan, steps }: RunState, from: string): ReadonlySet<
   const gone = new Set(
     anchor === undefined
       ? [...steps].map(({ stepId }) => stepId)
-      : downstream(plan, { added: [], removed: [], changed: [anchor] }, false, steps),
+      : downstream(plan, { added: [], removed: [], changed: [anchor], results: [] }, false, steps),
   );
   if (anchor === from) return gone;
 

@@ -65,6 +65,24 @@ describe('results', () => {
     expect((await store.loadRun('r'))?.steps.get('b')).toMatchObject({ status: 'COMPLETED' });
   });
 
+  it('a workflow that gives another step than before is another definition', async () => {
+    const store = memoryStore();
+    const define = (second: boolean) =>
+      workflow('w', (input: Wire<number>, step) => {
+        const a = step('a', (x) => x + 1, input);
+        const b = step('b', (x) => x * 10, input);
+        return second ? b : a;
+      });
+    await execute(define(false), 1, { store, runId: 'r' });
+    expect(collect(run(define(true), 1, { store, runId: 'r' })).error).toMatchObject({
+      name: 'DefinitionMismatchError',
+      diff: { results: [''] },
+    });
+    const state = await execute(define(true), 1, { store, runId: 'r', onMismatch: 'actual' });
+    expect(state).toMatchObject({ status: 'COMPLETED', output: 10 });
+    expect(state.steps.get('b')?.attempts).toBe(1);
+  });
+
   it('a run that completed once and then failed has no output', async () => {
     const store = memoryStore();
     const work = agent('work', (x: number) => {
