@@ -1,6 +1,7 @@
 import type * as t from 'io-ts';
 
 import { validate } from '../lib/codec/validate';
+import { checkPolicy } from '../lib/graph/checkPolicy';
 import { definitionOf } from '../lib/graph/definition';
 import type { RunningStep } from '../lib/graph/scope';
 import type { Agent } from '../lib/model/agent';
@@ -25,6 +26,7 @@ export interface ApprovalOptions<I, P> {
  * later or in another process. An answer that does not fit the codec is logged as a WARNING, and the step goes on waiting.
  *
  * @param codec - What an answer looks like.
+ * @throws DefinitionError when `timeoutMs` is not at least 0.
  * @throws ApprovalTimeoutError (the step fails) when the time is over and there is no `onTimeout`.
  * @throws NoRunError in a plain `pipe`.
  *
@@ -36,6 +38,7 @@ export function approval<A, I = unknown, P = never>(
   codec: t.Type<A, unknown>,
   { timeoutMs, onTimeout }: ApprovalOptions<I, P> = {},
 ): Agent<I, A | P> {
+  checkPolicy(name, { ...(timeoutMs !== undefined && { timeoutMs }) });
   const other = onTimeout as unknown as Agent<never, unknown> | undefined;
   const inner = other === undefined ? [] : [[other.name, other] as const];
   return structure({

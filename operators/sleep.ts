@@ -17,10 +17,11 @@ export function sleep<T = unknown>(name: string, ms: number | ((input: T) => num
     agents: [],
     begin(input, scope) {
       const begin = (delayMs: number): void => {
-        if (Number.isNaN(delayMs))
-          scope.fail(new TypeError(`Cannot sleep for NaN ms at step "${scope.path}"`));
+        const restMs = Math.max(0, delayMs);
+        if (Number.isNaN(restMs))
+          scope.fail(new TypeError(`Cannot sleep for ${String(delayMs)} ms at step "${scope.path}"`));
         else {
-          scope.sleep(Math.max(0, delayMs), () => {
+          scope.sleep(restMs, () => {
             scope.complete(input);
           });
         }

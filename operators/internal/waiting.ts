@@ -41,7 +41,7 @@ export function waitFor(
   }
 
   const isNew = saved?.status !== 'SUSPENDED';
-  const limit = request.timeoutMs === undefined ? undefined : engine.now() + request.timeoutMs;
+  const limit = request.timeoutMs === undefined ? undefined : momentIn(engine, request.timeoutMs);
   const deadline = isNew ? limit : saved.deadline;
   const stops: Stop[] = [];
   const stopAll = (): void => {
@@ -101,7 +101,7 @@ export function sleepFor(
     return;
   }
   const known = saved?.status === 'SUSPENDED' ? saved.deadline : undefined;
-  const deadline = known ?? engine.now() + delayMs;
+  const deadline = known ?? momentIn(engine, delayMs);
   if (known === undefined) engine.note(events.suspended(task, undefined, deadline));
   task.phase = 'suspended';
   const stop = engine.sleep(task.path, Math.max(0, deadline - engine.now()), () => {
@@ -111,6 +111,13 @@ export function sleepFor(
     reply();
   });
   task.stop = alsoStop(task, stop);
+}
+
+// A later moment, or Infinity, could not be read back from a store.
+const LAST_MOMENT_OF_DATE = 8.64e15;
+
+function momentIn(engine: Pick<Engine, 'now'>, ms: number): number {
+  return Math.min(LAST_MOMENT_OF_DATE, engine.now() + ms);
 }
 
 /** A step may have something to stop already, such as its time limit. */

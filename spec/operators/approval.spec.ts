@@ -1,5 +1,9 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
 import * as t from 'io-ts';
-import { delay, EMPTY, filter, lastValueFrom, map, of, toArray } from 'rxjs';
+import { delay, EMPTY, filter, firstValueFrom, lastValueFrom, map, of, toArray } from 'rxjs';
 
 import {
   agent,
@@ -7,9 +11,11 @@ import {
   approval,
   cancel,
   chain,
+  DefinitionError,
   each,
   execute,
   fork,
+  lowdbStore,
   memoryStore,
   resumable,
   resume,
@@ -50,6 +56,29 @@ describe('approval()', () => {
     ]);
     expect(told.at(-1)?.state.output).toBe('yes');
     expect(before).toHaveBeenCalledTimes(1);
+  });
+
+  it.each([Infinity, Number.MAX_SAFE_INTEGER])(
+    'can be read back when it waits for %p ms',
+    async (timeoutMs) => {
+      const folder = mkdtempSync(join(tmpdir(), 'millrace-'));
+      const patient = approval('sign', Yes, { timeoutMs });
+      const store = lowdbStore(folder);
+      await execute(patient, 'x', { store, runId: 'r' });
+      await store.close();
+
+      const reopened = lowdbStore(folder);
+      expect((await execute(patient, 'x', { store: reopened, runId: 'r' })).status).toBe('SUSPENDED');
+      await answer(reopened, 'r', 'sign', { yes: true });
+      expect((await execute(patient, 'x', { store: reopened, runId: 'r' })).status).toBe('COMPLETED');
+      await reopened.close();
+      rmSync(folder, { recursive: true });
+    },
+  );
+
+  it('refuses a time limit that is no number from 0', () => {
+    expect(() => approval('sign', Yes, { timeoutMs: NaN })).toThrow('timeoutMs must be at least 0, got NaN');
+    expect(() => approval('sign', Yes, { timeoutMs: -1 })).toThrow(DefinitionError);
   });
 
   it('takes parallel answers in any order, each branch going on by itself', async () => {
@@ -198,6 +227,32 @@ describe('sleep()', () => {
     const began = performance.now();
     expect((await execute(c, 'x', { store, runId: 'r' })).output).toBe('X');
     expect(performance.now() - began).toBeLessThan(250);
+  });
+
+  it('can be read back while it sleeps for ever', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'millrace-'));
+    const nap = sleep('nap', Infinity);
+    const store = lowdbStore(folder);
+    await firstValueFrom(
+      run(nap, 'x', { store, runId: 'r' }).pipe(filter(({ event }) => event.type === 'step.suspended')),
+    );
+    await store.close();
+
+    const reopened = lowdbStore(folder);
+    const seen = collect(run(nap, 'x', { store: reopened, runId: 'r' }));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect([seen.ended, seen.events.map(({ type }) => type)]).toEqual(['open', ['run.resumed']]);
+    seen.leave?.();
+    await reopened.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  it.each([NaN, 'soon', undefined])('fails when it is to sleep for %p ms', async (ms) => {
+    const { error } = await execute(
+      sleep('nap', () => ms as number),
+      'x',
+    );
+    expect(error?.message).toBe(`Cannot sleep for ${String(ms)} ms at step "nap"`);
   });
 });
 
