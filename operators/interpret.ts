@@ -468,12 +468,13 @@ export function interpret(interpretation: Interpretation): Interpreter {
     if (phase === 'done') return;
     suspended.delete(task);
     task.phase = 'done';
-    limited.leave(task);
     turns.dropAsks(task);
     turns.setMoving(task, false);
     const { stop } = task;
     task.stop = undefined;
     stop?.();
+    // Not before it has stopped: leaving lets the next one in.
+    limited.leave(task);
     nested.cancelBelow(task);
     if (isOver || phase === 'ended') return;
     if (as === 'lost') engine.note(events.skipped(task.path, task.definition.name, 'lost'));

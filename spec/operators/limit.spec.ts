@@ -6,6 +6,7 @@ import {
   map,
   merge,
   NEVER,
+  Observable,
   of,
   takeUntil,
   timer,
@@ -320,6 +321,23 @@ describe('limit', () => {
       ),
       { numRuns: 300 },
     );
+  });
+
+  it('lets nobody in before the call that is stopped has been torn down', () => {
+    const told: string[] = [];
+    const hold = agent(
+      'hold',
+      (name: string) =>
+        new Observable<string>(() => {
+          told.push(`${name} begins`);
+          return () => told.push(`${name} ends`);
+        }),
+      { limit: { concurrency: 1 } },
+    );
+    const [first, second] = ['a', 'b'].map((name) => run(hold, name).subscribe());
+    first?.unsubscribe();
+    second?.unsubscribe();
+    expect(told).toEqual(['a begins', 'a ends', 'b begins', 'b ends']);
   });
 
   it('refuses limits that make no sense', () => {
