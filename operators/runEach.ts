@@ -5,8 +5,12 @@ import {
   defer,
   EMPTY,
   exhaustMap,
+  fromEvent,
+  map,
   mergeMap,
+  NEVER,
   of,
+  raceWith,
   retry as resubscribe,
   tap,
   timer,
@@ -101,9 +105,13 @@ function runsOf<I, O>(
   const { count, delayMs = 0 } = typeof retry === 'number' ? { count: retry } : retry;
   const { scheduler = asyncScheduler } = rest;
 
+  // A run that is cancelled while it waits to be resumed is resumed at once, and told to stop.
+  const aborted =
+    rest.signal === undefined ? NEVER : fromEvent(rest.signal, 'abort').pipe(map(() => 0 as const));
+
   const onlyFailedRuns = (error: unknown): Observable<0> => {
     if (!(error instanceof RunError)) throw error;
-    return delayMs > 0 ? timer(delayMs, scheduler) : of(0);
+    return delayMs > 0 ? timer(delayMs, scheduler).pipe(raceWith(aborted)) : of(0);
   };
 
   return (input, index) =>

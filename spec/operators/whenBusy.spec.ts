@@ -46,6 +46,33 @@ describe('runEach({ whenBusy })', () => {
   );
 
   it(
+    'switch does not wait for the retry of a run that gives way',
+    marbles(({ hot, scheduler, expectObservable }) => {
+      const picky = agent('picky', (x: string) => (x === 'a' ? throwError(() => new Error('no')) : of(x)));
+      const told = hot('a-b|').pipe(
+        runEach(picky, {
+          whenBusy: 'switch',
+          retry: { count: 1, delayMs: 50 },
+          scheduler,
+          runId: (x) => x,
+        }),
+        mergeMap(({ event }) => (event.type.startsWith('run.') ? of(`${event.type} ${event.runId}`) : EMPTY)),
+        toArray(),
+      );
+      expectObservable(told).toBe('---(x|)', {
+        x: [
+          'run.started a',
+          'run.failed a',
+          'run.resumed a',
+          'run.cancelled a',
+          'run.started b',
+          'run.completed b',
+        ],
+      });
+    }),
+  );
+
+  it(
     'switch tells the cancel of the run that gives way, and stops it',
     marbles(({ hot, scheduler, expectObservable }) => {
       const told = hot('a-b-----|').pipe(
