@@ -70,10 +70,12 @@ class LazyTransition<O> implements Transition<O> {
   #state: RunState<O> | undefined;
 
   constructor(event: RunEvent, batch: Batch<O>, count: number) {
-    this.event = event;
+    // A tap that changed an event would change the states that are made from it later.
+    this.event = Object.freeze(event);
     this.#batch = batch;
     this.#count = count;
     Object.defineProperty(this, 'state', LazyTransition.#property);
+    Object.freeze(this);
   }
 
   static readonly #property: PropertyDescriptor & ThisType<LazyTransition<unknown>> = {

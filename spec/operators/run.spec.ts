@@ -81,6 +81,19 @@ describe('run()', () => {
     expect(Object.keys(transitions[0]!)).toEqual(['event', 'state']);
   });
 
+  it('tells events and transitions that nobody can change', () => {
+    const { transitions } = collect(
+      run(
+        agent('a', (x: number) => x),
+        1,
+      ),
+    );
+    for (const transition of transitions) {
+      expect(Object.isFrozen(transition)).toBe(true);
+      expect(Object.isFrozen(transition.event)).toBe(true);
+    }
+  });
+
   describe('retry() of RxJS', () => {
     let folder: string;
     beforeEach(async () => (folder = await mkdtemp(join(tmpdir(), 'millrace-'))));
