@@ -78,8 +78,10 @@ export function waitFor(
     const expire = (): void => {
       settle({ by: 'deadline' });
     };
-    if (deadline <= engine.now()) expire();
-    else stops.push(engine.sleep(task.path, deadline - engine.now(), expire));
+    // A wait that begins now asks the clock once: it may be set while others hear of the wait.
+    const leftMs = isNew ? (request.timeoutMs ?? 0) : deadline - engine.now();
+    if (leftMs <= 0) expire();
+    else stops.push(engine.sleep(task.path, leftMs, expire));
   }
   if (!suspended.has(task)) stopAll();
 }
@@ -104,7 +106,9 @@ export function sleepFor(
   const deadline = known ?? momentIn(engine, delayMs);
   if (known === undefined) engine.note(events.suspended(task, undefined, deadline));
   task.phase = 'suspended';
-  const stop = engine.sleep(task.path, Math.max(0, deadline - engine.now()), () => {
+  // The clock may be set while others hear of the sleep, or between two lives.
+  const leftMs = known === undefined ? delayMs : Math.min(delayMs, Math.max(0, known - engine.now()));
+  const stop = engine.sleep(task.path, leftMs, () => {
     if (task.phase !== 'suspended') return;
     task.phase = 'running';
     engine.note(events.answered(task.path, { by: 'deadline' }));
