@@ -53,7 +53,6 @@ function pullThrough(
     if (finish !== undefined) return;
     items.stop();
     running.unsubscribe();
-    ready.length = 0;
     finish = () => {
       receiver.fail(error);
     };

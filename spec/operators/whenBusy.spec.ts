@@ -1,6 +1,19 @@
 import { Readable } from 'node:stream';
 
-import { delay, EMPTY, lastValueFrom, map, mergeMap, NEVER, of, take, throwError, toArray } from 'rxjs';
+import {
+  catchError,
+  delay,
+  EMPTY,
+  lastValueFrom,
+  map,
+  mergeMap,
+  NEVER,
+  of,
+  take,
+  tap,
+  throwError,
+  toArray,
+} from 'rxjs';
 
 import { agent, memoryStore, outputs, pulled, runEach } from '../../index';
 import type { WhenBusy } from '../../index';
@@ -164,6 +177,23 @@ describe('pulled()', () => {
     ]);
     await new Promise((resolve) => setImmediate(resolve));
     expect(isCancelled).toBe(true);
+  });
+
+  it('tells what was done before the source failed', async () => {
+    function* broken() {
+      yield 1;
+      throw new Error('no more');
+    }
+    const told: unknown[] = [];
+    await lastValueFrom(
+      pulled(broken()).pipe(
+        runEach(same),
+        outputs(),
+        catchError((error: Error) => of(error.message)),
+        tap((value) => told.push(value)),
+      ),
+    );
+    expect(told).toEqual([1, 'no more']);
   });
 
   it('does not deepen the stack, however much there is', async () => {
