@@ -28,7 +28,7 @@ const keyTerms = agent('key terms', (text: string) => {
   for (const word of wordsOf(text).map(stem)) {
     if (word.length > 1 && !tooCommon.has(word)) counts.set(word, (counts.get(word) ?? 0) + 1);
   }
-  return [...counts].sort(([, a], [, b]) => b - a).slice(0, 8);
+  return [...counts].sort(([, a], [, b]) => b - a).slice(0, 5);
 });
 
 const textReport = workflow('text processing', (file: Wire<string>, step) => {
