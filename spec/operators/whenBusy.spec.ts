@@ -189,7 +189,7 @@ describe('pulled()', () => {
       pulled(broken()).pipe(
         runEach(same),
         outputs(),
-        catchError((error: Error) => of(error.message)),
+        catchError((error: unknown) => of((error as Error).message)),
         tap((value) => told.push(value)),
       ),
     );
