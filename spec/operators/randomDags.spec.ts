@@ -108,43 +108,53 @@ function crashedAfter(events: readonly RunEvent[]): Store {
 
 describe('random DAGs', () => {
   const numRuns = Number(process.env['DAGS'] ?? 60);
+  const seeded = process.env['SEED'] === undefined ? {} : { seed: Number(process.env['SEED']) };
+  const patienceMs = 60_000 + numRuns * 1_000;
 
-  it('give what one step after another gives, and call each step as often as it has to be', () => {
-    fc.assert(
-      fc.property(dag, (plans) => {
-        const calls: string[] = [];
-        const { state } = carryOn(build(plans, calls), memoryStore());
-
-        expect(state.status).toBe('COMPLETED');
-        expect(state.output).toEqual(oracle(plans, 7));
-        plans.forEach(({ failures, isSkipped }, index) => {
-          const cancelled = state.steps.get(`s${String(index)}`)!.attempts - failures - 1;
-          const called = calls.filter((id) => id === `s${String(index)}`).length;
-          if (isSkipped) expect(called).toBe(0);
-          else expect(called).toBe(failures + 1 + Math.max(0, cancelled));
-        });
-      }),
-      { numRuns: numRuns * 5 },
-    );
-  }, 60_000);
-
-  it('resumed at every prefix of the journal, give the same, and call nothing again that has finished', () => {
-    fc.assert(
-      fc.property(dag, (plans) => {
-        const { events } = carryOn(build(plans, []), memoryStore());
-        const journal = events.filter(isJournaled);
-        for (let cut = 1; cut < journal.length; cut += 1) {
-          const prefix = journal.slice(0, cut);
-          const finished = prefix.flatMap((event) => (event.type === 'step.completed' ? [event.path] : []));
+  it(
+    'give what one step after another gives, and call each step as often as it has to be',
+    () => {
+      fc.assert(
+        fc.property(dag, (plans) => {
           const calls: string[] = [];
-          const { state } = carryOn(build(plans, calls), crashedAfter(prefix));
+          const { state } = carryOn(build(plans, calls), memoryStore());
 
           expect(state.status).toBe('COMPLETED');
           expect(state.output).toEqual(oracle(plans, 7));
-          expect(calls.filter((id) => finished.includes(id))).toEqual([]);
-        }
-      }),
-      { numRuns },
-    );
-  }, 60_000);
+          plans.forEach(({ failures, isSkipped }, index) => {
+            const cancelled = state.steps.get(`s${String(index)}`)!.attempts - failures - 1;
+            const called = calls.filter((id) => id === `s${String(index)}`).length;
+            if (isSkipped) expect(called).toBe(0);
+            else expect(called).toBe(failures + 1 + Math.max(0, cancelled));
+          });
+        }),
+        { numRuns: numRuns * 5, ...seeded },
+      );
+    },
+    patienceMs,
+  );
+
+  it(
+    'resumed at every prefix of the journal, give the same, and call nothing again that has finished',
+    () => {
+      fc.assert(
+        fc.property(dag, (plans) => {
+          const { events } = carryOn(build(plans, []), memoryStore());
+          const journal = events.filter(isJournaled);
+          for (let cut = 1; cut < journal.length; cut += 1) {
+            const prefix = journal.slice(0, cut);
+            const finished = prefix.flatMap((event) => (event.type === 'step.completed' ? [event.path] : []));
+            const calls: string[] = [];
+            const { state } = carryOn(build(plans, calls), crashedAfter(prefix));
+
+            expect(state.status).toBe('COMPLETED');
+            expect(state.output).toEqual(oracle(plans, 7));
+            expect(calls.filter((id) => finished.includes(id))).toEqual([]);
+          }
+        }),
+        { numRuns, ...seeded },
+      );
+    },
+    patienceMs,
+  );
 });

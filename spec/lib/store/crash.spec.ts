@@ -19,6 +19,8 @@ const everything: Acknowledged = new Map([
 
 /** All points in the long form; `npm test` looks at some of them. */
 const isLong = process.env['MILLRACE_TORTURE'] !== undefined;
+const SEED = Number(process.env['SEED'] ?? 7);
+if (isLong) jest.setTimeout(3_600_000);
 const every = (short: number): number => (isLong ? 1 : short);
 
 describe('a process that ends at any call to the file system (promises test 2)', () => {
@@ -45,7 +47,7 @@ describe('a process that ends at any call to the file system (promises test 2)',
 describe('a power loss after any call to the file system (promises test 3)', () => {
   it('loses nothing acknowledged, whatever of the rest survives, also twice', async () => {
     const calls = await callsOfAll();
-    const draw = random(7);
+    const draw = random(SEED);
     const losses: Loss[] = isLong
       ? ['nothing survives', 'everything survives', draw, draw, draw, draw]
       : ['nothing survives', draw];
