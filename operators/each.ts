@@ -4,8 +4,8 @@ import type { Observable } from 'rxjs';
 
 import { typeName } from '../lib/codec/typeName';
 import type { Answer } from '../lib/graph/answer';
+import { checkConcurrency } from '../lib/graph/checkPolicy';
 import { definitionOf } from '../lib/graph/definition';
-import { DefinitionError } from '../lib/graph/definitionError';
 import type { Pull } from '../lib/graph/pull';
 import type { RunningStep, Scope, TaskPolicy } from '../lib/graph/scope';
 import type { SettledFailure } from '../lib/graph/settled';
@@ -40,7 +40,7 @@ export interface EachOptions<I> {
  * Observable is not held up, what it gives too early waits. When a run is resumed, a stream must be given again from its
  * beginning: an item that differs from the one that was handled at its place is refused.
  *
- * @throws DefinitionError when `concurrency` is not at least 1.
+ * @throws DefinitionError when `concurrency` is no whole number from 1.
  * @throws NestedInputError, ItemMissingError (the step fails) when a stream that is given again is another one.
  */
 export function each<I, O>(
@@ -58,9 +58,7 @@ export function each<I, O>(
   agent: Agent<I, O>,
   { concurrency = 16, key, onError = 'fail' }: EachOptions<I> = {},
 ): Agent<Items<I>, unknown[]> {
-  if (!(concurrency >= 1)) {
-    throw new DefinitionError(name, `concurrency is ${String(concurrency)}; give 1 or more`);
-  }
+  checkConcurrency(name, 'concurrency', concurrency);
   const plan = {
     agent: agent as unknown as Agent<never, unknown>,
     concurrency,

@@ -22,6 +22,7 @@ import { single } from './internal/single';
 import { stepEvents } from './internal/stepEvents';
 import { turns as turnsOf } from './internal/turns';
 import { sleepFor, waitFor } from './internal/waiting';
+import { yesOrNo } from './internal/yesOrNo';
 import { NestedInputError } from './nestedInputError';
 import { PoisonStepError } from './poisonStepError';
 import { StepTimeoutError } from './stepTimeoutError';
@@ -150,7 +151,7 @@ export function interpret(interpretation: Interpretation): Interpreter {
     if (request.problem !== undefined) giveUp(task, request.problem.error);
     else if (when === undefined || task.attempt > 0) seek(task);
     else {
-      const isWanted = (): boolean => when(task.input as never);
+      const isWanted = (): boolean => yesOrNo(when(task.input as never), `when of step "${path}"`);
       decide(task, 'when', isWanted, (yes) => {
         if (yes) seek(task);
         else skip(task);

@@ -3,6 +3,7 @@ import { DefinitionError } from '../lib/graph/definitionError';
 import type { RunningStep } from '../lib/graph/scope';
 import type { Agent } from '../lib/model/agent';
 import { structure } from './internal/structure';
+import { yesOrNo } from './internal/yesOrNo';
 import { LoopLimitError } from './loopLimitError';
 
 /** When a loop ends. */
@@ -45,7 +46,7 @@ export function loop<I, O extends I>(
         else {
           scope.decide(
             'until',
-            () => until(output as O, round),
+            () => yesOrNo(until(output as O, round), `until of loop "${name}"`),
             (isEnough) => {
               if (isEnough) scope.complete(output);
               else if (round + 1 >= max) scope.fail(new LoopLimitError(scope.path, max));

@@ -30,7 +30,7 @@ export function outcomes<O>(): OperatorFunction<Transition<O>, Outcome<O>> {
       return transitions.subscribe({
         next(transition) {
           const { event } = transition;
-          latest = transition;
+          latest = isEnd(event) ? undefined : transition;
           failed.delete(event.runId);
           if (event.type === 'run.completed') {
             const { state } = transition;

@@ -14,7 +14,11 @@ export function retryDecision(policy: StepPolicy, failure: Failure, tries: numbe
   if (!failure.retryable || tries > count) return 'give up';
   if (retryIf !== undefined && !retryIf(failure)) return 'give up';
   const delay = typeof delayMs === 'number' ? delayMs : delayMs(failure, tries);
-  if (Number.isNaN(delay)) throw new TypeError(`retry.delayMs gave NaN after attempt ${String(tries)}`);
+  if (typeof delay !== 'number' || Number.isNaN(delay)) {
+    throw new TypeError(
+      `retry.delayMs gave ${String(delay)} after attempt ${String(tries)}, not a number of milliseconds`,
+    );
+  }
   return { delayMs: Math.max(0, delay) };
 }
 

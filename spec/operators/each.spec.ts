@@ -245,7 +245,9 @@ describe('each()', () => {
   });
 
   it('refuses what cannot be', () => {
-    expect(() => each('e', upper, { concurrency: 0 })).toThrow('concurrency is 0');
+    expect(() => each('e', upper, { concurrency: 0 })).toThrow(
+      'concurrency must be a whole number from 1, got 0',
+    );
     expect(() => each('e/', upper)).toThrow('contains "/"');
     expect(() => each('e', map(String) as never)).toThrow('must be an agent');
   });

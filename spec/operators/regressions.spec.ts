@@ -3,6 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { isRight } from 'fp-ts/lib/Either';
 import * as t from 'io-ts';
 import {
+  concat,
   finalize,
   first,
   firstValueFrom,
@@ -14,10 +15,23 @@ import {
   Subject,
   take,
   takeUntil,
+  throwError,
   toArray,
 } from 'rxjs';
 
-import { agent, chain, execute, memoryStore, quorum, run, settled, workflow } from '../../index';
+import {
+  agent,
+  chain,
+  execute,
+  loop,
+  memoryStore,
+  outcomes,
+  quorum,
+  run,
+  runEach,
+  settled,
+  workflow,
+} from '../../index';
 import type { Store, Wire } from '../../index';
 import { collect } from '../support/told';
 
@@ -370,6 +384,42 @@ describe('policies', () => {
     refuse({ timeoutMs: -1 });
     refuse({ concurrency: 0 });
     expect(() => agent('a', undefined as never)).toThrow('its work must be a function');
+  });
+
+  it('a predicate that answers with a Promise is told from one that says yes', async () => {
+    const later = (() => Promise.resolve(false)) as never;
+    const w = workflow('w', (input: Wire<number>, step) => step('a', (x) => x, input, { when: later }));
+    expect((await execute(w, 1)).error?.message).toContain(
+      'when of step "a" must give true or false, got a Promise',
+    );
+    const again = loop(
+      'l',
+      agent('a', (x: number) => x),
+      { until: later, max: 3 },
+    );
+    expect((await execute(again, 1)).error?.message).toContain('until of loop "l"');
+  });
+
+  it('a delay that is no number fails the step with what it gave', async () => {
+    const broken = agent(
+      'broken',
+      (): number => {
+        throw new Error('no');
+      },
+      { retry: { count: 1, delayMs: (() => undefined) as never } },
+    );
+    expect((await execute(broken)).error?.message).toContain('retry.delayMs gave undefined');
+  });
+
+  it('a source of inputs that breaks is not blamed on a run that has ended', async () => {
+    const inputs = concat(
+      of(1),
+      throwError(() => new Error('source')),
+    );
+    const all = await lastValueFrom(
+      inputs.pipe(runEach(agent('a', (x: number) => x)), outcomes(), toArray()),
+    );
+    expect(all.map((outcome) => (isRight(outcome) ? 'ok' : outcome.left.runId))).toEqual(['ok', '']);
   });
 
   it('what is no agent, and what is no store, is refused at once', () => {
