@@ -591,6 +591,8 @@ export function interpret(interpretation: Interpretation): Interpreter {
     const waiting = [...suspended].map(({ path }) => path);
     for (const parent of [...nested.parents]) cancel(parent, undefined);
     end(events.runSuspended(waiting), undefined);
+    // Deadlines are on record: no timer must keep the process alive for them.
+    cancel(root, undefined);
   }
 
   function end(event: RunEvent, cause: unknown, stored?: RunEvent): void {

@@ -21,6 +21,7 @@ import {
 
 import {
   agent,
+  approval,
   chain,
   execute,
   loop,
@@ -384,6 +385,18 @@ describe('policies', () => {
     refuse({ timeoutMs: -1 });
     refuse({ concurrency: 0 });
     expect(() => agent('a', undefined as never)).toThrow('its work must be a function');
+  });
+
+  it('a run that waits for an answer keeps no process alive for its deadline', () => {
+    jest.useFakeTimers();
+    try {
+      const asks = approval('ask', t.boolean, { timeoutMs: 1e9 });
+      const seen = collect(run(chain('c', asks), 'x', { store: memoryStore(), runId: 'r' }));
+      expect(seen.told.at(-1)).toBe('run.suspended');
+      expect(jest.getTimerCount()).toBe(0);
+    } finally {
+      jest.useRealTimers();
+    }
   });
 
   it('a predicate that answers with a Promise is told from one that says yes', async () => {
