@@ -4,6 +4,8 @@ module.exports = {
   testMatch: ['<rootDir>/spec/**/*.spec.ts'],
   // Those start servers: npm run test:engine.
   testPathIgnorePatterns: ['/node_modules/', '<rootDir>/spec/engine/'],
+  // One for each core: Jest would leave one core to itself, and with two cores run everything in one process.
+  maxWorkers: '100%',
   // Examples run as child processes, where ts-node needs seconds to start.
   testTimeout: 20_000,
   // bench/ has packages of its own.

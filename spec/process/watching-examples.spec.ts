@@ -30,7 +30,7 @@ describe('S41 examples/monitoring.ts', () => {
 
 describe('examples/log-watch.ts', () => {
   it('watches a growing file in windows of time until Ctrl-C, and ends cleanly', async () => {
-    const { code, stdout: text } = await example('log-watch.ts').runUntil('lines, 0 errors');
+    const { code, stdout: text } = await example('log-watch.ts').runUntil('lines, 0 errors', 'SIGINT');
     expect(code).toBe(0);
     expect(text).toMatch(/^watching .*app\.log; Ctrl-C ends it\n\n\d+ lines, 0 errors\n/);
     expect(text).toContain('Workflow: window');

@@ -1,12 +1,16 @@
-import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { takeLock } from '../../../lib/store/lock';
 import { StoreLockedError } from '../../../lib/store/storeLockedError';
+import { childProgram } from '../../support/child';
+import { amount, seedOr, tally } from '../../support/torture';
 import { owners, winners } from './support/lockRace';
 import { MemoryFiles } from './support/memoryFiles';
+import { random } from './support/random';
+
+const FIGHT_MS = amount(3_000, 60_000);
 
 describe('takeLock() (P8)', () => {
   it('is refused while the owner lives, and given when it has let go or died', () => {
@@ -26,19 +30,29 @@ describe('takeLock() (P8)', () => {
 
   it('is never held by two of four processes, some of which die holding it (promises test 11)', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'millrace-lock-'));
-    const child = join(__dirname, 'support', 'lockFighter.ts');
-    const fight = (mayDie: string) =>
-      new Promise<string>((resolve) => {
-        const args = ['-r', 'ts-node/register/transpile-only', child, folder, '1500', mayDie];
-        const fighter = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-        let said = '';
-        fighter.stdout.on('data', (text: Buffer) => (said += text.toString()));
-        fighter.on('close', (_code, signal) => resolve(`${said.trim()} ${signal ?? ''}`.trim()));
-      });
-    const said = await Promise.all(['', 'die', 'die', ''].map(fight));
+    const fighters = childProgram(join(__dirname, 'support', 'lockFighter.ts'));
+    const said: string[] = [];
+    const end = performance.now() + FIGHT_MS;
+    const fight = async (diesAfter: () => number) => {
+      do {
+        const left = String(Math.ceil(end - performance.now()));
+        const { stdout, stderr, signal } = await fighters.run(folder, left, String(diesAfter()));
+        said.push(`${stderr}${stdout.trim()} ${signal ?? ''}`.trim());
+      } while (performance.now() < end);
+    };
+    const draw = random(seedOr(11));
+    const dies = () => 1 + Math.floor(draw() * 40);
+    const lives = () => Number.POSITIVE_INFINITY;
+    await Promise.all([lives, dies, dies, lives].map(fight));
+    fighters.remove();
     rmSync(folder, { recursive: true, force: true });
+    const killed = said.filter((text) => text === 'SIGKILL').length;
+    tally('ms', FIGHT_MS);
+    tally('killed', killed);
+    for (const text of said) tally('locks held', Number(/^held (\d+)/.exec(text)?.[1] ?? 0));
 
     for (const text of said) expect(text).toMatch(/^(held \d+|SIGKILL)$/);
-    expect(said.filter((text) => text.startsWith('held ')).length).toBeGreaterThanOrEqual(2);
+    expect(said.length - killed).toBeGreaterThanOrEqual(2);
+    expect(killed).toBeGreaterThan(0);
   });
 });

@@ -4,8 +4,8 @@ import { takeLock } from '../../../../lib/store/lock';
 import { nodeFiles } from '../../../../lib/store/nodeFiles';
 import { processOwners } from '../../../../lib/store/owner';
 
-// Takes the lock again and again, marks what it holds, and sometimes dies with it.
-const [folder = '', milliseconds = '0', mayDie = ''] = process.argv.slice(2);
+// Takes the lock again and again, marks what it holds, and dies holding it when it has had it so often.
+const [folder = '', milliseconds = '0', diesAfter = 'Infinity'] = process.argv.slice(2);
 const marker = `${folder}/marker`;
 const end = performance.now() + Number(milliseconds);
 let held = 0;
@@ -23,7 +23,7 @@ while (performance.now() < end) {
       }
       writeFileSync(marker, String(process.pid));
     }
-    if (mayDie === 'die' && held === 20) process.kill(process.pid, 'SIGKILL');
+    if (held >= Number(diesAfter)) process.kill(process.pid, 'SIGKILL');
     rmSync(marker, { force: true });
     lock.release();
   } catch (error) {
