@@ -10,11 +10,12 @@ import { DefinitionError } from '../lib/graph/definitionError';
 import type { TaskPolicy } from '../lib/graph/scope';
 import { compileSource } from '../lib/graph/source';
 import type { Resolved, Source, SourceFor, Wire, WireOwner } from '../lib/graph/wire';
-import { nodeOf, wireOf } from '../lib/graph/wire';
+import { wireOf } from '../lib/graph/wire';
 import type { Agent, AGENT, Answered, Emitted, StepContext, StepPolicy } from '../lib/model/agent';
 import { agent as agentOf } from './agent';
 import { asOperator } from './internal/asOperator';
 import { beginDag } from './internal/beginDag';
+import { resultCodec } from './internal/resultCodec';
 
 /** How a step is carried out that may be left out. */
 export interface ConditionalPolicy<I, D> extends StepPolicy {
@@ -141,7 +142,7 @@ export function workflow<I, const S extends Source>(
   const built = build(wireOf({ kind: 'input', owner }), step);
   isBuilt = true;
   const dag = dagOf(steps, compileSource(owner, built, 'the result'));
-  const { input, output = codecOf(steps, built), ...policy } = options;
+  const { input, output = resultCodec(steps, built), ...policy } = options;
   checkPolicy(name, policy);
   const definition: StructureDefinition = {
     kind: 'workflow',
@@ -169,13 +170,6 @@ export function workflow<I, const S extends Source>(
     definition,
   );
   return self;
-}
-
-/** Where the result is the output of one step as it is, it is saved in the same form. */
-function codecOf(steps: readonly DagStep[], result: Source): StructureDefinition['output'] {
-  const node = nodeOf(result);
-  const step = node?.kind === 'step' ? steps[node.index] : undefined;
-  return step?.policy.when === undefined ? definitionOf(step?.agent)?.output : undefined;
 }
 
 /** The source of a step that reads nothing. */

@@ -12,24 +12,86 @@ type Codec = t.Type<unknown, unknown>;
  */
 export function listCodec(agent: unknown): Codec {
   const item = definitionOf(agent)?.output;
+  return itemsCodec(Array.isArray, () => item);
+}
+
+/** The same for a list of a known length, whose items have a codec each, or none. */
+export function tupleCodec(codecs: readonly (Codec | undefined)[]): Codec {
+  const is = (live: unknown): boolean =>
+    Array.isArray(live) &&
+    live.length === codecs.length &&
+    codecs.every((codec, index) => live[index] === undefined || codec?.is(live[index]) !== false);
+  return itemsCodec(is, (index) => codecs[index]);
+}
+
+/** The same for a record: what is undefined is left out, as everywhere; nothing is checked that has no codec. */
+export function recordCodec(codecs: ReadonlyMap<string, Codec>): Codec {
+  const changed = (record: unknown, change: (codec: Codec, value: unknown) => unknown): object => {
+    const copy: Record<string, unknown> = { ...(record as object) };
+    for (const [key, codec] of codecs) {
+      if (copy[key] !== undefined) copy[key] = change(codec, copy[key]);
+    }
+    return copy;
+  };
+  const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+    typeof value === 'object' && value !== null && !Array.isArray(value);
+  return new t.Type<unknown, unknown>(
+    'record of outputs',
+    (live): live is unknown =>
+      isRecord(live) && [...codecs].every(([key, codec]) => live[key] === undefined || codec.is(live[key])),
+    (stored, context) => {
+      if (!isRecord(stored)) return t.failure(stored, context);
+      const errors: t.Errors = [];
+      const live = changed(stored, (codec, value) => {
+        const decoded = codec.validate(value, context);
+        if (isRight(decoded)) return decoded.right;
+        errors.push(...decoded.left);
+        return undefined;
+      });
+      return errors.length === 0 ? t.success(live) : t.failures(errors);
+    },
+    (live) => changed(live, (codec, value) => codec.encode(value)),
+  );
+}
+
+/** The same for an output that may be missing. */
+export function optionalCodec(codec: Codec): Codec {
+  return new t.Type<unknown, unknown>(
+    `${codec.name} or nothing`,
+    (live): live is unknown => live === undefined || codec.is(live),
+    (stored, context) => (stored === undefined ? t.success(undefined) : codec.validate(stored, context)),
+    (live) => (live === undefined ? undefined : codec.encode(live)),
+  );
+}
+
+function itemsCodec(is: (live: unknown) => boolean, codecAt: (index: number) => Codec | undefined): Codec {
   return new t.Type<unknown, unknown>(
     'list',
-    Array.isArray,
+    (live): live is unknown => is(live),
     (stored, context) => {
       const { items, gaps } = listOf(stored);
       if (items === undefined) return t.failure(stored, context);
-      if (item === undefined && gaps.size === 0) return t.success(items);
-      return decodeAll(items, (value, index) =>
-        gaps.has(index)
-          ? t.success(undefined)
-          : (item ?? t.unknown).validate(value, t.appendContext(context, String(index), item ?? t.unknown)),
-      );
+      if (gaps.size === 0 && items.every((_, index) => codecAt(index) === undefined)) return t.success(items);
+      return decodeAll(items, (value, index) => {
+        const codec = codecAt(index);
+        if (gaps.has(index)) return t.success(undefined);
+        if (codec === undefined) return t.success(value);
+        return codec.validate(value, t.appendContext(context, String(index), codec));
+      });
     },
     (live) => {
       const items = live as readonly unknown[];
-      const encoded = item === undefined ? items : items.map((value) => item.encode(value));
-      const gaps = [...encoded.keys()].filter((index) => encoded[index] === undefined);
-      return gaps.length === 0 ? encoded : { items: encoded.map((value) => value ?? null), gaps };
+      let encoded: unknown[] | undefined;
+      const gaps: number[] = [];
+      for (const [index, value] of items.entries()) {
+        const codec = value === undefined ? undefined : codecAt(index);
+        const stored = codec === undefined ? value : codec.encode(value);
+        if (stored === undefined) gaps.push(index);
+        // A list that stays as it is stays the same list: it may be long.
+        if (stored !== value || stored === undefined) (encoded ??= [...items])[index] = stored ?? null;
+      }
+      const kept = encoded ?? items;
+      return gaps.length === 0 ? kept : { items: kept, gaps };
     },
   );
 }
