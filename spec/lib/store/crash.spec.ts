@@ -1,5 +1,7 @@
+import { amount, everyNth, seedOr, tally } from '../../support/torture';
 import type { Acknowledged } from './support/crash';
 import { fault, storeOn, work, workUntil } from './support/crash';
+import { life } from './support/life';
 import type { Loss } from './support/memoryFiles';
 import { errno, MemoryFiles } from './support/memoryFiles';
 import { random } from './support/random';
@@ -17,18 +19,13 @@ const everything: Acknowledged = new Map([
   ['second', 30],
 ]);
 
-/** All points in the long form; `npm test` looks at some of them. */
-const isLong = process.env['MILLRACE_TORTURE'] !== undefined;
-const SEED = Number(process.env['SEED'] ?? 7);
-if (isLong) jest.setTimeout(3_600_000);
-const every = (short: number): number => (isLong ? 1 : short);
-
 describe('a process that ends at any call to the file system (promises test 2)', () => {
   it.each(['disk', 'process'] as const)(
     'loses nothing acknowledged with durability %s',
     async (durability) => {
       const calls = await callsOfAll();
-      for (let at = 1; at <= calls; at += every(3)) {
+      for (let at = 1; at <= calls; at += everyNth(9)) {
+        tally('kills', 2);
         const files = new MemoryFiles();
         const acknowledged = await workUntil(files, at, durability, at % 2 === 0);
         const once = files.afterKill();
@@ -47,11 +44,9 @@ describe('a process that ends at any call to the file system (promises test 2)',
 describe('a power loss after any call to the file system (promises test 3)', () => {
   it('loses nothing acknowledged, whatever of the rest survives, also twice', async () => {
     const calls = await callsOfAll();
-    const draw = random(SEED);
-    const losses: Loss[] = isLong
-      ? ['nothing survives', 'everything survives', draw, draw, draw, draw]
-      : ['nothing survives', draw];
-    for (let at = 1; at <= calls; at += 1) {
+    const draw = random(seedOr(7));
+    const losses: Loss[] = ['nothing survives', draw];
+    for (let at = 1; at <= calls; at += everyNth(1)) {
       const files = new MemoryFiles();
       const acknowledged = await workUntil(files, at, 'disk', false);
       for (const loss of losses) {
@@ -61,8 +56,36 @@ describe('a power loss after any call to the file system (promises test 3)', () 
         const known = new Map([...acknowledged, ...again]);
         const twice = left.afterPowerLoss(draw);
         expect([at, await fault(twice, known)]).toEqual([at, undefined]);
+        tally('losses', 2);
       }
     }
+  });
+
+  it('loses nothing acknowledged in random runs of several lives, which end by a kill or a loss', async () => {
+    const RUNS = amount(100, 10_000);
+    const draw = random(seedOr(3));
+    const upTo = (most: number): number => Math.floor(draw() * (most + 1));
+    for (let round = 0; round < RUNS; round += 1) {
+      const histories = [life('first', upTo(3)), life('second', 1 + upTo(13), () => 'x'.repeat(upTo(700)))];
+      const rotateBytes = 500 + upTo(4_000);
+      const known: Acknowledged = new Map();
+      let files = new MemoryFiles();
+      for (let lives = 1 + upTo(2); lives > 0; lives -= 1) {
+        const options = { histories, rotateBytes };
+        const told = await workUntil(files, 1 + upTo(120), 'disk', draw() < 0.5, options);
+        for (const [runId, seq] of told) known.set(runId, seq);
+        const sort = upTo(4);
+        files =
+          sort === 0
+            ? files.afterKill()
+            : files.afterPowerLoss(
+                sort === 1 ? 'nothing survives' : sort === 2 ? 'everything survives' : draw,
+              );
+        expect([round, await fault(files.afterKill(), known, histories)]).toEqual([round, undefined]);
+      }
+      await work(storeOn(files), known, histories);
+    }
+    tally('random runs', RUNS);
   });
 });
 
@@ -72,7 +95,8 @@ describe('an error at any call to the file system (promises test 4)', () => {
     async (code) => {
       const calls = await callsOfAll();
       for (const isSticky of [false, true]) {
-        for (let at = 1; at <= calls; at += every(code === 'ENOSPC' ? 2 : 9)) {
+        for (let at = 1; at <= calls; at += everyNth(1)) {
+          tally('errors', 1);
           const files = new MemoryFiles();
           files.fate = ({ number, path }) => {
             const isHit = isSticky ? number >= at : number === at;

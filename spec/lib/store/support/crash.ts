@@ -24,15 +24,22 @@ export function storeOn(files: MemoryFiles, durability: Durability = 'disk', rot
   return lowdbStore('/state', { files, owners, durability, rotateBytes });
 }
 
+/** An output large enough to be journaled as a change of the one before. */
+const changing = (step: number) => ({ step, text: '.'.repeat(700) });
+
 /** Two runs, one after the other; the second one is longer than a file of the journal. */
-export const runs: readonly (readonly RunEvent[])[] = [life('first', 2), life('second', 14)];
+export const runs: readonly (readonly RunEvent[])[] = [life('first', 2), life('second', 14, changing)];
 
 /** What was acknowledged to somebody: for each run the number of its latest event. */
 export type Acknowledged = Map<string, number>;
 
 /** Carries the runs on from where they stand, up to their ends, as an engine does. */
-export async function work(store: Store, acknowledged: Acknowledged = new Map()): Promise<Acknowledged> {
-  for (const events of runs) {
+export async function work(
+  store: Store,
+  acknowledged: Acknowledged = new Map(),
+  histories = runs,
+): Promise<Acknowledged> {
+  for (const events of histories) {
     const { runId } = events[0]!;
     const claim = await store.claim(runId);
     try {
@@ -52,10 +59,14 @@ export async function work(store: Store, acknowledged: Acknowledged = new Map())
 }
 
 /** What is wrong with a store, seen by somebody who was told what is acknowledged; undefined when nothing is. */
-export async function fault(files: MemoryFiles, acknowledged: Acknowledged): Promise<string | undefined> {
+export async function fault(
+  files: MemoryFiles,
+  acknowledged: Acknowledged,
+  histories = runs,
+): Promise<string | undefined> {
   const store = storeOn(files);
   try {
-    for (const events of runs) {
+    for (const events of histories) {
       const { runId } = events[0]!;
       const claim = await store.claim(runId);
       const seq = claim.state?.seq ?? 0;
@@ -85,20 +96,27 @@ function sorted(value: unknown): unknown {
   );
 }
 
+/** What is done in a life, and when a file of its journal is full. */
+export interface LifeOptions {
+  readonly histories?: readonly (readonly RunEvent[])[];
+  readonly rotateBytes?: number;
+}
+
 /** Runs the work on these files until call number `at`, with which the process ends. */
 export async function workUntil(
   files: MemoryFiles,
   at: number,
   durability: Durability,
   isHalfDone: boolean,
+  { histories = runs, rotateBytes }: LifeOptions = {},
 ): Promise<Acknowledged> {
   files.fate = ({ number }) =>
     number < at
       ? undefined
       : { error: new Ended('the process has ended'), isHalfDone: isHalfDone && number === at };
   const acknowledged: Acknowledged = new Map();
-  const store = storeOn(files, durability);
-  await work(store, acknowledged).catch(() => undefined);
+  const store = storeOn(files, durability, rotateBytes);
+  await work(store, acknowledged, histories).catch(() => undefined);
   await store.close().catch(() => undefined);
   files.fate = () => undefined;
   return acknowledged;
