@@ -1,4 +1,6 @@
-import type * as Library from '../../../index';
+import * as library from '../../../index';
+import type * as Json from '../../../lib/codec/json';
+import type * as Definition from '../../../lib/graph/definition';
 import { MendsInPlace, NoRollback, StealsLocks, TornTailStays } from './support/buggyFiles';
 import type { Acknowledged } from './support/crash';
 import { fault, storeOn, work, workUntil } from './support/crash';
@@ -52,7 +54,9 @@ type Kind = new () => MemoryFiles;
 /** The kill test of crash.spec.ts, until it finds something: the second life is ended too, and the power goes with it. */
 async function firstFaultAfterKills(Kind: Kind): Promise<string | undefined> {
   const draw = random(5);
-  for (let at = 1; at < 400; at += 1) {
+  const calls = 400;
+  for (let round = 1; round < 2 * calls; round += 1) {
+    const at = round % calls;
     const files = new Kind();
     const acknowledged = await workUntil(files, at, 'disk', true);
     const once = files.afterKill();
@@ -158,7 +162,7 @@ describe('the power-loss test of snapshots finds a store (promises test 23)', ()
 });
 
 /** Whether a run freezes what an agent was given or gave. */
-async function freezes({ agent, execute }: typeof Library): Promise<boolean> {
+async function freezes({ agent, execute }: typeof library): Promise<boolean> {
   const input = { words: ['a'] };
   const output = { words: ['b'] };
   await execute(
@@ -168,35 +172,82 @@ async function freezes({ agent, execute }: typeof Library): Promise<boolean> {
   return [input, input.words, output, output.words].some(Object.isFrozen);
 }
 
-describe('the test of values finds a library (promises test 23)', () => {
-  const library = (): typeof Library => {
-    let loaded: typeof Library | undefined;
-    jest.isolateModules(() => {
-      loaded = jest.requireActual('../../../index');
-    });
-    return loaded!;
-  };
+/** The library as it is when one of its modules is another one. */
+function libraryWith(path: string, bug: (actual: never) => object): typeof library {
+  jest.doMock(path, () => bug(jest.requireActual<never>(path)));
+  let loaded: typeof library | undefined;
+  jest.isolateModules(() => {
+    loaded = jest.requireActual<typeof library>('../../../index');
+  });
+  jest.dontMock(path);
+  return loaded!;
+}
 
+/** How a run ends whose step gives a value of so many levels, and how one of so many structures inside one another is refused. */
+async function deepest({
+  agent,
+  chain,
+  execute,
+  memoryStore,
+}: typeof library): Promise<readonly (string | undefined)[]> {
+  const value = Array.from({ length: 5_000 }).reduce<unknown>((inner) => [inner], 1);
+  const { status, error } = await execute(
+    agent('deep', () => value),
+    1,
+    { store: memoryStore() },
+  );
+  let nested = chain(
+    'c',
+    agent('one', (n: number) => n),
+  );
+  let refusal: string | undefined;
+  try {
+    for (let depth = 0; depth < 300; depth += 1) nested = chain('c', nested);
+  } catch (thrown) {
+    refusal = (thrown as Error).name;
+  }
+  return [error?.name ?? status, refusal];
+}
+
+describe('the test of values finds a library (promises test 23)', () => {
   it('that freezes the values of users', async () => {
-    jest.doMock('immer', () => {
-      const actual = jest.requireActual('immer');
-      const { Immer } = actual;
-      return {
-        ...actual,
-        Immer: class extends Immer {
-          constructor() {
-            super({ autoFreeze: true });
-          }
-        },
-      };
-    });
-    const buggy = library();
-    jest.dontMock('immer');
+    const buggy = libraryWith('immer', (actual: { Immer: new (options: object) => object }) => ({
+      ...actual,
+      Immer: class extends actual.Immer {
+        constructor() {
+          super({ autoFreeze: true });
+        }
+      },
+    }));
 
     expect(await freezes(buggy)).toBe(true);
   });
 
   it('and nothing in the library as it is', async () => {
-    expect(await freezes(library())).toBe(false);
+    expect(await freezes(library)).toBe(false);
+  });
+});
+
+describe('the test of depth finds a library (promises test 23)', () => {
+  it('that does not guard the depth of values', async () => {
+    const buggy = libraryWith('../../../lib/codec/json', (actual: typeof Json) => ({
+      ...actual,
+      jsonValue: (value: unknown, path: string) => actual.jsonValue(value, path, { depth: Infinity }),
+    }));
+
+    expect((await deepest(buggy))[0]).not.toBe('StateValueError');
+  });
+
+  it('that does not guard the depth of structures', async () => {
+    const buggy = libraryWith('../../../lib/graph/definition', (actual: typeof Definition) => ({
+      ...actual,
+      depthOf: () => 1,
+    }));
+
+    expect((await deepest(buggy))[1]).not.toBe('DefinitionError');
+  });
+
+  it('and nothing in the library as it is', async () => {
+    expect(await deepest(library)).toEqual(['StateValueError', 'DefinitionError']);
   });
 });
