@@ -1,14 +1,15 @@
+import { SealedRows } from './sealedRows';
 import type { StepResult } from './stepResult';
 
 const PAGE = 64;
 
-type Page = readonly StepResult[];
+type Page = readonly StepResult[] | SealedRows;
 
 /**
  * The steps of a run in order of first mention: immutable, found by path or by position, an array in JSON.
  *
- * Rows are kept in pages of 64, so a change copies one page and the list of pages, never the whole table. All versions of
- * a table share one index from path to position; a version trusts an entry only when the row at that position bears the
+ * Rows are kept in pages of 64, so a change copies one page and the list of pages, never the whole table. A page whose steps
+ * have all completed is packed, and its rows are made again when somebody reads them. All versions of a table share one index from path to position; a version trusts an entry only when the row at that position bears the
  * path, and makes an index of its own when a sibling version has put something else there.
  *
  * A class, unlike the other records: thousands of versions share one prototype, and the pages stay private.
@@ -50,15 +51,15 @@ export class StepTable implements Iterable<StepResult> {
 
   /** The row at this position, counted from 0. */
   at(position: number): StepResult | undefined {
-    return position < this.size ? this.#pages[position >>> 6]?.[position & (PAGE - 1)] : undefined;
+    return position < this.size ? rowOf(this.#pages[position >>> 6], position & (PAGE - 1)) : undefined;
   }
 
   *[Symbol.iterator](): Iterator<StepResult> {
-    for (const page of this.#pages) yield* page;
+    for (const page of this.#pages) yield* rowsOf(page);
   }
 
   toJSON(): StepResult[] {
-    return this.#pages.flat();
+    return this.#pages.flatMap(rowsOf);
   }
 
   /** Collects changes and makes one new table of them, copying each touched page once. */
@@ -82,6 +83,7 @@ export class StepTableEdit {
   readonly #pages: Page[];
   readonly #ownPages = new Set<number>();
   readonly #drafts: StepDraft[] = [];
+  readonly #draftPages: number[] = [];
   #size: number;
   #index: Map<string, number>;
   #isTemplate: boolean;
@@ -117,7 +119,7 @@ export class StepTableEdit {
     if (position !== undefined && Object.isExtensible(row)) return row;
     const draft: StepDraft = { ...row };
     this.#drafts.push(draft);
-    this.#put(draft, position);
+    this.#draftPages.push(this.#put(draft, position) >>> 6);
     return draft;
   }
 
@@ -127,41 +129,63 @@ export class StepTableEdit {
   }
 
   *rows(): Generator<StepResult, void> {
-    for (const page of this.#pages) yield* page;
+    for (const page of this.#pages) yield* rowsOf(page);
   }
 
   end(): StepTable {
-    for (const draft of this.#drafts) Object.freeze(draft);
+    for (const number of this.#ownPages) {
+      const rows = this.#pages[number] as readonly StepResult[];
+      // The last row is the least likely to have completed, and mostly settles the question.
+      if (
+        rows.length === PAGE &&
+        SealedRows.takes(rows[PAGE - 1]) &&
+        rows.every((row) => SealedRows.takes(row))
+      )
+        this.#pages[number] = new SealedRows(rows);
+    }
+    const { length } = this.#drafts;
+    for (let position = 0; position < length; position += 1) {
+      if (Array.isArray(this.#pages[this.#draftPages[position] as number]))
+        Object.freeze(this.#drafts[position]);
+    }
     return this.#make(this.#pages, this.#size, this.#index, this.#isTemplate);
   }
 
-  #put(row: StepResult, known: number | undefined): void {
+  /** Returns the position. */
+  #put(row: StepResult, known: number | undefined): number {
     const position = known ?? this.#size;
     this.#ownPage(position >>> 6)[position & (PAGE - 1)] = row;
-    if (known !== undefined) return;
+    if (known !== undefined) return position;
     if (this.#isTemplate) {
       this.#isTemplate = false;
       this.#index = new Map(this.#index);
     }
     this.#index.set(row.stepId, position);
     this.#size += 1;
-    this.#latestPath = undefined;
+    this.#latestPath = row.stepId;
+    this.#latestPosition = position;
+    return position;
   }
 
   #ownPage(number: number): StepResult[] {
     if (!this.#ownPages.has(number)) {
       this.#ownPages.add(number);
-      this.#pages[number] = this.#pages[number]?.slice() ?? [];
+      const page = this.#pages[number];
+      this.#pages[number] = page === undefined ? [] : rowsOf(page).slice();
     }
     return this.#pages[number] as StepResult[];
   }
 
   #positionOf(path: string): number | undefined {
     if (this.#latestPath === path) return this.#latestPosition;
-    let position = this.#index.get(path);
-    if (position !== undefined && this.#rowAt(position)?.stepId !== path) {
-      this.#index = indexOf(this.#pages);
+    // Steps mostly begin in the order of the table: a look at the next row spares one into a large index.
+    let position: number | undefined = this.#latestPosition === undefined ? 0 : this.#latestPosition + 1;
+    if (this.#pathAt(position) !== path) {
       position = this.#index.get(path);
+      if (position !== undefined && this.#pathAt(position) !== path) {
+        this.#index = indexOf(this.#pages);
+        position = this.#index.get(path);
+      }
     }
     this.#latestPath = path;
     this.#latestPosition = position;
@@ -169,7 +193,13 @@ export class StepTableEdit {
   }
 
   #rowAt(position: number): StepResult | undefined {
-    return position < this.#size ? this.#pages[position >>> 6]?.[position & (PAGE - 1)] : undefined;
+    return position < this.#size ? rowOf(this.#pages[position >>> 6], position & (PAGE - 1)) : undefined;
+  }
+
+  #pathAt(position: number): string | undefined {
+    const page = position < this.#size ? this.#pages[position >>> 6] : undefined;
+    const place = position & (PAGE - 1);
+    return page instanceof SealedRows ? page.pathAt(place) : page?.[place]?.stepId;
   }
 }
 
@@ -180,8 +210,16 @@ type Make = (
   isTemplate: boolean,
 ) => StepTable;
 
+function rowOf(page: Page | undefined, place: number): StepResult | undefined {
+  return page instanceof SealedRows ? page.at(place) : page?.[place];
+}
+
+function rowsOf(page: Page): readonly StepResult[] {
+  return page instanceof SealedRows ? page.all() : page;
+}
+
 function indexOf(pages: readonly Page[]): Map<string, number> {
   const index = new Map<string, number>();
-  for (const page of pages) for (const row of page) index.set(row.stepId, index.size);
+  for (const page of pages) for (const row of rowsOf(page)) index.set(row.stepId, index.size);
   return index;
 }

@@ -6,6 +6,14 @@ import { StepTable } from '../../../lib/model/stepTable';
 
 describe('StepTable', () => {
   const row = (path: string, attempts = 0): StepResult => ({ ...pendingStep(path, 'agent'), attempts });
+  const done = (path: string, attempts = 1): StepResult => ({
+    ...row(path, attempts),
+    status: 'COMPLETED',
+    output: { path },
+    duration: attempts / 8,
+    timestamp: '2026-01-01T00:00:00.000Z',
+    seq: 2 * attempts,
+  });
 
   it('keeps the order of first mention and replaces rows with the same path', () => {
     const table = StepTable.of([row('a'), row('b'), row('a', 2)]);
@@ -41,8 +49,10 @@ describe('StepTable', () => {
           const edit = base.table.edit();
           const model = new Map(base.model);
           for (const each of paths) {
-            edit.set(row(each, round));
-            model.set(each, row(each, round));
+            // Mostly completed, so that whole pages are.
+            const changed = (each.length + round) % 9 === 0 ? row(each, round) : done(each, round);
+            edit.set(changed);
+            model.set(each, changed);
           }
           versions.push({ table: edit.end(), model });
         });
@@ -68,5 +78,30 @@ describe('StepTable', () => {
     const shared = Array.from({ length: 640 }, (_, index) => table.at(index) === changed.at(index));
     expect(shared.filter((isSame) => !isSame)).toHaveLength(1);
     expect(table.get('s70')?.attempts).toBe(0);
+  });
+
+  it('gives completed rows as they were put in, and the same object each time', () => {
+    const rows = Array.from({ length: 130 }, (_, index) => done(`s${String(index)}`, index + 1));
+    const special: StepResult = { ...done('special'), partials: 3, kept: [1, 2, 3], inputHash: 'h' };
+    const hashed: StepResult = { ...done('hashed'), inputHash: 'h' };
+    const all = [hashed, ...rows.slice(0, 70), special, ...rows.slice(70)];
+    const table = StepTable.of(all);
+
+    expect(JSON.stringify(table)).toBe(JSON.stringify(all));
+    expect([...table]).toEqual(all);
+    expect(table.at(5)).toBe(table.get('s4'));
+    expect(Object.isFrozen(table.at(5))).toBe(true);
+    expect(table.get('special')).toEqual(special);
+  });
+
+  it('changes a completed row again, and nothing beside it', () => {
+    const table = StepTable.of(Array.from({ length: 64 }, (_, index) => done(`s${String(index)}`)));
+    const edit = table.edit();
+    edit.draft('s3', (path) => row(path)).status = 'PENDING';
+    const changed = edit.end();
+
+    expect(changed.get('s3')).toEqual({ ...done('s3'), status: 'PENDING' });
+    expect(changed.get('s4')).toEqual(done('s4'));
+    expect(table.get('s3')).toEqual(done('s3'));
   });
 });

@@ -1,0 +1,66 @@
+import type { StepResult } from './stepResult';
+
+/** Cells of a row: path, agent, output, timestamp, attempts, number of the event, hash of the input. */
+const WIDTH = 7;
+/** Fields of a row, without the hash. */
+const FIELDS = 9;
+
+/**
+ * Rows of steps that have completed, packed: two arrays instead of three objects a step, half the bytes. Hardly any of a
+ * million finished steps is read again, and the garbage collector copies each of them twice.
+ *
+ * A row is made when it is first read, and stays the same object from then on.
+ */
+export class SealedRows {
+  readonly #cells: unknown[] = [];
+  readonly #durations: number[] = [];
+  #rows: StepResult[] | undefined;
+
+  /** @param rows - Rows that `takes` has agreed to. */
+  constructor(rows: readonly StepResult[]) {
+    for (const { stepId, agent, output, timestamp, attempts, seq, inputHash, duration } of rows) {
+      this.#cells.push(stepId, agent, output, timestamp, attempts, seq, inputHash);
+      this.#durations.push(duration);
+    }
+  }
+
+  /** Whether a row holds what most completed rows hold, and nothing else: a field more, and it stays as it is. */
+  static takes(row: StepResult | undefined): boolean {
+    if (row?.status !== 'COMPLETED' || row.error !== null || !('output' in row) || !('seq' in row))
+      return false;
+    return Object.keys(row).length === ('inputHash' in row ? FIELDS + 1 : FIELDS);
+  }
+
+  pathAt(place: number): string | undefined {
+    return this.#cells[place * WIDTH] as string | undefined;
+  }
+
+  at(place: number): StepResult | undefined {
+    if (place >= this.#durations.length) return undefined;
+    this.#rows ??= [];
+    return (this.#rows[place] ??= this.#made(place));
+  }
+
+  all(): readonly StepResult[] {
+    return this.#durations.map((_, place) => this.at(place) as StepResult);
+  }
+
+  #made(place: number): StepResult {
+    const [stepId, agent, output, timestamp, attempts, seq, inputHash] = this.#cells.slice(
+      place * WIDTH,
+      (place + 1) * WIDTH,
+    ) as [string, string, unknown, string, number, number, string | undefined];
+    return Object.freeze({
+      stepId,
+      agent,
+      status: 'COMPLETED',
+      duration: this.#durations[place] as number,
+      error: null,
+      timestamp,
+      attempts,
+      output,
+      seq,
+      ...(inputHash !== undefined && { inputHash }),
+    });
+  }
+}
