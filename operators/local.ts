@@ -27,7 +27,9 @@ export interface LocalOptions<O> {
   /** Where answers from outside come from; absent in a plain pipe. */
   readonly mailbox?: Mailbox;
   /** Hears every transition, one at a time and in order. */
-  readonly tell: (transition: Transition<O>) => void;
+  readonly tell?: (transition: Transition<O>) => void;
+  /** Hears every event instead, where nobody is shown a state: no transition is made then. */
+  readonly tellEvent?: (event: RunEvent) => void;
   /** The store can no longer be written to. */
   readonly broken: (error: unknown) => void;
 }
@@ -54,10 +56,17 @@ interface Entry {
  * never the work itself.
  */
 export function localEngine<O>(options: LocalOptions<O>): LocalEngine<O> {
-  const { claim, tell } = options;
+  const { claim, tellEvent } = options;
   const scheduler = options.scheduler ?? asyncScheduler;
   const steady = options.scheduler === undefined ? performance : scheduler;
   const transitions = transitionsFrom(options.state);
+  const tell =
+    tellEvent === undefined
+      ? (event: RunEvent): void => options.tell?.(transitions.next(event))
+      : (event: RunEvent): void => {
+          transitions.pass(event);
+          tellEvent(event);
+        };
   const { runId } = options.state;
   const waiting: Entry[] = [];
   let isTelling = false;
@@ -74,7 +83,7 @@ export function localEngine<O>(options: LocalOptions<O>): LocalEngine<O> {
     try {
       while (waiting[0]?.isDurable === true && !isClosed) {
         const { event, then } = waiting.shift() as Entry;
-        tell(transitions.next(event));
+        tell(event);
         if (then !== undefined) reactions.push(then);
       }
     } finally {
@@ -87,7 +96,7 @@ export function localEngine<O>(options: LocalOptions<O>): LocalEngine<O> {
     if (durable === undefined && waiting.length === 0 && !isTelling) {
       isTelling = true;
       try {
-        tell(transitions.next(event));
+        tell(event);
       } finally {
         isTelling = false;
       }
@@ -175,7 +184,7 @@ export function localEngine<O>(options: LocalOptions<O>): LocalEngine<O> {
     state: () => transitions.state(),
     close() {
       isClosed = true;
-      for (const { event } of waiting.splice(0)) transitions.next(event);
+      for (const { event } of waiting.splice(0)) transitions.pass(event);
     },
   };
 }

@@ -3,12 +3,16 @@ import { asyncScheduler, Observable } from 'rxjs';
 
 import type { Definition } from '../../lib/graph/definition';
 import type { Agent } from '../../lib/model/agent';
+import type { Plan } from '../../lib/model/plan';
 import { idleState } from '../../lib/model/state';
 import { latestOnly } from '../../lib/store/latestOnly';
 import { interpret } from '../interpret';
 import { localEngine } from '../local';
 import { newRunId } from './newRunId';
 import { pullMap } from './pullMap';
+
+/** One for all: the table of a plan's pending steps is kept for as long as the plan is. */
+const UNPLANNED: Plan = [];
 
 /**
  * How an agent behaves in a plain `pipe`: one answer an input, in order, with its policy, and nothing kept.
@@ -32,9 +36,9 @@ function answerOf<I, O>(agent: Agent<I, O>, input: I, runId: string): Observable
     if (claim instanceof Promise) throw new TypeError('a memory-only claim answers at once');
     const engine = localEngine<O>({
       claim,
-      state: idleState(runId, agent.name, []),
+      state: idleState(runId, agent.name, UNPLANNED),
       scheduler: asyncScheduler,
-      tell: ({ event }) => {
+      tellEvent: (event) => {
         if (event.type === 'run.completed') subscriber.next(event.output as O);
         if (event.type === 'run.failed') hasFailed = true;
         // Whoever has enough must not wait until this call comes back.

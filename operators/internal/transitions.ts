@@ -8,6 +8,8 @@ const BATCH = 256;
 /** The scan of a run's events: each comes out with the state after it. */
 export interface Transitions<O> {
   next(event: RunEvent): Transition<O>;
+  /** The same where nobody looks: no transition is made. */
+  pass(event: RunEvent): void;
   /** The state after the latest event. */
   state(): RunState<O>;
 }
@@ -19,10 +21,17 @@ export interface Transitions<O> {
  */
 export function transitionsFrom<O>(initial: RunState<O>): Transitions<O> {
   let batch = new Batch(initial);
+  const push = (event: RunEvent): number => {
+    if (batch.size === BATCH) batch = new Batch(batch.stateAfter(BATCH));
+    return batch.push(event);
+  };
   return {
     next(event) {
-      if (batch.size === BATCH) batch = new Batch(batch.stateAfter(BATCH));
-      return new LazyTransition(event, batch, batch.push(event));
+      const count = push(event);
+      return new LazyTransition(event, batch, count);
+    },
+    pass(event) {
+      push(event);
     },
     state: () => batch.stateAfter(batch.size),
   };
