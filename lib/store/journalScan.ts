@@ -39,8 +39,8 @@ export interface JournalHeader {
   readonly generation: number;
 }
 
-/** The format of the journal that this release writes. */
-export const JOURNAL_FORMAT = 1;
+/** The format of the journal that this release writes; in format 1 every output stood whole. */
+export const JOURNAL_FORMAT = 2;
 
 /**
  * Reads the files of a journal, oldest first. Gives way to other work every few milliseconds.

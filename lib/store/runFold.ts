@@ -2,6 +2,8 @@ import type { RunEvent } from '../model/event';
 import { reduceRunAll } from '../model/reduce';
 import type { RunState } from '../model/state';
 import { idleState } from '../model/state';
+import type { ChangedOutput } from './changedOutput';
+import { outputIn, wholeEvent } from './changedOutput';
 
 /**
  * What a store knows of one run: a state, and the events after it as the JSON text that was kept.
@@ -20,8 +22,7 @@ export function runFold(runId: string, base: RunState | undefined): RunFold {
   let waiting: string[] = [];
   const fold = (): RunState | undefined => {
     if (waiting.length > 0) {
-      const events = waiting.map((text) => JSON.parse(text) as RunEvent);
-      state = reduceRunAll(state ?? idleState(runId, '', []), events);
+      state = reduceRunAll(state ?? idleState(runId, '', []), wholeEvents(waiting, state));
       waiting = [];
     }
     return state;
@@ -32,4 +33,18 @@ export function runFold(runId: string, base: RunState | undefined): RunFold {
     },
     state: fold,
   };
+}
+
+function wholeEvents(texts: readonly string[], state: RunState | undefined): readonly RunEvent[] {
+  const given = new Map<number, unknown>();
+  return texts.map((text) => {
+    const record = JSON.parse(text) as RunEvent | ChangedOutput;
+    const event =
+      'patches' in record
+        ? wholeEvent(record, (base) => given.get(base.seq) ?? outputIn(state, base))
+        : record;
+    if (event.type === 'run.started') given.set(0, event.input);
+    else if (event.type === 'step.completed') given.set(event.seq, event.output);
+    return event;
+  });
 }

@@ -188,7 +188,12 @@ async function stateOf(
       leave(record.file, record.offset, `what stands before this record of run "${runId}" is lost`);
       break;
     }
-    state = record.apply(state);
+    try {
+      state = record.apply(state);
+    } catch (error) {
+      leaveDamage(error, leave);
+      break;
+    }
   }
   if (line === undefined) return state;
   if (file === undefined && before.count() === 0 && own.length === 0)

@@ -14,6 +14,7 @@ import { writeHistoryFile } from './historyFile';
 import type { Journal } from './journal';
 import type { Layout } from './layout';
 import type { Pause } from './pause';
+import { outputJournal } from './outputJournal';
 import { RunActiveError } from './runActiveError';
 import { RunExistsError } from './runExistsError';
 import type { RunFold } from './runFold';
@@ -161,10 +162,12 @@ export function startSession(start: SessionStart): Session {
 
   const claimOf = (live: Live, state: RunState | undefined): Claim => {
     const kept: string[] = [];
+    const outputs = outputJournal();
     const put = (event: RunEvent): void => {
-      const text = JSON.stringify(event);
+      const text = outputs.text(event);
       if (durability === 'end' && !isEnd(event)) {
         kept.push(text);
+        outputs.wrote(event);
         return;
       }
       for (let early = kept[0]; early !== undefined; early = kept[0]) {
@@ -173,6 +176,7 @@ export function startSession(start: SessionStart): Session {
         kept.shift();
       }
       write(live, text);
+      outputs.wrote(event);
       live.fold.add(text);
     };
     return {
