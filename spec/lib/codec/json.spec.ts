@@ -26,6 +26,11 @@ describe('jsonValue() (promises test 13, P5)', () => {
     ['a frozen object', Object.freeze({ a: 1 })],
     ['an object of another realm', process.memoryUsage()],
     ['256 levels', deep(256)],
+    ['an empty text', ''],
+    ['an empty object', {}],
+    ['the largest number', Number.MAX_VALUE],
+    ['NUL and line separators', '\0\u2028\u2029'],
+    ['keys that look like numbers, and inherited names', { 2: 'b', 1: 'a', constructor: 1, toString: null }],
   ])('keeps %s, the very same', (_, value) => {
     expect(jsonValue(value, 'x')).toBe(value);
   });
@@ -69,6 +74,9 @@ describe('jsonValue() (promises test 13, P5)', () => {
     ['a boxed number', Object(1), '', /Number/],
     ['inherited properties', Object.create({ a: 1 }), '', /prototype/],
     ['__proto__ as a key', JSON.parse('{"__proto__":1}'), '.__proto__', /__proto__/],
+    ['a Promise', { later: Promise.resolve(1) }, '.later', /Promise/],
+    ['a typed array', [new Float64Array(2)], '[0]', /Float64Array/],
+    ['a RegExp', /x/, '', /RegExp/],
     ['257 levels', deep(257), expect.any(String), /deeper than 256/],
     ['17 MiB', 'x'.repeat(17 << 20), '', /larger/],
     ['6 bytes a character', '\u0001'.repeat(3 << 20), '', /larger/],
