@@ -1,6 +1,7 @@
 import { asyncScheduler } from 'rxjs';
 
 import { EngineUnreachableError } from './engineUnreachableError';
+import { recoveryOf } from './recovery';
 
 /** An answer of the server that is no success. */
 export class IngressError extends Error {
@@ -27,10 +28,13 @@ export interface AskOptions {
   readonly timeoutMs?: number;
   /** How long nodes may be away before it fails, in milliseconds. */
   readonly patienceMs?: number;
+  /** Whether the first connection that is lost ends it: for what must not be asked for twice unseen. */
+  readonly isAskedOnce?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
 const PAUSE_MS = 100;
+const PROBE_MS = 2_000;
 const AWAY = new Set([502, 503, 504]);
 
 /**
@@ -38,7 +42,22 @@ const AWAY = new Set([502, 503, 504]);
  */
 export function ingressOf(addresses: readonly string[], patienceMs: number): Ingress {
   const bases = addresses.map((address) => address.replace(/\/+$/, ''));
+  const recovery = recoveryOf();
   let current = 0;
+
+  /** Asks what is answered at once; whatever the answer is, somebody has answered. */
+  async function probe(path: string, signal: AbortSignal | undefined): Promise<void> {
+    try {
+      await once(bases[current % bases.length] as string, path, {
+        timeoutMs: PROBE_MS,
+        ...(signal !== undefined && { signal }),
+      });
+    } catch (error) {
+      if (error instanceof IngressError && !AWAY.has(error.status)) return;
+      current += 1;
+      throw error;
+    }
+  }
 
   async function once(base: string, path: string, options: AskOptions): Promise<unknown> {
     const { body, method = body === undefined ? 'GET' : 'POST', timeoutMs, signal, headers } = options;
@@ -56,22 +75,29 @@ export function ingressOf(addresses: readonly string[], patienceMs: number): Ing
 
   return {
     async request(path, options = {}) {
-      const until = asyncScheduler.now() + (options.patienceMs ?? patienceMs);
+      const { patienceMs: patience = patienceMs, signal, isAskedOnce = false } = options;
+      const until = asyncScheduler.now() + patience;
+      const quick = quickPath(path);
       for (;;) {
+        try {
+          if (quick !== undefined) await recovery.pass(() => probe(quick, signal), until, signal);
+        } catch (error) {
+          throw signal?.aborted === true ? error : new EngineUnreachableError(bases, patience, error);
+        }
         const base = bases[current % bases.length] as string;
         try {
           return await once(base, path, options);
         } catch (error) {
           const isAnswer = error instanceof IngressError && !AWAY.has(error.status);
-          if (isAnswer || options.signal?.aborted === true) throw error;
+          if (isAnswer || signal?.aborted === true) throw error;
+          const isTimeout = (error as Error).name === 'TimeoutError';
+          if (!isTimeout) recovery.lost(error as Error);
           current += 1;
           // A question that was held open is asked anew by whoever asked it.
-          if ((error as Error).name === 'TimeoutError' && bases.length === 1) throw error;
-          if (asyncScheduler.now() >= until) {
-            throw (error as Error).name === 'TimeoutError'
-              ? error
-              : new EngineUnreachableError(bases, options.patienceMs ?? patienceMs, error);
-          }
+          if (isTimeout && (bases.length === 1 || asyncScheduler.now() >= until)) throw error;
+          if (isAskedOnce) throw error;
+          if (asyncScheduler.now() >= until)
+            throw isTimeout ? error : new EngineUnreachableError(bases, patience, error);
           await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
         }
       }
@@ -87,6 +113,13 @@ export function handlerPath(service: string, key: string, handler: string): stri
 /** The path of what Restate itself offers about a workflow. */
 export function workflowPath(service: string, key: string, what: 'attach' | 'output'): string {
   return `/restate/workflow/${service}/${encodeURIComponent(key)}/${what}`;
+}
+
+/** What is answered at once by the same part of the server that answers at a path; undefined for the admin. */
+function quickPath(path: string): string | undefined {
+  const [, first, second, third, fourth] = path.split('/');
+  if (first === 'restate' && second === 'workflow') return `/restate/workflow/${third}/${fourth}/output`;
+  return third === undefined ? undefined : `/restate/workflow/${first}/${second}/output`;
 }
 
 function messageIn(text: string): string {

@@ -340,7 +340,8 @@ async function endOf(
   let isMaybeOurs = false;
   let awaySince: number | undefined;
   for (;;) {
-    const limits: AskOptions = { signal, timeoutMs: HOLD_MS, patienceMs: 0 };
+    const leftMs = patienceMs - (awaySince === undefined ? 0 : asyncScheduler.now() - awaySince);
+    const limits: AskOptions = { signal, timeoutMs: HOLD_MS, patienceMs: leftMs, isAskedOnce: true };
     try {
       const path = mode === 'begin' ? handlerPath(service, key, 'run') : workflowPath(service, key, 'attach');
       return (await ingress.request(
@@ -361,15 +362,13 @@ async function endOf(
         }
         throw error;
       }
+      if (error instanceof EngineUnreachableError)
+        throw new EngineUnreachableError(error.addresses, patienceMs, error.cause);
       const now = asyncScheduler.now();
       if ((error as Error).name === 'TimeoutError') awaySince = undefined;
       else {
         awaySince ??= now;
-        if (now - awaySince > patienceMs)
-          throw error instanceof EngineUnreachableError
-            ? new EngineUnreachableError(error.addresses, patienceMs, error.cause)
-            : error;
-        await new Promise((resolve) => setTimeout(resolve, 100));
+        if (now - awaySince > patienceMs) throw error;
       }
       isMaybeOurs = true;
       // The server may never have heard of it, and whoever asks for the end of an unknown run waits for ever.

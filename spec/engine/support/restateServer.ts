@@ -88,7 +88,7 @@ export async function startRestate(options: ServerOptions = {}): Promise<Restate
           ...process.env,
           RESTATE_INGRESS__BIND_PORT: String(ingressPort),
           RESTATE_ADMIN__BIND_PORT: String(adminPort),
-          RESTATE_LOG_FILTER: 'warn',
+          RESTATE_LOG_FILTER: process.env['RESTATE_LOG'] ?? 'warn',
         },
       },
     );
