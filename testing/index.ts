@@ -7,4 +7,5 @@ export * from './expectRun';
 export * from './explore';
 export * from './fakeAgent';
 export { InterleavingError } from './interleavingError';
+export * from './storeContract';
 export { toMarbles } from './toMarbles';

@@ -30,29 +30,43 @@ const MOST_WAITING = 1_000;
 
 /** Keeps each answer in a file of its own. */
 export function cacheFiles(files: Files, folder: string, enqueue: Enqueue, pause: Pause): AnswerCache {
-  const waiting = new Map<string, FiledAnswer>();
-  const write = async (answer: FiledAnswer): Promise<void> => {
+  // As text, so that what becomes of the objects later changes nothing.
+  const waiting = new Map<string, Fields>();
+  const write = async (key: string, fields: Fields): Promise<void> => {
     storing('make', folder, () => {
       files.makeFolder(folder);
     });
-    const fields = Object.entries(answer).flatMap(([name, value]) =>
-      value === undefined ? [] : [[name, JSON.stringify(value)] as const],
-    );
-    await writeChecked(files, pathOf(folder, answer.key), 'answer', fields, pause);
+    await writeChecked(files, pathOf(folder, key), 'answer', fields, pause);
   };
   return {
-    get: (key) => waiting.get(key) ?? readAnswer(files, pathOf(folder, key), key),
+    get(key) {
+      const fields = waiting.get(key);
+      if (fields === undefined) return readAnswer(files, pathOf(folder, key), key).then(answerOf);
+      const filed = Object.fromEntries(fields.map(([name, text]) => [name, JSON.parse(text) as unknown]));
+      return answerOf(filed as unknown as FiledAnswer);
+    },
     async set(key, answer) {
       if (waiting.size >= MOST_WAITING) return;
-      const filed = { key, ...answer };
+      const filed = Object.entries({ key, ...answer }).flatMap(([name, value]) =>
+        value === undefined ? [] : [[name, JSON.stringify(value)] as const],
+      );
       waiting.set(key, filed);
       try {
-        await enqueue(() => write(filed));
+        await enqueue(() => write(key, filed));
       } finally {
         if (waiting.get(key) === filed) waiting.delete(key);
       }
     },
   };
+}
+
+type Fields = readonly (readonly [name: string, text: string])[];
+
+/** The answer without what its file says besides. */
+function answerOf(filed: KeptAnswer | undefined): KeptAnswer | undefined {
+  if (filed === undefined) return undefined;
+  const { output, kept, expiresAt } = filed;
+  return { output, ...(kept !== undefined && { kept }), ...(expiresAt !== undefined && { expiresAt }) };
 }
 
 /** Removes the answers that are too old, or cannot be read. */

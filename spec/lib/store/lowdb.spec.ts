@@ -14,8 +14,7 @@ import { join } from 'node:path';
 import { lowdbStore } from '../../../lib/store/lowdb';
 import { StorageError } from '../../../lib/store/storageError';
 import { StoreLockedError } from '../../../lib/store/storeLockedError';
-import { runStoreContract } from '../../contract/runStore';
-import { storeServicesContract } from '../../contract/storeServices';
+import { storeContract } from '../../../testing/storeContract';
 import { append, folded, life, throughJson } from './support/life';
 
 let folder: string;
@@ -27,14 +26,24 @@ afterEach(() => {
 });
 
 describe.each(['disk', 'process'] as const)('lowdbStore() with durability %s', (durability) => {
-  runStoreContract(
-    () => lowdbStore(folder, { durability }),
-    () => lowdbStore(folder, { durability }),
-  );
+  let place: string;
+  const cases = storeContract({
+    open: () => lowdbStore((place = mkdtempSync(join(tmpdir(), 'millrace-'))), { durability }),
+    reopen: () => lowdbStore(place, { durability }),
+    discard: () => rmSync(place, { recursive: true }),
+  });
+  for (const { name, check } of cases) it(name, check);
 });
 
 describe('lowdbStore()', () => {
-  storeServicesContract((clock) => lowdbStore(folder, { clock }));
+  it('tells the time of snapshots by its clock', async () => {
+    const store = lowdbStore(folder, { clock: { now: () => Date.UTC(2026, 10, 22) } });
+    await store.importRun(folded(life('book', 1)));
+
+    const { timestamp } = await store.snapshots.save('a', (await store.loadRun('book'))!);
+    expect(timestamp).toBe('2026-11-22T00:00:00.000Z');
+    await store.close();
+  });
 
   it('opens nothing before the first use', async () => {
     const store = lowdbStore(join(folder, 'state'));

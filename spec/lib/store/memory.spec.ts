@@ -1,11 +1,9 @@
 import { memoryStore } from '../../../lib/store/memory';
-import { runStoreContract } from '../../contract/runStore';
-import { storeServicesContract } from '../../contract/storeServices';
+import { storeContract } from '../../../testing/storeContract';
 import { folded, life, throughJson } from './support/life';
 
 describe('memoryStore()', () => {
-  runStoreContract(memoryStore);
-  storeServicesContract((clock) => memoryStore({ clock }));
+  for (const { name, check } of storeContract({ open: memoryStore })) it(name, check);
 
   it('answers at once, so that runs need no turn of the event loop', () => {
     const store = memoryStore();
@@ -18,5 +16,13 @@ describe('memoryStore()', () => {
     const again = store.claim('book');
     expect(again instanceof Promise).toBe(false);
     expect(throughJson('state' in again ? again.state : undefined)).toEqual(folded(events));
+  });
+
+  it('tells the time of snapshots by its clock', async () => {
+    const store = memoryStore({ clock: { now: () => Date.UTC(2026, 10, 22) } });
+    await store.importRun(folded(life('book', 1)));
+
+    const { timestamp } = await store.snapshots.save('a', (await store.loadRun('book'))!);
+    expect(timestamp).toBe('2026-11-22T00:00:00.000Z');
   });
 });
