@@ -6,6 +6,7 @@ import { delay, lastValueFrom, of, tap } from 'rxjs';
 
 import { agent, budget, chain, createMonitor, lowdbStore, measure, outputs, run, sleep } from '../../index';
 import { random } from '../lib/store/support/random';
+import { amount, isLong, seedOr, tally } from '../support/torture';
 
 const HOUR = 3_600_000;
 const now = Date.now.bind(Date);
@@ -26,7 +27,10 @@ function jumpy(seed: number): { jump(): void; restore(): void } {
 }
 
 describe('a clock that jumps by -1 h or +1 day at random (promises test 19, P15)', () => {
-  it.each([1, 2, 3, 4, 5, 6])('neither fails nor hangs a run, seed %i', async (seed) => {
+  const seeds = Array.from({ length: amount(6, 300) }, (_, index) => (isLong ? seedOr(0) : 1) + index);
+  afterAll(() => tally('seeds', seeds.length));
+
+  it.each(seeds)('neither fails nor hangs a run, seed %i', async (seed) => {
     const folder = mkdtempSync(join(tmpdir(), 'millrace-clock-'));
     const clock = jumpy(seed);
     const draw = random(seed + 100);

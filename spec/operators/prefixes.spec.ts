@@ -19,6 +19,9 @@ import {
 } from '../../index';
 import type { Agent, RunEvent, StepContext, Wire } from '../../index';
 import { collect } from '../support/told';
+import { amount, isLong, seedOr, tally } from '../support/torture';
+
+const RUNS = amount(40, 3_000);
 
 type Num = Agent<number, number>;
 
@@ -144,6 +147,8 @@ const summary = (steps: Iterable<Row>) =>
     .sort();
 
 describe('a run of any shape', () => {
+  afterAll(() => tally('shapes', RUNS));
+
   it('gives the same when it is killed after any event and resumed; what was acknowledged is not called again', async () => {
     await fc.assert(
       fc.asyncProperty(shape, fc.integer({ min: 0, max: 9 }), async (root, input) => {
@@ -160,10 +165,7 @@ describe('a run of any shape', () => {
           expect(again.calls.filter((path) => done.has(path))).toEqual([]);
         }
       }),
-      {
-        numRuns: Number(process.env['RUNS'] ?? 40),
-        ...(process.env['SEED'] !== undefined && { seed: Number(process.env['SEED']) }),
-      },
+      { numRuns: RUNS, ...(isLong && { seed: seedOr(0) }) },
     );
   });
 });

@@ -1,9 +1,10 @@
 import fc from 'fast-check';
-import { delay, of, throwError, VirtualAction, VirtualTimeScheduler } from 'rxjs';
+import { delay, of, take, throwError, VirtualAction, VirtualTimeScheduler } from 'rxjs';
 
 import { agent, memoryStore, run, workflow } from '../../index';
 import type { Agent, RunEvent, RunState, Store, Wire } from '../../index';
 import { isJournaled } from '../../lib/model/event';
+import { amount, isLong, seedOr, tally } from '../support/torture';
 
 interface StepPlan {
   /** Earlier steps it reads; the input when there are none. */
@@ -70,17 +71,22 @@ function build(plans: readonly StepPlan[], calls: string[]): Agent<number, reado
   });
 }
 
-/** Carries a run on, life after life, until it completes. Real timers are not used: delays are those of the test clock. */
+/**
+ * Carries a run on, life after life, until it completes; each of the first lives is cancelled after so many events.
+ * Real timers are not used: delays are those of the test clock.
+ */
 function carryOn(
   work: Agent<number, readonly number[]>,
   store: Store,
+  cancelAfter: readonly number[] = [],
 ): { readonly events: RunEvent[]; readonly state: RunState } {
   jest.useFakeTimers();
   const events: RunEvent[] = [];
   let state: RunState | undefined;
   for (let life = 0; life < 50 && state?.status !== 'COMPLETED'; life += 1) {
     const scheduler = new VirtualTimeScheduler(VirtualAction);
-    const subscription = run(work, 7, { store, runId: 'r', scheduler }).subscribe({
+    const transitions = run(work, 7, { store, runId: 'r', scheduler });
+    const subscription = transitions.pipe(take(cancelAfter[life] ?? Infinity)).subscribe({
       next: (transition) => {
         events.push(transition.event);
         state = transition.state;
@@ -107,9 +113,10 @@ function crashedAfter(events: readonly RunEvent[]): Store {
 }
 
 describe('random DAGs', () => {
-  const numRuns = Number(process.env['DAGS'] ?? 60);
-  const seeded = process.env['SEED'] === undefined ? {} : { seed: Number(process.env['SEED']) };
-  const patienceMs = 60_000 + numRuns * 1_000;
+  // Every fifth of them is resumed at every prefix too.
+  const numRuns = amount(60, 10_000);
+  const seeded = isLong ? { seed: seedOr(0) } : {};
+  const patienceMs = isLong ? 7_200_000 : 60_000;
 
   it(
     'give what one step after another gives, and call each step as often as it has to be',
@@ -130,6 +137,7 @@ describe('random DAGs', () => {
         }),
         { numRuns: numRuns * 5, ...seeded },
       );
+      tally('DAGs', numRuns * 5);
     },
     patienceMs,
   );
@@ -137,10 +145,12 @@ describe('random DAGs', () => {
   it(
     'resumed at every prefix of the journal, give the same, and call nothing again that has finished',
     () => {
+      let prefixes = 0;
       fc.assert(
         fc.property(dag, (plans) => {
           const { events } = carryOn(build(plans, []), memoryStore());
           const journal = events.filter(isJournaled);
+          prefixes += journal.length - 1;
           for (let cut = 1; cut < journal.length; cut += 1) {
             const prefix = journal.slice(0, cut);
             const finished = prefix.flatMap((event) => (event.type === 'step.completed' ? [event.path] : []));
@@ -154,6 +164,42 @@ describe('random DAGs', () => {
         }),
         { numRuns, ...seeded },
       );
+      tally('DAGs resumed', numRuns);
+      tally('prefixes', prefixes);
+    },
+    patienceMs,
+  );
+
+  it(
+    'cancelled at random and carried on, give the same, and call nothing again that has finished',
+    () => {
+      fc.assert(
+        fc.property(
+          dag,
+          fc.array(fc.integer({ min: 1, max: 30 }), { maxLength: 4 }),
+          (plans, cancelAfter) => {
+            const calls: string[] = [];
+            const store = memoryStore();
+            const { state, events } = carryOn(build(plans, calls), store, cancelAfter);
+
+            expect(state.status).toBe('COMPLETED');
+            expect(state.output).toEqual(oracle(plans, 7));
+            const completed = events.flatMap((event) =>
+              event.type === 'step.completed' ? [event.path] : [],
+            );
+            expect(new Set(completed).size).toBe(completed.length);
+            // A step is called once for each attempt that was not stopped before its call, and never more.
+            for (const [index] of plans.entries()) {
+              const id = `s${String(index)}`;
+              expect(calls.filter((called) => called === id).length).toBeLessThanOrEqual(
+                state.steps.get(id)!.attempts,
+              );
+            }
+          },
+        ),
+        { numRuns, ...seeded },
+      );
+      tally('DAGs cancelled', numRuns);
     },
     patienceMs,
   );
