@@ -20,6 +20,7 @@ export type FileKind = 'run' | 'history' | 'snapshot' | 'message' | 'log' | 'ans
  * The file says its format and its kind first and ends with a checksum of everything before.
  *
  * @param fields - Pairs of a name and its JSON text; a long text comes in pieces.
+ * @param syncFolder - Makes the names of its folder survive; for those who write many files there at once.
  * @throws StorageError; the old file is still there then.
  */
 export async function writeChecked(
@@ -28,12 +29,12 @@ export async function writeChecked(
   kind: FileKind,
   fields: Iterable<readonly [string, string | Iterable<string>]>,
   pause: Pause,
+  syncFolder = () => files.syncFolder(dirname(path)),
 ): Promise<void> {
   const beside = `${path}.tmp`;
   let file: number | undefined;
   try {
-    files.remove(beside);
-    file = files.create(beside);
+    file = createAnew(files, beside);
     let crc = 0;
     let size = 0;
     const write = (text: string): void => {
@@ -68,7 +69,7 @@ export async function writeChecked(
     files.close(file);
     file = undefined;
     files.rename(beside, path);
-    await files.syncFolder(dirname(path));
+    await syncFolder();
   } catch (error) {
     try {
       if (file !== undefined) files.close(file);
@@ -77,6 +78,17 @@ export async function writeChecked(
       // The first error says why; the rest is overwritten by the next attempt.
     }
     throw new StorageError('write', path, error);
+  }
+}
+
+/** Makes a file, in place of what an attempt that ended early may have left. */
+function createAnew(files: Files, path: string): number {
+  try {
+    return files.create(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    files.remove(path);
+    return files.create(path);
   }
 }
 

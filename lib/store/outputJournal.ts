@@ -49,7 +49,7 @@ export function outputJournal(): OutputJournal {
       const change = hasOutput(event) && bases.length > 0 ? changed(event) : undefined;
       if (change !== undefined) return change;
       const text = JSON.stringify(event);
-      if (text.length >= LEAST_TEXT)
+      if (text.length >= LEAST_TEXT && isLarge(event))
         pending = baseOf(
           event,
           once(() => valueIn(text)),
@@ -83,6 +83,12 @@ function forgets(event: RunEvent): boolean {
     (event.type === 'step.started' && event.dropped !== undefined) ||
     (event.type === 'step.retrying' && event.reset !== undefined)
   );
+}
+
+/** Whether a long record is long for its value: that of a run that begins may be long for its plan. */
+function isLarge(event: RunEvent): boolean {
+  if (event.type !== 'run.started') return true;
+  return event.input !== undefined && JSON.stringify(event.input).length >= LEAST_TEXT;
 }
 
 function baseOf(event: RunEvent, value: () => unknown): Base | undefined {

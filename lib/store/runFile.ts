@@ -17,7 +17,13 @@ export interface RunFile {
 }
 
 /** Writes how a run stands, one step a line, through lowdb. */
-export async function writeRunFile(files: Files, path: string, run: RunFile, pause: Pause): Promise<void> {
+export async function writeRunFile(
+  files: Files,
+  path: string,
+  run: RunFile,
+  pause: Pause,
+  syncFolder?: () => Promise<void>,
+): Promise<void> {
   const write = (data: RunFile | null) =>
     data === null
       ? Promise.resolve()
@@ -30,6 +36,7 @@ export async function writeRunFile(files: Files, path: string, run: RunFile, pau
             ['state', stateText(data.state)],
           ],
           pause,
+          syncFolder,
         );
   await lowDatabase<RunFile | null>({ write }, run).write();
 }

@@ -20,6 +20,7 @@ import { RunExistsError } from './runExistsError';
 import type { RunFold } from './runFold';
 import { runFold } from './runFold';
 import { writeRunFile } from './runFile';
+import { sharedSync } from './sharedSync';
 import { asStorageError, StorageError, storing } from './storageError';
 import type { Claim } from './store';
 import type { ListedRun } from './summary';
@@ -69,15 +70,18 @@ interface Live {
   lastSeq: number;
 }
 
-/** How many ended runs may wait for their files before a run that ends waits too. */
-const MOST_WAITING = 64;
+/** How many runs that have ended may wait for their files before the next one waits too. */
+const MOST_UNSAVED = 64;
+/** How many files of runs are written at once; they share their syncs. */
+const SAVED_AT_ONCE = 16;
 
 export function startSession(start: SessionStart): Session {
   const { files, layout, durability, pause, journal, lines } = start;
   const lives = new Map<string, Live>();
+  const unsaved = new Set<Live>();
+  const syncRuns = sharedSync(() => files.syncFolder(layout.runs));
   const inbox = watchInbox(files, layout.inbox);
   let isClosed = false;
-  let waiting = 0;
   let problem: unknown;
   let queue: Promise<unknown> = Promise.resolve();
 
@@ -86,15 +90,10 @@ export function startSession(start: SessionStart): Session {
   /** One after another: whatever touches the run files and the history. */
   const enqueue = async <T>(job: () => Promise<T>): Promise<T> => {
     if (isClosed) throw closed();
-    waiting += 1;
     const turn = queue.then(job).catch((error: unknown) => {
       throw asStorageError(error, 'write to', layout.folder);
     });
-    queue = turn
-      .catch(() => undefined)
-      .then(() => {
-        waiting -= 1;
-      });
+    queue = turn.catch(() => undefined);
     return turn;
   };
 
@@ -113,7 +112,7 @@ export function startSession(start: SessionStart): Session {
     if (live.firstSeq === undefined || state === undefined || lives.get(live.runId) !== live) return;
     // The file must not know more than the journal will after a power loss.
     await journal.sync();
-    await writeRunFile(files, layout.run(live.runId), { upTo, state }, pause);
+    await writeRunFile(files, layout.run(live.runId), { upTo, state }, pause, syncRuns);
     lines.set(live.runId, { ...summaryOf(state), upTo });
     live.firstSeq = live.lastSeq > upTo ? upTo + 1 : undefined;
     if (live.firstSeq === undefined && !live.isClaimed) lives.delete(live.runId);
@@ -133,17 +132,28 @@ export function startSession(start: SessionStart): Session {
     journal.trim(upTo);
   };
 
-  const save = (live: Live): Promise<void> =>
-    enqueue(async () => {
-      await checkpoint(live);
-      await tidy(false);
-    });
+  /** Brings the files of these runs up to date. What fails leaves the others alone: the journal still has it. */
+  const checkpoints = async (all: readonly Live[]): Promise<void> => {
+    let failed: PromiseRejectedResult | undefined;
+    for (let at = 0; at < all.length; at += SAVED_AT_ONCE) {
+      const results = await Promise.allSettled(all.slice(at, at + SAVED_AT_ONCE).map(checkpoint));
+      failed ??= results.find((result) => result.status === 'rejected');
+    }
+    if (failed !== undefined) throw failed.reason as Error;
+  };
 
   const saveSoon = (live: Live): void => {
     // close() writes what it finds; of a life that ends later, the journal tells.
     if (isClosed) return;
-    save(live).catch((error: unknown) => {
-      problem = error; // The journal still has it; close() tries again.
+    unsaved.add(live);
+    if (unsaved.size > 1) return; // Saved together with those that wait already.
+    enqueue(async () => {
+      const all = [...unsaved];
+      unsaved.clear();
+      await checkpoints(all);
+      await tidy(false);
+    }).catch((error: unknown) => {
+      problem = error; // close() tries again.
     });
   };
 
@@ -194,7 +204,7 @@ export function startSession(start: SessionStart): Session {
         live.isClaimed = false;
         if (live.firstSeq === undefined) lives.delete(live.runId);
         else saveSoon(live);
-        return waiting > MOST_WAITING ? queue.then(() => undefined) : undefined;
+        return unsaved.size > MOST_UNSAVED ? queue.then(() => undefined) : undefined;
       },
     };
   };
@@ -304,7 +314,7 @@ export function startSession(start: SessionStart): Session {
       try {
         await queue;
         problem = undefined;
-        for (const live of [...lives.values()]) await checkpoint(live);
+        await checkpoints([...lives.values()]);
         await tidy(true);
       } finally {
         try {
