@@ -1,11 +1,15 @@
 /**
- * Tools for testing what is made of agents: fakes, virtual time, and orders of events that nobody thought of.
+ * Tools for testing what is made of agents: fakes, virtual time, orders of events that nobody thought of, and crashes; and for
+ * testing stores of your own.
  *
  * @packageDocumentation
  */
+export * from './crashPoints';
 export * from './expectRun';
 export * from './explore';
 export * from './fakeAgent';
 export { InterleavingError } from './interleavingError';
+export * from './recordingStore';
+export { RunNotRecordedError } from './runNotRecordedError';
 export * from './storeContract';
 export { toMarbles } from './toMarbles';
