@@ -7,6 +7,9 @@ import type { RunState, Store } from '../../index';
 import { isJournaled } from '../../lib/model/event';
 import type { EngineCase } from '../contract/engineCases';
 import { engineCases } from '../contract/engineCases';
+import { storeOn } from '../lib/store/support/crash';
+import { MemoryFiles } from '../lib/store/support/memoryFiles';
+import { tally } from '../support/torture';
 
 interface Seen {
   readonly count: number;
@@ -31,18 +34,22 @@ async function liveFor(
 }
 
 // Each life may take an event more than the one before: it has to get past what it does again.
-describe('a run that is left and resumed again and again', () => {
+describe('a run that is left and resumed again and again, in a store that is opened anew each time', () => {
   it.each(engineCases.map((each) => [each.title, each] as const))(
-    '%s: gives what it gives in one go',
+    '%s: gives what it gives in one go (promises test 9)',
     async (title, each) => {
       const whole = await execute(each.agent, each.input as never, {
         store: memoryStore(),
         runId: `${title}, in one go`,
       });
-      const store = memoryStore();
+      const files = new MemoryFiles();
+      let store = storeOn(files);
       let state: RunState | undefined;
       for (let events = 2; events < 60 && state?.status !== 'COMPLETED'; events += 1) {
         state = await liveFor(events, each, store);
+        await store.close();
+        store = storeOn(files);
+        tally('lives', 1);
         if (state?.status === 'SUSPENDED') await wait(20);
         if (state === undefined && whole.status === 'FAILED') break;
       }
