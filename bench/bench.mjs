@@ -1,6 +1,6 @@
 // npm run bench -- [--only W1,W8-chain] [--variants millrace,rxjs-ev] [--rounds 3] [--no-build]
 import { execFileSync, spawn } from 'node:child_process';
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 
@@ -16,29 +16,17 @@ const LIMIT_MS = 120_000;
 const SLOW = new Set(['mastra', 'langgraph', 'llamaindex', 'xstate']);
 const here = new URL('.', import.meta.url).pathname;
 
-if (!options['no-build']) build();
+if (!options['no-build']) await build();
 const started = new Date();
 const workloads = await chosenWorkloads();
 const results = await measureAll(workloads, Number(options.rounds));
 printAll();
 
-/** Millrace as its own `npm run build` compiles it, next to the peers, so that all share one RxJS. */
-function build() {
-  const flags = [
-    '--noCheck',
-    '--outDir',
-    'bench/.millrace',
-    '--declaration',
-    'false',
-    '--sourceMap',
-    'false',
-    '--inlineSources',
-    'false',
-  ];
-  execFileSync('npx', ['tsc', '-p', 'tsconfig.build.json', ...flags], {
-    cwd: `${here}/..`,
-    stdio: ['ignore', 'inherit', 'ignore'],
-  });
+/** Millrace as its own `npm run build` makes it, next to the peers, so that all share one RxJS. */
+async function build() {
+  const { bundle } = await import('../scripts/bundle.mjs');
+  rmSync(`${here}/.millrace`, { recursive: true, force: true });
+  await bundle('bench/.millrace', ['lib/store/nodeFiles']);
 }
 
 async function chosenWorkloads() {

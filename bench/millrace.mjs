@@ -2,12 +2,12 @@ import { createRequire } from 'node:module';
 
 const require = createRequire(import.meta.url);
 
-/** Millrace as `tsc` compiles it: bench.mjs puts the files there. */
+/** Millrace as `npm run build` makes it: bench.mjs puts the files there. */
 export const millrace = require('./.millrace/index.js');
 export const { agent, chain, workflow, run, runEach, memoryStore } = millrace;
 
 /** For counting what a store does to the disk. */
-export const { nodeFiles } = require('./.millrace/lib/store/nodeFiles.js');
+export const { nodeFiles } = require('./.millrace/core.js').lib_store_nodeFiles;
 
 /** Runs an agent to its end. Looks at every event, as any tap does, and at every state when asked to. */
 export function follow(transitions$, readsState = false) {

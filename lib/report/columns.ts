@@ -1,10 +1,12 @@
-import stringWidth from 'string-width';
+import type StringWidth from 'string-width';
 
 /**
  * How many columns of a terminal a text takes: two for each Korean syllable, also one that is written as its letters, as the
  * file names of macOS are; none for a colour.
  */
 export function widthOf(text: string): number {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- loaded only when there is something to show
+  const stringWidth = require('string-width') as typeof StringWidth;
   return stringWidth(text.normalize('NFC'));
 }
 

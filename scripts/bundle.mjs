@@ -1,0 +1,148 @@
+// Builds the JavaScript of the package; tsc has written the types. 200 small files took twice as long to load as one.
+//
+// CommonJS bundles cannot share parts, and two copies of a class would not know each other's objects. So all that is ours
+// below the entries (index, lib, operators) is one file, core.js, and every entry takes from there what it needs of it.
+// winston and the like stay packages of their own, loaded when first used. lowdb is inside: it ships only as ES modules,
+// and Jest before Node 24.9 cannot require those.
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath, URL } from 'node:url';
+import { build } from 'esbuild';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const inside = /^(lowdb|steno)(\/|$)/;
+const isCore = (file) => /^(index\.ts$|(lib|operators)\/)/.test(file);
+
+// A thread runs in a world of its own: it shares nothing, and must not load all of core.js.
+const threads = ['adapters/workers/thread.ts'];
+
+/**
+ * @param {string} outdir - Where to, from the root of the project.
+ * @param {readonly string[]} exposed - Modules of core.js to be reached besides those that the entries need:
+ *   `lib/store/nodeFiles` as `require('core.js').lib_store_nodeFiles`.
+ */
+export async function bundle(outdir, exposed = []) {
+  const shared = new Set(exposed);
+  const entries = entriesOf(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')));
+  const others = entries.filter((entry) => entry !== 'index.ts');
+  const made = [];
+  for (const entry of others) made.push(await bundleOne(outdir, entry, [fromCore(entry, entries, shared)]));
+  for (const entry of threads) await bundleOne(outdir, entry, []);
+  made.push(await bundleCore(outdir, [...shared].sort()));
+  refuseCopies(made);
+  await writeIndex(outdir);
+}
+
+/** The sources of everything that package.json lets others load. */
+function entriesOf({ exports, bin = {} }) {
+  const paths = [...Object.values(exports).map((entry) => entry.default), ...Object.values(bin)];
+  return [...new Set(paths.filter((path) => path?.endsWith('.js')))].map((path) =>
+    path.replace(/^(\.\/)?dist\//, '').replace(/\.js$/, '.ts'),
+  );
+}
+
+const options = (outdir, plugins) => ({
+  absWorkingDir: root,
+  bundle: true,
+  platform: 'node',
+  format: 'cjs',
+  target: 'node20',
+  sourcemap: true,
+  metafile: true,
+  outdir,
+  plugins: [...plugins, packagesOutside],
+});
+
+async function bundleOne(outdir, entry, plugins) {
+  const { metafile } = await build({ ...options(outdir, plugins), entryPoints: [entry], outbase: '.' });
+  return metafile;
+}
+
+async function bundleCore(outdir, modules) {
+  const lines = modules.map((path) => `export * as ${nameOf(path)} from './${path}';`);
+  const contents = ["export * as index from './index';", ...lines].join('\n');
+  const { metafile } = await build({
+    ...options(outdir, []),
+    stdin: { contents, resolveDir: root, sourcefile: 'core.ts' },
+    entryNames: 'core',
+  });
+  return metafile;
+}
+
+/** Node finds the names for `import { name } from 'millrace'` by reading this file, not by running it. */
+async function writeIndex(outdir) {
+  const { metafile } = await build({
+    ...options(outdir, []),
+    entryPoints: ['index.ts'],
+    format: 'esm',
+    write: false,
+  });
+  const names = Object.values(metafile.outputs).flatMap((output) => output.exports ?? []);
+  const annotation = `0 && (module.exports = { ${names.join(', ')} });`;
+  writeFileSync(
+    join(root, outdir, 'index.js'),
+    `'use strict';\nmodule.exports = require('./core.js').index;\n${annotation}\n`,
+  );
+}
+
+const nameOf = (path) => path.replaceAll(/[^A-Za-z0-9]/g, '_');
+
+const packagesOutside = {
+  name: 'packages outside, but lowdb',
+  setup({ onResolve }) {
+    onResolve({ filter: /^[^.]/ }, ({ path, kind, importer }) =>
+      kind === 'entry-point' || inside.test(path) || importer.includes('node_modules')
+        ? undefined
+        : { path, external: true },
+    );
+  },
+};
+
+/** What an entry imports of the core it takes from core.js, and of other entries from their files. */
+function fromCore(entry, entries, shared) {
+  const toRoot = `${relative(dirname(entry), '.') || '.'}/`;
+  return {
+    name: 'from core',
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /^\.\.?\// }, ({ path, kind, importer, namespace }) => {
+        if (namespace !== 'file') return undefined;
+        // A file that is loaded by its path, such as that of a thread.
+        if (kind === 'require-resolve') return { path, external: true };
+        const file = relative(root, `${resolve(dirname(importer), path)}.ts`);
+        if (isCore(file) && existsSync(join(root, file)))
+          return { path: file.replace(/\.ts$/, ''), namespace: 'core' };
+        if (file !== entry && entries.includes(file))
+          return { path: `${toRoot}${file.replace(/\.ts$/, '.js')}`, external: true };
+        return undefined;
+      });
+      onResolve({ filter: /^core:$/ }, () => ({ path: `${toRoot}core.js`, external: true }));
+      onLoad({ filter: /.*/, namespace: 'core' }, ({ path }) => {
+        if (path !== 'index') shared.add(path);
+        return { contents: `module.exports = require('core:').${nameOf(path)};`, resolveDir: root };
+      });
+    },
+  };
+}
+
+function refuseCopies(metafiles) {
+  const seen = new Set();
+  for (const { inputs } of metafiles) {
+    for (const file of Object.keys(inputs)) {
+      if (/^core:|^<stdin>|core\.ts$/.test(file)) continue;
+      if (seen.has(file))
+        throw new Error(`Cannot bundle ${file} twice: its objects would not know each other`);
+      seen.add(file);
+    }
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await bundle('dist');
+  const types = readdirSync(join(root, 'dist'), { recursive: true }).filter((file) => file.endsWith('.d.ts'));
+  const leaks = types.filter((file) =>
+    /["'](lowdb|steno)(\/[^"']*)?["']/.test(readFileSync(join(root, 'dist', file), 'utf8')),
+  );
+  if (leaks.length > 0) {
+    throw new Error(`Cannot publish types of lowdb, a CommonJS user cannot read them: ${leaks.join(', ')}`);
+  }
+}
