@@ -5,7 +5,7 @@ const [file, id, name] = process.argv.slice(2);
 const { workloads } = await import(`./workloads/${file}`);
 const workload = workloads.find((each) => each.id === id);
 try {
-  const result = await measure(await workload.variants[name]());
+  const result = await measure(await workload.variants[name](), workload.totalUnits);
   process.stdout.write(`\n@@${JSON.stringify(result)}\n`);
   process.exit(0);
 } catch (error) {

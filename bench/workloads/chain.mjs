@@ -100,19 +100,17 @@ const scanned = (length, operator, input) =>
     last(),
   );
 
-const slowPeers = ['langgraph', 'llamaindex', 'xstate'];
-const without = (variants, names) =>
-  Object.fromEntries(Object.entries(variants).filter(([name]) => !names.includes(name)));
-const growth = (length) => ({
-  id: `W8-chain-${length}`,
-  title: `chain of ${length.toLocaleString('en')} steps`,
-  unit: 'step',
-  variants: without(chainOf(length, next), [
-    'millrace memoryStore',
-    ...(length > 100 ? slowPeers : []),
-    ...(length > 1_000 ? ['mastra'] : []),
-  ]),
-});
+const grown = ['promises', 'rxjs-ev', 'millrace', 'millrace +state', 'effect'];
+const growth = (length) => {
+  const variants = chainOf(length, next);
+  return {
+    id: `W8-chain-${length}`,
+    title: `chain of ${length.toLocaleString('en')} steps`,
+    unit: 'step',
+    totalUnits: 300_000,
+    variants: Object.fromEntries(grown.map((name) => [name, variants[name]])),
+  };
+};
 
 export const workloads = [
   { id: 'W1', title: 'chain of 100 steps', unit: 'step', variants: chainOf(100, next) },

@@ -274,12 +274,14 @@ export const workloads = [
     id: `W8-fan-${size}`,
     title: `fan-out of ${size.toLocaleString('en')} branches`,
     unit: 'branch',
+    totalUnits: 300_000,
     variants: only(fanOf(size), grown),
   })),
   ...[10, 100, 1_000, 10_000, 100_000].map((size) => ({
     id: `W8-dag-${size}`,
     title: `layered DAG of ${size.toLocaleString('en')} steps`,
     unit: 'step',
+    totalUnits: 300_000,
     // As wide as deep, as far as that goes: 50 is the width of W3.
     variants: only(layeredOf(size / Math.min(50, size / 5), Math.min(50, size / 5)), grown),
   })),

@@ -140,6 +140,7 @@ export const workloads = [
       id: `W8-each-${size}`,
       title: `each over ${size.toLocaleString('en')} items`,
       unit: 'item',
+      totalUnits: 300_000,
       baseline: 'promises',
       variants,
     };
