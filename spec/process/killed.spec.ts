@@ -2,22 +2,15 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { random } from '../lib/store/support/random';
 import type { ChildProgram } from '../support/child';
 import { childProgram } from '../support/child';
+import { amount, seedOr, tally } from '../support/torture';
 
-/** So many for each shape; `npm run torture` asks for more. */
-const KILLS = Number(process.env['KILLS'] ?? 20);
-
-/** A small generator of numbers in [0, 1), so that a failing run can be had again (Mulberry32, Tommy Ettinger 2017). */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+/** So many for each shape. */
+const KILLS = amount(20, 1_500);
+/** A child mostly waits for its steps and for the disk. */
+const AT_ONCE = 4;
 
 const linesOf = (file: string): string[] =>
   existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(0, -1) : [];
@@ -25,16 +18,16 @@ const linesOf = (file: string): string[] =>
 describe('a process killed with SIGKILL', () => {
   let steady: ChildProgram;
   beforeAll(() => {
-    steady = childProgram(join(__dirname, 'children/steady.ts'));
+    steady = childProgram(join(__dirname, 'children/steady.ts'), { isWhole: true });
   });
   afterAll(() => {
     steady.remove();
   });
 
   /** One life; killed so many milliseconds after its first acknowledgement, or never. */
-  const live = (folder: string, shape: string, killAfterMs: number | undefined) =>
+  const live = (args: readonly string[], killAfterMs: number | undefined) =>
     new Promise<string>((resolve, reject) => {
-      const child = steady.start(folder, shape);
+      const child = steady.start(...args);
       let problems = '';
       child.stderr?.on('data', (chunk: Buffer) => (problems += chunk.toString()));
       child.stdout?.once('data', () => {
@@ -48,37 +41,46 @@ describe('a process killed with SIGKILL', () => {
     });
 
   it.each(['chain', 'dag'])(
-    'at %s: what was acknowledged never runs again, and the result is that of the uninterrupted run',
+    'at %s: what was acknowledged never runs again, and the result is that of the uninterrupted run (promises test 1)',
     async (shape) => {
-      const seed = Number(process.env['SEED'] ?? 20_261_122);
-      const random = seeded(seed);
+      const seed = seedOr(20_261_122);
       const undisturbed = mkdtempSync(join(tmpdir(), 'millrace-'));
-      await live(undisturbed, shape, undefined);
+      await live([undisturbed, shape, 'process'], undefined);
       const expected = readFileSync(join(undisturbed, 'output'), 'utf8');
+      rmSync(undisturbed, { recursive: true });
 
+      let runs = 0;
       let kills = 0;
-      while (kills < KILLS) {
+      /** A run, life after life, until it has completed. */
+      const carryOn = async (): Promise<void> => {
+        const which = `seed ${String(seed)}, run ${String(runs)}`;
+        const draw = random(seed + runs);
+        const durability = runs % 2 === 0 ? 'disk' : 'process';
+        runs += 1;
         const folder = mkdtempSync(join(tmpdir(), 'millrace-'));
         const acknowledged = new Map<string, string>();
         while (!existsSync(join(folder, 'output'))) {
           const before = linesOf(join(folder, 'effects')).length;
-          const ended = await live(folder, shape, kills < KILLS ? random() * 90 : undefined);
+          const ended = await live([folder, shape, durability], kills < KILLS ? draw() * 120 : undefined);
           if (ended === 'SIGKILL') kills += 1;
           const again = linesOf(join(folder, 'effects')).slice(before);
-          expect(again.filter((path) => acknowledged.has(path))).toEqual([]);
+          expect([which, again.filter((path) => acknowledged.has(path))]).toEqual([which, []]);
           for (const line of linesOf(join(folder, 'acknowledged'))) {
             const [path = '', value = ''] = line.split(' ');
-            expect(acknowledged.get(path) ?? value).toBe(value);
+            expect([which, acknowledged.get(path) ?? value]).toEqual([which, value]);
             acknowledged.set(path, value);
           }
         }
-        expect({ seed, output: readFileSync(join(folder, 'output'), 'utf8') }).toEqual({
-          seed,
-          output: expected,
-        });
+        const output = readFileSync(join(folder, 'output'), 'utf8');
+        expect([which, output]).toEqual([which, expected]);
         rmSync(folder, { recursive: true });
-      }
-      rmSync(undisturbed, { recursive: true });
+      };
+      const lane = async (): Promise<void> => {
+        while (kills < KILLS) await carryOn();
+      };
+      await Promise.all(Array.from({ length: AT_ONCE }, lane));
+      tally('kills', kills);
+      tally('runs', runs);
     },
     60_000 + KILLS * 2_000,
   );

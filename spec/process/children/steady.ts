@@ -1,8 +1,9 @@
 /*
- * Carries a run on in a folder: a chain of 30 steps, or a DAG with 4 branches at once. Every call of an agent and every
- * acknowledged step is written to a file of its own, so that whoever kills this process can tell what happened.
+ * Carries a run on in a folder: a chain of 30 steps, or a DAG with 4 branches of 16 steps at once, while the journal often
+ * begins a new file. Every call of an agent and every acknowledged step is written to a file of its own, so that whoever kills
+ * this process can tell what happened.
  *
- *   child <folder> <chain|dag>
+ *   child <folder> <chain|dag> <disk|process>
  */
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,7 +13,7 @@ import { delay, of } from 'rxjs';
 import { agent, chain, lowdbStore, run, workflow } from '../../../index';
 import type { Agent, Wire } from '../../../index';
 
-const [folder = '', shape = 'chain'] = process.argv.slice(2);
+const [folder = '', shape = 'chain', durability = 'disk'] = process.argv.slice(2);
 
 const step = (name: string): Agent<number, number> =>
   agent(
@@ -30,7 +31,7 @@ const line = chain('line', ...Array.from({ length: 30 }, (_, index) => step(`s${
 const branches = workflow('branches', (input: Wire<number>, add) => {
   const ends = Array.from({ length: 4 }, (_, branch) => {
     let wire = input;
-    for (let index = 0; index < 8; index += 1) {
+    for (let index = 0; index < 16; index += 1) {
       const name = `b${String(branch)}s${String(index)}`;
       wire = add(name, step(name), wire);
     }
@@ -39,7 +40,10 @@ const branches = workflow('branches', (input: Wire<number>, add) => {
   return add('sum', (all) => all.reduce((sum, x) => sum + x, 0), ends);
 });
 
-const store = lowdbStore(join(folder, 'state'));
+const store = lowdbStore(join(folder, 'state'), {
+  durability: durability === 'disk' ? 'disk' : 'process',
+  rotateBytes: 4_000,
+});
 run(shape === 'chain' ? line : branches, 1, { store, runId: 'killed' }).subscribe({
   next: ({ event }) => {
     if (event.type === 'step.completed') {
