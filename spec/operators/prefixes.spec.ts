@@ -9,16 +9,14 @@ import {
   execute,
   fallback,
   firstOf,
-  isJournaled,
   live,
   loop,
   memoryStore,
-  run,
   sleep,
   workflow,
 } from '../../index';
-import type { Agent, RunEvent, StepContext, Wire } from '../../index';
-import { collect } from '../support/told';
+import type { Agent, StepContext, Wire } from '../../index';
+import { crashPoints, recordingStore } from '../../testing/index';
 import { amount, isLong, seedOr, tally } from '../support/torture';
 
 const RUNS = amount(40, 3_000);
@@ -116,23 +114,6 @@ const shape = fc.letrec<{ any: Num }>((tie) => {
   };
 }).any;
 
-async function uninterrupted(root: Num, input: number) {
-  calls = [];
-  const seen = collect(run(root, input, { store: memoryStore(), runId: 'r' }));
-  while (seen.ended === 'open') await new Promise((resolve) => setImmediate(resolve));
-  return { events: seen.events.filter(isJournaled), last: seen.transitions.at(-1)!.state, calls };
-}
-
-async function resumedAfter(events: readonly RunEvent[], root: Num, input: number) {
-  const store = memoryStore();
-  const claim = await store.claim('r');
-  for (const event of events) void claim.append(event);
-  void claim.release(undefined);
-  calls = [];
-  const state = await execute(root, input, { store, runId: 'r', maxCrashes: 100 });
-  return { state, calls };
-}
-
 interface Row {
   readonly stepId: string;
   readonly status: string;
@@ -152,17 +133,16 @@ describe('a run of any shape', () => {
   it('gives the same when it is killed after any event and resumed; what was acknowledged is not called again', async () => {
     await fc.assert(
       fc.asyncProperty(shape, fc.integer({ min: 0, max: 9 }), async (root, input) => {
-        const whole = await uninterrupted(root, input);
-        expect(whole.last.status).toBe('COMPLETED');
-        for (let cut = 1; cut < whole.events.length; cut += 1) {
-          const before = whole.events.slice(0, cut);
-          const again = await resumedAfter(before, root, input);
-          expect(again.state.output).toEqual(whole.last.output);
-          expect(summary(again.state.steps)).toEqual(summary(whole.last.steps));
-          const done = new Set(
-            before.flatMap((event) => (event.type === 'step.completed' ? [event.path] : [])),
-          );
-          expect(again.calls.filter((path) => done.has(path))).toEqual([]);
+        const store = recordingStore(memoryStore());
+        const whole = await execute(root, input, { store, runId: 'r' });
+        expect(whole.status).toBe('COMPLETED');
+        for (const { finished, store: left } of crashPoints(store, 'r')) {
+          calls = [];
+          const again = await execute(root, input, { store: left, runId: 'r', maxCrashes: 100 });
+          expect(again.output).toEqual(whole.output);
+          expect(summary(again.steps)).toEqual(summary(whole.steps));
+          const done = new Set(finished);
+          expect(calls.filter((path) => done.has(path))).toEqual([]);
         }
       }),
       { numRuns: RUNS, ...(isLong && { seed: seedOr(0) }) },

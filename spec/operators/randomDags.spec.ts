@@ -3,7 +3,7 @@ import { delay, of, take, throwError, VirtualAction, VirtualTimeScheduler } from
 
 import { agent, memoryStore, run, workflow } from '../../index';
 import type { Agent, RunEvent, RunState, Store, Wire } from '../../index';
-import { isJournaled } from '../../lib/model/event';
+import { crashPoints, recordingStore } from '../../testing/index';
 import { amount, isLong, seedOr, tally } from '../support/torture';
 
 interface StepPlan {
@@ -102,16 +102,6 @@ function carryOn(
   return { events, state: state! };
 }
 
-/** A store that holds what a journal with these events would give after a crash. */
-function crashedAfter(events: readonly RunEvent[]): Store {
-  const store = memoryStore();
-  const claim = store.claim('r');
-  if (claim instanceof Promise) throw new TypeError('a memory store answers at once');
-  for (const event of events) void claim.append(event);
-  void claim.release(undefined);
-  return store;
-}
-
 describe('random DAGs', () => {
   // Every fifth of them is resumed at every prefix too.
   const numRuns = amount(60, 10_000);
@@ -148,14 +138,12 @@ describe('random DAGs', () => {
       let prefixes = 0;
       fc.assert(
         fc.property(dag, (plans) => {
-          const { events } = carryOn(build(plans, []), memoryStore());
-          const journal = events.filter(isJournaled);
-          prefixes += journal.length - 1;
-          for (let cut = 1; cut < journal.length; cut += 1) {
-            const prefix = journal.slice(0, cut);
-            const finished = prefix.flatMap((event) => (event.type === 'step.completed' ? [event.path] : []));
+          const store = recordingStore(memoryStore());
+          carryOn(build(plans, []), store);
+          for (const { finished, store: left } of crashPoints(store, 'r')) {
+            prefixes += 1;
             const calls: string[] = [];
-            const { state } = carryOn(build(plans, calls), crashedAfter(prefix));
+            const { state } = carryOn(build(plans, calls), left);
 
             expect(state.status).toBe('COMPLETED');
             expect(state.output).toEqual(oracle(plans, 7));
