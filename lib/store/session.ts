@@ -2,25 +2,21 @@ import { isLeft } from 'fp-ts/lib/Either';
 
 import { explain } from '../codec/explain';
 import { RunState as RunStateCodec } from '../codec/state';
-import type { RunEvent } from '../model/event';
-import { isEnd } from '../model/event';
 import type { RunState } from '../model/state';
 import { removeForGood } from './checkedFile';
 import { cacheFiles } from './cacheFiles';
+import { claimRun } from './claimRun';
 import type { Durability } from './durability';
 import type { Files } from './files';
 import type { HistoryLine } from './historyFile';
-import { writeHistoryFile } from './historyFile';
 import type { Journal } from './journal';
 import type { Layout } from './layout';
+import type { LiveRun } from './liveRun';
+import { liveRun } from './liveRun';
 import type { Pause } from './pause';
-import { outputJournal } from './outputJournal';
 import { RunActiveError } from './runActiveError';
 import { RunExistsError } from './runExistsError';
-import type { RunFold } from './runFold';
-import { runFold } from './runFold';
-import { writeRunFile } from './runFile';
-import { sharedSync } from './sharedSync';
+import { runSaver } from './runSaver';
 import { asStorageError, StorageError, storing } from './storageError';
 import type { Claim } from './store';
 import type { ListedRun } from './summary';
@@ -60,26 +56,9 @@ export interface SessionStart {
   unlock(): void;
 }
 
-/** A run of which more is known than its file says, or that is claimed. */
-interface Live {
-  readonly runId: string;
-  readonly fold: RunFold;
-  isClaimed: boolean;
-  /** Its first record that its file does not hold yet; undefined when the file holds everything. */
-  firstSeq: number | undefined;
-  lastSeq: number;
-}
-
-/** How many runs that have ended may wait for their files before the next one waits too. */
-const MOST_UNSAVED = 64;
-/** How many files of runs are written at once; they share their syncs. */
-const SAVED_AT_ONCE = 16;
-
 export function startSession(start: SessionStart): Session {
-  const { files, layout, durability, pause, journal, lines } = start;
-  const lives = new Map<string, Live>();
-  const unsaved = new Set<Live>();
-  const syncRuns = sharedSync(() => files.syncFolder(layout.runs));
+  const { files, layout, durability, journal, lines } = start;
+  const lives = new Map<string, LiveRun>();
   const inbox = watchInbox(files, layout.inbox);
   let isClosed = false;
   let problem: unknown;
@@ -97,117 +76,54 @@ export function startSession(start: SessionStart): Session {
     return turn;
   };
 
-  const cache = cacheFiles(files, layout.cache, enqueue, pause);
+  const cache = cacheFiles(files, layout.cache, enqueue, start.pause);
 
-  const write = (live: Live, json: string): void => {
+  const noteProblem = (error: unknown): void => {
+    problem = error; // close() tries again.
+  };
+  const saver = runSaver({ ...start, lives, enqueue, onProblem: noteProblem });
+
+  const write = (live: LiveRun, json: string): void => {
     if (isClosed) throw closed();
     live.lastSeq = journal.write(json);
     live.firstSeq ??= live.lastSeq;
     lives.set(live.runId, live);
   };
 
-  const checkpoint = async (live: Live): Promise<void> => {
-    const upTo = live.lastSeq;
-    const state = live.fold.state();
-    if (live.firstSeq === undefined || state === undefined || lives.get(live.runId) !== live) return;
-    // The file must not know more than the journal will after a power loss.
-    await journal.sync();
-    await writeRunFile(files, layout.run(live.runId), { upTo, state }, pause, syncRuns);
-    lines.set(live.runId, { ...summaryOf(state), upTo });
-    live.firstSeq = live.lastSeq > upTo ? upTo + 1 : undefined;
-    if (live.firstSeq === undefined && !live.isClaimed) lives.delete(live.runId);
-  };
-
-  /** Removes the files of the journal that nobody needs any more. */
-  const tidy = async (isLast: boolean): Promise<void> => {
-    let upTo = journal.lastSeq;
-    for (const { firstSeq } of lives.values())
-      if (firstSeq !== undefined) upTo = Math.min(upTo, firstSeq - 1);
-    const generations = journal.generations();
-    const oldest = generations[0];
-    if (oldest === undefined || oldest.lastSeq > upTo || (generations.length === 1 && !isLast)) return;
-    await journal.sync();
-    await writeHistoryFile(files, layout.history, { store: start.store, upTo, runs: lines.values() }, pause);
-    if (isLast) await journal.close();
-    journal.trim(upTo);
-  };
-
-  /** Brings the files of these runs up to date. What fails leaves the others alone: the journal still has it. */
-  const checkpoints = async (all: readonly Live[]): Promise<void> => {
-    let failed: PromiseRejectedResult | undefined;
-    for (let at = 0; at < all.length; at += SAVED_AT_ONCE) {
-      const results = await Promise.allSettled(all.slice(at, at + SAVED_AT_ONCE).map(checkpoint));
-      failed ??= results.find((result) => result.status === 'rejected');
-    }
-    if (failed !== undefined) throw failed.reason as Error;
-  };
-
-  const saveSoon = (live: Live): void => {
+  const saveSoon = (live: LiveRun): void => {
     // close() writes what it finds; of a life that ends later, the journal tells.
-    if (isClosed) return;
-    unsaved.add(live);
-    if (unsaved.size > 1) return; // Saved together with those that wait already.
-    enqueue(async () => {
-      const all = [...unsaved];
-      unsaved.clear();
-      await checkpoints(all);
-      await tidy(false);
-    }).catch((error: unknown) => {
-      problem = error; // close() tries again.
-    });
+    if (!isClosed) saver.saveSoon(live);
   };
 
   for (const [runId, { state, firstSeq, lastSeq }] of start.tail) {
     lines.delete(runId);
     if (state === undefined) {
-      void enqueue(() => removeForGood(files, layout.run(runId))).catch((error: unknown) => {
-        problem = error;
-      });
+      enqueue(() => removeForGood(files, layout.run(runId))).catch(noteProblem);
       continue;
     }
-    const live = { runId, fold: runFold(runId, state), isClaimed: false, firstSeq, lastSeq };
+    const live = { ...liveRun(runId, state, lastSeq), firstSeq };
     lives.set(runId, live);
     saveSoon(live);
   }
 
-  const claimOf = (live: Live, state: RunState | undefined): Claim => {
-    const kept: string[] = [];
-    const outputs = outputJournal();
-    const put = (event: RunEvent): void => {
-      const text = outputs.text(event);
-      if (durability === 'end' && !isEnd(event)) {
-        kept.push(text);
-        outputs.wrote(event);
-        return;
-      }
-      for (let early = kept[0]; early !== undefined; early = kept[0]) {
-        write(live, early);
-        live.fold.add(early);
-        kept.shift();
-      }
-      write(live, text);
-      outputs.wrote(event);
-      live.fold.add(text);
-    };
-    return {
+  const claimOf = (live: LiveRun, state: RunState | undefined): Claim =>
+    claimRun({
       state,
-      checksValues: true,
+      durability,
       cache,
-      append(event) {
-        put(event);
-        if (durability === 'disk' || (durability === 'end' && isEnd(event))) return journal.sync();
-        return undefined;
+      fold: live.fold,
+      write: (json) => {
+        write(live, json);
       },
-      note: put,
+      sync: () => journal.sync(),
       inbox: (listener) => inbox.listen(live.runId, listener),
       release() {
         live.isClaimed = false;
         if (live.firstSeq === undefined) lives.delete(live.runId);
         else saveSoon(live);
-        return unsaved.size > MOST_UNSAVED ? queue.then(() => undefined) : undefined;
+        return saver.isBehind() ? queue.then(() => undefined) : undefined;
       },
-    };
-  };
+    });
 
   return {
     claim(runId) {
@@ -218,29 +134,13 @@ export function startSession(start: SessionStart): Session {
         return claimOf(known, known.fold.state());
       }
       const line = lines.get(runId);
-      if (line === undefined) {
-        const live = {
-          runId,
-          fold: runFold(runId, undefined),
-          isClaimed: true,
-          firstSeq: undefined,
-          lastSeq: 0,
-        };
-        lives.set(runId, live);
-        return claimOf(live, undefined);
-      }
       // Taken before the file is read: of two who ask at once only one may get it.
-      const live = {
-        runId,
-        fold: runFold(runId, undefined),
-        isClaimed: true,
-        firstSeq: undefined,
-        lastSeq: line.upTo,
-      };
+      const live = { ...liveRun(runId, undefined, line?.upTo ?? 0), isClaimed: true };
       lives.set(runId, live);
+      if (line === undefined) return claimOf(live, undefined);
       return readResting(files, layout, line).then(
         (state) => {
-          const loaded = { ...live, fold: runFold(runId, state) };
+          const loaded = { ...liveRun(runId, state, line.upTo), isClaimed: true };
           lives.set(runId, loaded);
           return claimOf(loaded, state);
         },
@@ -292,13 +192,7 @@ export function startSession(start: SessionStart): Session {
       const json = JSON.stringify(record);
       const copy = RunStateCodec.decode((JSON.parse(json) as { readonly state: unknown }).state);
       if (isLeft(copy)) throw new TypeError(`Cannot put in run "${runId}": ${explain(copy.left)[0] ?? ''}`);
-      const live = {
-        runId,
-        fold: runFold(runId, copy.right),
-        isClaimed: false,
-        firstSeq: undefined,
-        lastSeq: 0,
-      };
+      const live = liveRun(runId, copy.right, 0);
       write(live, json);
       saveSoon(live);
       await journal.sync();
@@ -314,8 +208,7 @@ export function startSession(start: SessionStart): Session {
       try {
         await queue;
         problem = undefined;
-        await checkpoints([...lives.values()]);
-        await tidy(true);
+        await saver.saveAll();
       } finally {
         try {
           await journal.close();

@@ -1,0 +1,51 @@
+import type { RunEvent } from '../model/event';
+import { isEnd } from '../model/event';
+import type { RunState } from '../model/state';
+import type { Durability } from './durability';
+import { outputJournal } from './outputJournal';
+import type { RunFold } from './runFold';
+import type { Claim } from './store';
+
+/** What a claim needs besides what it shares with all others. */
+export interface ClaimOptions extends Pick<Claim, 'cache' | 'inbox' | 'release'> {
+  readonly state: RunState | undefined;
+  readonly durability: Durability;
+  readonly fold: RunFold;
+  /** Writes a record into the page cache. */
+  readonly write: (json: string) => void;
+  /** Resolves when everything written so far survives a power loss. */
+  readonly sync: () => Promise<void>;
+}
+
+/** The right to write down one life of a run in a journal; with `durability: 'end'` nothing is written before the end. */
+export function claimRun(options: ClaimOptions): Claim {
+  const { durability, fold, write, sync, ...rest } = options;
+  const kept: string[] = [];
+  const outputs = outputJournal();
+  const put = (event: RunEvent): void => {
+    const text = outputs.text(event);
+    if (durability === 'end' && !isEnd(event)) {
+      kept.push(text);
+      outputs.wrote(event);
+      return;
+    }
+    for (let early = kept[0]; early !== undefined; early = kept[0]) {
+      write(early);
+      fold.add(early);
+      kept.shift();
+    }
+    write(text);
+    outputs.wrote(event);
+    fold.add(text);
+  };
+  return {
+    ...rest,
+    checksValues: true,
+    append(event) {
+      put(event);
+      if (durability === 'disk' || (durability === 'end' && isEnd(event))) return sync();
+      return undefined;
+    },
+    note: put,
+  };
+}
