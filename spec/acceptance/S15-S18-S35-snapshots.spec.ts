@@ -15,8 +15,9 @@ import {
   restore,
   run,
   saveTo,
+  workflow,
 } from '../../index';
-import type { SnapshotPolicy, Store } from '../../index';
+import type { Agent, SnapshotPolicy, Store, Wire } from '../../index';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -30,11 +31,7 @@ describe('snapshots while a run goes on', () => {
   afterEach(async () => rm(folder, { recursive: true }));
 
   const names = async (store: Store) => [...(await store.snapshots.list())].map(({ name }) => name).reverse();
-  const save = async (
-    work: ReturnType<typeof many>,
-    policy: SnapshotPolicy,
-    store: Store = memoryStore(),
-  ) => {
+  const save = async (work: Agent<number, unknown>, policy: SnapshotPolicy, store: Store = memoryStore()) => {
     await lastValueFrom(run(work, 0, { store, runId: 'r' }).pipe(saveTo(store, policy))).catch(
       () => undefined,
     );
@@ -69,6 +66,26 @@ describe('snapshots while a run goes on', () => {
       expect(await names(await save(many(12), everyNth(5)))).toEqual(['checkpoint_5', 'checkpoint_10']);
     });
 
+    it('saves the whole state: what had ended by then, and what had not', async () => {
+      const store = await save(many(12), everyNth(5));
+      const [later, earlier] = await store.snapshots.list();
+      const loaded = await Promise.all(
+        [earlier, later].map((summary) => store.snapshots.load(summary!.snapshotId)),
+      );
+      const statuses = loaded.map(({ executionState }) =>
+        [...executionState.steps].map(({ status, output }) => (status === 'COMPLETED' ? output : status)),
+      );
+      const pending = Array.from({ length: 7 }, () => 'PENDING');
+      expect(statuses).toEqual([
+        [1, 2, 3, 4, 5, ...pending],
+        [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ...pending.slice(5)],
+      ]);
+      expect(loaded.map(({ executionState: { runId, input } }) => [runId, input])).toEqual([
+        ['r', 0],
+        ['r', 0],
+      ]);
+    });
+
     it('counts on after a resume', async () => {
       let isDown = true;
       const breaks = agent('breaks', (x: number) => {
@@ -91,6 +108,14 @@ describe('snapshots while a run goes on', () => {
     it('saves the steps whose policy says so', async () => {
       const pay = agent('pay', (x: number) => x, { critical: true });
       expect(await names(await save(chain('c', plus, pay, plus), critical()))).toEqual(['critical_pay']);
+    });
+
+    it('saves them also when the policy is that of the step, and not of its agent', async () => {
+      const work = workflow('w', (n: Wire<number>, step) => {
+        const paid = step('pay', plus, n, { critical: true });
+        return step('ship', plus, paid);
+      });
+      expect(await names(await save(work, critical()))).toEqual(['critical_pay']);
     });
   });
 
@@ -120,14 +145,11 @@ describe('snapshots while a run goes on', () => {
     });
 
     it('writes none for a step that is skipped (S34)', async () => {
-      const store = memoryStore();
-      const skipped = chain('c', plus);
-      await lastValueFrom(
-        run(skipped, 0, { store, runId: 'r' }).pipe(
-          saveTo(store, ({ event }) => (event.type === 'step.skipped' ? 'no' : undefined)),
-        ),
-      );
-      expect(await names(store)).toEqual([]);
+      const work = workflow('w', (n: Wire<number>, step) => {
+        const maybe = step('maybe', plus, n, { when: (x) => x > 0, otherwise: 5 });
+        return step('last', plus, maybe);
+      });
+      expect(await names(await save(work, everyStep()))).toEqual(['step_last_complete']);
     });
   });
 

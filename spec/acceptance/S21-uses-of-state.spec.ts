@@ -6,6 +6,7 @@ import type { Subscription } from 'rxjs';
 import { NEVER } from 'rxjs';
 
 import { agent, chain, execute, lowdbStore, outputOf, run } from '../../index';
+import type { RunEvent } from '../../index';
 import { isJournaled } from '../../lib/model/event';
 import { everything } from '../support/everything';
 
@@ -55,11 +56,16 @@ describe('S21 what saved state is good for', () => {
     await execute(chain('work', plus, breaks, plus), 1, { store, runId: 'r' });
     await store.close();
     const [file] = await readdir(join(folder, 'runs'));
-    const text = await readFile(join(folder, 'runs', file!), 'utf8');
-    const saved = JSON.parse(text) as Record<string, unknown>;
-    const failed = /"stepId":\s*"breaks"[^}]*?"status":\s*"FAILED"/.exec(text);
-    expect(failed).not.toBeNull();
-    expect(JSON.stringify(saved)).toContain('out of range');
+    const { state } = JSON.parse(await readFile(join(folder, 'runs', file!), 'utf8')) as {
+      readonly state: { readonly steps: readonly Readonly<Record<string, unknown>>[] };
+    };
+    const failed = state.steps.filter(({ status }) => status === 'FAILED');
+    expect(failed).toEqual([
+      expect.objectContaining({
+        stepId: 'breaks',
+        error: expect.objectContaining({ name: 'RangeError', message: 'out of range' }),
+      }),
+    ]);
   });
 
   it('audit: the journaled events of a run are numbered without a gap, over all its lives', async () => {
@@ -79,6 +85,39 @@ describe('S21 what saved state is good for', () => {
     expect(numbers).toEqual(Array.from({ length: 16 }, (_, index) => index + 1));
     const state = await store.loadRun('r');
     expect(state?.seq).toBe(numbers.at(-1));
+    await store.close();
+  });
+
+  it('audit: the records of the journal are numbered without a gap, and hold every event of the run in order', async () => {
+    const store = lowdbStore(folder);
+    const ended = agent('ended', () => NEVER);
+    const work = chain('work', plus, plus, ended);
+    const subscription = await new Promise<Subscription>((resolve) => {
+      const life: Subscription = run(work, 1, { store, runId: 'r' }).subscribe(({ event }) => {
+        if (event.type === 'step.started' && event.path === 'ended') setImmediate(() => resolve(life));
+      });
+    });
+
+    const [file] = await readdir(join(folder, 'journal'));
+    const lines = (await readFile(join(folder, 'journal', file!), 'utf8'))
+      .split('\n')
+      .filter((line) => line !== '');
+    const records = lines.flatMap((line) => {
+      const [, , number, json] = /^(\S+) (\d+) \d+ (\{.*\})$/.exec(line) ?? [];
+      return json === undefined ? [] : [{ number: Number(number), event: JSON.parse(json) as RunEvent }];
+    });
+    const [first] = records;
+    expect(records.map(({ number }) => number)).toEqual(records.map((_, i) => (first?.number ?? 0) + i));
+    const events = records.flatMap(({ event }) => ('runId' in event && event.runId === 'r' ? [event] : []));
+    expect(events.map(({ seq, type }) => `${String(seq)} ${type}`)).toEqual([
+      '1 run.started',
+      '2 step.started',
+      '3 step.completed',
+      '4 step.started',
+      '5 step.completed',
+      '6 step.started',
+    ]);
+    subscription.unsubscribe();
     await store.close();
   });
 });

@@ -1,9 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { agent, chain, execute, lowdbStore, memoryStore, run, workflow } from '../../index';
 import type { Agent, Store, Wire } from '../../index';
+import type { ChildProgram } from '../support/child';
+import { childProgram } from '../support/child';
 
 describe('S22 resume', () => {
   let folder: string;
@@ -80,5 +82,35 @@ describe('S22 resume', () => {
     expect(types[0]).toBe('run.resumed');
     expect(types.filter((type) => type === 'step.started')).toHaveLength(3);
     await after.close();
+  });
+
+  describe('in another process', () => {
+    let program: ChildProgram;
+    beforeAll(() => {
+      program = childProgram(join(__dirname, 'children/resume.ts'), { isWhole: true });
+    });
+    afterAll(() => {
+      program.remove();
+    });
+
+    it.each([
+      ['has died', 'exit', 's0', 2],
+      ['has died', 'exit', 's3', 2],
+      ['has died', 'exit', 's5', 2],
+      ['has ended with a failed run', 'fail', 's3', 2],
+    ])('goes on where one %s (%s in %s)', async (_what, how, path, life) => {
+      const whole = await execute(work, 1);
+      const first = await program.run(folder, how, path);
+      expect([first.code, first.stderr]).toEqual([how === 'exit' ? 9 : 0, '']);
+      const second = await program.run(folder);
+
+      expect(second.stderr).toBe('');
+      expect(JSON.parse(second.stdout)).toEqual({ status: 'COMPLETED', output: whole.output, life });
+      const called = (await readFile(join(folder, 'calls'), 'utf8')).trim().split(' ');
+      // Only the step in which it stopped was called twice.
+      const expected = links.map(({ name }) => name);
+      expected.splice(expected.indexOf(path), 0, path);
+      expect(called).toEqual(expected);
+    });
   });
 });

@@ -1,4 +1,17 @@
-import { createLogger, execute, chain, agent, syncStates } from '../../index';
+import { lastValueFrom } from 'rxjs';
+
+import {
+  agent,
+  chain,
+  createLogger,
+  DefinitionMismatchError,
+  execute,
+  InputMismatchError,
+  logTo,
+  memoryStore,
+  run,
+  syncStates,
+} from '../../index';
 
 describe('S38 state mismatch', () => {
   it('lets the actual state hold, and logs a WARNING with the patches', () => {
@@ -32,5 +45,55 @@ describe('S38 state mismatch', () => {
     );
     expect(syncStates(JSON.parse(JSON.stringify(state)) as typeof state, state, logger)).toBe(state);
     expect(logger.getLogs()).toEqual([]);
+  });
+
+  describe('when a run is resumed', () => {
+    const plus = agent('plus', (x: number) => x + 1);
+    const times = agent('times', (x: number) => x * 10);
+    const breaks = agent('breaks', (_: number): number => {
+      throw new Error('down');
+    });
+    const saved = async () => {
+      const store = memoryStore();
+      await execute(chain('work', plus, breaks), 1, { store, runId: 'r' });
+      return store;
+    };
+
+    it('refuses a changed definition by name, and says what has changed', async () => {
+      const store = await saved();
+      const before = await store.loadRun('r');
+      const refused = await execute(chain('work', plus, times, plus), 1, { store, runId: 'r' }).catch(
+        (error: unknown) => error,
+      );
+
+      expect(refused).toBeInstanceOf(DefinitionMismatchError);
+      expect((refused as DefinitionMismatchError).diff).toMatchObject({
+        added: expect.arrayContaining(['times']),
+        removed: ['breaks'],
+      });
+      expect(await store.loadRun('r')).toEqual(before);
+    });
+
+    it('refuses another input by name', async () => {
+      const store = await saved();
+
+      await expect(execute(chain('work', plus, breaks), 2, { store, runId: 'r' })).rejects.toThrow(
+        InputMismatchError,
+      );
+    });
+
+    it('lets the actual one hold when it is asked to, and logs a WARNING with the difference', async () => {
+      const store = await saved();
+      const logger = createLogger();
+      const last = await lastValueFrom(
+        run(chain('work', plus, times), 1, { store, runId: 'r', onMismatch: 'actual' }).pipe(logTo(logger)),
+      );
+
+      expect(last.state).toMatchObject({ status: 'COMPLETED', output: 20 });
+      const [resumed, warning] = logger.getLogs({ level: 'WARNING' });
+      expect(resumed?.message).toContain('run resumed');
+      expect(warning?.message).toContain('another definition');
+      expect(warning?.data).toMatchObject({ added: ['times'], removed: ['breaks'], dropped: ['breaks'] });
+    });
   });
 });
