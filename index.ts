@@ -81,6 +81,7 @@ export { resumable } from './lib/store/resumable';
 export { RunActiveError } from './lib/store/runActiveError';
 export { RunExistsError } from './lib/store/runExistsError';
 export * from './lib/store/salvage';
+export type { LeftOut } from './lib/store/leftOut';
 export type { SnapshotPolicy } from './lib/store/snapshotPolicy';
 export { StorageError } from './lib/store/storageError';
 export * from './lib/store/store';

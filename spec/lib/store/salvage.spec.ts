@@ -3,11 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { lowdbStore } from '../../../lib/store/lowdb';
-import type { LeftOut } from '../../../lib/store/salvage';
+import type { LeftOut } from '../../../lib/store/leftOut';
 import { salvage } from '../../../lib/store/salvage';
 import { StorageError } from '../../../lib/store/storageError';
 import { StoreCorruptError } from '../../../lib/store/storeCorruptError';
 import type { Store } from '../../../lib/store/store';
+import { amount, seedOr, tally } from '../../support/torture';
 import { storeOn } from './support/crash';
 import { append, folded, life, throughJson } from './support/life';
 import { MemoryFiles } from './support/memoryFiles';
@@ -179,10 +180,11 @@ describe('salvage()', () => {
   });
 
   it('gives true states of stores damaged at random, and a store that opens', async () => {
-    const draw = random(31);
+    const ROUNDS = amount(300, 10_000);
+    const draw = random(seedOr(31));
     const whole = await killed();
     const paths = [...whole.all().keys()].filter((path) => !path.includes('lock'));
-    for (let round = 0; round < 300; round += 1) {
+    for (let round = 0; round < ROUNDS; round += 1) {
       const files = whole.afterKill();
       for (let damage = 0; damage < 1 + (round % 3); damage += 1) {
         const path = paths[Math.floor(draw() * paths.length)]!;
@@ -194,6 +196,7 @@ describe('salvage()', () => {
       await seqs(store);
       for (const { snapshotId } of await store.snapshots.list()) await store.snapshots.load(snapshotId);
     }
+    tally('stores', ROUNDS);
   });
 
   it('refuses a target that is not empty or lies in the store, and a folder without a store', async () => {

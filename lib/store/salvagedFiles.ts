@@ -1,0 +1,76 @@
+import { join } from 'node:path';
+
+import type { FileKind } from './checkedFile';
+import { parseChecked } from './checkedFile';
+import { fileName } from './fileName';
+import type { Files } from './files';
+import type { Leave } from './leftOut';
+import { intact, isFolder } from './leftOut';
+import { readLog } from './logFiles';
+import type { Pause } from './pause';
+import { loadSnapshot } from './snapshotFiles';
+import { StorageError } from './storageError';
+import { StoreCorruptError } from './storeCorruptError';
+
+/** Copies the intact files of one folder as they are. */
+export async function copyIntactFiles(
+  files: Files,
+  from: string,
+  to: string,
+  kind: FileKind,
+  leave: Leave,
+  pause: Pause,
+): Promise<void> {
+  if (!isFolder(files, from, leave)) return;
+  let isMade = false;
+  for (const name of files.list(from)) {
+    if (!name.endsWith('.json')) continue;
+    const path = join(from, name);
+    const bytes = await intact(path, leave, async () => {
+      const read = await files.read(path);
+      if (read !== undefined) await check(files, from, path, kind, read);
+      return read;
+    });
+    if (bytes === undefined) continue;
+    if (!isMade) files.makeFolder(to);
+    isMade = true;
+    await writeBytes(files, join(to, name), bytes);
+    const rest = pause();
+    if (rest !== undefined) await rest;
+  }
+  if (isMade) await files.syncFolder(to);
+}
+
+async function check(
+  files: Files,
+  folder: string,
+  path: string,
+  kind: FileKind,
+  bytes: Buffer,
+): Promise<void> {
+  const fields = parseChecked(path, kind, bytes);
+  const named = kind === 'snapshot' ? fields['snapshotId'] : fields['logId'];
+  const id = typeof named === 'string' ? named : '';
+  if ((kind === 'snapshot' || kind === 'log') && join(folder, `${fileName(id)}.json`) !== path)
+    throw new StoreCorruptError(path, 0, 'its name is that of another one');
+  if (kind === 'snapshot') await loadSnapshot(files, folder, id);
+  if (kind === 'log') await readLog(files, folder, id);
+}
+
+async function writeBytes(files: Files, path: string, bytes: Buffer): Promise<void> {
+  try {
+    const file = files.create(path);
+    try {
+      for (let done = 0; done < bytes.length;) {
+        const count = files.write(file, bytes.subarray(done), done);
+        if (count === 0) throw new Error('nothing was written');
+        done += count;
+      }
+      await files.sync(file);
+    } finally {
+      files.close(file);
+    }
+  } catch (error) {
+    throw new StorageError('write', path, error);
+  }
+}
