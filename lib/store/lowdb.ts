@@ -15,6 +15,8 @@ import type { Layout } from './layout';
 import { layoutOf } from './layout';
 import { isLocked } from './lock';
 import { listLogs, readLog, writeLog } from './logFiles';
+import type { LogIndex } from './logIndex';
+import { logIndex } from './logIndex';
 import { nodeFiles } from './nodeFiles';
 import { openSession } from './openSession';
 import type { Owners } from './owner';
@@ -61,6 +63,9 @@ export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Sto
   let session: Session | undefined;
   let opening: Promise<Session> | undefined;
   let closing: Promise<void> | undefined;
+  /** What is known of the execution logs, as long as nobody else can write any. */
+  let logs: LogIndex | undefined;
+  const readLogs = () => listLogs(files, layout.logs, pause);
 
   const open = async (): Promise<Session> => {
     opening ??= (closing ?? Promise.resolve())
@@ -69,6 +74,7 @@ export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Sto
       .then(
         (opened) => {
           session = opened;
+          logs = logIndex(readLogs);
           opening = undefined;
           return opened;
         },
@@ -138,15 +144,23 @@ export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Sto
       list: () => listSnapshots(files, layout.snapshots, pause),
     },
     logs: {
-      save: async (log) => (await writing()).enqueue(() => writeLog(files, layout.logs, log, pause)),
+      async save(log) {
+        const open = await writing();
+        const write = () => open.enqueue(() => writeLog(files, layout.logs, log, pause));
+        await (logs === undefined ? write() : logs.save(log, write));
+      },
       load: (logId) => readLog(files, layout.logs, logId),
-      list: () => listLogs(files, layout.logs, pause),
+      async list() {
+        await settled();
+        return logs === undefined ? readLogs() : logs.list();
+      },
     },
     async close() {
       await opening?.catch(() => undefined);
       if (session === undefined) return closing;
       closing = session.close();
       session = undefined;
+      logs = undefined;
       return closing;
     },
   };
