@@ -45,9 +45,6 @@ export function callHere(options: HereOptions): HereCall {
   const stopped = (): CallResult => ({
     kind: 'stopped',
     at: asyncScheduler.now(),
-    told: 0,
-    partials: 0,
-    tail: [],
   });
 
   const call = (resolve: (result: CallResult) => void): void => {
@@ -69,10 +66,13 @@ export function callHere(options: HereOptions): HereCall {
       nested.close();
       void quiet(teller, partials + logs).then(() => {
         const tail = teller.take(under.execution).map(({ event }) => event);
-        const report = { at: ended, told: teller.told(), partials, tail };
         const { failedBelow } = nested;
+        const told = teller.told();
         const common = {
-          ...report,
+          at: ended,
+          ...(told > 0 && { told }),
+          ...(partials > 0 && { partials }),
+          ...(tail.length > 0 && { tail }),
           ...(kept !== undefined && { kept }),
           ...(failedBelow.length > 0 && { failedBelow }),
         };

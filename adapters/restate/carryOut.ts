@@ -1,27 +1,21 @@
-import { isDeepStrictEqual } from 'node:util';
-
 import type { InvocationId, WorkflowContext } from '@restatedev/restate-sdk';
 import { TerminalError } from '@restatedev/restate-sdk';
 
 import { RunState } from '../../lib/codec/state';
-import { validate } from '../../lib/codec/validate';
-import type { Definition } from '../../lib/graph/definition';
-import { definitionOf, planOf } from '../../lib/graph/definition';
 import type { CallCallbacks } from '../../lib/graph/engine';
 import type { StepTask } from '../../lib/graph/stepTask';
 import type { Agent } from '../../lib/model/agent';
-import type { RunEvent } from '../../lib/model/event';
-import { toFailure } from '../../lib/model/failure';
 import type { RunState as State } from '../../lib/model/state';
-import { idleState } from '../../lib/model/state';
 import type { StepTable } from '../../lib/model/stepTable';
-import { downstream } from '../../operators/engineKit';
-import { InputMismatchError } from '../../operators/inputMismatchError';
 import { interpret } from '../../operators/interpret';
+import type { HeldEvents } from './heldEvents';
+import { heldEvents } from './heldEvents';
 import { BATCH_BYTES, FLUSH_MS, LARGEST_MESSAGE, LONGEST_WATCH_MS, WATCH_MS } from './limits';
 import type { LifeEngine, Placed } from './lifeEngine';
 import { lifeEngine, previews } from './lifeEngine';
-import type { LifeResult, Part, Rest, StartRequest } from './protocol';
+import type { LifeResult, Part, Rest, StartRequest, ToldEvent } from './protocol';
+import { toldEvent } from './toldEvent';
+import { openingOf } from './opening';
 import type { Teller } from './teller';
 
 /** What carrying out a life needs of the worker. */
@@ -66,12 +60,11 @@ export async function carryOut(
   }
   const { state, event, input } = opening;
 
-  let flushed = 0;
   let previewed = 0;
   let lastFlush = request.at;
   let timer: NodeJS.Timeout | undefined;
   const early = (): readonly Part[] => {
-    const parts = previews(engine.events, Math.max(previewed, flushed));
+    const parts = previews(engine.events, Math.max(previewed, held.from()));
     previewed = engine.events.length;
     return parts;
   };
@@ -82,29 +75,25 @@ export async function carryOut(
     teller.close();
     for (const abandon of lost) abandon();
   });
+  const life: PlacedLife = {
+    context,
+    runId,
+    key: context.key,
+    teller,
+    lost,
+    known: () => engine.steps(),
+    abandon: (id) => {
+      engine.abandon(id);
+    },
+  };
   const engine: LifeEngine = lifeEngine({
     context,
     state,
     at: Math.max(request.at, state.endedAt ?? 0),
     answers: before?.answers ?? [],
-    place: (task, value, callbacks) =>
-      worker.place(
-        {
-          context,
-          runId,
-          key: context.key,
-          teller,
-          lost,
-          known: () => engine.steps(),
-          abandon: (id) => {
-            engine.abandon(id);
-          },
-        },
-        task,
-        value,
-        callbacks,
-      ),
+    place: (task, value, callbacks) => worker.place(life, task, value, callbacks),
   });
+  const held: HeldEvents = heldEvents(engine.events);
 
   engine.record(event, () => undefined);
   if (opening.warning !== undefined) engine.tell(opening.warning);
@@ -125,10 +114,9 @@ export async function carryOut(
 
   /** Tells in durable promises what has been held back for long enough, by the clock of the journal. */
   const flush = (isDue: boolean): void => {
-    while (isDue && flushed < engine.events.length) {
-      const batch = batchOf(engine.events, flushed);
-      void context.promise<readonly RunEvent[]>(`ev:${flushed}`).resolve(batch);
-      flushed += batch.length;
+    while (isDue && held.from() < engine.events.length) {
+      const position = held.from();
+      void context.promise<readonly ToldEvent[]>(`ev:${position}`).resolve(held.take().map(toldEvent));
       lastFlush = engine.clock();
     }
   };
@@ -136,8 +124,8 @@ export async function carryOut(
   livesHere += 1;
   try {
     while (!isOver) {
-      flush(engine.clock() - lastFlush >= FLUSH_MS || sizeOf(engine.events, flushed) > BATCH_BYTES);
-      if (engine.events.length > Math.max(previewed, flushed)) {
+      flush(engine.clock() - lastFlush >= FLUSH_MS || held.bytes() > BATCH_BYTES);
+      if (engine.events.length > Math.max(previewed, held.from())) {
         timer ??= setTimeout(() => {
           timer = undefined;
           teller.preview();
@@ -155,15 +143,13 @@ export async function carryOut(
     teller.close();
   }
 
+  flush(held.from() > 0 || held.bytes() > BATCH_BYTES);
+  const rest = { from: held.from(), events: engine.events.slice(held.from()).map(toldEvent) };
+  if (engine.events.at(-1)?.type === 'run.completed')
+    return { ...rest, status: 'COMPLETED', parts: engine.told() };
   const final = engine.state();
-  flush(flushed > 0 || sizeOf(engine.events, 0) > BATCH_BYTES);
-  if (final.status !== 'COMPLETED') leave(context, engine, final);
-  return {
-    status: final.status,
-    from: flushed,
-    events: engine.events.slice(flushed),
-    parts: engine.told(),
-  };
+  leave(context, engine, final);
+  return { ...rest, status: final.status, parts: engine.told() };
 }
 
 let livesHere = 0;
@@ -182,100 +168,4 @@ function leave(context: WorkflowContext, engine: LifeEngine, state: State): void
     );
   }
   context.set('rest', rest);
-}
-
-/** The next events to tell, no more than a message carries well. */
-function batchOf(events: readonly RunEvent[], from: number): readonly RunEvent[] {
-  let size = 0;
-  let to = from;
-  while (to < events.length && (to === from || size < BATCH_BYTES)) {
-    size += sizeOfOne(events[to] as RunEvent);
-    to += 1;
-  }
-  return events.slice(from, to);
-}
-
-function sizeOf(events: readonly RunEvent[], from: number): number {
-  let size = 0;
-  for (let i = from; i < events.length; i += 1) size += sizeOfOne(events[i] as RunEvent);
-  return size;
-}
-
-const sizes = new WeakMap<RunEvent, number>();
-
-/** About how many bytes an event takes. */
-function sizeOfOne(event: RunEvent): number {
-  const known = sizes.get(event);
-  if (known !== undefined) return known;
-  let size = 'plan' in event ? 2_000 : 200;
-  for (const key of ['output', 'input', 'value', 'kept', 'request', 'data']) {
-    const value = (event as unknown as Readonly<Record<string, unknown>>)[key];
-    if (typeof value === 'string') size += value.length;
-    else if (typeof value === 'object' && value !== null) size += JSON.stringify(value).length;
-  }
-  sizes.set(event, size);
-  return size;
-}
-
-interface Opening {
-  readonly state: State;
-  readonly isResumed: boolean;
-  readonly input: unknown;
-  readonly event: Extract<RunEvent, { type: 'run.started' | 'run.resumed' }>;
-  readonly warning?: RunEvent;
-}
-
-function openingOf(
-  agent: Agent<never, unknown>,
-  request: StartRequest,
-  before: Rest | undefined,
-): Opening | { readonly refused: ReturnType<typeof toFailure> } {
-  const { runId, input, at } = request;
-  const plan = planOf(definitionOf(agent) as Definition);
-  const given = before?.state ?? request.seed;
-  if (given === undefined) {
-    const state = idleState(runId, agent.name, plan);
-    return {
-      state,
-      isResumed: false,
-      input,
-      event: { type: 'run.started', runId, seq: 1, at, name: agent.name, input, plan },
-    };
-  }
-  const saved = validate(RunState, given, `state of run "${runId}"`);
-  const isChanged = input !== undefined && !isDeepStrictEqual(input, saved.input);
-  if (isChanged && request.onMismatch === 'refuse')
-    return { refused: toFailure(new InputMismatchError(runId)) };
-  const dropped = isChanged ? downstream(plan, undefined, true, saved.steps) : [];
-  const gone = new Set(dropped);
-  const reused = [...saved.steps].filter(
-    ({ status, stepId }) => (status === 'COMPLETED' || status === 'SKIPPED') && !gone.has(stepId),
-  ).length;
-  const event: Opening['event'] = {
-    type: 'run.resumed',
-    runId,
-    seq: saved.seq + 1,
-    at: Math.max(at, saved.endedAt ?? 0),
-    life: saved.life + 1,
-    reused,
-    ...(isChanged && { input }),
-    ...(dropped.length > 0 && { dropped }),
-  };
-  return {
-    state: saved,
-    isResumed: true,
-    input: isChanged ? input : saved.input,
-    event,
-    ...(isChanged && {
-      warning: {
-        type: 'step.logged',
-        runId,
-        seq: event.seq,
-        at: event.at,
-        path: '',
-        level: 'WARNING',
-        message: `The saved run has another input; the one at hand wins and ${dropped.length} saved steps are dropped`,
-      },
-    }),
-  };
 }

@@ -1,16 +1,17 @@
 import { validate } from '../../lib/codec/validate';
 import type { Definition } from '../../lib/graph/definition';
+import { planOf } from '../../lib/graph/definition';
 import type { RunEvent } from '../../lib/model/event';
 import { isJournaled } from '../../lib/model/event';
 import type { RunState } from '../../lib/model/state';
 import type { Transition } from '../../lib/model/transition';
 import { transitionsFrom } from '../../operators/engineKit';
-import type { CallId, Part } from './protocol';
+import type { CallId, Part, ToldEvent } from './protocol';
 
 /** Puts what is told of a life in order again and scans it. */
 export interface Follower<O> {
   /** Events of the life from this position on. */
-  events(from: number, events: readonly RunEvent[]): void;
+  events(from: number, events: readonly ToldEvent[]): void;
   parts(parts: readonly Part[]): void;
   state(): RunState<O>;
 }
@@ -27,20 +28,20 @@ export function follower<O>(
   tell: (transition: Transition<O>) => void,
 ): Follower<O> {
   const transitions = transitionsFrom<O>(base);
-  const early = new Map<number, RunEvent>();
+  const early = new Map<number, ToldEvent>();
   const heard = new Set<string>();
   const held = new Map<string, Extra[]>();
   const running = new Map<string, string>();
   let next = 0;
   let seq = base.seq;
 
-  const show = (event: RunEvent): void => {
-    if (isJournaled(event)) seq += 1;
-    const numbered = event.seq === seq ? event : { ...event, seq };
-    tell(transitions.next(liveEvent(numbered, definition)));
+  const show = (told: ToldEvent): void => {
+    if (isJournaled(told as RunEvent)) seq += 1;
+    const event = { ...told, runId: base.runId, seq } as RunEvent;
+    tell(transitions.next(liveEvent(event, definition)));
   };
 
-  const take = (event: RunEvent): void => {
+  const take = (event: ToldEvent): void => {
     if ('path' in event && ENDS.has(event.type)) running.delete(event.path);
     show(event);
     if (event.type !== 'step.started') return;
@@ -93,8 +94,10 @@ function callText({ path, attempt }: Pick<CallId, 'path' | 'attempt'>): string {
   return `${attempt} ${path}`;
 }
 
-/** The end of a run carries its output as it is used, not as it is saved. */
-function liveEvent(event: RunEvent, { output: codec, name }: Definition): RunEvent {
+/** The beginning of a run carries its plan, and its end the output as it is used, not as it is saved. */
+function liveEvent(event: RunEvent, definition: Definition): RunEvent {
+  if (event.type === 'run.started') return { ...event, plan: planOf(definition) };
+  const { output: codec, name } = definition;
   if (event.type !== 'run.completed' || codec === undefined) return event;
   return { ...event, output: validate(codec, event.output, `saved output of "${name}"`) };
 }

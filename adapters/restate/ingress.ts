@@ -1,6 +1,7 @@
 import { asyncScheduler } from 'rxjs';
 
 import { EngineUnreachableError } from './engineUnreachableError';
+import { exchange } from './exchange';
 import { recoveryOf } from './recovery';
 
 /** An answer of the server that is no success. */
@@ -61,15 +62,14 @@ export function ingressOf(addresses: readonly string[], patienceMs: number): Ing
 
   async function once(base: string, path: string, options: AskOptions): Promise<unknown> {
     const { body, method = body === undefined ? 'GET' : 'POST', timeoutMs, signal, headers } = options;
-    const limits = [signal, timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs)];
-    const response = await fetch(`${base}${path}`, {
+    const { status, text } = await exchange(`${base}${path}`, {
       method,
-      signal: AbortSignal.any(limits.filter((limit) => limit !== undefined)),
       ...(body !== undefined && { body: JSON.stringify(body) }),
-      headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+      ...(headers !== undefined && { headers }),
+      ...(signal !== undefined && { signal }),
+      ...(timeoutMs !== undefined && { timeoutMs }),
     });
-    const text = await response.text();
-    if (!response.ok) throw new IngressError(response.status, `${base}${path}`, messageIn(text));
+    if (status < 200 || status > 299) throw new IngressError(status, `${base}${path}`, messageIn(text));
     return text === '' ? undefined : (JSON.parse(text) as unknown);
   }
 

@@ -1,5 +1,5 @@
-import type { InvocationId, TerminalError, WorkflowContext } from '@restatedev/restate-sdk';
-import { CancelledError, RestatePromise } from '@restatedev/restate-sdk';
+import type { InvocationId, WorkflowContext } from '@restatedev/restate-sdk';
+import { CancelledError, RestatePromise, TerminalError } from '@restatedev/restate-sdk';
 
 import { jsonValue } from '../../lib/codec/json';
 import { validate } from '../../lib/codec/validate';
@@ -9,8 +9,9 @@ import type { StepTask } from '../../lib/graph/stepTask';
 import type { RunEvent } from '../../lib/model/event';
 import type { Failure } from '../../lib/model/failure';
 import { toFailure } from '../../lib/model/failure';
+import { reduceRunAll } from '../../lib/model/reduce';
 import type { RunState } from '../../lib/model/state';
-import { hashOf, transitionsFrom } from '../../operators/engineKit';
+import { hashOf } from '../../operators/engineKit';
 import { LARGEST_VALUE, MOST_STEPS } from './limits';
 import type { CallResult, GivenAnswer, Part } from './protocol';
 import { RecordedError } from './recordedError';
@@ -61,13 +62,14 @@ type Arrival = (value: unknown, failure: TerminalError | undefined) => void;
 export function lifeEngine(options: LifeEngineOptions): LifeEngine {
   const { context, place } = options;
   const { runId } = options.state;
-  const transitions = transitionsFrom(options.state);
   const events: RunEvent[] = [];
-  const pending = new Map<number, RestatePromise<{ readonly id: number; readonly arrive: () => void }>>();
+  const pending = new Map<number, Expected>();
   const answers = [...options.answers];
   const listeners = new Map<string, (value: unknown, done?: () => void) => void>();
   const abandoned: Promise<InvocationId>[] = [];
   let clock = options.at;
+  let reduced = options.state;
+  let reducedTo = 0;
   let next = 0;
   let steps = 0;
   let inbox = -1;
@@ -81,21 +83,19 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
 
   const push = (event: RunEvent): void => {
     events.push(event);
-    transitions.next(event);
+  };
+
+  /** Only computed when somebody asks, which most lives never do. */
+  const state = (): RunState => {
+    if (reducedTo < events.length) reduced = reduceRunAll(reduced, events.slice(reducedTo));
+    reducedTo = events.length;
+    return reduced;
   };
 
   /** Waits for a durable operation. The function that comes back forgets it. */
   const expect = (operation: RestatePromise<unknown>, arrive: Arrival): Stop => {
     const id = (next += 1);
-    pending.set(
-      id,
-      operation.map((value, failure) => ({
-        id,
-        arrive: () => {
-          arrive(value, failure);
-        },
-      })),
-    );
+    pending.set(id, { id, operation, arrive });
     return () => {
       pending.delete(id);
     };
@@ -131,7 +131,7 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
       // A call tells its partial results itself, beside the journal; here they only go to those who read them live.
       if (!isFeeding || event.type !== 'step.emitted') push(tellable(event));
     },
-    steps: () => transitions.state().steps,
+    steps: () => state().steps,
     keep: (value, path) => jsonValue(value, path, { bytes: LARGEST_VALUE }),
     hash: hashOf,
     call(task, input, callbacks) {
@@ -155,8 +155,8 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
         }
         const call = value as CallResult;
         advance(call.at);
-        told = Math.max(told, call.told);
-        for (const event of call.tail) push(event);
+        told = Math.max(told, call.told ?? 0);
+        for (const event of call.tail ?? []) push(event);
         replay?.(call);
         takeIn(task, call, callbacks);
       });
@@ -194,9 +194,9 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
     async turn() {
       try {
         for (const id of abandoned.splice(0)) context.cancel(await id);
-        const arrival = await RestatePromise.race([...pending.values()]);
-        pending.delete(arrival.id);
-        arrival.arrive();
+        const { expected, value, failure } = await firstOf([...pending.values()]);
+        pending.delete(expected.id);
+        expected.arrive(value, failure);
       } catch (error) {
         if (!(error instanceof CancelledError)) throw error;
         isCancelled = true;
@@ -208,17 +208,50 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
     abandon(id) {
       abandoned.push(id);
     },
-    state: () => transitions.state(),
+    state,
     told: () => told,
     clock: () => clock,
   };
+}
+
+/** A durable operation that is waited for. */
+interface Expected {
+  readonly id: number;
+  readonly operation: RestatePromise<unknown>;
+  readonly arrive: Arrival;
+  /** The operation as one of several. */
+  entry?: RestatePromise<Arrived>;
+}
+
+interface Arrived {
+  readonly expected: Expected;
+  readonly value?: unknown;
+  readonly failure?: TerminalError | undefined;
+}
+
+/** The next that the journal answers. One alone needs no race, which would cost as much again as the waiting. */
+async function firstOf(all: readonly Expected[]): Promise<Arrived> {
+  const [expected] = all;
+  if (expected === undefined || all.length > 1) {
+    return RestatePromise.race(
+      all.map(
+        (one) => (one.entry ??= one.operation.map((value, failure) => ({ expected: one, value, failure }))),
+      ),
+    );
+  }
+  try {
+    return { expected, value: await expected.operation };
+  } catch (error) {
+    if (error instanceof CancelledError || !(error instanceof TerminalError)) throw error;
+    return { expected, failure: error };
+  }
 }
 
 // A hundred years.
 const LONGEST_MS = 3_155_760_000_000;
 
 function takeIn(task: StepTask, call: CallResult, callbacks: CallCallbacks): void {
-  task.partials = call.partials;
+  task.partials = call.partials ?? 0;
   if (call.kept !== undefined) task.kept = [...call.kept];
   if (call.failedBelow !== undefined) task.failedBelow = [...(task.failedBelow ?? []), ...call.failedBelow];
   if (call.kind === 'failed') callbacks.fail(task, new RecordedError(call.failure));

@@ -14,12 +14,21 @@ export interface StartRequest {
   readonly seed?: unknown;
 }
 
+/** An event as it is told to whoever follows a run: without what they know, its id and plan, and what they count. */
+export type ToldEvent = Slim<RunEvent>;
+
+type Slim<E> = E extends { readonly type: 'run.started' }
+  ? Omit<E, 'runId' | 'seq' | 'plan'>
+  : E extends RunEvent
+    ? Omit<E, 'runId' | 'seq'>
+    : never;
+
 /** How one life ended, with the events that were not told as durable promises. */
 export interface LifeResult {
   readonly status: RunStatus;
   /** Index of the first of these events among those of the life. */
   readonly from: number;
-  readonly events: readonly RunEvent[];
+  readonly events: readonly ToldEvent[];
   /** How many batches of parts there are at least. */
   readonly parts: number;
   /** Why the life never began. */
@@ -69,7 +78,7 @@ export interface EventsRequest {
 }
 
 export interface EventsReply {
-  readonly events: readonly RunEvent[];
+  readonly events: readonly ToldEvent[];
   readonly parts: readonly Part[];
   /** Positions to ask from next. */
   readonly nextFrom: number;
@@ -94,11 +103,11 @@ export interface CallReport {
   /** Epoch milliseconds of the end. */
   readonly at: number;
   /** How many batches of parts there are at least. */
-  readonly told: number;
-  readonly partials: number;
+  readonly told?: number;
+  readonly partials?: number;
   readonly kept?: readonly unknown[];
   /** What was not told on the way. */
-  readonly tail: readonly RunEvent[];
+  readonly tail?: readonly RunEvent[];
   /** Nested steps that failed. */
   readonly failedBelow?: readonly string[];
 }

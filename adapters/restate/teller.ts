@@ -32,7 +32,8 @@ export function tellerOf(
   key: string,
   before: () => readonly Part[],
 ): Teller {
-  const abort = new AbortController();
+  let abort: AbortController | undefined;
+  let isClosed = false;
   let queue: Part[] = [];
   let hint = 0;
   let timer: NodeJS.Timeout | undefined;
@@ -47,14 +48,15 @@ export function tellerOf(
 
   async function tell(parts: readonly Part[]): Promise<void> {
     const request: TellRequest = { hint, parts };
+    const { signal } = (abort ??= new AbortController());
     try {
       hint = (await ingress.request(handlerPath(service, key, 'tell'), {
         body: request,
-        signal: abort.signal,
+        signal,
         timeoutMs: 5_000,
       })) as number;
     } catch {
-      if (abort.signal.aborted) return;
+      if (isClosed) return;
       queue = [...parts, ...queue];
       schedule(AGAIN_MS);
     }
@@ -63,7 +65,7 @@ export function tellerOf(
   /** Sends what there is, after what is on its way. */
   async function send(): Promise<void> {
     while (underWay !== undefined) await underWay;
-    if (queue.length === 0 || abort.signal.aborted) return;
+    if (queue.length === 0 || isClosed) return;
     const parts = queue;
     queue = [];
     underWay = tell(parts);
@@ -73,17 +75,17 @@ export function tellerOf(
 
   return {
     add(part) {
-      if (abort.signal.aborted) return;
+      if (isClosed) return;
       queue.push(...before(), part);
       schedule(BATCH_MS);
     },
     preview() {
-      if (abort.signal.aborted) return;
+      if (isClosed) return;
       queue.push(...before());
       void send();
     },
     async flush() {
-      while (!abort.signal.aborted && (queue.length > 0 || underWay !== undefined)) {
+      while (!isClosed && (queue.length > 0 || underWay !== undefined)) {
         await send();
         if (queue.length > 0) await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
       }
@@ -98,8 +100,9 @@ export function tellerOf(
     },
     told: () => hint,
     close() {
+      isClosed = true;
       // With a reason of our own, no error with a stack is made for it.
-      abort.abort('closed');
+      abort?.abort('closed');
       clearTimeout(timer);
       queue = [];
     },

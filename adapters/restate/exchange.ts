@@ -1,0 +1,112 @@
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import { Agent as HttpAgent, request as httpRequest } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+
+/** One question over HTTP. */
+export interface Question {
+  readonly method: string;
+  /** JSON text. */
+  readonly body?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+  readonly timeoutMs?: number;
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly text: string;
+}
+
+const HTTP = new HttpAgent({ keepAlive: true, scheduling: 'lifo' });
+const HTTPS = new HttpsAgent({ keepAlive: true, scheduling: 'lifo' });
+
+/**
+ * Asks over connections that are kept. Not with `fetch`: it took twice the CPU for a run of short steps.
+ *
+ * @throws An error named `TimeoutError` after `timeoutMs`, `AbortError` when `signal` is aborted, and what the connection
+ * failed with.
+ */
+export function exchange(url: string, question: Question): Promise<Reply> {
+  const { signal } = question;
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted === true) {
+      reject(aborted());
+      return;
+    }
+    let timer: NodeJS.Timeout | undefined;
+    const end = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', leave);
+    };
+    const fail = (error: Error): void => {
+      end();
+      reject(error);
+    };
+    const asked = ask(url, question, fail, (reply) => {
+      end();
+      resolve(reply);
+    });
+    const leave = (): void => {
+      asked.destroy(aborted());
+    };
+    signal?.addEventListener('abort', leave);
+    if (question.timeoutMs !== undefined) {
+      timer = setTimeout(() => {
+        asked.destroy(named('TimeoutError', `No answer within ${question.timeoutMs} ms`));
+      }, question.timeoutMs);
+    }
+  });
+}
+
+function ask(
+  url: string,
+  { method, body, headers }: Question,
+  fail: (error: Error) => void,
+  done: (reply: Reply) => void,
+): ClientRequest {
+  const isSecure = url.startsWith('https:');
+  const asked = (isSecure ? httpsRequest : httpRequest)(
+    url,
+    {
+      method,
+      agent: isSecure ? HTTPS : HTTP,
+      headers: {
+        ...(body !== undefined && {
+          'content-type': 'application/json',
+          'content-length': Buffer.byteLength(body),
+        }),
+        ...headers,
+      },
+    },
+    (response) => {
+      collect(response, fail, done);
+    },
+  );
+  asked.on('error', fail);
+  asked.end(body);
+  return asked;
+}
+
+function collect(
+  response: IncomingMessage,
+  fail: (error: Error) => void,
+  done: (reply: Reply) => void,
+): void {
+  let text = '';
+  response.setEncoding('utf8');
+  response.on('data', (chunk: string) => {
+    text += chunk;
+  });
+  response.on('error', fail);
+  response.on('end', () => {
+    done({ status: response.statusCode ?? 0, text });
+  });
+}
+
+function aborted(): Error {
+  return named('AbortError', 'Nobody waits for the answer any more');
+}
+
+function named(name: string, message: string): Error {
+  return Object.assign(new Error(message), { name });
+}

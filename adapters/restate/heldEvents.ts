@@ -1,0 +1,58 @@
+import type { RunEvent } from '../../lib/model/event';
+import { BATCH_BYTES } from './limits';
+
+/** The events of a life that nobody has been told, and about how large they are. */
+export interface HeldEvents {
+  /** Index of the first of them. */
+  from(): number;
+  /** About how many bytes they take. */
+  bytes(): number;
+  /** Takes the first of them, as many as a message carries well. */
+  take(): readonly RunEvent[];
+}
+
+/**
+ * @param events - All events of the life; it grows.
+ */
+export function heldEvents(events: readonly RunEvent[]): HeldEvents {
+  const sizes: number[] = [];
+  let from = 0;
+  let bytes = 0;
+
+  const measure = (): void => {
+    for (let i = sizes.length; i < events.length; i += 1) {
+      const size = sizeOf(events[i] as RunEvent);
+      sizes.push(size);
+      bytes += size;
+    }
+  };
+
+  return {
+    from: () => from,
+    bytes() {
+      measure();
+      return bytes;
+    },
+    take() {
+      measure();
+      const first = from;
+      for (let size = 0; from < events.length && (from === first || size < BATCH_BYTES); from += 1) {
+        size += sizes[from] ?? 0;
+        bytes -= sizes[from] ?? 0;
+      }
+      return events.slice(first, from);
+    },
+  };
+}
+
+function sizeOf(event: RunEvent): number {
+  let size = 200;
+  for (const key of LARGE) {
+    const value = (event as unknown as Readonly<Record<string, unknown>>)[key];
+    if (typeof value === 'string') size += value.length;
+    else if (typeof value === 'object' && value !== null) size += JSON.stringify(value).length;
+  }
+  return size;
+}
+
+const LARGE = ['output', 'input', 'value', 'kept', 'request', 'data'];
