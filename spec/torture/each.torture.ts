@@ -7,10 +7,10 @@ import { childProgram } from '../support/child';
 
 /**
  * Goes over `items` with 16 at once in a child process that is killed twice: it completes, and no item that was acknowledged
- * before a kill is handled again. Run with `npx ts-node -T spec/torture/each.torture.ts [items]`.
+ * before a kill is handled again.
  */
 export async function eachKilledTwice(items: number): Promise<EachReport> {
-  const program = childProgram(join(__dirname, 'children/each.ts'));
+  const program = childProgram(join(__dirname, 'children/each.ts'), { isWhole: true });
   const folder = mkdtempSync(join(tmpdir(), 'millrace-each-'));
   const effects = join(folder, 'effects');
   const store = join(folder, 'state');
@@ -70,12 +70,4 @@ async function killAfter(
   }, 20);
   await gone;
   clearInterval(poll);
-}
-
-if (require.main === module) {
-  const items = Number(process.argv[2] ?? 100_000);
-  void eachKilledTwice(items).then((report) => {
-    console.log(report);
-    process.exitCode = report.status === 'COMPLETED' && report.again <= 32 && report.items === items ? 0 : 1;
-  });
 }

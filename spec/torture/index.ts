@@ -1,13 +1,21 @@
-import { spawnSync } from 'node:child_process';
-import { readFileSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import type { Part } from './parts';
+import { parts } from './parts';
+
 /*
- * The long forms of the tests of what is promised: npm run torture -- [--seed <number>] [--scale <share>] [--only <name>]
+ * The long forms of the tests of what is promised:
  *
- * A scale of 0.01 kills and draws a hundredth as often, to see that the tests themselves work.
+ *   npm run torture -- [--seed <number>] [--scale <share>] [--only <part>,<part>]
+ *
+ * A scale of 0.01 kills and draws a hundredth as often, to see that the tests themselves work; one of 2 twice as often. A part is
+ * named whole or up to a hyphen: `--only kill` means kill-chain, kill-dag and kill-each. Two parts go on at a time.
  */
+
+const AT_ONCE = 2;
 
 /** The value after an argument of the command line. */
 function option(name: string): string | undefined {
@@ -19,68 +27,119 @@ const seed = Number(option('seed') ?? Math.floor(Math.random() * 2 ** 31));
 const scale = Number(option('scale') ?? 1);
 if (!Number.isSafeInteger(seed) || !(scale > 0))
   throw new TypeError('--seed is an integer, --scale is above 0');
-const scaled = (count: number): number => Math.max(1, Math.round(count * scale));
+const wanted = option('only')?.split(',');
+const isWanted = ({ name }: Part): boolean =>
+  wanted === undefined || wanted.some((only) => name === only || name.startsWith(`${only}-`));
+const queue = parts.filter(isWanted).sort((a, b) => b.seconds - a.seconds);
+if (queue.length === 0) throw new TypeError(`--only is one of ${parts.map(({ name }) => name).join(', ')}`);
+/** A part that takes this long hangs. */
+const PATIENCE_MS = 60_000 + Math.max(1, scale) * 30 * 60_000;
 
-interface Row {
-  readonly name: string;
+interface Figures {
+  readonly part: string;
   readonly tests: string;
-  readonly file: string;
-  readonly env: Readonly<Record<string, string>>;
+  readonly 'what was done': string;
+  readonly passed: number;
+  readonly violations: number;
+  readonly seconds: number;
 }
 
-const kills = scaled(1_500);
-const dags = scaled(10_000);
-const rows: readonly Row[] = [
-  { name: 'kill', tests: '1', file: 'process/killed', env: { KILLS: String(kills) } },
-  { name: 'crash', tests: '2, 3, 4', file: 'lib/store/crash', env: {} },
-  { name: 'damage', tests: '5, 6, 7', file: 'lib/store/damage', env: {} },
-  { name: 'dags', tests: '8', file: 'operators/randomDags', env: { DAGS: String(dags) } },
-  { name: 'lock', tests: '11', file: 'lib/store/lock', env: {} },
-  { name: 'bugs', tests: '23', file: 'lib/store/seededBugs', env: {} },
-].filter(({ name }) => (option('only') ?? name) === name);
+const since = (begun: number): number => Math.round((performance.now() - begun) / 100) / 10;
+
+/** Runs one part in a process of its own. */
+async function carryOut({ name, tests, specs, only, amounts = {} }: Part): Promise<Figures> {
+  const file = (kind: string): string =>
+    join(tmpdir(), `millrace-torture-${String(process.pid)}-${name}.${kind}`);
+  const begun = performance.now();
+  const args = ['--runInBand', '--silent', '--json', '--outputFile', file('json')];
+  if (only !== undefined) args.push('--testNamePattern', only);
+  args.push(...specs.map((spec) => `spec/${spec}\\.spec\\.ts$`));
+  const given = Object.entries(amounts).map(
+    ([key, count]) => [key, String(Math.max(1, Math.round(count * scale)))] as const,
+  );
+  const child = spawn(process.execPath, [require.resolve('jest/bin/jest'), ...args], {
+    env: {
+      ...process.env,
+      ...Object.fromEntries(given),
+      MILLRACE_TORTURE: String(scale),
+      MILLRACE_TALLY: file('tally'),
+      SEED: String(seed),
+    },
+    stdio: ['ignore', 'ignore', 'pipe'],
+    timeout: PATIENCE_MS,
+    killSignal: 'SIGKILL',
+  });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+  await new Promise((resolve) => child.once('close', resolve));
+  const result = readResult(file('json'));
+  const violations = result.numFailedTests + result.numRuntimeErrorTestSuites;
+  const figures: Figures = {
+    part: name,
+    tests,
+    'what was done':
+      readTally(file('tally')) ??
+      (given.map(([key, count]) => `${count} ${key.toLowerCase()}`).join(', ') || 'all'),
+    passed: result.numPassedTests,
+    violations,
+    seconds: since(begun),
+  };
+  console.log(`${name}: ${violations === 0 ? 'held' : 'BROKEN'} after ${String(figures.seconds)} s`);
+  if (violations > 0) console.log(shortened(said));
+  for (const kind of ['json', 'tally']) rmSync(file(kind), { force: true });
+  return figures;
+}
 
 interface Result {
   readonly numPassedTests: number;
   readonly numFailedTests: number;
+  readonly numRuntimeErrorTestSuites: number;
 }
 
-console.log(`seed ${seed}, scale ${scale}`);
-const figures = rows.map(({ name, tests, file, env }) => {
-  const report = join(tmpdir(), `millrace-torture-${process.pid}-${name}.json`);
-  const begun = performance.now();
-  const jest = [
-    require.resolve('jest/bin/jest'),
-    '--runInBand',
-    '--silent',
-    '--json',
-    '--outputFile',
-    report,
-  ];
-  const { stderr } = spawnSync(process.execPath, [...jest, `spec/${file}.spec.ts`], {
-    encoding: 'utf8',
-    env: { ...process.env, ...env, MILLRACE_TORTURE: '1', SEED: String(seed) },
-    stdio: ['ignore', 'ignore', 'pipe'],
-    maxBuffer: 1 << 28,
-  });
-  let result: Result = { numPassedTests: 0, numFailedTests: 1 };
+/** What Jest reports; when it did not get that far, or ran nothing, that counts as a violation. */
+function readResult(file: string): Result {
+  const nothing = { numPassedTests: 0, numFailedTests: 0, numRuntimeErrorTestSuites: 1 };
   try {
-    result = JSON.parse(readFileSync(report, 'utf8')) as Result;
+    const result = JSON.parse(readFileSync(file, 'utf8')) as Result;
+    return result.numPassedTests + result.numFailedTests === 0 ? nothing : result;
   } catch {
-    // Jest did not get as far as a report: that counts as a violation.
+    return nothing;
   }
-  rmSync(report, { force: true });
-  if (result.numFailedTests > 0) console.log(stderr);
-  const amount = Object.entries(env).map(([key, value]) => `${value} ${key.toLowerCase()} a test`);
-  return {
-    part: name,
-    'tests of promises.md': tests,
-    amount: amount.join() || 'all points',
-    passed: result.numPassedTests,
-    violations: result.numFailedTests,
-    seconds: Math.round((performance.now() - begun) / 100) / 10,
+}
+
+/** Without the many frames of one call of itself that a deep stack has. */
+function shortened(text: string): string {
+  const lines = text.split('\n');
+  return lines.filter((line, index) => !/^\s+at /.test(line) || line !== lines[index - 1]).join('\n');
+}
+
+/** How much was done, as the specs told it: the sum of each kind. */
+function readTally(file: string): string | undefined {
+  if (!existsSync(file)) return undefined;
+  const sums = new Map<string, number>();
+  for (const line of readFileSync(file, 'utf8').split('\n').slice(0, -1)) {
+    const [what, count] = JSON.parse(line) as readonly [string, number];
+    sums.set(what, (sums.get(what) ?? 0) + count);
+  }
+  return [...sums].map(([what, count]) => `${count.toLocaleString('en')} ${what}`).join(', ');
+}
+
+async function main(): Promise<void> {
+  console.log(`seed ${String(seed)}, scale ${String(scale)}, Node ${process.version}`);
+  const begun = performance.now();
+  const figures: Figures[] = [];
+  const lane = async (): Promise<void> => {
+    for (let part = queue.shift(); part !== undefined; part = queue.shift())
+      figures.push(await carryOut(part));
   };
-});
-console.table(figures);
-const violations = figures.reduce((sum, figure) => sum + figure.violations, 0);
-console.log(`${violations} violations; again with --seed ${seed}`);
-process.exitCode = violations === 0 ? 0 : 1;
+  await Promise.all(Array.from({ length: AT_ONCE }, lane));
+  const order = parts.map(({ name }) => name);
+  console.table(figures.sort((a, b) => order.indexOf(a.part) - order.indexOf(b.part)));
+  const violations = figures.reduce((sum, figure) => sum + figure.violations, 0);
+  console.log(
+    `${String(violations)} violations in ${String(since(begun))} s; again with --seed ${String(seed)} --scale ${String(scale)}`,
+  );
+  process.exitCode = violations === 0 ? 0 : 1;
+}
+
+void main();

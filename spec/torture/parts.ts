@@ -1,0 +1,42 @@
+/** One part of `npm run torture`: the long form of some specs. */
+export interface Part {
+  readonly name: string;
+  /** Numbers of the tests of what is promised. */
+  readonly tests: string;
+  /** Spec files below spec/, and which of their tests. */
+  readonly specs: readonly string[];
+  readonly only?: string;
+  /** Amounts for specs that take them from the environment; times the scale. */
+  readonly amounts?: Readonly<Record<string, number>>;
+  /** About how long it takes alone on one core at scale 1: the longest ones begin first. */
+  readonly seconds: number;
+}
+
+/*
+ * Each spec says itself how much its long form is: amount() and everyNth() of spec/support/torture.ts.
+ */
+export const parts: readonly Part[] = [
+  { name: 'kill-chain', tests: '1', specs: ['process/killed'], only: 'at chain', seconds: 300 },
+  { name: 'kill-dag', tests: '1', specs: ['process/killed'], only: 'at dag', seconds: 300 },
+  { name: 'kill-each', tests: '1', specs: ['process/each-killed'], seconds: 20 },
+  { name: 'io-kill', tests: '2', specs: ['lib/store/crash'], only: 'test 2\\)', seconds: 10 },
+  { name: 'io-power', tests: '3', specs: ['lib/store/crash'], only: 'test 3\\)', seconds: 60 },
+  { name: 'io-errors', tests: '4', specs: ['lib/store/crash'], only: 'test 4\\)', seconds: 10 },
+  { name: 'io-full-disk', tests: '4', specs: ['process/full-disk'], seconds: 60 },
+  { name: 'damage-cuts', tests: '5', specs: ['lib/store/damage'], only: 'test 5\\)', seconds: 200 },
+  { name: 'damage-flips', tests: '6', specs: ['lib/store/damage'], only: 'test 6\\)', seconds: 150 },
+  { name: 'damage-fuzz', tests: '7', specs: ['lib/store/damage'], only: 'test 7', seconds: 150 },
+  { name: 'salvage', tests: '7', specs: ['lib/store/salvage'], seconds: 60 },
+  { name: 'dags', tests: '8', specs: ['operators/randomDags'], seconds: 250 },
+  { name: 'always-resume', tests: '9', specs: ['operators/alwaysResume'], seconds: 10 },
+  { name: 'prefixes', tests: '8, 9', specs: ['operators/prefixes'], seconds: 100 },
+  { name: 'lock', tests: '11', specs: ['lib/store/lock'], seconds: 65 },
+  { name: 'values', tests: '13', specs: ['operators/values', 'lib/codec/json'], seconds: 60 },
+  { name: 'depth', tests: '14', specs: ['operators/depth'], seconds: 60 },
+  { name: 'leaks', tests: '18', specs: ['operators/leaks'], seconds: 20 },
+  { name: 'clocks', tests: '19', specs: ['operators/clockJumps'], seconds: 30 },
+  { name: 'golden', tests: '20', specs: ['lib/store/golden'], seconds: 5 },
+  { name: 'names', tests: '21', specs: ['lib/store/fileName'], seconds: 20 },
+  { name: 'logs', tests: '22', specs: ['process/logs', 'lib/log/logger'], seconds: 15 },
+  { name: 'bugs', tests: '23', specs: ['lib/store/seededBugs', 'acceptance/hostile-taps'], seconds: 15 },
+];
