@@ -163,6 +163,7 @@ export function interpret(interpretation: Interpretation): Interpreter {
   /** Takes up what is known of a step. True when there is nothing left to begin. */
   function takeUp(task: StepTask, saved: StepResult): boolean {
     task.attempt = saved.attempts;
+    if (saved.revision !== undefined) task.revision = saved.revision;
     const answer = remembered(task, saved);
     if (answer !== undefined) {
       if (answer.kind === 'failed') noteFailure(task);

@@ -119,6 +119,8 @@ export interface StepRequest {
   readonly key: string;
   readonly path: string;
   readonly attempt: number;
+  /** That of the step; 0 when left out. */
+  readonly revision?: number;
   /** Position of the agent among all agents of the definition. */
   readonly agent: number;
   readonly input?: unknown;

@@ -165,13 +165,14 @@ export function stepsService(agent: Agent<never, unknown>, pool: string, options
       call: async (context: Context, request: StepRequest): Promise<CallResult> => {
         const called = table[request.agent];
         if (called === undefined) throw new TerminalError(`There is no agent ${request.agent} in ${runs}`);
-        const { path, attempt, timeoutMs, idleTimeoutMs, keepPartials } = request;
+        const { path, attempt, revision = 0, timeoutMs, idleTimeoutMs, keepPartials } = request;
         const policy = {
           ...(timeoutMs !== undefined && { timeoutMs }),
           ...(idleTimeoutMs !== undefined && { idleTimeoutMs }),
         };
         const task = newTask(undefined, path, called, policy, request.input, () => undefined);
         task.attempt = attempt;
+        task.revision = revision;
         const teller = tellerOf(options.ingress, runs, request.key, () => []);
         const call = callHere({
           runId: request.runId,
@@ -208,13 +209,14 @@ function placeAway(
   away: string,
   position: number,
 ): Placed {
-  const { path, attempt } = task;
+  const { path, attempt, revision } = task;
   const { timeoutMs, idleTimeoutMs, keepPartials = false } = task.policy;
   const request: StepRequest = {
     runId,
     key,
     path,
     attempt,
+    ...(revision > 0 && { revision }),
     agent: position,
     keepPartials,
     input,

@@ -54,6 +54,7 @@ export const Step: t.Type<StepResult> = record<StepResult>(
     critical: t.boolean,
     crashes: Count,
     seq: Count,
+    revision: Count,
     inputHash: t.string,
     request: Json,
     deadline: Moment,

@@ -15,6 +15,8 @@ export interface StepTask {
   input: unknown;
   /** Number of the attempt under way, over all lives of the run; 0 before the first. */
   attempt: number;
+  /** How often its calls counted no more, because what it is called with had changed. */
+  revision: number;
   /** Attempts that have begun in this life. */
   tries: number;
   /** Reading of the engine's steady clock when the first attempt of this life began. */

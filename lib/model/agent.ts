@@ -38,7 +38,10 @@ export interface StepContext {
   readonly path: string;
   /** Counts the calls for this step from 1, over all lives of the run. */
   readonly attempt: number;
-  /** The same for every attempt of this step, also after a crash: hand it to services that must not act twice. */
+  /**
+   * The same for every attempt of this step, also after a crash: hand it to services that must not act twice. Another one when
+   * the step is called with something else, because the run was resumed with another input or definition.
+   */
   readonly idempotencyKey: string;
   /** Aborted when nobody wants the answer any more. */
   readonly signal: AbortSignal;

@@ -110,7 +110,12 @@ export class StateEdit {
   drop(paths: readonly string[]): void {
     for (const path of paths) {
       const step = this.steps.get(path);
-      if (step !== undefined) this.#edit().set(pendingStep(path, step.agent));
+      if (step === undefined) continue;
+      const fresh = pendingStep(path, step.agent);
+      const { revision = 0, attempts } = step;
+      // A step that was never called is as good as new; a key handed out for other work must not be used again.
+      const next = attempts > 0 ? revision + 1 : revision;
+      this.#edit().set(next === 0 ? fresh : Object.freeze({ ...fresh, revision: next }));
     }
   }
 

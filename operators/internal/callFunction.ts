@@ -198,11 +198,12 @@ class CallContext implements StepContext {
   readonly #call: Call;
 
   constructor(runId: string, call: Call) {
-    const { path, attempt } = call.task;
+    const { path, attempt, revision } = call.task;
     this.runId = runId;
     this.path = path;
     this.attempt = attempt;
-    this.idempotencyKey = `${runId}/${path}`;
+    // No path has an empty part, so no other step can have this key.
+    this.idempotencyKey = revision === 0 ? `${runId}/${path}` : `${runId}/${path}//${String(revision)}`;
     this.#call = call;
     Object.defineProperty(this, 'signal', CallContext.#signal);
   }

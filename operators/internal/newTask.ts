@@ -23,6 +23,7 @@ export function newTask(
     isAnew,
     input,
     attempt: 0,
+    revision: 0,
     tries: 0,
     startedAt: 0,
     partials: 0,
