@@ -4,13 +4,13 @@ import type { Http2Server } from 'node:http2';
 import { createServer } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 
-import type { LoggerTransport } from '@restatedev/restate-sdk';
 import { createEndpointHandler } from '@restatedev/restate-sdk';
 
 import type { Agent } from '../../lib/model/agent';
 import { ingressOf } from './ingress';
 import type { Placement, ServiceOptions } from './services';
 import { runsService, stepsService } from './services';
+import { workerLog } from './workerLog';
 
 /** How a worker serves agents. */
 export interface ServeOptions {
@@ -85,7 +85,7 @@ export async function serveRestate(
   ]);
   const handler = createEndpointHandler({
     services,
-    logger: logged,
+    logger: workerLog(),
     ...(options.identityKeys !== undefined && { identityKeys: [...options.identityKeys] }),
   });
   const server = createServer(handler);
@@ -99,17 +99,6 @@ export async function serveRestate(
   if (options.admin !== undefined) await register(options.admin, uri);
   return { port: taken, uri, close };
 }
-
-/** Loopback needs no signatures; runs are cancelled and servers go away as a matter of course. */
-const EXPECTED = /without validating request signatures|Cancelled|Premature close|write after end/;
-const LOUD: ReadonlySet<string> = new Set(['warn', 'error']);
-
-/** What the SDK says of errors and warnings goes to Node's warnings; of loopback nobody needs to sign requests. */
-const logged: LoggerTransport = ({ level, replaying }, ...message: readonly unknown[]) => {
-  if (replaying || !LOUD.has(level)) return;
-  const text = message.map((part) => (part instanceof Error ? part.message : String(part))).join(' ');
-  if (!EXPECTED.test(text)) process.emitWarning(text, 'RestateWarning');
-};
 
 /** Tells the server where a worker is; it asks the worker what it serves. Once a release, after the worker has started. */
 export async function register(admin: string, uri: string): Promise<void> {

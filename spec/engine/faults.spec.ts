@@ -183,6 +183,9 @@ describeHere('faults on Restate', () => {
     const ended = await results;
 
     expect(ended.filter(({ _tag }) => _tag === 'Right')).toHaveLength(40);
+    // One warning of each worker, not one for every call.
+    expect(pool.lost().length).toBeGreaterThan(0);
+    expect(pool.lost().length).toBeLessThanOrEqual(6);
     expect(executedAgain(pool.executions().slice(before))).toEqual([]);
   }, 120_000);
 

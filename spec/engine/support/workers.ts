@@ -3,6 +3,7 @@ import { fork } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 
 import { register } from '../../../adapters/restate';
 import type { Execution } from './agents';
@@ -17,6 +18,8 @@ export interface WorkerPool {
   kill(place: number): Promise<void>;
   /** Tells the server where the pool is. */
   register(): Promise<void>;
+  /** What the workers have warned of because their server had gone. */
+  lost(): readonly string[];
   /** What the agents have written down. */
   executions(): readonly Execution[];
   close(): Promise<void>;
@@ -30,6 +33,7 @@ export async function workerPool(
   const balancer = await startBalancer();
   const dir = mkdtempSync(join(tmpdir(), 'millrace-workers-'));
   const file = join(dir, 'executions.ndjson');
+  const lost: string[] = [];
   const children: { readonly child: ChildProcess; readonly port: number }[] = [];
 
   const gone = (child: ChildProcess): Promise<void> =>
@@ -43,6 +47,11 @@ export async function workerPool(
       const child = fork(join(__dirname, 'worker.ts'), [ingress, '0', ...names], {
         execArgv: ['-r', 'ts-node/register/transpile-only'],
         env: { ...process.env, NODE_OPTIONS: '', EXECUTIONS: file, ...env },
+        stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
+      });
+      createInterface(child.stderr!).on('line', (line) => {
+        if (line.includes('RestateWarning: The server has gone')) lost.push(line);
+        else if (!line.includes('--trace-warnings')) console.error(line);
       });
       const port = await new Promise<number>((resolve, reject) => {
         child.once('message', (message: { readonly port: number }) => resolve(message.port));
@@ -58,6 +67,7 @@ export async function workerPool(
       balancer.remove(port);
     },
     register: () => register(admin, balancer.uri),
+    lost: () => lost,
     executions: () =>
       existsSync(file)
         ? readFileSync(file, 'utf8')

@@ -1,0 +1,35 @@
+import type { LoggerTransport } from '@restatedev/restate-sdk';
+
+/** Loopback needs no signatures; runs are cancelled and servers go away as a matter of course. */
+const EXPECTED = /without validating request signatures|Cancelled|Premature close|write after end/;
+/** What the SDK says for every call that is under way when its connection to the server breaks. */
+const LOST = /Got abort error from connection|Connection closed|stream has been destroyed/;
+const LOUD: ReadonlySet<string> = new Set(['warn', 'error']);
+const TOGETHER_MS = 500;
+
+/**
+ * What the SDK says of errors and warnings goes to Node's warnings, named `RestateWarning`. When the server goes away, that
+ * is one warning and not one for every call that is under way.
+ */
+export function workerLog(): LoggerTransport {
+  let lost = 0;
+  let timer: NodeJS.Timeout | undefined;
+
+  const tellLost = (): void => {
+    timer = undefined;
+    process.emitWarning(
+      `The server has gone, or waited too long for an agent (abortTimeoutMs), with ${lost} calls under way here; it asks for them again`,
+      'RestateWarning',
+    );
+    lost = 0;
+  };
+
+  return ({ level, replaying }, ...message: readonly unknown[]) => {
+    if (replaying || !LOUD.has(level)) return;
+    const text = message.map((part) => (part instanceof Error ? part.message : String(part))).join(' ');
+    if (LOST.test(text)) {
+      lost += 1;
+      timer ??= setTimeout(tellLost, TOGETHER_MS).unref();
+    } else if (!EXPECTED.test(text)) process.emitWarning(text, 'RestateWarning');
+  };
+}
