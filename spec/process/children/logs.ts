@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+
 import { createLogger } from '../../../lib/log/logger';
 
 const [how = 'ends', file = 'child.log'] = process.argv.slice(2);
@@ -30,7 +32,13 @@ switch (how) {
     process.kill(process.pid, 'SIGTERM');
     break;
   case 'SIGTERM when idle':
-    setTimeout(() => process.kill(process.pid, 'SIGTERM'), 20);
+    // It has nothing left to write, or has been given up.
+    for (let look = 1; look <= 100; look += 1) {
+      setTimeout(() => {
+        if (look === 100 || readFileSync(file, 'utf8').includes('"line 19999"'))
+          process.kill(process.pid, 'SIGTERM');
+      }, look * 50);
+    }
     break;
   case 'closes':
     void logger.close();
