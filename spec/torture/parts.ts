@@ -33,6 +33,7 @@ export const parts: readonly Part[] = [
   { name: 'lock', tests: '11', specs: ['lib/store/lock'], seconds: 65 },
   { name: 'values', tests: '13', specs: ['operators/values', 'lib/codec/json'], seconds: 60 },
   { name: 'depth', tests: '14', specs: ['operators/depth'], seconds: 60 },
+  { name: 'soak', tests: '17', specs: ['torture/soak'], seconds: 60 },
   { name: 'leaks', tests: '18', specs: ['operators/leaks'], seconds: 20 },
   { name: 'clocks', tests: '19', specs: ['operators/clockJumps'], seconds: 30 },
   { name: 'golden', tests: '20', specs: ['lib/store/golden'], seconds: 5 },

@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { linearRegression } from 'simple-statistics';
 
 import { childProgram } from '../support/child';
+import { amount, tally } from '../support/torture';
 import type { Sample } from './children/soak';
 
-const events = Number(process.env['EVENTS'] ?? 100_000);
+const events = amount(100_000, 1_000_000);
 /** Bytes per 1,000 events. V8 goes on compiling for some 300,000 events, so only a long run can be held to the promise. */
 const limit = events >= 1_000_000 ? 1_024 : 4_096;
 
@@ -33,7 +34,8 @@ describe('soak', () => {
       const samples = seen.samples.slice(seen.samples.length / 3);
       expect(samples.length).toBeGreaterThan(15);
       const { m } = linearRegression(samples.map(({ events: at, heap }) => [at, heap]));
-      console.log(`heap ${Math.round(m * 1_000)} bytes per 1,000 events`);
+      tally('events', seen.events);
+      tally('bytes of heap per 1,000 of them', Math.round(m * 1_000));
       expect(m * 1_000).toBeLessThan(limit);
       expect(Math.max(...samples.map(({ handles }) => handles))).toBe(samples[0]?.handles);
     },
