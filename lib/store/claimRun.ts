@@ -20,7 +20,7 @@ export interface ClaimOptions extends Pick<Claim, 'cache' | 'inbox' | 'release'>
 /** The right to write down one life of a run in a journal; with `durability: 'end'` nothing is written before the end. */
 export function claimRun(options: ClaimOptions): Claim {
   const { durability, fold, write, sync, ...rest } = options;
-  const kept: string[] = [];
+  let kept: string[] = [];
   const outputs = outputJournal();
   const put = (event: RunEvent): void => {
     const text = outputs.text(event);
@@ -29,10 +29,15 @@ export function claimRun(options: ClaimOptions): Claim {
       outputs.wrote(event);
       return;
     }
-    for (let early = kept[0]; early !== undefined; early = kept[0]) {
-      write(early);
-      fold.add(early);
-      kept.shift();
+    let written = 0;
+    try {
+      for (const early of kept) {
+        write(early);
+        fold.add(early);
+        written += 1;
+      }
+    } finally {
+      kept = kept.slice(written);
     }
     write(text);
     outputs.wrote(event);

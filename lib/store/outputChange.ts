@@ -57,8 +57,9 @@ function array(base: readonly unknown[], value: readonly unknown[], change: Chan
   for (let index = 0; index < both; index += 1)
     if (!part(index, base[index], value[index], change)) return false;
   if (base.length > both) note('replace', 'length', both, change);
-  for (let index = both; index < value.length; index += 1) note('add', index, value[index], change);
-  return true;
+  for (let index = both; index < value.length && !isOther(change); index += 1)
+    note('add', index, value[index], change);
+  return !isOther(change);
 }
 
 function record(
@@ -76,11 +77,12 @@ function record(
       return false; // The properties stand in another order.
     } else {
       note('remove', key, undefined, change);
+      if (isOther(change)) return false;
     }
   }
   for (const key of keys.slice(position)) {
     // A key like "7" would not come last.
-    if (isReserved(key) || isIndex(key)) return false;
+    if (isReserved(key) || isIndex(key) || isOther(change)) return false;
     note('add', key, value[key], change);
   }
   return true;
@@ -101,7 +103,11 @@ function part(key: string | number, base: unknown, value: unknown, change: Chang
   }
   if (typeof key === 'string' && isReserved(key)) return false;
   note('replace', key, value, change);
-  return change.patches.length <= MOST_PATCHES;
+  return !isOther(change);
+}
+
+function isOther({ patches }: Change): boolean {
+  return patches.length > MOST_PATCHES;
 }
 
 function note(op: Patch['op'], key: string | number, value: unknown, { patches, path }: Change): void {

@@ -5,6 +5,7 @@ import { outputChange } from '../../../lib/store/outputChange';
 
 const value = fc.jsonValue({ maxDepth: 4 }).filter((each) => !/"(__proto__|-0)/.test(JSON.stringify(each)));
 const long = '.'.repeat(400);
+const keyed = (size: number) => Object.fromEntries(Array.from({ length: size }, (_, i) => [`k${i}`, 0]));
 
 /** A value and one that has much in common with it. */
 const pair = fc
@@ -90,5 +91,24 @@ describe('outputChange()', () => {
     ['nothing at all', undefined, { a: long }],
   ])('leaves a value whole that has %s', (_, base, next) => {
     expect(outputChange(base, next)).toBeUndefined();
+  });
+
+  it.each<[string, unknown, unknown]>([
+    ['a list', Array(1_000).fill(0), Array(1_000_000).fill(0)],
+    ['a record', { a: long }, { a: long, ...keyed(100_000) }],
+    ['a record that shrinks', { a: long, ...keyed(100_000) }, { a: long }],
+  ])('gives up %s early when too much of it is new', (_, base, next) => {
+    let noted = 0;
+    const push = jest.spyOn(Array.prototype, 'push').mockImplementation(function (this: unknown[], ...items) {
+      noted += 1;
+      for (const item of items) this[this.length] = item;
+      return this.length;
+    });
+    try {
+      outputChange(base, next);
+    } finally {
+      push.mockRestore();
+    }
+    expect(noted).toBeLessThan(5_000);
   });
 });
