@@ -5,6 +5,7 @@ import { asyncScheduler } from 'rxjs';
 
 import { jsonValue } from '../codec/json';
 import { dropOldAnswers } from './cacheFiles';
+import { checkValues } from './checkValues';
 import type { Durability } from './durability';
 import type { Files } from './files';
 import type { Clock } from './ids';
@@ -118,6 +119,7 @@ export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Sto
     },
     async importRun(state) {
       checkRunId(state.runId);
+      checkValues(state);
       await (await writing()).importRun(state);
     },
     async prune(limits) {
@@ -135,8 +137,10 @@ export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Sto
     snapshots: {
       async save(name, state, metadata = {}) {
         const text = captureSnapshot(nextId(), clock.now(), name, state, metadata);
+        // Before it is written: what cannot be read back must not lie in the folder.
+        const snapshot = snapshotOf(text);
         await (await writing()).enqueue(() => writeSnapshot(files, layout.snapshots, text, pause));
-        return snapshotOf(text);
+        return snapshot;
       },
       load: (snapshotId) => loadSnapshot(files, layout.snapshots, snapshotId),
       delete: async (snapshotId) =>

@@ -5,6 +5,7 @@ import { RunState } from '../codec/state';
 import type { ExecutionLog } from '../model/executionLog';
 import type { RunState as RunStateRecord } from '../model/state';
 import { memoryCache } from './answerCache';
+import { checkValues } from './checkValues';
 import type { Clock } from './ids';
 import { checkRunId } from './invalidRunIdError';
 import { newestFirst, summaryOfLog } from './logFiles';
@@ -81,6 +82,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
     },
     importRun: async (state) => {
       checkRunId(state.runId);
+      checkValues(state);
       if (runs.has(state.runId) || claimed.has(state.runId)) throw new RunExistsError(state.runId);
       runs.set(state.runId, runFold(state.runId, copyOf(state)));
       return Promise.resolve();

@@ -12,8 +12,9 @@ export function memorySnapshots(clock: Clock): SnapshotStore {
   return {
     async save(name, state, metadata = {}) {
       const text = captureSnapshot(nextId(), clock.now(), name, state, metadata);
+      const snapshot = snapshotOf(text);
       snapshots.set(text.summary.snapshotId, text);
-      return Promise.resolve(snapshotOf(text));
+      return Promise.resolve(snapshot);
     },
     async load(snapshotId) {
       const text = snapshots.get(snapshotId);

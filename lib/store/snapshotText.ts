@@ -6,6 +6,7 @@ import { SnapshotHead } from '../codec/snapshot';
 import { RunState } from '../codec/state';
 import type { Snapshot, SnapshotMetadata, SnapshotSummary } from '../model/snapshot';
 import type { RunState as RunStateRecord } from '../model/state';
+import { checkValues } from './checkValues';
 import { stateText } from './runFile';
 
 /** A snapshot as text, taken at once: what happens to the values later does not change it. */
@@ -14,7 +15,7 @@ export interface SnapshotText {
   readonly state: readonly string[];
 }
 
-/** @throws StateValueError when the metadata is no plain JSON. */
+/** @throws StateValueError when a value of the state, or the metadata, is no plain JSON. */
 export function captureSnapshot(
   snapshotId: string,
   at: number,
@@ -22,6 +23,7 @@ export function captureSnapshot(
   state: RunStateRecord,
   metadata: SnapshotMetadata,
 ): SnapshotText {
+  checkValues(state);
   const kept = JSON.parse(JSON.stringify(jsonValue(metadata, ''))) as SnapshotMetadata;
   const summary = {
     snapshotId,

@@ -24,6 +24,7 @@ export interface Store extends RunRest {
    * Puts in a run as it stands, such as a fork, or a run that begins with a snapshot. It can be resumed then.
    *
    * @throws RunExistsError when its id is taken.
+   * @throws StateValueError when a value of the state is no plain JSON.
    */
   importRun(state: RunState): Promise<void>;
   /**
@@ -137,7 +138,11 @@ export type ReceivedMessage = (RunMessage | { readonly kind: 'damaged'; readonly
 
 /** Named copies of how runs stood. */
 export interface SnapshotStore {
-  /** Captures the state at once; resolves when the snapshot is written. */
+  /**
+   * Captures the state at once; resolves when the snapshot is written.
+   *
+   * @throws StateValueError when a value of the state, as in a run without a store, or the metadata is no plain JSON.
+   */
   save(name: string, state: RunState, metadata?: SnapshotMetadata): Promise<Snapshot>;
   /** @throws UnknownSnapshotError */
   load(snapshotId: string): Promise<Snapshot>;

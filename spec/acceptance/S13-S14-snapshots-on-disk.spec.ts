@@ -7,6 +7,7 @@ import {
   chain,
   execute,
   lowdbStore,
+  StateValueError,
   StorageError,
   StoreCorruptError,
   UnknownSnapshotError,
@@ -55,6 +56,21 @@ describe('snapshots in a folder', () => {
       await expect(async () => store.snapshots.save('a', state, when)).rejects.toThrow('.when is a Date');
       expect(await store.snapshots.list()).toEqual([]);
     });
+
+    it.each([new Map(), new Date(0), Number.NaN, [undefined], () => 1])(
+      'of a run without a store is refused when JSON would change a value: %p',
+      async (value) => {
+        const unchecked = await execute(
+          agent('strange', () => value as unknown),
+          undefined,
+        );
+        expect(unchecked.status).toBe('COMPLETED');
+
+        await expect(store.snapshots.save('a', unchecked)).rejects.toThrow(StateValueError);
+        await expect(store.snapshots.save('a', unchecked)).rejects.toThrow('step "strange"');
+        expect(await store.snapshots.list()).toEqual([]);
+      },
+    );
 
     it.each<[string, (text: string) => string]>([
       ['is cut', (text) => text.slice(0, -30)],

@@ -4,7 +4,7 @@ import { resumable } from '../../lib/store/resumable';
 import type { RunQuery, Store } from '../../lib/store/store';
 import { append, life } from './life';
 import type { StoreCase } from './storeCase';
-import { anHourAgo, rest, restingState, stands } from './storeCase';
+import { anHourAgo, refuses, rest, restingState, stands, withMap } from './storeCase';
 
 const listed = async (store: Store, query?: RunQuery): Promise<readonly string[]> =>
   (await store.listRuns(query)).map(({ runId }) => runId);
@@ -104,7 +104,22 @@ export const lists: readonly StoreCase[] = [
     name: 'importRun: refuses an id that is taken',
     async check({ store }) {
       const state = await restingState(store, 'book');
-      await assert.rejects(async () => store.importRun(state), { name: 'RunExistsError' });
+      await refuses(() => store.importRun(state), 'RunExistsError');
+    },
+  },
+  {
+    name: 'importRun: refuses a state that it would change, and keeps nothing of it',
+    async check({ store }) {
+      const state = { ...withMap(await restingState(store, 'book')), runId: 'fork' };
+      const { checksValues } = await store.claim('other');
+      if (!checksValues) {
+        await store.importRun(state);
+        assert.deepEqual((await store.loadRun('fork'))?.steps.get('s0')?.output, new Map([[1, 'a']]));
+        return;
+      }
+      await refuses(() => store.importRun(state), 'StateValueError');
+      assert.equal(await store.loadRun('fork'), undefined);
+      await store.importRun({ ...(await restingState(store, 'third')), runId: 'fork' });
     },
   },
   {

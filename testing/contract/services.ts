@@ -37,7 +37,7 @@ export const services: readonly StoreCase[] = [
       }
       const left: ReceivedMessage[] = [];
       (await store.claim('book')).inbox(hear(left));
-      await setTimeout(50);
+      await setTimeout(20);
       assert.deepEqual(left.map(said), [], 'what was done with is told again');
     },
   },
@@ -51,7 +51,7 @@ export const services: readonly StoreCase[] = [
       await becomes(() => received.length === 1, 'a message has been posted');
       leave();
       await store.post('book', { kind: 'cancel' });
-      await setTimeout(50);
+      await setTimeout(20);
       assert.equal(received.length, 1, 'a message is told to who has left');
     },
   },

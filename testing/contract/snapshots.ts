@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 
 import { throughJson } from './life';
 import type { StoreCase } from './storeCase';
-import { refuses, restingState } from './storeCase';
+import { refuses, restingState, withMap } from './storeCase';
 
 /** Named copies of how a run stood. */
 export const snapshots: readonly StoreCase[] = [
@@ -77,6 +77,20 @@ export const snapshots: readonly StoreCase[] = [
       await store.snapshots.delete(snapshotId);
       for (const unknown of [snapshotId, '../x', 'nobody'])
         await refuses(() => store.snapshots.load(unknown), 'UnknownSnapshotError');
+    },
+  },
+  {
+    name: 'snapshots: refuse a state that they would change, and keep nothing of it',
+    async check({ store }) {
+      const state = withMap(await restingState(store, 'book'));
+      if ((await store.claim('other')).checksValues) {
+        await refuses(() => store.snapshots.save('a', state), 'StateValueError');
+        assert.deepEqual(await store.snapshots.list(), []);
+      } else {
+        const { snapshotId } = await store.snapshots.save('a', state);
+        const { executionState } = await store.snapshots.load(snapshotId);
+        assert.deepEqual(executionState.steps.get('s0')?.output, new Map([[1, 'a']]));
+      }
     },
   },
   {

@@ -5,6 +5,7 @@ import { asyncScheduler } from 'rxjs';
 
 import type { RunEvent } from '../../lib/model/event';
 import type { RunState } from '../../lib/model/state';
+import { StepTable } from '../../lib/model/stepTable';
 import type { Store } from '../../lib/store/store';
 import { append, folded, life, throughJson } from './life';
 
@@ -49,6 +50,14 @@ export async function restingState(
   const state = await store.loadRun(runId);
   assert.ok(state !== undefined, `loadRun(${JSON.stringify(runId)}) knows nothing of a run that rests`);
   return state;
+}
+
+/** The same state with a value that JSON would change, as that of a run without a store may have. */
+export function withMap(state: RunState): RunState {
+  const steps = [...state.steps].map((step, i) =>
+    i === 0 ? { ...step, output: new Map([[1, 'a']]) } : step,
+  );
+  return { ...state, steps: StepTable.of(steps) };
 }
 
 /** A run stands as these events say. */

@@ -1,6 +1,9 @@
 import type { RunEvent } from '../../../lib/model/event';
 import type { SnapshotMetadata } from '../../../lib/model/snapshot';
+import type { RunState } from '../../../lib/model/state';
 import { idleState } from '../../../lib/model/state';
+import type { StepResult } from '../../../lib/model/stepResult';
+import { StepTable } from '../../../lib/model/stepTable';
 import type { Claim, Store } from '../../../lib/store/store';
 
 /** A store in memory whose claims are changed. */
@@ -10,6 +13,11 @@ export const withClaim = (store: Store, change: (claim: Claim, runId: string) =>
     const claim = store.claim(runId) as Claim;
     return { ...claim, ...change(claim, runId) };
   },
+});
+
+const asJson = (state: RunState): RunState => ({
+  ...state,
+  steps: StepTable.of([...state.steps].map((step) => JSON.parse(JSON.stringify(step)) as StepResult)),
 });
 
 /** Bugs of stores in memory, and the cases that have to find them. */
@@ -175,6 +183,10 @@ export const brokenStores: Readonly<
     }),
     'importRun: puts in a run that can be claimed and resumed',
   ],
+  'puts in whatever JSON makes of a state': [
+    (store) => ({ ...store, importRun: (state) => store.importRun(asJson(state)) }),
+    'importRun: refuses a state that it would change, and keeps nothing of it',
+  ],
   'replaces a run by one that is put in': [
     (store) => ({
       ...store,
@@ -217,6 +229,16 @@ export const brokenStores: Readonly<
       },
     }),
     'snapshots: refuse metadata that JSON cannot keep',
+  ],
+  'saves whatever JSON makes of a state': [
+    (store) => ({
+      ...store,
+      snapshots: {
+        ...store.snapshots,
+        save: (name, state, metadata) => store.snapshots.save(name, asJson(state), metadata),
+      },
+    }),
+    'snapshots: refuse a state that they would change, and keep nothing of it',
   ],
   'captures snapshots late': [
     (store) => ({
