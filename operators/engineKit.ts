@@ -7,6 +7,7 @@ export { after } from './internal/after';
 export { callFunction } from './internal/callFunction';
 export { downstream } from './internal/downstream';
 export { hashOf } from './internal/hashOf';
+export { limiterOf } from './internal/limiter';
 export { newRunId } from './internal/newRunId';
 export { newTask } from './internal/newTask';
 export { transitionsFrom } from './internal/transitions';

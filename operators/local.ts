@@ -158,7 +158,7 @@ export function localEngine<O>(options: LocalOptions<O>): LocalEngine<O> {
     keep: (value, path) => (claim.checksValues ? jsonValue(value, path) : value),
     hash: (value) => (claim.checksValues && !isStream(value) ? hashOf(value) : undefined),
     call: (task, input, callbacks) => callFunction(runId, task, input, callbacks, scheduler),
-    admit: (limit, input, enter) =>
+    admit: (limit, { input }, enter) =>
       limiterOf(limit, scheduler).admit(limit.key?.(input as never) ?? '', enter),
     recall(task, answer) {
       recallFrom(claim.cache, task, scheduler.now(), answer);

@@ -4,10 +4,12 @@ import { asyncScheduler } from 'rxjs';
 
 import { jsonValue } from '../../lib/codec/json';
 import type { StepTask } from '../../lib/graph/stepTask';
+import type { LimitPolicy } from '../../lib/model/agent';
 import type { RunEvent } from '../../lib/model/event';
 import { toFailure } from '../../lib/model/failure';
 import type { StepTable } from '../../lib/model/stepTable';
-import { callFunction } from '../../operators/engineKit';
+import type { Stop } from '../../lib/graph/answer';
+import { callFunction, limiterOf } from '../../operators/engineKit';
 import { LARGEST_VALUE } from './limits';
 import { nestedSteps } from './nestedSteps';
 import type { CallId, CallResult } from './protocol';
@@ -29,6 +31,8 @@ export interface HereOptions {
   readonly input: unknown;
   readonly teller: Teller;
   readonly keepPartials: boolean;
+  /** How many such calls this process makes at once; one object is one limit. */
+  readonly limit?: LimitPolicy | undefined;
   /** What earlier calls of this step have left of steps below it. */
   readonly known: () => Promise<StepTable | undefined>;
   /** Hears partial results in this process; where a Promise comes back, the next is only asked for afterwards. */
@@ -41,6 +45,7 @@ export function callHere(options: HereOptions): HereCall {
   let stopCall: (() => void) | undefined;
   let closeNested: (() => void) | undefined;
   let settle: ((result: CallResult) => void) | undefined;
+  let leaveLimit: Stop | undefined;
   let isStopped = false;
   const stopped = (): CallResult => ({
     kind: 'stopped',
@@ -129,20 +134,41 @@ export function callHere(options: HereOptions): HereCall {
     );
   };
 
+  /** Begins when the limit has room; what a call answers comes later than that. */
+  const enter = (begin: () => void, resolve: (result: CallResult) => void): void => {
+    const { limit, input } = options;
+    if (limit === undefined) {
+      begin();
+      return;
+    }
+    try {
+      leaveLimit = limiterOf(limit, asyncScheduler).admit(limit.key?.(input as never) ?? '', begin);
+    } catch (error) {
+      resolve({ kind: 'failed', failure: toFailure(error, task.path), at: asyncScheduler.now() });
+    }
+  };
+
   const abort = (): void => {
     isStopped = true;
     closeNested?.();
     stopCall?.();
+    leaveLimit?.();
   };
 
   return {
     run: () =>
       new Promise((resolve) => {
-        if (isStopped) resolve(stopped());
-        else {
-          settle = resolve;
-          call(resolve);
+        if (isStopped) {
+          resolve(stopped());
+          return;
         }
+        settle = resolve;
+        enter(() => {
+          call((result) => {
+            leaveLimit?.();
+            resolve(result);
+          });
+        }, resolve);
       }),
     stop() {
       if (isStopped) return;

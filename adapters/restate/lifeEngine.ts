@@ -4,6 +4,7 @@ import { CancelledError, RestatePromise, TerminalError } from '@restatedev/resta
 import { jsonValue } from '../../lib/codec/json';
 import { validate } from '../../lib/codec/validate';
 import type { Decided, Stop } from '../../lib/graph/answer';
+import { isStructure } from '../../lib/graph/definition';
 import type { CallCallbacks, Engine } from '../../lib/graph/engine';
 import type { StepTask } from '../../lib/graph/stepTask';
 import type { RunEvent } from '../../lib/model/event';
@@ -13,6 +14,7 @@ import { reduceRunAll } from '../../lib/model/reduce';
 import type { RunState } from '../../lib/model/state';
 import { hashOf } from '../../operators/engineKit';
 import { LARGEST_VALUE, MOST_STEPS } from './limits';
+import { uncached, unlimited } from './notKept';
 import type { CallResult, GivenAnswer, Part } from './protocol';
 import { RecordedError } from './recordedError';
 import { TooManyStepsError } from './tooManyStepsError';
@@ -67,6 +69,7 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
   const answers = [...options.answers];
   const listeners = new Map<string, (value: unknown, done?: () => void) => void>();
   const abandoned: Promise<InvocationId>[] = [];
+  const warned = new Set<string>();
   let clock = options.at;
   let reduced = options.state;
   let reducedTo = 0;
@@ -90,6 +93,14 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
     if (reducedTo < events.length) reduced = reduceRunAll(reduced, events.slice(reducedTo));
     reducedTo = events.length;
     return reduced;
+  };
+
+  /** Says once of an agent what is not kept here. */
+  const warn = (task: StepTask, warning: typeof uncached): void => {
+    const key = `${warning.name} ${task.definition.name}`;
+    if (warned.has(key)) return;
+    warned.add(key);
+    push(warning(runId, task.path, clock, events.at(-1)?.seq));
   };
 
   /** Waits for a durable operation. The function that comes back forgets it. */
@@ -164,6 +175,16 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
         forget();
         stop();
       };
+    },
+    admit(_limit, task, enter) {
+      // Whoever calls the function keeps its limit: to wait here would have to be in the journal.
+      if (isStructure(task.definition)) warn(task, unlimited);
+      enter();
+      return () => undefined;
+    },
+    recall(task, answer) {
+      warn(task, uncached);
+      answer(undefined);
     },
     decide(path, question, decision, answer) {
       expect(

@@ -13,12 +13,13 @@ import { idleState } from '../../lib/model/state';
 import type { StepResult } from '../../lib/model/stepResult';
 import { StepTable } from '../../lib/model/stepTable';
 import { DuplicateStepError } from '../../operators/duplicateStepError';
-import { after, callFunction, hashOf, transitionsFrom } from '../../operators/engineKit';
+import { after, callFunction, hashOf, limiterOf, transitionsFrom } from '../../operators/engineKit';
 import { interpret } from '../../operators/interpret';
 import { StepError } from '../../operators/stepError';
 import { LARGEST_VALUE } from './limits';
 import type { CallId } from './protocol';
 import type { Teller } from './teller';
+import { uncached } from './notKept';
 
 /** The steps that one call of a function asks for while it runs. */
 export interface NestedSteps {
@@ -72,13 +73,16 @@ export function nestedSteps({ runId, under, teller, known }: NestedOptions): Nes
         let stop: (() => void) | undefined;
         const begin = (table: StepTable | undefined): void => {
           if (isClosed || subscriber.closed) return;
-          stop = runBelow({ runId, base: under.path, id, agent, input, table, tell, teller }, (answer) => {
-            if (answer.kind === 'failed') subscriber.error(new StepError(answer.failure, answer.cause));
-            else {
-              subscriber.next(answer.output as O);
-              subscriber.complete();
-            }
-          });
+          stop = runBelow(
+            { runId, base: under.path, id, agent, input, table, tell, teller, under },
+            (answer) => {
+              if (answer.kind === 'failed') subscriber.error(new StepError(answer.failure, answer.cause));
+              else {
+                subscriber.next(answer.output as O);
+                subscriber.complete();
+              }
+            },
+          );
           stops.add(stop);
         };
         (saved ??= known()).then(begin).catch((error: unknown) => {
@@ -107,11 +111,12 @@ interface Below {
   readonly table: StepTable | undefined;
   readonly tell: (event: RunEvent) => void;
   readonly teller: Teller;
+  readonly under: CallId;
 }
 
 /** Carries out one nested step, and whatever is below it, in this process. Returns how to stop it. */
 function runBelow(below: Below, answered: (answer: Answer) => void): () => void {
-  const { runId, base, id, table, tell, teller } = below;
+  const { runId, base, id, table, tell, teller, under } = below;
   const agent = below.agent;
   const outer = (path: string): string => (path === '' ? base : `${base}/${path}`);
   const transitions = transitionsFrom({
@@ -160,6 +165,13 @@ function runBelow(below: Below, answered: (answer: Answer) => void): () => void 
         },
       };
       return callFunction(runId, placed, input, back, asyncScheduler);
+    },
+    admit: (limit, { input }, enter) =>
+      limiterOf(limit, asyncScheduler).admit(limit.key?.(input as never) ?? '', enter),
+    recall(task, reply) {
+      const path = outer(task.path);
+      teller.add({ key: `n:${path}:cache`, under, event: uncached(runId, path, asyncScheduler.now()) });
+      reply(undefined);
     },
     decide(_path, _question, decision, reply) {
       let decided: Parameters<typeof reply>[0];

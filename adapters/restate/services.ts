@@ -73,7 +73,15 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
     place(life, task, input, callbacks) {
       const where = placement(task.definition.name);
       const position = table.indexOf(task.definition as (typeof table)[number]);
-      if (where === 'inline' || position < 0 || task.watch !== undefined || !isPlain(input)) {
+      // Whoever calls it elsewhere only knows the agent's own limit.
+      const isLimitedHere = task.policy.limit !== task.definition.policy.limit;
+      if (
+        where === 'inline' ||
+        position < 0 ||
+        task.watch !== undefined ||
+        isLimitedHere ||
+        !isPlain(input)
+      ) {
         return placeHere(life, task, input, (value) => callbacks.emit(task, value));
       }
       return placeAway(life, task, input, stepsServiceOf(name, where.pool), position);
@@ -93,6 +101,7 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
       input,
       teller: life.teller,
       keepPartials: task.policy.keepPartials === true,
+      limit: task.policy.limit,
       known: () => nestedSoFar(ingress, name, life.key, task.path, life.known()),
       ...(task.watch !== undefined && { live }),
     });
@@ -180,6 +189,7 @@ export function stepsService(agent: Agent<never, unknown>, pool: string, options
           input: request.input,
           teller,
           keepPartials,
+          limit: called.policy.limit,
           known: () => nestedSoFar(options.ingress, runs, request.key, path, undefined),
         });
         context.request().attemptCompletedSignal.addEventListener('abort', () => {

@@ -46,7 +46,7 @@ export interface Engine {
    * Lets a step in that is limited: `enter` is called when there is room, maybe from within this call. What comes back
    * gives the room to the next one, or gives up waiting. Without it nothing is limited.
    */
-  admit?(limit: LimitPolicy, input: unknown, enter: () => void): Stop;
+  admit?(limit: LimitPolicy, task: StepTask, enter: () => void): Stop;
   /** Looks for the answer that an earlier call with the same input gave. Without it nothing is. */
   recall?(task: StepTask, answer: (known: KnownAnswer | undefined) => void): void;
   /** Keeps the answer of a step for those who ask the same. */

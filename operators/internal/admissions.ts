@@ -26,7 +26,7 @@ export function admissions(engine: Pick<Engine, 'admit'>, turns: Turns): Admissi
       const admission = { isIn: false, isLate: false };
       held.set(
         task,
-        engine.admit(limit, task.input, () => {
+        engine.admit(limit, task, () => {
           admission.isIn = true;
           if (admission.isLate) {
             turns.later(() => {
