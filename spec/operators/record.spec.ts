@@ -93,7 +93,8 @@ describe('record()', () => {
         ),
       )
       .subscribe();
-    await new Promise((resolve) => setTimeout(resolve, 60));
+    while (calls.length < 8) await soon();
+    await soon();
     expect(calls).toEqual(
       ['create', 'add', 'add', 'complete'].flatMap((name) => [`${name} begins`, `${name} ends`]),
     );

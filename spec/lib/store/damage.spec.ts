@@ -108,7 +108,7 @@ describe('a damaged journal', () => {
     const name = storeName(files);
     const count = Number(await scanned(bytes, name));
     // A scan reads the whole journal, so flips cost its length squared: some bytes, others for another seed.
-    const step = Math.ceil((bytes.length * 3) / amount(6_000, 24_000));
+    const step = Math.ceil((bytes.length * 3) / amount(6_000, 50_000));
     let flips = 0;
     for (let at = seedOr(0) % step; at < bytes.length; at += step) {
       for (const bit of [0, 3, 6]) {
