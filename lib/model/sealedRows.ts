@@ -2,6 +2,8 @@ import type { StepResult } from './stepResult';
 
 /** Cells of a row: path, agent, output, timestamp, attempts, number of the event, hash of the input. */
 const WIDTH = 7;
+/** Which of them is the output. */
+const OUTPUT = 2;
 /** Fields of a row, without the hash. */
 const FIELDS = 9;
 
@@ -29,6 +31,15 @@ export class SealedRows {
     if (row?.status !== 'COMPLETED' || row.error !== null || !('output' in row) || !('seq' in row))
       return false;
     return Object.keys(row).length === ('inputHash' in row ? FIELDS + 1 : FIELDS);
+  }
+
+  /** The same rows with these outputs instead; none of them is made for it. */
+  withOutputs(change: (output: unknown) => unknown): SealedRows {
+    const copy = new SealedRows([]);
+    for (let at = 0; at < this.#cells.length; at += 1)
+      copy.#cells.push(at % WIDTH === OUTPUT ? change(this.#cells[at]) : this.#cells[at]);
+    copy.#durations.push(...this.#durations);
+    return copy;
   }
 
   pathAt(place: number): string | undefined {

@@ -62,6 +62,14 @@ export class StepTable implements Iterable<StepResult> {
     return this.#pages.flatMap(rowsOf);
   }
 
+  /** The same steps with other values: `output` changes the outputs of packed rows, `row` every other row. */
+  withValues(output: (value: unknown) => unknown, row: (row: StepResult) => StepResult): StepTable {
+    const pages = this.#pages.map((page) =>
+      page instanceof SealedRows ? page.withOutputs(output) : page.map(row),
+    );
+    return new StepTable(pages, this.size, this.#index, this.#isTemplate);
+  }
+
   /** Collects changes and makes one new table of them, copying each touched page once. */
   edit(): StepTableEdit {
     return new StepTableEdit(

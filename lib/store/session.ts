@@ -17,6 +17,7 @@ import type { Pause } from './pause';
 import { RunActiveError } from './runActiveError';
 import { RunExistsError } from './runExistsError';
 import { runSaver } from './runSaver';
+import { stateCopy } from './stateCopy';
 import { asStorageError, StorageError, storing } from './storageError';
 import type { Claim } from './store';
 import type { ListedRun } from './summary';
@@ -131,7 +132,8 @@ export function startSession(start: SessionStart): Session {
       if (known?.isClaimed === true) throw new RunActiveError(runId);
       if (known !== undefined) {
         known.isClaimed = true;
-        return claimOf(known, known.fold.state());
+        const state = known.fold.state();
+        return claimOf(known, state && stateCopy(state));
       }
       const line = lines.get(runId);
       // Taken before the file is read: of two who ask at once only one may get it.
@@ -142,7 +144,7 @@ export function startSession(start: SessionStart): Session {
         (state) => {
           const loaded = { ...liveRun(runId, state, line.upTo), isClaimed: true };
           lives.set(runId, loaded);
-          return claimOf(loaded, state);
+          return claimOf(loaded, stateCopy(state));
         },
         (error: unknown) => {
           lives.delete(runId);
@@ -153,7 +155,7 @@ export function startSession(start: SessionStart): Session {
     async loadRun(runId) {
       const live = lives.get(runId);
       const state = live?.fold.state();
-      if (state !== undefined) return state;
+      if (state !== undefined) return stateCopy(state);
       const line = lines.get(runId);
       return line === undefined ? undefined : readResting(files, layout, line);
     },

@@ -1,6 +1,7 @@
 import { isLeft } from 'fp-ts/lib/Either';
 
 import type { RunEvent } from '../../../lib/model/event';
+import type { RunState } from '../../../lib/model/state';
 import { OutputChange, patched } from '../../../lib/store/changedOutput';
 import { encodeRecord } from '../../../lib/store/journalRecord';
 import { storeOn } from './support/crash';
@@ -94,6 +95,28 @@ describe('outputs that change a part of an earlier one', () => {
     const state = await storeOn(files.afterKill()).loadRun('book');
     expect(state?.steps.get('s0')?.output).toEqual(grown(0));
     expect(state?.steps.get('s1')?.output).toEqual({ n: 7, parts: { ...grown(0).parts, p3: 'changed' } });
+  });
+
+  it('do not follow a state that is changed by who has read it', async () => {
+    const files = await killedAfter(events.slice(0, 9));
+    const store = storeOn(files, 'process', 1 << 20);
+    const spoil = (state: RunState | undefined) => {
+      const saved = state?.steps.get('s2')?.output as { n: number; parts: Record<string, string> };
+      saved.n = 99;
+      saved.parts['p49'] = 'changed'; // A part that the outputs before and after have too.
+    };
+    const claim = await store.claim('book');
+    spoil(claim.state);
+    await append(claim, events.slice(9, 13));
+    spoil(await store.loadRun('book'));
+    await append(claim, events.slice(13));
+    await claim.release(undefined);
+    const again = await store.claim('book');
+    spoil(again.state);
+    await again.release(undefined);
+    await store.close();
+
+    expect(throughJson(await storeOn(files.afterKill()).loadRun('book'))).toEqual(folded(events));
   });
 
   it('are written whole after saved results were dropped', async () => {

@@ -1,0 +1,41 @@
+import type { RunState } from '../model/state';
+import type { StepResult } from '../model/stepResult';
+
+/**
+ * The state with values of its own, to be handed out: who gets it may change them, as agents may change what they are called
+ * with, and what the store saves stays as it was.
+ */
+export function stateCopy(state: RunState): RunState {
+  return Object.freeze({
+    ...state,
+    steps: state.steps.withValues(valueCopy, rowCopy),
+    ...('input' in state && { input: valueCopy(state.input) }),
+    ...('output' in state && { output: valueCopy(state.output) }),
+  });
+}
+
+function rowCopy(row: StepResult): StepResult {
+  const { output, kept, request, answer } = row;
+  if (!isObject(output) && kept === undefined && !isObject(request) && answer === undefined) return row;
+  const copy: StepResult = {
+    ...row,
+    ...('output' in row && { output: valueCopy(output) }),
+    ...(kept !== undefined && { kept: kept.map(valueCopy) }),
+    ...('request' in row && { request: valueCopy(request) }),
+    ...(answer !== undefined && { answer: valueCopy(answer) as typeof answer }),
+  };
+  return Object.freeze(copy);
+}
+
+/** A copy of a JSON value, at most 256 levels deep. */
+function valueCopy(value: unknown): unknown {
+  if (!isObject(value)) return value;
+  if (Array.isArray(value)) return value.map(valueCopy);
+  const copy: Record<string, unknown> = {};
+  for (const key of Object.keys(value)) copy[key] = valueCopy(value[key]);
+  return copy;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
+}
