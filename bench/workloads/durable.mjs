@@ -11,6 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { dbosStored, langgraphStored, mastraStored } from '../durablePeers.mjs';
 import { agent, chain, follow, millrace, nodeFiles, run, workflow } from '../millrace.mjs';
 
 const STEPS = 100;
@@ -96,7 +97,29 @@ const stored =
     };
   };
 
-const chained = (step) => () => chain('chain', ...ids(STEPS).map((id) => agent(id, step)));
+const chained =
+  (step, steps = STEPS) =>
+  () =>
+    chain('chain', ...ids(steps).map((id) => agent(id, step)));
+
+/** A chain in a peer. `make` gets a folder and gives what runs it. */
+const peer =
+  (make, input, once = false) =>
+  async () => {
+    const go = await make(folder());
+    return {
+      units: STEPS,
+      once,
+      run: async () => {
+        const output = await go(input());
+        if (output?.n !== STEPS) throw new Error(`got ${JSON.stringify(output).slice(0, 80)}`);
+      },
+    };
+  };
+const keys = ['n', 'parts'];
+const mastra = (step) => (home) => mastraStored(home, STEPS, step);
+const langgraph = (step) => async (home) => (await langgraphStored(home, STEPS, step, keys)).run;
+const dbos = (step) => (home) => dbosStored(home, STEPS, step);
 const wide = () =>
   workflow('wide', (value, step) => {
     const first = step('first', agent('first', next), value);
@@ -140,6 +163,28 @@ const resumed = () => {
   };
 };
 
+/** The same in LangGraph: a node fails, and the thread goes on. */
+const resumedLanggraph = async () => {
+  let isDown = true;
+  const step = async ({ n }) => {
+    if (isDown && n === 1_000) throw new Error('down');
+    return { n: n + 1 };
+  };
+  const { run: begin, resume } = await langgraphStored(folder(), 1_001, step, ['n']);
+  return {
+    units: 1,
+    once: true,
+    async prepare() {
+      await begin(small()).catch(() => undefined);
+      isDown = false;
+    },
+    run: async () => {
+      const output = await resume();
+      if (output?.n !== 1_001) throw new Error(`got ${JSON.stringify(output)}`);
+    },
+  };
+};
+
 const record = 'x'.repeat(36) + '\n';
 const largeRecord = JSON.stringify(large()) + '\n';
 
@@ -157,6 +202,9 @@ export const workloads = [
       'millrace disk': stored('disk', STEPS, chained(next), small),
       'millrace disk x16': stored('disk', STEPS, chained(next), small, 16),
       'millrace end': stored('end', STEPS, chained(next), small),
+      'mastra LibSQL': peer(mastra(next), small),
+      'langgraph Sqlite': peer(langgraph(next), small),
+      'dbos PostgreSQL': peer(dbos(next), small),
     },
   },
   {
@@ -169,7 +217,24 @@ export const workloads = [
       append: floor(STEPS, () => largeRecord, false),
       'millrace process': stored('process', STEPS, chained(changePart), large),
       'millrace disk': stored('disk', STEPS, chained(changePart), large),
+      'mastra LibSQL': peer(mastra(changePart), large, true),
+      'langgraph Sqlite': peer(langgraph(changePart), large, true),
+      'dbos PostgreSQL': peer(dbos(changePart), large, true),
     },
+  },
+  {
+    id: 'W5-growth',
+    title: 'the same, longer and longer: bytes journaled a step',
+    unit: 'step',
+    by: 'wallUs',
+    baseline: '100 steps',
+    rounds: 1,
+    variants: Object.fromEntries(
+      [100, 200, 400].map((steps) => [
+        `${steps} steps`,
+        stored('process', steps, chained(changePart, steps), large),
+      ]),
+    ),
   },
   {
     id: 'W5d',
@@ -189,6 +254,6 @@ export const workloads = [
     unit: 'run',
     by: 'wallUs',
     baseline: 'millrace process',
-    variants: { 'millrace process': resumed },
+    variants: { 'millrace process': resumed, 'langgraph Sqlite': resumedLanggraph },
   },
 ];

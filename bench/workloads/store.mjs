@@ -22,24 +22,34 @@ async function filled() {
   return { home, self };
 }
 
+const heapUsed = () => {
+  globalThis.gc();
+  globalThis.gc();
+  return process.memoryUsage().heapUsed;
+};
+
+/** One call, the opening of the folder included; and what the open store holds in memory for each finished run. */
 const one = (go) => () => {
   let store;
   let work;
+  let before;
   return {
     units: 1,
     once: true,
     async prepare() {
       work = await filled();
+      before = heapUsed();
       store = millrace.lowdbStore(work.home);
     },
     run: () => go(store, work),
+    report: () => ({ 'heap bytes/run': Math.max(0, heapUsed() - before) / RUNS }),
   };
 };
 
 export const workloads = [
   {
     id: 'store',
-    title: 'a store with 10,000 finished runs',
+    title: 'a store with 10,000 finished runs: opened, and one call',
     unit: 'call',
     by: 'wallUs',
     baseline: 'list newest 50',
