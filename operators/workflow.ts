@@ -50,7 +50,7 @@ export interface StepBuilder {
     agent: Agent<I, O, P>,
     source: SourceFor<I>,
     policy: ConditionalPolicy<I, D>,
-  ): Wire<O | D, P>;
+  ): Wire<O | NoInfer<D>, P>;
   /** An agent. */
   <I, O, P>(
     id: string,
@@ -64,7 +64,7 @@ export interface StepBuilder {
     work: StepFunction<Resolved<S>, R>,
     source: S,
     policy: ConditionalPolicy<Resolved<S>, D>,
-  ): Wire<Answered<R> | D, Emitted<R>>;
+  ): Wire<Answered<R> | NoInfer<D>, Emitted<R>>;
   /** A function; what it takes is inferred from the source. */
   <const S extends Source, R>(
     id: string,

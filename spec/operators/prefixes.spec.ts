@@ -103,6 +103,17 @@ const shape = fc.letrec<{ any: Num }>((tie) => {
           return step('last', c, sum);
         }),
       ),
+      fc.tuple(any, any).map(([a, b]) => {
+        const pair = workflow(name('pair'), (n: Wire<number>, step) => [
+          step('one', a, n),
+          step('two', b, n, { when: (given) => given % 2 === 0 }),
+        ]);
+        return chain(
+          name('pairs'),
+          pair,
+          agent(name('sum'), ([x = 0, y = 1]: readonly (number | undefined)[]) => x + y),
+        );
+      }),
       any.map((a) =>
         workflow(name('live'), (n: Wire<number>, step) => {
           const some = step('some', (given) => of(given, given + 1, given + 2), n);

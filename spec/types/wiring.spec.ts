@@ -156,3 +156,18 @@ judged('mistake 5: a missing run input', () => {
   run(agent('none', () => 1));
   run(agent('maybe', (_: string | undefined) => 1));
 });
+
+judged('a step that may be left out keeps its type where it is returned at once', () => {
+  const when = () => true;
+  expectTypeOf(
+    workflow('w', (path: Wire<string>, step) => [
+      step('load', load, path),
+      step('stats', stats, path, { when }),
+      step('length', (text) => text.length, path, { when }),
+      step('other', stats, path, { when, otherwise: 'none' as const }),
+    ]),
+  ).toEqualTypeOf<Agent<string, [string, Stats | undefined, number | undefined, Stats | 'none']>>();
+  expectTypeOf(
+    workflow('w', (path: Wire<string>, step) => ({ all: step('stats', stats, path, { when }) })),
+  ).toEqualTypeOf<Agent<string, { all: Stats | undefined }>>();
+});
