@@ -7,6 +7,7 @@ import { Count, listOf } from '../codec/plain';
 import { record } from '../codec/record';
 import type { RunEvent as AnyEvent } from '../model/event';
 import type { RunState } from '../model/state';
+import { isAffordable } from './copyCost';
 import { isReserved } from './outputChange';
 
 // Freezing would freeze what belongs to users.
@@ -67,12 +68,22 @@ function isPatch(value: unknown): value is ImmerPatch {
   }
 }
 
-/** The event with its output. `outputAt` gives the value of a base, or undefined. @throws RangeError when they do not fit. */
-export function wholeEvent(changed: ChangedOutput, outputAt: (base: BaseRef) => unknown): AnyEvent {
+/**
+ * The event with its output. `outputAt` gives the value of a base, or undefined.
+ *
+ * @param length - Characters of the record, where it is not known who wrote it.
+ * @throws RangeError when they do not fit, or when the change costs more than its record pays for.
+ */
+export function wholeEvent(
+  changed: ChangedOutput,
+  outputAt: (base: BaseRef) => unknown,
+  length = Number.POSITIVE_INFINITY,
+): AnyEvent {
   const value = outputAt(changed.base);
   if (typeof value !== 'object' || value === null)
     throw new RangeError(`its base, step "${changed.base.path}", has no such output`);
   const { base: _, patches, ...event } = changed;
+  if (!isAffordable(value, patches, length)) throw new RangeError('it copies too much');
   return { ...event, output: patched(value, patches) } as AnyEvent;
 }
 

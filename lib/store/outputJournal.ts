@@ -1,6 +1,7 @@
 import type { RunEvent } from '../model/event';
 import type { BaseRef, OutputChange } from './changedOutput';
 import { patched } from './changedOutput';
+import { isAffordable } from './copyCost';
 import { outputChange } from './outputChange';
 
 /** Writes the events of one run as JSON text: outputs that are earlier values with a part changed as that change. */
@@ -35,6 +36,7 @@ export function outputJournal(): OutputJournal {
       const { output: _, ...rest } = event;
       const change: OutputChange = { base: base.ref, patches };
       const text = JSON.stringify({ ...rest, ...change });
+      if (!isAffordable(before as object, patches, text.length)) continue;
       // What a reader will make of the text, not objects that users may change.
       const value = patched(before as object, (JSON.parse(text) as OutputChange).patches);
       pending = baseOf(event, () => value);

@@ -176,7 +176,7 @@ export function parseRecord({ json, file, offset, seq }: ScannedRecord): ParsedR
       try {
         return next(
           state,
-          wholeEvent({ ...event, ...change.right }, (base) => outputIn(state, base)),
+          wholeEvent({ ...event, ...change.right }, (base) => outputIn(state, base), json.length),
         );
       } catch (error) {
         return refuse(`a change of an output that does not fit: ${(error as Error).message}`);

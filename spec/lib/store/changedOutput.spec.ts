@@ -210,4 +210,33 @@ describe('outputs that change a part of an earlier one', () => {
     ])
       expect(() => patched(base, [{ op: 'replace', path, value: 9 }])).toThrow(RangeError);
   });
+
+  it.each<[string, (size: number) => unknown]>([
+    ['list', (size) => ({ all: Array.from({ length: size }, (_, i) => i) })],
+    ['record', (size) => ({ all: Object.fromEntries(Array.from({ length: size }, (_, i) => [`k${i}`, i])) })],
+  ])('are written whole when little of a large %s changes, and refused otherwise', async (_, made) => {
+    const large = made(20_000) as { all: Record<string | number, number> };
+    const keys = Object.keys(large.all);
+    const changedAt = (step: number) => {
+      const all = Array.isArray(large.all) ? [...large.all] : { ...large.all };
+      (all as Record<string, number>)[keys[step]!] = -1;
+      return { all };
+    };
+    const history = life('book', 3, changedAt);
+    const files = await killedAfter(history);
+    expect(
+      lines(files)
+        .map(({ length }) => length > 50_000)
+        .filter(Boolean),
+    ).toHaveLength(3);
+    expect(throughJson(await storeOn(files).loadRun('book'))).toEqual(folded(history));
+
+    const path = ['all', Array.isArray(large.all) ? 5 : 'k5'];
+    const all = lines(files).slice(0, 6);
+    const record = { ...history[4], output: undefined, base: { path: 's0', seq: 3 } };
+    const change = { ...record, patches: [{ op: 'replace', path, value: 1 }] };
+    all[5] = encodeRecord(6, 0, JSON.stringify(change)).trimEnd();
+    files.put(JOURNAL, Buffer.from(`${all.join('\n')}\n`));
+    await expect(storeOn(files).loadRun('book')).rejects.toThrow('it copies too much');
+  });
 });
