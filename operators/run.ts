@@ -39,7 +39,12 @@ export function run<I, O>(
   if (options.engine !== undefined) {
     if (options.store !== undefined)
       throw new TypeError('Cannot run with both an engine and a store; the engine keeps its runs');
-    return options.engine.run<O>({ runId, agent, input, onMismatch: options.onMismatch ?? 'refuse' });
+    for (const name of ['maxCrashes', 'scheduler'] as const) {
+      if (options[name] !== undefined)
+        throw new TypeError(`Cannot run with both an engine and "${name}"; the engine decides that`);
+    }
+    const { onMismatch = 'refuse', signal } = options;
+    return options.engine.run<O>({ runId, agent, input, onMismatch, signal });
   }
   const rest = options.store ?? latestOnly();
   if (typeof rest.claim !== 'function') {

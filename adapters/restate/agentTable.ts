@@ -6,14 +6,22 @@ import { definitionOf, isStructure } from '../../lib/graph/definition';
  * be named by its agent's position when it is called on another worker.
  */
 export function agentTable(root: Definition): readonly FunctionDefinition[] {
-  const table: FunctionDefinition[] = [];
+  return allIn(root).filter((definition): definition is FunctionDefinition => !isStructure(definition));
+}
+
+/** Whether what its steps have done may have to be undone. */
+export function hasSaga(root: Definition): boolean {
+  return allIn(root).some(({ kind }) => kind === 'saga');
+}
+
+function allIn(root: Definition): readonly Definition[] {
   const seen = new Set<Definition>();
   const visit = (definition: Definition): void => {
     if (seen.has(definition)) return;
     seen.add(definition);
-    if (!isStructure(definition)) table.push(definition);
-    else for (const { agent } of definition.parts) visit(definitionOf(agent) as Definition);
+    if (isStructure(definition))
+      for (const { agent } of definition.parts) visit(definitionOf(agent) as Definition);
   };
   visit(root);
-  return table;
+  return [...seen];
 }

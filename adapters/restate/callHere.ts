@@ -12,7 +12,7 @@ import type { Stop } from '../../lib/graph/answer';
 import { callFunction, limiterOf } from '../../operators/engineKit';
 import { LARGEST_VALUE } from './limits';
 import { nestedSteps } from './nestedSteps';
-import type { CallId, CallResult } from './protocol';
+import type { BelowStep, CallId, CallResult } from './protocol';
 import type { Teller } from './teller';
 
 /** A call of an agent's function in this process. */
@@ -31,6 +31,8 @@ export interface HereOptions {
   readonly input: unknown;
   readonly teller: Teller;
   readonly keepPartials: boolean;
+  /** Whether what steps below it have done is told with the answer. */
+  readonly keepsBelow: boolean;
   /** How many such calls this process makes at once; one object is one limit. */
   readonly limit?: LimitPolicy | undefined;
   /** What earlier calls of this step have left of steps below it. */
@@ -69,7 +71,9 @@ export function callHere(options: HereOptions): HereCall {
       const ended = at();
       isEnded = true;
       nested.close();
-      void quiet(teller, partials + logs).then(() => {
+      void quiet(teller, partials + logs).then(async () => {
+        const below =
+          options.keepsBelow && nested.isUsed() ? doneBelow(await options.known(), task.path) : [];
         const tail = teller.take(under.execution).map(({ event }) => event);
         const { failedBelow } = nested;
         const told = teller.told();
@@ -78,6 +82,7 @@ export function callHere(options: HereOptions): HereCall {
           ...(told > 0 && { told }),
           ...(partials > 0 && { partials }),
           ...(tail.length > 0 && { tail }),
+          ...(below.length > 0 && { below }),
           ...(kept !== undefined && { kept }),
           ...(failedBelow.length > 0 && { failedBelow }),
         };
@@ -184,6 +189,12 @@ export function callHere(options: HereOptions): HereCall {
 type Outcome =
   | { readonly kind: 'done'; readonly output?: unknown }
   | { readonly kind: 'failed'; readonly failure: ReturnType<typeof toFailure> };
+
+function doneBelow(table: StepTable | undefined, path: string): readonly BelowStep[] {
+  return [...(table ?? [])]
+    .filter(({ stepId, status }) => status === 'COMPLETED' && stepId.startsWith(`${path}/`))
+    .map(({ stepId, agent, output }) => ({ path: stepId, agent, output }));
+}
 
 /** The output in the form in which it is saved, or why it cannot be. */
 function doneOr(task: StepTask, output: unknown): Outcome {

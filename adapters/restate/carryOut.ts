@@ -98,6 +98,7 @@ export async function carryOut(
   engine.record(event, () => undefined);
   if (opening.warning !== undefined) engine.tell(opening.warning);
   let isOver = false;
+  let isUndoing = false;
   const interpreter = interpret({
     runId,
     agent,
@@ -133,6 +134,14 @@ export async function carryOut(
       }
       const isGoing = await engine.turn();
       if (isGoing) continue;
+      if (!isUndoing && (await context.promise<true>(CANCEL_ASKED).peek()) !== undefined) {
+        isUndoing = true;
+        interpreter.cancel(undefined, (cancelled) => {
+          engine.note(cancelled);
+          isOver = true;
+        });
+        continue;
+      }
       const cancelled = interpreter.stop();
       if (cancelled !== undefined) engine.note(cancelled);
       isOver = true;
@@ -151,6 +160,9 @@ export async function carryOut(
   leave(context, engine, final);
   return { ...rest, status: final.status, parts: engine.told() };
 }
+
+/** Resolved when somebody has asked for the end of a life: sagas undo then what they have done. */
+export const CANCEL_ASKED = 'cancel asked';
 
 let livesHere = 0;
 

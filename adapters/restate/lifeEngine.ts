@@ -15,7 +15,7 @@ import type { RunState } from '../../lib/model/state';
 import { hashOf } from '../../operators/engineKit';
 import { LARGEST_VALUE, MOST_STEPS } from './limits';
 import { uncached, unlimited } from './notKept';
-import type { CallResult, GivenAnswer, Part } from './protocol';
+import type { BelowStep, CallResult, GivenAnswer, Part } from './protocol';
 import { RecordedError } from './recordedError';
 import { TooManyStepsError } from './tooManyStepsError';
 
@@ -65,6 +65,8 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
   const { context, place } = options;
   const { runId } = options.state;
   const events: RunEvent[] = [];
+  /** The events, and what is told beside the journal but counts here. */
+  const facts: RunEvent[] = [];
   const pending = new Map<number, Expected>();
   const answers = [...options.answers];
   const listeners = new Map<string, (value: unknown, done?: () => void) => void>();
@@ -77,7 +79,6 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
   let steps = 0;
   let inbox = -1;
   let told = 0;
-  let isCancelled = false;
   let isFeeding = false;
 
   const advance = (at: number): void => {
@@ -86,12 +87,13 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
 
   const push = (event: RunEvent): void => {
     events.push(event);
+    facts.push(event);
   };
 
   /** Only computed when somebody asks, which most lives never do. */
   const state = (): RunState => {
-    if (reducedTo < events.length) reduced = reduceRunAll(reduced, events.slice(reducedTo));
-    reducedTo = events.length;
+    if (reducedTo < facts.length) reduced = reduceRunAll(reduced, facts.slice(reducedTo));
+    reducedTo = facts.length;
     return reduced;
   };
 
@@ -120,6 +122,15 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
       listen();
       offer(given);
     });
+  };
+
+  /** A step that a function asked for, as if the journal had it. */
+  const eventsOf = ({ path, agent, output }: BelowStep): readonly RunEvent[] => {
+    const base = { runId, seq: events.at(-1)?.seq ?? 0, at: clock, path, agent, attempt: 1 };
+    return [
+      { ...base, type: 'step.started' },
+      { ...base, type: 'step.completed', output, duration: 0 },
+    ];
   };
 
   const offer = (given: GivenAnswer): void => {
@@ -168,6 +179,7 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
         advance(call.at);
         told = Math.max(told, call.told ?? 0);
         for (const event of call.tail ?? []) push(event);
+        for (const step of call.below ?? []) facts.push(...eventsOf(step));
         replay?.(call);
         takeIn(task, call, callbacks);
       });
@@ -220,9 +232,9 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
         expected.arrive(value, failure);
       } catch (error) {
         if (!(error instanceof CancelledError)) throw error;
-        isCancelled = true;
+        return false;
       }
-      return !isCancelled;
+      return true;
     },
     unused: () => answers,
     read: () => Math.max(inbox, 0),

@@ -85,6 +85,13 @@ export interface EventsReply {
   readonly nextParts: number;
 }
 
+/** Cancels a life. */
+export interface CancelRequest {
+  readonly invocationId: string;
+  /** Somebody has asked for it, so sagas undo what they have done; otherwise nobody listens any more. */
+  readonly isAsked: boolean;
+}
+
 /** Tells parts; `hint` is a position from which on there may be room. */
 export interface TellRequest {
   readonly hint: number;
@@ -108,8 +115,17 @@ export interface CallReport {
   readonly kept?: readonly unknown[];
   /** What was not told on the way. */
   readonly tail?: readonly RunEvent[];
+  /** Nested steps that have completed, where a saga may have to undo them. */
+  readonly below?: readonly BelowStep[];
   /** Nested steps that failed. */
   readonly failedBelow?: readonly string[];
+}
+
+/** What a step asked for by a function has done. */
+export interface BelowStep {
+  readonly path: string;
+  readonly agent: string;
+  readonly output?: unknown;
 }
 
 /** A call of an agent's function as an invocation of its own. */

@@ -30,7 +30,15 @@ import { BATCH_MS, HOLD_MS, LARGEST_VALUE, WATCH_MS } from './limits';
 import type { Pace } from './pace';
 import { paceOf } from './pace';
 import { agentOf, keyOf, lifeOf, serviceOf, servicesNamed } from './names';
-import type { EventsReply, EventsRequest, GivenAnswer, LifeResult, Rest, StartRequest } from './protocol';
+import type {
+  CancelRequest,
+  EventsReply,
+  EventsRequest,
+  GivenAnswer,
+  LifeResult,
+  Rest,
+  StartRequest,
+} from './protocol';
 import { RunStalledError } from './runStalledError';
 
 /** Where the server is, and how its runs are followed. */
@@ -59,7 +67,10 @@ export interface RestateEngine extends RunEngine {
    * @throws UnknownRunError
    */
   answer(agent: Agent<never, unknown>, runId: string, path: string, value: unknown): Promise<void>;
-  /** Cancels a run that is under way: its agents see an aborted signal. False when it is not under way. */
+  /**
+   * Cancels a run that is under way: sagas undo what they have done, and its agents see an aborted signal. False when it is
+   * not under way.
+   */
   cancel(agent: Agent<never, unknown>, runId: string): Promise<boolean>;
   /**
    * Makes a new run that reuses everything of an ended one before `from`, and begins it. Returns its id.
@@ -77,6 +88,7 @@ export interface RestateEngine extends RunEngine {
 
 const PATIENCE_MS = 30_000;
 const CHECK_MS = 3_000;
+const CANCEL_GAP_MS = 50;
 /** Between two questions for events: what happens meanwhile comes with one answer. */
 const POLL_GAP_MS = 60;
 /** How long one of them is held open: the end of a run comes another way, and leaves it behind. */
@@ -124,12 +136,21 @@ export function restateEngine(options: RestateEngineOptions): RestateEngine {
           if (!abort.signal.aborted) subscriber.error(error);
         },
       );
+      const cancel = async (): Promise<void> => {
+        // The run may not have begun yet.
+        while (!isOver && !(await cancelLatest(context, request, true)))
+          await pause(CANCEL_GAP_MS, abort.signal);
+      };
+      const aborted = (): void => {
+        cancel().catch(report);
+      };
+      request.signal?.addEventListener('abort', aborted);
+      if (request.signal?.aborted === true) aborted();
       return () => {
+        request.signal?.removeEventListener('abort', aborted);
         abort.abort('left');
         if (isOver || onUnsubscribe === 'detach') return;
-        cancelLatest(context, request).catch((error: unknown) => {
-          process.emitWarning(error instanceof Error ? error : new Error(String(error)));
-        });
+        cancelLatest(context, request, false).catch(report);
       };
     });
 
@@ -147,7 +168,7 @@ export function restateEngine(options: RestateEngineOptions): RestateEngine {
       const body: GivenAnswer = { path, value: jsonValue(value, path, { bytes: LARGEST_VALUE }) };
       await ingress.request(handlerPath(serviceFor(agent), keyOf(runId, latest.life), 'answer'), { body });
     },
-    cancel: (agent, runId) => cancelLatest(context, { agent, runId }),
+    cancel: (agent, runId) => cancelLatest(context, { agent, runId }, true),
     async fork(agent, runId, { from, input, runId: forkId = newRunId() }) {
       const latest = await latestLife(context, agent, runId);
       if (latest === undefined) throw new UnknownRunError(runId);
@@ -576,6 +597,10 @@ async function latestLife<O>(
   }
 }
 
+function report(error: unknown): void {
+  process.emitWarning(error instanceof Error ? error : new Error(String(error)));
+}
+
 function ignore(): void {
   // Only the state matters.
 }
@@ -583,6 +608,7 @@ function ignore(): void {
 async function cancelLatest(
   context: Context,
   { agent, runId }: { readonly agent: Agent<never, unknown>; readonly runId: string },
+  isAsked: boolean,
 ): Promise<boolean> {
   for (let life = 1; ; life += 1) {
     const key = keyOf(runId, life);
@@ -593,7 +619,8 @@ async function cancelLatest(
     const sent = (await context.ingress.request(handlerPath(service, key, 'run/send'), {
       body: { runId, life, at: asyncScheduler.now(), onMismatch: 'refuse' } satisfies StartRequest,
     })) as { readonly invocationId: string };
-    await context.ingress.request(handlerPath(service, key, 'cancel'), { body: sent.invocationId });
+    const body: CancelRequest = { invocationId: sent.invocationId, isAsked };
+    await context.ingress.request(handlerPath(service, key, 'cancel'), { body });
     return true;
   }
 }

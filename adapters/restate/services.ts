@@ -21,11 +21,11 @@ import { reduceRunAll } from '../../lib/model/reduce';
 import { idleState } from '../../lib/model/state';
 import type { StepTable } from '../../lib/model/stepTable';
 import { newTask } from '../../operators/engineKit';
-import { agentTable } from './agentTable';
+import { agentTable, hasSaga } from './agentTable';
 import type { HereCall } from './callHere';
 import { callHere } from './callHere';
 import type { PlacedLife, Worker } from './carryOut';
-import { carryOut } from './carryOut';
+import { CANCEL_ASKED, carryOut } from './carryOut';
 import type { Ingress } from './ingress';
 import { handlerPath } from './ingress';
 import type { Placed } from './lifeEngine';
@@ -33,6 +33,7 @@ import { LARGEST_MESSAGE } from './limits';
 import { keyOf, lifeOf, serviceOf, stepsServiceOf } from './names';
 import type {
   CallResult,
+  CancelRequest,
   EventsReply,
   EventsRequest,
   GivenAnswer,
@@ -65,6 +66,7 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
   const definition = definitionOf(agent) as Definition;
   const name = serviceOf(definition);
   const table = agentTable(definition);
+  const keepsBelow = hasSaga(definition);
   const { ingress, placement } = options;
 
   const worker: Worker = {
@@ -101,6 +103,7 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
       input,
       teller: life.teller,
       keepPartials: task.policy.keepPartials === true,
+      keepsBelow,
       limit: task.policy.limit,
       known: () => nestedSoFar(ingress, name, life.key, task.path, life.known()),
       ...(task.watch !== undefined && { live }),
@@ -153,9 +156,9 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
       }),
       cancel: handlers.workflow.shared(
         { journalRetention: 0 },
-        (context: WorkflowSharedContext, id: string): Promise<void> => {
-          context.cancel(id as Parameters<typeof context.cancel>[0]);
-          return Promise.resolve();
+        async (context: WorkflowSharedContext, { invocationId, isAsked }: CancelRequest): Promise<void> => {
+          if (isAsked) await isResolved(context, CANCEL_ASKED, true);
+          context.cancel(invocationId as Parameters<typeof context.cancel>[0]);
         },
       ),
     },
@@ -168,6 +171,7 @@ export function stepsService(agent: Agent<never, unknown>, pool: string, options
   const definition = definitionOf(agent) as Definition;
   const runs = serviceOf(definition);
   const table = agentTable(definition);
+  const keepsBelow = hasSaga(definition);
   return service({
     name: stepsServiceOf(runs, pool),
     handlers: {
@@ -189,6 +193,7 @@ export function stepsService(agent: Agent<never, unknown>, pool: string, options
           input: request.input,
           teller,
           keepPartials,
+          keepsBelow,
           limit: called.policy.limit,
           known: () => nestedSoFar(options.ingress, runs, request.key, path, undefined),
         });

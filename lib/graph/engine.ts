@@ -99,4 +99,6 @@ export interface RunRequest<out O> {
   readonly agent: Agent<never, O>;
   readonly input: unknown;
   readonly onMismatch: 'refuse' | 'actual';
+  /** Aborting it cancels the run on request: sagas undo what they have done. */
+  readonly signal?: AbortSignal | undefined;
 }
