@@ -4,6 +4,8 @@ import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 
+import { goals } from './goals.mjs';
+
 const { values: options } = parseArgs({
   options: {
     only: { type: 'string' },
@@ -61,7 +63,7 @@ async function measureAll(all, rounds) {
         // What has failed once, or took minutes, is not tried again.
         if (round > (workload.rounds ?? rounds) || runs.at(-1)?.problem !== undefined) continue;
         // Twenty to a thousand times slower: one round tells enough.
-        if (round > 1 && SLOW.has(variant.split(' ')[0])) continue;
+        if (round > 1 && (SLOW.has(variant.split(' ')[0]) || workload.once?.includes(variant))) continue;
         if (process.stderr.isTTY) process.stderr.write(`\r\x1b[2Kround ${round}/${rounds} ${key}`);
         runs.push(await measureOne(workload.file, workload.id, variant));
       }
@@ -119,10 +121,17 @@ function printAll() {
   console.log(machine());
   console.log(line(head));
   for (const row of rows) console.log(line(row).trimEnd());
+  const reached = goals({ value, ratio });
+  console.log(`\nGoals\n\n| goal | figure | reached |\n|---|---|---|`);
+  for (const { goal, figure, reached: isReached } of reached)
+    console.log(`| ${goal} | ${figure} | ${isReached} |`);
+  console.log(`\n${Math.round((Date.now() - started) / 60_000)} minutes`);
   const plain = Object.fromEntries(results);
+  // A part of it would not be the figures of one run.
+  if (options.only !== undefined || options.variants !== undefined) return;
   writeFileSync(
     `${here}/results.json`,
-    JSON.stringify({ machine: machine(), started, results: plain }, null, 1),
+    JSON.stringify({ machine: machine(), started, goals: reached, results: plain }, null, 1),
   );
 }
 
@@ -150,6 +159,24 @@ function rowOf(workload, variant, baseline) {
       .map(([name]) => `${name} ${number(median(runs.map((run) => run[name])))}`)
       .join(', '),
   ];
+}
+
+function byOf(id) {
+  return workloads.find((workload) => workload.id === id)?.by ?? 'cpuUs';
+}
+
+function value(id, variant, column = byOf(id)) {
+  const runs = (results.get(`${id} ${variant}`) ?? []).filter((run) => run[column] !== undefined);
+  return runs.length === 0 ? undefined : median(runs.map((run) => run[column]));
+}
+
+function ratio(id, variant, baseline) {
+  const by = byOf(id);
+  const base = results.get(`${id} ${baseline}`) ?? [];
+  const ratios = (results.get(`${id} ${variant}`) ?? []).flatMap((run, round) =>
+    run[by] === undefined || base[round]?.[by] === undefined ? [] : [run[by] / base[round][by]],
+  );
+  return ratios.length === 0 ? undefined : median(ratios);
 }
 
 function median(values) {

@@ -100,7 +100,7 @@ const scanned = (length, operator, input) =>
     last(),
   );
 
-const grown = ['promises', 'rxjs-ev', 'millrace', 'millrace +state', 'effect'];
+const grown = ['promises', 'rxjs-ev', 'millrace', 'millrace +state'];
 const growth = (length) => {
   const variants = chainOf(length, next);
   return {
@@ -108,6 +108,7 @@ const growth = (length) => {
     title: `chain of ${length.toLocaleString('en')} steps`,
     unit: 'step',
     totalUnits: 300_000,
+    once: ['rxjs-ev', 'millrace +state'],
     variants: Object.fromEntries(grown.map((name) => [name, variants[name]])),
   };
 };

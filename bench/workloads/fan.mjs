@@ -265,7 +265,7 @@ function mulberry32(seed) {
 }
 
 const only = (variants, names) => Object.fromEntries(names.map((name) => [name, variants[name]]));
-const grown = ['promises', 'rxjs-ev', 'millrace', 'millrace +state', 'effect'];
+const grown = ['promises', 'rxjs-ev', 'millrace', 'millrace +state'];
 
 export const workloads = [
   { id: 'W2', title: 'fan-out 1 -> 1,000 -> 1', unit: 'branch', variants: fanOf(1_000) },
@@ -275,6 +275,7 @@ export const workloads = [
     title: `fan-out of ${size.toLocaleString('en')} branches`,
     unit: 'branch',
     totalUnits: 300_000,
+    once: ['rxjs-ev', 'millrace +state'],
     variants: only(fanOf(size), grown),
   })),
   ...[10, 100, 1_000, 10_000, 100_000].map((size) => ({
@@ -282,6 +283,7 @@ export const workloads = [
     title: `layered DAG of ${size.toLocaleString('en')} steps`,
     unit: 'step',
     totalUnits: 300_000,
+    once: ['rxjs-ev', 'millrace +state'],
     // As wide as deep, as far as that goes: 50 is the width of W3.
     variants: only(layeredOf(size / Math.min(50, size / 5), Math.min(50, size / 5)), grown),
   })),

@@ -9,14 +9,19 @@ const fresh = (code) => () => ({
   once: true,
   run: async () => undefined,
   report: () => {
-    const script = `const begun = performance.now(); const done = () => console.log(performance.now() - begun); ${code}`;
-    const times = Array.from({ length: 7 }, () =>
-      Number(
+    const script = `const begun = performance.now(), cpu = process.cpuUsage();
+      const done = () => { const { user, system } = process.cpuUsage(cpu);
+        console.log(JSON.stringify([user + system, (performance.now() - begun) * 1000])); };
+      ${code}`;
+    const times = Array.from({ length: 9 }, () =>
+      JSON.parse(
         execFileSync(process.execPath, ['-e', script], { cwd: root, stdio: ['ignore', 'pipe', 'ignore'] }),
       ),
     );
-    const ms = times.sort((a, b) => a - b)[3];
-    return { cpuUs: ms * 1000, wallUs: ms * 1000 };
+    const [cpuUs, wallUs] = [0, 1].map(
+      (column) => times.map((time) => time[column]).sort((a, b) => a - b)[4],
+    );
+    return { cpuUs, wallUs };
   },
 });
 const millrace = "const { agent, run } = require('./.millrace/index.js');";
@@ -24,9 +29,8 @@ const millrace = "const { agent, run } = require('./.millrace/index.js');";
 export const workloads = [
   {
     id: 'startup',
-    title: 'start of a process (wall time only)',
+    title: 'start of a process',
     unit: 'process',
-    by: 'wallUs',
     baseline: 'rxjs',
     variants: {
       rxjs: fresh("require('rxjs'); done();"),

@@ -56,6 +56,7 @@ export const workloads = [
     title: 'check time of tsc for a workflow (instantiations tell more than the time)',
     unit: 'program',
     by: 'wallUs',
+    rounds: 1,
     baseline: 'millrace, no workflow',
     variants: {
       'millrace, no workflow': checked(0),

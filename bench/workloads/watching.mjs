@@ -60,11 +60,16 @@ export const workloads = [
     title: 'a chain of 100 steps with taps; the log at INFO, through winston to the null device',
     unit: 'event',
     baseline: 'no taps',
+    once: ['both, 10^6 events'],
     variants: {
       'no taps': watchedBy(() => identity),
       logTo: watchedBy(log),
       measure: watchedBy(count),
       'logTo + measure': watchedBy(both),
+      'logTo (DEBUG) + measure': watchedBy(() => {
+        const taps = [millrace.logTo(millrace.createLogger({ level: 'DEBUG' })), count()];
+        return (source) => source.pipe(...taps);
+      }),
       'both, 10^6 events': soak,
     },
   },
