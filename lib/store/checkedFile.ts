@@ -1,8 +1,10 @@
+import { constants } from 'node:buffer';
 import { crc32 } from 'node:zlib';
 import { basename, dirname, join } from 'node:path';
 
 import type { Files } from './files';
 import { hex } from './journalRecord';
+import { largeJson } from './largeJson';
 import type { Pause } from './pause';
 import { StorageError, storing } from './storageError';
 import { StoreCorruptError } from './storeCorruptError';
@@ -125,7 +127,7 @@ export function parseChecked(path: string, kind: FileKind, bytes: Buffer): Reado
   }
   let content: unknown;
   try {
-    content = JSON.parse(bytes.toString());
+    content = bytes.length > constants.MAX_STRING_LENGTH ? largeJson(bytes) : JSON.parse(bytes.toString());
   } catch {
     throw new StoreCorruptError(path, 0, 'it is no JSON');
   }
