@@ -152,6 +152,18 @@ describe('what a run costs', () => {
 });
 
 describe('what grows', () => {
+  it('is no transition in a plain pipe, where nobody looks', async () => {
+    const transitions = () => defined.mock.calls.filter(([, key]) => key === 'state').length;
+    const defined = jest.spyOn(Object, 'defineProperty');
+
+    await lastValueFrom(from(ids(100)).pipe(agent('length', async ({ length }: string) => length)));
+    const inPipe = transitions();
+    await follow(chainOf(100));
+
+    expect(inPipe).toBe(0);
+    expect(transitions()).toBe(202);
+  });
+
   it('is two events a step for 50,000 steps too, and no stack', async () => {
     expect(await follow(chainOf(50_000))).toBe(2 * 50_000 + 2);
   });
