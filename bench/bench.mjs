@@ -1,27 +1,34 @@
-// npm run bench -- [--only W1,W8-chain] [--variants millrace,rxjs-ev] [--rounds 3] [--no-build]
+// npm run bench -- [--only W1,W8-chain] [--variants millrace,rxjs-ev] [--rounds 2] [--no-build] [--print]
+// --print measures nothing and prints bench/results.json, the latest complete run.
 import { execFileSync, spawn } from 'node:child_process';
 import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 
 import { goals } from './goals.mjs';
+import { tables } from './tables.mjs';
 
 const { values: options } = parseArgs({
   options: {
     only: { type: 'string' },
     variants: { type: 'string' },
-    rounds: { type: 'string', default: '3' },
+    rounds: { type: 'string', default: '2' },
     'no-build': { type: 'boolean', default: false },
+    print: { type: 'boolean', default: false },
   },
 });
 const LIMIT_MS = 120_000;
 const SLOW = new Set(['mastra', 'langgraph', 'llamaindex', 'xstate', 'dbos']);
 const here = new URL('.', import.meta.url).pathname;
 
-if (!options['no-build']) await build();
-const started = new Date();
+if (!options['no-build'] && !options.print) await build();
+const latest = options.print ? JSON.parse(readFileSync(`${here}/results.json`, 'utf8')) : undefined;
+const started = latest === undefined ? new Date() : new Date(latest.started);
 const workloads = await chosenWorkloads();
-const results = await measureAll(workloads, Number(options.rounds));
+const results =
+  latest === undefined
+    ? await measureAll(workloads, Number(options.rounds))
+    : new Map(Object.entries(latest.results));
 printAll();
 
 /** Millrace as its own `npm run build` makes it, next to the peers, so that all share one RxJS. */
@@ -118,13 +125,16 @@ function printAll() {
             column === 0 || column === 7 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]),
           )
           .join('  ');
-  console.log(machine());
+  console.log(latest?.machine ?? machine());
   console.log(line(head));
   for (const row of rows) console.log(line(row).trimEnd());
+  const titleOf = (id) => workloads.find((workload) => workload.id === id)?.title ?? '';
+  console.log(`\n${tables(value, titleOf)}`);
   const reached = goals({ value, ratio });
   console.log(`\nGoals\n\n| goal | figure | reached |\n|---|---|---|`);
   for (const { goal, figure, reached: isReached } of reached)
     console.log(`| ${goal} | ${figure} | ${isReached} |`);
+  if (latest !== undefined) return;
   console.log(`\n${Math.round((Date.now() - started) / 60_000)} minutes`);
   const plain = Object.fromEntries(results);
   // A part of it would not be the figures of one run.
@@ -137,7 +147,8 @@ function printAll() {
 
 /** The ratio is the median of the ratios of the rounds: both sides of each were measured side by side. */
 function rowOf(workload, variant, baseline) {
-  const runs = results.get(`${workload.id} ${variant}`);
+  const runs = results.get(`${workload.id} ${variant}`) ?? [];
+  if (runs.length === 0) return [variant, '-', '-', '-', '-', '-', '-', 'not measured'];
   const problem = runs.find((run) => run.problem !== undefined)?.problem;
   if (problem !== undefined) return [variant, '-', '-', '-', '-', '-', '-', problem];
   const base = results.get(`${workload.id} ${baseline}`) ?? [];

@@ -1,0 +1,80 @@
+/** The figures of one run as the tables of docs/performance.md. */
+
+const IN_MEMORY = ['W1', 'W1i', 'W2', 'W3', 'W4', 'W7'];
+const VARIANTS = [
+  'promises',
+  'rxjs',
+  'rxjs-ev',
+  'millrace',
+  'millrace +state',
+  'effect',
+  'xstate',
+  'llamaindex',
+  'mastra',
+  'langgraph',
+];
+const ON_DISK = [
+  'append',
+  'append + fdatasync',
+  'millrace process',
+  'millrace disk',
+  'millrace disk x16',
+  'millrace end',
+  'mastra LibSQL',
+  'langgraph Sqlite',
+  'dbos PostgreSQL',
+];
+const SIZES = [10, 100, 1_000, 10_000, 100_000];
+const SHAPES = { chain: 'chain', fan: 'fan-out', dag: 'layered DAG', each: '`each`, an item of four steps' };
+
+/**
+ * @param {(id: string, variant: string, column?: string) => number | undefined} value Median of a column.
+ * @param {(id: string) => string} titleOf
+ */
+export function tables(value, titleOf) {
+  const cells = (id, variants) => variants.map((variant) => number(value(id, variant)));
+  const named = (id) => `${id} ${titleOf(id)}`;
+  const bytes = (id) =>
+    ON_DISK.map((variant) => {
+      const [size, syncs] = ['bytes/step', 'syncs/step'].map((column) => value(id, variant, column));
+      return size === undefined ? '-' : `${number(size)}${syncs === undefined ? '' : `; ${number(syncs)}`}`;
+    });
+  const grown = Object.entries(SHAPES).flatMap(([shape, text]) =>
+    ['promises', 'rxjs-ev', 'millrace', 'millrace +state', 'millrace each'].flatMap((variant) => {
+      const values = SIZES.map((size) => value(`W8-${shape}-${size}`, variant));
+      if (values.every((each) => each === undefined)) return [];
+      const above = values.slice(1);
+      const spread = above.includes(undefined) ? '-' : `${number(Math.max(...above) / Math.min(...above))}x`;
+      return [[text, variant, ...values.map(number), spread]];
+    }),
+  );
+  return [
+    table(
+      ['in memory, us of CPU', ...VARIANTS],
+      IN_MEMORY.map((id) => [named(id), ...cells(id, VARIANTS)]),
+    ),
+    table(
+      ['on disk, us of wall time', ...ON_DISK],
+      ['W5', 'W5-50KB', 'W5d'].flatMap((id) => [
+        [named(id), ...cells(id, ON_DISK)],
+        ['journal bytes a step; syncs a step', ...bytes(id)],
+      ]),
+    ),
+    table(['us of CPU a step', '', ...SIZES.map(String), 'worst / best from 100'], grown),
+  ]
+    .filter((text) => text !== undefined)
+    .join('\n\n');
+}
+
+/** Rows of which nothing was measured are left out. */
+function table(head, all) {
+  const rows = all.filter((row) => row.some((cell, column) => column > 1 && cell !== '-'));
+  if (rows.length === 0) return undefined;
+  const line = (cells) => `| ${cells.join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+function number(value) {
+  if (value === undefined || !Number.isFinite(value)) return '-';
+  return value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(2);
+}
