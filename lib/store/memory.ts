@@ -16,6 +16,7 @@ import { RunActiveError } from './runActiveError';
 import { RunExistsError } from './runExistsError';
 import type { RunFold } from './runFold';
 import { runFold } from './runFold';
+import { stateCopy } from './stateCopy';
 import type { Store } from './store';
 import { select, summaryOf } from './summary';
 
@@ -50,12 +51,13 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
       if (claimed.has(runId)) throw new RunActiveError(runId);
       claimed.add(runId);
       let fold = runs.get(runId);
+      const state = fold?.state();
       const write = (text: string) => {
         if (fold === undefined) runs.set(runId, (fold = runFold(runId, undefined)));
         fold.add(text);
       };
       return {
-        state: fold?.state(),
+        state: state && stateCopy(state),
         checksValues: true,
         cache,
         append: (event) => {
@@ -72,7 +74,8 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
     },
     loadRun: async (runId) => {
       checkRunId(runId);
-      return Promise.resolve(runs.get(runId)?.state());
+      const state = runs.get(runId)?.state();
+      return Promise.resolve(state && stateCopy(state));
     },
     listRuns: async (query) => Promise.resolve(select(summaries(), query)),
     deleteRun: async (runId) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 
-import { life } from './life';
+import type { RunState } from '../../lib/model/state';
+import { append, life } from './life';
 import type { StoreCase } from './storeCase';
 import { refuses, rest, stands } from './storeCase';
 
@@ -115,6 +116,23 @@ export const values: readonly StoreCase[] = [
       for (const [runId, events] of lives) await rest(store, runId, events);
       for (const [runId, events] of lives) stands(await store.loadRun(runId), events);
       assert.deepEqual((await store.listRuns()).map(({ runId }) => runId).sort(), [...ids].sort());
+    },
+  },
+  {
+    name: 'values: stay as they are saved when who has read them changes them',
+    async check({ store }) {
+      const events = life('book', 2, (step) => ({ list: [step] }));
+      const spoil = (state: RunState | undefined): void => {
+        const output = state?.steps.get('s0')?.output as { readonly list: number[] } | undefined;
+        output?.list.push(99);
+      };
+      await rest(store, 'book', events.slice(0, 4));
+      spoil(await store.loadRun('book'));
+      const claim = await store.claim('book');
+      spoil(claim.state);
+      await append(claim, events.slice(4));
+      await claim.release(undefined);
+      stands(await store.loadRun('book'), events);
     },
   },
 ];

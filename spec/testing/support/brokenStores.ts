@@ -49,6 +49,20 @@ export const brokenStores: Readonly<
       })),
     'claim: gives back the fold of what was appended',
   ],
+  'hands out what it saves': [
+    (store) => {
+      const handedOut = new Map<string, RunState>();
+      return {
+        ...store,
+        loadRun: async (runId) => {
+          const state = handedOut.get(runId) ?? (await store.loadRun(runId));
+          if (state !== undefined) handedOut.set(runId, state);
+          return state;
+        },
+      };
+    },
+    'values: stay as they are saved when who has read them changes them',
+  ],
   'loses what is noted': [
     (store) => withClaim(store, () => ({ note: () => undefined })),
     'claim: keeps what was only noted',
