@@ -26,7 +26,7 @@ export const processOwners: Owners = {
     pid: process.pid,
     host: hostname(),
     boot: bootName(),
-    started: startOf(process.pid) ?? '',
+    started: ownStart(),
     token: randomBytes(12).toString('hex'),
   }),
   isAlive({ pid, host, boot, started }) {
@@ -36,7 +36,14 @@ export const processOwners: Owners = {
       return host !== hostname() || boot === '' || here === '' || machineOf(boot) === machineOf(here);
     }
     if (boot === '' && host !== hostname()) return true;
-    if (started !== '') return startOf(pid) === started;
+    if (started !== '') {
+      try {
+        return startOf(pid) === started;
+      } catch {
+        // Too many open files, say: a lock is not taken away because nobody could look.
+        return true;
+      }
+    }
     try {
       process.kill(pid, 0);
       return true;
@@ -56,14 +63,29 @@ function bootName(): string {
 
 const machineOf = (boot: string): string => boot.split(' ')[0] ?? '';
 
-/** Field 22 of /proc/<pid>/stat; undefined when the process is gone, or a zombie. */
+/** When this process began; empty where the system does not tell. */
+function ownStart(): string {
+  try {
+    return startOf(process.pid) ?? '';
+  } catch {
+    return '';
+  }
+}
+
+/**
+ * Field 22 of /proc/<pid>/stat; undefined when the process is gone, or a zombie.
+ *
+ * @throws what the system says when it could not look.
+ */
 function startOf(pid: number): string | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The name of the program stands in brackets and may contain anything.
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
     return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
-  } catch {
-    return undefined;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ESRCH') return undefined;
+    throw error;
   }
 }

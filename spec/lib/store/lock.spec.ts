@@ -1,13 +1,15 @@
+import type * as Fs from 'node:fs';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { takeLock } from '../../../lib/store/lock';
+import { processOwners } from '../../../lib/store/owner';
 import { StoreLockedError } from '../../../lib/store/storeLockedError';
 import { childProgram } from '../../support/child';
 import { amount, seedOr, tally } from '../../support/torture';
 import { owners, winners } from './support/lockRace';
-import { MemoryFiles } from './support/memoryFiles';
+import { errno, MemoryFiles } from './support/memoryFiles';
 import { random } from './support/random';
 
 const FIGHT_MS = amount(3_000, 60_000);
@@ -22,6 +24,21 @@ describe('takeLock() (P8)', () => {
 
     expect(() => takeLock(files, '/s/lock', '/s', owners(3))).toThrow('process 2 on here');
     takeLock(files, '/s/lock', '/s', owners(3, [2]));
+  });
+
+  it('is refused when nobody can look whether the owner lives', () => {
+    const me = processOwners.self();
+    const look = jest
+      .spyOn(jest.requireActual<typeof Fs>('node:fs'), 'readFileSync')
+      .mockImplementation((path) => {
+        if (String(path).includes(String(me.pid))) throw errno('EMFILE', String(path));
+        return 'the boot';
+      });
+    const owner = { ...me, boot: processOwners.self().boot };
+    const isAlive = processOwners.isAlive(owner);
+    look.mockRestore();
+
+    expect(isAlive).toBe(true);
   });
 
   it('lets exactly one of two break the lock of a dead owner, at whatever call the other one comes between', () => {

@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 
 import { takeLock } from '../../../../lib/store/lock';
 import { nodeFiles } from '../../../../lib/store/nodeFiles';
@@ -17,8 +17,10 @@ while (performance.now() < end) {
       writeFileSync(marker, String(process.pid), { flag: 'wx' });
     } catch {
       const other = Number(readFileSync(marker, 'utf8'));
-      if (other !== process.pid && isAlive(other)) {
-        console.log(`double owner ${other}`);
+      const state = stateOf(other);
+      if (other !== process.pid && state !== undefined) {
+        const locks = readdirSync(`${folder}/lock`).join();
+        console.log(`double owner ${other}, ${state}; process ${process.pid}; locks ${locks}`);
         process.exit(1);
       }
       writeFileSync(marker, String(process.pid));
@@ -35,11 +37,12 @@ while (performance.now() < end) {
 }
 console.log(`held ${held}`);
 
-function isAlive(pid: number): boolean {
+/** What a living process does; undefined when it is gone, or a zombie (Z), or one that is being taken away (X). */
+function stateOf(pid: number): string | undefined {
   try {
-    process.kill(pid, 0);
-    return !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
+    const state = / ([A-Z]) /.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1];
+    return state === 'Z' || state === 'X' ? undefined : state;
   } catch {
-    return false;
+    return undefined;
   }
 }
