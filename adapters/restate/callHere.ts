@@ -11,9 +11,14 @@ import type { StepTable } from '../../lib/model/stepTable';
 import type { Stop } from '../../lib/graph/answer';
 import { callFunction, limiterOf } from '../../operators/engineKit';
 import { LARGEST_VALUE } from './limits';
+import type { NestedSteps } from './nestedSteps';
 import { nestedSteps } from './nestedSteps';
 import type { BelowStep, CallId, CallResult } from './protocol';
 import type { Teller } from './teller';
+
+/** Tells the executions of this process from those of others. */
+const HERE = randomUUID();
+let executions = 0;
 
 /** A call of an agent's function in this process. */
 export interface HereCall {
@@ -55,11 +60,12 @@ export function callHere(options: HereOptions): HereCall {
   });
 
   const call = (resolve: (result: CallResult) => void): void => {
-    const under: CallId = { path: task.path, attempt: task.attempt, execution: randomUUID() };
+    executions += 1;
+    const under: CallId = { path: task.path, attempt: task.attempt, execution: `${HERE} ${executions}` };
     const kept: unknown[] | undefined = options.keepPartials ? [] : undefined;
-    const nested = nestedSteps({ runId, under, teller, known: options.known });
+    let nested: NestedSteps | undefined;
     closeNested = () => {
-      nested.close();
+      nested?.close();
     };
     let partials = 0;
     let logs = 0;
@@ -70,12 +76,12 @@ export function callHere(options: HereOptions): HereCall {
     const end = (outcome: () => Outcome): void => {
       const ended = at();
       isEnded = true;
-      nested.close();
+      nested?.close();
       void quiet(teller, partials + logs).then(async () => {
         const below =
-          options.keepsBelow && nested.isUsed() ? doneBelow(await options.known(), task.path) : [];
+          options.keepsBelow && nested !== undefined ? doneBelow(await options.known(), task.path) : [];
         const tail = teller.take(under.execution).map(({ event }) => event);
-        const { failedBelow } = nested;
+        const failedBelow = nested?.failedBelow ?? [];
         const told = teller.told();
         const common = {
           at: ended,
@@ -127,7 +133,11 @@ export function callHere(options: HereOptions): HereCall {
           teller.add({ key: `l:${under.execution}:${logs}`, under, event });
           logs += 1;
         },
-        step: (_task, id, agent, input) => nested.step(id, agent, input),
+        step(_task, id, agent, input) {
+          nested ??= nestedSteps({ runId, under, teller, known: options.known });
+          if (isEnded || isStopped) nested.close();
+          return nested.step(id, agent, input);
+        },
         done(_task, output) {
           end(() => doneOr(task, output));
         },

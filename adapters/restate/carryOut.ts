@@ -168,7 +168,7 @@ let livesHere = 0;
 
 /** The more runs this process carries out, the longer each turn takes, and the less often one is told early. */
 function previewAfter(): number {
-  return Math.min(LONGEST_WATCH_MS, WATCH_MS * Math.max(1, livesHere / 4));
+  return Math.min(LONGEST_WATCH_MS, WATCH_MS * Math.max(1, Math.ceil(livesHere / 4)));
 }
 
 /** Puts down how the run stands, for the next life. */

@@ -27,8 +27,6 @@ export interface NestedSteps {
   step<I, O>(id: string, agent: Agent<I, O>, input: I): Observable<O>;
   /** Stops what is under way. */
   close(): void;
-  /** Whether any was asked for. */
-  isUsed(): boolean;
   /** Paths of those that failed. */
   readonly failedBelow: readonly string[];
 }
@@ -66,7 +64,6 @@ export function nestedSteps({ runId, under, teller, known }: NestedOptions): Nes
   let seen = 0;
 
   return {
-    isUsed: () => used.size > 0,
     failedBelow,
     step<I, O>(id: string, agent: Agent<I, O>, input: I): Observable<O> {
       const path = `${under.path}/${id}`;

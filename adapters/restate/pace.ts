@@ -23,6 +23,6 @@ export function paceOf(): Pace {
     end() {
       underWay -= 1;
     },
-    after: (ms) => Math.min(LONGEST_WATCH_MS, ms * Math.max(1, underWay / CLOSELY)),
+    after: (ms) => Math.min(LONGEST_WATCH_MS, ms * Math.max(1, Math.ceil(underWay / CLOSELY))),
   };
 }
