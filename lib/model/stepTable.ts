@@ -15,6 +15,9 @@ type Page = readonly StepResult[] | SealedRows;
  * A class, unlike the other records: thousands of versions share one prototype, and the pages stay private.
  */
 export class StepTable implements Iterable<StepResult> {
+  /** @internal A bundler calls the class `_StepTable`, and so would everything that prints one. */
+  static readonly name = 'StepTable';
+
   readonly size: number;
   readonly #pages: readonly Page[];
   readonly #isTemplate: boolean;
