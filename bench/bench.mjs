@@ -1,4 +1,4 @@
-// npm run bench -- [--only W1,W8-chain] [--variants millrace,rxjs-ev] [--rounds 2] [--no-build] [--print]
+// npm run bench -- [--only W1,W8-chain] [--variants millrace,rxjs-ev] [--rounds 3] [--no-build] [--print]
 // --print measures nothing and prints bench/results.json, the latest complete run.
 import { execFileSync, spawn } from 'node:child_process';
 import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ const { values: options } = parseArgs({
   options: {
     only: { type: 'string' },
     variants: { type: 'string' },
-    rounds: { type: 'string', default: '2' },
+    rounds: { type: 'string', default: '3' },
     'no-build': { type: 'boolean', default: false },
     print: { type: 'boolean', default: false },
   },
