@@ -10,5 +10,5 @@ export type { RestateEngine, RestateEngineOptions } from './restateEngine';
 export { RunStalledError } from './runStalledError';
 export { register, serveRestate } from './serveRestate';
 export type { RestateWorker, ServeOptions } from './serveRestate';
-export type { Placement } from './services';
+export type { Placement } from './serviceOptions';
 export { TooManyStepsError } from './tooManyStepsError';

@@ -1,19 +1,21 @@
-import type { InvocationId, WorkflowContext } from '@restatedev/restate-sdk';
-import { CancelledError, RestatePromise, TerminalError } from '@restatedev/restate-sdk';
+import type { InvocationId, RestatePromise, TerminalError, WorkflowContext } from '@restatedev/restate-sdk';
+import { CancelledError } from '@restatedev/restate-sdk';
 
 import { jsonValue } from '../../lib/codec/json';
 import { validate } from '../../lib/codec/validate';
-import type { Decided, Stop } from '../../lib/graph/answer';
+import type { Stop } from '../../lib/graph/answer';
 import { isStructure } from '../../lib/graph/definition';
 import type { CallCallbacks, Engine } from '../../lib/graph/engine';
 import type { StepTask } from '../../lib/graph/stepTask';
 import type { RunEvent } from '../../lib/model/event';
-import type { Failure } from '../../lib/model/failure';
-import { toFailure } from '../../lib/model/failure';
 import { reduceRunAll } from '../../lib/model/reduce';
 import type { RunState } from '../../lib/model/state';
 import { hashOf } from '../../operators/engineKit';
 import { LARGEST_VALUE, MOST_STEPS } from './limits';
+import type { Recorded } from './decision';
+import { decided, revived } from './decision';
+import type { Expected } from './firstArrival';
+import { firstArrival } from './firstArrival';
 import { uncached, unlimited } from './notKept';
 import type { BelowStep, CallResult, GivenAnswer, Part } from './protocol';
 import { RecordedError } from './recordedError';
@@ -227,7 +229,7 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
     async turn() {
       try {
         for (const id of abandoned.splice(0)) context.cancel(await id);
-        const { expected, value, failure } = await firstOf([...pending.values()]);
+        const { expected, value, failure } = await firstArrival([...pending.values()]);
         pending.delete(expected.id);
         expected.arrive(value, failure);
       } catch (error) {
@@ -245,39 +247,6 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
     told: () => told,
     clock: () => clock,
   };
-}
-
-/** A durable operation that is waited for. */
-interface Expected {
-  readonly id: number;
-  readonly operation: RestatePromise<unknown>;
-  readonly arrive: Arrival;
-  /** The operation as one of several. */
-  entry?: RestatePromise<Arrived>;
-}
-
-interface Arrived {
-  readonly expected: Expected;
-  readonly value?: unknown;
-  readonly failure?: TerminalError | undefined;
-}
-
-/** The next that the journal answers. One alone needs no race, which would cost as much again as the waiting. */
-async function firstOf(all: readonly Expected[]): Promise<Arrived> {
-  const [expected] = all;
-  if (expected === undefined || all.length > 1) {
-    return RestatePromise.race(
-      all.map(
-        (one) => (one.entry ??= one.operation.map((value, failure) => ({ expected: one, value, failure }))),
-      ),
-    );
-  }
-  try {
-    return { expected, value: await expected.operation };
-  } catch (error) {
-    if (error instanceof CancelledError || !(error instanceof TerminalError)) throw error;
-    return { expected, failure: error };
-  }
 }
 
 // A hundred years.
@@ -299,24 +268,6 @@ function takeIn(task: StepTask, call: CallResult, callbacks: CallCallbacks): voi
       callbacks.fail(task, error);
     }
   }
-}
-
-/** A decision as the journal keeps it. */
-type Recorded =
-  { readonly ok: true; readonly value?: unknown } | { readonly ok: false; readonly failure: Failure };
-
-function decided(decision: () => unknown): Recorded {
-  try {
-    return { ok: true, value: decision() };
-  } catch (error) {
-    return { ok: false, failure: toFailure(error) };
-  }
-}
-
-function revived<T>(recorded: Recorded): Decided<T> {
-  return recorded.ok
-    ? { ok: true, value: recorded.value as T }
-    : { ok: false, error: new RecordedError(recorded.failure) };
 }
 
 /** With the details of a log entry made, because functions cannot be told to another process. */

@@ -8,8 +8,9 @@ import { createEndpointHandler } from '@restatedev/restate-sdk';
 
 import type { Agent } from '../../lib/model/agent';
 import { ingressOf } from './ingress';
-import type { Placement, ServiceOptions } from './services';
-import { runsService, stepsService } from './services';
+import { runsService } from './runsService';
+import type { Placement, ServiceOptions } from './serviceOptions';
+import { stepsService } from './stepsService';
 import { workerLog } from './workerLog';
 
 /** How a worker serves agents. */

@@ -1,0 +1,85 @@
+import { isDeepStrictEqual } from 'node:util';
+
+import { asyncScheduler } from 'rxjs';
+
+import { jsonValue } from '../../lib/codec/json';
+import { RunState as StateCodec } from '../../lib/codec/state';
+import type { Definition } from '../../lib/graph/definition';
+import { definitionOf, planOf } from '../../lib/graph/definition';
+import type { RunRequest } from '../../lib/graph/engine';
+import type { RunState } from '../../lib/model/state';
+import { idleState } from '../../lib/model/state';
+import type { Transition } from '../../lib/model/transition';
+import { UnknownRunError } from '../../lib/store/unknownRunError';
+import { InputMismatchError } from '../../operators/inputMismatchError';
+import type { EngineContext } from './engineContext';
+import { followLife } from './followLife';
+import { resultOf, stateAfter } from './lifeResult';
+import { LARGEST_VALUE } from './limits';
+import { keyOf } from './names';
+import type { StartRequest } from './protocol';
+
+/** Follows a run through the life that is under way, or begins one. Resolves with the state at its end. */
+export async function drive<O>(
+  context: EngineContext,
+  request: RunRequest<O>,
+  begins: boolean,
+  tell: (transition: Transition<O>) => void,
+  signal: AbortSignal,
+): Promise<RunState<O>> {
+  const { agent, runId } = request;
+  const definition = definitionOf(agent) as Definition;
+  const input = jsonValue(request.input, '', { bytes: LARGEST_VALUE });
+  let base: RunState<O> = idleState(runId, agent.name, planOf(definition));
+  let seed: unknown;
+
+  for (let life = 1; ; life += 1) {
+    const key = keyOf(runId, life);
+    const following = {
+      agent,
+      runId,
+      key,
+      base,
+      input,
+      tell,
+      signal,
+      isRefusing: request.onMismatch === 'refuse',
+    };
+    if (begins) {
+      const start: StartRequest = {
+        runId,
+        life,
+        at: asyncScheduler.now(),
+        onMismatch: request.onMismatch,
+        ...(input !== undefined && { input }),
+        ...(seed !== undefined && { seed }),
+      };
+      const end = await followLife(context, following, start);
+      if (end !== 'known') return end;
+    }
+    const result = await resultOf(context, agent, key);
+    if (result === 'unknown') throw new UnknownRunError(runId);
+    if (result === 'under way') return (await followLife(context, following)) as RunState<O>;
+    const before = await stateAfter(context, following, result);
+    const isChanged = input !== undefined && !isDeepStrictEqual(input, before.input);
+    if (isChanged && request.onMismatch === 'refuse') throw new InputMismatchError(runId);
+    if (begins && before.status === 'COMPLETED' && !isChanged) {
+      tell(replayedEnd(before));
+      return before;
+    }
+    if (!begins && (await resultOf(context, agent, keyOf(runId, life + 1))) === 'unknown') {
+      return (await followLife(context, following)) as RunState<O>;
+    }
+    base = before;
+    seed = before.status === 'COMPLETED' ? StateCodec.encode(before) : undefined;
+  }
+}
+
+function replayedEnd<O>(state: RunState<O>): Transition<O> {
+  const { runId, seq, output, startedAt, endedAt = startedAt } = state;
+  const duration = (endedAt - startedAt) / 1000;
+  return {
+    event: { type: 'run.completed', runId, seq, at: asyncScheduler.now(), output, duration, replayed: true },
+    state,
+  };
+}

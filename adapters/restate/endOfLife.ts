@@ -1,0 +1,61 @@
+import { asyncScheduler } from 'rxjs';
+
+import type { Agent } from '../../lib/model/agent';
+import type { EngineContext } from './engineContext';
+import { serviceFor } from './engineContext';
+import { EngineUnreachableError } from './engineUnreachableError';
+import type { AskOptions } from './ingress';
+import { IngressError, handlerPath, workflowPath } from './ingress';
+import { HOLD_MS } from './limits';
+import { notServed } from './notServed';
+import type { LifeResult, StartRequest } from './protocol';
+
+/** Waits for the end of a life, through lost connections and lost nodes. */
+export async function endOf(
+  { ingress, admin, patienceMs }: EngineContext,
+  agent: Agent<never, unknown>,
+  key: string,
+  start: StartRequest | undefined,
+  signal: AbortSignal,
+): Promise<LifeResult | 'known'> {
+  const service = serviceFor(agent);
+  let mode: 'begin' | 'attach' = start === undefined ? 'attach' : 'begin';
+  let isMaybeOurs = false;
+  let awaySince: number | undefined;
+  for (;;) {
+    const leftMs = patienceMs - (awaySince === undefined ? 0 : asyncScheduler.now() - awaySince);
+    const limits: AskOptions = { signal, timeoutMs: HOLD_MS, patienceMs: leftMs, isAskedOnce: true };
+    try {
+      const path = mode === 'begin' ? handlerPath(service, key, 'run') : workflowPath(service, key, 'attach');
+      return (await ingress.request(
+        path,
+        mode === 'begin' ? { ...limits, body: start } : limits,
+      )) as LifeResult;
+    } catch (error) {
+      if (signal.aborted) throw error;
+      if (error instanceof IngressError) {
+        if (error.status === 409 && mode === 'begin') {
+          if (!isMaybeOurs) return 'known';
+          mode = 'attach';
+          continue;
+        }
+        if (error.status === 404) {
+          if (/not found.*service|service.*not found/i.test(error.message))
+            throw await notServed(agent, admin, error);
+        }
+        throw error;
+      }
+      if (error instanceof EngineUnreachableError)
+        throw new EngineUnreachableError(error.addresses, patienceMs, error.cause);
+      const now = asyncScheduler.now();
+      if ((error as Error).name === 'TimeoutError') awaySince = undefined;
+      else {
+        awaySince ??= now;
+        if (now - awaySince > patienceMs) throw error;
+      }
+      isMaybeOurs = true;
+      // The server may never have heard of it, and whoever asks for the end of an unknown run waits for ever.
+      if (start !== undefined) mode = 'begin';
+    }
+  }
+}

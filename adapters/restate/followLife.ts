@@ -1,0 +1,117 @@
+import { isDeepStrictEqual } from 'node:util';
+
+import { asyncScheduler } from 'rxjs';
+
+import type { Definition } from '../../lib/graph/definition';
+import { definitionOf } from '../../lib/graph/definition';
+import type { Agent } from '../../lib/model/agent';
+import type { RunState } from '../../lib/model/state';
+import type { Transition } from '../../lib/model/transition';
+import { InputMismatchError } from '../../operators/inputMismatchError';
+import { ask } from './askEvents';
+import { endOf } from './endOfLife';
+import type { EngineContext } from './engineContext';
+import { follower } from './follow';
+import type { EventsReply, StartRequest } from './protocol';
+import { stalled } from './stalled';
+import { watch } from './watchLife';
+
+/** A life that is followed, and whoever listens. */
+export interface Following<O> {
+  readonly agent: Agent<never, O>;
+  readonly runId: string;
+  readonly key: string;
+  /** How the run stands before this life. */
+  readonly base: RunState<O>;
+  readonly input: unknown;
+  readonly isRefusing: boolean;
+  readonly tell: (transition: Transition<O>) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Follows one life to its end; begins it when `start` is given, or answers `known` when it had begun before.
+ *
+ * The question that begins it is answered with its end. Only a run that takes longer than a batch is asked for events too.
+ */
+export async function followLife<O>(
+  context: EngineContext,
+  following: Following<O>,
+  start?: StartRequest,
+): Promise<RunState<O> | 'known'> {
+  const { agent, key, base, runId } = following;
+  const definition = definitionOf(agent) as Definition;
+  const local = new AbortController();
+  const { signal } = local;
+  const leave = (): void => {
+    local.abort('left');
+  };
+  // Not AbortSignal.any, which costs more than all else here.
+  following.signal.addEventListener('abort', leave);
+  if (following.signal.aborted) leave();
+  let isBegun = false;
+  let wrong: Error | undefined;
+  const follow = follower<O>(base, definition, (transition) => {
+    const { event } = transition;
+    if (event.type === 'run.started' && isOtherInput(following, event.input)) {
+      wrong = new InputMismatchError(runId);
+      local.abort('over');
+    }
+    isBegun = true;
+    if (wrong === undefined) following.tell(transition);
+  });
+  const cursor = { from: 0, parts: 0 };
+  const take = (reply: EventsReply): void => {
+    follow.parts(reply.parts);
+    follow.events(cursor.from, reply.events);
+    cursor.from = reply.nextFrom;
+    cursor.parts = reply.nextParts;
+  };
+
+  context.pace.begin();
+  try {
+    const end = endOf(context, agent, key, start, signal);
+    void watch(context, { agent, key }, cursor, take, signal);
+    const result = await Promise.race([
+      end,
+      stalled(
+        context,
+        agent,
+        following,
+        () => isBegun,
+        signal,
+        (reason) => {
+          const { seq } = follow.state();
+          const event = { type: 'step.logged', runId, seq, at: asyncScheduler.now(), path: '' } as const;
+          if (isBegun) follow.events(-1, []);
+          following.tell({
+            event: { ...event, level: 'WARNING', message: reason },
+            state: follow.state(),
+          });
+        },
+      ),
+    ]);
+    if (result === 'known') return 'known';
+    if (result.refused !== undefined)
+      throw Object.assign(new Error(result.refused.message), { name: result.refused.name });
+    local.abort('over');
+    while (cursor.parts < result.parts || cursor.from < result.from) {
+      take(await ask(context, agent, key, { ...cursor, waitMs: 0 }, following.signal));
+    }
+    follow.events(result.from, result.events);
+    return follow.state();
+  } catch (error) {
+    throw wrong ?? error;
+  } finally {
+    context.pace.end();
+    following.signal.removeEventListener('abort', leave);
+    local.abort('over');
+  }
+}
+
+function isOtherInput(
+  { input, isRefusing }: Pick<Following<unknown>, 'input' | 'isRefusing'>,
+  given: unknown,
+): boolean {
+  return isRefusing && input !== undefined && !isDeepStrictEqual(input, given);
+}

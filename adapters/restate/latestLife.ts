@@ -1,0 +1,49 @@
+import type { Definition } from '../../lib/graph/definition';
+import { definitionOf, planOf } from '../../lib/graph/definition';
+import type { Agent } from '../../lib/model/agent';
+import type { RunState } from '../../lib/model/state';
+import { idleState } from '../../lib/model/state';
+import { ask } from './askEvents';
+import type { EngineContext } from './engineContext';
+import { follower } from './follow';
+import { resultOf, stateAfter } from './lifeResult';
+import { BATCH_MS } from './limits';
+import { keyOf } from './names';
+
+/** A life, and how its run stands. */
+export interface Latest<O> {
+  readonly life: number;
+  readonly state: RunState<O>;
+  readonly isUnderWay: boolean;
+}
+
+/** The latest life of a run, and how the run stands; undefined for an unknown run. */
+export async function latestLife<O>(
+  context: EngineContext,
+  agent: Agent<never, O>,
+  runId: string,
+): Promise<Latest<O> | undefined> {
+  const definition = definitionOf(agent) as Definition;
+  let latest: Latest<O> | undefined;
+  let base: RunState<O> = idleState(runId, agent.name, planOf(definition));
+  for (let life = 1; ; life += 1) {
+    const key = keyOf(runId, life);
+    const result = await resultOf(context, agent, key);
+    if (result === 'unknown') return latest;
+    const { signal } = new AbortController();
+    const following = { agent, runId, key, base, input: undefined, isRefusing: false, tell: ignore, signal };
+    if (result === 'under way') {
+      const follow = follower<O>(base, definition, ignore);
+      const reply = await ask(context, agent, key, { from: 0, parts: 0, waitMs: BATCH_MS }, signal);
+      follow.parts(reply.parts);
+      follow.events(0, reply.events);
+      return { life, state: follow.state(), isUnderWay: true };
+    }
+    base = await stateAfter(context, following, result);
+    latest = { life, state: base, isUnderWay: false };
+  }
+}
+
+function ignore(): void {
+  // Only the state matters.
+}

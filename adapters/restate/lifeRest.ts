@@ -1,0 +1,85 @@
+import type { Serde, WorkflowContext, WorkflowSharedContext } from '@restatedev/restate-sdk';
+import { serde } from '@restatedev/restate-sdk';
+
+import { RunState } from '../../lib/codec/state';
+import { validate } from '../../lib/codec/validate';
+import { keyOf, lifeOf } from './names';
+import { withNested } from './nestedSoFar';
+import type { GivenAnswer, Part, Rest, StartRequest } from './protocol';
+
+/** What a life has left behind, with what functions asked for and the journal of the run does not hold. */
+export async function readRest(context: WorkflowSharedContext): Promise<Rest | null> {
+  const rest = await context.get<Rest>('rest');
+  if (rest === null) return null;
+  const parts: Part[] = [];
+  for (let i = 0; ; i += 1) {
+    const batch = await context.promise<readonly Part[]>(`p:${i}`).peek();
+    if (batch === undefined) break;
+    parts.push(...batch);
+  }
+  const answers = [...rest.answers];
+  let { read } = rest;
+  for (; ; read += 1) {
+    const given = await context.promise<GivenAnswer>(`in:${read}`).peek();
+    if (given === undefined) break;
+    answers.push(given);
+  }
+  const state = validate(RunState, rest.state, 'state of the run');
+  const steps = withNested(state.runId, state.steps, parts) ?? state.steps;
+  return { state: RunState.encode({ ...state, steps }), answers, read };
+}
+
+/** What the life before this one has left behind. */
+export async function restOf(
+  context: WorkflowContext,
+  name: string,
+  { runId, life }: StartRequest,
+): Promise<Rest | undefined> {
+  const previous = keyOf(runId, life - 1);
+  const rest = await context.genericCall<Record<string, never>, Rest | null>({
+    service: name,
+    method: 'rest',
+    key: previous,
+    parameter: {},
+    inputSerde: JSON_SERDE,
+    outputSerde: JSON_SERDE,
+  });
+  return rest ?? undefined;
+}
+
+/** A life that waits for answers is over; an answer, or its deadline, begins the next one. */
+export async function suspend(context: WorkflowContext, name: string): Promise<void> {
+  void context.promise<true>('suspended').resolve(true);
+  const rest = await context.get<Rest>('rest');
+  const state = rest === null ? undefined : validate(RunState, rest.state, 'state of the run');
+  const deadlines = [...(state?.steps ?? [])]
+    .filter(({ status, deadline }) => status === 'SUSPENDED' && deadline !== undefined)
+    .map(({ deadline }) => deadline ?? 0);
+  if (deadlines.length > 0) {
+    context.genericSend({
+      service: name,
+      method: 'wake',
+      key: context.key,
+      parameter: {},
+      delay: Math.max(0, Math.min(...deadlines) - (state?.endedAt ?? 0)) + 1,
+      inputSerde: JSON_SERDE,
+    });
+  }
+  // An answer that came too late to be read, and too early to see that nobody reads it.
+  if ((await context.promise(`in:${rest?.read ?? 0}`).peek()) !== undefined) await goOn(context, name);
+}
+
+/** Begins the next life. */
+export async function goOn(context: WorkflowSharedContext, name: string): Promise<void> {
+  const { runId, life } = lifeOf(context.key);
+  const request: StartRequest = { runId, life: life + 1, at: await context.date.now(), onMismatch: 'refuse' };
+  context.genericSend({
+    service: name,
+    method: 'run',
+    key: keyOf(runId, life + 1),
+    parameter: request,
+    inputSerde: JSON_SERDE,
+  });
+}
+
+const JSON_SERDE = serde.json as unknown as Serde<never>;

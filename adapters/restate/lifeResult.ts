@@ -1,0 +1,59 @@
+import { RunState as StateCodec } from '../../lib/codec/state';
+import { validate } from '../../lib/codec/validate';
+import type { Definition } from '../../lib/graph/definition';
+import { definitionOf } from '../../lib/graph/definition';
+import type { Agent } from '../../lib/model/agent';
+import type { RunState } from '../../lib/model/state';
+import { ask } from './askEvents';
+import type { EngineContext } from './engineContext';
+import { serviceFor } from './engineContext';
+import { follower } from './follow';
+import type { Following } from './followLife';
+import { IngressError, handlerPath, workflowPath } from './ingress';
+import { notServed } from './notServed';
+import type { LifeResult, Rest } from './protocol';
+
+/** How a life has ended, if it has. */
+export async function resultOf(
+  { ingress, admin }: EngineContext,
+  agent: Agent<never, unknown>,
+  key: string,
+): Promise<LifeResult | 'unknown' | 'under way'> {
+  try {
+    return (await ingress.request(workflowPath(serviceFor(agent), key, 'output'))) as LifeResult;
+  } catch (error) {
+    if (!(error instanceof IngressError)) throw error;
+    if (error.status === 470) return 'under way';
+    if (error.status !== 404) throw error;
+    if (/not found.*service|service.*not found/i.test(error.message))
+      throw await notServed(agent, admin, error);
+    return 'unknown';
+  }
+}
+
+/** How a run stands after a life that has ended. */
+export async function stateAfter<O>(
+  context: EngineContext,
+  following: Following<O>,
+  result: LifeResult,
+): Promise<RunState<O>> {
+  const { agent, key, base, signal } = following;
+  if (result.status !== 'COMPLETED') {
+    const rest = (await context.ingress.request(handlerPath(serviceFor(agent), key, 'rest'), {
+      body: {},
+    })) as Rest | null;
+    if (rest !== null)
+      return validate(StateCodec, rest.state, `state of run "${following.runId}"`) as RunState<O>;
+  }
+  const follow = follower<O>(base, definitionOf(agent) as Definition, () => undefined);
+  const cursor = { from: 0, parts: 0 };
+  while (cursor.parts < result.parts || cursor.from < result.from) {
+    const reply = await ask(context, agent, key, { ...cursor, waitMs: 0 }, signal);
+    follow.parts(reply.parts);
+    follow.events(cursor.from, reply.events);
+    cursor.from = reply.nextFrom;
+    cursor.parts = reply.nextParts;
+  }
+  follow.events(result.from, result.events);
+  return follow.state();
+}

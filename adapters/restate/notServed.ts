@@ -1,0 +1,30 @@
+import type { Definition } from '../../lib/graph/definition';
+import { definitionOf, planOf } from '../../lib/graph/definition';
+import { fingerprint } from '../../lib/graph/fingerprint';
+import type { Agent } from '../../lib/model/agent';
+import { DefinitionNotServedError } from './definitionNotServedError';
+import type { Ingress } from './ingress';
+import { agentOf, servicesNamed } from './names';
+
+/** The error for an agent that no worker serves, with the versions of it that are. */
+export async function notServed(
+  agent: Agent<never, unknown>,
+  admin: Ingress | undefined,
+  cause: unknown,
+): Promise<Error> {
+  const definition = definitionOf(agent) as Definition;
+  const prefix = servicesNamed(agent.name);
+  const names = new Set<string>();
+  if (admin !== undefined) {
+    const { services } = (await admin.request('/services')) as {
+      readonly services: readonly { readonly name: string }[];
+    };
+    for (const { name } of services)
+      if (name.startsWith(prefix) && agentOf(name) !== undefined) names.add(name.slice(prefix.length));
+  }
+  const error = new DefinitionNotServedError(agent.name, fingerprint(planOf(definition)).slice(0, 12), [
+    ...names,
+  ]);
+  error.cause = cause;
+  return error;
+}
