@@ -240,6 +240,8 @@ describe('sleep()', () => {
 
     const reopened = lowdbStore(folder);
     const seen = collect(run(nap, 'x', { store: reopened, runId: 'r' }));
+    const told = () => seen.events.length > 0;
+    for (let i = 0; i < 100 && !told(); i += 1) await new Promise((resolve) => setTimeout(resolve, 50));
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect([seen.ended, seen.events.map(({ type }) => type)]).toEqual(['open', ['run.resumed']]);
     seen.leave?.();

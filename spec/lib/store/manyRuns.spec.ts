@@ -1,11 +1,12 @@
 import type { RunEvent } from '../../../lib/model/event';
+import { everyNth, seedOr } from '../../support/torture';
 import { Ended, storeOn } from './support/crash';
 import { folded, life, throughJson } from './support/life';
 import { MemoryFiles } from './support/memoryFiles';
 import { random } from './support/random';
 
 const all = Array.from({ length: 6 }, (_, n) => life(`run${n}`, 1 + n));
-const every = process.env['MILLRACE_TORTURE'] === undefined ? 5 : 1;
+const every = everyNth(13);
 
 /** Carries on all runs side by side, as they stand, and says how far each was acknowledged. */
 async function work(files: MemoryFiles, durability: 'disk' | 'process'): Promise<Map<string, number>> {
@@ -42,7 +43,7 @@ describe('runs that end together, whose files are written together', () => {
     async (durability) => {
       const whole = new MemoryFiles();
       await work(whole, durability);
-      const draw = random(3);
+      const draw = random(seedOr(3));
       for (let at = 1; at <= whole.calls; at += every) {
         const files = new MemoryFiles();
         files.fate = ({ number }) =>
