@@ -4,6 +4,7 @@
  * @internal
  */
 export { after } from './internal/after';
+export { memorizeIn, recallFrom } from './internal/answerCache';
 export { callFunction } from './internal/callFunction';
 export { downstream } from './internal/downstream';
 export { hashOf } from './internal/hashOf';

@@ -7,6 +7,7 @@ import type { StepTask } from '../../lib/graph/stepTask';
 import type { LimitPolicy } from '../../lib/model/agent';
 import type { RunEvent } from '../../lib/model/event';
 import { toFailure } from '../../lib/model/failure';
+import type { AnswerCache } from '../../lib/store/answerCache';
 import type { StepTable } from '../../lib/model/stepTable';
 import type { Stop } from '../../lib/graph/answer';
 import { callFunction, limiterOf } from '../../operators/engineKit';
@@ -38,6 +39,8 @@ export interface HereOptions {
   readonly keepPartials: boolean;
   /** Whether what steps below it have done is told with the answer. */
   readonly keepsBelow: boolean;
+  /** Answers for steps below it. */
+  readonly cache: AnswerCache;
   /** How many such calls this process makes at once; one object is one limit. */
   readonly limit?: LimitPolicy | undefined;
   /** What earlier calls of this step have left of steps below it. */
@@ -134,7 +137,7 @@ export function callHere(options: HereOptions): HereCall {
           logs += 1;
         },
         step(_task, id, agent, input) {
-          nested ??= nestedSteps({ runId, under, teller, known: options.known });
+          nested ??= nestedSteps({ runId, under, teller, known: options.known, cache: options.cache });
           if (isEnded || isStopped) nested.close();
           return nested.step(id, agent, input);
         },

@@ -7,6 +7,7 @@ import type { StepTask } from '../../lib/graph/stepTask';
 import type { Agent } from '../../lib/model/agent';
 import type { RunState as State } from '../../lib/model/state';
 import type { StepTable } from '../../lib/model/stepTable';
+import type { AnswerCache } from '../../lib/store/answerCache';
 import { interpret } from '../../operators/interpret';
 import type { HeldEvents } from './heldEvents';
 import { heldEvents } from './heldEvents';
@@ -21,6 +22,7 @@ import type { Teller } from './teller';
 /** What carrying out a life needs of the worker. */
 export interface Worker {
   readonly agent: Agent<never, unknown>;
+  readonly cache: AnswerCache;
   teller(key: string, before: () => readonly Part[]): Teller;
   place(life: PlacedLife, task: StepTask, input: unknown, callbacks: CallCallbacks): Placed;
 }
@@ -74,6 +76,7 @@ export async function carryOut(
     clearTimeout(timer);
     teller.close();
     for (const abandon of lost) abandon();
+    engine.leave();
   });
   const life: PlacedLife = {
     context,
@@ -91,6 +94,7 @@ export async function carryOut(
     state,
     at: Math.max(request.at, state.endedAt ?? 0),
     answers: before?.answers ?? [],
+    cache: worker.cache,
     place: (task, value, callbacks) => worker.place(life, task, value, callbacks),
   });
   const held: HeldEvents = heldEvents(engine.events);
@@ -150,6 +154,7 @@ export async function carryOut(
     livesHere -= 1;
     clearTimeout(timer);
     teller.close();
+    engine.leave();
   }
 
   flush(held.from() > 0 || held.bytes() > BATCH_BYTES);

@@ -1,22 +1,24 @@
 import type { InvocationId, RestatePromise, TerminalError, WorkflowContext } from '@restatedev/restate-sdk';
 import { CancelledError } from '@restatedev/restate-sdk';
 
+import { asyncScheduler } from 'rxjs';
+
 import { jsonValue } from '../../lib/codec/json';
 import { validate } from '../../lib/codec/validate';
 import type { Stop } from '../../lib/graph/answer';
 import { isStructure } from '../../lib/graph/definition';
-import type { CallCallbacks, Engine } from '../../lib/graph/engine';
+import type { CallCallbacks, Engine, KnownAnswer } from '../../lib/graph/engine';
 import type { StepTask } from '../../lib/graph/stepTask';
 import type { RunEvent } from '../../lib/model/event';
 import { reduceRunAll } from '../../lib/model/reduce';
 import type { RunState } from '../../lib/model/state';
-import { hashOf } from '../../operators/engineKit';
+import type { AnswerCache } from '../../lib/store/answerCache';
+import { hashOf, limiterOf, memorizeIn, recallFrom } from '../../operators/engineKit';
 import { LARGEST_VALUE, MOST_STEPS } from './limits';
 import type { Recorded } from './decision';
 import { decided, revived } from './decision';
 import type { Expected } from './firstArrival';
 import { firstArrival } from './firstArrival';
-import { uncached, unlimited } from './notKept';
 import type { BelowStep, CallResult, GivenAnswer, Part } from './protocol';
 import { RecordedError } from './recordedError';
 import { TooManyStepsError } from './tooManyStepsError';
@@ -43,6 +45,8 @@ export interface LifeEngine extends Engine {
   /** Cancels an invocation, in the next turn. */
   abandon(id: Promise<InvocationId>): void;
   state(): RunState;
+  /** Gives room to others in what is limited: the life goes on elsewhere, or is over. */
+  leave(): void;
   /** How many batches of parts there are at least. */
   told(): number;
   clock(): number;
@@ -54,6 +58,8 @@ export interface LifeEngineOptions {
   /** Epoch milliseconds at which the life begins. */
   readonly at: number;
   readonly answers: readonly GivenAnswer[];
+  /** What other runs have left behind for steps that ask the same. */
+  readonly cache: AnswerCache;
   readonly place: (task: StepTask, input: unknown, callbacks: CallCallbacks) => Placed;
 }
 
@@ -73,7 +79,7 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
   const answers = [...options.answers];
   const listeners = new Map<string, (value: unknown, done?: () => void) => void>();
   const abandoned: Promise<InvocationId>[] = [];
-  const warned = new Set<string>();
+  const admitted = new Set<Stop>();
   let clock = options.at;
   let reduced = options.state;
   let reducedTo = 0;
@@ -97,14 +103,6 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
     if (reducedTo < facts.length) reduced = reduceRunAll(reduced, facts.slice(reducedTo));
     reducedTo = facts.length;
     return reduced;
-  };
-
-  /** Says once of an agent what is not kept here. */
-  const warn = (task: StepTask, warning: typeof uncached): void => {
-    const key = `${warning.name} ${task.definition.name}`;
-    if (warned.has(key)) return;
-    warned.add(key);
-    push(warning(runId, task.path, clock, events.at(-1)?.seq));
   };
 
   /** Waits for a durable operation. The function that comes back forgets it. */
@@ -190,15 +188,45 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
         stop();
       };
     },
-    admit(_limit, task, enter) {
-      // Whoever calls the function keeps its limit: to wait here would have to be in the journal.
-      if (isStructure(task.definition)) warn(task, unlimited);
-      enter();
-      return () => undefined;
+    admit(limit, { definition, path, input }, enter) {
+      // Whoever calls a function keeps its limit, after it has begun: that needs nothing in the journal.
+      if (!isStructure(definition)) {
+        enter();
+        return () => undefined;
+      }
+      let leave: Stop | undefined;
+      const wait = (): Promise<true> =>
+        new Promise((resolve) => {
+          leave = limiterOf(limit, asyncScheduler).admit(limit.key?.(input as never) ?? '', () => {
+            resolve(true);
+          });
+          admitted.add(leave);
+        });
+      const forget = expect(context.run(`${path} limit`, wait, { maxRetryAttempts: 1 }), enter);
+      return () => {
+        forget();
+        leave?.();
+        if (leave !== undefined) admitted.delete(leave);
+      };
     },
     recall(task, answer) {
-      warn(task, uncached);
-      answer(undefined);
+      // What the function that gives the key throws, the executor turns into a rejection.
+      const look = (): Promise<KnownAnswer | null> =>
+        new Promise((resolve) => {
+          recallFrom(options.cache, task, asyncScheduler.now(), (known) => {
+            resolve(known ?? null);
+          });
+        });
+      expect(context.run(`${task.path} cache`, look, { maxRetryAttempts: 1 }), (known) => {
+        answer((known as KnownAnswer | null | undefined) ?? undefined);
+      });
+    },
+    memorize(task, known) {
+      try {
+        memorizeIn(options.cache, task, clock, known);
+      } catch {
+        // The function that gives the key has failed before; then the agent was called.
+      }
     },
     decide(path, question, decision, answer) {
       expect(
@@ -244,6 +272,9 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
       abandoned.push(id);
     },
     state,
+    leave() {
+      for (const leave of admitted) leave();
+    },
     told: () => told,
     clock: () => clock,
   };

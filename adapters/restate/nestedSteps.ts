@@ -2,6 +2,7 @@ import { Observable } from 'rxjs';
 
 import type { Agent } from '../../lib/model/agent';
 import type { RunEvent } from '../../lib/model/event';
+import type { AnswerCache } from '../../lib/store/answerCache';
 import type { StepTable } from '../../lib/model/stepTable';
 import { DuplicateStepError } from '../../operators/duplicateStepError';
 import { StepError } from '../../operators/stepError';
@@ -24,6 +25,7 @@ export interface NestedOptions {
   readonly under: CallId;
   readonly teller: Teller;
   readonly known: () => Promise<StepTable | undefined>;
+  readonly cache: AnswerCache;
 }
 
 /**
@@ -31,7 +33,7 @@ export interface NestedOptions {
  * function to ask in the same order. So they are kept by path, as durable promises beside it: a step that has finished is
  * answered from there, in whatever order it is asked for and on whichever worker.
  */
-export function nestedSteps({ runId, under, teller, known }: NestedOptions): NestedSteps {
+export function nestedSteps({ runId, under, teller, known, cache }: NestedOptions): NestedSteps {
   const used = new Set<string>();
   const stops = new Set<() => void>();
   const failedBelow: string[] = [];
@@ -62,7 +64,7 @@ export function nestedSteps({ runId, under, teller, known }: NestedOptions): Nes
         const begin = (table: StepTable | undefined): void => {
           if (isClosed || subscriber.closed) return;
           stop = runBelow(
-            { runId, base: under.path, id, agent, input, table, tell, teller, under },
+            { runId, base: under.path, id, agent, input, table, tell, teller, cache },
             (answer) => {
               if (answer.kind === 'failed') subscriber.error(new StepError(answer.failure, answer.cause));
               else {

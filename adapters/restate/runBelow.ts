@@ -12,12 +12,19 @@ import { toFailure } from '../../lib/model/failure';
 import { idleState } from '../../lib/model/state';
 import type { StepResult } from '../../lib/model/stepResult';
 import { StepTable } from '../../lib/model/stepTable';
-import { after, callFunction, hashOf, limiterOf, transitionsFrom } from '../../operators/engineKit';
+import {
+  after,
+  callFunction,
+  hashOf,
+  limiterOf,
+  memorizeIn,
+  recallFrom,
+  transitionsFrom,
+} from '../../operators/engineKit';
+import type { AnswerCache } from '../../lib/store/answerCache';
 import { interpret } from '../../operators/interpret';
 import { LARGEST_VALUE } from './limits';
-import type { CallId } from './protocol';
 import type { Teller } from './teller';
-import { uncached } from './notKept';
 
 /** One step that a function has asked for. */
 export interface Below {
@@ -29,12 +36,12 @@ export interface Below {
   readonly table: StepTable | undefined;
   readonly tell: (event: RunEvent) => void;
   readonly teller: Teller;
-  readonly under: CallId;
+  readonly cache: AnswerCache;
 }
 
 /** Carries out one nested step, and whatever is below it, in this process. Returns how to stop it. */
 export function runBelow(below: Below, answered: (answer: Answer) => void): () => void {
-  const { runId, base, id, table, tell, teller, under } = below;
+  const { runId, base, id, table, tell, teller, cache } = below;
   const agent = below.agent;
   const outer = (path: string): string => (path === '' ? base : `${base}/${path}`);
   const transitions = transitionsFrom({
@@ -87,9 +94,10 @@ export function runBelow(below: Below, answered: (answer: Answer) => void): () =
     admit: (limit, { input }, enter) =>
       limiterOf(limit, asyncScheduler).admit(limit.key?.(input as never) ?? '', enter),
     recall(task, reply) {
-      const path = outer(task.path);
-      teller.add({ key: `n:${path}:cache`, under, event: uncached(runId, path, asyncScheduler.now()) });
-      reply(undefined);
+      recallFrom(cache, task, asyncScheduler.now(), reply);
+    },
+    memorize(task, known) {
+      memorizeIn(cache, task, asyncScheduler.now(), known);
     },
     decide(_path, _question, decision, reply) {
       let decided: Parameters<typeof reply>[0];

@@ -7,6 +7,7 @@ import { definitionOf } from '../../lib/graph/definition';
 import type { StepTask } from '../../lib/graph/stepTask';
 import type { Agent } from '../../lib/model/agent';
 import { agentTable, hasSaga } from './agentTable';
+import { answersOn } from './answers';
 import type { HereCall } from './callHere';
 import { callHere } from './callHere';
 import type { PlacedLife, Worker } from './carryOut';
@@ -32,8 +33,11 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
   const keepsBelow = hasSaga(definition);
   const { ingress, placement } = options;
 
+  const cache = answersOn(ingress);
+
   const worker: Worker = {
     agent,
+    cache,
     teller: (key, before) => tellerOf(ingress, name, key, before),
     place(life, task, input, callbacks) {
       const where = placement(task.definition.name);
@@ -67,6 +71,7 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
       teller: life.teller,
       keepPartials: task.policy.keepPartials === true,
       keepsBelow,
+      cache,
       limit: task.policy.limit,
       known: () => nestedSoFar(ingress, name, life.key, task.path, life.known()),
       ...(task.watch !== undefined && { live }),

@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { createEndpointHandler } from '@restatedev/restate-sdk';
 
 import type { Agent } from '../../lib/model/agent';
+import { answersService } from './answers';
 import { ingressOf } from './ingress';
 import { runsService } from './runsService';
 import type { Placement, ServiceOptions } from './serviceOptions';
@@ -80,12 +81,12 @@ export async function serveRestate(
     abortTimeoutMs: options.abortTimeoutMs ?? LONGEST_SILENCE_MS,
     retryMs: options.retryMs ?? 100,
   };
-  const services = agents.flatMap((agent) => [
+  const ofAgents = agents.flatMap((agent) => [
     ...(runs ? [runsService(agent, settings)] : []),
     ...pools.map((pool) => stepsService(agent, pool, settings)),
   ]);
   const handler = createEndpointHandler({
-    services,
+    services: [...ofAgents, answersService()],
     logger: workerLog(),
     ...(options.identityKeys !== undefined && { identityKeys: [...options.identityKeys] }),
   });

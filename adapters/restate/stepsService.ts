@@ -6,6 +6,7 @@ import { definitionOf } from '../../lib/graph/definition';
 import type { Agent } from '../../lib/model/agent';
 import { newTask } from '../../operators/engineKit';
 import { agentTable, hasSaga } from './agentTable';
+import { answersOn } from './answers';
 import { callHere } from './callHere';
 import { serviceOf, stepsServiceOf } from './names';
 import { nestedSoFar } from './nestedSoFar';
@@ -42,6 +43,7 @@ export function stepsService(agent: Agent<never, unknown>, pool: string, options
           teller,
           keepPartials,
           keepsBelow,
+          cache: answersOn(options.ingress),
           limit: called.policy.limit,
           known: () => nestedSoFar(options.ingress, runs, request.key, path, undefined),
         });

@@ -2,16 +2,16 @@ import { lastValueFrom, toArray } from 'rxjs';
 
 import { restateEngine, serveRestate } from '../../adapters/restate';
 import type { RestateEngine, RestateWorker } from '../../adapters/restate';
-import type { Agent, Wire } from '../../index';
+import type { Wire } from '../../index';
 import { agent, chain, each, execute, run, workflow } from '../../index';
 import type { RestateServer } from './support/restateServer';
-import { restateBinary, startRestate } from './support/restateServer';
+import { restateBinary, startRestate, waitFor } from './support/restateServer';
 
 const describeHere = restateBinary() === undefined ? describe.skip : describe;
 
 /** Remembers how many of its calls were under way at once. */
 function counting(name: string, policy: Parameters<typeof agent>[2]) {
-  const count = { now: 0, most: 0, calls: 0 };
+  const count = { now: 0, most: 0, calls: 0, input: 0 };
   const counted = agent(
     name,
     async (n: number) => {
@@ -40,6 +40,12 @@ const inside = workflow('inside', (n: Wire<number>, step) =>
 );
 const limitedChain = each('limited chain', inside, { concurrency: 2 });
 const remembered = each('remembered', cached.counted);
+const rememberedBelow = each(
+  'remembered below',
+  agent('asks', (n: number, context) => context.step('below', cached.counted, n)),
+);
+const brief = counting('brief', { cache: { ttlMs: 200 } });
+const briefly = each('briefly', brief.counted);
 const items = [1, 2, 3, 4, 5, 6];
 
 describeHere.each([['inline'], ['call']] as const)('policies on Restate, agents placed %s', (placement) => {
@@ -50,7 +56,7 @@ describeHere.each([['inline'], ['call']] as const)('policies on Restate, agents 
   beforeAll(async () => {
     server = await startRestate();
     const { ingress, admin } = server;
-    const agents = [all, few, askedFor, limitedChain, remembered];
+    const agents = [all, few, askedFor, limitedChain, remembered, rememberedBelow, briefly];
     worker = await serveRestate(agents, { port: 0, ingress, admin, placement: () => placement });
     engine = restateEngine({ ingress, admin });
   }, 60_000);
@@ -75,19 +81,45 @@ describeHere.each([['inline'], ['call']] as const)('policies on Restate, agents 
     expect(below.count.most).toBe(2);
   });
 
-  it('says of an agent made from agents that it is not limited', async () => {
-    expect(await warnings(limitedChain)).toEqual([expect.stringContaining('"limit" is not kept on Restate')]);
+  it('limits an agent made from agents', async () => {
+    plain.count.most = 0;
+    const { output } = await execute(limitedChain, items, { engine });
+
+    expect(output).toEqual(items);
+    expect(plain.count.most).toBe(1);
   });
 
-  it('says that nothing is cached, and calls the agent', async () => {
-    const before = cached.count.calls;
+  it.each([
+    ['declared', remembered],
+    ['asked for by a function', rememberedBelow],
+  ])('uses the answer that another run has left, of a step %s', async (_, asked) => {
+    const input = (cached.count.input += 1);
+    await execute(asked, [input], { engine });
+    let calls = 0;
+    await waitFor(
+      async () => {
+        calls = cached.count.calls;
+        await execute(asked, [input], { engine });
+        return cached.count.calls === calls;
+      },
+      10_000,
+      'the answer',
+    );
 
-    expect(await warnings(remembered)).toEqual([expect.stringContaining('"cache" is not kept on Restate')]);
-    expect(cached.count.calls).toBe(before + 2);
+    const told = await lastValueFrom(run(asked, [input], { engine }).pipe(toArray()));
+    expect(told.at(-1)?.state.output).toEqual([input]);
+    expect(told.map(({ event }) => event)).toContainEqual(
+      expect.objectContaining({ type: 'step.completed', cached: true }),
+    );
+    expect(cached.count.calls).toBe(calls);
   });
 
-  const warnings = async (asked: Agent<readonly number[], unknown>) => {
-    const told = await lastValueFrom(run(asked as never, [1, 1] as never, { engine }).pipe(toArray()));
-    return told.flatMap(({ event }) => (event.type === 'step.logged' ? [event.message] : []));
-  };
+  it('forgets an answer that is too old', async () => {
+    const before = brief.count.calls;
+    await execute(briefly, [1], { engine });
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    await execute(briefly, [1], { engine });
+
+    expect(brief.count.calls).toBe(before + 2);
+  });
 });
