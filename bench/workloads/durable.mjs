@@ -132,7 +132,7 @@ const wide = () =>
   });
 
 /** Opens a store with a run of 1,000 finished steps whose process died before the last one, and goes on with it. */
-const resumed = () => {
+const resumed = (measured) => () => {
   let isDown = true;
   const last = agent('last', async ({ n }) => {
     if (isDown) throw new Error('down');
@@ -146,6 +146,10 @@ const resumed = () => {
     if (output?.n !== 1_001) throw new Error(`got ${JSON.stringify(output)}`);
     return () => store.close();
   };
+  const read = async (home) => {
+    const state = await open(home).loadRun('r');
+    if (state?.status !== 'FAILED') throw new Error(`it is ${state?.status}`);
+  };
   const homes = ids(8).map(folder);
   return {
     units: 1,
@@ -157,9 +161,15 @@ const resumed = () => {
         await store.close();
       }
       isDown = false;
-      while (homes.length > 1) await (await resume(homes.pop()))();
+      while (homes.length > 1) {
+        const home = homes.pop();
+        await read(home);
+        await (
+          await resume(home)
+        )();
+      }
     },
-    run: () => resume(homes.pop()),
+    run: () => (measured === 'read' ? read : resume)(homes.pop()),
   };
 };
 
@@ -254,6 +264,10 @@ export const workloads = [
     unit: 'run',
     by: 'wallUs',
     baseline: 'millrace process',
-    variants: { 'millrace process': resumed, 'langgraph Sqlite': resumedLanggraph },
+    variants: {
+      'millrace process': resumed('resume'),
+      'millrace, only opened and read': resumed('read'),
+      'langgraph Sqlite': resumedLanggraph,
+    },
   },
 ];
