@@ -85,9 +85,10 @@ export async function serveRestate(
     ...(runs ? [runsService(agent, settings)] : []),
     ...pools.map((pool) => stepsService(agent, pool, settings)),
   ]);
+  let isClosing = false;
   const handler = createEndpointHandler({
     services: [...ofAgents, answersService()],
-    logger: workerLog(),
+    logger: workerLog(() => isClosing),
     ...(options.identityKeys !== undefined && { identityKeys: [...options.identityKeys] }),
   });
   const server = createServer(handler);
@@ -99,7 +100,14 @@ export async function serveRestate(
   const taken = (server.address() as AddressInfo).port;
   const uri = options.uri ?? `http://${host}:${taken}`;
   if (options.admin !== undefined) await register(options.admin, uri);
-  return { port: taken, uri, close };
+  return {
+    port: taken,
+    uri,
+    close() {
+      isClosing = true;
+      return close();
+    },
+  };
 }
 
 /** Tells the server where a worker is; it asks the worker what it serves. Once a release, after the worker has started. */

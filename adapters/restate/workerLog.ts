@@ -10,13 +10,16 @@ const TOGETHER_MS = 500;
 /**
  * What the SDK says of errors and warnings goes to Node's warnings, named `RestateWarning`. When the server goes away, that
  * is one warning and not one for every call that is under way.
+ *
+ * @param isClosing - Whether this worker itself has ended its connections.
  */
-export function workerLog(): LoggerTransport {
+export function workerLog(isClosing: () => boolean): LoggerTransport {
   let lost = 0;
   let timer: NodeJS.Timeout | undefined;
 
   const tellLost = (): void => {
     timer = undefined;
+    if (isClosing()) return;
     process.emitWarning(
       `The server has gone, or waited too long for an agent (abortTimeoutMs), with ${lost} calls under way here; it asks for them again`,
       'RestateWarning',
