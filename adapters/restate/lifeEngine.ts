@@ -1,19 +1,16 @@
 import type { InvocationId, RestatePromise, TerminalError, WorkflowContext } from '@restatedev/restate-sdk';
 import { CancelledError } from '@restatedev/restate-sdk';
 
-import { asyncScheduler } from 'rxjs';
-
 import { jsonValue } from '../../lib/codec/json';
 import { validate } from '../../lib/codec/validate';
 import type { Stop } from '../../lib/graph/answer';
-import { isStructure } from '../../lib/graph/definition';
-import type { CallCallbacks, Engine, KnownAnswer } from '../../lib/graph/engine';
+import type { CallCallbacks, Engine } from '../../lib/graph/engine';
 import type { StepTask } from '../../lib/graph/stepTask';
 import type { RunEvent } from '../../lib/model/event';
 import { reduceRunAll } from '../../lib/model/reduce';
 import type { RunState } from '../../lib/model/state';
 import type { AnswerCache } from '../../lib/store/answerCache';
-import { hashOf, limiterOf, memorizeIn, recallFrom } from '../../operators/engineKit';
+import { hashOf } from '../../operators/engineKit';
 import { LARGEST_VALUE, MOST_STEPS } from './limits';
 import type { Recorded } from './decision';
 import { decided, revived } from './decision';
@@ -21,6 +18,7 @@ import type { Expected } from './firstArrival';
 import { firstArrival } from './firstArrival';
 import type { BelowStep, CallResult, GivenAnswer, Part } from './protocol';
 import { RecordedError } from './recordedError';
+import { sharedPolicies } from './sharedPolicies';
 import { TooManyStepsError } from './tooManyStepsError';
 
 /** How the function of a task is called: in this process, or as an invocation of its own. */
@@ -79,7 +77,6 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
   const answers = [...options.answers];
   const listeners = new Map<string, (value: unknown, done?: () => void) => void>();
   const abandoned: Promise<InvocationId>[] = [];
-  const admitted = new Set<Stop>();
   let clock = options.at;
   let reduced = options.state;
   let reducedTo = 0;
@@ -113,6 +110,8 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
       pending.delete(id);
     };
   };
+
+  const shared = sharedPolicies({ context, cache: options.cache, now: () => clock, expect });
 
   const listen = (): void => {
     inbox += 1;
@@ -188,46 +187,9 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
         stop();
       };
     },
-    admit(limit, { definition, path, input }, enter) {
-      // Whoever calls a function keeps its limit, after it has begun: that needs nothing in the journal.
-      if (!isStructure(definition)) {
-        enter();
-        return () => undefined;
-      }
-      let leave: Stop | undefined;
-      const wait = (): Promise<true> =>
-        new Promise((resolve) => {
-          leave = limiterOf(limit, asyncScheduler).admit(limit.key?.(input as never) ?? '', () => {
-            resolve(true);
-          });
-          admitted.add(leave);
-        });
-      const forget = expect(context.run(`${path} limit`, wait, { maxRetryAttempts: 1 }), enter);
-      return () => {
-        forget();
-        leave?.();
-        if (leave !== undefined) admitted.delete(leave);
-      };
-    },
-    recall(task, answer) {
-      // What the function that gives the key throws, the executor turns into a rejection.
-      const look = (): Promise<KnownAnswer | null> =>
-        new Promise((resolve) => {
-          recallFrom(options.cache, task, asyncScheduler.now(), (known) => {
-            resolve(known ?? null);
-          });
-        });
-      expect(context.run(`${task.path} cache`, look, { maxRetryAttempts: 1 }), (known) => {
-        answer((known as KnownAnswer | null | undefined) ?? undefined);
-      });
-    },
-    memorize(task, known) {
-      try {
-        memorizeIn(options.cache, task, clock, known);
-      } catch {
-        // The function that gives the key has failed before; then the agent was called.
-      }
-    },
+    admit: shared.admit,
+    recall: shared.recall,
+    memorize: shared.memorize,
     decide(path, question, decision, answer) {
       expect(
         context.run(`${path} ${question}`, () => decided(decision), { maxRetryAttempts: 1 }),
@@ -273,7 +235,7 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
     },
     state,
     leave() {
-      for (const leave of admitted) leave();
+      shared.leave();
     },
     told: () => told,
     clock: () => clock,
