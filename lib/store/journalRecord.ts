@@ -31,7 +31,12 @@ export function decodeRecord(bytes: Buffer, from: number, to: number): JournalRe
 
 const SPACE = 0x20;
 
+const BYTES = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
 /** A checksum as 8 hexadecimal digits. */
 export function hex(crc: number): string {
-  return crc.toString(16).padStart(8, '0');
+  // From a table: two records a step are written, and padding a number costs as much as its checksum.
+  return `${byteOf(crc >>> 24)}${byteOf(crc >>> 16)}${byteOf(crc >>> 8)}${byteOf(crc)}`;
 }
+
+const byteOf = (bits: number): string => BYTES[bits & 255] ?? '';

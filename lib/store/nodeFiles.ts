@@ -18,6 +18,8 @@ export const nodeFiles: Files = {
     fs.mkdirSync(path, { recursive: true, mode: 0o700 });
   },
   list(folder) {
+    // Asked first: the error of a folder that is not there costs ten times the question.
+    if (fs.statSync(folder, { throwIfNoEntry: false }) === undefined) return [];
     return orAbsent(() => fs.readdirSync(folder)) ?? [];
   },
   kind(path) {
