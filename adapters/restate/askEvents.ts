@@ -7,7 +7,7 @@ import { handlerPath } from './ingress';
 import type { EventsReply, EventsRequest } from './protocol';
 
 /** Asks for what was told of a life from these positions on, again while nobody has time to answer. */
-export async function ask(
+export async function askEvents(
   { ingress, patienceMs }: EngineContext,
   agent: Agent<never, unknown>,
   key: string,

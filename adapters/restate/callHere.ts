@@ -31,6 +31,7 @@ export interface HereCall {
   abandon(): void;
 }
 
+/** What is called, and what its call needs. */
 export interface HereOptions {
   readonly runId: string;
   readonly task: StepTask;

@@ -7,11 +7,16 @@ import { EngineUnreachableError } from './engineUnreachableError';
 import type { AskOptions } from './ingress';
 import { IngressError, handlerPath, workflowPath } from './ingress';
 import { HOLD_MS } from './limits';
-import { notServed } from './notServed';
+import { isNotServed, notServed } from './notServed';
 import type { LifeResult, StartRequest } from './protocol';
 
-/** Waits for the end of a life, through lost connections and lost nodes. */
-export async function endOf(
+/**
+ * Waits for the end of a life, through lost connections and lost nodes. Begins the life when `start` is given; `known` when it
+ * had begun before.
+ *
+ * @throws DefinitionNotServedError, EngineUnreachableError, IngressError
+ */
+export async function endOfLife(
   { ingress, admin, patienceMs }: EngineContext,
   agent: Agent<never, unknown>,
   key: string,
@@ -39,11 +44,7 @@ export async function endOf(
           mode = 'attach';
           continue;
         }
-        if (error.status === 404) {
-          if (/not found.*service|service.*not found/i.test(error.message))
-            throw await notServed(agent, admin, error);
-        }
-        throw error;
+        throw isNotServed(error) ? await notServed(agent, admin, error) : error;
       }
       if (error instanceof EngineUnreachableError)
         throw new EngineUnreachableError(error.addresses, patienceMs, error.cause);

@@ -12,6 +12,7 @@ export interface Question {
   readonly timeoutMs?: number;
 }
 
+/** What came back, whatever its status. */
 export interface Reply {
   readonly status: number;
   readonly text: string;

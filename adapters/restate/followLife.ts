@@ -8,13 +8,13 @@ import type { Agent } from '../../lib/model/agent';
 import type { RunState } from '../../lib/model/state';
 import type { Transition } from '../../lib/model/transition';
 import { InputMismatchError } from '../../operators/inputMismatchError';
-import { ask } from './askEvents';
-import { endOf } from './endOfLife';
+import { askEvents } from './askEvents';
+import { endOfLife } from './endOfLife';
 import type { EngineContext } from './engineContext';
 import { follower } from './follow';
 import type { EventsReply, StartRequest } from './protocol';
 import { stalled } from './stalled';
-import { watch } from './watchLife';
+import { watchLife } from './watchLife';
 
 /** A life that is followed, and whoever listens. */
 export interface Following<O> {
@@ -70,8 +70,8 @@ export async function followLife<O>(
 
   context.pace.begin();
   try {
-    const end = endOf(context, agent, key, start, signal);
-    void watch(context, { agent, key }, cursor, take, signal);
+    const end = endOfLife(context, agent, key, start, signal);
+    void watchLife(context, { agent, key }, cursor, take, signal);
     const result = await Promise.race([
       end,
       stalled(
@@ -83,7 +83,6 @@ export async function followLife<O>(
         (reason) => {
           const { seq } = follow.state();
           const event = { type: 'step.logged', runId, seq, at: asyncScheduler.now(), path: '' } as const;
-          if (isBegun) follow.events(-1, []);
           following.tell({
             event: { ...event, level: 'WARNING', message: reason },
             state: follow.state(),
@@ -96,7 +95,7 @@ export async function followLife<O>(
       throw Object.assign(new Error(result.refused.message), { name: result.refused.name });
     local.abort('over');
     while (cursor.parts < result.parts || cursor.from < result.from) {
-      take(await ask(context, agent, key, { ...cursor, waitMs: 0 }, following.signal));
+      take(await askEvents(context, agent, key, { ...cursor, waitMs: 0 }, following.signal));
     }
     follow.events(result.from, result.events);
     return follow.state();

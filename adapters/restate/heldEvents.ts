@@ -12,6 +12,8 @@ export interface HeldEvents {
 }
 
 /**
+ * Keeps account of which events of a life still have to be told.
+ *
  * @param events - All events of the life; it grows.
  */
 export function heldEvents(events: readonly RunEvent[]): HeldEvents {

@@ -17,10 +17,16 @@ export class IngressError extends Error {
 
 /** Talks to the server over HTTP, to another node when one does not answer. */
 export interface Ingress {
-  /** Asks once more and elsewhere while no node answers. What is asked for may be done twice. */
+  /**
+   * Asks once more and elsewhere while no node answers. What is asked for may be done twice.
+   *
+   * @throws IngressError when the answer is no success.
+   * @throws EngineUnreachableError when no node has answered for `patienceMs`.
+   */
   request(path: string, options?: AskOptions): Promise<unknown>;
 }
 
+/** What is asked, and for how long. */
 export interface AskOptions {
   readonly method?: 'GET' | 'POST' | 'PATCH';
   readonly body?: unknown;
@@ -39,7 +45,10 @@ const PROBE_MS = 2_000;
 const AWAY = new Set([502, 503, 504]);
 
 /**
+ * Talks to these nodes, to one of them as long as it answers.
+ *
  * @param addresses - The nodes, such as `http://127.0.0.1:8080`.
+ * @param patienceMs - How long all of them may be away before a request fails, in milliseconds.
  */
 export function ingressOf(addresses: readonly string[], patienceMs: number): Ingress {
   const bases = addresses.map((address) => address.replace(/\/+$/, ''));

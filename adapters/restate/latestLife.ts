@@ -3,7 +3,7 @@ import { definitionOf, planOf } from '../../lib/graph/definition';
 import type { Agent } from '../../lib/model/agent';
 import type { RunState } from '../../lib/model/state';
 import { idleState } from '../../lib/model/state';
-import { ask } from './askEvents';
+import { askEvents } from './askEvents';
 import type { EngineContext } from './engineContext';
 import { follower } from './follow';
 import { resultOf, stateAfter } from './lifeResult';
@@ -14,7 +14,6 @@ import { keyOf } from './names';
 export interface Latest<O> {
   readonly life: number;
   readonly state: RunState<O>;
-  readonly isUnderWay: boolean;
 }
 
 /** The latest life of a run, and how the run stands; undefined for an unknown run. */
@@ -34,13 +33,13 @@ export async function latestLife<O>(
     const following = { agent, runId, key, base, input: undefined, isRefusing: false, tell: ignore, signal };
     if (result === 'under way') {
       const follow = follower<O>(base, definition, ignore);
-      const reply = await ask(context, agent, key, { from: 0, parts: 0, waitMs: BATCH_MS }, signal);
+      const reply = await askEvents(context, agent, key, { from: 0, parts: 0, waitMs: BATCH_MS }, signal);
       follow.parts(reply.parts);
       follow.events(0, reply.events);
-      return { life, state: follow.state(), isUnderWay: true };
+      return { life, state: follow.state() };
     }
     base = await stateAfter(context, following, result);
-    latest = { life, state: base, isUnderWay: false };
+    latest = { life, state: base };
   }
 }
 

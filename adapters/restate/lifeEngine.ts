@@ -42,14 +42,17 @@ export interface LifeEngine extends Engine {
   read(): number;
   /** Cancels an invocation, in the next turn. */
   abandon(id: Promise<InvocationId>): void;
+  /** How the run stands after everything told so far. */
   state(): RunState;
   /** Gives room to others in what is limited: the life goes on elsewhere, or is over. */
   leave(): void;
   /** How many batches of parts there are at least. */
   told(): number;
+  /** Epoch milliseconds of the latest answer, by the journal. */
   clock(): number;
 }
 
+/** What a life begins with, and what it needs of its worker. */
 export interface LifeEngineOptions {
   readonly context: WorkflowContext;
   readonly state: RunState;

@@ -4,13 +4,13 @@ import type { Definition } from '../../lib/graph/definition';
 import { definitionOf } from '../../lib/graph/definition';
 import type { Agent } from '../../lib/model/agent';
 import type { RunState } from '../../lib/model/state';
-import { ask } from './askEvents';
+import { askEvents } from './askEvents';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
 import { follower } from './follow';
 import type { Following } from './followLife';
 import { IngressError, handlerPath, workflowPath } from './ingress';
-import { notServed } from './notServed';
+import { isNotServed, notServed } from './notServed';
 import type { LifeResult, Rest } from './protocol';
 
 /** How a life has ended, if it has. */
@@ -25,8 +25,7 @@ export async function resultOf(
     if (!(error instanceof IngressError)) throw error;
     if (error.status === 470) return 'under way';
     if (error.status !== 404) throw error;
-    if (/not found.*service|service.*not found/i.test(error.message))
-      throw await notServed(agent, admin, error);
+    if (isNotServed(error)) throw await notServed(agent, admin, error);
     return 'unknown';
   }
 }
@@ -48,7 +47,7 @@ export async function stateAfter<O>(
   const follow = follower<O>(base, definitionOf(agent) as Definition, () => undefined);
   const cursor = { from: 0, parts: 0 };
   while (cursor.parts < result.parts || cursor.from < result.from) {
-    const reply = await ask(context, agent, key, { ...cursor, waitMs: 0 }, signal);
+    const reply = await askEvents(context, agent, key, { ...cursor, waitMs: 0 }, signal);
     follow.parts(reply.parts);
     follow.events(cursor.from, reply.events);
     cursor.from = reply.nextFrom;

@@ -20,6 +20,7 @@ export interface NestedSteps {
   readonly failedBelow: readonly string[];
 }
 
+/** The call that asks for them, and what is known of earlier ones. */
 export interface NestedOptions {
   readonly runId: string;
   readonly under: CallId;
@@ -39,6 +40,8 @@ export function nestedSteps({ runId, under, teller, known, cache }: NestedOption
   const failedBelow: string[] = [];
   let saved: Promise<StepTable | undefined> | undefined;
   let isClosed = false;
+  /** Partial results and log entries told so far. */
+  let seen = 0;
 
   const tell = (event: RunEvent): void => {
     if (event.type === 'step.failed') failedBelow.push(event.path);
@@ -51,8 +54,6 @@ export function nestedSteps({ runId, under, teller, known, cache }: NestedOption
           : '';
     teller.add({ key: `n:${place}:${event.type}:${detail}`, under, event });
   };
-  let seen = 0;
-
   return {
     failedBelow,
     step<I, O>(id: string, agent: Agent<I, O>, input: I): Observable<O> {

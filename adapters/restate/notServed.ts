@@ -3,8 +3,13 @@ import { definitionOf, planOf } from '../../lib/graph/definition';
 import { fingerprint } from '../../lib/graph/fingerprint';
 import type { Agent } from '../../lib/model/agent';
 import { DefinitionNotServedError } from './definitionNotServedError';
-import type { Ingress } from './ingress';
+import type { Ingress, IngressError } from './ingress';
 import { agentOf, servicesNamed } from './names';
+
+/** Whether the server says that no worker has registered this service; it answers 404 to an unknown run too. */
+export function isNotServed({ status, message }: IngressError): boolean {
+  return status === 404 && /not found.*service|service.*not found/i.test(message);
+}
 
 /** The error for an agent that no worker serves, with the versions of it that are. */
 export async function notServed(

@@ -77,6 +77,7 @@ export interface EventsRequest {
   readonly waitMs: number;
 }
 
+/** What was told. */
 export interface EventsReply {
   readonly events: readonly ToldEvent[];
   readonly parts: readonly Part[];
@@ -106,6 +107,7 @@ export type CallResult = CallReport &
     | { readonly kind: 'stopped' }
   );
 
+/** What is said of every call, however it ended. */
 export interface CallReport {
   /** Epoch milliseconds of the end. */
   readonly at: number;

@@ -1,8 +1,8 @@
 import type { WorkflowSharedContext } from '@restatedev/restate-sdk';
 import { TerminalError } from '@restatedev/restate-sdk';
 
-/** Resolves a promise unless somebody else has done so. */
-export async function isResolved(
+/** Resolves a durable promise; false when somebody else has done so before. */
+export async function resolveOnce(
   context: WorkflowSharedContext,
   name: string,
   value: unknown,

@@ -19,7 +19,7 @@ import { serviceOf, stepsServiceOf } from './names';
 import { nestedSoFar } from './nestedSoFar';
 import { placeAway } from './placeAway';
 import type { CancelRequest, GivenAnswer, LifeResult, StartRequest } from './protocol';
-import { isResolved } from './resolveOnce';
+import { resolveOnce } from './resolveOnce';
 import type { ServiceOptions } from './serviceOptions';
 import { serviceSettings } from './serviceOptions';
 import { tellerOf } from './teller';
@@ -115,7 +115,7 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
       rest: handlers.workflow.shared({ journalRetention: 0 }, readRest),
       answer: handlers.workflow.shared(
         async (context: WorkflowSharedContext, given: GivenAnswer): Promise<void> => {
-          for (let i = 0; ; i += 1) if (await isResolved(context, `in:${i}`, given)) break;
+          for (let i = 0; ; i += 1) if (await resolveOnce(context, `in:${i}`, given)) break;
           if ((await context.promise<true>('suspended').peek()) !== undefined) await goOn(context, name);
         },
       ),
@@ -125,7 +125,7 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
       cancel: handlers.workflow.shared(
         { journalRetention: 0 },
         async (context: WorkflowSharedContext, { invocationId, isAsked }: CancelRequest): Promise<void> => {
-          if (isAsked) await isResolved(context, CANCEL_ASKED, true);
+          if (isAsked) await resolveOnce(context, CANCEL_ASKED, true);
           context.cancel(invocationId as Parameters<typeof context.cancel>[0]);
         },
       ),

@@ -24,6 +24,8 @@ export interface Teller {
 const AGAIN_MS = 250;
 
 /**
+ * Tells parts of this life through the server. What could not be told is told again until the teller is closed.
+ *
  * @param before - Gives what must be told before parts of a call are.
  */
 export function tellerOf(

@@ -4,7 +4,7 @@ import { RestatePromise } from '@restatedev/restate-sdk';
 import type { RunEvent } from '../../lib/model/event';
 import { LARGEST_MESSAGE } from './limits';
 import type { EventsReply, EventsRequest, Part, TellRequest } from './protocol';
-import { isResolved } from './resolveOnce';
+import { resolveOnce } from './resolveOnce';
 
 /** Answers with what was told of a life from a position on; waits for it, if asked to. */
 export async function readEvents(
@@ -50,6 +50,6 @@ export async function tellParts(
   { hint, parts }: TellRequest,
 ): Promise<number> {
   let position = hint;
-  while (!(await isResolved(context, `p:${position}`, parts))) position += 1;
+  while (!(await resolveOnce(context, `p:${position}`, parts))) position += 1;
   return position + 1;
 }

@@ -1,4 +1,4 @@
-import { ask } from './askEvents';
+import { askEvents } from './askEvents';
 import type { EngineContext } from './engineContext';
 import type { Agent } from '../../lib/model/agent';
 import { WATCH_MS } from './limits';
@@ -12,7 +12,7 @@ const POLL_GAP_MS = 60;
 const POLL_MS = 5_000;
 
 /** Asks for events as they come, until it is aborted. */
-export async function watch(
+export async function watchLife(
   context: EngineContext,
   { agent, key }: { readonly agent: Agent<never, unknown>; readonly key: string },
   cursor: { readonly from: number; readonly parts: number },
@@ -24,7 +24,7 @@ export async function watch(
   const isOver = (): boolean => signal.aborted;
   while (!isOver()) {
     try {
-      const reply = await ask(context, agent, key, { ...cursor, waitMs: POLL_MS }, signal);
+      const reply = await askEvents(context, agent, key, { ...cursor, waitMs: POLL_MS }, signal);
       if (!isOver()) take(reply);
       await pause(context.pace.after(POLL_GAP_MS), signal);
     } catch {
