@@ -42,16 +42,19 @@ export class SealedRows {
     return copy;
   }
 
+  /** Path of the step at this place of the page, counted from 0; no row is made for it. */
   pathAt(place: number): string | undefined {
     return this.#cells[place * WIDTH] as string | undefined;
   }
 
+  /** The row at this place, counted from 0. */
   at(place: number): StepResult | undefined {
     if (place >= this.#durations.length) return undefined;
     this.#rows ??= [];
     return (this.#rows[place] ??= this.#made(place));
   }
 
+  /** All rows, in order. */
   all(): readonly StepResult[] {
     return this.#durations.map((_, place) => this.at(place) as StepResult);
   }

@@ -9,8 +9,10 @@ type Page = readonly StepResult[] | SealedRows;
  * The steps of a run in order of first mention: immutable, found by path or by position, an array in JSON.
  *
  * Rows are kept in pages of 64, so a change copies one page and the list of pages, never the whole table. A page whose steps
- * have all completed is packed, and its rows are made again when somebody reads them. All versions of a table share one index from path to position; a version trusts an entry only when the row at that position bears the
- * path, and makes an index of its own when a sibling version has put something else there.
+ * have all completed is packed, and its rows are made again when somebody reads them.
+ *
+ * All versions of a table share one index from path to position; a version trusts an entry only when the row at that position
+ * bears the path, and makes an index of its own when a sibling version has put something else there.
  *
  * A class, unlike the other records: thousands of versions share one prototype, and the pages stay private.
  */

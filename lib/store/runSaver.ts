@@ -39,6 +39,7 @@ const MOST_UNSAVED = 64;
 /** How many files are written at once; they share their syncs. */
 const SAVED_AT_ONCE = 16;
 
+/** A saver for the runs of one session. */
 export function runSaver(options: SaverOptions): RunSaver {
   const { files, layout, store, pause, journal, lives, lines } = options;
   const unsaved = new Set<LiveRun>();

@@ -57,6 +57,7 @@ export interface SessionStart {
   unlock(): void;
 }
 
+/** Begins with what was read of the folder: the runs that only the journal knows get their files soon. */
 export function startSession(start: SessionStart): Session {
   const { files, layout, durability, journal, lines } = start;
   const lives = new Map<string, LiveRun>();
