@@ -30,6 +30,8 @@ export interface Store extends RunRest {
   /**
    * Forgets runs that completed, failed or were cancelled: those that are not among the newest `keep` and ended more than
    * `olderThanMs` ago. Returns their ids.
+   *
+   * @throws RangeError when a limit is negative or NaN.
    */
   prune(limits: PruneLimits): Promise<readonly string[]>;
   /**
