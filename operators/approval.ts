@@ -1,6 +1,7 @@
 import type * as t from 'io-ts';
 
 import { validate } from '../lib/codec/validate';
+import { ValidationError } from '../lib/codec/validationError';
 import { checkPolicy } from '../lib/graph/checkPolicy';
 import { definitionOf } from '../lib/graph/definition';
 import type { RunningStep } from '../lib/graph/scope';
@@ -76,6 +77,6 @@ function problemWith(codec: t.Decoder<unknown, unknown>, value: unknown): string
     validate(codec, value, 'it');
     return undefined;
   } catch (error) {
-    return toFailure(error).message;
+    return error instanceof ValidationError ? error.mismatches.join('; ') : toFailure(error).message;
   }
 }

@@ -6,7 +6,9 @@ export class UnknownStepError extends Error {
   readonly path: string;
 
   constructor(runId: string, path: string) {
-    super(`Cannot find step "${path}" in run "${runId}"`);
+    super(
+      `Cannot find step "${path}" in run "${runId}"; its state, from loadRun(), has the paths in \`steps\``,
+    );
     this.runId = runId;
     this.path = path;
   }

@@ -71,7 +71,7 @@ function keep(value: unknown, walk: Walk): unknown {
       }
       return Array.isArray(value) ? keepArray(value, walk) : keepObject(value, walk);
     default:
-      return refuse(walk, typeName(value));
+      return refuse(walk, value === undefined ? 'undefined' : `a ${typeof value}`);
   }
 }
 

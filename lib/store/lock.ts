@@ -104,8 +104,11 @@ function readOwner(files: Files, file: string): Owner | undefined {
 
 function lockedBy(store: string, owner: Owner, me: Owner, file: string): StoreLockedError {
   const isHere = owner.host === me.host && owner.boot === me.boot;
-  const advice = isHere
-    ? 'wait for its end, or call close() there'
-    : `if it has ended, remove ${file}: whether a process of another machine or container lives cannot be seen`;
+  const isMine = isHere && owner.pid === me.pid && owner.started === me.started;
+  const advice = isMine
+    ? 'that is this process: use one store object for a folder, or call close() on the other one'
+    : isHere
+      ? 'wait for its end, or call close() there'
+      : `if it has ended, remove ${file}: whether a process of another machine or container lives cannot be seen`;
   return new StoreLockedError(store, owner.pid, owner.host, advice);
 }

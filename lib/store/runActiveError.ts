@@ -6,7 +6,7 @@ export class RunActiveError extends Error {
 
   constructor(runId: string) {
     super(
-      `Cannot claim run "${runId}": it is under way in this process; wait for its end, unsubscribe there, or use another runId`,
+      `Cannot carry on or delete run "${runId}": it is under way in this process; wait for its end, unsubscribe there, or use another runId`,
     );
     this.runId = runId;
   }

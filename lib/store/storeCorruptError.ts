@@ -9,7 +9,7 @@ export class StoreCorruptError extends Error {
 
   constructor(file: string, offset: number, why: string) {
     super(
-      `Cannot trust "${file}": ${why} at byte ${String(offset)}; restore it from a backup, or copy what is intact with salvage()`,
+      `Cannot trust "${file}" at byte ${String(offset)}: ${why}; restore it from a backup, or copy what is intact with salvage()`,
     );
     this.file = file;
     this.offset = offset;

@@ -71,7 +71,9 @@ export function waitFor(
         return;
       }
       done?.();
-      engine.tell(events.logged(task.path, 'WARNING', `Cannot take the answer: ${problem}`));
+      engine.tell(
+        events.logged(task.path, 'WARNING', `Cannot take the answer: ${problem}; the step goes on waiting`),
+      );
     }),
   );
   if (deadline !== undefined && suspended.has(task)) {
