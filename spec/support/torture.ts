@@ -21,10 +21,10 @@ export function everyNth(short: number): number {
   return isLong ? Math.max(1, Math.round(1 / Number(scale))) : short;
 }
 
-/** The seed of the long form; otherwise the one given, so that `npm test` always does the same. */
-export function seedOr(short: number): number {
+/** The seed of the long form; otherwise the usual one, so that `npm test` always does the same. */
+export function seedOr(usual: number): number {
   const { SEED: given } = process.env;
-  return given === undefined ? short : Number(given);
+  return given === undefined ? usual : Number(given);
 }
 
 /** Tells the runner how much was done in the end. */

@@ -6,8 +6,6 @@ export interface Part {
   /** Spec files below spec/, and which of their tests. */
   readonly specs: readonly string[];
   readonly only?: string;
-  /** Amounts for specs that take them from the environment; times the scale. */
-  readonly amounts?: Readonly<Record<string, number>>;
   /** About how long it takes alone on one core at scale 1: the longest ones begin first. */
   readonly seconds: number;
 }
