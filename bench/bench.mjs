@@ -6,6 +6,7 @@ import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 
 import { goals } from './goals.mjs';
+import { number } from './number.mjs';
 import { tables } from './tables.mjs';
 
 const { values: options } = parseArgs({
@@ -31,7 +32,7 @@ const results =
     : new Map(Object.entries(latest.results));
 printAll();
 
-/** Millrace as its own `npm run build` makes it, next to the peers, so that all share one RxJS. */
+/** Puts Millrace, as its own `npm run build` makes it, next to the peers, so that all share one RxJS. */
 async function build() {
   const { bundle } = await import('../scripts/bundle.mjs');
   rmSync(`${here}/.millrace`, { recursive: true, force: true });
@@ -194,11 +195,6 @@ function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
-
-function number(value) {
-  if (typeof value !== 'number') return String(value);
-  return value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(2);
 }
 
 function machine() {

@@ -1,4 +1,5 @@
 /** What docs/performance.md promises, worked out from the figures of one run. */
+import { number } from './number.mjs';
 
 const IN_MEMORY = ['W1', 'W1i', 'W2', 'W3', 'W4', 'W7'];
 const SIZES = [100, 1_000, 10_000, 100_000];
@@ -120,8 +121,3 @@ function spread(values) {
 }
 
 const times = (figure) => `${number(figure)}x`;
-
-function number(figure) {
-  if (figure === undefined) return '-';
-  return figure >= 100 ? Math.round(figure).toLocaleString('en') : figure.toPrecision(2);
-}

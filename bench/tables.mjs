@@ -1,4 +1,5 @@
 /** The figures of one run as the tables of docs/performance.md. */
+import { number } from './number.mjs';
 
 const IN_MEMORY = ['W1', 'W1i', 'W2', 'W3', 'W4', 'W7'];
 const VARIANTS = [
@@ -72,9 +73,4 @@ function table(head, all) {
   if (rows.length === 0) return undefined;
   const line = (cells) => `| ${cells.join(' | ')} |`;
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
-}
-
-function number(value) {
-  if (value === undefined || !Number.isFinite(value)) return '-';
-  return value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(2);
 }
