@@ -58,6 +58,8 @@ const LONGEST_SILENCE_MS = 21_600_000;
  *
  * Each version of an agent's definition has a service of its own, so old and new versions can be served side by side. Start
  * it again with the same list and more: what has runs under way must stay in it.
+ *
+ * @throws What the system says when the port is taken, and what `register` throws when `admin` is given.
  */
 export async function serveRestate(
   agents: readonly Agent<never, unknown>[],
@@ -110,7 +112,12 @@ export async function serveRestate(
   };
 }
 
-/** Tells the server where a worker is; it asks the worker what it serves. Once a release, after the worker has started. */
+/**
+ * Tells the server where a worker is; it asks the worker what it serves. Once a release, after the worker has started.
+ *
+ * @throws EngineUnreachableError when the server has not answered for 10 s, and an error with its answer when it cannot reach the
+ * worker.
+ */
 export async function register(admin: string, uri: string): Promise<void> {
   await ingressOf([admin], 10_000).request('/deployments', { body: { uri, force: true } });
 }
