@@ -5,6 +5,7 @@ import { RunState } from '../../lib/codec/state';
 import type { CallCallbacks } from '../../lib/graph/engine';
 import type { StepTask } from '../../lib/graph/stepTask';
 import type { Agent } from '../../lib/model/agent';
+import type { RunEvent } from '../../lib/model/event';
 import type { RunState as State } from '../../lib/model/state';
 import type { StepTable } from '../../lib/model/stepTable';
 import type { AnswerCache } from '../../lib/store/answerCache';
@@ -13,7 +14,7 @@ import type { HeldEvents } from './heldEvents';
 import { heldEvents } from './heldEvents';
 import { BATCH_BYTES, FLUSH_MS, LARGEST_MESSAGE, LONGEST_WATCH_MS, WATCH_MS } from './limits';
 import type { LifeEngine, Placed } from './lifeEngine';
-import { lifeEngine, previews } from './lifeEngine';
+import { lifeEngine } from './lifeEngine';
 import type { LifeResult, Part, Rest, StartRequest, ToldEvent } from './protocol';
 import { toldEvent } from './toldEvent';
 import { openingOf } from './opening';
@@ -185,4 +186,9 @@ function leave(context: WorkflowContext, engine: LifeEngine, state: State): void
     );
   }
   context.set('rest', rest);
+}
+
+/** What is told early of events that are held back. */
+function previews(events: readonly RunEvent[], from: number): readonly Part[] {
+  return events.slice(from).map((event, offset) => ({ index: from + offset, event }));
 }

@@ -16,7 +16,7 @@ import type { Recorded } from './decision';
 import { decided, revived } from './decision';
 import type { Expected } from './firstArrival';
 import { firstArrival } from './firstArrival';
-import type { BelowStep, CallResult, GivenAnswer, Part } from './protocol';
+import type { BelowStep, CallResult, GivenAnswer } from './protocol';
 import { RecordedError } from './recordedError';
 import { sharedPolicies } from './sharedPolicies';
 import { TooManyStepsError } from './tooManyStepsError';
@@ -271,9 +271,4 @@ function tellable(event: RunEvent): RunEvent {
   return event.type === 'step.logged' && typeof event.data === 'function'
     ? { ...event, data: (event.data as () => object)() }
     : event;
-}
-
-/** What is told early of events that are held back. */
-export function previews(events: readonly RunEvent[], from: number): readonly Part[] {
-  return events.slice(from).map((event, offset) => ({ index: from + offset, event }));
 }
