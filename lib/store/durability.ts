@@ -1,3 +1,5 @@
+import { typeName } from '../codec/typeName';
+
 /**
  * What an acknowledged step survives. Named by where its record is:
  *
@@ -6,3 +8,15 @@
  * - `end`: in memory until its life ends. A crash takes the whole life.
  */
 export type Durability = 'disk' | 'process' | 'end';
+
+/**
+ * Refuses what is none, such as a misspelt setting: the weakest promise must not be taken for it in silence.
+ *
+ * @throws TypeError
+ */
+export function checkDurability(durability: unknown): void {
+  if (durability === 'disk' || durability === 'process' || durability === 'end') return;
+  throw new TypeError(
+    `Cannot make a store with the durability ${typeof durability === 'string' ? `"${durability}"` : typeName(durability)}; give 'disk', 'process' or 'end'`,
+  );
+}

@@ -7,6 +7,7 @@ import { jsonValue } from '../codec/json';
 import { dropOldAnswers } from './cacheFiles';
 import { checkValues } from './checkValues';
 import type { Durability } from './durability';
+import { checkDurability } from './durability';
 import type { Files } from './files';
 import type { Clock } from './ids';
 import { ids } from './ids';
@@ -54,10 +55,13 @@ export interface LowdbStoreOptions {
  *
  * Nothing is opened before the first use. The first claim takes the lock, which `close()` gives back; a process that has
  * died holds nothing. Anybody may read meanwhile.
+ *
+ * @throws TypeError when the durability is none.
  */
 export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Store {
   const { durability = 'disk', rotateBytes = 8 * 1024 * 1024, clock = asyncScheduler } = options;
   const { files = nodeFiles, owners = processOwners } = options;
+  checkDurability(durability);
   const nextId = ids(clock);
   const layout = layoutOf(resolve(folder));
   const pause = pauses();

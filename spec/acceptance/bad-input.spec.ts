@@ -17,6 +17,12 @@ describe('bad input', () => {
   beforeEach(async () => (folder = await mkdtemp(join(tmpdir(), 'millrace-'))));
   afterEach(async () => rm(folder, { recursive: true }));
 
+  it.each(['Disk', '', null, 7])('a durability that is none (%p) is refused', (durability) => {
+    expect(() => lowdbStore(folder, { durability: durability as never })).toThrow(
+      "give 'disk', 'process' or 'end'",
+    );
+  });
+
   describe.each<[string, () => Store]>([
     ['memory', memoryStore],
     ['disk', () => lowdbStore(join(folder, 'state'))],
