@@ -26,6 +26,11 @@ export interface HistoryLine extends RunSummary {
   readonly upTo: number;
 }
 
+/** What a line tells those who list runs. */
+export function summaryIn({ upTo: _, ...summary }: HistoryLine): RunSummary {
+  return summary;
+}
+
 /** Writes the list of runs, through lowdb. */
 export async function writeHistoryFile(
   files: Files,

@@ -13,6 +13,7 @@ import type { Clock } from './ids';
 import { ids } from './ids';
 import { checkStore, postMessage } from './inboxFiles';
 import { checkRunId } from './invalidRunIdError';
+import { summaryIn } from './historyFile';
 import type { Layout } from './layout';
 import { layoutOf } from './layout';
 import { isLocked } from './lock';
@@ -209,8 +210,8 @@ function loadFrom(files: Files, layout: Layout, runId: string) {
 
 /** Where somebody writes to the store, a run that has not ended may be under way. */
 function* listed({ lines, tail }: View, isWritten: boolean): Generator<ListedRun> {
-  for (const [runId, run] of lines) {
-    if (!tail.has(runId)) yield { run, isResting: !isWritten || run.status !== 'RUNNING' };
+  for (const [runId, line] of lines) {
+    if (!tail.has(runId)) yield { run: summaryIn(line), isResting: !isWritten || line.status !== 'RUNNING' };
   }
   for (const { state } of tail.values()) {
     if (state !== undefined)

@@ -9,6 +9,7 @@ import { claimRun } from './claimRun';
 import type { Durability } from './durability';
 import type { Files } from './files';
 import type { HistoryLine } from './historyFile';
+import { summaryIn } from './historyFile';
 import type { Journal } from './journal';
 import type { Layout } from './layout';
 import type { LiveRun } from './liveRun';
@@ -161,9 +162,9 @@ export function startSession(start: SessionStart): Session {
       return line === undefined ? undefined : readResting(files, layout, line);
     },
     *runs() {
-      for (const [runId, run] of lines) {
+      for (const [runId, line] of lines) {
         const live = lives.get(runId);
-        if (live?.firstSeq === undefined) yield { run, isResting: live?.isClaimed !== true };
+        if (live?.firstSeq === undefined) yield { run: summaryIn(line), isResting: live?.isClaimed !== true };
       }
       for (const { firstSeq, fold, isClaimed } of lives.values()) {
         const state = firstSeq === undefined ? undefined : fold.state();

@@ -53,6 +53,20 @@ describe('lowdbStore()', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
+  it('lists the same of a run whether it is under way, saved, or read by somebody else', async () => {
+    const store = lowdbStore(folder);
+    const claim = await store.claim('book');
+    await append(claim, life('book', 2));
+    const underWay = await store.listRuns();
+    await claim.release(undefined);
+    await store.close();
+    const reader = lowdbStore(folder);
+    expect(await reader.listRuns()).toEqual(underWay);
+    await (await reader.claim('another')).release(undefined);
+    expect(await reader.listRuns()).toEqual(underWay);
+    await reader.close();
+  });
+
   it('leaves files one can read in an editor, and no journal, when it is closed', async () => {
     const store = lowdbStore(folder);
     const claim = await store.claim('book');
