@@ -13,17 +13,15 @@ export async function listRuns(
   name: string | undefined,
   limit: number,
 ): Promise<readonly RunSummary[]> {
-  const rows = await query(
-    admin,
-    `select target_service_name, target_service_key, status, created_at, completed_at from sys_invocation where target_service_name like '${sqlText(name === undefined ? 'millrace.' : servicesNamed(name))}%' and target_handler_name = 'run' order by created_at desc limit ${Math.trunc(limit) * 4}`,
-  );
   const summaries = new Map<string, RunSummary>();
-  for (const row of rows) {
+  for await (const row of invocations(admin, name, Math.min(1_000, Math.max(2, Math.trunc(limit) * 2)))) {
     const service = String(row['target_service_name']);
     const agent = agentOf(service);
-    if (agent === undefined || summaries.size >= limit) continue;
+    // LIKE takes the _ of an encoded name for any character.
+    if (agent === undefined || (name !== undefined && agent !== name)) continue;
     const { runId, life } = lifeOf(String(row['target_service_key']));
     const known = summaries.get(`${service} ${runId}`);
+    if (known === undefined && summaries.size >= limit) break;
     if (known !== undefined && known.life >= life) continue;
     const isEnded = row['status'] === 'completed';
     const result = isEnded ? await endedResult(context, service, keyOf(runId, life)) : undefined;
@@ -39,6 +37,23 @@ export async function listRuns(
     });
   }
   return [...summaries.values()];
+}
+
+/** The lives of runs, newest first, a page at a time: a run may have had many. */
+async function* invocations(
+  admin: Ingress,
+  name: string | undefined,
+  page: number,
+): AsyncGenerator<Readonly<Record<string, unknown>>> {
+  const services = sqlText(name === undefined ? 'millrace.' : servicesNamed(name));
+  for (let offset = 0; ; offset += page) {
+    const rows = await query(
+      admin,
+      `select target_service_name, target_service_key, status, created_at, completed_at from sys_invocation where target_service_name like '${services}%' and target_handler_name = 'run' order by created_at desc, id limit ${page} offset ${offset}`,
+    );
+    yield* rows;
+    if (rows.length < page) return;
+  }
 }
 
 async function endedResult(
