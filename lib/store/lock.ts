@@ -22,7 +22,7 @@ export function takeLock(files: Files, folder: string, store: string, owners: Ow
     files.makeFolder(folder);
   });
   const me = owners.self();
-  for (let round = 0; round < 16; round += 1) {
+  for (let round = 0; round < MOST_ROUNDS; round += 1) {
     const highest = numbers(files, folder).at(-1) ?? 0;
     const owner = highest === 0 ? undefined : readOwner(files, `${folder}/${highest}`);
     if (owner !== undefined && owners.isAlive(owner))
@@ -48,6 +48,9 @@ export function takeLock(files: Files, folder: string, store: string, owners: Ow
   }
   throw new StorageError('lock', folder, 'others keep taking it', 'try again');
 }
+
+/** Each lost round means that somebody else has had the lock meanwhile: of four who do nothing else, 16 were not enough. */
+const MOST_ROUNDS = 256;
 
 /** Whether a living process holds the lock. */
 export function isLocked(files: Files, folder: string, owners: Owners): boolean {
