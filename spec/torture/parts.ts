@@ -34,7 +34,7 @@ export const parts: readonly Part[] = [
   { name: 'depth', tests: '14', specs: ['operators/depth'], seconds: 20 },
   { name: 'soak', tests: '17', specs: ['torture/soak'], seconds: 60 },
   { name: 'leaks', tests: '18', specs: ['operators/leaks'], seconds: 10 },
-  { name: 'clocks', tests: '19', specs: ['operators/clockJumps'], seconds: 60 },
+  { name: 'clocks', tests: '19', specs: ['operators/clockJumps', 'process/faketime'], seconds: 60 },
   { name: 'golden', tests: '20', specs: ['lib/store/golden'], seconds: 3 },
   { name: 'names', tests: '21', specs: ['lib/store/fileName'], seconds: 15 },
   { name: 'logs', tests: '22', specs: ['process/logs', 'lib/log/logger'], seconds: 10 },
