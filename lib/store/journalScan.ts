@@ -113,7 +113,7 @@ function neededOf(all: readonly Generation[], after: number): readonly Generatio
 function checkHeader({ file, number }: Generation, record: JournalRecord, store: string): void {
   let header: Partial<JournalHeader>;
   try {
-    header = JSON.parse(record.json) as Partial<JournalHeader>;
+    header = (JSON.parse(record.json) as Partial<JournalHeader> | null) ?? {};
   } catch {
     header = {};
   }

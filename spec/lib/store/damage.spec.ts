@@ -144,6 +144,13 @@ describe('a damaged journal', () => {
     await expect(async () => storeOn(files).claim('book')).rejects.toThrow('Cannot trust');
   });
 
+  it.each(['null', '1', '[]', '"store.journal"', '{'])('that begins with %s is refused', async (text) => {
+    const files = await killed(unfinished);
+    const [, ...lines] = files.all().get(JOURNAL)!.toString().split('\n');
+    files.put(JOURNAL, Buffer.from(encodeRecord(1, 0, text) + lines.join('\n')));
+    expect(await found(files)).toBe('StoreCorruptError');
+  });
+
   it('is refused when history.json is missing, of another store, or of a newer format', async () => {
     const files = await killed(unfinished);
     const history = files.all().get('/state/history.json')!;
