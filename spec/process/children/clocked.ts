@@ -3,7 +3,7 @@
  *
  *   child <folder> <runs>
  */
-import { delay, lastValueFrom, of } from 'rxjs';
+import { delay, lastValueFrom, of, tap } from 'rxjs';
 
 import { agent, chain, lowdbStore, run, sleep } from '../../../index';
 
@@ -24,8 +24,11 @@ async function all(): Promise<void> {
   const store = lowdbStore(folder);
   const dates = new Set<string>();
   for (let index = 0; index < Number(runs); index += 1) {
-    const { state } = await lastValueFrom(run(work, 0, { store, runId: `run ${String(index)}` }));
-    dates.add(new Date().toISOString().slice(0, 10));
+    const { state } = await lastValueFrom(
+      run(work, 0, { store, runId: `run ${String(index)}` }).pipe(
+        tap(({ event }) => dates.add(new Date(event.at).toISOString().slice(0, 10))),
+      ),
+    );
     const durations = [...state.steps].map(({ duration }) => duration);
     console.log(state.status, state.output, Math.min(...durations), Math.max(...durations));
   }
