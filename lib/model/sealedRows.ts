@@ -8,8 +8,8 @@ const OUTPUT = 2;
 const FIELDS = 9;
 
 /**
- * Rows of steps that have completed, packed: two arrays instead of three objects a step, half the bytes. Hardly any of a
- * million finished steps is read again, and the garbage collector copies each of them twice.
+ * Rows of steps that have completed, packed: two arrays for a page instead of an object for each step, 103 bytes instead of
+ * 176. Hardly any of a million finished steps is read again, and the garbage collector copies each of them twice.
  *
  * A row is made when it is first read, and stays the same object from then on.
  */

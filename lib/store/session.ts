@@ -7,16 +7,12 @@ import { removeForGood } from './checkedFile';
 import { cacheFiles } from './cacheFiles';
 import { claimRun } from './claimRun';
 import type { Durability } from './durability';
-import type { Files } from './files';
-import type { HistoryLine } from './historyFile';
 import { summaryIn } from './historyFile';
-import type { Journal } from './journal';
-import type { Layout } from './layout';
 import type { LiveRun } from './liveRun';
 import { liveRun } from './liveRun';
-import type { Pause } from './pause';
 import { RunActiveError } from './runActiveError';
 import { RunExistsError } from './runExistsError';
+import type { SaverOptions } from './runSaver';
 import { runSaver } from './runSaver';
 import { stateCopy } from './stateCopy';
 import { asStorageError, StorageError, storing } from './storageError';
@@ -46,14 +42,11 @@ export interface Session {
 }
 
 /** What a session begins with. */
-export interface SessionStart {
-  readonly files: Files;
-  readonly layout: Layout;
-  readonly store: string;
+export interface SessionStart extends Pick<
+  SaverOptions,
+  'files' | 'layout' | 'store' | 'pause' | 'journal' | 'lines'
+> {
   readonly durability: Durability;
-  readonly pause: Pause;
-  readonly journal: Journal;
-  readonly lines: Map<string, HistoryLine>;
   readonly tail: ReadonlyMap<string, TailRun>;
   unlock(): void;
 }
