@@ -6,10 +6,11 @@ import type { CallCallbacks } from '../../lib/graph/engine';
 import type { StepTask } from '../../lib/graph/stepTask';
 import type { Agent } from '../../lib/model/agent';
 import type { RunEvent } from '../../lib/model/event';
-import type { RunState as State } from '../../lib/model/state';
+import type { RunState as State, RunStatus } from '../../lib/model/state';
 import type { StepTable } from '../../lib/model/stepTable';
 import type { AnswerCache } from '../../lib/store/answerCache';
 import { interpret } from '../../operators/interpret';
+import type { HereCall } from './callHere';
 import type { HeldEvents } from './heldEvents';
 import { heldEvents } from './heldEvents';
 import { BATCH_BYTES, FLUSH_MS, LARGEST_MESSAGE, LONGEST_WATCH_MS, WATCH_MS } from './limits';
@@ -35,8 +36,8 @@ export interface PlacedLife {
   readonly key: string;
   readonly known: () => StepTable;
   readonly teller: Teller;
-  /** What to do when the connection to the server is lost. */
-  readonly lost: (() => void)[];
+  /** Calls of functions that are under way here. */
+  readonly underWay: Set<HereCall>;
   /** Cancels an invocation that nobody waits for any more. */
   readonly abandon: (id: Promise<InvocationId>) => void;
 }
@@ -72,11 +73,12 @@ export async function carryOut(
     return parts;
   };
   const teller = worker.teller(context.key, early);
-  const lost: (() => void)[] = [];
+  const underWay = new Set<HereCall>();
   context.request().attemptCompletedSignal.addEventListener('abort', () => {
     clearTimeout(timer);
     teller.close();
-    for (const abandon of lost) abandon();
+    // When the server is lost, it asks another worker: what still runs here must not go on beside that.
+    for (const call of underWay) call.abandon();
     engine.leave();
   });
   const life: PlacedLife = {
@@ -84,7 +86,7 @@ export async function carryOut(
     runId,
     key: context.key,
     teller,
-    lost,
+    underWay,
     known: () => engine.steps(),
     abandon: (id) => {
       engine.abandon(id);
@@ -159,12 +161,14 @@ export async function carryOut(
   }
 
   flush(held.from() > 0 || held.bytes() > BATCH_BYTES);
-  const rest = { from: held.from(), events: engine.events.slice(held.from()).map(toldEvent) };
-  if (engine.events.at(-1)?.type === 'run.completed')
-    return { ...rest, status: 'COMPLETED', parts: engine.told() };
-  const final = engine.state();
-  leave(context, engine, final);
-  return { ...rest, status: final.status, parts: engine.told() };
+  let status: RunStatus = 'COMPLETED';
+  if (engine.events.at(-1)?.type !== 'run.completed') {
+    const final = engine.state();
+    leave(context, engine, final);
+    ({ status } = final);
+  }
+  const from = held.from();
+  return { status, from, events: engine.events.slice(from).map(toldEvent), parts: engine.told() };
 }
 
 /** Resolved when somebody has asked for the end of a life: sagas undo then what they have done. */

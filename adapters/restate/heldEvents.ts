@@ -47,14 +47,32 @@ export function heldEvents(events: readonly RunEvent[]): HeldEvents {
   };
 }
 
+/** Most events carry little more than their names. By type, because most have none of the properties that may be large. */
 function sizeOf(event: RunEvent): number {
-  let size = 200;
-  for (const key of LARGE) {
-    const value = (event as unknown as Readonly<Record<string, unknown>>)[key];
-    if (typeof value === 'string') size += value.length;
-    else if (typeof value === 'object' && value !== null) size += JSON.stringify(value).length;
+  switch (event.type) {
+    case 'step.completed':
+      return SMALL + sizeIn(event.output) + sizeIn(event.kept);
+    case 'step.skipped':
+    case 'run.completed':
+      return SMALL + sizeIn(event.output);
+    case 'step.emitted':
+    case 'step.answered':
+      return SMALL + sizeIn(event.value);
+    case 'run.started':
+    case 'run.resumed':
+      return SMALL + sizeIn(event.input);
+    case 'step.suspended':
+      return SMALL + sizeIn(event.request);
+    case 'step.logged':
+      return SMALL + event.message.length + sizeIn(event.data);
+    default:
+      return SMALL;
   }
-  return size;
 }
 
-const LARGE = ['output', 'input', 'value', 'kept', 'request', 'data'];
+function sizeIn(value: unknown): number {
+  if (typeof value === 'string') return value.length;
+  return typeof value === 'object' && value !== null ? JSON.stringify(value).length : 0;
+}
+
+const SMALL = 200;

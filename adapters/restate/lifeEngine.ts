@@ -2,7 +2,6 @@ import type { InvocationId, RestatePromise, TerminalError, WorkflowContext } fro
 import { CancelledError } from '@restatedev/restate-sdk';
 
 import { jsonValue } from '../../lib/codec/json';
-import { validate } from '../../lib/codec/validate';
 import type { Stop } from '../../lib/graph/answer';
 import type { CallCallbacks, Engine } from '../../lib/graph/engine';
 import type { StepTask } from '../../lib/graph/stepTask';
@@ -16,9 +15,10 @@ import type { Recorded } from './decision';
 import { decided, revived } from './decision';
 import type { Expected } from './firstArrival';
 import { firstArrival } from './firstArrival';
+import { inboxOf } from './inbox';
 import type { BelowStep, CallResult, GivenAnswer } from './protocol';
-import { RecordedError } from './recordedError';
 import { sharedPolicies } from './sharedPolicies';
+import { takeIn } from './takeIn';
 import { TooManyStepsError } from './tooManyStepsError';
 
 /** How the function of a task is called: in this process, or as an invocation of its own. */
@@ -77,17 +77,15 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
   /** The events, and what is told beside the journal but counts here. */
   const facts: RunEvent[] = [];
   const pending = new Map<number, Expected>();
-  const answers = [...options.answers];
-  const listeners = new Map<string, (value: unknown, done?: () => void) => void>();
   const abandoned: Promise<InvocationId>[] = [];
   let clock = options.at;
   let reduced = options.state;
   let reducedTo = 0;
   let next = 0;
   let steps = 0;
-  let inbox = -1;
   let told = 0;
   let isFeeding = false;
+  let feeding: CallCallbacks | undefined;
 
   const advance = (at: number): void => {
     clock = Math.max(clock, at);
@@ -114,17 +112,8 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
     };
   };
 
+  const inbox = inboxOf(context, options.answers, expect);
   const shared = sharedPolicies({ context, cache: options.cache, now: () => clock, expect });
-
-  const listen = (): void => {
-    inbox += 1;
-    expect(context.promise<GivenAnswer>(`in:${inbox}`).get(), (value) => {
-      const given = value as GivenAnswer;
-      answers.push(given);
-      listen();
-      offer(given);
-    });
-  };
 
   /** A step that a function asked for, as if the journal had it. */
   const eventsOf = ({ path, agent, output }: BelowStep): readonly RunEvent[] => {
@@ -135,12 +124,19 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
     ];
   };
 
-  const offer = (given: GivenAnswer): void => {
-    listeners.get(given.path)?.(given.value, () => {
-      const position = answers.indexOf(given);
-      if (position >= 0) answers.splice(position, 1);
+  /** Hands partial results on to those who read them live; one object, because a life has one set of callbacks. */
+  const feedingOf = (callbacks: CallCallbacks): CallCallbacks =>
+    (feeding ??= {
+      ...callbacks,
+      emit(fed, partial) {
+        isFeeding = true;
+        try {
+          return callbacks.emit(fed, partial);
+        } finally {
+          isFeeding = false;
+        }
+      },
     });
-  };
 
   return {
     events,
@@ -161,17 +157,7 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
     call(task, input, callbacks) {
       steps += 1;
       if (steps > MOST_STEPS) throw new TooManyStepsError(runId, MOST_STEPS);
-      const { result, stop, replay } = place(task, input, {
-        ...callbacks,
-        emit(fed, partial) {
-          isFeeding = true;
-          try {
-            return callbacks.emit(fed, partial);
-          } finally {
-            isFeeding = false;
-          }
-        },
-      });
+      const { result, stop, replay } = place(task, input, feedingOf(callbacks));
       const forget = expect(result, (value, failure) => {
         if (failure !== undefined) {
           callbacks.fail(task, failure);
@@ -210,15 +196,7 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
         wake();
       });
     },
-    signal(path, answered) {
-      listeners.set(path, answered);
-      if (inbox < 0) listen();
-      const early = answers.find((given) => given.path === path);
-      if (early !== undefined) offer(early);
-      return () => {
-        listeners.delete(path);
-      };
-    },
+    signal: (path, answered) => inbox.signal(path, answered),
     async turn() {
       try {
         for (const id of abandoned.splice(0)) context.cancel(await id);
@@ -231,8 +209,8 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
       }
       return true;
     },
-    unused: () => answers,
-    read: () => Math.max(inbox, 0),
+    unused: () => inbox.unused(),
+    read: () => inbox.read(),
     abandon(id) {
       abandoned.push(id);
     },
@@ -247,24 +225,6 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
 
 // A hundred years.
 const LONGEST_MS = 3_155_760_000_000;
-
-function takeIn(task: StepTask, call: CallResult, callbacks: CallCallbacks): void {
-  task.partials = call.partials ?? 0;
-  if (call.kept !== undefined) task.kept = [...call.kept];
-  if (call.failedBelow !== undefined) task.failedBelow = [...(task.failedBelow ?? []), ...call.failedBelow];
-  if (call.kind === 'failed') callbacks.fail(task, new RecordedError(call.failure));
-  else if (call.kind === 'done') {
-    const { output: codec, name } = task.definition;
-    try {
-      callbacks.done(
-        task,
-        codec === undefined ? call.output : validate(codec, call.output, `saved output of agent "${name}"`),
-      );
-    } catch (error) {
-      callbacks.fail(task, error);
-    }
-  }
-}
 
 /** With the details of a log entry made, because functions cannot be told to another process. */
 function tellable(event: RunEvent): RunEvent {

@@ -41,7 +41,7 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
     teller: (key, before) => tellerOf(ingress, name, key, before),
     place(life, task, input, callbacks) {
       const where = placement(task.definition.name);
-      const position = table.indexOf(task.definition as (typeof table)[number]);
+      const position = where === 'inline' ? -1 : table.indexOf(task.definition as (typeof table)[number]);
       // Whoever calls it elsewhere only knows the agent's own limit.
       const isLimitedHere = task.policy.limit !== task.definition.policy.limit;
       if (
@@ -73,12 +73,9 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
       keepsBelow,
       cache,
       limit: task.policy.limit,
+      underWay: life.underWay,
       known: () => nestedSoFar(ingress, name, life.key, task.path, life.known()),
       ...(task.watch !== undefined && { live }),
-    });
-    // When the server is lost, it asks another worker: what still runs here must not go on beside that.
-    life.lost.push(() => {
-      call.abandon();
     });
     const result = life.context.run(
       task.path,

@@ -7,6 +7,7 @@ import type { Agent } from '../../lib/model/agent';
 import { newTask } from '../../operators/engineKit';
 import { agentTable, hasSaga } from './agentTable';
 import { answersOn } from './answers';
+import type { HereCall } from './callHere';
 import { callHere } from './callHere';
 import { serviceOf, stepsServiceOf } from './names';
 import { nestedSoFar } from './nestedSoFar';
@@ -36,6 +37,7 @@ export function stepsService(agent: Agent<never, unknown>, pool: string, options
         task.attempt = attempt;
         task.revision = revision;
         const teller = tellerOf(options.ingress, runs, request.key, () => []);
+        const underWay = new Set<HereCall>();
         const call = callHere({
           runId: request.runId,
           task,
@@ -45,6 +47,7 @@ export function stepsService(agent: Agent<never, unknown>, pool: string, options
           keepsBelow,
           cache: answersOn(options.ingress),
           limit: called.policy.limit,
+          underWay,
           known: () => nestedSoFar(options.ingress, runs, request.key, path, undefined),
         });
         context.request().attemptCompletedSignal.addEventListener('abort', () => {

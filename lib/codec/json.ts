@@ -23,6 +23,8 @@ export function jsonValue(value: unknown, path: string, limits: JsonLimits = {})
   if (value === undefined) return undefined;
   const depth = limits.depth ?? 256;
   const bytes = limits.bytes ?? 16 * 1024 * 1024;
+  // A string that is surely short enough needs no walk, as most outputs of text steps.
+  if (typeof value === 'string' && value.length + 2 <= bytes / 8) return value;
   const walk: Walk = {
     path,
     ancestors: [],

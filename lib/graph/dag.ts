@@ -10,6 +10,10 @@ export interface Dag {
   readonly dependents: readonly (readonly Dependent[])[];
   /** How many edges and groups each step waits for; the last entry is the result. */
   readonly unmet: readonly number[];
+  /** The steps that wait for nothing. */
+  readonly roots: readonly number[];
+  /** Those of the dependents that read the step live. */
+  readonly liveDependents: readonly (readonly Dependent[])[];
   /** Whether a failure of the step is met by `settled` on every way to the result, by index. */
   readonly isContained: readonly boolean[];
 }
@@ -47,6 +51,8 @@ export function dagOf(steps: readonly DagStep[], result: CompiledSource): Dag {
     result,
     dependents,
     unmet,
+    roots: steps.flatMap((_step, index) => (unmet[index] === 0 ? [index] : [])),
+    liveDependents: dependents.map((all) => all.filter(({ mode }) => mode === 'live')),
     isContained: containment(dependents),
   };
 }

@@ -29,9 +29,9 @@ export interface StepRequest {
   readonly agent: Agent<never, unknown>;
   readonly input: unknown;
   /** Its input could not be made: the step fails without being called. */
-  readonly problem?: { readonly error: unknown };
+  readonly problem?: { readonly error: unknown } | undefined;
   readonly policy?: TaskPolicy;
-  readonly watch?: Watch;
+  readonly watch?: Watch | undefined;
   /** It undoes what others have done: it is carried out also when the run is being cancelled. */
   readonly isUndo?: boolean;
   /** It has another input than before: what is on record below it is dropped, unless it has ended. */

@@ -11,6 +11,8 @@ import { nodeOf, partsOf } from './wire';
 export interface CompiledSource {
   /** The steps it waits for one by one, each once. */
   readonly edges: readonly Edge[];
+  /** The steps of these that it reads live. */
+  readonly live: readonly number[];
   /** The groups of which it waits for a part. */
   readonly groups: readonly Group[];
   /** What it reads, as text, one entry a wire. */
@@ -61,8 +63,10 @@ export function compileSource(owner: WireOwner, source: Source, where: string): 
     const key = `${isLive ? 'live' : 'end'} ${String(edge.from)}`;
     if (edge.mode !== 'settled' || !modes.has(key)) modes.set(key, edge);
   }
+  const edges = [...modes.values()];
   return {
-    edges: [...modes.values()],
+    edges,
+    live: edges.flatMap(({ from, mode }) => (mode === 'live' ? [from] : [])),
     groups: parsed.groups,
     text: [...new Set(parsed.text)],
     read: parsed.read,

@@ -126,6 +126,14 @@ async function main(): Promise<void> {
     const [byHandAll, oursAll] = [rates['hand']!, rates['ours']!].map(tell);
     console.log(`ratio by median: ${ratio(oursAll!.median.rate, byHandAll!.median.rate)} by runs/s, \
 ${ratio(cpuOf(byHandAll!.median), cpuOf(oursAll!.median))} by CPU`);
+    // Neighbours in time: what slows the machine down for a while slows both.
+    const pairs = rates['ours']!.map(({ rate }, round) => rate / rates['hand']![round]!.rate).sort();
+    const [quarter, middle, threeQuarters] = [0.25, 0.5, 0.75].map((part) =>
+      pairs[Math.floor(part * pairs.length)]!.toFixed(2),
+    );
+    console.log(
+      `ratio of each round to its neighbour: median ${middle}, half of them ${quarter} to ${threeQuarters}`,
+    );
     console.log(`ratio by best: ${ratio(oursAll!.best.rate, byHandAll!.best.rate)} by runs/s`);
   } finally {
     child.disconnect();

@@ -1,0 +1,60 @@
+import type { RestatePromise, WorkflowContext } from '@restatedev/restate-sdk';
+
+import type { Stop } from '../../lib/graph/answer';
+import type { Engine } from '../../lib/graph/engine';
+import type { GivenAnswer } from './protocol';
+
+/** The answers from outside for one life of a run: those it begins with, and those that come. */
+export interface Inbox extends Pick<Engine, 'signal'> {
+  /** Answers that nobody has used. */
+  unused(): readonly GivenAnswer[];
+  /** Position of the first message that was not read. */
+  read(): number;
+}
+
+/**
+ * Reads durable promises `in:<index>`, one after another, from the first time that somebody waits for an answer. An answer
+ * stays here until it is done with: whoever it is for may only ask for it later.
+ *
+ * @param early - Answers that earlier lives have not used.
+ */
+export function inboxOf(
+  context: WorkflowContext,
+  early: readonly GivenAnswer[],
+  expect: (operation: RestatePromise<unknown>, arrive: (value: unknown) => void) => Stop,
+): Inbox {
+  const answers = [...early];
+  const listeners = new Map<string, (value: unknown, done?: () => void) => void>();
+  let position = -1;
+
+  const listen = (): void => {
+    position += 1;
+    expect(context.promise<GivenAnswer>(`in:${position}`).get(), (value) => {
+      const given = value as GivenAnswer;
+      answers.push(given);
+      listen();
+      offer(given);
+    });
+  };
+
+  const offer = (given: GivenAnswer): void => {
+    listeners.get(given.path)?.(given.value, () => {
+      const at = answers.indexOf(given);
+      if (at >= 0) answers.splice(at, 1);
+    });
+  };
+
+  return {
+    signal(path, answered) {
+      listeners.set(path, answered);
+      if (position < 0) listen();
+      const given = answers.find((answer) => answer.path === path);
+      if (given !== undefined) offer(given);
+      return () => {
+        listeners.delete(path);
+      };
+    },
+    unused: () => answers,
+    read: () => Math.max(position, 0),
+  };
+}
