@@ -3,12 +3,12 @@
  *
  * @internal
  */
-export { after } from './internal/after';
+export { admitTo } from './internal/admitTo';
+export { answeredHere } from './internal/answeredHere';
 export { memorizeIn, recallFrom } from './internal/answerCache';
 export { callFunction } from './internal/callFunction';
 export { downstream } from './internal/downstream';
 export { hashOf } from './internal/hashOf';
-export { limiterOf } from './internal/limiter';
 export { newRunId } from './internal/newRunId';
 export { newTask } from './internal/newTask';
 export { transitionsFrom } from './internal/transitions';

@@ -8,11 +8,9 @@ import { reduceRunAll } from '../lib/model/reduce';
 import type { RunState } from '../lib/model/state';
 import type { Transition } from '../lib/model/transition';
 import type { Claim } from '../lib/store/store';
-import { after } from './internal/after';
-import { memorizeIn, recallFrom } from './internal/answerCache';
+import { answeredHere } from './internal/answeredHere';
 import { callFunction } from './internal/callFunction';
 import { hashOf } from './internal/hashOf';
-import { limiterOf } from './internal/limiter';
 import type { Mailbox } from './internal/mailbox';
 import { isStream, pullFrom } from './internal/pullFrom';
 import { transitionsFrom } from './internal/transitions';
@@ -133,7 +131,7 @@ export function localEngine<O>(options: LocalOptions<O>): LocalEngine<O> {
   }
 
   return {
-    now: () => scheduler.now(),
+    ...answeredHere(claim.cache, scheduler),
     elapsed: () => steady.now(),
     record(event, then, stored = event) {
       written(() => claim.append(stored), event, then);
@@ -158,24 +156,6 @@ export function localEngine<O>(options: LocalOptions<O>): LocalEngine<O> {
     keep: (value, path) => (claim.checksValues ? jsonValue(value, path) : value),
     hash: (value) => (claim.checksValues && !isStream(value) ? hashOf(value) : undefined),
     call: (task, input, callbacks) => callFunction(runId, task, input, callbacks, scheduler),
-    admit: (limit, { input }, enter) =>
-      limiterOf(limit, scheduler).admit(limit.key?.(input as never) ?? '', enter),
-    recall(task, answer) {
-      recallFrom(claim.cache, task, scheduler.now(), answer);
-    },
-    memorize(task, known) {
-      memorizeIn(claim.cache, task, scheduler.now(), known);
-    },
-    decide(_path, _question, decision, answer) {
-      let decided: Parameters<typeof answer>[0];
-      try {
-        decided = { ok: true, value: decision() };
-      } catch (error) {
-        decided = { ok: false, error };
-      }
-      answer(decided);
-    },
-    sleep: (_path, delayMs, wake) => after(scheduler, delayMs, wake),
     signal(path, answered) {
       if (options.mailbox === undefined) throw new NoRunError(path);
       return options.mailbox.hear(path, answered);

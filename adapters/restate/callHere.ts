@@ -3,7 +3,7 @@ import { asyncScheduler } from 'rxjs';
 import type { Stop } from '../../lib/graph/answer';
 import type { LimitPolicy } from '../../lib/model/agent';
 import { toFailure } from '../../lib/model/failure';
-import { limiterOf } from '../../operators/engineKit';
+import { admitTo } from '../../operators/engineKit';
 import type { CallResult } from './protocol';
 import type { ToldCallOptions } from './toldCall';
 import { ToldCall } from './toldCall';
@@ -73,7 +73,7 @@ class LimitedCall implements HereCall {
       return;
     }
     try {
-      this.#leaveLimit = limiterOf(limit, asyncScheduler).admit(limit.key?.(input as never) ?? '', () => {
+      this.#leaveLimit = admitTo(limit, input, asyncScheduler, () => {
         this.#begin();
       });
       if (this.#isEnded) this.#leaveLimit();

@@ -12,15 +12,7 @@ import { toFailure } from '../../lib/model/failure';
 import { idleState } from '../../lib/model/state';
 import type { StepResult } from '../../lib/model/stepResult';
 import { StepTable } from '../../lib/model/stepTable';
-import {
-  after,
-  callFunction,
-  hashOf,
-  limiterOf,
-  memorizeIn,
-  recallFrom,
-  transitionsFrom,
-} from '../../operators/engineKit';
+import { answeredHere, callFunction, hashOf, transitionsFrom } from '../../operators/engineKit';
 import type { AnswerCache } from '../../lib/store/answerCache';
 import { interpret } from '../../operators/interpret';
 import { LARGEST_VALUE } from './limits';
@@ -57,7 +49,7 @@ export function runBelow(below: Below, answered: (answer: Answer) => void): () =
     if (!event.type.startsWith('run.')) tell(rebased(event, outer));
   };
   const engine: Engine = {
-    now: () => asyncScheduler.now(),
+    ...answeredHere(cache, asyncScheduler),
     elapsed: () => performance.now(),
     record(event, then, stored = event) {
       show(stored);
@@ -91,24 +83,6 @@ export function runBelow(below: Below, answered: (answer: Answer) => void): () =
       };
       return callFunction(runId, placed, input, back, asyncScheduler);
     },
-    admit: (limit, { input }, enter) =>
-      limiterOf(limit, asyncScheduler).admit(limit.key?.(input as never) ?? '', enter),
-    recall(task, reply) {
-      recallFrom(cache, task, asyncScheduler.now(), reply);
-    },
-    memorize(task, known) {
-      memorizeIn(cache, task, asyncScheduler.now(), known);
-    },
-    decide(_path, _question, decision, reply) {
-      let decided: Parameters<typeof reply>[0];
-      try {
-        decided = { ok: true, value: decision() };
-      } catch (error) {
-        decided = { ok: false, error };
-      }
-      reply(decided);
-    },
-    sleep: (_path, delayMs, wake) => after(asyncScheduler, delayMs, wake),
     signal: () => () => undefined,
   };
   const root = defineAgent<never, unknown>((source) => source, {

@@ -5,7 +5,7 @@ import type { Stop } from '../../lib/graph/answer';
 import { isStructure } from '../../lib/graph/definition';
 import type { Engine, KnownAnswer } from '../../lib/graph/engine';
 import type { AnswerCache } from '../../lib/store/answerCache';
-import { limiterOf, memorizeIn, recallFrom } from '../../operators/engineKit';
+import { admitTo, memorizeIn, recallFrom } from '../../operators/engineKit';
 
 /** The policies that a run shares with others: its engine's part of `limit` and `cache`. */
 export interface SharedPolicies extends Required<Pick<Engine, 'admit' | 'recall' | 'memorize'>> {
@@ -34,7 +34,7 @@ export function sharedPolicies({ context, cache, now, expect }: Sharing): Shared
       let leave: Stop | undefined;
       const wait = (): Promise<true> =>
         new Promise((resolve) => {
-          leave = limiterOf(limit, asyncScheduler).admit(limit.key?.(input as never) ?? '', () => {
+          leave = admitTo(limit, input, asyncScheduler, () => {
             resolve(true);
           });
           admitted.add(leave);
