@@ -1,47 +1,21 @@
-import { isDeepStrictEqual } from 'node:util';
-
-import type { SchedulerLike, Subscriber } from 'rxjs';
+import type { Subscriber } from 'rxjs';
 import { asyncScheduler } from 'rxjs';
 
-import { jsonValue } from '../../lib/codec/json';
-import { validate } from '../../lib/codec/validate';
 import type { Definition } from '../../lib/graph/definition';
-import { definitionOf, planOf } from '../../lib/graph/definition';
-import type { PlanDiff } from '../../lib/graph/planDiff';
-import { planDiff } from '../../lib/graph/planDiff';
-import type { Agent } from '../../lib/model/agent';
-import type { RunEvent, RunResumed, RunStarted } from '../../lib/model/event';
+import { definitionOf } from '../../lib/graph/definition';
+import type { RunEvent } from '../../lib/model/event';
 import { reduceRun } from '../../lib/model/reduce';
 import { RunError } from '../../lib/model/runError';
 import type { RunState } from '../../lib/model/state';
-import { idleState } from '../../lib/model/state';
 import type { Transition } from '../../lib/model/transition';
-import type { Claim } from '../../lib/store/store';
-import { UnknownRunError } from '../../lib/store/unknownRunError';
-import { DefinitionMismatchError } from '../definitionMismatchError';
-import { InputMismatchError } from '../inputMismatchError';
 import type { Interpreter } from '../interpret';
 import { interpret } from '../interpret';
 import { localEngine } from '../local';
-import { StreamInputError } from '../streamInputError';
-import { downstream } from './downstream';
-import { hasStreamMark, withoutStreams } from './inputForms';
+import { afterwards, reportUnheard } from './afterwards';
+import type { Life } from './life';
 import { mailbox } from './mailbox';
-
-/** One life of a run. */
-export interface Life<O> {
-  readonly runId: string;
-  readonly agent: Agent<never, O>;
-  readonly input: unknown;
-  readonly claim: Claim;
-  readonly scheduler: SchedulerLike | undefined;
-  readonly onMismatch: 'refuse' | 'actual';
-  readonly maxCrashes: number;
-  /** Aborted when the run is to be cancelled and its subscriber to hear of it. */
-  readonly signal: AbortSignal | undefined;
-  /** Whether the store must know the run already. */
-  readonly mustExist: boolean;
-}
+import type { Opening } from './openingOf';
+import { openingOf } from './openingOf';
 
 /**
  * Begins or resumes a run and tells its transitions to the subscriber, until the life ends. A run that has completed only
@@ -213,91 +187,6 @@ export function beginLife<O>(life: Life<O>, subscriber: Subscriber<Transition<O>
   return leave;
 }
 
-interface Opening<O> {
-  readonly state: RunState<O>;
-  readonly input: unknown;
-  /** Absent when the run has completed already. */
-  readonly event: RunStarted | RunResumed | undefined;
-  readonly warning?: { readonly message: string; readonly data: object };
-}
-
-function openingOf<O>(life: Life<O>, definition: Definition, saved: RunState<O> | undefined): Opening<O> {
-  const { runId, claim, scheduler = asyncScheduler, agent } = life;
-  const plan = planOf(definition);
-  const marked = withoutStreams(life.input);
-  const hasStream = marked !== life.input;
-  const given = claim.checksValues ? jsonValue(marked, '') : marked;
-  if (saved === undefined && life.mustExist) throw new UnknownRunError(runId);
-  const at = scheduler.now();
-  if (saved === undefined || saved.status === 'IDLE') {
-    return {
-      state: saved ?? idleState(runId, agent.name, plan),
-      input: hasStream ? life.input : given,
-      event: {
-        type: 'run.started',
-        runId,
-        seq: (saved?.seq ?? 0) + 1,
-        at,
-        name: agent.name,
-        input: given,
-        plan,
-      },
-    };
-  }
-  const diff = planDiff(saved.plan, plan);
-  const isInputChanged =
-    given !== undefined && given !== saved.input && !isDeepStrictEqual(given, saved.input);
-  if (life.onMismatch === 'refuse') {
-    if (diff !== undefined) throw new DefinitionMismatchError(runId, agent.name, diff);
-    if (isInputChanged) throw new InputMismatchError(runId);
-  }
-  const isChanged = diff !== undefined || isInputChanged;
-  if (saved.status !== 'COMPLETED' && !hasStream && !isInputChanged && hasStreamMark(saved.input)) {
-    throw new StreamInputError(runId);
-  }
-  if (saved.status === 'COMPLETED' && !isChanged) {
-    return { state: restored(saved, definition), input: saved.input, event: undefined };
-  }
-  const dropped = isChanged ? downstream(plan, diff, isInputChanged, saved.steps) : [];
-  const gone = new Set(dropped);
-  let reused = 0;
-  for (const { status, stepId } of saved.steps) {
-    if ((status === 'COMPLETED' || status === 'SKIPPED') && !gone.has(stepId)) reused += 1;
-  }
-  return {
-    state: saved,
-    input: hasStream ? life.input : isInputChanged ? given : saved.input,
-    event: {
-      type: 'run.resumed',
-      runId,
-      seq: saved.seq + 1,
-      at,
-      life: saved.life + 1,
-      reused,
-      ...(diff !== undefined && { plan }),
-      ...(isInputChanged && { input: given }),
-      ...(dropped.length > 0 && { dropped }),
-    },
-    ...(isChanged && { warning: warningOf(diff, isInputChanged, dropped) }),
-  };
-}
-
-function warningOf(diff: PlanDiff | undefined, isInputChanged: boolean, dropped: readonly string[]) {
-  const what = [diff === undefined ? [] : ['definition'], isInputChanged ? ['input'] : []]
-    .flat()
-    .join(' and ');
-  return {
-    message: `The saved run has another ${what}; the one at hand wins and ${String(dropped.length)} saved steps are dropped`,
-    data: { ...diff, isInputChanged, dropped },
-  };
-}
-
-/** A completed run as it was told when it completed: its output decoded. */
-function restored<O>(saved: RunState<O>, { output: codec, name }: Definition): RunState<O> {
-  if (codec === undefined) return saved;
-  return Object.freeze({ ...saved, output: validate(codec, saved.output, `saved output of "${name}"`) as O });
-}
-
 function replayedEnd<O>(state: RunState<O>, { runId, scheduler = asyncScheduler }: Life<O>): RunEvent {
   return {
     type: 'run.completed',
@@ -308,21 +197,4 @@ function replayedEnd<O>(state: RunState<O>, { runId, scheduler = asyncScheduler 
     duration: ((state.endedAt ?? state.startedAt) - state.startedAt) / 1000,
     replayed: true,
   };
-}
-
-/** Goes on at once, or when the Promise has settled; how it settled concerns the store, which has told it before. */
-function afterwards(done: void | Promise<void>, then: () => void | Promise<void>): void {
-  if (done === undefined) void then();
-  else
-    void done
-      .then(then, (error: unknown) => {
-        reportUnheard(error);
-        return then();
-      })
-      .catch(reportUnheard);
-}
-
-/** For a failure that no subscriber is left to hear of. */
-function reportUnheard(error: unknown): void {
-  process.emitWarning(error instanceof Error ? error : new Error(String(error)));
 }

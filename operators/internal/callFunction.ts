@@ -7,11 +7,12 @@ import type { CallCallbacks } from '../../lib/graph/engine';
 import type { StepTask } from '../../lib/graph/stepTask';
 import type { Agent, StepContext } from '../../lib/model/agent';
 import { toFailure } from '../../lib/model/failure';
-import type { LogLevel } from '../../lib/model/logLevel';
 import { AttemptOverError } from '../attemptOverError';
 import { EmptyAnswerError } from '../emptyAnswerError';
 import { StepTimeoutError } from '../stepTimeoutError';
 import { after } from './after';
+import type { ContextCall } from './callContext';
+import { CallContext } from './callContext';
 import type { Receiver } from './receive';
 import { receive } from './receive';
 
@@ -37,7 +38,7 @@ export function callFunction(
 }
 
 /** One call under way. A class, because there is one for every step and a dozen closures each would cost more than the rest. */
-class Call implements Receiver {
+class Call implements Receiver, ContextCall {
   readonly task: StepTask;
   readonly callbacks: CallCallbacks;
   isOver = false;
@@ -186,44 +187,4 @@ class Call implements Receiver {
       this.callbacks.fail(this.task, new StepTimeoutError(this.task.path, limitMs, kind));
     });
   }
-}
-
-/** What the function sees. All of it is its own and bound, so that it may be taken apart and spread. */
-class CallContext implements StepContext {
-  readonly runId: string;
-  readonly path: string;
-  readonly attempt: number;
-  readonly idempotencyKey: string;
-  declare readonly signal: AbortSignal;
-  readonly #call: Call;
-
-  constructor(runId: string, call: Call) {
-    const { path, attempt, revision } = call.task;
-    this.runId = runId;
-    this.path = path;
-    this.attempt = attempt;
-    // No path has an empty part, so no other step can have this key.
-    this.idempotencyKey = revision === 0 ? `${runId}/${path}` : `${runId}/${path}//${String(revision)}`;
-    this.#call = call;
-    Object.defineProperty(this, 'signal', CallContext.#signal);
-  }
-
-  readonly emit = (partial: unknown): void => {
-    this.#call.emit(partial);
-  };
-
-  readonly log = (level: LogLevel, message: string, data?: object | (() => object)): void => {
-    this.#call.callbacks.log(this.#call.task, level, message, data);
-  };
-
-  readonly step = <I, O>(id: string, agent: Agent<I, O>, input: I): Observable<O> =>
-    this.#call.step(id, agent, input);
-
-  // One for all: a getter in a literal makes V8 keep every such object as a hash table. Most calls need no signal.
-  static readonly #signal: PropertyDescriptor & ThisType<CallContext> = {
-    get() {
-      return this.#call.signal;
-    },
-    enumerable: true,
-  };
 }
