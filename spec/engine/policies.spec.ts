@@ -1,13 +1,9 @@
 import { lastValueFrom, toArray } from 'rxjs';
 
-import { restateEngine, serveRestate } from '../../adapters/restate';
-import type { RestateEngine, RestateWorker } from '../../adapters/restate';
 import type { Wire } from '../../index';
 import { agent, chain, each, execute, run, workflow } from '../../index';
-import type { RestateServer } from './support/restateServer';
-import { restateBinary, startRestate, waitFor } from './support/restateServer';
-
-const describeHere = restateBinary() === undefined ? describe.skip : describe;
+import { describePlacements } from './support/placements';
+import { waitFor } from './support/restateServer';
 
 /** Remembers how many of its calls were under way at once. */
 function counting(name: string, policy: Parameters<typeof agent>[2]) {
@@ -47,27 +43,12 @@ const rememberedBelow = each(
 const brief = counting('brief', { cache: { ttlMs: 200 } });
 const briefly = each('briefly', brief.counted);
 const items = [1, 2, 3, 4, 5, 6];
+const agents = [all, few, askedFor, limitedChain, remembered, rememberedBelow, briefly];
 
-describeHere.each([['inline'], ['call']] as const)('policies on Restate, agents placed %s', (placement) => {
-  let server: RestateServer;
-  let worker: RestateWorker;
-  let engine: RestateEngine;
-
-  beforeAll(async () => {
-    server = await startRestate();
-    const { ingress, admin } = server;
-    const agents = [all, few, askedFor, limitedChain, remembered, rememberedBelow, briefly];
-    worker = await serveRestate(agents, { port: 0, ingress, admin, placement: () => placement });
-    engine = restateEngine({ ingress, admin });
-  }, 60_000);
-  afterAll(async () => {
-    await worker.close();
-    await server.stop();
-  });
-
+describePlacements('policies on Restate', agents, (options) => {
   it('makes no more calls at once in a worker than their limit allows', async () => {
-    await execute(all, items, { engine });
-    const { output } = await execute(few, items, { engine });
+    await execute(all, items, options);
+    const { output } = await execute(few, items, options);
 
     expect(output).toEqual(items);
     expect(plain.count.most).toBeGreaterThan(2);
@@ -75,7 +56,7 @@ describeHere.each([['inline'], ['call']] as const)('policies on Restate, agents 
   });
 
   it('limits the steps too that a function asks for', async () => {
-    const { output } = await execute(askedFor, items, { engine });
+    const { output } = await execute(askedFor, items, options);
 
     expect(output).toEqual(items);
     expect(below.count.most).toBe(2);
@@ -83,7 +64,7 @@ describeHere.each([['inline'], ['call']] as const)('policies on Restate, agents 
 
   it('limits an agent made from agents', async () => {
     plain.count.most = 0;
-    const { output } = await execute(limitedChain, items, { engine });
+    const { output } = await execute(limitedChain, items, options);
 
     expect(output).toEqual(items);
     expect(plain.count.most).toBe(1);
@@ -94,19 +75,19 @@ describeHere.each([['inline'], ['call']] as const)('policies on Restate, agents 
     ['asked for by a function', rememberedBelow],
   ])('uses the answer that another run has left, of a step %s', async (_, asked) => {
     const input = (cached.count.input += 1);
-    await execute(asked, [input], { engine });
+    await execute(asked, [input], options);
     let calls = 0;
     await waitFor(
       async () => {
         calls = cached.count.calls;
-        await execute(asked, [input], { engine });
+        await execute(asked, [input], options);
         return cached.count.calls === calls;
       },
       10_000,
       'the answer',
     );
 
-    const told = await lastValueFrom(run(asked, [input], { engine }).pipe(toArray()));
+    const told = await lastValueFrom(run(asked, [input], options).pipe(toArray()));
     expect(told.at(-1)?.state.output).toEqual([input]);
     expect(told.map(({ event }) => event)).toContainEqual(
       expect.objectContaining({ type: 'step.completed', cached: true }),
@@ -116,9 +97,9 @@ describeHere.each([['inline'], ['call']] as const)('policies on Restate, agents 
 
   it('forgets an answer that is too old', async () => {
     const before = brief.count.calls;
-    await execute(briefly, [1], { engine });
+    await execute(briefly, [1], options);
     await new Promise((resolve) => setTimeout(resolve, 400));
-    await execute(briefly, [1], { engine });
+    await execute(briefly, [1], options);
 
     expect(brief.count.calls).toBe(before + 2);
   });

@@ -1,12 +1,8 @@
 import { lastValueFrom, toArray } from 'rxjs';
 
-import { restateEngine, serveRestate } from '../../adapters/restate';
-import type { RestateEngine, RestateWorker } from '../../adapters/restate';
 import { agent, chain, execute, run, saga } from '../../index';
-import type { RestateServer } from './support/restateServer';
-import { restateBinary, startRestate, waitFor } from './support/restateServer';
-
-const describeHere = restateBinary() === undefined ? describe.skip : describe;
+import { describePlacements } from './support/placements';
+import { waitFor } from './support/restateServer';
 
 const undone: string[] = [];
 const begun: string[] = [];
@@ -33,42 +29,27 @@ const failing = saga('failing', chain('work', reserve, charge, refuse));
 const dynamic = saga('dynamic', chain('work', reserve, asking, refuse), { dynamic: [charge] });
 const waiting = saga('waiting', chain('work', reserve, charge, wait));
 
-describeHere.each([['inline'], ['call']] as const)('sagas on Restate, agents placed %s', (placement) => {
-  let server: RestateServer;
-  let worker: RestateWorker;
-  let engine: RestateEngine;
-
-  beforeAll(async () => {
-    server = await startRestate();
-    const { ingress, admin } = server;
-    const agents = [failing, dynamic, waiting];
-    worker = await serveRestate(agents, { port: 0, ingress, admin, placement: () => placement });
-    engine = restateEngine({ ingress, admin });
-  }, 60_000);
-  afterAll(async () => {
-    await worker.close();
-    await server.stop();
-  });
+describePlacements('sagas on Restate', [failing, dynamic, waiting], (options, placed) => {
   beforeEach(() => {
     undone.length = 0;
   });
 
   it('undoes what was done, the last first', async () => {
-    expect((await execute(failing, 1, { engine })).status).toBe('FAILED');
+    expect((await execute(failing, 1, options)).status).toBe('FAILED');
     expect(undone).toEqual(['charge 3', 'reserve 2']);
   });
 
   it('undoes the steps too that a function asked for', async () => {
-    expect((await execute(dynamic, 1, { engine })).status).toBe('FAILED');
+    expect((await execute(dynamic, 1, options)).status).toBe('FAILED');
     expect(undone).toEqual(['charge 3', 'reserve 2']);
   });
 
   it('undoes what was done when the run is cancelled on request', async () => {
-    const runId = `cancelled ${placement}`;
-    const told = lastValueFrom(run(waiting, 1, { engine, runId }).pipe(toArray()));
+    const runId = `cancelled ${placed}`;
+    const told = lastValueFrom(run(waiting, 1, { ...options, runId }).pipe(toArray()));
     await waitFor(() => begun.includes(runId), 10_000, 'the wait');
 
-    expect(await engine.cancel(waiting, runId)).toBe(true);
+    expect(await options.engine.cancel(waiting, runId)).toBe(true);
     expect((await told).at(-1)).toMatchObject({
       event: { type: 'run.cancelled' },
       state: { status: 'CANCELLED' },
@@ -77,9 +58,9 @@ describeHere.each([['inline'], ['call']] as const)('sagas on Restate, agents pla
   });
 
   it('cancels and undoes when the signal is aborted that the run was given', async () => {
-    const runId = `aborted ${placement}`;
+    const runId = `aborted ${placed}`;
     const abort = new AbortController();
-    const told = lastValueFrom(run(waiting, 1, { engine, runId, signal: abort.signal }).pipe(toArray()));
+    const told = lastValueFrom(run(waiting, 1, { ...options, runId, signal: abort.signal }).pipe(toArray()));
     await waitFor(() => begun.includes(runId), 10_000, 'the wait');
     abort.abort();
 
@@ -88,13 +69,13 @@ describeHere.each([['inline'], ['call']] as const)('sagas on Restate, agents pla
   });
 
   it('undoes nothing of a run that is only left', async () => {
-    const runId = `left ${placement}`;
-    const subscription = run(waiting, 1, { engine, runId }).subscribe();
+    const runId = `left ${placed}`;
+    const subscription = run(waiting, 1, { ...options, runId }).subscribe();
     await waitFor(() => begun.includes(runId), 10_000, 'the wait');
     subscription.unsubscribe();
 
     await waitFor(
-      async () => (await engine.loadRun(waiting, runId))?.status === 'CANCELLED',
+      async () => (await options.engine.loadRun(waiting, runId))?.status === 'CANCELLED',
       10_000,
       'the cancel',
     );
