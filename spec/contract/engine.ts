@@ -4,7 +4,8 @@ import type { Agent, RunEvent, RunState, Transition } from '../../index';
 import { execute, memoryStore, outcomes, run } from '../../index';
 import type { RunOptions } from '../../operators/runOptions';
 import { collect } from '../support/told';
-import { engineCases, scripted } from './engineCases';
+import { scripted } from './cases/scripted';
+import { engineCases } from './engineCases';
 
 /** An engine under test. */
 export interface TestedEngine {

@@ -5,7 +5,7 @@ import { lastValueFrom, scan, takeWhile } from 'rxjs';
 import { execute, memoryStore, run } from '../../index';
 import type { RunState, Store } from '../../index';
 import { isJournaled } from '../../lib/model/event';
-import type { EngineCase } from '../contract/engineCases';
+import type { EngineCase } from '../contract/engineCase';
 import { engineCases } from '../contract/engineCases';
 import { storeOn } from '../lib/store/support/crash';
 import { MemoryFiles } from '../lib/store/support/memoryFiles';

@@ -1,0 +1,70 @@
+import { concat, NEVER, of } from 'rxjs';
+
+import type { Wire } from '../../../index';
+import { agent, chain, workflow } from '../../../index';
+import type { EngineCase } from '../engineCase';
+import { flaky, hang, upper } from './agents';
+
+const second = agent('flaky', flaky(2));
+const retried = workflow<string, Wire<string>>(
+  'part',
+  (text: Wire<string>, step) => {
+    const up = step('up', upper, text);
+    return step('flaky', second, up);
+  },
+  { retry: 2 },
+);
+
+/** Attempts and time limits. */
+export const policyCases: readonly EngineCase[] = [
+  {
+    title: 'retries until it is good',
+    agent: agent('third', flaky(3), { retry: 3 }),
+    input: 'x',
+    gives: 'x at 3',
+  },
+  {
+    title: 'retries that are not enough',
+    agent: agent('fourth', flaky(4), { retry: { count: 2, delayMs: 10 } }),
+    input: 'x',
+    gives: 'Error',
+  },
+  {
+    title: 'retries that a function decides',
+    agent: agent('decided', flaky(3), {
+      retry: {
+        count: 5,
+        delayMs: (_failure, attempt) => attempt * 5,
+        retryIf: ({ message }) => message !== 'no 2',
+      },
+    }),
+    input: 'x',
+    gives: 'Error',
+  },
+  {
+    title: 'an error that says not to try again',
+    agent: agent('final', () => Promise.reject(Object.assign(new Error('never'), { retryable: false })), {
+      retry: 3,
+    }),
+    input: 1,
+    gives: 'Error',
+  },
+  {
+    title: 'a workflow that is retried as a whole',
+    agent: chain('whole', retried),
+    input: 'x',
+    gives: 'X at 2',
+  },
+  {
+    title: 'a step that takes too long',
+    agent: agent('tooLong', hang, { timeoutMs: 40 }),
+    input: 1,
+    gives: 'StepTimeoutError',
+  },
+  {
+    title: 'a stream that falls silent',
+    agent: agent('silent', () => concat(of(1), NEVER), { idleTimeoutMs: 40 }),
+    input: 1,
+    gives: 'StepTimeoutError',
+  },
+];

@@ -1,0 +1,40 @@
+import * as t from 'io-ts';
+
+import type { Wire } from '../../../index';
+import { agent, approval, chain, each, workflow } from '../../../index';
+import { flaky, hanging, later, plus, upper, wait } from './agents';
+
+/** Agents of the tests that do more than run once. */
+export const scripted = {
+  signing: workflow('signing', (text: Wire<string>, step) => {
+    const asked = step('up', upper, text);
+    const sign = step('sign', approval<boolean, string>('sign', t.boolean), asked);
+    const aside = step('aside', later, text);
+    return { sign, aside };
+  }),
+  soon: chain(
+    'soon',
+    approval<string, string, string>('sign', t.string, {
+      timeoutMs: 300,
+      onTimeout: agent('boss', (text: string) => `boss says ${text}`),
+    }),
+  ),
+  twoLives: workflow('twoLives', (text: Wire<string>, step) => {
+    const first = step('first', agent('first', flaky(1)), text);
+    return step('second', agent('second', flaky(2)), first);
+  }),
+  hanging: chain('hangs', upper, hanging),
+  tooBig: agent('tooBig', (size: number) => 'x'.repeat(size)),
+  long: each('long', plus, { concurrency: 100 }),
+  patient: chain(
+    'patient',
+    later,
+    agent('slowly', async (text: string, context) => {
+      for (let i = 0; i < 8; i += 1) {
+        context.emit(i);
+        await wait(100);
+      }
+      return text;
+    }),
+  ),
+};

@@ -1,0 +1,11 @@
+import type { Agent } from '../../index';
+
+/** A run that must go the same way on every engine. */
+export interface EngineCase {
+  readonly title: string;
+  readonly agent: Agent<never, unknown>;
+  readonly input: unknown;
+  readonly status?: 'COMPLETED' | 'FAILED';
+  /** What comes out, or the name of the failure. */
+  readonly gives: unknown;
+}
