@@ -9,6 +9,7 @@ import type { Pause } from './pause';
 import { StorageError, storing } from './storageError';
 import { StoreCorruptError } from './storeCorruptError';
 import { StoreFormatError } from './storeFormatError';
+import { writeBytes } from './writeBytes';
 
 /** The format of the JSON files that this release writes. */
 export const FILE_FORMAT = 1;
@@ -42,15 +43,7 @@ export async function writeChecked(
     const write = (text: string): void => {
       const bytes = Buffer.from(text);
       crc = crc32(bytes, crc);
-      for (let done = 0; done < bytes.length;) {
-        const count = files.write(
-          file as unknown as number,
-          done === 0 ? bytes : bytes.subarray(done),
-          size + done,
-        );
-        if (count === 0) throw new Error('nothing was written');
-        done += count;
-      }
+      writeBytes(files, file as unknown as number, bytes, size);
       size += bytes.length;
     };
     let waiting = `{\n"format": ${FILE_FORMAT},\n"kind": "${kind}"`;

@@ -5,6 +5,7 @@ import { encodeRecord } from './journalRecord';
 import type { JournalHeader } from './journalScan';
 import { JOURNAL_FORMAT } from './journalScan';
 import { StorageError, storing } from './storageError';
+import { writeBytes } from './writeBytes';
 
 /** The journal being written: records in files of a bounded size, oldest first. */
 export interface Journal {
@@ -65,17 +66,8 @@ export function writeJournal(options: JournalOptions): Journal {
 
   const put = (open: Open, text: string): void => {
     const bytes = Buffer.from(text);
-    let written = 0;
     try {
-      while (written < bytes.length) {
-        const count = files.write(
-          open.descriptor,
-          written === 0 ? bytes : bytes.subarray(written),
-          open.size + written,
-        );
-        if (count === 0) throw new Error('nothing was written');
-        written += count;
-      }
+      writeBytes(files, open.descriptor, bytes, open.size);
     } catch (error) {
       const failure = new StorageError('write to', open.file, error);
       try {

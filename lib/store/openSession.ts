@@ -15,6 +15,7 @@ import { startSession } from './session';
 import { asStorageError, StorageError, storing } from './storageError';
 import type { View } from './view';
 import { readView } from './view';
+import { writeNewFile } from './writeBytes';
 
 /** What a store needs to be opened for writing. */
 export interface OpenOptions {
@@ -119,17 +120,7 @@ async function mend(files: Files, layout: Layout, { scan, generations, upTo }: V
     const beside = `${generation.file}.tmp`;
     try {
       files.remove(beside);
-      const file = files.create(beside);
-      try {
-        for (let done = 0; done < length;) {
-          const count = files.write(file, generation.bytes.subarray(done, length), done);
-          if (count === 0) throw new Error('nothing was written');
-          done += count;
-        }
-        await files.sync(file);
-      } finally {
-        files.close(file);
-      }
+      await writeNewFile(files, beside, generation.bytes.subarray(0, length));
       files.rename(beside, generation.file);
     } catch (error) {
       throw new StorageError('mend', generation.file, error);

@@ -11,6 +11,7 @@ import type { Pause } from './pause';
 import { loadSnapshot } from './snapshotFiles';
 import { StorageError } from './storageError';
 import { StoreCorruptError } from './storeCorruptError';
+import { writeNewFile } from './writeBytes';
 
 /** Copies the intact files of one folder as they are. */
 export async function copyIntactFiles(
@@ -34,7 +35,12 @@ export async function copyIntactFiles(
     if (bytes === undefined) continue;
     if (!isMade) files.makeFolder(to);
     isMade = true;
-    await writeBytes(files, join(to, name), bytes);
+    const copy = join(to, name);
+    try {
+      await writeNewFile(files, copy, bytes);
+    } catch (error) {
+      throw new StorageError('write', copy, error);
+    }
     const rest = pause();
     if (rest !== undefined) await rest;
   }
@@ -55,22 +61,4 @@ async function check(
     throw new StoreCorruptError(path, 0, 'its name is that of another one');
   if (kind === 'snapshot') await loadSnapshot(files, folder, id);
   if (kind === 'log') await readLog(files, folder, id);
-}
-
-async function writeBytes(files: Files, path: string, bytes: Buffer): Promise<void> {
-  try {
-    const file = files.create(path);
-    try {
-      for (let done = 0; done < bytes.length;) {
-        const count = files.write(file, bytes.subarray(done), done);
-        if (count === 0) throw new Error('nothing was written');
-        done += count;
-      }
-      await files.sync(file);
-    } finally {
-      files.close(file);
-    }
-  } catch (error) {
-    throw new StorageError('write', path, error);
-  }
 }
