@@ -1,11 +1,9 @@
 import { setImmediate } from 'node:timers';
 
 import type { Files } from './files';
-import { encodeRecord } from './journalRecord';
-import type { JournalHeader } from './journalScan';
-import { JOURNAL_FORMAT } from './journalScan';
-import { StorageError, storing } from './storageError';
-import { writeBytes } from './writeBytes';
+import type { JournalFile } from './journalFile';
+import { beginJournalFile } from './journalFile';
+import { StorageError } from './storageError';
 
 /** The journal being written: records in files of a bounded size, oldest first. */
 export interface Journal {
@@ -38,13 +36,6 @@ export interface JournalOptions {
   readonly onRotate: () => void;
 }
 
-interface Open {
-  readonly file: string;
-  readonly descriptor: number;
-  size: number;
-  lastSeq: number;
-}
-
 /**
  * Begins to write a journal; its first file is made by the first record.
  *
@@ -56,55 +47,30 @@ export function writeJournal(options: JournalOptions): Journal {
   let nextNumber = Math.max(0, ...options.older.map(({ number }) => number)) + 1;
   let lastSeq = options.lastSeq;
   let syncedSeq = options.lastSeq;
-  let current: Open | undefined;
-  let full: Open | undefined; // Written before `current` and not synced yet.
+  let current: JournalFile | undefined;
+  let full: JournalFile | undefined; // Written before `current` and not synced yet.
   let isNew = false; // The name of `current` is not synced yet.
   let isNameWanted = false;
   let isSyncing = false;
   let poison: StorageError | undefined;
   let waiting: { readonly seq: number; resolve: () => void; reject: (error: unknown) => void }[] = [];
 
-  const put = (open: Open, text: string): void => {
-    const bytes = Buffer.from(text);
-    try {
-      writeBytes(files, open.descriptor, bytes, open.size);
-    } catch (error) {
-      const failure = new StorageError('write to', open.file, error);
-      try {
-        files.cut(open.descriptor, open.size);
-      } catch {
+  const begin = (): JournalFile => {
+    const begun = beginJournalFile({
+      files,
+      folder,
+      store,
+      number: nextNumber,
+      lastSeq,
+      synced: syncedSeq,
+      onTorn: (failure) => {
         poison = failure; // A torn record is the end of the journal until it is opened anew.
-      }
-      throw failure;
-    }
-    open.size += bytes.length;
-  };
-
-  const begin = (): Open => {
-    const number = nextNumber;
-    const file = `${folder}/${String(number).padStart(8, '0')}.ndjson`;
-    const descriptor = storing('create', file, () => {
-      files.remove(file); // Left by an attempt that failed.
-      return files.create(file);
+      },
     });
-    const open: Open = { file, descriptor, size: 0, lastSeq: lastSeq + 1 };
-    try {
-      const header: JournalHeader = {
-        type: 'store.journal',
-        format: JOURNAL_FORMAT,
-        store,
-        generation: number,
-      };
-      put(open, encodeRecord(lastSeq + 1, syncedSeq, JSON.stringify(header)));
-    } catch (error) {
-      files.close(descriptor);
-      orNot(() => files.remove(file));
-      throw error;
-    }
     nextNumber += 1;
-    lastSeq += 1;
+    lastSeq = begun.lastSeq;
     isNew = true;
-    return open;
+    return begun;
   };
 
   const pump = async (): Promise<void> => {
@@ -115,8 +81,8 @@ export function writeJournal(options: JournalOptions): Journal {
       const now = current;
       const wasNew = isNew;
       try {
-        if (before !== undefined) await files.sync(before.descriptor);
-        if (now !== undefined) await files.sync(now.descriptor);
+        if (before !== undefined) await before.sync();
+        if (now !== undefined) await now.sync();
         if (wasNew) await files.syncFolder(folder);
       } catch (error) {
         poison = new StorageError(
@@ -129,7 +95,7 @@ export function writeJournal(options: JournalOptions): Journal {
       }
       if (before !== undefined) {
         full = undefined;
-        files.close(before.descriptor);
+        before.close();
       }
       if (wasNew && current === now) isNew = false;
       isNameWanted = false;
@@ -192,10 +158,8 @@ export function writeJournal(options: JournalOptions): Journal {
     write(json) {
       if (poison !== undefined) throw poison;
       current ??= begin();
-      put(current, encodeRecord(lastSeq + 1, syncedSeq, json));
-      lastSeq += 1;
-      current.lastSeq = lastSeq;
-      const seq = lastSeq;
+      current.append(syncedSeq, json);
+      const seq = (lastSeq = current.lastSeq);
       rotateIfFull();
       return seq;
     },
@@ -214,20 +178,11 @@ export function writeJournal(options: JournalOptions): Journal {
       try {
         if (poison === undefined && (full !== undefined || current !== undefined)) await wait();
       } finally {
-        for (const open of [full, current]) if (open !== undefined) files.close(open.descriptor);
+        for (const open of [full, current]) open?.close();
         if (current !== undefined) older.push({ file: current.file, lastSeq: current.lastSeq });
         full = undefined;
         current = undefined;
       }
     },
   };
-}
-
-/** Tries to tidy up after an error that says more. */
-function orNot(act: () => unknown): void {
-  try {
-    act();
-  } catch {
-    // The next attempt begins with it.
-  }
 }
