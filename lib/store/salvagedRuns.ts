@@ -12,13 +12,14 @@ import { scanJournal } from './journalScan';
 import type { Layout } from './layout';
 import type { Leave } from './leftOut';
 import { intact, isFolder, leaveDamage } from './leftOut';
+import type { ParsedRecord } from './parsedRecord';
+import { parseRecord } from './parsedRecord';
 import type { Pause } from './pause';
 import type { RunFile } from './runFile';
 import { readRunFile } from './runFile';
 import { StorageError } from './storageError';
 import { StoreCorruptError } from './storeCorruptError';
-import type { ParsedRecord } from './view';
-import { parseRecord, readGenerations } from './view';
+import { readGenerations } from './view';
 
 /** What can be known of a damaged store before its runs are read. */
 export interface Found {

@@ -10,6 +10,7 @@ import type { Durability } from './durability';
 import { summaryIn } from './historyFile';
 import type { LiveRun } from './liveRun';
 import { liveRun } from './liveRun';
+import type { StoreRecord } from './parsedRecord';
 import { RunActiveError } from './runActiveError';
 import { RunExistsError } from './runExistsError';
 import type { SaverOptions } from './runSaver';
@@ -19,7 +20,7 @@ import { asStorageError, StorageError, storing } from './storageError';
 import type { Claim } from './store';
 import type { ListedRun } from './summary';
 import { summaryOf } from './summary';
-import type { StoreRecord, TailRun } from './view';
+import type { TailRun } from './view';
 import { readResting } from './view';
 import { watchInbox } from './watchInbox';
 
