@@ -1,5 +1,4 @@
 import { resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 import { asyncScheduler } from 'rxjs';
 
@@ -9,14 +8,12 @@ import { checkValues } from './checkValues';
 import type { Durability } from './durability';
 import { checkDurability } from './durability';
 import type { Files } from './files';
+import { folderReader } from './folderReader';
 import type { Clock } from './ids';
 import { ids } from './ids';
 import { checkStore, postMessage } from './inboxFiles';
 import { checkRunId } from './invalidRunIdError';
-import { summaryIn } from './historyFile';
-import type { Layout } from './layout';
 import { layoutOf } from './layout';
-import { isLocked } from './lock';
 import { listLogs, readLog, writeLog } from './logFiles';
 import type { LogIndex } from './logIndex';
 import { logIndex } from './logIndex';
@@ -31,11 +28,8 @@ import type { Session } from './session';
 import { deleteSnapshot, listSnapshots, loadSnapshot, writeSnapshot } from './snapshotFiles';
 import { captureSnapshot, snapshotOf } from './snapshotText';
 import type { RunMessage, Store } from './store';
-import type { ListedRun } from './summary';
-import { select, summaryOf } from './summary';
+import { select } from './summary';
 import { UnknownRunError } from './unknownRunError';
-import type { View } from './view';
-import { readResting, readView } from './view';
 
 /** How a store in a folder works. */
 export interface LowdbStoreOptions {
@@ -66,6 +60,7 @@ export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Sto
   const nextId = ids(clock);
   const layout = layoutOf(resolve(folder));
   const pause = pauses();
+  const reader = folderReader(files, layout, owners);
   let session: Session | undefined;
   let opening: Promise<Session> | undefined;
   let closing: Promise<void> | undefined;
@@ -108,12 +103,11 @@ export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Sto
     async loadRun(runId) {
       checkRunId(runId);
       const open = await settled();
-      return open === undefined ? loadFrom(files, layout, runId) : open.loadRun(runId);
+      return (open ?? reader).loadRun(runId);
     },
     async listRuns(query) {
       const open = await settled();
-      if (open !== undefined) return select(open.runs(), query);
-      return select(listed(await readStable(files, layout), isLocked(files, layout.lock, owners)), query);
+      return select(open === undefined ? await reader.runs() : open.runs(), query);
     },
     async deleteRun(runId) {
       checkRunId(runId);
@@ -173,48 +167,4 @@ export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Sto
       return closing;
     },
   };
-}
-
-/** Reads the folder while another process may be writing: what changed meanwhile is read again. */
-async function readStable<T = View>(
-  files: Files,
-  layout: Layout,
-  use?: (view: View) => Promise<T>,
-): Promise<T> {
-  for (let round = 1; ; round += 1) {
-    const before = stamp(files, layout);
-    try {
-      const view = await readView(files, layout, pauses());
-      const result = use === undefined ? (view as T) : await use(view);
-      if (round >= 8 || stamp(files, layout) === before) return result;
-    } catch (error) {
-      if (round >= 8 || (round >= 3 && stamp(files, layout) === before)) throw error;
-    }
-    await sleep(round * 5, undefined, { ref: true });
-  }
-}
-
-/** Changes whenever files of the journal come or go, which is when run files and history have changed. */
-function stamp(files: Files, layout: Layout): string {
-  return files.list(layout.journal).join();
-}
-
-function loadFrom(files: Files, layout: Layout, runId: string) {
-  return readStable(files, layout, async (view) => {
-    const run = view.tail.get(runId);
-    if (run !== undefined) return run.state;
-    const line = view.lines.get(runId);
-    return line === undefined ? undefined : readResting(files, layout, line);
-  });
-}
-
-/** Where somebody writes to the store, a run that has not ended may be under way. */
-function* listed({ lines, tail }: View, isWritten: boolean): Generator<ListedRun> {
-  for (const [runId, line] of lines) {
-    if (!tail.has(runId)) yield { run: summaryIn(line), isResting: !isWritten || line.status !== 'RUNNING' };
-  }
-  for (const { state } of tail.values()) {
-    if (state !== undefined)
-      yield { run: summaryOf(state), isResting: !isWritten || state.status !== 'RUNNING' };
-  }
 }
