@@ -1,9 +1,6 @@
-import { SealedRows } from './sealedRows';
+import type { Page } from './stepPages';
+import { indexOf, pageFrom, pageOf, pageWith, pathAt, placeOf, rowAt, rowsOf } from './stepPages';
 import type { StepResult } from './stepResult';
-
-const PAGE = 64;
-
-type Page = readonly StepResult[] | SealedRows;
 
 /**
  * The steps of a run in order of first mention: immutable, found by path or by position, an array in JSON.
@@ -56,7 +53,7 @@ export class StepTable implements Iterable<StepResult> {
 
   /** The row at this position, counted from 0. */
   at(position: number): StepResult | undefined {
-    return position < this.size ? rowOf(this.#pages[position >>> 6], position & (PAGE - 1)) : undefined;
+    return position < this.size ? rowAt(this.#pages, position) : undefined;
   }
 
   *[Symbol.iterator](): Iterator<StepResult> {
@@ -69,9 +66,7 @@ export class StepTable implements Iterable<StepResult> {
 
   /** The same steps with other values: `output` changes the outputs of packed rows, `row` every other row. */
   withValues(output: (value: unknown) => unknown, row: (row: StepResult) => StepResult): StepTable {
-    const pages = this.#pages.map((page) =>
-      page instanceof SealedRows ? page.withOutputs(output) : page.map(row),
-    );
+    const pages = this.#pages.map((page) => pageWith(page, output, row));
     return new StepTable(pages, this.size, this.#index, this.#isTemplate);
   }
 
@@ -132,7 +127,7 @@ export class StepTableEdit {
     if (position !== undefined && Object.isExtensible(row)) return row;
     const draft: StepDraft = { ...row };
     this.#drafts.push(draft);
-    this.#draftPages.push(this.#put(draft, position) >>> 6);
+    this.#draftPages.push(pageOf(this.#put(draft, position)));
     return draft;
   }
 
@@ -147,14 +142,7 @@ export class StepTableEdit {
 
   end(): StepTable {
     for (const number of this.#ownPages) {
-      const rows = this.#pages[number] as readonly StepResult[];
-      // The last row is the least likely to have completed, and mostly settles the question.
-      if (
-        rows.length === PAGE &&
-        SealedRows.takes(rows[PAGE - 1]) &&
-        rows.every((row) => SealedRows.takes(row))
-      )
-        this.#pages[number] = new SealedRows(rows);
+      this.#pages[number] = pageFrom(this.#pages[number] as readonly StepResult[]);
     }
     const { length } = this.#drafts;
     for (let position = 0; position < length; position += 1) {
@@ -167,7 +155,7 @@ export class StepTableEdit {
   /** Returns the position. */
   #put(row: StepResult, known: number | undefined): number {
     const position = known ?? this.#size;
-    this.#ownPage(position >>> 6)[position & (PAGE - 1)] = row;
+    this.#ownPage(pageOf(position))[placeOf(position)] = row;
     if (known !== undefined) return position;
     if (this.#isTemplate) {
       this.#isTemplate = false;
@@ -206,13 +194,11 @@ export class StepTableEdit {
   }
 
   #rowAt(position: number): StepResult | undefined {
-    return position < this.#size ? rowOf(this.#pages[position >>> 6], position & (PAGE - 1)) : undefined;
+    return position < this.#size ? rowAt(this.#pages, position) : undefined;
   }
 
   #pathAt(position: number): string | undefined {
-    const page = position < this.#size ? this.#pages[position >>> 6] : undefined;
-    const place = position & (PAGE - 1);
-    return page instanceof SealedRows ? page.pathAt(place) : page?.[place]?.stepId;
+    return position < this.#size ? pathAt(this.#pages, position) : undefined;
   }
 }
 
@@ -222,17 +208,3 @@ type Make = (
   index: Map<string, number>,
   isTemplate: boolean,
 ) => StepTable;
-
-function rowOf(page: Page | undefined, place: number): StepResult | undefined {
-  return page instanceof SealedRows ? page.at(place) : page?.[place];
-}
-
-function rowsOf(page: Page): readonly StepResult[] {
-  return page instanceof SealedRows ? page.all() : page;
-}
-
-function indexOf(pages: readonly Page[]): Map<string, number> {
-  const index = new Map<string, number>();
-  for (const page of pages) for (const row of rowsOf(page)) index.set(row.stepId, index.size);
-  return index;
-}
