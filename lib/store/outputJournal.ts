@@ -21,6 +21,8 @@ interface Base {
 const MOST_BASES = 3;
 /** Characters of a record from which it is worth looking for something in common. */
 const LEAST_TEXT = 600;
+/** Characters that a step of a plan takes, about. */
+const PLANNED_STEP = 100;
 
 /** A journal of outputs that knows of no earlier value yet. */
 export function outputJournal(): OutputJournal {
@@ -51,7 +53,7 @@ export function outputJournal(): OutputJournal {
       const change = hasOutput(event) && bases.length > 0 ? changed(event) : undefined;
       if (change !== undefined) return change;
       const text = JSON.stringify(event);
-      if (text.length >= LEAST_TEXT && isLarge(event))
+      if (text.length >= LEAST_TEXT && isLarge(event, text))
         pending = baseOf(
           event,
           once(() => valueIn(text)),
@@ -88,9 +90,15 @@ function forgets(event: RunEvent): boolean {
 }
 
 /** Whether a long record is long for its value: that of a run that begins may be long for its plan. */
-function isLarge(event: RunEvent): boolean {
+function isLarge(event: RunEvent, { length }: string): boolean {
   if (event.type !== 'run.started') return true;
-  return event.input !== undefined && JSON.stringify(event.input).length >= LEAST_TEXT;
+  if (event.input === undefined) return false;
+  // Either gives the length of the input; the other one would make a large text a second time.
+  const isPlanShort = event.plan.length * PLANNED_STEP < length;
+  const inputLength = isPlanShort
+    ? length - JSON.stringify({ ...event, input: undefined }).length - ',"input":'.length
+    : JSON.stringify(event.input).length;
+  return inputLength >= LEAST_TEXT;
 }
 
 function baseOf(event: RunEvent, value: () => unknown): Base | undefined {
