@@ -1,9 +1,9 @@
 import { isLeft, isRight } from 'fp-ts/lib/Either';
-import * as t from 'io-ts';
 import { concatMap, delay, EMPTY, from, map, NEVER, of, Subject, throwError, timer } from 'rxjs';
 
 import { agent, chain, each, execute, memoryStore, pulled, run } from '../../index';
 import type { StepContext } from '../../index';
+import { DateText } from '../support/dateText';
 import { marbles } from '../support/marbles';
 import { collect } from '../support/told';
 
@@ -211,12 +211,6 @@ describe('each()', () => {
     expect((await execute(nothing, [1, 2], { store, runId: 'n' })).output).toEqual([undefined, undefined]);
     expect((await execute(nothing, [1, 2], { store, runId: 'n' })).output).toEqual([undefined, undefined]);
 
-    const DateText = new t.Type<Date, string>(
-      'Date',
-      (value): value is Date => value instanceof Date,
-      (value) => t.success(new Date(String(value))),
-      (date) => date.toISOString(),
-    );
     const date = agent('date', (ms: number) => new Date(ms), { output: DateText });
     const dates = each('e', date);
     expect((await execute(dates, [0], { store, runId: 'd' })).output).toEqual([new Date(0)]);

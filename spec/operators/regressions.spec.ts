@@ -34,6 +34,7 @@ import {
   workflow,
 } from '../../index';
 import type { Store, Wire } from '../../index';
+import { DateText } from '../support/dateText';
 import { collect } from '../support/told';
 
 // Each was once seen; the title says what the user saw.
@@ -149,13 +150,7 @@ describe('results', () => {
   });
 
   it('a workflow whose result is the output of a step keeps it in the form of that step', async () => {
-    const iso = new t.Type<Date, string>(
-      'Date',
-      (u): u is Date => u instanceof Date,
-      (u, c) => (typeof u === 'string' ? t.success(new Date(u)) : t.failure(u, c)),
-      (d) => d.toISOString(),
-    );
-    const now = agent('now', () => new Date(5), { output: iso });
+    const now = agent('now', () => new Date(5), { output: DateText });
     const w = workflow('w', (input: Wire<unknown>, step) => step('now', now, input));
     const store = memoryStore();
     expect((await execute(w, 1, { store, runId: 'r' })).output).toEqual(new Date(5));

@@ -18,6 +18,7 @@ import { run } from '../../operators/run';
 import { saga } from '../../operators/saga';
 import { workflow } from '../../operators/workflow';
 import { explore } from '../../testing/index';
+import { DateText } from '../support/dateText';
 import { collect } from '../support/told';
 
 /** A world of bookings: what is done, and undone, in order. */
@@ -232,16 +233,9 @@ describe('saga()', () => {
 
   it('gives compensate the output in its own form', () => {
     const seen: unknown[] = [];
-    const date = new t.Type<Date>(
-      'date',
-      (value): value is Date => value instanceof Date,
-      (value, context) =>
-        typeof value === 'string' ? t.success(new Date(value)) : t.failure(value, context),
-      (value) => value.toISOString() as never,
-    );
     const { refuse } = world();
     const when = agent('when', (_: string) => new Date(7), {
-      output: date,
+      output: DateText,
       compensate: (moment) => {
         seen.push(moment);
         return new Map();

@@ -1,7 +1,6 @@
-import * as t from 'io-ts';
-
 import { agent, branch, chain, each, execute, memoryStore, workflow } from '../../index';
 import type { Agent, Wire } from '../../index';
+import { DateText } from '../support/dateText';
 
 const same = agent('same', (n: number) => n);
 const isBig = (n: number) => n > 5;
@@ -11,13 +10,7 @@ const pair = workflow('pair', (n: Wire<number>, step) => [
   step('two', same, n, { when: isBig }),
 ]);
 
-const moment = new t.Type<Date, string>(
-  'moment',
-  (value): value is Date => value instanceof Date,
-  (value, context) => (typeof value === 'string' ? t.success(new Date(value)) : t.failure(value, context)),
-  (date) => date.toISOString(),
-);
-const dated = agent('dated', (n: number) => new Date(n), { output: moment });
+const dated = agent('dated', (n: number) => new Date(n), { output: DateText });
 
 /** The output as it is told live, without a store and with one, and when the completed run is asked for again. */
 async function outputs<O>(work: Agent<number, O>, input = 1): Promise<unknown[]> {
