@@ -175,6 +175,13 @@ export function interpret(interpretation: Interpretation): Interpreter {
   function rest(): void {
     if (suspended.size === 0 || cancelling.isUnderWay()) return;
     const waiting = [...suspended].map(({ path }) => path);
+    for (const path of new Set(engine.unheard?.())) {
+      const others = waiting.map((other) => `"${other}"`).join(', ');
+      const message = `No step waits for the answer to "${path}"; these wait: ${others}`;
+      engine.tell(events.logged('', 'WARNING', message));
+    }
+    // Whoever hears a warning may stop the run.
+    if (isOver) return;
     for (const parent of [...nested.parents]) ending.cancel(parent, undefined);
     end(events.runSuspended(waiting), undefined);
     // Deadlines are on record: no timer must keep the process alive for them.

@@ -160,6 +160,7 @@ export function localEngine<O>(options: LocalOptions<O>): LocalEngine<O> {
       if (options.mailbox === undefined) throw new NoRunError(path);
       return options.mailbox.hear(path, answered);
     },
+    unheard: () => options.mailbox?.unheard() ?? [],
     pull: pullFrom,
     state: () => transitions.state(),
     close() {

@@ -25,6 +25,8 @@ import type { Teller } from './teller';
 export interface Worker {
   readonly agent: Agent<never, unknown>;
   readonly cache: AnswerCache;
+  /** The lives under way here. One whose attempt is lost, or suspended by the server, is gone without coming to its end. */
+  readonly lives: Set<PlacedLife>;
   teller(key: string, before: () => readonly Part[]): Teller;
   place(life: PlacedLife, task: StepTask, input: unknown, callbacks: CallCallbacks): Placed;
 }
@@ -80,6 +82,7 @@ export async function carryOut(
     // When the server is lost, it asks another worker: what still runs here must not go on beside that.
     for (const call of underWay) call.abandon();
     engine.leave();
+    worker.lives.delete(life);
   });
   const life: PlacedLife = {
     context,
@@ -129,7 +132,7 @@ export async function carryOut(
     }
   };
 
-  livesHere += 1;
+  worker.lives.add(life);
   try {
     while (!isOver) {
       flush(engine.clock() - lastFlush >= FLUSH_MS || held.bytes() > BATCH_BYTES);
@@ -137,7 +140,7 @@ export async function carryOut(
         timer ??= setTimeout(() => {
           timer = undefined;
           teller.preview();
-        }, previewAfter());
+        }, previewAfter(worker.lives.size));
       }
       const isGoing = await engine.turn();
       if (isGoing) continue;
@@ -154,11 +157,12 @@ export async function carryOut(
       isOver = true;
     }
   } finally {
-    livesHere -= 1;
+    worker.lives.delete(life);
     clearTimeout(timer);
     teller.close();
     engine.leave();
   }
+  await engine.cancelAbandoned();
 
   flush(held.from() > 0 || held.bytes() > BATCH_BYTES);
   let status: RunStatus = 'COMPLETED';
@@ -174,11 +178,9 @@ export async function carryOut(
 /** Resolved when somebody has asked for the end of a life: sagas undo then what they have done. */
 export const CANCEL_ASKED = 'cancel asked';
 
-let livesHere = 0;
-
-/** The more runs this process carries out, the longer each turn takes, and the less often one is told early. */
-function previewAfter(): number {
-  return Math.min(LONGEST_WATCH_MS, WATCH_MS * Math.max(1, Math.ceil(livesHere / 4)));
+/** The more lives a worker carries out, the longer each turn takes, and the less often one is told early. */
+function previewAfter(lives: number): number {
+  return Math.min(LONGEST_WATCH_MS, WATCH_MS * Math.max(1, Math.ceil(lives / 4)));
 }
 
 /** Puts down how the run stands, for the next life. */

@@ -5,7 +5,7 @@ import type { Engine } from '../../lib/graph/engine';
 import type { GivenAnswer } from './protocol';
 
 /** The answers from outside for one life of a run: those it begins with, and those that come. */
-export interface Inbox extends Pick<Engine, 'signal'> {
+export interface Inbox extends Required<Pick<Engine, 'signal' | 'unheard'>> {
   /** Answers that nobody has used. */
   unused(): readonly GivenAnswer[];
   /** Position of the first message that was not read. */
@@ -48,12 +48,13 @@ export function inboxOf(
     signal(path, answered) {
       listeners.set(path, answered);
       if (position < 0) listen();
-      const given = answers.find((answer) => answer.path === path);
-      if (given !== undefined) offer(given);
+      // One that does not fit is done with; the next may.
+      for (const given of answers.filter((answer) => answer.path === path)) offer(given);
       return () => {
         listeners.delete(path);
       };
     },
+    unheard: () => answers.flatMap(({ path }) => (listeners.has(path) ? [] : [path])),
     unused: () => answers,
     read: () => Math.max(position, 0),
   };

@@ -40,8 +40,10 @@ export interface LifeEngine extends Engine {
   unused(): readonly GivenAnswer[];
   /** Position of the first message that was not read. */
   read(): number;
-  /** Cancels an invocation, in the next turn. */
+  /** Cancels an invocation: in the next turn, or at the latest with `cancelAbandoned`. */
   abandon(id: Promise<InvocationId>): void;
+  /** Cancels what is still to be cancelled when no turn comes any more. */
+  cancelAbandoned(): Promise<void>;
   /** How the run stands after everything told so far. */
   state(): RunState;
   /** Gives room to others in what is limited: the life goes on elsewhere, or is over. */
@@ -138,6 +140,10 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
       },
     });
 
+  const cancelCalls = async (): Promise<void> => {
+    for (const id of abandoned.splice(0)) context.cancel(await id);
+  };
+
   return {
     events,
     now: () => clock,
@@ -197,9 +203,10 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
       });
     },
     signal: (path, answered) => inbox.signal(path, answered),
+    unheard: () => inbox.unheard(),
     async turn() {
       try {
-        for (const id of abandoned.splice(0)) context.cancel(await id);
+        await cancelCalls();
         const { expected, value, failure } = await firstArrival([...pending.values()]);
         pending.delete(expected.id);
         expected.arrive(value, failure);
@@ -213,6 +220,14 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
     read: () => inbox.read(),
     abandon(id) {
       abandoned.push(id);
+    },
+    async cancelAbandoned() {
+      try {
+        await cancelCalls();
+      } catch (error) {
+        // Whoever cancels a life cancels its calls.
+        if (!(error instanceof CancelledError)) throw error;
+      }
     },
     state,
     leave() {

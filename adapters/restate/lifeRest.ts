@@ -5,10 +5,14 @@ import { RunState } from '../../lib/codec/state';
 import { validate } from '../../lib/codec/validate';
 import { keyOf, lifeOf } from './names';
 import { withNested } from './nestedSoFar';
-import type { GivenAnswer, Part, Rest, StartRequest } from './protocol';
+import type { GivenAnswer, Part, Rest, RestRequest, Seal, StartRequest } from './protocol';
+import { resolveOnce } from './resolveOnce';
 
 /** What a life has left behind, with what functions asked for and the journal of the run does not hold. */
-export async function readRest(context: WorkflowSharedContext): Promise<Rest | null> {
+export async function readRest(
+  context: WorkflowSharedContext,
+  { seals = false }: RestRequest,
+): Promise<Rest | null> {
   const rest = await context.get<Rest>('rest');
   if (rest === null) return null;
   const parts: Part[] = [];
@@ -19,10 +23,16 @@ export async function readRest(context: WorkflowSharedContext): Promise<Rest | n
   }
   const answers = [...rest.answers];
   let { read } = rest;
-  for (; ; read += 1) {
-    const given = await context.promise<GivenAnswer>(`in:${read}`).peek();
-    if (given === undefined) break;
-    answers.push(given);
+  for (;;) {
+    const given = await context.promise<GivenAnswer | Seal>(`in:${read}`).peek();
+    if (given === undefined) {
+      // Where an answer has come in between, it is read too.
+      if (!seals || (await resolveOnce(context, `in:${read}`, SEAL))) break;
+    } else if ('isSealed' in given) break;
+    else {
+      answers.push(given);
+      read += 1;
+    }
   }
   const state = validate(RunState, rest.state, 'state of the run');
   const steps = withNested(state.runId, state.steps, parts) ?? state.steps;
@@ -36,15 +46,40 @@ export async function restOf(
   { runId, life }: StartRequest,
 ): Promise<Rest | undefined> {
   const previous = keyOf(runId, life - 1);
-  const rest = await context.genericCall<Record<string, never>, Rest | null>({
+  const rest = await context.genericCall<RestRequest, Rest | null>({
     service: name,
     method: 'rest',
     key: previous,
-    parameter: {},
+    parameter: { seals: true },
     inputSerde: JSON_SERDE,
     outputSerde: JSON_SERDE,
   });
   return rest ?? undefined;
+}
+
+/**
+ * Takes an answer in for a life. Where the next life has read the inbox already, the answer is handed on to that one.
+ */
+export async function takeAnswer(
+  context: WorkflowSharedContext,
+  name: string,
+  given: GivenAnswer,
+): Promise<void> {
+  for (let i = 0; !(await resolveOnce(context, `in:${i}`, given)); i += 1) {
+    const other = await context.promise<GivenAnswer | Seal>(`in:${i}`).peek();
+    if (other === undefined || !('isSealed' in other)) continue;
+    const { runId, life } = lifeOf(context.key);
+    await context.genericCall<GivenAnswer, undefined>({
+      service: name,
+      method: 'answer',
+      key: keyOf(runId, life + 1),
+      parameter: given,
+      inputSerde: JSON_SERDE,
+      outputSerde: JSON_SERDE,
+    });
+    return;
+  }
+  if ((await context.promise<true>('suspended').peek()) !== undefined) await goOn(context, name);
 }
 
 /** A life that waits for answers is over; an answer, or its deadline, begins the next one. */
@@ -81,5 +116,7 @@ export async function goOn(context: WorkflowSharedContext, name: string): Promis
     inputSerde: JSON_SERDE,
   });
 }
+
+const SEAL: Seal = { isSealed: true };
 
 const JSON_SERDE = serde.json as unknown as Serde<never>;

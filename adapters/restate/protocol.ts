@@ -19,9 +19,17 @@ export type ToldEvent = Slim<RunEvent>;
 
 type Slim<E> = E extends { readonly type: 'run.started' }
   ? Omit<E, 'runId' | 'seq' | 'plan'>
-  : E extends RunEvent
-    ? Omit<E, 'runId' | 'seq'>
-    : never;
+  : E extends { readonly type: 'run.resumed' }
+    ? Omit<E, 'runId' | 'seq'> & Seeded
+    : E extends RunEvent
+      ? Omit<E, 'runId' | 'seq'>
+      : never;
+
+/** Of the event with which the first life of a fork begins. */
+export interface Seeded {
+  /** The `RunState` before it in JSON, which nobody else has. */
+  readonly seed?: unknown;
+}
 
 /** How one life ended, with the events that were not told as durable promises. */
 export interface LifeResult {
@@ -48,6 +56,17 @@ export interface Rest {
 export interface GivenAnswer {
   readonly path: string;
   readonly value?: unknown;
+}
+
+/** Stands in the inbox of a life behind the last answer that the next life has taken over. */
+export interface Seal {
+  readonly isSealed: true;
+}
+
+/** Asks for what a life has left behind. */
+export interface RestRequest {
+  /** The next life asks: answers that come from here on are for it. */
+  readonly seals?: boolean;
 }
 
 /** Something told while a step is under way, beside the journal of the run. */

@@ -13,7 +13,7 @@ import { callHere } from './callHere';
 import type { PlacedLife, Worker } from './carryOut';
 import { CANCEL_ASKED, carryOut } from './carryOut';
 import type { Placed } from './lifeEngine';
-import { goOn, readRest, restOf, suspend } from './lifeRest';
+import { goOn, readRest, restOf, suspend, takeAnswer } from './lifeRest';
 import { LARGEST_MESSAGE } from './limits';
 import { serviceOf, stepsServiceOf } from './names';
 import { nestedSoFar } from './nestedSoFar';
@@ -38,6 +38,7 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
   const worker: Worker = {
     agent,
     cache,
+    lives: new Set(),
     teller: (key, before) => tellerOf(ingress, name, key, before),
     place(life, task, input, callbacks) {
       const where = placement(task.definition.name);
@@ -110,11 +111,8 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
       events: handlers.workflow.shared({ journalRetention: 0 }, readEvents),
       tell: handlers.workflow.shared({ journalRetention: 0 }, tellParts),
       rest: handlers.workflow.shared({ journalRetention: 0 }, readRest),
-      answer: handlers.workflow.shared(
-        async (context: WorkflowSharedContext, given: GivenAnswer): Promise<void> => {
-          for (let i = 0; ; i += 1) if (await resolveOnce(context, `in:${i}`, given)) break;
-          if ((await context.promise<true>('suspended').peek()) !== undefined) await goOn(context, name);
-        },
+      answer: handlers.workflow.shared((context: WorkflowSharedContext, given: GivenAnswer): Promise<void> =>
+        takeAnswer(context, name, given),
       ),
       wake: handlers.workflow.shared(async (context: WorkflowSharedContext): Promise<void> => {
         await goOn(context, name);

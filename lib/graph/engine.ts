@@ -60,6 +60,8 @@ export interface Engine {
    * never can be; one that is not done with is told again in the next life.
    */
   signal(path: string, answered: (value: unknown, done?: () => void) => void): Stop;
+  /** Paths of answers from outside for which no step listens. */
+  unheard?(): readonly string[];
   /** Takes items from a stream. Absent where a run is replayed: no item can be had twice. */
   pull?(source: object, receiver: PullReceiver): Pull;
 }

@@ -7,6 +7,8 @@ export interface Mailbox {
   open(): void;
   /** Hears the answers for a step: those that wait at once, later ones as they come. */
   hear(path: string, answered: (value: unknown, done: () => void) => void): Stop;
+  /** Paths of answers for which nobody listens. */
+  unheard(): readonly string[];
   /** Hears nothing more. A run that has finished needs none of what is left. */
   close(isFinished: boolean): void;
 }
@@ -60,6 +62,7 @@ export function mailbox(claim: Claim, owner: MailboxOwner): Mailbox {
         if (listeners.get(path) === answered) listeners.delete(path);
       };
     },
+    unheard: () => waiting.flatMap((message) => (message.kind === 'answer' ? [message.path] : [])),
     close(isFinished) {
       stop?.();
       for (const message of cancels) message.done();

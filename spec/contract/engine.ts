@@ -4,6 +4,7 @@ import type { Agent, RunEvent, RunState, Transition } from '../../index';
 import { execute, memoryStore, outcomes, run } from '../../index';
 import type { RunOptions } from '../../operators/runOptions';
 import { collect } from '../support/told';
+import { aborted } from './cases/agents';
 import { scripted } from './cases/scripted';
 import { engineCases } from './engineCases';
 
@@ -107,6 +108,20 @@ export function describeEngine(name: string, open: () => Promise<TestedEngine>):
       expect(final).toMatchObject({ status: 'COMPLETED', output: { sign: false } });
     });
 
+    it('says which answer no step waits for', async () => {
+      const options = { ...engine.options, runId: nextId() };
+      await execute(scripted.signing, 'a', options);
+      await engine.answer(scripted.signing, options.runId, 'sing', true);
+      const resting = await told(run(scripted.signing, 'a', options));
+
+      expect(resting.final.status).toBe('SUSPENDED');
+      expect(resting.events).toMatchObject([
+        { type: 'run.resumed' },
+        { type: 'step.logged', message: 'No step waits for the answer to "sing"; these wait: "sign"' },
+        { type: 'run.suspended' },
+      ]);
+    });
+
     it('decides otherwise when nobody answers in time', async () => {
       const options = { ...engine.options, runId: nextId() };
       const suspended = await execute(scripted.soon, 'a', options);
@@ -127,6 +142,17 @@ export function describeEngine(name: string, open: () => Promise<TestedEngine>):
       const state = await engine.load(scripted.hanging, options.runId);
       expect(state?.steps.get('upper')?.status).toBe('COMPLETED');
       expect(state?.steps.get('hanging')?.status).toBe('PENDING');
+    });
+
+    it.each<{ readonly agent: Agent<string, unknown>; readonly status: string }>([
+      { agent: scripted.failing, status: 'FAILED' },
+      { agent: scripted.decided, status: 'COMPLETED' },
+    ])('aborts what nobody waits for when a run ends as $status', async ({ agent, status }) => {
+      const options = { ...engine.options, runId: nextId() };
+      const final = await execute(agent, 'a', options);
+
+      expect(final.status).toBe(status);
+      await until(() => aborted.has(options.runId));
     });
 
     it('refuses a value that is too large, by name', async () => {

@@ -138,6 +138,27 @@ describe('approval()', () => {
     await expect(answer(store, 'nobody', 'sign', 1)).rejects.toThrow('Cannot find run "nobody"');
   });
 
+  it('says which answer no step waits for, each time that the run rests, and keeps it', async () => {
+    const store = memoryStore();
+    const c = chain('c', sign, said);
+    await execute(c, 'x', { store, runId: 'r' });
+    await answer(store, 'r', 'sing', { yes: true });
+    for (const _ of [1, 2]) {
+      expect((await finished(store, c, 'r')).map(({ event }) => event)).toMatchObject([
+        { type: 'run.resumed' },
+        {
+          type: 'step.logged',
+          level: 'WARNING',
+          path: '',
+          message: 'No step waits for the answer to "sing"; these wait: "sign"',
+        },
+        { type: 'run.suspended', waiting: ['sign'] },
+      ]);
+    }
+    await answer(store, 'r', 'sign', { yes: true });
+    expect((await finished(store, c, 'r')).at(-1)?.event.type).toBe('run.completed');
+  });
+
   it(
     'holds to its deadline in virtual time, and asks somebody else then',
     marbles(({ scheduler, expectObservable }) => {

@@ -5,10 +5,16 @@ import { agent, chain, workflow } from '../../../index';
 
 export const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** Runs in which somebody hung and was told that nobody waits. */
+export const aborted = new Set<string>();
+
 /** Hangs until nobody wants the answer any more. */
 export const hang = (_: unknown, context: StepContext) =>
   new Promise<never>((_resolve, reject) =>
-    context.signal.addEventListener('abort', () => reject(new Error('aborted'))),
+    context.signal.addEventListener('abort', () => {
+      aborted.add(context.runId);
+      reject(new Error('aborted'));
+    }),
   );
 
 const calls = new Map<string, number>();

@@ -1,8 +1,8 @@
 import * as t from 'io-ts';
 
 import type { Wire } from '../../../index';
-import { agent, approval, chain, each, workflow } from '../../../index';
-import { flaky, hanging, later, plus, upper, wait } from './agents';
+import { agent, approval, chain, each, firstOf, workflow } from '../../../index';
+import { broken, flaky, hanging, later, plus, upper, wait } from './agents';
 
 /** Agents of the tests that do more than run once. */
 export const scripted = {
@@ -24,6 +24,11 @@ export const scripted = {
     return step('second', agent('second', flaky(2)), first);
   }),
   hanging: chain('hangs', upper, hanging),
+  failing: workflow('failing', (text: Wire<string>, step) => ({
+    fails: step('fails', chain('late', later, broken), text),
+    hangs: step('hangs', hanging, text),
+  })),
+  decided: firstOf('decided', later, hanging),
   tooBig: agent('tooBig', (size: number) => 'x'.repeat(size)),
   long: each('long', plus, { concurrency: 100 }),
   patient: chain(
