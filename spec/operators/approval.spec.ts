@@ -143,8 +143,10 @@ describe('approval()', () => {
     const c = chain('c', sign, said);
     await execute(c, 'x', { store, runId: 'r' });
     await answer(store, 'r', 'sing', { yes: true });
-    for (const _ of [1, 2]) {
-      expect((await finished(store, c, 'r')).map(({ event }) => event)).toMatchObject([
+    for (const life of [2, 3]) {
+      const told = await finished(store, c, 'r');
+      expect(told.at(-1)?.state.life).toBe(life);
+      expect(told.map(({ event }) => event)).toMatchObject([
         { type: 'run.resumed' },
         {
           type: 'step.logged',
