@@ -8,6 +8,7 @@ export { answeredHere } from './internal/answeredHere';
 export { memorizeIn, recallFrom } from './internal/answerCache';
 export { callFunction } from './internal/callFunction';
 export { downstream } from './internal/downstream';
+export { forkedState } from './internal/forkedState';
 export { hashOf } from './internal/hashOf';
 export { newRunId } from './internal/newRunId';
 export { newTask } from './internal/newTask';

@@ -1,15 +1,7 @@
-import { asyncScheduler } from 'rxjs';
-
-import type { Failure } from '../lib/model/failure';
-import type { RunState } from '../lib/model/state';
-import type { StepResult } from '../lib/model/stepResult';
-import { pendingStep } from '../lib/model/stepResult';
-import { StepTable } from '../lib/model/stepTable';
 import type { Store } from '../lib/store/store';
 import { UnknownRunError } from '../lib/store/unknownRunError';
+import { forkedState } from './internal/forkedState';
 import { newRunId } from './internal/newRunId';
-import { stepsFrom } from './internal/stepsFrom';
-import { UnknownStepError } from './unknownStepError';
 
 /** Where a run is forked. */
 export interface ForkOptions {
@@ -35,33 +27,6 @@ export async function fork(
 ): Promise<string> {
   const state = await store.loadRun(runId);
   if (state === undefined) throw new UnknownRunError(runId);
-  if (state.steps.get(from) === undefined) throw new UnknownStepError(runId, from);
-  const again = stepsFrom(state, from);
-  const now = asyncScheduler.now();
-  const { output: _output, error: _error, ...kept } = state;
-  const forked: RunState = {
-    ...kept,
-    runId: forkId,
-    status: 'CANCELLED',
-    input: 'input' in rest ? rest.input : state.input,
-    steps: StepTable.of(
-      [...state.steps].map((step) =>
-        again.has(step.stepId) || step.status === 'RUNNING' || isOnWayTo(state.error, step)
-          ? pendingStep(step.stepId, step.agent)
-          : step,
-      ),
-    ),
-    startedAt: now,
-    endedAt: now,
-    life: 1,
-    forkedFrom: { runId, path: from },
-  };
-  await store.importRun(Object.freeze(forked));
+  await store.importRun(forkedState(state, { runId: forkId, from, ...rest }));
   return forkId;
-}
-
-/** Whether the run failed because of this step: it is tried again, as in any run that is resumed. */
-function isOnWayTo(error: Failure | undefined, { stepId, status }: StepResult): boolean {
-  if (status !== 'FAILED' || error?.path === undefined) return false;
-  return error.path === stepId || error.path.startsWith(`${stepId}/`) || error.path.startsWith(`${stepId}[`);
 }

@@ -61,17 +61,18 @@ export async function drive<O>(
     if (result === 'unknown') throw new UnknownRunError(runId);
     if (result === 'under way') return (await followLife(context, following)) as RunState<O>;
     const before = await stateAfter(context, following, result);
+    base = before;
+    // Only how its latest life stands counts.
+    if ((await resultOf(context, agent, keyOf(runId, life + 1))) !== 'unknown') continue;
+    if (!begins) return (await followLife(context, following)) as RunState<O>;
     const isChanged = input !== undefined && !isDeepStrictEqual(input, before.input);
     if (isChanged && request.onMismatch === 'refuse') throw new InputMismatchError(runId);
-    if (begins && before.status === 'COMPLETED' && !isChanged) {
+    if (before.status === 'COMPLETED' && !isChanged) {
       tell(replayedEnd(before));
       return before;
     }
-    if (!begins && (await resultOf(context, agent, keyOf(runId, life + 1))) === 'unknown') {
-      return (await followLife(context, following)) as RunState<O>;
-    }
-    base = before;
-    seed = before.status === 'COMPLETED' ? StateCodec.encode(before) : undefined;
+    // Its output as it is used need not be JSON.
+    seed = before.status === 'COMPLETED' ? StateCodec.encode({ ...before, output: undefined }) : undefined;
   }
 }
 

@@ -1,3 +1,4 @@
+import { RunState as StateCodec } from '../../lib/codec/state';
 import { validate } from '../../lib/codec/validate';
 import type { Definition } from '../../lib/graph/definition';
 import { planOf } from '../../lib/graph/definition';
@@ -21,19 +22,28 @@ type Extra = Extract<Part, { readonly key: string }>;
 /**
  * Events of the journal come in the order of their positions, each once, however often it is told. What was told beside it
  * goes where it belongs: behind the start of its call, and before its end.
+ *
+ * @param base - How the run stands before this life; a fork tells it with its first event.
  */
 export function follower<O>(
   base: RunState<O>,
   definition: Definition,
   tell: (transition: Transition<O>) => void,
 ): Follower<O> {
-  const transitions = transitionsFrom<O>(base);
+  let transitions = transitionsFrom<O>(base);
   const early = new Map<number, ToldEvent>();
   const heard = new Set<string>();
   const held = new Map<string, Extra[]>();
   const running = new Map<string, string>();
   let next = 0;
   let seq = base.seq;
+
+  const begin = ({ seed, ...told }: Extract<ToldEvent, { type: 'run.resumed' }>): void => {
+    const before = validate(StateCodec, seed, `state of run "${base.runId}"`) as RunState<O>;
+    transitions = transitionsFrom(before);
+    ({ seq } = before);
+    show(told);
+  };
 
   const show = (told: ToldEvent): void => {
     if (isJournaled(told as RunEvent)) seq += 1;
@@ -43,7 +53,8 @@ export function follower<O>(
 
   const take = (event: ToldEvent): void => {
     if ('path' in event && ENDS.has(event.type)) running.delete(event.path);
-    show(event);
+    if (event.type === 'run.resumed' && event.seed !== undefined) begin(event);
+    else show(event);
     if (event.type !== 'step.started') return;
     running.set(event.path, callText(event));
     for (const extra of held.get(callText(event)) ?? []) show(extra.event);

@@ -53,7 +53,9 @@ export async function followLife<O>(
   let wrong: Error | undefined;
   const follow = follower<O>(base, definition, (transition) => {
     const { event } = transition;
-    if (event.type === 'run.started' && isOtherInput(following, event.input)) {
+    // Of a life that is not the first, whoever follows it has compared before.
+    const isFirst = event.type === 'run.started' || (event.type === 'run.resumed' && base.status === 'IDLE');
+    if (isFirst && isOtherInput(following, transition)) {
       wrong = new InputMismatchError(runId);
       local.abort('over');
     }
@@ -108,9 +110,9 @@ export async function followLife<O>(
   }
 }
 
-function isOtherInput(
-  { input, isRefusing }: Pick<Following<unknown>, 'input' | 'isRefusing'>,
-  given: unknown,
-): boolean {
-  return isRefusing && input !== undefined && !isDeepStrictEqual(input, given);
+function isOtherInput<O>({ input, isRefusing }: Following<O>, transition: Transition<O>): boolean {
+  if (!isRefusing || input === undefined) return false;
+  const { event } = transition;
+  // To read the state of a transition makes it.
+  return !isDeepStrictEqual(input, event.type === 'run.started' ? event.input : transition.state.input);
 }

@@ -5,20 +5,20 @@ import { validate } from '../../lib/codec/validate';
 import type { Definition } from '../../lib/graph/definition';
 import { definitionOf, planOf } from '../../lib/graph/definition';
 import type { Agent } from '../../lib/model/agent';
-import type { RunEvent } from '../../lib/model/event';
+import type { RunEvent, RunResumed, RunStarted } from '../../lib/model/event';
 import { toFailure } from '../../lib/model/failure';
 import type { RunState as State } from '../../lib/model/state';
 import { idleState } from '../../lib/model/state';
 import { downstream } from '../../operators/engineKit';
 import { InputMismatchError } from '../../operators/inputMismatchError';
-import type { Rest, StartRequest } from './protocol';
+import type { Rest, Seeded, StartRequest } from './protocol';
 
 /** With what a life begins. */
 export interface Opening {
   readonly state: State;
   readonly isResumed: boolean;
   readonly input: unknown;
-  readonly event: Extract<RunEvent, { type: 'run.started' | 'run.resumed' }>;
+  readonly event: RunStarted | (RunResumed & Seeded);
   readonly warning?: RunEvent;
 }
 
@@ -58,6 +58,8 @@ export function openingOf(
     reused,
     ...(isChanged && { input }),
     ...(dropped.length > 0 && { dropped }),
+    // Of a later life everybody knows the life before it.
+    ...(request.life === 1 && { seed: given }),
   };
   return {
     state: saved,

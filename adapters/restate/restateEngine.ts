@@ -1,9 +1,6 @@
-import { Observable, asyncScheduler } from 'rxjs';
+import { Observable } from 'rxjs';
 
 import { jsonValue } from '../../lib/codec/json';
-import { RunState as StateCodec } from '../../lib/codec/state';
-import type { Definition } from '../../lib/graph/definition';
-import { definitionOf, planOf } from '../../lib/graph/definition';
 import type { RunEngine, RunRequest } from '../../lib/graph/engine';
 import type { Agent } from '../../lib/model/agent';
 import { isEnd } from '../../lib/model/event';
@@ -13,12 +10,11 @@ import type { RunState } from '../../lib/model/state';
 import type { Transition } from '../../lib/model/transition';
 import type { RunSummary } from '../../lib/store/store';
 import { UnknownRunError } from '../../lib/store/unknownRunError';
-import { newRunId } from '../../operators/engineKit';
 import { cancelLatest } from './cancelLatest';
 import { drive } from './drive';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
-import { forked } from './forked';
+import { forkRun } from './forkRun';
 import type { Ingress } from './ingress';
 import { handlerPath, ingressOf } from './ingress';
 import { latestLife } from './latestLife';
@@ -27,7 +23,7 @@ import { listRuns } from './listRuns';
 import { keyOf } from './names';
 import { paceOf } from './pace';
 import { pause } from './pause';
-import type { GivenAnswer, StartRequest } from './protocol';
+import type { GivenAnswer } from './protocol';
 
 /** Where the server is, and how its runs are followed. */
 export interface RestateEngineOptions {
@@ -61,9 +57,10 @@ export interface RestateEngine extends RunEngine {
    */
   cancel(agent: Agent<never, unknown>, runId: string): Promise<boolean>;
   /**
-   * Makes a new run that reuses everything of an ended one before `from`, and begins it. Returns its id.
+   * Makes a new run that reuses everything of another one before `from`, and begins it. Returns its id.
    *
-   * @throws UnknownRunError
+   * @throws UnknownRunError, UnknownStepError
+   * @throws RunExistsError when the new id is taken.
    */
   fork(
     agent: Agent<never, unknown>,
@@ -153,21 +150,7 @@ export function restateEngine(options: RestateEngineOptions): RestateEngine {
       await ingress.request(handlerPath(serviceFor(agent), keyOf(runId, latest.life), 'answer'), { body });
     },
     cancel: (agent, runId) => cancelLatest(context, { agent, runId }, true),
-    async fork(agent, runId, { from, input, runId: forkId = newRunId() }) {
-      const latest = await latestLife(context, agent, runId);
-      if (latest === undefined) throw new UnknownRunError(runId);
-      const seed = forked(latest.state, forkId, from, planOf(definitionOf(agent) as Definition));
-      const request: StartRequest = {
-        runId: forkId,
-        life: 1,
-        at: asyncScheduler.now(),
-        onMismatch: 'actual',
-        seed: StateCodec.encode(seed),
-        ...(input !== undefined && { input: jsonValue(input, '', { bytes: LARGEST_VALUE }) }),
-      };
-      await ingress.request(handlerPath(serviceFor(agent), keyOf(forkId, 1), 'run/send'), { body: request });
-      return forkId;
-    },
+    fork: (agent, runId, forkOptions) => forkRun(context, agent, runId, forkOptions),
     async listRuns({ name, limit = 100 } = {}) {
       if (admin === undefined) throw new TypeError('Cannot list runs without the address of the admin');
       return listRuns(context, admin, name, limit);
