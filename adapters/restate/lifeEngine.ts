@@ -1,4 +1,4 @@
-import type { InvocationId, RestatePromise, TerminalError, WorkflowContext } from '@restatedev/restate-sdk';
+import type { InvocationId, RestatePromise, WorkflowContext } from '@restatedev/restate-sdk';
 import { CancelledError } from '@restatedev/restate-sdk';
 
 import { jsonValue } from '../../lib/codec/json';
@@ -6,17 +6,16 @@ import type { Stop } from '../../lib/graph/answer';
 import type { CallCallbacks, Engine } from '../../lib/graph/engine';
 import type { StepTask } from '../../lib/graph/stepTask';
 import type { RunEvent } from '../../lib/model/event';
-import { reduceRunAll } from '../../lib/model/reduce';
 import type { RunState } from '../../lib/model/state';
 import type { AnswerCache } from '../../lib/store/answerCache';
 import { hashOf } from '../../operators/engineKit';
-import { LARGEST_VALUE, MOST_STEPS } from './limits';
+import { arrivals } from './arrivals';
 import type { Recorded } from './decision';
 import { decided, revived } from './decision';
-import type { Expected } from './firstArrival';
-import { firstArrival } from './firstArrival';
 import { inboxOf } from './inbox';
-import type { BelowStep, CallResult, GivenAnswer } from './protocol';
+import { lifeFacts } from './lifeFacts';
+import { LARGEST_VALUE, MOST_STEPS } from './limits';
+import type { CallResult, GivenAnswer } from './protocol';
 import { sharedPolicies } from './sharedPolicies';
 import { takeIn } from './takeIn';
 import { TooManyStepsError } from './tooManyStepsError';
@@ -66,8 +65,6 @@ export interface LifeEngineOptions {
   readonly place: (task: StepTask, input: unknown, callbacks: CallCallbacks) => Placed;
 }
 
-type Arrival = (value: unknown, failure: TerminalError | undefined) => void;
-
 /**
  * Answers the questions of the interpreter from the journal, one at a time and in journaled order. Time is what the
  * journal says: it stands still between two answers, and a replay sees the same.
@@ -75,15 +72,10 @@ type Arrival = (value: unknown, failure: TerminalError | undefined) => void;
 export function lifeEngine(options: LifeEngineOptions): LifeEngine {
   const { context, place } = options;
   const { runId } = options.state;
-  const events: RunEvent[] = [];
-  /** The events, and what is told beside the journal but counts here. */
-  const facts: RunEvent[] = [];
-  const pending = new Map<number, Expected>();
+  const facts = lifeFacts(options.state);
+  const { expect, next } = arrivals();
   const abandoned: Promise<InvocationId>[] = [];
   let clock = options.at;
-  let reduced = options.state;
-  let reducedTo = 0;
-  let next = 0;
   let steps = 0;
   let told = 0;
   let isFeeding = false;
@@ -93,38 +85,8 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
     clock = Math.max(clock, at);
   };
 
-  const push = (event: RunEvent): void => {
-    events.push(event);
-    facts.push(event);
-  };
-
-  /** Only computed when somebody asks, which most lives never do. */
-  const state = (): RunState => {
-    if (reducedTo < facts.length) reduced = reduceRunAll(reduced, facts.slice(reducedTo));
-    reducedTo = facts.length;
-    return reduced;
-  };
-
-  /** Waits for a durable operation. The function that comes back forgets it. */
-  const expect = (operation: RestatePromise<unknown>, arrive: Arrival): Stop => {
-    const id = (next += 1);
-    pending.set(id, { id, operation, arrive });
-    return () => {
-      pending.delete(id);
-    };
-  };
-
   const inbox = inboxOf(context, options.answers, expect);
   const shared = sharedPolicies({ context, cache: options.cache, now: () => clock, expect });
-
-  /** A step that a function asked for, as if the journal had it. */
-  const eventsOf = ({ path, agent, output }: BelowStep): readonly RunEvent[] => {
-    const base = { runId, seq: events.at(-1)?.seq ?? 0, at: clock, path, agent, attempt: 1 };
-    return [
-      { ...base, type: 'step.started' },
-      { ...base, type: 'step.completed', output, duration: 0 },
-    ];
-  };
 
   /** Hands partial results on to those who read them live; one object, because a life has one set of callbacks. */
   const feedingOf = (callbacks: CallCallbacks): CallCallbacks =>
@@ -145,19 +107,21 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
   };
 
   return {
-    events,
+    events: facts.events,
     now: () => clock,
     elapsed: () => clock,
     record(event, then, stored = event) {
-      push(stored);
+      facts.add(stored);
       then();
     },
-    note: push,
+    note(event) {
+      facts.add(event);
+    },
     tell(event) {
       // A call tells its partial results itself, beside the journal; here they only go to those who read them live.
-      if (!isFeeding || event.type !== 'step.emitted') push(tellable(event));
+      if (!isFeeding || event.type !== 'step.emitted') facts.add(tellable(event));
     },
-    steps: () => state().steps,
+    steps: () => facts.state().steps,
     keep: (value, path) => jsonValue(value, path, { bytes: LARGEST_VALUE }),
     hash: hashOf,
     call(task, input, callbacks) {
@@ -172,8 +136,8 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
         const call = value as CallResult;
         advance(call.at);
         told = Math.max(told, call.told ?? 0);
-        for (const event of call.tail ?? []) push(event);
-        for (const step of call.below ?? []) facts.push(...eventsOf(step));
+        for (const event of call.tail ?? []) facts.add(event);
+        for (const step of call.below ?? []) facts.addBelow(step, clock);
         replay?.(call);
         takeIn(task, call, callbacks);
       });
@@ -207,9 +171,7 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
     async turn() {
       try {
         await cancelCalls();
-        const { expected, value, failure } = await firstArrival([...pending.values()]);
-        pending.delete(expected.id);
-        expected.arrive(value, failure);
+        await next();
       } catch (error) {
         if (!(error instanceof CancelledError)) throw error;
         return false;
@@ -229,7 +191,7 @@ export function lifeEngine(options: LifeEngineOptions): LifeEngine {
         if (!(error instanceof CancelledError)) throw error;
       }
     },
-    state,
+    state: () => facts.state(),
     leave() {
       shared.leave();
     },
