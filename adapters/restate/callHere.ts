@@ -2,9 +2,9 @@ import { asyncScheduler } from 'rxjs';
 
 import type { Stop } from '../../lib/graph/answer';
 import type { LimitPolicy } from '../../lib/model/agent';
-import { toFailure } from '../../lib/model/failure';
 import { admitTo } from '../../operators/engineKit';
 import type { CallResult } from './protocol';
+import { recordedFailure } from './recordedFailure';
 import type { ToldCallOptions } from './toldCall';
 import { ToldCall } from './toldCall';
 
@@ -31,6 +31,7 @@ export function callHere(options: HereOptions): HereCall {
   return new LimitedCall(options);
 }
 
+/** A class, because there is one for every step: see `ToldCall`. */
 class LimitedCall implements HereCall {
   readonly #options: HereOptions;
   #call: ToldCall | undefined;
@@ -65,7 +66,7 @@ class LimitedCall implements HereCall {
     if (!this.#isStopped) this.#abort();
   }
 
-  /** Begins when the limit has room: maybe from within this call, and what is called may end there too. */
+  /** Begins when the limit has room: maybe from within this call, and what is called may end or be stopped there too. */
   #enter(): void {
     const { limit, input, task } = this.#options;
     if (limit === undefined) {
@@ -76,9 +77,9 @@ class LimitedCall implements HereCall {
       this.#leaveLimit = admitTo(limit, input, asyncScheduler, () => {
         this.#begin();
       });
-      if (this.#isEnded) this.#leaveLimit();
+      if (this.#isEnded || this.#isStopped) this.#leaveLimit();
     } catch (error) {
-      this.#end({ kind: 'failed', failure: toFailure(error, task.path), at: asyncScheduler.now() });
+      this.#end({ kind: 'failed', failure: recordedFailure(error, task.path), at: asyncScheduler.now() });
     }
   }
 
@@ -90,6 +91,7 @@ class LimitedCall implements HereCall {
   }
 
   #end(result: CallResult): void {
+    if (this.#isStopped) return;
     this.#isEnded = true;
     this.#options.underWay.delete(this);
     this.#leaveLimit?.();

@@ -1,7 +1,7 @@
 import type { Decided } from '../../lib/graph/answer';
 import type { Failure } from '../../lib/model/failure';
-import { toFailure } from '../../lib/model/failure';
 import { RecordedError } from './recordedError';
+import { recordedFailure } from './recordedFailure';
 
 /** A decision as the journal keeps it. */
 export type Recorded =
@@ -12,7 +12,7 @@ export function decided(decision: () => unknown): Recorded {
   try {
     return { ok: true, value: decision() };
   } catch (error) {
-    return { ok: false, failure: toFailure(error) };
+    return { ok: false, failure: recordedFailure(error) };
   }
 }
 

@@ -1,4 +1,5 @@
 import type { RunEvent } from '../../lib/model/event';
+import { eventSize } from './eventSize';
 import { BATCH_BYTES } from './limits';
 
 /** The events of a life that nobody has been told, and about how large they are. */
@@ -23,7 +24,7 @@ export function heldEvents(events: readonly RunEvent[]): HeldEvents {
 
   const measure = (): void => {
     for (let i = sizes.length; i < events.length; i += 1) {
-      const size = sizeOf(events[i] as RunEvent);
+      const size = eventSize(events[i] as RunEvent);
       sizes.push(size);
       bytes += size;
     }
@@ -46,33 +47,3 @@ export function heldEvents(events: readonly RunEvent[]): HeldEvents {
     },
   };
 }
-
-/** Most events carry little more than their names. By type, because most have none of the properties that may be large. */
-function sizeOf(event: RunEvent): number {
-  switch (event.type) {
-    case 'step.completed':
-      return SMALL + sizeIn(event.output) + sizeIn(event.kept);
-    case 'step.skipped':
-    case 'run.completed':
-      return SMALL + sizeIn(event.output);
-    case 'step.emitted':
-    case 'step.answered':
-      return SMALL + sizeIn(event.value);
-    case 'run.started':
-    case 'run.resumed':
-      return SMALL + sizeIn(event.input);
-    case 'step.suspended':
-      return SMALL + sizeIn(event.request);
-    case 'step.logged':
-      return SMALL + event.message.length + sizeIn(event.data);
-    default:
-      return SMALL;
-  }
-}
-
-function sizeIn(value: unknown): number {
-  if (typeof value === 'string') return value.length;
-  return typeof value === 'object' && value !== null ? JSON.stringify(value).length : 0;
-}
-
-const SMALL = 200;

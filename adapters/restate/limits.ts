@@ -4,6 +4,9 @@ export const LARGEST_VALUE = 4 * 1024 * 1024;
 /** Most bytes of all that one message carries. */
 export const LARGEST_MESSAGE = 24 * 1024 * 1024;
 
+/** Most characters of the name, and of the message, of an error in the journal. */
+export const LONGEST_TEXT = 8 * 1024;
+
 /** Most calls of agents in one life of a run: every retry of the server reads the whole journal. */
 export const MOST_STEPS = 1000;
 
@@ -19,7 +22,7 @@ export const LONGEST_WATCH_MS = 2_000;
 /** Milliseconds between two batches of events that a run tells in its journal. */
 export const FLUSH_MS = 500;
 
-/** Most bytes of events that are kept back. */
+/** Most bytes of events that are kept back, and of what one batch tells; a single one may be larger. */
 export const BATCH_BYTES = 256 * 1024;
 
 /** Milliseconds for which a question to the server is held open before it is asked again. */

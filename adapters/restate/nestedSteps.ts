@@ -1,20 +1,22 @@
-import { Observable } from 'rxjs';
+import { Observable, throwError } from 'rxjs';
 
 import type { Agent } from '../../lib/model/agent';
 import type { RunEvent } from '../../lib/model/event';
-import type { AnswerCache } from '../../lib/store/answerCache';
 import type { StepTable } from '../../lib/model/stepTable';
+import type { AnswerCache } from '../../lib/store/answerCache';
+import { AttemptOverError } from '../../operators/attemptOverError';
 import { DuplicateStepError } from '../../operators/duplicateStepError';
 import { StepError } from '../../operators/stepError';
 import type { CallId } from './protocol';
-import type { Teller } from './teller';
 import { runBelow } from './runBelow';
+import { tellable } from './tellable';
+import type { Teller } from './teller';
 
 /** The steps that one call of a function asks for while it runs. */
 export interface NestedSteps {
   /** What `ctx.step` does. */
   step<I, O>(id: string, agent: Agent<I, O>, input: I): Observable<O>;
-  /** Stops what is under way. */
+  /** Stops what is under way; who waits for it goes on with nothing. */
   close(): void;
   /** Paths of those that failed. */
   readonly failedBelow: readonly string[];
@@ -36,14 +38,16 @@ export interface NestedOptions {
  */
 export function nestedSteps({ runId, under, teller, known, cache }: NestedOptions): NestedSteps {
   const used = new Set<string>();
-  const stops = new Set<() => void>();
+  const open = new Set<{ complete(): void }>();
   const failedBelow: string[] = [];
   let saved: Promise<StepTable | undefined> | undefined;
   let isClosed = false;
   /** Partial results and log entries told so far. */
   let seen = 0;
 
-  const tell = (event: RunEvent): void => {
+  const tell = (given: RunEvent): void => {
+    const event = tellable(given);
+    if (event === undefined) return;
     if (event.type === 'step.failed') failedBelow.push(event.path);
     const place = 'path' in event ? event.path : '';
     const detail =
@@ -58,6 +62,7 @@ export function nestedSteps({ runId, under, teller, known, cache }: NestedOption
     failedBelow,
     step<I, O>(id: string, agent: Agent<I, O>, input: I): Observable<O> {
       const path = `${under.path}/${id}`;
+      if (isClosed) return throwError(() => new AttemptOverError(path));
       if (used.has(id)) throw new DuplicateStepError(path);
       used.add(id);
       return new Observable<O>((subscriber) => {
@@ -74,21 +79,25 @@ export function nestedSteps({ runId, under, teller, known, cache }: NestedOption
               }
             },
           );
-          stops.add(stop);
         };
+        if (isClosed) {
+          subscriber.complete();
+          return undefined;
+        }
+        open.add(subscriber);
         (saved ??= known()).then(begin).catch((error: unknown) => {
           subscriber.error(error);
         });
         return () => {
+          open.delete(subscriber);
           stop?.();
-          if (stop !== undefined) stops.delete(stop);
         };
       });
     },
     close() {
       isClosed = true;
-      for (const stop of stops) stop();
-      stops.clear();
+      // The function may still wait for them: it goes on, with nothing, so that it can clean up.
+      for (const subscriber of [...open]) subscriber.complete();
     },
   };
 }

@@ -1,7 +1,7 @@
 import { asyncScheduler } from 'rxjs';
 
 import { jsonValue } from '../../lib/codec/json';
-import type { Answer } from '../../lib/graph/answer';
+import type { Answer, Stop } from '../../lib/graph/answer';
 import { defineAgent, definitionOf } from '../../lib/graph/definition';
 import type { CallCallbacks, Engine } from '../../lib/graph/engine';
 import type { TaskPolicy } from '../../lib/graph/scope';
@@ -12,10 +12,12 @@ import { toFailure } from '../../lib/model/failure';
 import { idleState } from '../../lib/model/state';
 import type { StepResult } from '../../lib/model/stepResult';
 import { StepTable } from '../../lib/model/stepTable';
-import { answeredHere, callFunction, hashOf, transitionsFrom } from '../../operators/engineKit';
 import type { AnswerCache } from '../../lib/store/answerCache';
+import { answeredHere, callFunction, hashOf, transitionsFrom } from '../../operators/engineKit';
 import { interpret } from '../../operators/interpret';
+import { keptPartials } from './keptPartials';
 import { LARGEST_VALUE } from './limits';
+import { recordedFailure } from './recordedFailure';
 import type { Teller } from './teller';
 
 /** One step that a function has asked for. */
@@ -68,8 +70,21 @@ export function runBelow(below: Below, answered: (answer: Answer) => void): () =
     hash: hashOf,
     call(task, input, callbacks) {
       const placed = { ...task, path: outer(task.path) };
+      const kept = task.policy.keepPartials === true ? keptPartials(placed.path) : undefined;
+      let stop: Stop | undefined = undefined;
       const back: CallCallbacks = {
-        emit: (_task, value) => callbacks.emit(task, value),
+        emit(_task, given) {
+          let value = given;
+          try {
+            if (kept !== undefined) value = kept.add(given);
+          } catch (error) {
+            callbacks.fail(task, error);
+            stop?.();
+            return undefined;
+          }
+          return callbacks.emit(task, value);
+        },
+        isWanted: () => callbacks.isWanted?.(task) !== false,
         log: (_task, level, message, data) => {
           callbacks.log(task, level, message, data);
         },
@@ -81,7 +96,8 @@ export function runBelow(below: Below, answered: (answer: Answer) => void): () =
           callbacks.fail(task, error);
         },
       };
-      return callFunction(runId, placed, input, back, asyncScheduler);
+      stop = callFunction(runId, placed, input, back, asyncScheduler);
+      return stop;
     },
     signal: () => () => undefined,
   };
@@ -146,7 +162,8 @@ function rebased(event: RunEvent, outer: (path: string) => string): RunEvent {
 }
 
 function placed(failure: Failure, outer: (path: string) => string): Failure {
-  return failure.path === undefined ? failure : { ...failure, path: outer(failure.path) };
+  const { path } = failure;
+  return { ...recordedFailure(failure), ...(path !== undefined && { path: outer(path) }) };
 }
 
 function placedAnswer(answer: Answer, outer: (path: string) => string): Answer {

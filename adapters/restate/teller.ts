@@ -1,6 +1,7 @@
+import { eventSize } from './eventSize';
 import type { Ingress } from './ingress';
 import { handlerPath } from './ingress';
-import { BATCH_MS } from './limits';
+import { BATCH_BYTES, BATCH_MS } from './limits';
 import type { Part, TellRequest } from './protocol';
 
 /** Tells parts of one life to whoever watches it, in batches, beside the journal. */
@@ -11,14 +12,22 @@ export interface Teller {
   preview(): void;
   /** Resolves when all that was added before has been told. */
   flush(): Promise<void>;
-  /** Resolves when nothing is on its way; what waits for the next batch still waits. */
-  settled(): Promise<void>;
-  /** Parts of this call that were not told; they are not told any more. */
-  take(execution: string): readonly Part[];
+  /**
+   * Parts of this call that were not told, once nothing of it is on its way; they are not told any more. What is more than
+   * one batch is told first.
+   */
+  take(execution: string): Promise<readonly Part[]>;
   /** How many batches there are at least. */
   told(): number;
   /** Nothing is told from here on. */
   close(): void;
+}
+
+interface Waiting {
+  readonly part: Part;
+  /** They are told in the order in which they came. */
+  readonly number: number;
+  readonly bytes: number;
 }
 
 const AGAIN_MS = 250;
@@ -36,10 +45,16 @@ export function tellerOf(
 ): Teller {
   let abort: AbortController | undefined;
   let isClosed = false;
-  let queue: Part[] = [];
+  let isSending = false;
+  let isAway = false;
+  let queue: Waiting[] = [];
+  let batch: readonly Waiting[] = [];
+  let underWay: Promise<boolean> | undefined;
+  let added = 0;
+  /** Number of the last part that is to be sent now. */
+  let wanted = 0;
   let hint = 0;
   let timer: NodeJS.Timeout | undefined;
-  let underWay: Promise<void> | undefined;
 
   const schedule = (delayMs: number): void => {
     timer ??= setTimeout(() => {
@@ -48,7 +63,23 @@ export function tellerOf(
     }, delayMs);
   };
 
-  async function tell(parts: readonly Part[]): Promise<void> {
+  const enqueue = (part: Part): void => {
+    added += 1;
+    queue.push({ part, number: added, bytes: eventSize(part.event) });
+  };
+
+  /** The first of the queue, as many as one message carries well. */
+  function nextBatch(): readonly Waiting[] {
+    let count = 0;
+    for (let bytes = 0; count < queue.length; count += 1) {
+      bytes += queue[count]?.bytes ?? 0;
+      if (count > 0 && bytes > BATCH_BYTES) break;
+    }
+    return queue.splice(0, count);
+  }
+
+  /** False when nobody took it. */
+  async function tell(parts: readonly Part[]): Promise<boolean> {
     const request: TellRequest = { hint, parts };
     const { signal } = (abort ??= new AbortController());
     try {
@@ -57,48 +88,66 @@ export function tellerOf(
         signal,
         timeoutMs: 5_000,
       })) as number;
+      return true;
     } catch {
-      if (isClosed) return;
-      queue = [...parts, ...queue];
-      schedule(AGAIN_MS);
+      return false;
     }
   }
 
-  /** Sends what there is, after what is on its way. */
+  /** Sends what there is, one batch after another; what comes meanwhile waits for the next time. */
   async function send(): Promise<void> {
-    while (underWay !== undefined) await underWay;
-    if (queue.length === 0 || isClosed) return;
-    const parts = queue;
-    queue = [];
-    underWay = tell(parts);
-    await underWay;
-    underWay = undefined;
+    wanted = added;
+    if (isSending) return;
+    isSending = true;
+    isAway = false;
+    while (!isAway && (queue[0] ?? NONE).number <= wanted) {
+      batch = nextBatch();
+      underWay = tell(batch.map(({ part }) => part));
+      isAway = !(await underWay);
+      if (isAway && !isClosed) queue = [...batch, ...queue];
+      batch = [];
+      underWay = undefined;
+    }
+    isSending = false;
+    if (isAway && !isClosed) schedule(AGAIN_MS);
+  }
+
+  /** Sends until nothing is left that is waited for, whatever else comes meanwhile. */
+  async function sendAll(isLeft: () => boolean): Promise<void> {
+    const isWaiting = (): boolean => !isClosed && isLeft();
+    while (isWaiting()) {
+      if (!isSending) void send();
+      await underWay;
+      if (isAway && isWaiting()) await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    }
   }
 
   return {
     add(part) {
       if (isClosed) return;
-      queue.push(...before(), part);
+      before().forEach(enqueue);
+      enqueue(part);
       schedule(BATCH_MS);
     },
     preview() {
       if (isClosed) return;
-      queue.push(...before());
+      before().forEach(enqueue);
       void send();
     },
     async flush() {
-      while (!isClosed && (queue.length > 0 || underWay !== undefined)) {
-        await send();
-        if (queue.length > 0) await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
-      }
+      const last = added;
+      void send();
+      await sendAll(() => (batch[0] ?? queue[0] ?? NONE).number <= last);
     },
-    async settled() {
-      while (underWay !== undefined) await underWay;
-    },
-    take(execution) {
-      const own = queue.filter((part) => 'under' in part && part.under.execution === execution);
-      queue = queue.filter((part) => !own.includes(part));
-      return own;
+    async take(execution) {
+      const isOwn = ({ part }: Waiting): boolean => 'under' in part && part.under.execution === execution;
+      const own = (): readonly Waiting[] => queue.filter(isOwn);
+      const isLeft = (): boolean => batch.some(isOwn) || bytesOf(own()) > BATCH_BYTES;
+      do await sendAll(isLeft);
+      while (!isClosed && isLeft());
+      const left = own();
+      queue = queue.filter((waiting) => !isOwn(waiting));
+      return left.map(({ part }) => part);
     },
     told: () => hint,
     close() {
@@ -109,4 +158,10 @@ export function tellerOf(
       queue = [];
     },
   };
+}
+
+const NONE = { number: Infinity };
+
+function bytesOf(waiting: readonly Waiting[]): number {
+  return waiting.reduce((sum, { bytes }) => sum + bytes, 0);
 }

@@ -3,21 +3,24 @@ import { randomUUID } from 'node:crypto';
 import type { Observable } from 'rxjs';
 import { asyncScheduler } from 'rxjs';
 
-import { jsonValue } from '../../lib/codec/json';
 import type { Stop } from '../../lib/graph/answer';
 import type { CallCallbacks } from '../../lib/graph/engine';
 import type { StepTask } from '../../lib/graph/stepTask';
 import type { Agent } from '../../lib/model/agent';
 import type { RunEvent } from '../../lib/model/event';
-import { toFailure } from '../../lib/model/failure';
 import type { LogLevel } from '../../lib/model/logLevel';
 import type { StepTable } from '../../lib/model/stepTable';
 import type { AnswerCache } from '../../lib/store/answerCache';
 import { callFunction } from '../../operators/engineKit';
-import { LARGEST_VALUE } from './limits';
+import type { CallEnd } from './callEnd';
+import { doneEnd, endWith, failedEnd } from './callEnd';
+import { doneBelow } from './doneBelow';
+import type { KeptPartials } from './keptPartials';
+import { keptPartials } from './keptPartials';
 import type { NestedSteps } from './nestedSteps';
 import { nestedSteps } from './nestedSteps';
 import type { BelowStep, CallId, CallResult } from './protocol';
+import { tellable } from './tellable';
 import type { Teller } from './teller';
 
 /** What is called, and what its call needs. */
@@ -51,61 +54,68 @@ export class ToldCall implements CallCallbacks {
   readonly #options: ToldCallOptions;
   readonly #ended: (result: CallResult) => void;
   readonly #attempt: number;
-  readonly #kept: unknown[] | undefined;
+  /** What others read live must be what they would read after a resume, so both are checked. */
+  readonly #kept: KeptPartials | undefined;
   #id: CallId | undefined;
   #stop: Stop | undefined;
   #nested: NestedSteps | undefined;
+  #reading: AbortController | undefined;
   #partials = 0;
   #logs = 0;
   #isEnded = false;
   #isStopped = false;
 
   constructor(options: ToldCallOptions, ended: (result: CallResult) => void) {
+    const { task, keepPartials, live } = options;
     this.#options = options;
     this.#ended = ended;
-    this.#attempt = options.task.attempt;
-    this.#kept = options.keepPartials ? [] : undefined;
+    this.#attempt = task.attempt;
+    this.#kept = keepPartials || live !== undefined ? keptPartials(task.path) : undefined;
   }
 
   begin(): void {
     const { runId, task, input } = this.#options;
     this.#stop = callFunction(runId, task, input, this, asyncScheduler);
+    // It may have been stopped, or have failed, while it was still being called.
+    if (!this.isWanted()) this.#stop?.();
   }
 
   /** Nobody wants the answer any more. */
   stop(): void {
     this.#isStopped = true;
-    this.#nested?.close();
     this.#stop?.();
+    this.#nested?.close();
+    this.#reading?.abort();
   }
 
-  emit(task: StepTask, value: unknown): void | Promise<void> {
+  isWanted(): boolean {
+    return !this.#isEnded && !this.#isStopped;
+  }
+
+  emit(task: StepTask, given: unknown): void | Promise<void> {
+    if (!this.isWanted()) return undefined;
+    let value = given;
+    try {
+      if (this.#kept !== undefined) value = this.#kept.add(given);
+    } catch (error) {
+      // Here and not where it is read: only what ends the call is in the journal.
+      this.fail(task, error);
+      this.#stop?.();
+      return undefined;
+    }
     const index = this.#partials;
     this.#partials += 1;
-    this.#kept?.push(value);
-    if (isTellable(value)) {
-      const { path, definition } = task;
-      const at = asyncScheduler.now();
-      const { runId } = this.#options;
-      this.#tell(`e:${this.#callId().execution}:${path}:${index}`, {
-        type: 'step.emitted',
-        runId,
-        seq: 0,
-        at,
-        path,
-        agent: definition.name,
-        attempt: this.#attempt,
-        index,
-        value,
-      });
-    }
-    return this.#options.live?.(value);
+    const { runId, live } = this.#options;
+    const { path, definition } = task;
+    const [at, attempt] = [asyncScheduler.now(), this.#attempt];
+    const told = { runId, seq: 0, at, path, agent: definition.name, attempt, index, value };
+    this.#tell(`e:${this.#callId().execution}:${path}:${index}`, { type: 'step.emitted', ...told });
+    return live?.(value);
   }
 
   log(task: StepTask, level: LogLevel, message: string, data?: object | (() => object)): void {
     // What comes late is not told: the end is on its way into the journal.
     if (this.#isEnded) return;
-    const details = typeof data === 'function' ? (data as () => object)() : data;
     this.#tell(`l:${this.#callId().execution}:${this.#logs}`, {
       type: 'step.logged',
       runId: this.#options.runId,
@@ -114,7 +124,7 @@ export class ToldCall implements CallCallbacks {
       path: task.path,
       level,
       message,
-      ...(details !== undefined && isTellable(details) && { data: details }),
+      ...(data !== undefined && { data }),
     });
     this.#logs += 1;
   }
@@ -122,16 +132,16 @@ export class ToldCall implements CallCallbacks {
   step<I, O>(_task: StepTask, id: string, agent: Agent<I, O>, input: I): Observable<O> {
     const { runId, teller, known, cache } = this.#options;
     this.#nested ??= nestedSteps({ runId, under: this.#callId(), teller, known, cache });
-    if (this.#isEnded || this.#isStopped) this.#nested.close();
+    if (!this.isWanted()) this.#nested.close();
     return this.#nested.step(id, agent, input);
   }
 
   done(task: StepTask, output: unknown): void {
-    this.#end((at) => doneOr(task, output, at));
+    if (!this.#isEnded) this.#end(doneEnd(task, output, asyncScheduler.now()));
   }
 
   fail(task: StepTask, error: unknown): void {
-    this.#end((at) => ({ kind: 'failed', at, failure: toFailure(error, task.path) }));
+    if (!this.#isEnded) this.#end(failedEnd(task, error, asyncScheduler.now()));
   }
 
   #callId(): CallId {
@@ -143,78 +153,45 @@ export class ToldCall implements CallCallbacks {
     return this.#id;
   }
 
-  #tell(key: string, event: RunEvent): void {
-    this.#options.teller.add({ key, under: this.#callId(), event });
+  #tell(key: string, given: RunEvent): void {
+    const event = tellable(given);
+    if (event !== undefined) this.#options.teller.add({ key, under: this.#callId(), event });
   }
 
-  #end(outcome: (at: number) => Outcome): void {
-    const at = asyncScheduler.now();
+  #end(end: CallEnd): void {
     this.#isEnded = true;
     this.#nested?.close();
     const isQuiet = this.#partials === 0 && this.#logs === 0 && this.#nested === undefined;
     // Most calls tell nothing, and a result put together from conditional parts took longer than the call.
-    if (isQuiet && this.#kept === undefined && this.#options.teller.told() === 0) this.#ended(outcome(at));
-    else void this.#endAfterTelling(at, outcome);
+    if (isQuiet && this.#kept === undefined && this.#options.teller.told() === 0) this.#ended(end);
+    else void this.#endAfterTelling(end);
   }
 
-  async #endAfterTelling(at: number, outcome: (at: number) => Outcome): Promise<void> {
-    const { teller } = this.#options;
-    if (this.#partials > 0 || this.#logs > 0) await teller.settled();
-    const below = await this.#doneBelow();
-    const tail = this.#id === undefined ? [] : teller.take(this.#id.execution).map(({ event }) => event);
+  async #endAfterTelling(end: CallEnd): Promise<void> {
+    const { teller, task, keepPartials } = this.#options;
+    const kept = keepPartials ? this.#kept?.values : undefined;
+    const last = await this.#below().then(
+      (below) => (kept === undefined && below.length === 0 ? end : endWith(task, end, kept, below)),
+      (error: unknown) => failedEnd(task, error, end.at),
+    );
+    const tail = this.#id === undefined ? [] : await teller.take(this.#id.execution);
     const failedBelow = this.#nested?.failedBelow ?? [];
     const told = teller.told();
     this.#ended({
-      ...outcome(at),
+      ...last,
       ...(told > 0 && { told }),
       ...(this.#partials > 0 && { partials: this.#partials }),
-      ...(tail.length > 0 && { tail }),
-      ...(below.length > 0 && { below }),
-      ...(this.#kept !== undefined && { kept: this.#kept }),
+      ...(tail.length > 0 && { tail: tail.map(({ event }) => event) }),
       ...(failedBelow.length > 0 && { failedBelow }),
     });
   }
 
-  /** What a saga may have to undo must not be missing: while it cannot be read, the call has no end. */
-  async #doneBelow(): Promise<readonly BelowStep[]> {
+  /** What a saga may have to undo of steps that the function asked for. */
+  async #below(): Promise<readonly BelowStep[]> {
     const { keepsBelow, known, task } = this.#options;
     if (!keepsBelow || this.#nested === undefined) return [];
-    for (;;) {
-      try {
-        return doneBelow(await known(), task.path);
-      } catch {
-        // The server was away for longer than its patience; it asks another worker, or is back.
-        if (this.#isStopped) return [];
-      }
-    }
-  }
-}
-
-type Outcome = Extract<CallResult, { readonly kind: 'done' | 'failed' }>;
-
-function doneBelow(table: StepTable | undefined, path: string): readonly BelowStep[] {
-  return [...(table ?? [])]
-    .filter(({ status, stepId }) => status === 'COMPLETED' && stepId.startsWith(`${path}/`))
-    .map(({ stepId, agent, output }) => ({ path: stepId, agent, output }));
-}
-
-/** The output in the form in which it is saved, or why it cannot be. */
-function doneOr(task: StepTask, output: unknown, at: number): Outcome {
-  try {
-    const { output: codec } = task.definition;
-    const stored = jsonValue(codec === undefined ? output : codec.encode(output), task.path, {
-      bytes: LARGEST_VALUE,
-    });
-    return { kind: 'done', at, output: stored };
-  } catch (error) {
-    return { kind: 'failed', at, failure: toFailure(error, task.path) };
-  }
-}
-
-function isTellable(value: unknown): boolean {
-  try {
-    return JSON.stringify([value]).length <= LARGEST_VALUE;
-  } catch {
-    return false;
+    this.#reading = new AbortController();
+    if (this.#isStopped) this.#reading.abort();
+    return doneBelow(known, task.path, this.#reading.signal);
   }
 }

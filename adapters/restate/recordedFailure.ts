@@ -1,0 +1,12 @@
+import type { Failure } from '../../lib/model/failure';
+import { toFailure } from '../../lib/model/failure';
+import { cutText } from './cutText';
+import { LONGEST_TEXT } from './limits';
+
+/** Describes what was thrown in the form in which the journal keeps it: a message that no entry can carry is cut. */
+export function recordedFailure(thrown: unknown, path?: string): Failure {
+  const failure = toFailure(thrown, path);
+  const { name, message } = failure;
+  if (name.length <= LONGEST_TEXT && message.length <= LONGEST_TEXT) return failure;
+  return { ...failure, name: cutText(name, LONGEST_TEXT), message: cutText(message, LONGEST_TEXT) };
+}
