@@ -9,19 +9,22 @@ import { keyOf } from './names';
 import type { CancelRequest, StartRequest } from './protocol';
 
 /**
- * Cancels the life of a run that is under way; false when none is.
+ * Cancels the life of a run that is under way. Says what came of it: `ended` when none is under way any more, `unknown` when
+ * the server has not heard of the first of these lives.
  *
  * @param isAsked - Whether somebody has asked for it, so that sagas undo what they have done.
+ * @param first - The life to look at first; those before it are known to have ended.
  */
 export async function cancelLatest(
   context: EngineContext,
   { agent, runId }: { readonly agent: Agent<never, unknown>; readonly runId: string },
   isAsked: boolean,
-): Promise<boolean> {
-  for (let life = 1; ; life += 1) {
+  first = 1,
+): Promise<'cancelled' | 'ended' | 'unknown'> {
+  for (let life = first; ; life += 1) {
     const key = keyOf(runId, life);
     const result = await resultOf(context, agent, key);
-    if (result === 'unknown') return false;
+    if (result === 'unknown') return life === first ? 'unknown' : 'ended';
     if (result !== 'under way') continue;
     const service = serviceFor(agent);
     const sent = (await context.ingress.request(handlerPath(service, key, 'run/send'), {
@@ -29,6 +32,6 @@ export async function cancelLatest(
     })) as { readonly invocationId: string };
     const body: CancelRequest = { invocationId: sent.invocationId, isAsked };
     await context.ingress.request(handlerPath(service, key, 'cancel'), { body });
-    return true;
+    return 'cancelled';
   }
 }

@@ -19,13 +19,18 @@ import { LARGEST_VALUE } from './limits';
 import { keyOf } from './names';
 import type { StartRequest } from './protocol';
 
-/** Follows a run through the life that is under way, or begins one. Resolves with the state at its end. */
+/**
+ * Follows a run through the life that is under way, or begins one. Resolves with the state at its end.
+ *
+ * @param asks - Told before the server is asked to begin a life.
+ */
 export async function drive<O>(
   context: EngineContext,
   request: RunRequest<O>,
   begins: boolean,
   tell: (transition: Transition<O>) => void,
   signal: AbortSignal,
+  asks: (life: number) => void,
 ): Promise<RunState<O>> {
   const { agent, runId } = request;
   const definition = definitionOf(agent) as Definition;
@@ -54,6 +59,7 @@ export async function drive<O>(
         ...(input !== undefined && { input }),
         ...(seed !== undefined && { seed }),
       };
+      if (!signal.aborted) asks(life);
       const end = await followLife(context, following, start);
       if (end !== 'known') return end;
     }

@@ -1,4 +1,4 @@
-import { Observable } from 'rxjs';
+import { Observable, asyncScheduler } from 'rxjs';
 
 import { jsonValue } from '../../lib/codec/json';
 import type { RunEngine, RunRequest } from '../../lib/graph/engine';
@@ -10,6 +10,8 @@ import type { RunState } from '../../lib/model/state';
 import type { Transition } from '../../lib/model/transition';
 import type { RunSummary } from '../../lib/store/store';
 import { UnknownRunError } from '../../lib/store/unknownRunError';
+import type { BegunRun } from './cancelBegun';
+import { cancelBegun } from './cancelBegun';
 import { cancelLatest } from './cancelLatest';
 import { drive } from './drive';
 import type { EngineContext } from './engineContext';
@@ -22,7 +24,6 @@ import { LARGEST_VALUE } from './limits';
 import { listRuns } from './listRuns';
 import { keyOf } from './names';
 import { paceOf } from './pace';
-import { pause } from './pause';
 import type { GivenAnswer } from './protocol';
 
 /** Where the server is, and how its runs are followed. */
@@ -73,8 +74,6 @@ export interface RestateEngine extends RunEngine {
 
 const PATIENCE_MS = 30_000;
 
-const CANCEL_GAP_MS = 50;
-
 /**
  * Carries runs out on the workers of a Restate server instead of in this process: the same agents, the same transitions.
  * Needs workers that serve the agent with `serveRestate()`.
@@ -101,11 +100,23 @@ export function restateEngine(options: RestateEngineOptions): RestateEngine {
     new Observable((subscriber) => {
       const abort = new AbortController();
       let isOver = false;
+      let life = 1;
+      let leftAt: number | undefined;
+      const begun: BegunRun = {
+        agent: request.agent,
+        runId: request.runId,
+        life: () => life,
+        isOver: () => isOver,
+        leftAt: () => leftAt,
+      };
       const tell = (transition: Transition<O>): void => {
         if (isEnd(transition.event)) isOver = true;
         subscriber.next(transition);
       };
-      drive(context, request, begins, tell, abort.signal).then(
+      const asks = (asked: number): void => {
+        life = asked;
+      };
+      drive(context, request, begins, tell, abort.signal, asks).then(
         (state) => {
           isOver = true;
           if (state.status === 'FAILED') {
@@ -113,25 +124,23 @@ export function restateEngine(options: RestateEngineOptions): RestateEngine {
           } else subscriber.complete();
         },
         (error: unknown) => {
+          if (leftAt !== undefined) return;
           isOver = true;
-          if (!abort.signal.aborted) subscriber.error(error);
+          subscriber.error(error);
         },
       );
-      const cancel = async (): Promise<void> => {
-        // The run may not have begun yet.
-        while (!isOver && !(await cancelLatest(context, request, true)))
-          await pause(CANCEL_GAP_MS, abort.signal);
-      };
       const aborted = (): void => {
-        cancel().catch(report);
+        cancelBegun(context, begun, true).catch(report);
       };
       request.signal?.addEventListener('abort', aborted);
       if (request.signal?.aborted === true) aborted();
       return () => {
         request.signal?.removeEventListener('abort', aborted);
+        leftAt = asyncScheduler.now();
         abort.abort('left');
-        if (isOver || onUnsubscribe === 'detach') return;
-        cancelLatest(context, request, false).catch(report);
+        // Who has aborted the signal has asked for the end already.
+        const goesOn = onUnsubscribe === 'detach' || request.signal?.aborted === true;
+        if (!isOver && !goesOn) cancelBegun(context, begun, false).catch(report);
       };
     });
 
@@ -149,7 +158,7 @@ export function restateEngine(options: RestateEngineOptions): RestateEngine {
       const body: GivenAnswer = { path, value: jsonValue(value, path, { bytes: LARGEST_VALUE }) };
       await ingress.request(handlerPath(serviceFor(agent), keyOf(runId, latest.life), 'answer'), { body });
     },
-    cancel: (agent, runId) => cancelLatest(context, { agent, runId }, true),
+    cancel: async (agent, runId) => (await cancelLatest(context, { agent, runId }, true)) === 'cancelled',
     fork: (agent, runId, forkOptions) => forkRun(context, agent, runId, forkOptions),
     async listRuns({ name, limit = 100 } = {}) {
       if (admin === undefined) throw new TypeError('Cannot list runs without the address of the admin');
