@@ -84,30 +84,38 @@ async function callInThread<O>(
   const heard = listen(here, context);
   try {
     const answer = (await pool.run(task, { signal: context.signal, transferList: [there] })) as ThreadAnswer;
-    // The answer may overtake the last partial results.
-    await heard(answer.told);
-    if (answer.ok) return answer.value as O;
+    // The end may overtake the last of what is told.
+    const value = await heard(answer.told);
+    if (answer.ok) return value as O;
     throw Object.assign(new Error(answer.message), { name: answer.name, retryable: answer.retryable });
   } finally {
     here.close();
   }
 }
 
-/** Passes on what the thread tells. The function that comes back waits until so many messages have come. */
-function listen(port: MessagePort, context: StepContext): (count: number) => Promise<void> {
+/**
+ * Passes on what the thread tells. The function that comes back waits until so many messages have come, or nobody wants them
+ * any more, and gives the answer among them.
+ */
+function listen(port: MessagePort, context: StepContext): (count: number) => Promise<unknown> {
   let count = 0;
   let wanted = Infinity;
+  let answer: unknown;
   let enough: (() => void) | undefined;
   port.on('message', (message: ThreadMessage) => {
-    if (message.kind === 'partial') context.emit(message.value);
+    if (message.kind === 'answer') answer = message.value;
+    else if (message.kind === 'partial') context.emit(message.value);
     else context.log(message.level, message.message, message.data);
     count += 1;
     if (count >= wanted) enough?.();
   });
-  return (told) =>
-    new Promise((resolve) => {
+  return async (told) => {
+    await new Promise<void>((resolve) => {
       wanted = told;
       enough = resolve;
-      if (count >= told) resolve();
+      if (count >= told || context.signal.aborted) resolve();
+      context.signal.addEventListener('abort', enough, { once: true });
     });
+    return answer;
+  };
 }

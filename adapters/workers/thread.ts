@@ -18,14 +18,15 @@ export interface ThreadCall {
   readonly port: MessagePort;
 }
 
-/** What is told while the call goes on. */
+/** What is told while the call goes on; the answer is the last of it. */
 export type ThreadMessage =
+  | { readonly kind: 'answer'; readonly value: unknown }
   | { readonly kind: 'partial'; readonly value: unknown }
   | { readonly kind: 'log'; readonly level: LogLevel; readonly message: string; readonly data?: object };
 
-/** How a call ended; `told` counts the messages before. */
+/** How a call ended; `told` counts the messages. */
 export type ThreadAnswer = { readonly told: number } & (
-  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: true }
   | { readonly ok: false; readonly name: string; readonly message: string; readonly retryable: boolean }
 );
 
@@ -44,17 +45,22 @@ export async function callHere(call: ThreadCall): Promise<ThreadAnswer> {
   const { file, name, input, port, ...place } = call;
   let told = 0;
   const tell = (message: ThreadMessage): void => {
-    told += 1;
     port.postMessage(message);
+    // Not before: what cannot be copied is not sent, and whoever waits for so many would wait for ever.
+    told += 1;
   };
   const context: ThreadContext = {
     ...place,
     emit(value) {
-      tell({ kind: 'partial', value });
+      copying(`a partial result of "${name}"`, () => {
+        tell({ kind: 'partial', value });
+      });
     },
     log(level, message, data) {
       const details = typeof data === 'function' ? (data as () => object)() : data;
-      tell({ kind: 'log', level, message, ...(details !== undefined && { data: details }) });
+      copying(`the details of a log entry of "${name}"`, () => {
+        tell({ kind: 'log', level, message, ...(details !== undefined && { data: details }) });
+      });
     },
   };
   try {
@@ -72,7 +78,11 @@ export async function callHere(call: ThreadCall): Promise<ThreadAnswer> {
       (work as (given: unknown, context: ThreadContext) => unknown)(input, context),
       context,
     );
-    return { ok: true, value, told };
+    // Not as what this function returns: the pool loses the whole thread over what cannot be copied.
+    copying(`the answer of "${name}"`, () => {
+      tell({ kind: 'answer', value });
+    });
+    return { ok: true, told };
   } catch (error) {
     const thrown = error as {
       readonly name?: unknown;
@@ -91,12 +101,26 @@ export async function callHere(call: ThreadCall): Promise<ThreadAnswer> {
   }
 }
 
+/** Sends something to another thread, or says what cannot be copied. */
+function copying(what: string, send: () => void): void {
+  try {
+    send();
+  } catch (cause) {
+    const { message } = cause as Error;
+    throw Object.assign(new TypeError(`Cannot send ${what} from its thread: ${message}`, { cause }), {
+      retryable: false,
+    });
+  }
+}
+
+const ONLY_IMPORTED: ReadonlySet<unknown> = new Set(['ERR_REQUIRE_ESM', 'ERR_REQUIRE_ASYNC_MODULE']);
+
 /** `require` first: it takes what a hook compiles, as in tests. */
 async function load(file: string): Promise<Readonly<Record<string, unknown>>> {
   try {
     return createRequire(__filename)(file) as Readonly<Record<string, unknown>>;
   } catch (error) {
-    if ((error as { readonly code?: unknown }).code !== 'ERR_REQUIRE_ESM') throw error;
+    if (!ONLY_IMPORTED.has((error as { readonly code?: unknown }).code)) throw error;
     return (await import(pathToFileURL(file).href)) as Readonly<Record<string, unknown>>;
   }
 }

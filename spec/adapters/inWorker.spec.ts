@@ -61,6 +61,24 @@ describe('inWorker()', () => {
     expect(() => inWorker('./heavy', 'primes')).toThrow('absolute path');
   });
 
+  it.each([
+    ['tellingFunction', 'a partial result'],
+    ['givingFunction', 'a partial result'],
+    ['answeringFunction', 'the answer'],
+    ['loggingFunction', 'the details of a log entry'],
+  ])('fails in %s, which gives what cannot be copied, and says that it was %s', async (name, what) => {
+    const state = await execute(inWorker(heavy, name, { pool, retry: 5, timeoutMs: 10_000 }), undefined);
+
+    expect(state.error).toMatchObject({ name: 'TypeError', retryable: false });
+    expect(state.error?.message).toContain(`Cannot send ${what} of "${name}" from its thread: () => 1`);
+  });
+
+  it('calls a function of a module that waits while it is loaded', async () => {
+    const file = require.resolve('./support/waiting.mjs');
+
+    expect((await execute(inWorker<number, number>(file, 'next', { pool }), 1)).output).toBe(2);
+  });
+
   it('ends a thread that never comes back, and takes the next call', async () => {
     const state = await execute(inWorker(heavy, 'forever', { pool, timeoutMs: 300 }), undefined);
 

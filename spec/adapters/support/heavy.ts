@@ -28,3 +28,20 @@ export function failing(): never {
 export function forever(): never {
   for (;;);
 }
+
+export function tellingFunction(_: unknown, context: ThreadContext): void {
+  context.emit(() => 1);
+}
+
+export async function* givingFunction(): AsyncGenerator {
+  yield await Promise.resolve(1);
+  yield () => 1;
+}
+
+export function answeringFunction(): unknown {
+  return () => 1;
+}
+
+export function loggingFunction(_: unknown, context: ThreadContext): void {
+  context.log('INFO', 'told', { made: () => 1 });
+}

@@ -1,0 +1,3 @@
+const one = await Promise.resolve(1);
+
+export const next = (n) => n + one;
