@@ -36,6 +36,13 @@ export interface ServeOptions {
   readonly retentionMs?: number;
   /** Longest silence of an agent before the server calls it again, in milliseconds; six hours when left out. */
   readonly abortTimeoutMs?: number;
+  /**
+   * Silence after which the server takes a run, or a call of an agent, out of the worker's memory and begins it anew from its
+   * journal when there is news, in milliseconds; as long as `abortTimeoutMs` when left out. Shorter saves memory where many runs
+   * sleep for long. But while an agent is being called, its run then hears of nothing else: not of other steps, not of a
+   * cancel.
+   */
+  readonly inactivityTimeoutMs?: number;
   /** First pause before the server asks for a worker again, in milliseconds, doubled each time; 100 when left out. */
   readonly retryMs?: number;
   /** Public keys of the servers that may call this worker. */
@@ -71,6 +78,7 @@ export async function serveRestate(
     placement = () => 'inline',
     pools = ['default'],
     runs = true,
+    abortTimeoutMs = LONGEST_SILENCE_MS,
   } = options;
   const addresses = typeof options.ingress === 'string' ? [options.ingress] : options.ingress;
   const settings: ServiceOptions = {
@@ -80,7 +88,8 @@ export async function serveRestate(
       return where === 'call' ? { pool: 'default' } : where;
     },
     retentionMs: options.retentionMs ?? DAY_MS,
-    abortTimeoutMs: options.abortTimeoutMs ?? LONGEST_SILENCE_MS,
+    abortTimeoutMs,
+    inactivityTimeoutMs: options.inactivityTimeoutMs ?? abortTimeoutMs,
     retryMs: options.retryMs ?? 100,
   };
   const ofAgents = agents.flatMap((agent) => [
@@ -101,8 +110,7 @@ export async function serveRestate(
   });
   const taken = (server.address() as AddressInfo).port;
   const uri = options.uri ?? `http://${host}:${taken}`;
-  if (options.admin !== undefined) await register(options.admin, uri);
-  return {
+  const worker: RestateWorker = {
     port: taken,
     uri,
     close() {
@@ -110,6 +118,14 @@ export async function serveRestate(
       return close();
     },
   };
+  try {
+    if (options.admin !== undefined) await register(options.admin, uri);
+  } catch (error) {
+    // Nobody could close what was never handed out.
+    await worker.close();
+    throw error;
+  }
+  return worker;
 }
 
 /**
