@@ -8,11 +8,11 @@ import type { Agent } from '../../lib/model/agent';
 import type { RunState } from '../../lib/model/state';
 import type { Transition } from '../../lib/model/transition';
 import { InputMismatchError } from '../../operators/inputMismatchError';
-import { askEvents } from './askEvents';
 import { endOfLife } from './endOfLife';
 import type { EngineContext } from './engineContext';
 import { follower } from './follow';
-import type { EventsReply, StartRequest } from './protocol';
+import type { StartRequest } from './protocol';
+import { readTold } from './readTold';
 import { stalled } from './stalled';
 import { watchLife } from './watchLife';
 
@@ -50,6 +50,7 @@ export async function followLife<O>(
   following.signal.addEventListener('abort', leave);
   if (following.signal.aborted) leave();
   let isBegun = false;
+  let isAnswered = true;
   let wrong: Error | undefined;
   const follow = follower<O>(base, definition, (transition) => {
     const { event } = transition;
@@ -63,24 +64,20 @@ export async function followLife<O>(
     if (wrong === undefined) following.tell(transition);
   });
   const cursor = { from: 0, parts: 0 };
-  const take = (reply: EventsReply): void => {
-    follow.parts(reply.parts);
-    follow.events(cursor.from, reply.events);
-    cursor.from = reply.nextFrom;
-    cursor.parts = reply.nextParts;
-  };
 
   context.pace.begin();
   try {
     const end = endOfLife(context, agent, key, start, signal);
-    void watchLife(context, { agent, key }, cursor, take, signal);
+    void watchLife(context, following, follow, cursor, signal, (isAnswering) => {
+      isAnswered = isAnswering;
+    });
     const result = await Promise.race([
       end,
       stalled(
         context,
         agent,
         following,
-        () => isBegun,
+        { isBegun: () => isBegun, isAnswered: () => isAnswered },
         signal,
         (reason) => {
           const { seq } = follow.state();
@@ -96,10 +93,11 @@ export async function followLife<O>(
     if (result.refused !== undefined)
       throw Object.assign(new Error(result.refused.message), { name: result.refused.name });
     local.abort('over');
-    while (cursor.parts < result.parts || cursor.from < result.from) {
-      take(await askEvents(context, agent, key, { ...cursor, waitMs: 0 }, following.signal));
+    if (cursor.parts < result.parts || cursor.from < result.from) {
+      await readTold(context, following, follow, cursor, { upTo: result });
     }
     follow.events(result.from, result.events);
+    if (wrong !== undefined) throw wrong;
     return follow.state();
   } catch (error) {
     throw wrong ?? error;

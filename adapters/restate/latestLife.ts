@@ -3,12 +3,12 @@ import { definitionOf, planOf } from '../../lib/graph/definition';
 import type { Agent } from '../../lib/model/agent';
 import type { RunState } from '../../lib/model/state';
 import { idleState } from '../../lib/model/state';
-import { askEvents } from './askEvents';
 import type { EngineContext } from './engineContext';
 import { follower } from './follow';
 import { resultOf, stateAfter } from './lifeResult';
 import { BATCH_MS } from './limits';
 import { keyOf } from './names';
+import { readTold } from './readTold';
 
 /** A life, and how its run stands. */
 export interface Latest<O> {
@@ -33,9 +33,7 @@ export async function latestLife<O>(
     const following = { agent, runId, key, base, input: undefined, isRefusing: false, tell: ignore, signal };
     if (result === 'under way') {
       const follow = follower<O>(base, definition, ignore);
-      const reply = await askEvents(context, agent, key, { from: 0, parts: 0, waitMs: BATCH_MS }, signal);
-      follow.parts(reply.parts);
-      follow.events(0, reply.events);
+      await readTold(context, following, follow, { from: 0, parts: 0 }, { waitMs: BATCH_MS });
       return { life, state: follow.state() };
     }
     base = await stateAfter(context, following, result);

@@ -4,7 +4,6 @@ import type { Definition } from '../../lib/graph/definition';
 import { definitionOf } from '../../lib/graph/definition';
 import type { Agent } from '../../lib/model/agent';
 import type { RunState } from '../../lib/model/state';
-import { askEvents } from './askEvents';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
 import { follower } from './follow';
@@ -12,6 +11,7 @@ import type { Following } from './followLife';
 import { IngressError, handlerPath, workflowPath } from './ingress';
 import { isNotServed, notServed } from './notServed';
 import type { LifeResult, Rest } from './protocol';
+import { readTold } from './readTold';
 
 /** How a life has ended, if it has. */
 export async function resultOf(
@@ -36,7 +36,7 @@ export async function stateAfter<O>(
   following: Following<O>,
   result: LifeResult,
 ): Promise<RunState<O>> {
-  const { agent, key, base, signal } = following;
+  const { agent, key, base } = following;
   if (result.status !== 'COMPLETED') {
     const rest = (await context.ingress.request(handlerPath(serviceFor(agent), key, 'rest'), {
       body: {},
@@ -45,14 +45,7 @@ export async function stateAfter<O>(
       return validate(StateCodec, rest.state, `state of run "${following.runId}"`) as RunState<O>;
   }
   const follow = follower<O>(base, definitionOf(agent) as Definition, () => undefined);
-  const cursor = { from: 0, parts: 0 };
-  while (cursor.parts < result.parts || cursor.from < result.from) {
-    const reply = await askEvents(context, agent, key, { ...cursor, waitMs: 0 }, signal);
-    follow.parts(reply.parts);
-    follow.events(cursor.from, reply.events);
-    cursor.from = reply.nextFrom;
-    cursor.parts = reply.nextParts;
-  }
+  await readTold(context, following, follow, { from: 0, parts: 0 }, { upTo: result });
   follow.events(result.from, result.events);
   return follow.state();
 }

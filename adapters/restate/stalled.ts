@@ -9,13 +9,25 @@ import { pause } from './pause';
 import { RunStalledError } from './runStalledError';
 
 const CHECK_MS = 3_000;
+const NO_ANSWER = 'no worker has answered';
 
-/** Fails when no worker begins a run within the patience, and tells why a run does not move. Otherwise never resolves. */
+/** What is known of a life by following it. */
+export interface Signs {
+  readonly isBegun: () => boolean;
+  /** Whether a worker has answered within the patience, the last time that one was asked. */
+  readonly isAnswered: () => boolean;
+}
+
+/**
+ * Fails when no worker begins a run within the patience, and tells why a run does not move. Otherwise never resolves.
+ *
+ * Only the admin knows why. Without it nothing is told but that no worker answers: a step may take as long as it likes.
+ */
 export async function stalled(
   context: EngineContext,
   agent: Agent<never, unknown>,
   { runId, key }: { readonly runId: string; readonly key: string },
-  isBegun: () => boolean,
+  { isBegun, isAnswered }: Signs,
   signal: AbortSignal,
   warn: (reason: string) => void,
 ): Promise<never> {
@@ -25,14 +37,16 @@ export async function stalled(
     await pause(CHECK_MS, signal);
     if (signal.aborted) return new Promise<never>(() => undefined);
     const waited = asyncScheduler.now() - since;
-    const reason = await troubleOf(context.admin, serviceFor(agent), key);
-    if (!isBegun() && waited >= context.patienceMs) {
-      throw new RunStalledError(runId, waited, reason ?? 'no worker has answered');
+    const trouble = await troubleOf(context.admin, serviceFor(agent), key);
+    if (!isBegun()) {
+      if (waited >= context.patienceMs) throw new RunStalledError(runId, waited, trouble ?? NO_ANSWER);
+      continue;
     }
-    if (reason !== undefined && reason !== latest && isBegun()) {
-      latest = reason;
-      warn(`The run does not move: ${reason}`);
-    }
+    const reason = trouble === undefined ? undefined : `The run does not move: ${trouble}`;
+    const notice = reason ?? (isAnswered() ? undefined : `It is not known how the run stands: ${NO_ANSWER}`);
+    if (notice === undefined || notice === latest) continue;
+    latest = notice;
+    warn(notice);
   }
 }
 
@@ -52,6 +66,7 @@ async function troubleOf(
     const isStuck = row?.['status'] === 'backing-off' || row?.['status'] === 'paused';
     return isStuck && typeof failure === 'string' ? failure : undefined;
   } catch {
+    // An admin that is away, or a gateway before it that refuses: only the reason is lost, and it is asked for again.
     return undefined;
   }
 }

@@ -1,9 +1,11 @@
+import type { Agent } from '../../lib/model/agent';
 import { askEvents } from './askEvents';
 import type { EngineContext } from './engineContext';
-import type { Agent } from '../../lib/model/agent';
+import type { Follower } from './follow';
 import { WATCH_MS } from './limits';
 import { pause } from './pause';
-import type { EventsReply } from './protocol';
+import type { Cursor } from './readTold';
+import { takeReply } from './readTold';
 
 /** Between two questions for events: what happens meanwhile comes with one answer. */
 const POLL_GAP_MS = 60;
@@ -11,13 +13,18 @@ const POLL_GAP_MS = 60;
 /** How long one of them is held open: the end of a run comes another way, and leaves it behind. */
 const POLL_MS = 5_000;
 
-/** Asks for events as they come, until it is aborted. */
-export async function watchLife(
+/**
+ * Asks for events as they come, until it is aborted.
+ *
+ * @param answered - Told after each question whether a worker has answered within the patience.
+ */
+export async function watchLife<O>(
   context: EngineContext,
   { agent, key }: { readonly agent: Agent<never, unknown>; readonly key: string },
-  cursor: { readonly from: number; readonly parts: number },
-  take: (reply: EventsReply) => void,
+  follow: Follower<O>,
+  cursor: Cursor,
   signal: AbortSignal,
+  answered: (isAnswered: boolean) => void,
 ): Promise<void> {
   await pause(context.pace.after(WATCH_MS), signal);
   // A function, because the compiler does not see that it changes while one waits.
@@ -25,10 +32,12 @@ export async function watchLife(
   while (!isOver()) {
     try {
       const reply = await askEvents(context, agent, key, { ...cursor, waitMs: POLL_MS }, signal);
-      if (!isOver()) take(reply);
+      answered(true);
+      if (!isOver()) takeReply(follow, cursor, reply);
       await pause(context.pace.after(POLL_GAP_MS), signal);
-    } catch {
-      // The end, or why there is none, comes another way.
+    } catch (error) {
+      // The end, or why there is none, comes another way; but not that the server is there and all workers are gone.
+      answered((error as Error).name !== 'TimeoutError');
       await pause(250, signal);
     }
   }
