@@ -2,7 +2,7 @@ import type { RunSummary } from '../../lib/store/store';
 import { query, sqlText } from './adminQuery';
 import type { EngineContext } from './engineContext';
 import type { Ingress } from './ingress';
-import { workflowPath } from './ingress';
+import { IngressError, workflowPath } from './ingress';
 import { agentOf, keyOf, lifeOf, servicesNamed } from './names';
 import type { LifeResult } from './protocol';
 
@@ -25,6 +25,7 @@ export async function listRuns(
     if (known !== undefined && known.life >= life) continue;
     const isEnded = row['status'] === 'completed';
     const result = isEnded ? await endedResult(context, service, keyOf(runId, life)) : undefined;
+    if (result === 'gone') continue;
     const end = result?.events.at(-1);
     summaries.set(`${service} ${runId}`, {
       runId,
@@ -56,15 +57,21 @@ async function* invocations(
   }
 }
 
+/** What a gateway answers to a question that it does not hand on. */
+const REFUSALS = new Set([401, 403, 407, 429]);
+
+/** How a life has ended; undefined where it has broken, so that nothing says how. */
 async function endedResult(
   { ingress }: EngineContext,
   service: string,
   key: string,
-): Promise<LifeResult | undefined> {
+): Promise<LifeResult | 'gone' | undefined> {
   try {
     return (await ingress.request(workflowPath(service, key, 'output'))) as LifeResult;
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (!(error instanceof IngressError) || REFUSALS.has(error.status)) throw error;
+    // It ended after the list was made and is kept no longer, or no worker serves it any more; else its handler failed.
+    return error.status === 404 ? 'gone' : undefined;
   }
 }
 

@@ -11,7 +11,7 @@ export function isNotServed({ status, message }: IngressError): boolean {
   return status === 404 && /not found.*service|service.*not found/i.test(message);
 }
 
-/** The error for an agent that no worker serves, with the versions of it that are. */
+/** The error for an agent that no worker serves, with the versions of it that are, where the admin can be asked. */
 export async function notServed(
   agent: Agent<never, unknown>,
   admin: Ingress | undefined,
@@ -19,17 +19,27 @@ export async function notServed(
 ): Promise<Error> {
   const definition = definitionOf(agent) as Definition;
   const prefix = servicesNamed(agent.name);
-  const names = new Set<string>();
-  if (admin !== undefined) {
-    const { services } = (await admin.request('/services')) as {
-      readonly services: readonly { readonly name: string }[];
-    };
-    for (const { name } of services)
-      if (name.startsWith(prefix) && agentOf(name) !== undefined) names.add(name.slice(prefix.length));
-  }
-  const error = new DefinitionNotServedError(agent.name, fingerprint(planOf(definition)).slice(0, 12), [
-    ...names,
-  ]);
+  const names = await servicesOn(admin);
+  const served = names
+    ?.filter((name) => name.startsWith(prefix) && agentOf(name) !== undefined)
+    .map((name) => name.slice(prefix.length));
+  const error = new DefinitionNotServedError(
+    agent.name,
+    fingerprint(planOf(definition)).slice(0, 12),
+    served && [...new Set(served)],
+  );
   error.cause = cause;
   return error;
+}
+
+/** The names of all services; undefined where nobody can say. */
+async function servicesOn(admin: Ingress | undefined): Promise<readonly string[] | undefined> {
+  try {
+    const answer = (await admin?.request('/services')) as
+      { readonly services: readonly { readonly name: string }[] } | undefined;
+    return answer?.services.map(({ name }) => name);
+  } catch {
+    // That the agent is not served is known all the same, and says more than that the admin is away.
+    return undefined;
+  }
 }
