@@ -11,11 +11,23 @@ export interface ServiceOptions {
   readonly retentionMs: number;
   /** Longest silence of an agent, in milliseconds. */
   readonly abortTimeoutMs: number;
+  /** Silence after which the server takes an invocation out of its worker, in milliseconds. */
+  readonly inactivityTimeoutMs: number;
   /** First pause before a worker is asked again, in milliseconds. */
   readonly retryMs: number;
 }
 
-/** What all services have in common. */
-export function serviceSettings({ abortTimeoutMs, retryMs }: ServiceOptions) {
-  return { abortTimeout: abortTimeoutMs, retryPolicy: { initialInterval: retryMs, maxInterval: 10_000 } };
+/**
+ * What all services have in common.
+ *
+ * The silence after which the server stops talking to an invocation is no shorter than that which an agent may keep: an
+ * invocation that is not talked to hears neither what its other steps have done nor that it is cancelled, as long as a
+ * function of it is being called.
+ */
+export function serviceSettings({ abortTimeoutMs, inactivityTimeoutMs, retryMs }: ServiceOptions) {
+  return {
+    abortTimeout: abortTimeoutMs,
+    inactivityTimeout: inactivityTimeoutMs,
+    retryPolicy: { initialInterval: retryMs, maxInterval: 10_000 },
+  };
 }

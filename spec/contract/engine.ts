@@ -6,6 +6,7 @@ import type { RunOptions } from '../../operators/runOptions';
 import { collect } from '../support/told';
 import { aborted } from './cases/agents';
 import { scripted } from './cases/scripted';
+import type { EngineCase } from './engineCase';
 import { engineCases } from './engineCases';
 
 /** An engine under test. */
@@ -40,16 +41,7 @@ export function describeEngine(name: string, open: () => Promise<TestedEngine>):
     }, 60_000);
     afterAll(() => engine.close(), 30_000);
 
-    it.each(engineCases)('carries out $title', async ({ agent, input, gives }) => {
-      const runId = nextId();
-      const here = await told(run(agent, input as never, { store: memoryStore(), runId: `here ${runId}` }));
-      const there = await told(run(agent, input as never, { ...engine.options, runId }));
-
-      expect(there.byPath).toEqual(here.byPath);
-      expect(there.state).toEqual(here.state);
-      expect(there.seqs).toEqual(there.seqs.map((_, index) => index + 1));
-      expect(given(there.final)).toEqual(gives);
-    });
+    itCarriesOut(engineCases, () => ({ ...engine.options, runId: nextId() }));
 
     it('tells the end of a completed run again and runs nothing', async () => {
       const options = { ...engine.options, runId: nextId() };
@@ -194,6 +186,25 @@ export function describeEngine(name: string, open: () => Promise<TestedEngine>):
         left: { status: 'FAILED', failure: { name: 'RangeError' } },
       });
     });
+  });
+}
+
+/** Each of them gives here what it gives in this process without an engine. */
+export function itCarriesOut(
+  cases: readonly EngineCase[],
+  newRun: () => TestedEngine['options'] & { readonly runId: string },
+): void {
+  it.each(cases)('carries out $title', async ({ agent, input, gives }) => {
+    const options = newRun();
+    const here = await told(
+      run(agent, input as never, { store: memoryStore(), runId: `here ${options.runId}` }),
+    );
+    const there = await told(run(agent, input as never, options));
+
+    expect(there.byPath).toEqual(here.byPath);
+    expect(there.state).toEqual(here.state);
+    expect(there.seqs).toEqual(there.seqs.map((_, index) => index + 1));
+    expect(given(there.final)).toEqual(gives);
   });
 }
 

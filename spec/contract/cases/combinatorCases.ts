@@ -43,6 +43,7 @@ export const combinatorCases: readonly EngineCase[] = [
   },
   {
     title: 'each: one failure stops all',
+    isInOneGo: true,
     agent: each(
       'fragile',
       agent('third', async (n: number, context) =>
@@ -133,6 +134,7 @@ export const combinatorCases: readonly EngineCase[] = [
   },
   {
     title: 'firstOf: the others are stopped',
+    isInOneGo: true,
     agent: firstOf('fastest', later, hanging),
     input: 'a',
     gives: 'a~',

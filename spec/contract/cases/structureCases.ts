@@ -115,6 +115,7 @@ export const structureCases: readonly EngineCase[] = [
   },
   {
     title: 'a workflow: a failure stops what runs beside it',
+    isInOneGo: true,
     agent: workflow('stopping', (text: Wire<string>, step) => {
       const slow = step('slow', hanging, text);
       const bad = step('bad', broken, step('later', later, text));
@@ -125,6 +126,7 @@ export const structureCases: readonly EngineCase[] = [
   },
   {
     title: 'a workflow: a step that reads another one live',
+    isInOneGo: true,
     agent: workflow('spoken', (text: Wire<string>, step) => {
       const made = step('words', words, text);
       const said = step('said', say, live(made));

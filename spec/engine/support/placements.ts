@@ -1,6 +1,7 @@
-import type { RestateEngine } from '../../../adapters/restate';
+import type { RestateEngine, ServeOptions } from '../../../adapters/restate';
 import { restateEngine, serveRestate } from '../../../adapters/restate';
 import type { Agent } from '../../../index';
+import type { ServerOptions } from './restateServer';
 import { restateBinary, startRestate } from './restateServer';
 
 /** Where a worker calls its agents: in the run itself, or in calls of their own. */
@@ -44,10 +45,15 @@ export function describePlacements(
 }
 
 /** Starts a server and a worker with these agents. */
-export async function serve(agents: readonly Agent<never, unknown>[], placed: Placed): Promise<Served> {
-  const server = await startRestate();
+export async function serve(
+  agents: readonly Agent<never, unknown>[],
+  placed: Placed,
+  more: Partial<ServeOptions> = {},
+  ofServer: ServerOptions = {},
+): Promise<Served> {
+  const server = await startRestate(ofServer);
   const { ingress, admin } = server;
-  const worker = await serveRestate(agents, { port: 0, ingress, admin, placement: () => placed });
+  const worker = await serveRestate(agents, { port: 0, ingress, admin, placement: () => placed, ...more });
   return {
     engine: restateEngine({ ingress, admin }),
     async close() {

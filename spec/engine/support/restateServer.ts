@@ -24,6 +24,8 @@ export interface ServerOptions {
   /** Address of a node of the cluster to join, and how many nodes there are to be. */
   readonly cluster?: { readonly first: string; readonly nodes: number };
   readonly nodePort?: number;
+  /** Silence after which it takes an invocation out of its worker, where a service does not say otherwise; such as `1s`. */
+  readonly inactivityTimeout?: string;
 }
 
 /** Where the binary of the server is; undefined where npm has none for this platform. */
@@ -63,6 +65,9 @@ export async function startRestate(options: ServerOptions = {}): Promise<Restate
           ]),
       '[worker.invoker]',
       'http2-streams-per-connection-limit = 16',
+      ...(options.inactivityTimeout === undefined
+        ? []
+        : [`inactivity-timeout = "${options.inactivityTimeout}"`]),
     ].join('\n'),
   );
   const ingress = `http://127.0.0.1:${ingressPort}`;
