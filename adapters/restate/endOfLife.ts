@@ -8,10 +8,13 @@ import type { AskOptions } from './ingress';
 import { IngressError, handlerPath, workflowPath } from './ingress';
 import { HOLD_MS } from './limits';
 import { isNotServed, notServed } from './notServed';
+import { pause } from './pause';
 import type { LifeResult, StartRequest } from './protocol';
 
+const AGAIN_MS = 100;
+
 /**
- * Waits for the end of a life, through lost connections and lost nodes. Begins the life when `start` is given; `known` when it
+ * Waits for the end of a life, through lost connections, lost nodes and gateways that reach none. Begins the life when `start` is given; `known` when it
  * had begun before.
  *
  * @throws DefinitionNotServedError, EngineUnreachableError, IngressError
@@ -38,7 +41,7 @@ export async function endOfLife(
       )) as LifeResult;
     } catch (error) {
       if (signal.aborted) throw error;
-      if (error instanceof IngressError) {
+      if (error instanceof IngressError && !error.isAway) {
         if (error.status === 409 && mode === 'begin') {
           if (!isMaybeOurs) return 'known';
           mode = 'attach';
@@ -49,7 +52,10 @@ export async function endOfLife(
       if (error instanceof EngineUnreachableError)
         throw new EngineUnreachableError(error.addresses, patienceMs, error.cause);
       const now = asyncScheduler.now();
-      if ((error as Error).name === 'TimeoutError') awaySince = undefined;
+      // A gateway may hold a question open for less long than we ask it to.
+      const isHeld =
+        (error as Error).name === 'TimeoutError' || (error instanceof IngressError && error.status === 504);
+      if (isHeld) awaySince = undefined;
       else {
         awaySince ??= now;
         if (now - awaySince > patienceMs) throw error;
@@ -57,6 +63,7 @@ export async function endOfLife(
       isMaybeOurs = true;
       // The server may never have heard of it, and whoever asks for the end of an unknown run waits for ever.
       if (start !== undefined) mode = 'begin';
+      if (error instanceof IngressError) await pause(AGAIN_MS, signal);
     }
   }
 }

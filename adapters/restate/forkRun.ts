@@ -66,8 +66,9 @@ async function begin(
       if (sent.status === 'PreviouslyAccepted' && !isMaybeOurs) throw new RunExistsError(request.runId);
       return;
     } catch (error) {
+      const isAnswer = error instanceof IngressError && !error.isAway;
       const isFinal = error instanceof RunExistsError || error instanceof EngineUnreachableError;
-      if (isFinal || error instanceof IngressError || asyncScheduler.now() >= until) throw error;
+      if (isAnswer || isFinal || asyncScheduler.now() >= until) throw error;
     }
   }
 }

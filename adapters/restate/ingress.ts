@@ -4,6 +4,9 @@ import { EngineUnreachableError } from './engineUnreachableError';
 import { exchange } from './exchange';
 import { recoveryOf } from './recovery';
 
+/** What a gateway answers for a server that it does not reach. */
+const AWAY = new Set([502, 503, 504]);
+
 /** An answer of the server that is no success. */
 export class IngressError extends Error {
   override readonly name = 'IngressError';
@@ -12,6 +15,11 @@ export class IngressError extends Error {
   constructor(status: number, url: string, message: string) {
     super(`Restate answered ${status} to ${url}: ${message}`);
     this.status = status;
+  }
+
+  /** Whether the server has not answered at all, but a gateway before it. */
+  get isAway(): boolean {
+    return AWAY.has(this.status);
   }
 }
 
@@ -42,7 +50,6 @@ export interface AskOptions {
 
 const PAUSE_MS = 100;
 const PROBE_MS = 2_000;
-const AWAY = new Set([502, 503, 504]);
 
 /**
  * Talks to these nodes, to one of them as long as it answers.
@@ -63,7 +70,7 @@ export function ingressOf(addresses: readonly string[], patienceMs: number): Ing
         ...(signal !== undefined && { signal }),
       });
     } catch (error) {
-      if (error instanceof IngressError && !AWAY.has(error.status)) return;
+      if (error instanceof IngressError && !error.isAway) return;
       current += 1;
       throw error;
     }
@@ -97,7 +104,7 @@ export function ingressOf(addresses: readonly string[], patienceMs: number): Ing
         try {
           return await once(base, path, options);
         } catch (error) {
-          const isAnswer = error instanceof IngressError && !AWAY.has(error.status);
+          const isAnswer = error instanceof IngressError && !error.isAway;
           if (isAnswer || signal?.aborted === true) throw error;
           const isTimeout = (error as Error).name === 'TimeoutError';
           if (!isTimeout) recovery.lost(error as Error);
