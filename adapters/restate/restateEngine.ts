@@ -19,10 +19,10 @@ import { serviceFor } from './engineContext';
 import { forkRun } from './forkRun';
 import type { Ingress } from './ingress';
 import { handlerPath, ingressOf } from './ingress';
+import { latestKey } from './latestKey';
 import { latestLife } from './latestLife';
 import { LARGEST_VALUE } from './limits';
 import { listRuns } from './listRuns';
-import { keyOf } from './names';
 import { paceOf } from './pace';
 import type { GivenAnswer } from './protocol';
 
@@ -153,10 +153,10 @@ export function restateEngine(options: RestateEngineOptions): RestateEngine {
       return latest?.state;
     },
     async answer(agent, runId, path, value) {
-      const latest = await latestLife(context, agent, runId);
-      if (latest === undefined) throw new UnknownRunError(runId);
+      const key = await latestKey(context, agent, runId);
+      if (key === undefined) throw new UnknownRunError(runId);
       const body: GivenAnswer = { path, value: jsonValue(value, path, { bytes: LARGEST_VALUE }) };
-      await ingress.request(handlerPath(serviceFor(agent), keyOf(runId, latest.life), 'answer'), { body });
+      await ingress.request(handlerPath(serviceFor(agent), key, 'answer'), { body });
     },
     cancel: async (agent, runId) => (await cancelLatest(context, { agent, runId }, true)) === 'cancelled',
     fork: (agent, runId, forkOptions) => forkRun(context, agent, runId, forkOptions),
