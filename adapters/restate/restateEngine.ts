@@ -102,13 +102,6 @@ export function restateEngine(options: RestateEngineOptions): RestateEngine {
       let isOver = false;
       let life = 1;
       let leftAt: number | undefined;
-      const begun: BegunRun = {
-        agent: request.agent,
-        runId: request.runId,
-        life: () => life,
-        isOver: () => isOver,
-        leftAt: () => leftAt,
-      };
       const tell = (transition: Transition<O>): void => {
         if (isEnd(transition.event)) isOver = true;
         subscriber.next(transition);
@@ -129,8 +122,19 @@ export function restateEngine(options: RestateEngineOptions): RestateEngine {
           subscriber.error(error);
         },
       );
+      const cancel = (isAsked: boolean): void => {
+        const { agent, runId } = request;
+        const begun: BegunRun = {
+          agent,
+          runId,
+          life: () => life,
+          isOver: () => isOver,
+          leftAt: () => leftAt,
+        };
+        cancelBegun(context, begun, isAsked).catch(report);
+      };
       const aborted = (): void => {
-        cancelBegun(context, begun, true).catch(report);
+        cancel(true);
       };
       request.signal?.addEventListener('abort', aborted);
       if (request.signal?.aborted === true) aborted();
@@ -140,7 +144,7 @@ export function restateEngine(options: RestateEngineOptions): RestateEngine {
         abort.abort('left');
         // Who has aborted the signal has asked for the end already.
         const goesOn = onUnsubscribe === 'detach' || request.signal?.aborted === true;
-        if (!isOver && !goesOn) cancelBegun(context, begun, false).catch(report);
+        if (!isOver && !goesOn) cancel(false);
       };
     });
 
