@@ -6,6 +6,7 @@ import type { Transition } from '../lib/model/transition';
 import { latestOnly } from '../lib/store/latestOnly';
 import { carryOn } from './internal/carryOn';
 import { newRunId } from './internal/newRunId';
+import { runOn } from './internal/runOn';
 import type { RunOptions } from './runOptions';
 
 /** The input may be left out where `undefined` is one. */
@@ -36,16 +37,7 @@ export function run<I, O>(
     );
   }
   const runId = options.runId ?? (options.newRunId ?? newRunId)();
-  if (options.engine !== undefined) {
-    if (options.store !== undefined)
-      throw new TypeError('Cannot run with both an engine and a store; the engine keeps its runs');
-    for (const name of ['maxCrashes', 'scheduler'] as const) {
-      if (options[name] !== undefined)
-        throw new TypeError(`Cannot run with both an engine and "${name}"; the engine decides that`);
-    }
-    const { onMismatch = 'refuse', signal } = options;
-    return options.engine.run<O>({ runId, agent, input, onMismatch, signal });
-  }
+  if (options.engine !== undefined) return runOn(options.engine, { agent, input, runId }, options);
   const rest = options.store ?? latestOnly();
   if (typeof rest.claim !== 'function') {
     throw new TypeError(`Cannot keep runs in ${typeof rest}: give a store, such as lowdbStore('./state')`);

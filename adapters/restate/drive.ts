@@ -51,6 +51,8 @@ export async function drive<O>(
       isRefusing: request.onMismatch === 'refuse',
     };
     if (begins) {
+      if (life === 1 && request.mustExist === true && (await resultOf(context, agent, key)) === 'unknown')
+        throw new UnknownRunError(runId);
       const start: StartRequest = {
         runId,
         life,

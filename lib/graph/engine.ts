@@ -101,6 +101,8 @@ export interface RunRequest<out O> {
   readonly agent: Agent<never, O>;
   readonly input: unknown;
   readonly onMismatch: 'refuse' | 'actual';
+  /** Only a run that the engine knows is gone on with; its input is the one it began with. */
+  readonly mustExist?: boolean;
   /** Aborting it cancels the run on request: sagas undo what they have done. */
   readonly signal?: AbortSignal | undefined;
 }

@@ -1,7 +1,7 @@
 import { firstValueFrom, takeWhile, toArray } from 'rxjs';
 
-import type { Agent, RunEvent, RunState, Transition } from '../../index';
-import { execute, memoryStore, outcomes, run } from '../../index';
+import type { Agent, ResumeOptions, RunEvent, RunState, Transition } from '../../index';
+import { execute, memoryStore, outcomes, resume, run } from '../../index';
 import type { RunOptions } from '../../operators/runOptions';
 import { collect } from '../support/told';
 import { aborted } from './cases/agents';
@@ -75,6 +75,19 @@ export function describeEngine(name: string, open: () => Promise<TestedEngine>):
         'step.completed',
         'run.completed',
       ]);
+    });
+
+    it('goes on with a run by its id alone, and only with one that is known', async () => {
+      const options = { ...engine.options, runId: nextId() };
+      const rest = engine.options as ResumeOptions;
+      const failed = await execute(scripted.twoLives, 'a', options);
+      const resumed = await told(resume(scripted.twoLives, options.runId, rest));
+
+      expect(failed.status).toBe('FAILED');
+      expect(resumed.final).toMatchObject({ status: 'COMPLETED', input: 'a', output: 'a at 1 at 2' });
+      await expect(told(resume(scripted.twoLives, nextId(), rest))).rejects.toMatchObject({
+        name: 'UnknownRunError',
+      });
     });
 
     it('suspends at an approval, and goes on with the answer', async () => {
