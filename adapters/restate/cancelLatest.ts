@@ -10,7 +10,8 @@ import type { CancelRequest, StartRequest } from './protocol';
 
 /**
  * Cancels the life of a run that is under way. Says what came of it: `ended` when none is under way any more, `unknown` when
- * the server has not heard of the first of these lives.
+ * the server has not heard of the first of these lives. A run that waits for an answer begins one more life, which only undoes,
+ * when somebody has asked for its end.
  *
  * @param isAsked - Whether somebody has asked for it, so that sagas undo what they have done.
  * @param first - The life to look at first; those before it are known to have ended.
@@ -21,15 +22,29 @@ export async function cancelLatest(
   isAsked: boolean,
   first = 1,
 ): Promise<'cancelled' | 'ended' | 'unknown'> {
+  let isWaiting = false;
   for (let life = first; ; life += 1) {
     const key = keyOf(runId, life);
     const result = await resultOf(context, agent, key);
-    if (result === 'unknown') return life === first ? 'unknown' : 'ended';
-    if (result !== 'under way') continue;
+    const isNew = result === 'unknown';
+    if (isNew && !(isWaiting && isAsked)) return life === first ? 'unknown' : 'ended';
+    if (!isNew && result !== 'under way') {
+      isWaiting = result.status === 'SUSPENDED';
+      continue;
+    }
+    const start: StartRequest = {
+      runId,
+      life,
+      at: asyncScheduler.now(),
+      onMismatch: 'refuse',
+      isCancelled: isNew,
+    };
     const service = serviceFor(agent);
     const sent = (await context.ingress.request(handlerPath(service, key, 'run/send'), {
-      body: { runId, life, at: asyncScheduler.now(), onMismatch: 'refuse' } satisfies StartRequest,
-    })) as { readonly invocationId: string };
+      body: start,
+    })) as { readonly invocationId: string; readonly status: string };
+    // Unless an answer has begun this life first.
+    if (isNew && sent.status === 'Accepted') return 'cancelled';
     const body: CancelRequest = { invocationId: sent.invocationId, isAsked };
     await context.ingress.request(handlerPath(service, key, 'cancel'), { body });
     return 'cancelled';

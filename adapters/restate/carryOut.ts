@@ -108,7 +108,8 @@ export async function carryOut(
   engine.record(event, () => undefined);
   if (opening.warning !== undefined) engine.tell(opening.warning);
   let isOver = false;
-  let isUndoing = false;
+  // As a type, because the compiler does not see that a function sets it.
+  let isUndoing = false as boolean;
   const interpreter = interpret({
     runId,
     agent,
@@ -121,7 +122,15 @@ export async function carryOut(
       isOver = true;
     },
   });
-  interpreter.begin();
+  const undo = (): void => {
+    isUndoing = true;
+    interpreter.cancel(undefined, (cancelled) => {
+      engine.note(cancelled);
+      isOver = true;
+    });
+  };
+  if (request.isCancelled === true) undo();
+  else interpreter.begin();
 
   /** Tells in durable promises what has been held back for long enough, by the clock of the journal. */
   const flush = (isDue: boolean): void => {
@@ -145,11 +154,7 @@ export async function carryOut(
       const isGoing = await engine.turn();
       if (isGoing) continue;
       if (!isUndoing && (await context.promise<true>(CANCEL_ASKED).peek()) !== undefined) {
-        isUndoing = true;
-        interpreter.cancel(undefined, (cancelled) => {
-          engine.note(cancelled);
-          isOver = true;
-        });
+        undo();
         continue;
       }
       const cancelled = interpreter.stop();

@@ -12,6 +12,7 @@ import { idleState } from '../../lib/model/state';
 import type { Transition } from '../../lib/model/transition';
 import { UnknownRunError } from '../../lib/store/unknownRunError';
 import { InputMismatchError } from '../../operators/inputMismatchError';
+import { cancelLatest } from './cancelLatest';
 import type { EngineContext } from './engineContext';
 import { followLife } from './followLife';
 import { resultOf, stateAfter } from './lifeResult';
@@ -60,6 +61,7 @@ export async function drive<O>(
         onMismatch: request.onMismatch,
         ...(input !== undefined && { input }),
         ...(seed !== undefined && { seed }),
+        ...(request.signal?.aborted === true && { isCancelled: true }),
       };
       if (!signal.aborted) asks(life);
       const end = await followLife(context, following, start);
@@ -67,7 +69,10 @@ export async function drive<O>(
     }
     const result = await resultOf(context, agent, key);
     if (result === 'unknown') throw new UnknownRunError(runId);
-    if (result === 'under way') return (await followLife(context, following)) as RunState<O>;
+    if (result === 'under way') {
+      if (begins && request.signal?.aborted === true) await cancelLatest(context, request, true, life);
+      return (await followLife(context, following)) as RunState<O>;
+    }
     const before = await stateAfter(context, following, result);
     base = before;
     // Only how its latest life stands counts.

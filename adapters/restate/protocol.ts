@@ -10,6 +10,8 @@ export interface StartRequest {
   readonly at: number;
   readonly input?: unknown;
   readonly onMismatch: 'refuse' | 'actual';
+  /** Somebody wants the run to end: the life only undoes what sagas have done. */
+  readonly isCancelled?: boolean;
   /** What the run knows already, as a `RunState` in JSON: of a fork, or of a run that began elsewhere. */
   readonly seed?: unknown;
 }

@@ -53,8 +53,8 @@ export interface RestateEngine extends RunEngine {
    */
   answer(agent: Agent<never, unknown>, runId: string, path: string, value: unknown): Promise<void>;
   /**
-   * Cancels a run that is under way: sagas undo what they have done, and its agents see an aborted signal. False when it is
-   * not under way.
+   * Cancels a run that is under way, or waits for an answer: sagas undo what they have done, and its agents see an aborted
+   * signal. False when it has ended.
    */
   cancel(agent: Agent<never, unknown>, runId: string): Promise<boolean>;
   /**
@@ -137,7 +137,8 @@ export function restateEngine(options: RestateEngineOptions): RestateEngine {
         cancel(true);
       };
       request.signal?.addEventListener('abort', aborted);
-      if (request.signal?.aborted === true) aborted();
+      // A life that is begun with an aborted signal begins as a cancelled one.
+      if (request.signal?.aborted === true && !begins) aborted();
       return () => {
         request.signal?.removeEventListener('abort', aborted);
         leftAt = asyncScheduler.now();

@@ -1,6 +1,7 @@
+import * as t from 'io-ts';
 import { lastValueFrom, toArray } from 'rxjs';
 
-import { agent, chain, execute, run, saga } from '../../index';
+import { agent, approval, chain, execute, run, saga } from '../../index';
 import { describePlacements } from './support/placements';
 import { waitFor } from './support/restateServer';
 
@@ -27,9 +28,13 @@ const wait = agent('wait', (_: number, context): Promise<number> => {
 
 const failing = saga('failing', chain('work', reserve, charge, refuse));
 const dynamic = saga('dynamic', chain('work', reserve, asking, refuse), { dynamic: [charge] });
+const agreeing = saga(
+  'agreeing',
+  chain('work', reserve, approval<number, number>('agree', t.number), charge),
+);
 const waiting = saga('waiting', chain('work', reserve, charge, wait));
 
-describePlacements('sagas on Restate', [failing, dynamic, waiting], (options, placed) => {
+describePlacements('sagas on Restate', [failing, dynamic, agreeing, waiting], (options, placed) => {
   beforeEach(() => {
     undone.length = 0;
   });
@@ -66,6 +71,30 @@ describePlacements('sagas on Restate', [failing, dynamic, waiting], (options, pl
 
     expect((await told).at(-1)?.event.type).toBe('run.cancelled');
     expect(undone).toEqual(['charge 3', 'reserve 2']);
+  });
+
+  it('undoes what a run has done that waits for an answer, when it is cancelled', async () => {
+    const runId = `asked for ${placed}`;
+    expect((await execute(agreeing, 1, { ...options, runId })).status).toBe('SUSPENDED');
+    expect(await options.engine.cancel(agreeing, runId)).toBe(true);
+
+    await waitFor(
+      async () => (await options.engine.loadRun(agreeing, runId))?.status === 'CANCELLED',
+      10_000,
+      'the cancel',
+    );
+    expect(undone).toEqual(['reserve 2']);
+    expect(await options.engine.cancel(agreeing, runId)).toBe(false);
+  });
+
+  it('cancels a run that waits for an answer, when its signal was aborted before', async () => {
+    const runId = `given up ${placed}`;
+    await execute(agreeing, 1, { ...options, runId });
+    const again = run(agreeing, 1, { ...options, runId, signal: AbortSignal.abort() });
+    const told = await lastValueFrom(again.pipe(toArray()));
+
+    expect(told.at(-1)?.event.type).toBe('run.cancelled');
+    expect(undone).toEqual(['reserve 2']);
   });
 
   it('undoes nothing of a run that is only left', async () => {
