@@ -4,6 +4,7 @@ import type { Agent } from '../../lib/model/agent';
 import { cancelLatest } from './cancelLatest';
 import type { EngineContext } from './engineContext';
 import { EngineUnreachableError } from './engineUnreachableError';
+import { WorkerUnreachableError } from './workerUnreachableError';
 
 /** A run that this process has asked for, as it is followed meanwhile. */
 export interface BegunRun {
@@ -54,5 +55,9 @@ export async function cancelBegun(context: EngineContext, run: BegunRun, isAsked
 }
 
 function isAway(error: unknown): boolean {
-  return error instanceof EngineUnreachableError || (error as Error).name === 'TimeoutError';
+  return (
+    error instanceof EngineUnreachableError ||
+    error instanceof WorkerUnreachableError ||
+    (error as Error).name === 'TimeoutError'
+  );
 }

@@ -1,6 +1,7 @@
 import { asyncScheduler } from 'rxjs';
 
 import type { Agent } from '../../lib/model/agent';
+import { askWorker } from './askWorker';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
 import { handlerPath } from './ingress';
@@ -39,14 +40,13 @@ export async function cancelLatest(
       onMismatch: 'refuse',
       isCancelled: isNew,
     };
-    const service = serviceFor(agent);
-    const sent = (await context.ingress.request(handlerPath(service, key, 'run/send'), {
+    const sent = (await context.ingress.request(handlerPath(serviceFor(agent), key, 'run/send'), {
       body: start,
     })) as { readonly invocationId: string; readonly status: string };
     // Unless an answer has begun this life first.
     if (isNew && sent.status === 'Accepted') return 'cancelled';
     const body: CancelRequest = { invocationId: sent.invocationId, isAsked };
-    await context.ingress.request(handlerPath(service, key, 'cancel'), { body });
+    await askWorker(context, agent, key, 'cancel', body);
     return 'cancelled';
   }
 }

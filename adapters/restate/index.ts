@@ -12,3 +12,4 @@ export { register, serveRestate } from './serveRestate';
 export type { RestateWorker, ServeOptions } from './serveRestate';
 export type { Placement } from './serviceOptions';
 export { TooManyStepsError } from './tooManyStepsError';
+export { WorkerUnreachableError } from './workerUnreachableError';

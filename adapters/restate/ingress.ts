@@ -56,9 +56,16 @@ const PROBE_MS = 2_000;
  *
  * @param addresses - The nodes, such as `http://127.0.0.1:8080`.
  * @param patienceMs - How long all of them may be away before a request fails, in milliseconds.
+ * @throws TypeError for an address without `http://` or `https://`.
  */
 export function ingressOf(addresses: readonly string[], patienceMs: number): Ingress {
-  const bases = addresses.map((address) => address.replace(/\/+$/, ''));
+  const bases = addresses.map((address) => {
+    if (!/^https?:\/\//i.test(address))
+      throw new TypeError(
+        `Cannot talk to Restate at "${address}": give an address such as http://127.0.0.1:8080`,
+      );
+    return address.replace(/\/+$/, '');
+  });
   const recovery = recoveryOf();
   let current = 0;
 

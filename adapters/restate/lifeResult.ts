@@ -4,11 +4,12 @@ import type { Definition } from '../../lib/graph/definition';
 import { definitionOf } from '../../lib/graph/definition';
 import type { Agent } from '../../lib/model/agent';
 import type { RunState } from '../../lib/model/state';
+import { askWorker } from './askWorker';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
 import { follower } from './follow';
 import type { Following } from './followLife';
-import { IngressError, handlerPath, workflowPath } from './ingress';
+import { IngressError, workflowPath } from './ingress';
 import { isNotServed, notServed } from './notServed';
 import type { LifeResult, Rest } from './protocol';
 import { readTold } from './readTold';
@@ -38,9 +39,7 @@ export async function stateAfter<O>(
 ): Promise<RunState<O>> {
   const { agent, key, base } = following;
   if (result.status !== 'COMPLETED') {
-    const rest = (await context.ingress.request(handlerPath(serviceFor(agent), key, 'rest'), {
-      body: {},
-    })) as Rest | null;
+    const rest = (await askWorker(context, agent, key, 'rest', {})) as Rest | null;
     if (rest !== null)
       return validate(StateCodec, rest.state, `state of run "${following.runId}"`) as RunState<O>;
   }

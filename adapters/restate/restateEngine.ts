@@ -11,14 +11,14 @@ import type { Transition } from '../../lib/model/transition';
 import type { RunSummary } from '../../lib/store/store';
 import { UnknownRunError } from '../../lib/store/unknownRunError';
 import type { BegunRun } from './cancelBegun';
+import { askWorker } from './askWorker';
 import { cancelBegun } from './cancelBegun';
 import { cancelLatest } from './cancelLatest';
 import { drive } from './drive';
 import type { EngineContext } from './engineContext';
-import { serviceFor } from './engineContext';
 import { forkRun } from './forkRun';
 import type { Ingress } from './ingress';
-import { handlerPath, ingressOf } from './ingress';
+import { ingressOf } from './ingress';
 import { latestKey } from './latestKey';
 import { latestLife } from './latestLife';
 import { LARGEST_VALUE } from './limits';
@@ -161,7 +161,7 @@ export function restateEngine(options: RestateEngineOptions): RestateEngine {
       const key = await latestKey(context, agent, runId);
       if (key === undefined) throw new UnknownRunError(runId);
       const body: GivenAnswer = { path, value: jsonValue(value, path, { bytes: LARGEST_VALUE }) };
-      await ingress.request(handlerPath(serviceFor(agent), key, 'answer'), { body });
+      await askWorker(context, agent, key, 'answer', body);
     },
     cancel: async (agent, runId) => (await cancelLatest(context, { agent, runId }, true)) === 'cancelled',
     fork: (agent, runId, forkOptions) => forkRun(context, agent, runId, forkOptions),

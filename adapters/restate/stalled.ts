@@ -10,6 +10,10 @@ import { RunStalledError } from './runStalledError';
 
 const CHECK_MS = 3_000;
 const NO_ANSWER = 'no worker has answered';
+/** Statuses of a life that a worker has taken. */
+const CARRIED_OUT: ReadonlySet<string> = new Set(['running', 'suspended']);
+const UNHEARD =
+  'A worker carries the run out, but nothing that it tells arrives: is the ingress right that it was given?';
 
 /** What is known of a life by following it. */
 export interface Signs {
@@ -37,12 +41,18 @@ export async function stalled(
     await pause(CHECK_MS, signal);
     if (signal.aborted) return new Promise<never>(() => undefined);
     const waited = asyncScheduler.now() - since;
-    const trouble = await troubleOf(context.admin, serviceFor(agent), key);
-    if (!isBegun()) {
+    const { status, failure } = await standing(context.admin, serviceFor(agent), key);
+    const trouble = failure === undefined ? undefined : explained(failure);
+    if (!isBegun() && !CARRIED_OUT.has(status)) {
       if (waited >= context.patienceMs) throw new RunStalledError(runId, waited, trouble ?? NO_ANSWER);
       continue;
     }
-    const reason = trouble === undefined ? undefined : `The run does not move: ${trouble}`;
+    if (!isBegun() && waited < context.patienceMs) continue;
+    const reason = !isBegun()
+      ? UNHEARD
+      : trouble === undefined
+        ? undefined
+        : `The run does not move: ${trouble}`;
     const notice = reason ?? (isAnswered() ? undefined : `It is not known how the run stands: ${NO_ANSWER}`);
     if (notice === undefined || notice === latest) continue;
     latest = notice;
@@ -50,12 +60,14 @@ export async function stalled(
   }
 }
 
-async function troubleOf(
-  admin: Ingress | undefined,
-  service: string,
-  key: string,
-): Promise<string | undefined> {
-  if (admin === undefined) return undefined;
+/** What the admin says of a life: its status, and why it does not move. */
+interface Standing {
+  readonly status: string;
+  readonly failure?: string;
+}
+
+async function standing(admin: Ingress | undefined, service: string, key: string): Promise<Standing> {
+  if (admin === undefined) return { status: '' };
   try {
     const rows = await query(
       admin,
@@ -63,10 +75,19 @@ async function troubleOf(
     );
     const [row] = rows;
     const failure = row?.['last_failure'];
-    const isStuck = row?.['status'] === 'backing-off' || row?.['status'] === 'paused';
-    return isStuck && typeof failure === 'string' ? failure : undefined;
+    const status = String(row?.['status']);
+    const isStuck = status === 'backing-off' || status === 'paused';
+    return { status, ...(isStuck && typeof failure === 'string' && { failure }) };
   } catch {
     // An admin that is away, or a gateway before it that refuses: only the reason is lost, and it is asked for again.
-    return undefined;
+    return { status: '' };
   }
+}
+
+/** Says of a failure that has to do with pools what is missing. */
+function explained(failure: string): string {
+  const [, pool] = /service handler \S+\.steps\.(\S+)\/call was not found/.exec(failure) ?? [];
+  return pool === undefined
+    ? failure
+    : `no registered worker serves the pool "${pool}"; start one with serveRestate(agents, { pools: ['${pool}'], runs: false, … })`;
 }
