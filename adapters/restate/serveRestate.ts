@@ -8,6 +8,7 @@ import { createEndpointHandler } from '@restatedev/restate-sdk';
 
 import type { Agent } from '../../lib/model/agent';
 import { answersService } from './answers';
+import { serviceFor } from './engineContext';
 import { ingressOf } from './ingress';
 import { runsService } from './runsService';
 import type { Placement, ServiceOptions } from './serviceOptions';
@@ -66,6 +67,7 @@ const LONGEST_SILENCE_MS = 21_600_000;
  * Each version of an agent's definition has a service of its own, so old and new versions can be served side by side. Start
  * it again with the same list and more: what has runs under way must stay in it.
  *
+ * @throws TypeError for two agents of the same name and plan: runs could not tell them apart.
  * @throws What the system says when the port is taken, and what `register` throws when `admin` is given.
  */
 export async function serveRestate(
@@ -92,7 +94,8 @@ export async function serveRestate(
     inactivityTimeoutMs: options.inactivityTimeoutMs ?? abortTimeoutMs,
     retryMs: options.retryMs ?? 100,
   };
-  const ofAgents = agents.flatMap((agent) => [
+  refuseTwins(agents);
+  const ofAgents = [...new Set(agents)].flatMap((agent) => [
     ...(runs ? [runsService(agent, settings)] : []),
     ...pools.map((pool) => stepsService(agent, pool, settings)),
   ]);
@@ -126,6 +129,19 @@ export async function serveRestate(
     throw error;
   }
   return worker;
+}
+
+function refuseTwins(agents: readonly Agent<never, unknown>[]): void {
+  if (agents.length === 0) throw new TypeError('Cannot serve an empty list of agents');
+  const names = new Set<string>();
+  for (const agent of new Set(agents)) {
+    const name = serviceFor(agent);
+    if (names.has(name))
+      throw new TypeError(
+        `Cannot serve two agents named "${agent.name}" with the same plan; rename one, or leave it out`,
+      );
+    names.add(name);
+  }
 }
 
 /**

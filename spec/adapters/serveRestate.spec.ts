@@ -26,4 +26,13 @@ describe('serveRestate()', () => {
     await again.close();
     await new Promise((resolve) => admin.close(resolve));
   });
+
+  it('refuses agents that it could not tell apart, and an empty list', async () => {
+    const twin = agent('plain', (n: number) => n * 2);
+    await expect(serveRestate([plain, twin], { port: 0, ingress })).rejects.toThrow(
+      'Cannot serve two agents named "plain" with the same plan',
+    );
+    await expect(serveRestate([], { port: 0, ingress })).rejects.toThrow('empty list');
+    await (await serveRestate([plain, plain], { port: 0, ingress })).close();
+  });
 });
