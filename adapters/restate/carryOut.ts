@@ -40,6 +40,8 @@ export interface PlacedLife {
   readonly teller: Teller;
   /** Calls of functions that are under way here. */
   readonly underWay: Set<HereCall>;
+  /** Whether the connection to the server is lost: what is called now would be called beside what another worker does. */
+  readonly isLost: () => boolean;
   /** Cancels an invocation that nobody waits for any more. */
   readonly abandon: (id: Promise<InvocationId>) => void;
 }
@@ -76,7 +78,8 @@ export async function carryOut(
   };
   const teller = worker.teller(context.key, early);
   const underWay = new Set<HereCall>();
-  context.request().attemptCompletedSignal.addEventListener('abort', () => {
+  const { attemptCompletedSignal } = context.request();
+  attemptCompletedSignal.addEventListener('abort', () => {
     clearTimeout(timer);
     teller.close();
     // When the server is lost, it asks another worker: what still runs here must not go on beside that.
@@ -90,6 +93,7 @@ export async function carryOut(
     key: context.key,
     teller,
     underWay,
+    isLost: () => attemptCompletedSignal.aborted,
     known: () => engine.steps(),
     abandon: (id) => {
       engine.abandon(id);

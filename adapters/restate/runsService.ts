@@ -82,6 +82,7 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
       task.path,
       () => {
         isCalledHere = true;
+        if (life.isLost()) call.abandon();
         return call.run();
       },
       { maxRetryAttempts: 1 },

@@ -10,7 +10,7 @@ export interface Teller {
   add(part: Part): void;
   /** Tells early what is held back. */
   preview(): void;
-  /** Resolves when all that was added before has been told. */
+  /** Resolves when all that was added before has been told: never, once the teller is closed. */
   flush(): Promise<void>;
   /**
    * Parts of this call that were not told, once nothing of it is on its way; they are not told any more. What is more than
@@ -138,6 +138,8 @@ export function tellerOf(
       const last = added;
       void send();
       await sendAll(() => (batch[0] ?? queue[0] ?? NONE).number <= last);
+      // Whoever waits for this would go on from something that nobody else knows.
+      if (isClosed) await new Promise(() => undefined);
     },
     async take(execution) {
       const isOwn = ({ part }: Waiting): boolean => 'under' in part && part.under.execution === execution;
