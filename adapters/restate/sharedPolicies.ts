@@ -3,9 +3,12 @@ import { asyncScheduler } from 'rxjs';
 
 import type { Stop } from '../../lib/graph/answer';
 import { isStructure } from '../../lib/graph/definition';
-import type { Engine, KnownAnswer } from '../../lib/graph/engine';
+import type { Engine, KeyFailed, KnownAnswer } from '../../lib/graph/engine';
+import type { Failure } from '../../lib/model/failure';
 import type { AnswerCache } from '../../lib/store/answerCache';
 import { admitTo, memorizeIn, recallFrom } from '../../operators/engineKit';
+import { RecordedError } from './recordedError';
+import { recordedFailure } from './recordedFailure';
 
 /** The policies that a run shares with others: its engine's part of `limit` and `cache`. */
 export interface SharedPolicies extends Required<Pick<Engine, 'admit' | 'recall' | 'memorize'>> {
@@ -18,7 +21,15 @@ interface Sharing {
   readonly cache: AnswerCache;
   /** Epoch milliseconds, by the clock of the journal. */
   readonly now: () => number;
-  readonly expect: (operation: RestatePromise<unknown>, arrive: (value: unknown) => void) => Stop;
+  readonly expect: (
+    operation: RestatePromise<unknown>,
+    arrive: (value: unknown, failure: Error | undefined) => void,
+  ) => Stop;
+}
+
+/** What the function that gives a key threw, in the form in which the journal keeps it. */
+interface RecordedKeyFailed {
+  readonly failed: Failure;
 }
 
 /** What comes from outside of the run is written into its journal, so that a replay sees the same. */
@@ -32,14 +43,18 @@ export function sharedPolicies({ context, cache, now, expect }: Sharing): Shared
         return () => undefined;
       }
       let leave: Stop | undefined;
-      const wait = (): Promise<true> =>
-        new Promise((resolve) => {
-          leave = admitTo(limit, input, asyncScheduler, () => {
-            resolve(true);
-          });
-          admitted.add(leave);
+      const wait = recording<true>((resolve) => {
+        leave = admitTo(limit, input, asyncScheduler, () => {
+          resolve(true);
         });
-      const forget = expect(context.run(`${path} limit`, wait, { maxRetryAttempts: 1 }), enter);
+        admitted.add(leave);
+      });
+      const forget = expect(
+        context.run(`${path} limit`, wait, { maxRetryAttempts: 1 }),
+        (entered, failure) => {
+          enter(keyFailed(entered, failure));
+        },
+      );
       return () => {
         forget();
         leave?.();
@@ -47,15 +62,14 @@ export function sharedPolicies({ context, cache, now, expect }: Sharing): Shared
       };
     },
     recall(task, answer) {
-      // What the function that gives the key throws, the executor turns into a rejection.
-      const look = (): Promise<KnownAnswer | null> =>
-        new Promise((resolve) => {
-          recallFrom(cache, task, asyncScheduler.now(), (known) => {
-            resolve(known ?? null);
-          });
+      const look = recording<KnownAnswer | null>((resolve) => {
+        recallFrom(cache, task, asyncScheduler.now(), (known) => {
+          resolve(known ?? null);
         });
-      expect(context.run(`${task.path} cache`, look, { maxRetryAttempts: 1 }), (known) => {
-        answer((known as KnownAnswer | null | undefined) ?? undefined);
+      });
+      expect(context.run(`${task.path} cache`, look, { maxRetryAttempts: 1 }), (known, failure) => {
+        const failed = keyFailed(known, failure);
+        answer(failed === undefined ? ((known as KnownAnswer | null) ?? undefined) : undefined, failed);
       });
     },
     memorize(task, known) {
@@ -69,4 +83,22 @@ export function sharedPolicies({ context, cache, now, expect }: Sharing): Shared
       for (const leave of admitted) leave();
     },
   };
+}
+
+/** What the function that gives the key throws is an answer too: the executor would only reject, and lose what it was. */
+function recording<T>(ask: (resolve: (value: T) => void) => void): () => Promise<T | RecordedKeyFailed> {
+  return () =>
+    new Promise((resolve) => {
+      try {
+        ask(resolve);
+      } catch (error) {
+        resolve({ failed: recordedFailure(error) });
+      }
+    });
+}
+
+function keyFailed(recorded: unknown, failure: Error | undefined): KeyFailed | undefined {
+  if (failure !== undefined) return { error: failure };
+  if (typeof recorded !== 'object' || recorded === null || !('failed' in recorded)) return undefined;
+  return { error: new RecordedError((recorded as RecordedKeyFailed).failed) };
 }

@@ -44,11 +44,15 @@ export interface Engine {
   call(task: StepTask, input: unknown, callbacks: CallCallbacks): Stop | undefined;
   /**
    * Lets a step in that is limited: `enter` is called when there is room, maybe from within this call. What comes back
-   * gives the room to the next one, or gives up waiting. Without it nothing is limited.
+   * gives the room to the next one, or gives up waiting. Without it nothing is limited. Where the limit's `key` fails, that
+   * is thrown, or handed to `enter`.
    */
-  admit?(limit: LimitPolicy, task: StepTask, enter: () => void): Stop;
-  /** Looks for the answer that an earlier call with the same input gave. Without it nothing is. */
-  recall?(task: StepTask, answer: (known: KnownAnswer | undefined) => void): void;
+  admit?(limit: LimitPolicy, task: StepTask, enter: (failed?: KeyFailed) => void): Stop;
+  /**
+   * Looks for the answer that an earlier call with the same input gave. Without it nothing is. Where the `key` of the policy
+   * fails, that is thrown, or handed to `answer`.
+   */
+  recall?(task: StepTask, answer: (known: KnownAnswer | undefined, failed?: KeyFailed) => void): void;
   /** Keeps the answer of a step for those who ask the same. */
   memorize?(task: StepTask, known: KnownAnswer): void;
   /** Calls a function of the user's whose result decides how the run goes on; it is called once a run. */
@@ -64,6 +68,11 @@ export interface Engine {
   unheard?(): readonly string[];
   /** Takes items from a stream. Absent where a run is replayed: no item can be had twice. */
   pull?(source: object, receiver: PullReceiver): Pull;
+}
+
+/** What the function threw that gives the key of a limit or of a cache. */
+export interface KeyFailed {
+  readonly error: unknown;
 }
 
 /** The answer of a step in its stored form. */

@@ -1,13 +1,13 @@
 import type { Stop } from '../../lib/graph/answer';
-import type { Engine } from '../../lib/graph/engine';
+import type { Engine, KeyFailed } from '../../lib/graph/engine';
 import type { StepTask } from '../../lib/graph/stepTask';
 import type { LimitPolicy } from '../../lib/model/agent';
 import type { Turns } from './turns';
 
 /** The steps of a run that wait for the limit of their policy, or have been let in. */
 export interface Admissions {
-  /** Begins a step when its limit lets it in: from within this call where there is room. */
-  enter(task: StepTask, limit: LimitPolicy, begin: () => void): void;
+  /** Begins a step when its limit lets it in, or fails to: from within this call where there is room. */
+  enter(task: StepTask, limit: LimitPolicy, begin: (failed?: KeyFailed) => void): void;
   /** The step waits no longer, or gives its room to the next one. */
   leave(task: StepTask): void;
   /** Nothing of the run holds room any more. */
@@ -23,20 +23,24 @@ export function admissions(engine: Pick<Engine, 'admit'>, turns: Turns): Admissi
         begin();
         return;
       }
-      const admission = { isIn: false, isLate: false };
+      const admission: { isIn: boolean; isLate: boolean; failed?: KeyFailed | undefined } = {
+        isIn: false,
+        isLate: false,
+      };
       held.set(
         task,
-        engine.admit(limit, task, () => {
+        engine.admit(limit, task, (failed) => {
           admission.isIn = true;
+          admission.failed = failed;
           if (admission.isLate) {
             turns.later(() => {
-              if (task.phase !== 'done') begin();
+              if (task.phase !== 'done') begin(failed);
             });
           }
         }),
       );
       admission.isLate = true;
-      if (admission.isIn) begin();
+      if (admission.isIn) begin(admission.failed);
     },
     leave(task) {
       const leave = held.get(task);

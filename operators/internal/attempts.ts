@@ -66,10 +66,11 @@ export function attempts(run: RunUnderWay, ending: Endings, start: ScopeActions[
     }
     const looksSince = engine.elapsed();
     try {
-      engine.recall(task, (known) => {
+      engine.recall(task, (known, failed) => {
         turns.later(() => {
           if (task.phase === 'done') return;
-          if (known === undefined || !take(task, known, looksSince)) attempt(task);
+          if (failed !== undefined) ending.giveUp(task, failed.error);
+          else if (known === undefined || !take(task, known, looksSince)) attempt(task);
         });
       });
     } catch (error) {
@@ -104,8 +105,9 @@ export function attempts(run: RunUnderWay, ending: Endings, start: ScopeActions[
       return;
     }
     try {
-      limited.enter(task, limit, () => {
-        carryOut(task);
+      limited.enter(task, limit, (failed) => {
+        if (failed === undefined) carryOut(task);
+        else ending.giveUp(task, failed.error);
       });
     } catch (error) {
       ending.giveUp(task, error);
