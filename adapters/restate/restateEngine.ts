@@ -5,6 +5,7 @@ import type { RunEngine, RunRequest } from '../../lib/graph/engine';
 import type { Agent } from '../../lib/model/agent';
 import { isEnd } from '../../lib/model/event';
 import type { Failure } from '../../lib/model/failure';
+import { toFailure } from '../../lib/model/failure';
 import { RunError } from '../../lib/model/runError';
 import type { RunState } from '../../lib/model/state';
 import type { Transition } from '../../lib/model/transition';
@@ -131,7 +132,10 @@ export function restateEngine(options: RestateEngineOptions): RestateEngine {
           isOver: () => isOver,
           leftAt: () => leftAt,
         };
-        cancelBegun(context, begun, isAsked).catch(report);
+        cancelBegun(context, begun, isAsked).catch((error: unknown) => {
+          const { message } = toFailure(error);
+          process.emitWarning(`Cannot cancel run "${runId}": ${message}`, 'RestateWarning');
+        });
       };
       const aborted = (): void => {
         cancel(true);
@@ -173,10 +177,6 @@ export function restateEngine(options: RestateEngineOptions): RestateEngine {
 }
 
 const UNKNOWN_FAILURE: Failure = { name: 'Error', message: 'unknown', retryable: true };
-
-function report(error: unknown): void {
-  process.emitWarning(error instanceof Error ? error : new Error(String(error)));
-}
 
 function withHeaders(ingress: Ingress, headers: Readonly<Record<string, string>>): Ingress {
   return {
