@@ -3,7 +3,7 @@ import { fork } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
 import * as restate from '@restatedev/restate-sdk';
-import { lastValueFrom, range, toArray } from 'rxjs';
+import { count, lastValueFrom, range } from 'rxjs';
 
 import { register, restateEngine, serveRestate } from '../../adapters/restate';
 import type { Wire } from '../../index';
@@ -84,14 +84,13 @@ async function main(): Promise<void> {
     };
     const ours = async (): Promise<number> => {
       const name = `m${(round += 1)}`;
-      const ended = await lastValueFrom(
+      return lastValueFrom(
         range(0, RUNS).pipe(
           runEach(dag, { engine, concurrency: AT_ONCE, runId: (id) => `${name}-${id}` }),
           outcomes(),
-          toArray(),
+          count(({ _tag }) => _tag === 'Right'),
         ),
       );
-      return ended.filter(({ _tag }) => _tag === 'Right').length;
     };
 
     /** Seconds of CPU used so far: by this process, which follows the runs, by the worker and by the server. */
