@@ -6,6 +6,7 @@ import { WATCH_MS } from './limits';
 import { pause } from './pause';
 import type { Cursor } from './readTold';
 import { takeReply } from './readTold';
+import { WorkerUnreachableError } from './workerUnreachableError';
 
 /** Between two questions for events: what happens meanwhile comes with one answer. */
 const POLL_GAP_MS = 60;
@@ -37,7 +38,7 @@ export async function watchLife<O>(
       await pause(context.pace.after(POLL_GAP_MS), signal);
     } catch (error) {
       // The end, or why there is none, comes another way; but not that the server is there and all workers are gone.
-      answered((error as Error).name !== 'TimeoutError');
+      answered(!(error instanceof WorkerUnreachableError));
       await pause(250, signal);
     }
   }
