@@ -1,11 +1,10 @@
 import type * as Api from '@opentelemetry/api';
-import { defer, finalize } from 'rxjs';
 import type { MonoTypeOperatorFunction } from 'rxjs';
+import { defer, finalize } from 'rxjs';
 
-import type { RunEvent, RunFailed, StepFailed, StepStarted } from '../lib/model/event';
+import type { RunEvent, RunFailed, StepFailed, StepStarted, Transition } from '../lib/model/event';
 import { isEnd } from '../lib/model/event';
-import type { Transition } from '../lib/model/transition';
-import { watch } from '../operators/watch';
+import { watch } from '../operators/taps/watch';
 
 /** The part of `@opentelemetry/api` that is used. */
 export type OpenTelemetryApi = Pick<typeof Api, 'trace' | 'context' | 'SpanStatusCode'>;

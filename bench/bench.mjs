@@ -36,7 +36,7 @@ printAll();
 async function build() {
   const { bundle } = await import('../scripts/bundle.mjs');
   rmSync(`${here}/.millrace`, { recursive: true, force: true });
-  await bundle('bench/.millrace', ['lib/store/nodeFiles']);
+  await bundle('bench/.millrace', ['lib/store/folder/files/nodeFiles']);
 }
 
 async function chosenWorkloads() {

@@ -7,7 +7,7 @@ export const millrace = require('./.millrace/index.js');
 export const { agent, chain, workflow, run, runEach, memoryStore } = millrace;
 
 /** For counting what a store does to the disk. */
-export const { nodeFiles } = require('./.millrace/core.js').lib_store_nodeFiles;
+export const { nodeFiles } = require('./.millrace/core.js').lib_store_folder_files_nodeFiles;
 
 /** Runs an agent to its end. Looks at every event, as any tap does, and at every state when asked to. */
 export function follow(transitions$, readsState = false) {

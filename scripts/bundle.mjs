@@ -19,7 +19,7 @@ const threads = ['adapters/workers/thread.ts'];
 /**
  * @param {string} outdir - Where to, from the root of the project.
  * @param {readonly string[]} exposed - Modules of core.js to be reached besides those that the entries need:
- *   `lib/store/nodeFiles` as `require('core.js').lib_store_nodeFiles`.
+ *   `lib/store/folder/files/nodeFiles` as `require('core.js').lib_store_folder_files_nodeFiles`.
  */
 export async function bundle(outdir, exposed = []) {
   const shared = new Set(exposed);

@@ -2,10 +2,10 @@ import type { RunEvent } from '../lib/model/event';
 import { reduceRun } from '../lib/model/reduce';
 import type { RunState } from '../lib/model/state';
 import { idleState } from '../lib/model/state';
-import { memoryStore } from '../lib/store/memory';
+import { memoryStore } from '../lib/store/memory/memoryStore';
 import type { Store } from '../lib/store/store';
 import type { RecordingStore } from './recordingStore';
-import { RunNotRecordedError } from './runNotRecordedError';
+import { RunNotRecordedError } from './testingErrors';
 
 /** A moment in which the process could have died. */
 export interface CrashPoint {

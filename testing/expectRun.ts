@@ -1,12 +1,11 @@
 import { TestScheduler } from 'rxjs/testing';
 
-import type { Agent } from '../lib/model/agent';
-import type { RunEvent } from '../lib/model/event';
+import type { RunOptions } from '../lib/engine/runOptions';
+import type { Agent } from '../lib/model/agentType';
+import type { RunEvent, Transition } from '../lib/model/event';
 import type { RunState } from '../lib/model/state';
-import type { Transition } from '../lib/model/transition';
-import type { RunArguments } from '../operators/run';
-import { run } from '../operators/run';
-import type { RunOptions } from '../operators/runOptions';
+import type { RunArguments } from '../operators/runs/run';
+import { run } from '../operators/runs/run';
 import type { Mark, Point } from './lanes';
 import { marblesOf, pointsOf } from './lanes';
 import { withScheduler } from './virtual';

@@ -3,17 +3,17 @@ import { isDeepStrictEqual } from 'node:util';
 
 import { VirtualTimeScheduler } from 'rxjs';
 
-import { definitionOf, planOf } from '../lib/graph/definition';
-import type { Engine } from '../lib/graph/engine';
-import type { Agent } from '../lib/model/agent';
+import { definitionOf, planOf } from '../lib/definition/definition';
+import type { Engine } from '../lib/engine/engine';
+import { interpret } from '../lib/engine/interpreter/interpreter';
+import { localEngine } from '../lib/engine/local/localEngine';
+import type { Agent } from '../lib/model/agentType';
+import type { Transition } from '../lib/model/event';
 import type { RunState } from '../lib/model/state';
 import { idleState } from '../lib/model/state';
-import type { Transition } from '../lib/model/transition';
-import { memoryStore } from '../lib/store/memory';
-import { interpret } from '../operators/interpret';
-import { localEngine } from '../operators/local';
-import { InterleavingError } from './interleavingError';
+import { memoryStore } from '../lib/store/memory/memoryStore';
 import { randomOf } from './random';
+import { InterleavingError } from './testingErrors';
 import { withScheduler } from './virtual';
 
 /** Which orders are tried, and what must hold in each. */

@@ -1,8 +1,8 @@
 import type { SchedulerLike } from 'rxjs';
 import { Observable } from 'rxjs';
 
-import type { Agent, StepPolicy } from '../lib/model/agent';
-import { agent } from '../operators/agent';
+import type { Agent, StepPolicy } from '../lib/model/agentType';
+import { agent } from '../operators/agents/agent';
 import { messagesOf } from './lanes';
 import { currentScheduler } from './virtual';
 

@@ -1,7 +1,7 @@
+import { UnknownRunError } from '../lib/errors/storageErrors';
 import type { RunState } from '../lib/model/state';
 import type { StepResult } from '../lib/model/stepResult';
 import type { Store } from '../lib/store/store';
-import { UnknownRunError } from '../lib/store/unknownRunError';
 import type { Point } from './lanes';
 import { marblesOf } from './lanes';
 

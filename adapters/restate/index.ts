@@ -3,13 +3,13 @@
  *
  * @packageDocumentation
  */
-export { DefinitionNotServedError } from './definitionNotServedError';
-export { EngineUnreachableError } from './engineUnreachableError';
-export { restateEngine } from './restateEngine';
-export type { RestateEngine, RestateEngineOptions } from './restateEngine';
-export { RunStalledError } from './runStalledError';
-export { register, serveRestate } from './serveRestate';
-export type { RestateWorker, ServeOptions } from './serveRestate';
-export type { Placement } from './serviceOptions';
-export { TooManyStepsError } from './tooManyStepsError';
-export { WorkerUnreachableError } from './workerUnreachableError';
+export { DefinitionNotServedError } from './restateErrors';
+export { EngineUnreachableError } from './restateErrors';
+export { restateEngine } from './client/restateEngine';
+export type { RestateEngine, RestateEngineOptions } from './client/restateEngine';
+export { RunStalledError } from './restateErrors';
+export { register, serveRestate } from './worker/serveRestate';
+export type { RestateWorker, ServeOptions } from './worker/serveRestate';
+export type { Placement } from './worker/serviceOptions';
+export { TooManyStepsError } from './restateErrors';
+export { WorkerUnreachableError } from './restateErrors';

@@ -1,14 +1,14 @@
-import { isAbsolute } from 'node:path';
 import { availableParallelism } from 'node:os';
+import { isAbsolute } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { MessagePort } from 'node:worker_threads';
 import { MessageChannel } from 'node:worker_threads';
 
 import Piscina from 'piscina';
 
-import type { Agent, StepContext } from '../../lib/model/agent';
-import type { AgentOptions } from '../../operators/agent';
-import { agent } from '../../operators/agent';
+import type { Agent, StepContext } from '../../lib/model/agentType';
+import type { AgentOptions } from '../../operators/agents/agent';
+import { agent } from '../../operators/agents/agent';
 import type { ThreadAnswer, ThreadCall, ThreadMessage } from './thread';
 
 /** How a function is called in the pool, and how its step is carried out. */

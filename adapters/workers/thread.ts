@@ -4,7 +4,7 @@ import type { MessagePort } from 'node:worker_threads';
 
 import { isObservable } from 'rxjs';
 
-import type { LogLevel } from '../../lib/model/logLevel';
+import type { LogLevel } from '../../lib/model/event';
 
 /** One call, as it comes into a thread. */
 export interface ThreadCall {

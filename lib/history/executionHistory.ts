@@ -1,9 +1,8 @@
 import { asyncScheduler } from 'rxjs';
 import { monotonicFactory } from 'ulid';
 
+import { LogCompletedError, UnknownLogError } from '../errors/storageErrors';
 import type { ExecutionLog, LogRest, LogSummary } from '../model/executionLog';
-import { LogCompletedError } from './logCompletedError';
-import { UnknownLogError } from './unknownLogError';
 
 /** Keeps logs of executions: by hand, or with `record(history)`. */
 export interface ExecutionHistory {

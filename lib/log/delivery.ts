@@ -2,7 +2,7 @@ import type * as Winston from 'winston';
 
 import type { LogEntry } from './entry';
 import { logLevels, rankOf } from './entry';
-import type { LineSink, OnLost } from './lineSink';
+import type { LineSink, OnLost } from './fileSink';
 
 // The symbols of triple-beam, under which winston looks for the level and the finished line.
 const LEVEL = Symbol.for('level');

@@ -1,4 +1,4 @@
-import type { LogLevel } from '../model/logLevel';
+import type { LogLevel } from '../model/event';
 
 /** One line of the log: these five keys and no others. */
 export interface LogEntry {
@@ -32,4 +32,19 @@ const ranks: Readonly<Partial<Record<LogLevel, number>>> & { readonly INFO: numb
 export function rankOf(level: LogLevel): number {
   const rank: number | undefined = ranks[level];
   return rank ?? ranks.INFO;
+}
+
+// JSON escapes the control characters below 32. These others also end a line for some reader, move a terminal's cursor, or
+// turn the direction of writing, so that a message could pass for something it is not.
+const unsafe = /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/;
+const allUnsafe = new RegExp(unsafe, 'g');
+
+/** An entry as one physical line of JSON, whatever its texts contain; without the line feed at its end. */
+export function lineOf(entry: LogEntry): string {
+  const line = JSON.stringify(entry);
+  return unsafe.test(line) ? line.replace(allUnsafe, escaped) : line;
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }

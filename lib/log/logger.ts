@@ -1,18 +1,17 @@
-import { asyncScheduler } from 'rxjs';
 import type { TimestampProvider } from 'rxjs';
+import { asyncScheduler } from 'rxjs';
 import type * as Winston from 'winston';
 
+import type { LogLevel } from '../model/event';
 import { toFailure } from '../model/failure';
-import type { LogLevel } from '../model/logLevel';
 import type { Delivery } from './delivery';
 import { winstonDelivery } from './delivery';
 import type { LogData, LogEntry } from './entry';
-import { logLevels, rankOf } from './entry';
+import { lineOf, logLevels, rankOf } from './entry';
+import type { OnLost } from './fileSink';
 import { fileSink } from './fileSink';
-import { lineOf } from './line';
-import type { OnLost } from './lineSink';
-import { logMemory } from './memory';
-import type { LogQuery } from './memory';
+import type { LogQuery } from './logMemory';
+import { logMemory } from './logMemory';
 import type { Redaction } from './redact';
 import { redactor } from './redact';
 import { streamSink } from './streamSink';

@@ -1,4 +1,4 @@
-import type { LineSink, OnLost } from './lineSink';
+import type { LineSink, OnLost } from './fileSink';
 
 /**
  * Writes lines to a stream such as `process.stderr`. While the stream is full, up to `limit` lines wait; then the newest

@@ -1,6 +1,6 @@
 import type { Durations, DurationStats, SavedDurations } from './durations';
 import { createDurations } from './durations';
-import { percentOf } from './percentOf';
+import { percentOf } from './figures';
 
 /** What is known of one agent within one workflow. Changes in place: see `createDurations`. */
 export interface AgentMetrics {

@@ -1,7 +1,7 @@
 import { types } from 'node:util';
 
-import { from, Subject, Subscription } from 'rxjs';
 import type { Observable, SchedulerLike } from 'rxjs';
+import { from, Subject, Subscription } from 'rxjs';
 
 import type { ActiveAlert, Alert, AlertRule, AlertStream, StatsSample } from './alert';
 

@@ -1,4 +1,4 @@
-import { formatPercent, formatSeconds, formatShortPercent } from './format';
+import { formatPercent, formatSeconds, formatShortPercent } from './figures';
 import type { WorkflowStats } from './workflowMetrics';
 
 /** The language of a report. */

@@ -1,12 +1,12 @@
-import { asyncScheduler } from 'rxjs';
 import type { Observable, SchedulerLike } from 'rxjs';
+import { asyncScheduler } from 'rxjs';
 
 import { toFailure } from '../model/failure';
-import type { ActiveAlert, Alert, AlertRule, AlertStream, StatsSample } from './alert';
 import type { Execution } from './agentMetrics';
+import type { ActiveAlert, Alert, AlertRule, AlertStream, StatsSample } from './alert';
 import { alertDesk } from './alertDesk';
-import { metricsReport } from './metricsReport';
 import type { ReportOptions } from './metricsReport';
+import { metricsReport } from './metricsReport';
 import type { SavedWorkflowMetrics, WorkflowMetrics, WorkflowStats } from './workflowMetrics';
 import {
   addAgentExecution,

@@ -2,7 +2,7 @@ import type { AgentMetrics, AgentStats, Execution, SavedAgentMetrics } from './a
 import { addExecution, agentStats, createAgentMetrics, saveAgentMetrics } from './agentMetrics';
 import type { Durations, DurationStats, SavedDurations } from './durations';
 import { createDurations } from './durations';
-import { percentOf } from './percentOf';
+import { percentOf } from './figures';
 
 /** What is known of one workflow. Changes in place: see `createDurations`. */
 export interface WorkflowMetrics {

@@ -1,4 +1,4 @@
-import type { RetryPolicy } from './agent';
+import type { RetryPolicy } from './agentType';
 
 /** How the waits between attempts grow. */
 export interface BackoffOptions {

@@ -1,6 +1,9 @@
 import type { Failure } from './failure';
-import type { LogLevel } from './logLevel';
 import type { Plan } from './plan';
+import type { RunState } from './state';
+
+/** How serious a log entry is, from least to most. */
+export type LogLevel = 'DEBUG' | 'INFO' | 'WARNING' | 'ERROR' | 'CRITICAL';
 
 /**
  * A fact of a run, in the order in which it became true.
@@ -212,4 +215,10 @@ export function isEnd(event: RunEvent): event is RunCompleted | RunFailed | RunS
     default:
       return false;
   }
+}
+
+/** What happened in a run, and how the run stands now: what `run()` emits. */
+export interface Transition<O = unknown> {
+  readonly event: RunEvent;
+  readonly state: RunState<O>;
 }

@@ -32,3 +32,13 @@ export interface PlanStep {
  * Holds no function text and no policies, so changing how a step works does not change the plan.
  */
 export type Plan = readonly PlanStep[];
+
+/** How two plans differ. */
+export interface PlanDiff {
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  /** Same path, but another agent, another kind or other sources. */
+  readonly changed: readonly string[];
+  /** Workflows that give something else than before; the empty path is the run itself. */
+  readonly results: readonly string[];
+}

@@ -1,3 +1,4 @@
+import type { Transition } from './event';
 import type { RunState } from './state';
 
 /** A named copy of how a run stood. */
@@ -16,3 +17,9 @@ export type SnapshotMetadata = Readonly<Record<string, unknown>>;
 
 /** A snapshot without its body. */
 export type SnapshotSummary = Omit<Snapshot, 'executionState'> & { readonly runId: string };
+
+/**
+ * Says under which names the state after a transition is saved; nothing when it is not. Asked for every transition, in
+ * order. Any function will do: `({ event }) => event.type === 'step.completed' && event.path === 'pay' ? 'paid' : undefined`.
+ */
+export type SnapshotPolicy = (transition: Transition) => string | readonly string[] | undefined;

@@ -1,4 +1,4 @@
-import { percentOf } from '../metrics/percentOf';
+import { percentOf } from '../metrics/figures';
 import type { WorkflowStats } from '../metrics/workflowMetrics';
 
 /** Where time went: one agent of a workflow. */

@@ -1,6 +1,5 @@
 import type { RunEvent } from '../model/event';
-import { printable } from './columns';
-import { durationText } from './durationText';
+import { durationText, printable } from './columns';
 import { shortId } from './runPicture';
 
 /** What happened, as one line for a log file or a CI; undefined for what happens too often to be told. */

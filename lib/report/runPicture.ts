@@ -1,8 +1,7 @@
 import type { PlanStep } from '../model/plan';
 import type { RunState } from '../model/state';
 import type { StepResult } from '../model/stepResult';
-import { clipped, padded, printable, widthOf } from './columns';
-import { durationText } from './durationText';
+import { clipped, durationText, padded, printable, widthOf } from './columns';
 import { marks } from './runSummary';
 import type { WatchedRun } from './watchedRun';
 

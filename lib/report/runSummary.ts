@@ -1,4 +1,4 @@
-import { formatSeconds } from '../metrics/format';
+import { formatSeconds } from '../metrics/figures';
 import type { RunState } from '../model/state';
 import type { StepResult } from '../model/stepResult';
 import { columns, printable } from './columns';

@@ -1,9 +1,10 @@
+import { jsonValue } from '../codec/jsonValue';
 import type { RunEvent } from '../model/event';
 import { isEnd } from '../model/event';
 import type { RunState } from '../model/state';
 import type { Durability } from './durability';
-import { outputJournal } from './outputJournal';
-import type { RunFold } from './runFold';
+import { outputJournal } from './folder/deltas/writeDeltas';
+import type { RunFold } from './folder/openRun';
 import type { Claim } from './store';
 
 /** What a claim needs besides what it shares with all others. */
@@ -53,4 +54,21 @@ export function claimRun(options: ClaimOptions): Claim {
     },
     note: put,
   };
+}
+
+/**
+ * Refuses a state whose values would come back changed. One that was in a store has been checked value by value; a run without
+ * a store may hold anything. The output of the run itself is not looked at: it stands there in its live form, and only its
+ * agent knows what that looks like as JSON.
+ *
+ * @throws StateValueError naming the step.
+ */
+export function checkValues({ input, steps }: RunState): void {
+  jsonValue(input, '');
+  for (const { stepId, output, kept, request, answer } of steps) {
+    jsonValue(output, stepId);
+    if (kept !== undefined) jsonValue(kept, stepId);
+    if (request !== undefined) jsonValue(request, stepId);
+    if (answer !== undefined) jsonValue(answer.value, stepId);
+  }
 }

@@ -1,13 +1,12 @@
 import { isLeft } from 'fp-ts/lib/Either';
 
-import { explain } from '../codec/explain';
-import { jsonValue } from '../codec/json';
-import { SnapshotHead } from '../codec/snapshot';
-import { RunState } from '../codec/state';
+import { jsonValue } from '../codec/jsonValue';
+import { RunState, SnapshotHead } from '../codec/stateCodec';
+import { explain } from '../codec/validate';
 import type { Snapshot, SnapshotMetadata, SnapshotSummary } from '../model/snapshot';
 import type { RunState as RunStateRecord } from '../model/state';
-import { checkValues } from './checkValues';
-import { stateText } from './runFile';
+import { checkValues } from './claimRun';
+import { stateText } from './folder/records/runFile';
 
 /** A snapshot as text, taken at once: what happens to the values later does not change it. */
 export interface SnapshotText {

@@ -1,5 +1,5 @@
 import type { RunState } from '../model/state';
-import type { RunQuery, RunSummary } from './store';
+import type { PruneLimits, RunQuery, RunSummary, Store } from './store';
 
 /** The one line about a run. */
 export function summaryOf(state: RunState): RunSummary {
@@ -34,4 +34,38 @@ export function select(runs: Iterable<ListedRun>, query: RunQuery = {}): readonl
   }
   fitting.sort((a, b) => b.startedAt - a.startedAt || (a.runId < b.runId ? 1 : -1));
   return query.limit === undefined ? fitting : fitting.slice(0, Math.max(0, query.limit));
+}
+
+/**
+ * The ids of the runs that `prune` forgets, oldest last.
+ *
+ * @throws RangeError when a limit is negative or NaN, so that a setting that is missing does not forget every run.
+ */
+export function prunable(runs: Iterable<ListedRun>, limits: PruneLimits, now: number): readonly string[] {
+  const { keep = 0, olderThanMs = 0 } = limits;
+  check('keep', keep);
+  check('olderThanMs', olderThanMs);
+  return select(runs, { isResting: true })
+    .slice(keep)
+    .filter((run) => ENDED.has(run.status) && now - (run.endedAt ?? now) >= olderThanMs)
+    .map(({ runId }) => runId);
+}
+
+// A run that waits for an answer, or was left behind by a crash, has not ended.
+const ENDED: ReadonlySet<RunSummary['status']> = new Set<RunSummary['status']>([
+  'COMPLETED',
+  'FAILED',
+  'CANCELLED',
+]);
+
+function check(name: keyof PruneLimits, value: number): void {
+  if (!(value >= 0)) throw new RangeError(`Cannot prune: ${name} is ${String(value)}; give 0 or more`);
+}
+
+/**
+ * The runs that can be resumed and that nobody carries on, newest first: those a crash left behind are `RUNNING`, the others
+ * `FAILED`, `CANCELLED` or `SUSPENDED`.
+ */
+export function resumable(store: Pick<Store, 'listRuns'>): Promise<readonly RunSummary[]> {
+  return store.listRuns({ status: ['RUNNING', 'FAILED', 'CANCELLED', 'SUSPENDED'], isResting: true });
 }

@@ -1,5 +1,6 @@
-import { lastValueFrom, of } from 'rxjs';
+import { delay, filter, lastValueFrom, map, of } from 'rxjs';
 
+import type { Wire } from '../../index';
 import {
   agent,
   chain,
@@ -15,12 +16,10 @@ import {
   runSummary,
   workflow,
 } from '../../index';
-import type { Wire } from '../../index';
-import { planOf, definitionOf } from '../../lib/graph/definition';
+import { definitionOf, planOf } from '../../lib/definition/definition';
 import { marbles } from '../support/marbles';
 import { quickest } from '../support/quickest';
 import { collect } from '../support/told';
-import { delay, filter, map } from 'rxjs';
 
 const load = agent('load', (path: string) => `text of ${path}`);
 const normalize = agent('normalize', (text: string) => text.toUpperCase());

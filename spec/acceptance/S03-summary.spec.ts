@@ -1,13 +1,13 @@
 import { lastValueFrom } from 'rxjs';
 import stringWidth from 'string-width';
 
-import type { Wire } from '../../lib/graph/wire';
-import { idleState } from '../../lib/model/state';
+import type { Wire } from '../../lib/definition/wire';
 import type { RunState } from '../../lib/model/state';
+import { idleState } from '../../lib/model/state';
 import { runSummary } from '../../lib/report/runSummary';
-import { agent } from '../../operators/agent';
-import { run } from '../../operators/run';
-import { workflow } from '../../operators/workflow';
+import { agent } from '../../operators/agents/agent';
+import { workflow } from '../../operators/agents/workflow';
+import { run } from '../../operators/runs/run';
 import { everything } from '../support/everything';
 
 const load = agent('load', (text: string) => text);

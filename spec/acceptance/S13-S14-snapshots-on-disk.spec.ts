@@ -2,6 +2,7 @@ import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFile
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import type { RunState, Store } from '../../index';
 import {
   agent,
   chain,
@@ -12,8 +13,7 @@ import {
   StoreCorruptError,
   UnknownSnapshotError,
 } from '../../index';
-import type { RunState, Store } from '../../index';
-import { nodeFiles } from '../../lib/store/nodeFiles';
+import { nodeFiles } from '../../lib/store/folder/files/nodeFiles';
 import { throughJson } from '../../testing/contract/life';
 
 const plus = agent('plus', (x: number) => x + 1);

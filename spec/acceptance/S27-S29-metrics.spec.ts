@@ -1,7 +1,8 @@
 import { sampleStandardDeviation } from 'simple-statistics';
 
-import { addExecution, agentStats, createAgentMetrics } from '../../lib/metrics/agentMetrics';
+import type { Wire } from '../../lib/definition/wire';
 import type { Execution } from '../../lib/metrics/agentMetrics';
+import { addExecution, agentStats, createAgentMetrics } from '../../lib/metrics/agentMetrics';
 import { createMonitor } from '../../lib/metrics/monitor';
 import {
   addAgentExecution,
@@ -9,12 +10,11 @@ import {
   createWorkflowMetrics,
   workflowStats,
 } from '../../lib/metrics/workflowMetrics';
-import type { Wire } from '../../lib/graph/wire';
-import type { Transition } from '../../lib/model/transition';
-import { agent } from '../../operators/agent';
-import { measure } from '../../operators/measure';
-import { run } from '../../operators/run';
-import { workflow } from '../../operators/workflow';
+import type { Transition } from '../../lib/model/event';
+import { agent } from '../../operators/agents/agent';
+import { workflow } from '../../operators/agents/workflow';
+import { run } from '../../operators/runs/run';
+import { measure } from '../../operators/taps/measure';
 import { everything } from '../support/everything';
 
 const zeros = {

@@ -1,19 +1,18 @@
-import { catchError, of, tap } from 'rxjs';
 import type { Observable } from 'rxjs';
+import { catchError, of, tap } from 'rxjs';
 
-import type { RunEvent } from '../../lib/model/event';
-import type { RunError } from '../../lib/model/runError';
-import type { Transition } from '../../lib/model/transition';
+import type { RunError } from '../../lib/errors/runErrors';
 import { createLogger } from '../../lib/log/logger';
 import { createMonitor } from '../../lib/metrics/monitor';
+import type { RunEvent, Transition } from '../../lib/model/event';
+import { memoryStore } from '../../lib/store/memory/memoryStore';
 import type { Claim, RunRest, Store } from '../../lib/store/store';
-import { memoryStore } from '../../lib/store/memory';
-import { agent } from '../../operators/agent';
-import { alertOn } from '../../operators/alertOn';
-import { chain } from '../../operators/chain';
-import { logTo } from '../../operators/logTo';
-import { measure } from '../../operators/measure';
-import { run } from '../../operators/run';
+import { agent } from '../../operators/agents/agent';
+import { chain } from '../../operators/agents/chain';
+import { run } from '../../operators/runs/run';
+import { alertOn } from '../../operators/taps/alertOn';
+import { logTo } from '../../operators/taps/logTo';
+import { measure } from '../../operators/taps/measure';
 import { everything } from '../support/everything';
 
 /** Writes down, in one list, when the agent, the store, the log, the metrics, the alerts and the output each had their turn. */

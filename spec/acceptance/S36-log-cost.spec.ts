@@ -1,8 +1,8 @@
 import { of } from 'rxjs';
 
 import { createLogger } from '../../lib/log/logger';
-import type { Transition } from '../../lib/model/transition';
-import { logTo } from '../../operators/logTo';
+import type { Transition } from '../../lib/model/event';
+import { logTo } from '../../operators/taps/logTo';
 
 describe('S36 log cost', () => {
   it('never calls the builder of a payload that nobody keeps', () => {

@@ -1,11 +1,11 @@
 import { createLogger } from '../../lib/log/logger';
 import { createMonitor } from '../../lib/metrics/monitor';
 import { bottlenecks } from '../../lib/report/bottlenecks';
-import { agent } from '../../operators/agent';
-import { chain } from '../../operators/chain';
-import { logTo } from '../../operators/logTo';
-import { measure } from '../../operators/measure';
-import { run } from '../../operators/run';
+import { agent } from '../../operators/agents/agent';
+import { chain } from '../../operators/agents/chain';
+import { run } from '../../operators/runs/run';
+import { logTo } from '../../operators/taps/logTo';
+import { measure } from '../../operators/taps/measure';
 import { everything } from '../support/everything';
 
 const slow = agent('slow', async (n: number) => {

@@ -2,25 +2,25 @@ import { PassThrough } from 'node:stream';
 
 import type { MonoTypeOperatorFunction } from 'rxjs';
 import { EMPTY, NEVER, pipe, Subject, tap as rxTap, throwError, VirtualTimeScheduler } from 'rxjs';
-import type { transport } from 'winston';
 import * as winston from 'winston';
+import type { transport } from 'winston';
 
 import type { LoggerOptions } from '../../lib/log/logger';
 import { createLogger } from '../../lib/log/logger';
 import type { AlertRule, AlertStream } from '../../lib/metrics/alert';
 import { createMonitor } from '../../lib/metrics/monitor';
-import type { Transition } from '../../lib/model/transition';
-import { memoryStore } from '../../lib/store/memory';
-import { agent } from '../../operators/agent';
-import { alertOn } from '../../operators/alertOn';
-import { chain } from '../../operators/chain';
-import { logTo } from '../../operators/logTo';
-import { measure } from '../../operators/measure';
-import { progress } from '../../operators/progress';
-import type { RecordTarget } from '../../operators/record';
-import { record } from '../../operators/record';
-import { run } from '../../operators/run';
-import { watch } from '../../operators/watch';
+import type { Transition } from '../../lib/model/event';
+import { memoryStore } from '../../lib/store/memory/memoryStore';
+import { agent } from '../../operators/agents/agent';
+import { chain } from '../../operators/agents/chain';
+import { run } from '../../operators/runs/run';
+import { alertOn } from '../../operators/taps/alertOn';
+import { logTo } from '../../operators/taps/logTo';
+import { measure } from '../../operators/taps/measure';
+import { progress } from '../../operators/taps/progress';
+import type { RecordTarget } from '../../operators/taps/record';
+import { record } from '../../operators/taps/record';
+import { watch } from '../../operators/taps/watch';
 
 type Tap = MonoTypeOperatorFunction<Transition<string>>;
 

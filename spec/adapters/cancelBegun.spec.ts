@@ -1,9 +1,9 @@
+import type { BegunRun } from '../../adapters/restate/client/cancelRun';
+import { cancelBegun } from '../../adapters/restate/client/cancelRun';
+import type { EngineContext } from '../../adapters/restate/client/engineContext';
+import { EngineUnreachableError } from '../../adapters/restate/index';
+import { IngressError } from '../../adapters/restate/protocol/ingress';
 import { agent } from '../../index';
-import { EngineUnreachableError } from '../../adapters/restate';
-import type { BegunRun } from '../../adapters/restate/cancelBegun';
-import { cancelBegun } from '../../adapters/restate/cancelBegun';
-import type { EngineContext } from '../../adapters/restate/engineContext';
-import { IngressError } from '../../adapters/restate/ingress';
 
 const one = agent('one', (n: number) => n);
 

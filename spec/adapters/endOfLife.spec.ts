@@ -1,15 +1,15 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
+import { endOfLife } from '../../adapters/restate/client/endOfLife';
+import type { EngineContext } from '../../adapters/restate/client/engineContext';
+import { paceOf } from '../../adapters/restate/client/engineContext';
+import { followLife } from '../../adapters/restate/client/followLife';
+import { ingressOf } from '../../adapters/restate/protocol/ingress';
+import type { LifeResult, StartRequest } from '../../adapters/restate/protocol/protocol';
 import { agent } from '../../index';
-import { endOfLife } from '../../adapters/restate/endOfLife';
-import type { EngineContext } from '../../adapters/restate/engineContext';
-import { followLife } from '../../adapters/restate/followLife';
-import { ingressOf } from '../../adapters/restate/ingress';
-import { paceOf } from '../../adapters/restate/pace';
-import type { LifeResult, StartRequest } from '../../adapters/restate/protocol';
-import { planOf, definitionOf } from '../../lib/graph/definition';
-import type { Definition } from '../../lib/graph/definition';
+import type { Definition } from '../../lib/definition/definition';
+import { definitionOf, planOf } from '../../lib/definition/definition';
 import { idleState } from '../../lib/model/state';
 
 const one = agent('one', (n: number) => n);

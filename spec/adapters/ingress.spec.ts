@@ -3,8 +3,8 @@ import type { Server } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-import { EngineUnreachableError } from '../../adapters/restate';
-import { handlerPath, ingressOf } from '../../adapters/restate/ingress';
+import { EngineUnreachableError } from '../../adapters/restate/index';
+import { handlerPath, ingressOf } from '../../adapters/restate/protocol/ingress';
 
 /** A server that can be away, and that answers nothing for a while when it comes back. */
 function flaky() {

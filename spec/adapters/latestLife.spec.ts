@@ -1,10 +1,10 @@
-import { agent, chain } from '../../index';
+import type { EngineContext } from '../../adapters/restate/client/engineContext';
+import { latestLife } from '../../adapters/restate/client/latestLife';
+import { readTold } from '../../adapters/restate/client/readEvents';
+import { IngressError } from '../../adapters/restate/protocol/ingress';
+import type { EventsRequest, ToldEvent } from '../../adapters/restate/protocol/protocol';
 import type { RunEvent } from '../../index';
-import type { EngineContext } from '../../adapters/restate/engineContext';
-import { IngressError } from '../../adapters/restate/ingress';
-import { latestLife } from '../../adapters/restate/latestLife';
-import { readTold } from '../../adapters/restate/readTold';
-import type { EventsRequest, ToldEvent } from '../../adapters/restate/protocol';
+import { agent, chain } from '../../index';
 
 const line = chain(
   'line',

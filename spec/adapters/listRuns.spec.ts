@@ -1,6 +1,6 @@
-import { listRuns } from '../../adapters/restate/listRuns';
-import type { Ingress } from '../../adapters/restate/ingress';
-import { keyOf, servicesNamed } from '../../adapters/restate/names';
+import { listRuns } from '../../adapters/restate/client/listLives';
+import type { Ingress } from '../../adapters/restate/protocol/ingress';
+import { keyOf, servicesNamed } from '../../adapters/restate/protocol/serviceNames';
 
 const version = '0123456789ab';
 

@@ -1,6 +1,6 @@
-import { ingressOf } from '../../adapters/restate/ingress';
-import type { StartRequest } from '../../adapters/restate/protocol';
-import { runsService } from '../../adapters/restate/runsService';
+import { ingressOf } from '../../adapters/restate/protocol/ingress';
+import type { StartRequest } from '../../adapters/restate/protocol/protocol';
+import { runsService } from '../../adapters/restate/worker/runsService';
 import { agent } from '../../index';
 
 /** The handler of a workflow, as the SDK would call it. */

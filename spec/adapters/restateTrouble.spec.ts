@@ -1,12 +1,12 @@
+import type { EngineContext } from '../../adapters/restate/client/engineContext';
+import { listRuns } from '../../adapters/restate/client/listLives';
+import { notServed } from '../../adapters/restate/client/notServed';
+import { stalled } from '../../adapters/restate/client/stalled';
+import { EngineUnreachableError } from '../../adapters/restate/index';
+import type { Ingress } from '../../adapters/restate/protocol/ingress';
+import { IngressError } from '../../adapters/restate/protocol/ingress';
+import { servicesNamed } from '../../adapters/restate/protocol/serviceNames';
 import { agent } from '../../index';
-import { EngineUnreachableError } from '../../adapters/restate';
-import type { EngineContext } from '../../adapters/restate/engineContext';
-import type { Ingress } from '../../adapters/restate/ingress';
-import { IngressError } from '../../adapters/restate/ingress';
-import { listRuns } from '../../adapters/restate/listRuns';
-import { servicesNamed } from '../../adapters/restate/names';
-import { notServed } from '../../adapters/restate/notServed';
-import { stalled } from '../../adapters/restate/stalled';
 
 const one = agent('one', (n: number) => n);
 const service = `${servicesNamed('one')}0123456789ab`;

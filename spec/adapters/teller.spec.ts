@@ -1,7 +1,7 @@
-import type { AskOptions, Ingress } from '../../adapters/restate/ingress';
-import type { Part, TellRequest } from '../../adapters/restate/protocol';
-import type { Teller } from '../../adapters/restate/teller';
-import { tellerOf } from '../../adapters/restate/teller';
+import type { AskOptions, Ingress } from '../../adapters/restate/protocol/ingress';
+import type { Part, TellRequest } from '../../adapters/restate/protocol/protocol';
+import type { Teller } from '../../adapters/restate/worker/eventPublisher';
+import { tellerOf } from '../../adapters/restate/worker/eventPublisher';
 
 /** What was told, batch by batch; `fails` answers whether the server is away. */
 function tellerInto(batches: (readonly string[])[], fails: () => boolean = () => false): Teller {

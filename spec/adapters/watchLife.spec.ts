@@ -1,5 +1,5 @@
-import type { EngineContext } from '../../adapters/restate/engineContext';
-import { watchLife } from '../../adapters/restate/watchLife';
+import type { EngineContext } from '../../adapters/restate/client/engineContext';
+import { watchLife } from '../../adapters/restate/client/watchLife';
 import { agent } from '../../index';
 
 describe('watching a life', () => {

@@ -2,7 +2,7 @@ import { firstValueFrom, takeWhile, toArray } from 'rxjs';
 
 import type { Agent, ResumeOptions, RunEvent, RunState, Transition } from '../../index';
 import { execute, memoryStore, outcomes, resume, run } from '../../index';
-import type { RunOptions } from '../../operators/runOptions';
+import type { RunOptions } from '../../lib/engine/runOptions';
 import { collect } from '../support/told';
 import { aborted } from './cases/agents';
 import { scripted } from './cases/scripted';

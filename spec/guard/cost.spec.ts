@@ -5,21 +5,21 @@ import { join } from 'node:path';
 import type { SchedulerLike } from 'rxjs';
 import { asyncScheduler, from, lastValueFrom, Observable, toArray } from 'rxjs';
 
-import { pick } from '../../lib/graph/pick';
-import type { Agent } from '../../lib/model/agent';
+import { pick } from '../../lib/definition/wire';
+import type { RunOptions } from '../../lib/engine/runOptions';
+import type { Agent } from '../../lib/model/agentType';
+import type { Transition } from '../../lib/model/event';
 import * as reduce from '../../lib/model/reduce';
-import type { Transition } from '../../lib/model/transition';
 import type { Durability } from '../../lib/store/durability';
-import type { Files } from '../../lib/store/files';
-import { lowdbStore } from '../../lib/store/lowdb';
-import { nodeFiles } from '../../lib/store/nodeFiles';
-import { agent } from '../../operators/agent';
-import { chain } from '../../operators/chain';
-import { each } from '../../operators/each';
-import { run } from '../../operators/run';
-import { runEach } from '../../operators/runEach';
-import type { RunOptions } from '../../operators/runOptions';
-import { workflow } from '../../operators/workflow';
+import type { Files } from '../../lib/store/folder/files/files';
+import { nodeFiles } from '../../lib/store/folder/files/nodeFiles';
+import { lowdbStore } from '../../lib/store/folder/lowdbStore';
+import { agent } from '../../operators/agents/agent';
+import { chain } from '../../operators/agents/chain';
+import { each } from '../../operators/agents/each';
+import { workflow } from '../../operators/agents/workflow';
+import { run } from '../../operators/runs/run';
+import { runEach } from '../../operators/runs/runEach';
 
 // Counts what costs time, and never looks at a clock: a lost order of magnitude shows on any machine. The figures that the
 // counts stand for are in docs/performance.md.

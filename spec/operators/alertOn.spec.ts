@@ -1,9 +1,9 @@
 import { concat, from, NEVER } from 'rxjs';
 
 import { createMonitor } from '../../lib/metrics/monitor';
-import type { Transition } from '../../lib/model/transition';
-import { alertOn } from '../../operators/alertOn';
-import { measure } from '../../operators/measure';
+import type { Transition } from '../../lib/model/event';
+import { alertOn } from '../../operators/taps/alertOn';
+import { measure } from '../../operators/taps/measure';
 import { started, transitionsOf } from '../support/events';
 
 const failed = (runId: string): Transition[] =>

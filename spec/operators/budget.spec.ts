@@ -1,16 +1,16 @@
 import { EMPTY, lastValueFrom, map, NEVER, of, retry, timer, toArray } from 'rxjs';
 
-import type { Wire } from '../../lib/graph/wire';
-import { memoryStore } from '../../lib/store/memory';
-import { agent } from '../../operators/agent';
-import { budget } from '../../operators/budget';
-import { BudgetExceededError } from '../../operators/budgetExceededError';
-import { chain } from '../../operators/chain';
-import { outcomes } from '../../operators/outcomes';
-import { outputs } from '../../operators/outputs';
-import { run } from '../../operators/run';
-import { runEach } from '../../operators/runEach';
-import { workflow } from '../../operators/workflow';
+import type { Wire } from '../../lib/definition/wire';
+import { BudgetExceededError } from '../../lib/errors/runErrors';
+import { memoryStore } from '../../lib/store/memory/memoryStore';
+import { agent } from '../../operators/agents/agent';
+import { chain } from '../../operators/agents/chain';
+import { workflow } from '../../operators/agents/workflow';
+import { outcomes } from '../../operators/runs/outcomes';
+import { outputs } from '../../operators/runs/outputs';
+import { run } from '../../operators/runs/run';
+import { runEach } from '../../operators/runs/runEach';
+import { budget } from '../../operators/taps/budget';
 import { marbles } from '../support/marbles';
 import { collect } from '../support/told';
 

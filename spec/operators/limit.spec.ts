@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import {
-  VirtualTimeScheduler,
   fromEvent,
   lastValueFrom,
   map,
@@ -11,19 +10,20 @@ import {
   takeUntil,
   timer,
   toArray,
+  VirtualTimeScheduler,
 } from 'rxjs';
 
-import { DefinitionError } from '../../lib/graph/definitionError';
-import type { Wire } from '../../lib/graph/wire';
-import type { Agent, StepPolicy } from '../../lib/model/agent';
-import { memoryStore } from '../../lib/store/memory';
-import { agent } from '../../operators/agent';
-import { chain } from '../../operators/chain';
-import { limiterOf } from '../../operators/internal/limiter';
-import { outputs } from '../../operators/outputs';
-import { run } from '../../operators/run';
-import { runEach } from '../../operators/runEach';
-import { workflow } from '../../operators/workflow';
+import type { Wire } from '../../lib/definition/wire';
+import { limiterOf } from '../../lib/engine/local/limiter';
+import { DefinitionError } from '../../lib/errors/definitionErrors';
+import type { Agent, StepPolicy } from '../../lib/model/agentType';
+import { memoryStore } from '../../lib/store/memory/memoryStore';
+import { agent } from '../../operators/agents/agent';
+import { chain } from '../../operators/agents/chain';
+import { workflow } from '../../operators/agents/workflow';
+import { outputs } from '../../operators/runs/outputs';
+import { run } from '../../operators/runs/run';
+import { runEach } from '../../operators/runs/runEach';
 import { expectRun } from '../../testing/index';
 import { marbles } from '../support/marbles';
 import { collect } from '../support/told';

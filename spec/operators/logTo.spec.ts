@@ -1,9 +1,9 @@
-import { from, NEVER, concat } from 'rxjs';
+import { concat, from, NEVER } from 'rxjs';
 
 import { createLogger } from '../../lib/log/logger';
 import type { RunFact } from '../../lib/model/event';
-import type { LogToOptions } from '../../operators/logTo';
-import { logTo } from '../../operators/logTo';
+import type { LogToOptions } from '../../operators/taps/logTo';
+import { logTo } from '../../operators/taps/logTo';
 import { attempt, started, transitionsOf } from '../support/events';
 
 const error = { name: 'Error', message: 'ETIMEDOUT', path: 'a', retryable: true };

@@ -2,7 +2,7 @@ import { from } from 'rxjs';
 
 import { createMonitor } from '../../lib/metrics/monitor';
 import type { RunFact } from '../../lib/model/event';
-import { measure } from '../../operators/measure';
+import { measure } from '../../operators/taps/measure';
 import { attempt, started, transitionsOf } from '../support/events';
 
 const failure = { name: 'Error', message: 'no', retryable: true };

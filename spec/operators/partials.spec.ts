@@ -1,10 +1,10 @@
 import { concat, concatMap, from, map, NEVER, of, throwError, timer, toArray } from 'rxjs';
 
-import type { Wire } from '../../lib/graph/wire';
-import { agent } from '../../operators/agent';
-import { partials } from '../../operators/partials';
-import { run } from '../../operators/run';
-import { workflow } from '../../operators/workflow';
+import type { Wire } from '../../lib/definition/wire';
+import { agent } from '../../operators/agents/agent';
+import { workflow } from '../../operators/agents/workflow';
+import { partials } from '../../operators/runs/partials';
+import { run } from '../../operators/runs/run';
 import { marbles } from '../support/marbles';
 
 const spell = agent('spell', (word: string) =>

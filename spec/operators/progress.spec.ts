@@ -3,7 +3,7 @@ import stringWidth from 'string-width';
 
 import type { RunFact } from '../../lib/model/event';
 import type { Screen } from '../../lib/report/screen';
-import { progress } from '../../operators/progress';
+import { progress } from '../../operators/taps/progress';
 import { attempt, started, transitionsOf } from '../support/events';
 import { Terminal } from '../support/terminal';
 

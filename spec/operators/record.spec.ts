@@ -1,8 +1,8 @@
 import { concat, from, NEVER } from 'rxjs';
 
-import { memoryHistory } from '../../lib/history/memory';
+import { memoryHistory } from '../../lib/history/memoryHistory';
 import type { RunFact } from '../../lib/model/event';
-import { record } from '../../operators/record';
+import { record } from '../../operators/taps/record';
 import { attempt, started, transitionsOf } from '../support/events';
 
 const error = { name: 'E', message: 'm', retryable: true };

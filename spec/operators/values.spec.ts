@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 
 import { agent, chain, execute, lowdbStore, StateValueError } from '../../index';
-import { jsonValue } from '../../lib/codec/json';
+import { jsonValue } from '../../lib/codec/jsonValue';
 import { MemoryFiles } from '../lib/store/support/memoryFiles';
 import { amount, seedOr, tally } from '../support/torture';
 

@@ -1,7 +1,7 @@
 import { EMPTY, NEVER, of, range, Subject, take, throwError } from 'rxjs';
 
-import { sideEffect } from '../../operators/internal/sideEffect';
-import { watch } from '../../operators/watch';
+import { sideEffect } from '../../operators/taps/tap';
+import { watch } from '../../operators/taps/watch';
 import { everything } from '../support/everything';
 import { marbles } from '../support/marbles';
 

@@ -1,7 +1,6 @@
-import { idleState } from '../../lib/model/state';
+import type { RunEvent, RunFact, Transition } from '../../lib/model/event';
 import { reduceRun } from '../../lib/model/reduce';
-import type { RunEvent, RunFact } from '../../lib/model/event';
-import type { Transition } from '../../lib/model/transition';
+import { idleState } from '../../lib/model/state';
 
 /** The start of a run named `w`. */
 export const started: RunFact = { type: 'run.started', name: 'w', input: null, plan: [] };

@@ -1,7 +1,6 @@
 import type { Observable } from 'rxjs';
 
-import type { RunEvent } from '../../lib/model/event';
-import type { Transition } from '../../lib/model/transition';
+import type { RunEvent, Transition } from '../../lib/model/event';
 
 /** An event in two words: its type and, for a step, its path. */
 export function told(event: RunEvent): string {

@@ -1,7 +1,7 @@
-import { memoryStore } from '../../lib/store/memory';
+import { memoryStore } from '../../lib/store/memory/memoryStore';
 import type { Claim, Store } from '../../lib/store/store';
-import { storeContract } from '../../testing/index';
 import type { ContractStores } from '../../testing/index';
+import { storeContract } from '../../testing/index';
 import { brokenStores, withClaim } from './support/brokenStores';
 
 /** The names of the cases that find something, in their order. */

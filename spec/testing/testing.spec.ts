@@ -1,15 +1,15 @@
 import { firstValueFrom, lastValueFrom, map, of, takeUntil, timer } from 'rxjs';
 import { TestScheduler } from 'rxjs/testing';
 
-import { settled } from '../../lib/graph/settled';
-import type { Wire } from '../../lib/graph/wire';
-import { memoryStore } from '../../lib/store/memory';
-import { UnknownRunError } from '../../lib/store/unknownRunError';
-import { agent } from '../../operators/agent';
-import { chain } from '../../operators/chain';
-import { partials } from '../../operators/partials';
-import { run } from '../../operators/run';
-import { workflow } from '../../operators/workflow';
+import type { Wire } from '../../lib/definition/wire';
+import { settled } from '../../lib/definition/wire';
+import { UnknownRunError } from '../../lib/errors/storageErrors';
+import { memoryStore } from '../../lib/store/memory/memoryStore';
+import { agent } from '../../operators/agents/agent';
+import { chain } from '../../operators/agents/chain';
+import { workflow } from '../../operators/agents/workflow';
+import { partials } from '../../operators/runs/partials';
+import { run } from '../../operators/runs/run';
 import { expectRun, explore, fakeAgent, InterleavingError, toMarbles } from '../../testing/index';
 import { marbles } from '../support/marbles';
 import { collect } from '../support/told';

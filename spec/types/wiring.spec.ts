@@ -1,12 +1,12 @@
 import { expectTypeOf } from 'expect-type';
 import type { Either } from 'fp-ts/lib/Either';
 import * as t from 'io-ts';
-import { from, map, of } from 'rxjs';
 import type { Observable } from 'rxjs';
+import { from, map, of } from 'rxjs';
 
-import { agent, chain, execute, outputs, pick, quorum, run, runEach, settled, workflow } from '../../index';
 import type { Agent, Transition, Wire } from '../../index';
-import type { SettledFailure } from '../../lib/graph/settled';
+import { agent, chain, execute, outputs, pick, quorum, run, runEach, settled, workflow } from '../../index';
+import type { SettledFailure } from '../../lib/definition/wire';
 
 interface Stats {
   readonly words: number;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 
-import { resumable } from '../../lib/store/resumable';
 import type { RunQuery, Store } from '../../lib/store/store';
+import { resumable } from '../../lib/store/summary';
 import { append, life } from './life';
 import type { StoreCase } from './storeCase';
 import { anHourAgo, refuses, rest, restingState, stands, withMap } from './storeCase';

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 
-import { jsonValue } from '../../../lib/codec/json';
-import { StateValueError } from '../../../lib/codec/stateValueError';
+import { jsonValue } from '../../../lib/codec/jsonValue';
+import { StateValueError } from '../../../lib/errors/runErrors';
 
 class Invoice {
   readonly total = 1;

@@ -1,7 +1,7 @@
 import * as t from 'io-ts';
 
 import { validate } from '../../../lib/codec/validate';
-import { ValidationError } from '../../../lib/codec/validationError';
+import { ValidationError } from '../../../lib/errors/runErrors';
 
 describe('validate() (S37)', () => {
   it('names place, expected type and the type of what came, never the value', () => {

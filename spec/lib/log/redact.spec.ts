@@ -1,5 +1,4 @@
-import { redactor } from '../../../lib/log/redact';
-import { isSecretKey } from '../../../lib/log/secretKey';
+import { isSecretKey, redactor } from '../../../lib/log/redact';
 
 describe('isSecretKey()', () => {
   it.each([

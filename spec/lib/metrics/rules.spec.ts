@@ -1,26 +1,25 @@
+import type { Observable } from 'rxjs';
 import {
+  delay,
   from,
   interval,
   map,
+  of,
   Subject,
   switchMap,
   tap,
   VirtualAction,
   VirtualTimeScheduler,
-  of,
-  delay,
 } from 'rxjs';
-import type { Observable } from 'rxjs';
 
-import { above } from '../../../lib/metrics/above';
+import { memoryHistory } from '../../../lib/history/memoryHistory';
 import type { StatsSample } from '../../../lib/metrics/alert';
 import type { PastRun } from '../../../lib/metrics/backTest';
 import { backTest, pastExecution, pastRun } from '../../../lib/metrics/backTest';
-import { failureRateOver } from '../../../lib/metrics/failureRateOver';
 import { createMonitor } from '../../../lib/metrics/monitor';
-import { agent } from '../../../operators/agent';
-import { memoryHistory } from '../../../lib/history/memory';
-import { run } from '../../../operators/run';
+import { above, failureRateOver } from '../../../lib/metrics/ruleConditions';
+import { agent } from '../../../operators/agents/agent';
+import { run } from '../../../operators/runs/run';
 import { everything } from '../../support/everything';
 import { marbles } from '../../support/marbles';
 

@@ -1,8 +1,7 @@
 import fc from 'fast-check';
 
 import { backoff } from '../../../lib/model/backoff';
-import { NonRetryableError } from '../../../lib/model/nonRetryableError';
-import { toFailure } from '../../../lib/model/failure';
+import { NonRetryableError, toFailure } from '../../../lib/model/failure';
 
 const failure = toFailure(new Error('no'));
 

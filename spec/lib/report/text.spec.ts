@@ -1,9 +1,8 @@
 import fc from 'fast-check';
 import stringWidth from 'string-width';
 
-import { formatPercent, formatSeconds, formatShortPercent } from '../../../lib/metrics/format';
-import { clipped, columns, padded, printable, widthOf } from '../../../lib/report/columns';
-import { durationText } from '../../../lib/report/durationText';
+import { formatPercent, formatSeconds, formatShortPercent } from '../../../lib/metrics/figures';
+import { clipped, columns, durationText, padded, printable, widthOf } from '../../../lib/report/columns';
 
 describe('columns()', () => {
   it('aligns Korean, Latin and emoji cells', () => {

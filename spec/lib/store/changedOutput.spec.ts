@@ -2,8 +2,8 @@ import { isLeft } from 'fp-ts/lib/Either';
 
 import type { RunEvent } from '../../../lib/model/event';
 import type { RunState } from '../../../lib/model/state';
-import { OutputChange, patched } from '../../../lib/store/changedOutput';
-import { encodeRecord } from '../../../lib/store/journalRecord';
+import { OutputChange, patched } from '../../../lib/store/folder/deltas/applyDeltas';
+import { encodeRecord } from '../../../lib/store/folder/journal/journalRecord';
 import { storeOn } from './support/crash';
 import { append, folded, life, throughJson } from './support/life';
 import { errno, MemoryFiles } from './support/memoryFiles';

@@ -2,10 +2,10 @@ import { crc32 } from 'node:zlib';
 
 import type { RunEvent } from '../../../lib/model/event';
 import type { RunState } from '../../../lib/model/state';
-import { scanJournal } from '../../../lib/store/journalScan';
-import { encodeRecord, hex } from '../../../lib/store/journalRecord';
-import { layoutOf } from '../../../lib/store/layout';
-import { readResting, readView } from '../../../lib/store/view';
+import { encodeRecord, hex } from '../../../lib/store/folder/journal/journalRecord';
+import { scanJournal } from '../../../lib/store/folder/journal/journalScan';
+import { layoutOf } from '../../../lib/store/folder/layout';
+import { readResting, readView } from '../../../lib/store/folder/view';
 import { amount, everyNth, isLong, seedOr, tally } from '../../support/torture';
 import { storeOn } from './support/crash';
 import { hostileRecord, listedHostile } from './support/hostile';

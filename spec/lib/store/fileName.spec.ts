@@ -1,4 +1,4 @@
-import { fileName } from '../../../lib/store/fileName';
+import { fileName } from '../../../lib/store/folder/layout';
 import { amount, seedOr, tally } from '../../support/torture';
 import { random } from './support/random';
 

@@ -2,7 +2,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
-import { lowdbStore } from '../../../lib/store/lowdb';
+import { lowdbStore } from '../../../lib/store/folder/lowdbStore';
 import { append, folded, life, throughJson } from './support/life';
 
 const golden = resolve(__dirname, '../../golden');

@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { takeLock } from '../../../lib/store/lock';
-import { processOwners } from '../../../lib/store/owner';
-import { StoreLockedError } from '../../../lib/store/storeLockedError';
+import { StoreLockedError } from '../../../lib/errors/storageErrors';
+import { takeLock } from '../../../lib/store/folder/lock/lock';
+import { processOwners } from '../../../lib/store/folder/lock/owner';
 import { childProgram } from '../../support/child';
 import { amount, seedOr, tally } from '../../support/torture';
 import { owners, winners } from './support/lockRace';

@@ -2,11 +2,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { StorageError, StoreCorruptError } from '../../../lib/errors/storageErrors';
 import { executionHistory } from '../../../lib/history/executionHistory';
-import { lowdbStore } from '../../../lib/store/lowdb';
-import { nodeFiles } from '../../../lib/store/nodeFiles';
-import { StorageError } from '../../../lib/store/storageError';
-import { StoreCorruptError } from '../../../lib/store/storeCorruptError';
+import { nodeFiles } from '../../../lib/store/folder/files/nodeFiles';
+import { lowdbStore } from '../../../lib/store/folder/lowdbStore';
 
 describe('the list of execution logs of a folder', () => {
   let folder: string;

@@ -11,9 +11,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { lowdbStore } from '../../../lib/store/lowdb';
-import { StorageError } from '../../../lib/store/storageError';
-import { StoreLockedError } from '../../../lib/store/storeLockedError';
+import { StorageError, StoreLockedError } from '../../../lib/errors/storageErrors';
+import { lowdbStore } from '../../../lib/store/folder/lowdbStore';
 import { storeContract } from '../../../testing/storeContract';
 import { append, folded, life, throughJson } from './support/life';
 

@@ -1,4 +1,4 @@
-import { memoryStore } from '../../../lib/store/memory';
+import { memoryStore } from '../../../lib/store/memory/memoryStore';
 import { storeContract } from '../../../testing/storeContract';
 import { folded, life, throughJson } from './support/life';
 

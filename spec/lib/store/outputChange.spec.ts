@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 
-import { patched } from '../../../lib/store/changedOutput';
-import { outputChange } from '../../../lib/store/outputChange';
+import { patched } from '../../../lib/store/folder/deltas/applyDeltas';
+import { outputChange } from '../../../lib/store/folder/deltas/outputDiff';
 
 const value = fc.jsonValue({ maxDepth: 4 }).filter((each) => !/"(__proto__|-0)/.test(JSON.stringify(each)));
 const long = '.'.repeat(400);

@@ -1,6 +1,6 @@
 import type { RunEvent } from '../../../lib/model/event';
 import type { Plan } from '../../../lib/model/plan';
-import { outputJournal } from '../../../lib/store/outputJournal';
+import { outputJournal } from '../../../lib/store/folder/deltas/writeDeltas';
 
 const planOf = (steps: number): Plan =>
   Array.from({ length: steps }, (_, n) => ({

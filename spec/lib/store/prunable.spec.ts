@@ -1,5 +1,5 @@
-import { prunable } from '../../../lib/store/prunable';
 import type { ListedRun } from '../../../lib/store/summary';
+import { prunable } from '../../../lib/store/summary';
 
 const ended = (runId: string, at: number): ListedRun => ({
   run: { runId, name: 'n', status: 'COMPLETED', startedAt: at, endedAt: at, life: 1 },

@@ -2,11 +2,10 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, truncateSync } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { lowdbStore } from '../../../lib/store/lowdb';
-import type { LeftOut } from '../../../lib/store/leftOut';
-import { salvage } from '../../../lib/store/salvage';
-import { StorageError } from '../../../lib/store/storageError';
-import { StoreCorruptError } from '../../../lib/store/storeCorruptError';
+import { StorageError, StoreCorruptError } from '../../../lib/errors/storageErrors';
+import { lowdbStore } from '../../../lib/store/folder/lowdbStore';
+import type { LeftOut } from '../../../lib/store/salvage/leftOut';
+import { salvage } from '../../../lib/store/salvage/salvage';
 import type { Store } from '../../../lib/store/store';
 import { amount, seedOr, tally } from '../../support/torture';
 import { storeOn } from './support/crash';

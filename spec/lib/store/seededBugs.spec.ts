@@ -1,6 +1,6 @@
 import * as library from '../../../index';
-import type * as Json from '../../../lib/codec/json';
-import type * as Definition from '../../../lib/graph/definition';
+import type * as Json from '../../../lib/codec/jsonValue';
+import type * as Definition from '../../../lib/definition/definition';
 import { MendsInPlace, NoRollback, StealsLocks, TornTailStays } from './support/buggyFiles';
 import type { Acknowledged } from './support/crash';
 import { fault, storeOn, work, workUntil } from './support/crash';
@@ -230,7 +230,7 @@ describe('the test of values finds a library (promises test 23)', () => {
 
 describe('the test of depth finds a library (promises test 23)', () => {
   it('that does not guard the depth of values', async () => {
-    const buggy = libraryWith('../../../lib/codec/json', (actual: typeof Json) => ({
+    const buggy = libraryWith('../../../lib/codec/jsonValue', (actual: typeof Json) => ({
       ...actual,
       jsonValue: (value: unknown, path: string) => actual.jsonValue(value, path, { depth: Infinity }),
     }));
@@ -239,7 +239,7 @@ describe('the test of depth finds a library (promises test 23)', () => {
   });
 
   it('that does not guard the depth of structures', async () => {
-    const buggy = libraryWith('../../../lib/graph/definition', (actual: typeof Definition) => ({
+    const buggy = libraryWith('../../../lib/definition/definition', (actual: typeof Definition) => ({
       ...actual,
       depthOf: () => 1,
     }));

@@ -1,4 +1,4 @@
-import { sharedSync } from '../../../lib/store/sharedSync';
+import { sharedSync } from '../../../lib/store/folder/checkpoint';
 
 /** A sync that ends when told to. */
 function syncs() {

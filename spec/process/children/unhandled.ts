@@ -2,15 +2,15 @@ import { Subject } from 'rxjs';
 
 import { createLogger } from '../../../lib/log/logger';
 import { createMonitor } from '../../../lib/metrics/monitor';
-import { agent } from '../../../operators/agent';
-import { alertOn } from '../../../operators/alertOn';
-import { execute } from '../../../operators/execute';
-import { logTo } from '../../../operators/logTo';
-import { measure } from '../../../operators/measure';
-import { outcomes } from '../../../operators/outcomes';
-import { progress } from '../../../operators/progress';
-import { run } from '../../../operators/run';
-import { watch } from '../../../operators/watch';
+import { agent } from '../../../operators/agents/agent';
+import { execute } from '../../../operators/runs/execute';
+import { outcomes } from '../../../operators/runs/outcomes';
+import { run } from '../../../operators/runs/run';
+import { alertOn } from '../../../operators/taps/alertOn';
+import { logTo } from '../../../operators/taps/logTo';
+import { measure } from '../../../operators/taps/measure';
+import { progress } from '../../../operators/taps/progress';
+import { watch } from '../../../operators/taps/watch';
 
 const good = agent('good', async (text: string) => text);
 const bad = agent('bad', async (): Promise<string> => {

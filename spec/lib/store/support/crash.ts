@@ -1,7 +1,7 @@
 import type { RunEvent } from '../../../../lib/model/event';
 import type { Durability } from '../../../../lib/store/durability';
-import { lowdbStore } from '../../../../lib/store/lowdb';
-import type { Owners } from '../../../../lib/store/owner';
+import type { Owners } from '../../../../lib/store/folder/lock/owner';
+import { lowdbStore } from '../../../../lib/store/folder/lowdbStore';
 import type { Store } from '../../../../lib/store/store';
 import { folded, life, throughJson } from './life';
 import type { MemoryFiles } from './memoryFiles';

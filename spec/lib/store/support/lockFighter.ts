@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 
-import { takeLock } from '../../../../lib/store/lock';
-import { nodeFiles } from '../../../../lib/store/nodeFiles';
-import { processOwners } from '../../../../lib/store/owner';
+import { nodeFiles } from '../../../../lib/store/folder/files/nodeFiles';
+import { takeLock } from '../../../../lib/store/folder/lock/lock';
+import { processOwners } from '../../../../lib/store/folder/lock/owner';
 
 // Takes the lock again and again, marks what it holds, and dies holding it when it has had it so often.
 const [folder = '', milliseconds = '0', diesAfter = 'Infinity'] = process.argv.slice(2);

@@ -1,6 +1,6 @@
-import { takeLock } from '../../../../lib/store/lock';
-import type { Owners } from '../../../../lib/store/owner';
-import { StoreLockedError } from '../../../../lib/store/storeLockedError';
+import { StoreLockedError } from '../../../../lib/errors/storageErrors';
+import { takeLock } from '../../../../lib/store/folder/lock/lock';
+import type { Owners } from '../../../../lib/store/folder/lock/owner';
 import type { MemoryFiles } from './memoryFiles';
 
 /** Process `pid`, which takes these others for dead. */

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 
-import type { Files } from '../../../../lib/store/files';
+import type { Files } from '../../../../lib/store/folder/files/files';
 
 /** A call to the file system: how often anything was called before, what, and on which path. */
 export interface Call {

@@ -1,0 +1,46 @@
+import type { Definition } from '../../../lib/definition/definition';
+import { definitionOf } from '../../../lib/definition/definition';
+import type { Agent } from '../../../lib/model/agentType';
+import type { Ingress } from '../protocol/ingress';
+import { serviceOf } from '../protocol/serviceNames';
+import { LONGEST_WATCH_MS } from '../protocol/wireLimits';
+
+/** What following and beginning runs needs of an engine. */
+export interface EngineContext {
+  readonly ingress: Ingress;
+  readonly admin: Ingress | undefined;
+  readonly patienceMs: number;
+  readonly pace: Pace;
+}
+
+/** The name under which runs of an agent are served. */
+export function serviceFor(agent: Agent<never, unknown>): string {
+  return serviceOf(definitionOf(agent) as Definition);
+}
+
+/** How closely runs are watched: the fewer there are at once, the closer. */
+export interface Pace {
+  begin(): void;
+  end(): void;
+  /** Milliseconds to wait, where it would be so many for one run alone. */
+  after(ms: number): number;
+}
+
+const CLOSELY = 4;
+
+/**
+ * To ask for the events of a run costs as much as a short run. So a run is only asked about once it has taken a while, and
+ * later and less often the more runs are under way; one that ends before is told with its end.
+ */
+export function paceOf(): Pace {
+  let underWay = 0;
+  return {
+    begin() {
+      underWay += 1;
+    },
+    end() {
+      underWay -= 1;
+    },
+    after: (ms) => Math.min(LONGEST_WATCH_MS, ms * Math.max(1, Math.ceil(underWay / CLOSELY))),
+  };
+}

@@ -1,0 +1,113 @@
+import { RunState as StateCodec } from '../../../lib/codec/stateCodec';
+import { validate } from '../../../lib/codec/validate';
+import type { Definition } from '../../../lib/definition/definition';
+import { planOf } from '../../../lib/definition/definition';
+import { transitionsFrom } from '../../../lib/engine/transitions';
+import type { RunEvent, Transition } from '../../../lib/model/event';
+import { isJournaled } from '../../../lib/model/event';
+import type { RunState } from '../../../lib/model/state';
+import type { CallId, Part, ToldEvent } from '../protocol/protocol';
+
+/** Puts what is told of a life in order again and scans it. */
+export interface Follower<O> {
+  /** Events of the life from this position on. */
+  events(from: number, events: readonly ToldEvent[]): void;
+  parts(parts: readonly Part[]): void;
+  state(): RunState<O>;
+}
+
+type Extra = Extract<Part, { readonly key: string }>;
+
+/**
+ * Events of the journal come in the order of their positions, each once, however often it is told. What was told beside it
+ * goes where it belongs: behind the start of its call, and before its end.
+ *
+ * @param base - How the run stands before this life; a fork tells it with its first event.
+ */
+export function follower<O>(
+  base: RunState<O>,
+  definition: Definition,
+  tell: (transition: Transition<O>) => void,
+): Follower<O> {
+  let transitions = transitionsFrom<O>(base);
+  const early = new Map<number, ToldEvent>();
+  const heard = new Set<string>();
+  const held = new Map<string, Extra[]>();
+  const running = new Map<string, string>();
+  let next = 0;
+  let seq = base.seq;
+
+  const begin = ({ seed, ...told }: Extract<ToldEvent, { type: 'run.resumed' }>): void => {
+    const before = validate(StateCodec, seed, `state of run "${base.runId}"`) as RunState<O>;
+    transitions = transitionsFrom(before);
+    ({ seq } = before);
+    show(told);
+  };
+
+  const show = (told: ToldEvent): void => {
+    if (isJournaled(told as RunEvent)) seq += 1;
+    const event = { ...told, runId: base.runId, seq } as RunEvent;
+    tell(transitions.next(liveEvent(event, definition)));
+  };
+
+  const take = (event: ToldEvent): void => {
+    if ('path' in event && ENDS.has(event.type)) running.delete(event.path);
+    if (event.type === 'run.resumed' && event.seed !== undefined) begin(event);
+    else show(event);
+    if (event.type !== 'step.started') return;
+    running.set(event.path, callText(event));
+    for (const extra of held.get(callText(event)) ?? []) show(extra.event);
+    held.delete(callText(event));
+  };
+
+  return {
+    events(from, events) {
+      events.forEach((event, offset) => {
+        if (from + offset >= next) early.set(from + offset, event);
+      });
+      for (let event = early.get(next); event !== undefined; event = early.get(next)) {
+        early.delete(next);
+        next += 1;
+        take(event);
+      }
+    },
+    parts(parts) {
+      for (const part of parts) {
+        if ('index' in part) {
+          this.events(part.index, [part.event]);
+          continue;
+        }
+        if (heard.has(part.key)) continue;
+        heard.add(part.key);
+        const call = callText(part.under);
+        if (running.get(part.under.path) === call) show(part.event);
+        else {
+          const others = held.get(call);
+          if (others === undefined) held.set(call, [part]);
+          else others.push(part);
+        }
+      }
+    },
+    state: () => transitions.state(),
+  };
+}
+
+const ENDS: ReadonlySet<RunEvent['type']> = new Set([
+  'step.completed',
+  'step.failed',
+  'step.retrying',
+  'step.cancelled',
+  'step.skipped',
+]);
+
+function callText({ path, attempt }: Pick<CallId, 'path' | 'attempt'>): string {
+  return `${attempt} ${path}`;
+}
+
+/** The beginning of a run carries its plan, and its end the output as it is used, not as it is saved. */
+function liveEvent(event: RunEvent, definition: Definition): RunEvent {
+  if (event.type === 'run.started') return { ...event, plan: planOf(definition) };
+  const { output: codec, name } = definition;
+  if (event.type !== 'run.completed' || codec === undefined) return event;
+  return { ...event, output: validate(codec, event.output, `saved output of "${name}"`) };
+}

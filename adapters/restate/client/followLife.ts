@@ -1,0 +1,116 @@
+import { isDeepStrictEqual } from 'node:util';
+
+import { asyncScheduler } from 'rxjs';
+
+import type { Definition } from '../../../lib/definition/definition';
+import { definitionOf } from '../../../lib/definition/definition';
+import { InputMismatchError } from '../../../lib/errors/runErrors';
+import type { Agent } from '../../../lib/model/agentType';
+import type { Transition } from '../../../lib/model/event';
+import type { RunState } from '../../../lib/model/state';
+import type { StartRequest } from '../protocol/protocol';
+import { endOfLife } from './endOfLife';
+import type { EngineContext } from './engineContext';
+import { follower } from './eventOrder';
+import { readTold } from './readEvents';
+import { stalled } from './stalled';
+import { watchLife } from './watchLife';
+
+/** A life that is followed, and whoever listens. */
+export interface Following<O> {
+  readonly agent: Agent<never, O>;
+  readonly runId: string;
+  readonly key: string;
+  /** How the run stands before this life. */
+  readonly base: RunState<O>;
+  readonly input: unknown;
+  readonly isRefusing: boolean;
+  readonly tell: (transition: Transition<O>) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Follows one life to its end; begins it when `start` is given, or answers `known` when it had begun before.
+ *
+ * The question that begins it is answered with its end. Only a run that takes longer than a batch is asked for events too.
+ */
+export async function followLife<O>(
+  context: EngineContext,
+  following: Following<O>,
+  start?: StartRequest,
+): Promise<RunState<O> | 'known'> {
+  const { agent, key, base, runId } = following;
+  const definition = definitionOf(agent) as Definition;
+  const local = new AbortController();
+  const { signal } = local;
+  const leave = (): void => {
+    local.abort('left');
+  };
+  // Not AbortSignal.any, which costs more than all else here.
+  following.signal.addEventListener('abort', leave);
+  if (following.signal.aborted) leave();
+  let isBegun = false;
+  let isAnswered = true;
+  let wrong: Error | undefined;
+  const follow = follower<O>(base, definition, (transition) => {
+    const { event } = transition;
+    // Of a life that is not the first, whoever follows it has compared before.
+    const isFirst = event.type === 'run.started' || (event.type === 'run.resumed' && base.status === 'IDLE');
+    if (isFirst && isOtherInput(following, transition)) {
+      wrong = new InputMismatchError(runId);
+      local.abort('over');
+    }
+    isBegun = true;
+    if (wrong === undefined) following.tell(transition);
+  });
+  const cursor = { from: 0, parts: 0 };
+
+  context.pace.begin();
+  try {
+    const end = endOfLife(context, agent, key, start, signal);
+    void watchLife(context, following, follow, cursor, signal, (isAnswering) => {
+      isAnswered = isAnswering;
+    });
+    const result = await Promise.race([
+      end,
+      stalled(
+        context,
+        agent,
+        following,
+        { isBegun: () => isBegun, isAnswered: () => isAnswered },
+        signal,
+        (reason) => {
+          const { seq } = follow.state();
+          const event = { type: 'step.logged', runId, seq, at: asyncScheduler.now(), path: '' } as const;
+          following.tell({
+            event: { ...event, level: 'WARNING', message: reason },
+            state: follow.state(),
+          });
+        },
+      ),
+    ]);
+    if (result === 'known') return 'known';
+    if (result.refused !== undefined)
+      throw Object.assign(new Error(result.refused.message), { name: result.refused.name });
+    local.abort('over');
+    if (cursor.parts < result.parts || cursor.from < result.from) {
+      await readTold(context, following, follow, cursor, { upTo: result });
+    }
+    follow.events(result.from, result.events);
+    if (wrong !== undefined) throw wrong;
+    return follow.state();
+  } catch (error) {
+    throw wrong ?? error;
+  } finally {
+    context.pace.end();
+    following.signal.removeEventListener('abort', leave);
+    local.abort('over');
+  }
+}
+
+function isOtherInput<O>({ input, isRefusing }: Following<O>, transition: Transition<O>): boolean {
+  if (!isRefusing || input === undefined) return false;
+  const { event } = transition;
+  // To read the state of a transition makes it.
+  return !isDeepStrictEqual(input, event.type === 'run.started' ? event.input : transition.state.input);
+}

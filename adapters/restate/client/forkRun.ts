@@ -1,0 +1,74 @@
+import { asyncScheduler } from 'rxjs';
+
+import { jsonValue } from '../../../lib/codec/jsonValue';
+import { RunState as StateCodec } from '../../../lib/codec/stateCodec';
+import { forkedState } from '../../../lib/engine/invalidate';
+import { newRunId } from '../../../lib/engine/newRunId';
+import { RunExistsError, UnknownRunError } from '../../../lib/errors/storageErrors';
+import type { Agent } from '../../../lib/model/agentType';
+import { handlerPath, IngressError } from '../protocol/ingress';
+import type { StartRequest } from '../protocol/protocol';
+import { keyOf } from '../protocol/serviceNames';
+import { LARGEST_MESSAGE, LARGEST_VALUE } from '../protocol/wireLimits';
+import { EngineUnreachableError } from '../restateErrors';
+import type { EngineContext } from './engineContext';
+import { serviceFor } from './engineContext';
+import { latestLife } from './latestLife';
+
+/**
+ * Begins a new run with what another one had before a step. Gives its id.
+ *
+ * @throws UnknownRunError, UnknownStepError
+ * @throws RunExistsError when the new id is taken.
+ */
+export async function forkRun(
+  context: EngineContext,
+  agent: Agent<never, unknown>,
+  runId: string,
+  { runId: forkId = newRunId(), ...options }: { from: string; input?: unknown; runId?: string },
+): Promise<string> {
+  const latest = await latestLife(context, agent, runId);
+  if (latest === undefined) throw new UnknownRunError(runId);
+  const forked = forkedState(latest.state, { runId: forkId, ...options });
+  const request: StartRequest = {
+    runId: forkId,
+    life: 1,
+    at: asyncScheduler.now(),
+    onMismatch: 'refuse',
+    seed: StateCodec.encode({
+      ...forked,
+      input: jsonValue(forked.input, '', { bytes: LARGEST_VALUE }),
+      // Its first life on this server is the next one.
+      life: 0,
+    }),
+  };
+  if (JSON.stringify(request.seed).length > LARGEST_MESSAGE) {
+    throw new RangeError(
+      `Cannot fork run "${runId}": its results are larger than ${LARGEST_MESSAGE} bytes; keep references instead`,
+    );
+  }
+  await begin(context, agent, request);
+  return forkId;
+}
+
+/** Asks once more after a lost connection: whoever has taken the id then may be the first question. */
+async function begin(
+  { ingress, patienceMs }: EngineContext,
+  agent: Agent<never, unknown>,
+  request: StartRequest,
+): Promise<void> {
+  const path = handlerPath(serviceFor(agent), keyOf(request.runId, 1), 'run/send');
+  const until = asyncScheduler.now() + patienceMs;
+  for (let isMaybeOurs = false; ; isMaybeOurs = true) {
+    try {
+      const limits = { patienceMs: Math.max(0, until - asyncScheduler.now()), isAskedOnce: true };
+      const sent = (await ingress.request(path, { ...limits, body: request })) as { readonly status: string };
+      if (sent.status === 'PreviouslyAccepted' && !isMaybeOurs) throw new RunExistsError(request.runId);
+      return;
+    } catch (error) {
+      const isAnswer = error instanceof IngressError && !error.isAway;
+      const isFinal = error instanceof RunExistsError || error instanceof EngineUnreachableError;
+      if (isAnswer || isFinal || asyncScheduler.now() >= until) throw error;
+    }
+  }
+}

@@ -1,0 +1,62 @@
+import type { Definition } from '../../../lib/definition/definition';
+import { definitionOf, planOf } from '../../../lib/definition/definition';
+import type { Agent } from '../../../lib/model/agentType';
+import type { RunState } from '../../../lib/model/state';
+import { idleState } from '../../../lib/model/state';
+import { keyOf } from '../protocol/serviceNames';
+import { BATCH_MS } from '../protocol/wireLimits';
+import type { EngineContext } from './engineContext';
+import { follower } from './eventOrder';
+import { resultOf, stateAfter } from './lifeResult';
+import { readTold } from './readEvents';
+
+/** A life, and how its run stands. */
+export interface Latest<O> {
+  readonly life: number;
+  readonly state: RunState<O>;
+}
+
+/** The latest life of a run, and how the run stands; undefined for an unknown run. */
+export async function latestLife<O>(
+  context: EngineContext,
+  agent: Agent<never, O>,
+  runId: string,
+): Promise<Latest<O> | undefined> {
+  const definition = definitionOf(agent) as Definition;
+  let latest: Latest<O> | undefined;
+  let base: RunState<O> = idleState(runId, agent.name, planOf(definition));
+  for (let life = 1; ; life += 1) {
+    const key = keyOf(runId, life);
+    const result = await resultOf(context, agent, key);
+    if (result === 'unknown') return latest;
+    const { signal } = new AbortController();
+    const following = { agent, runId, key, base, input: undefined, isRefusing: false, tell: ignore, signal };
+    if (result === 'under way') {
+      const follow = follower<O>(base, definition, ignore);
+      await readTold(context, following, follow, { from: 0, parts: 0 }, { waitMs: BATCH_MS });
+      return { life, state: follow.state() };
+    }
+    base = await stateAfter(context, following, result);
+    latest = { life, state: base };
+  }
+}
+
+function ignore(): void {
+  // Only the state matters.
+}
+
+/** The key of the latest life of a run, without reading how the run stands; undefined for an unknown run. */
+export async function latestKey(
+  context: EngineContext,
+  agent: Agent<never, unknown>,
+  runId: string,
+): Promise<string | undefined> {
+  let latest: string | undefined;
+  for (let life = 1; ; life += 1) {
+    const key = keyOf(runId, life);
+    const result = await resultOf(context, agent, key);
+    if (result === 'unknown') return latest;
+    if (result === 'under way') return key;
+    latest = key;
+  }
+}

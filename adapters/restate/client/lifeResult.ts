@@ -1,0 +1,50 @@
+import { RunState as StateCodec } from '../../../lib/codec/stateCodec';
+import { validate } from '../../../lib/codec/validate';
+import type { Definition } from '../../../lib/definition/definition';
+import { definitionOf } from '../../../lib/definition/definition';
+import type { Agent } from '../../../lib/model/agentType';
+import type { RunState } from '../../../lib/model/state';
+import { IngressError, workflowPath } from '../protocol/ingress';
+import type { LifeResult, Rest } from '../protocol/protocol';
+import { askWorker } from './askWorker';
+import type { EngineContext } from './engineContext';
+import { serviceFor } from './engineContext';
+import { follower } from './eventOrder';
+import type { Following } from './followLife';
+import { isNotServed, notServed } from './notServed';
+import { readTold } from './readEvents';
+
+/** How a life has ended, if it has. */
+export async function resultOf(
+  { ingress, admin }: EngineContext,
+  agent: Agent<never, unknown>,
+  key: string,
+): Promise<LifeResult | 'unknown' | 'under way'> {
+  try {
+    return (await ingress.request(workflowPath(serviceFor(agent), key, 'output'))) as LifeResult;
+  } catch (error) {
+    if (!(error instanceof IngressError)) throw error;
+    if (error.status === 470) return 'under way';
+    if (error.status !== 404) throw error;
+    if (isNotServed(error)) throw await notServed(agent, admin, error);
+    return 'unknown';
+  }
+}
+
+/** How a run stands after a life that has ended. */
+export async function stateAfter<O>(
+  context: EngineContext,
+  following: Following<O>,
+  result: LifeResult,
+): Promise<RunState<O>> {
+  const { agent, key, base } = following;
+  if (result.status !== 'COMPLETED') {
+    const rest = (await askWorker(context, agent, key, 'rest', {})) as Rest | null;
+    if (rest !== null)
+      return validate(StateCodec, rest.state, `state of run "${following.runId}"`) as RunState<O>;
+  }
+  const follow = follower<O>(base, definitionOf(agent) as Definition, () => undefined);
+  await readTold(context, following, follow, { from: 0, parts: 0 }, { upTo: result });
+  follow.events(result.from, result.events);
+  return follow.state();
+}

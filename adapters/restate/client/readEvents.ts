@@ -1,0 +1,83 @@
+import { asyncScheduler } from 'rxjs';
+
+import { UnknownRunError } from '../../../lib/errors/storageErrors';
+import type { Agent } from '../../../lib/model/agentType';
+import { handlerPath } from '../protocol/ingress';
+import { pause } from '../protocol/pause';
+import type { EventsReply, EventsRequest } from '../protocol/protocol';
+import { lifeOf } from '../protocol/serviceNames';
+import { WorkerUnreachableError } from '../restateErrors';
+import type { EngineContext } from './engineContext';
+import { serviceFor } from './engineContext';
+import type { Follower } from './eventOrder';
+
+/** Positions from which on a life has not been read. */
+export interface Cursor {
+  from: number;
+  parts: number;
+}
+
+/** Takes in what the server has answered, and moves on. */
+export function takeReply<O>(follow: Follower<O>, cursor: Cursor, reply: EventsReply): void {
+  follow.parts(reply.parts);
+  follow.events(cursor.from, reply.events);
+  cursor.from = reply.nextFrom;
+  cursor.parts = reply.nextParts;
+}
+
+const AGAIN_MS = 100;
+
+/**
+ * Reads all that was told of a life, as many messages as that takes.
+ *
+ * @param upTo - Positions that there are in any case; without them it reads until nothing comes.
+ * @param waitMs - How long to wait for the first of it, in milliseconds.
+ * @throws UnknownRunError when the server does not keep the life any more.
+ */
+export async function readTold<O>(
+  context: EngineContext,
+  life: { readonly agent: Agent<never, unknown>; readonly key: string; readonly signal: AbortSignal },
+  follow: Follower<O>,
+  cursor: Cursor,
+  { upTo, waitMs = 0 }: { readonly upTo?: Readonly<Cursor>; readonly waitMs?: number },
+): Promise<void> {
+  const { agent, key, signal } = life;
+  const until = asyncScheduler.now() + context.patienceMs;
+  let request = { ...cursor, waitMs };
+  while (upTo === undefined || cursor.parts < upTo.parts || cursor.from < upTo.from) {
+    takeReply(follow, cursor, await askEvents(context, agent, key, request, signal));
+    const isNothing = request.from === cursor.from && request.parts === cursor.parts;
+    request = { ...cursor, waitMs: 0 };
+    if (!isNothing) continue;
+    if (upTo === undefined) return;
+    if (asyncScheduler.now() >= until) throw new UnknownRunError(lifeOf(key).runId);
+    await pause(AGAIN_MS, signal);
+  }
+}
+
+/**
+ * Asks for what was told of a life from these positions on, again while nobody has time to answer.
+ *
+ * @throws WorkerUnreachableError when nobody has had time within the patience.
+ */
+export async function askEvents(
+  { ingress, patienceMs }: EngineContext,
+  agent: Agent<never, unknown>,
+  key: string,
+  request: EventsRequest,
+  signal: AbortSignal,
+): Promise<EventsReply> {
+  const path = handlerPath(serviceFor(agent), key, 'events');
+  const until = asyncScheduler.now() + patienceMs;
+  for (;;) {
+    try {
+      const limits = { body: request, signal, timeoutMs: request.waitMs + 5_000 };
+      return (await ingress.request(path, limits)) as EventsReply;
+    } catch (error) {
+      // While a worker is replaced its answers take longer.
+      if ((error as Error).name !== 'TimeoutError') throw error;
+      if (asyncScheduler.now() >= until)
+        throw new WorkerUnreachableError(lifeOf(key).runId, agent.name, patienceMs);
+    }
+  }
+}

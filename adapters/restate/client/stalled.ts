@@ -1,0 +1,93 @@
+import { asyncScheduler } from 'rxjs';
+
+import type { Agent } from '../../../lib/model/agentType';
+import type { Ingress } from '../protocol/ingress';
+import { pause } from '../protocol/pause';
+import { RunStalledError } from '../restateErrors';
+import type { EngineContext } from './engineContext';
+import { serviceFor } from './engineContext';
+import { query, sqlText } from './listLives';
+
+const CHECK_MS = 3_000;
+const NO_ANSWER = 'no worker has answered';
+/** Statuses of a life that a worker has taken. */
+const CARRIED_OUT: ReadonlySet<string> = new Set(['running', 'suspended']);
+const UNHEARD =
+  'A worker carries the run out, but nothing that it tells arrives: is the ingress right that it was given?';
+
+/** What is known of a life by following it. */
+export interface Signs {
+  readonly isBegun: () => boolean;
+  /** Whether a worker has answered within the patience, the last time that one was asked. */
+  readonly isAnswered: () => boolean;
+}
+
+/**
+ * Fails when no worker begins a run within the patience, and tells why a run does not move. Otherwise never resolves.
+ *
+ * Only the admin knows why. Without it nothing is told but that no worker answers: a step may take as long as it likes.
+ */
+export async function stalled(
+  context: EngineContext,
+  agent: Agent<never, unknown>,
+  { runId, key }: { readonly runId: string; readonly key: string },
+  { isBegun, isAnswered }: Signs,
+  signal: AbortSignal,
+  warn: (reason: string) => void,
+): Promise<never> {
+  const since = asyncScheduler.now();
+  let latest = '';
+  for (;;) {
+    await pause(CHECK_MS, signal);
+    if (signal.aborted) return new Promise<never>(() => undefined);
+    const waited = asyncScheduler.now() - since;
+    const { status, failure } = await standing(context.admin, serviceFor(agent), key);
+    const trouble = failure === undefined ? undefined : explained(failure);
+    if (!isBegun() && !CARRIED_OUT.has(status)) {
+      if (waited >= context.patienceMs) throw new RunStalledError(runId, waited, trouble ?? NO_ANSWER);
+      continue;
+    }
+    if (!isBegun() && waited < context.patienceMs) continue;
+    const reason = !isBegun()
+      ? UNHEARD
+      : trouble === undefined
+        ? undefined
+        : `The run does not move: ${trouble}`;
+    const notice = reason ?? (isAnswered() ? undefined : `It is not known how the run stands: ${NO_ANSWER}`);
+    if (notice === undefined || notice === latest) continue;
+    latest = notice;
+    warn(notice);
+  }
+}
+
+/** What the admin says of a life: its status, and why it does not move. */
+interface Standing {
+  readonly status: string;
+  readonly failure?: string;
+}
+
+async function standing(admin: Ingress | undefined, service: string, key: string): Promise<Standing> {
+  if (admin === undefined) return { status: '' };
+  try {
+    const rows = await query(
+      admin,
+      `select status, last_failure from sys_invocation where target_service_name = '${service}' and target_service_key = '${sqlText(key)}' and target_handler_name = 'run'`,
+    );
+    const [row] = rows;
+    const failure = row?.['last_failure'];
+    const status = String(row?.['status']);
+    const isStuck = status === 'backing-off' || status === 'paused';
+    return { status, ...(isStuck && typeof failure === 'string' && { failure }) };
+  } catch {
+    // An admin that is away, or a gateway before it that refuses: only the reason is lost, and it is asked for again.
+    return { status: '' };
+  }
+}
+
+/** Says of a failure that has to do with pools what is missing. */
+function explained(failure: string): string {
+  const [, pool] = /service handler \S+\.steps\.(\S+)\/call was not found/.exec(failure) ?? [];
+  return pool === undefined
+    ? failure
+    : `no registered worker serves the pool "${pool}"; start one with serveRestate(agents, { pools: ['${pool}'], runs: false, … })`;
+}

@@ -1,0 +1,169 @@
+import type { RunEvent } from '../../../lib/model/event';
+import type { Failure } from '../../../lib/model/failure';
+import type { RunStatus } from '../../../lib/model/state';
+
+/** Begins one life of a run. */
+export interface StartRequest {
+  readonly runId: string;
+  readonly life: number;
+  /** Epoch milliseconds at which it was asked for: the clock of the run begins here. */
+  readonly at: number;
+  readonly input?: unknown;
+  readonly onMismatch: 'refuse' | 'actual';
+  /** Somebody wants the run to end: the life only undoes what sagas have done. */
+  readonly isCancelled?: boolean;
+  /** What the run knows already, as a `RunState` in JSON: of a fork, or of a run that began elsewhere. */
+  readonly seed?: unknown;
+}
+
+/** An event as it is told to whoever follows a run: without what they know, its id and plan, and what they count. */
+export type ToldEvent = Slim<RunEvent>;
+
+type Slim<E> = E extends { readonly type: 'run.started' }
+  ? Omit<E, 'runId' | 'seq' | 'plan'>
+  : E extends { readonly type: 'run.resumed' }
+    ? Omit<E, 'runId' | 'seq'> & Seeded
+    : E extends RunEvent
+      ? Omit<E, 'runId' | 'seq'>
+      : never;
+
+/** Of the event with which the first life of a fork begins. */
+export interface Seeded {
+  /** The `RunState` before it in JSON, which nobody else has. */
+  readonly seed?: unknown;
+}
+
+/** How one life ended, with the events that were not told as durable promises. */
+export interface LifeResult {
+  readonly status: RunStatus;
+  /** Index of the first of these events among those of the life. */
+  readonly from: number;
+  readonly events: readonly ToldEvent[];
+  /** How many batches of parts there are at least. */
+  readonly parts: number;
+  /** Why the life never began. */
+  readonly refused?: Failure;
+}
+
+/** What a life that can go on has left behind. */
+export interface Rest {
+  /** `RunState` in JSON. */
+  readonly state: unknown;
+  readonly answers: readonly GivenAnswer[];
+  /** Position of the first message that was not read. */
+  readonly read: number;
+}
+
+/** An answer from outside for a step that waits. */
+export interface GivenAnswer {
+  readonly path: string;
+  readonly value?: unknown;
+}
+
+/** Stands in the inbox of a life behind the last answer that the next life has taken over. */
+export interface Seal {
+  readonly isSealed: true;
+}
+
+/** Asks for what a life has left behind. */
+export interface RestRequest {
+  /** The next life asks: answers that come from here on are for it. */
+  readonly seals?: boolean;
+}
+
+/** Something told while a step is under way, beside the journal of the run. */
+export type Part =
+  | { readonly index: number; readonly event: RunEvent }
+  | {
+      /** The same for the same fact told twice. */
+      readonly key: string;
+      /** The call from which it comes. */
+      readonly under: CallId;
+      readonly event: RunEvent;
+    };
+
+/** One execution of a step's function. */
+export interface CallId {
+  readonly path: string;
+  readonly attempt: number;
+  /** Differs between two executions of the same attempt, when a worker died in the first. */
+  readonly execution: string;
+}
+
+/** Asks for what was told from these positions on. */
+export interface EventsRequest {
+  readonly from: number;
+  readonly parts: number;
+  /** How long to wait when there is nothing yet, in milliseconds. */
+  readonly waitMs: number;
+}
+
+/** What was told. */
+export interface EventsReply {
+  readonly events: readonly ToldEvent[];
+  readonly parts: readonly Part[];
+  /** Positions to ask from next. */
+  readonly nextFrom: number;
+  readonly nextParts: number;
+}
+
+/** Cancels a life. */
+export interface CancelRequest {
+  readonly invocationId: string;
+  /** Somebody has asked for it, so sagas undo what they have done; otherwise nobody listens any more. */
+  readonly isAsked: boolean;
+}
+
+/** Tells parts; `hint` is a position from which on there may be room. */
+export interface TellRequest {
+  readonly hint: number;
+  readonly parts: readonly Part[];
+}
+
+/** What came of calling an agent's function once, as it stands in the journal. */
+export type CallResult = CallReport &
+  (
+    | { readonly kind: 'done'; readonly output?: unknown }
+    | { readonly kind: 'failed'; readonly failure: Failure }
+    | { readonly kind: 'stopped' }
+  );
+
+/** What is said of every call, however it ended. */
+export interface CallReport {
+  /** Epoch milliseconds of the end. */
+  readonly at: number;
+  /** How many batches of parts there are at least. */
+  readonly told?: number;
+  readonly partials?: number;
+  readonly kept?: readonly unknown[];
+  /** What was not told on the way. */
+  readonly tail?: readonly RunEvent[];
+  /** Nested steps that have completed, where a saga may have to undo them. */
+  readonly below?: readonly BelowStep[];
+  /** Nested steps that failed. */
+  readonly failedBelow?: readonly string[];
+}
+
+/** What a step asked for by a function has done. */
+export interface BelowStep {
+  readonly path: string;
+  readonly agent: string;
+  readonly output?: unknown;
+}
+
+/** A call of an agent's function as an invocation of its own. */
+export interface StepRequest {
+  readonly runId: string;
+  /** Key of the life to which parts are told. */
+  readonly key: string;
+  readonly path: string;
+  readonly attempt: number;
+  /** That of the step; 0 when left out. */
+  readonly revision?: number;
+  /** Position of the agent among all agents of the definition. */
+  readonly agent: number;
+  readonly input?: unknown;
+  readonly timeoutMs?: number;
+  readonly idleTimeoutMs?: number;
+  readonly keepPartials: boolean;
+}

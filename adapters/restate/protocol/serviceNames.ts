@@ -1,0 +1,47 @@
+import type { Definition } from '../../../lib/definition/definition';
+import { fingerprint, planOf } from '../../../lib/definition/definition';
+
+const PREFIX = 'millrace.';
+
+/**
+ * The name under which runs of a definition are served: the agent's name and the fingerprint of its plan, so that old runs
+ * finish on the definition with which they began while new ones begin on another.
+ */
+export function serviceOf(definition: Definition): string {
+  let name = known.get(definition);
+  if (name === undefined) {
+    name = `${servicesNamed(definition.name)}${fingerprint(planOf(definition)).slice(0, 12)}`;
+    known.set(definition, name);
+  }
+  return name;
+}
+
+const known = new WeakMap<Definition, string>();
+
+/** What the names of all versions of an agent's service begin with. */
+export function servicesNamed(agent: string): string {
+  const safe = agent.replace(/[^A-Za-z0-9-]/gu, (letter) => `_${(letter.codePointAt(0) ?? 0).toString(16)}_`);
+  return `${PREFIX}${safe}.`;
+}
+
+/** The name of the agent that a service runs; undefined for a service of somebody else. */
+export function agentOf(service: string): string | undefined {
+  const match = /^millrace\.([A-Za-z0-9_-]*)\.[0-9a-f]{12}$/.exec(service);
+  return match?.[1]?.replace(/_([0-9a-f]+)_/g, (_, code: string) => String.fromCodePoint(parseInt(code, 16)));
+}
+
+/** The name under which single steps of a definition are served to whoever carries out its runs. */
+export function stepsServiceOf(service: string, pool: string): string {
+  return `${service}.steps.${pool}`;
+}
+
+/** The key of one life of a run: the id of the run for the first, `2~id` for the second. */
+export function keyOf(runId: string, life: number): string {
+  return life === 1 && !/^\d+~/.test(runId) ? runId : `${life}~${runId}`;
+}
+
+/** The run and the life that a key stands for. */
+export function lifeOf(key: string): { readonly runId: string; readonly life: number } {
+  const match = /^(\d+)~(.*)$/s.exec(key);
+  return match === null ? { runId: key, life: 1 } : { runId: match[2] ?? '', life: Number(match[1]) };
+}

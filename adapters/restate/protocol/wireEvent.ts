@@ -1,0 +1,76 @@
+import { jsonValue } from '../../../lib/codec/jsonValue';
+import { StateValueError } from '../../../lib/errors/runErrors';
+import type { RunEvent } from '../../../lib/model/event';
+import { BATCH_BYTES, LARGEST_VALUE } from './wireLimits';
+
+/** The text, or so much of its beginning, with a mark that says how long it was. */
+export function cutText(text: string, longest: number): string {
+  return text.length <= longest ? text : `${text.slice(0, longest)}… (cut, of ${text.length} characters)`;
+}
+
+/** How many bytes a value takes as JSON; none where it is `undefined`. */
+export function jsonBytes(value: unknown): number {
+  return value === undefined ? 0 : Buffer.byteLength(JSON.stringify(value));
+}
+
+/**
+ * An event of a call in the form in which another process can be told: with the details of a log entry made, and without
+ * those that JSON cannot carry. Undefined for a partial result that JSON cannot carry, or no message.
+ */
+export function tellable(event: RunEvent): RunEvent | undefined {
+  if (event.type === 'step.emitted') return isTellable(event.value) ? event : undefined;
+  if (event.type !== 'step.logged') return event;
+  const { data, ...entry } = event;
+  const details = detailsOf(data);
+  return {
+    ...entry,
+    message: cutText(event.message, BATCH_BYTES),
+    ...(details !== undefined && isTellable(details) && { data: details }),
+  };
+}
+
+function detailsOf(data: object | (() => object) | undefined): object | undefined {
+  try {
+    return typeof data === 'function' ? (data as () => object)() : data;
+  } catch {
+    return undefined;
+  }
+}
+
+function isTellable(value: unknown): boolean {
+  try {
+    return JSON.stringify([value]).length <= LARGEST_VALUE;
+  } catch {
+    return false;
+  }
+}
+
+/** The partial results of one call that are kept with its answer. */
+export interface KeptPartials {
+  readonly values: readonly unknown[];
+  /**
+   * Takes one more, and gives it in the form in which it is kept.
+   *
+   * @throws StateValueError when it cannot be kept, or all of them together are too large.
+   */
+  add(value: unknown): unknown;
+}
+
+/** @param path - Path of the step that gives them. */
+export function keptPartials(path: string): KeptPartials {
+  const values: unknown[] = [];
+  let bytes = 0;
+  return {
+    values,
+    add(value) {
+      const kept = jsonValue(value, path, { bytes: LARGEST_VALUE });
+      bytes += jsonBytes(kept);
+      if (bytes > LARGEST_VALUE) {
+        const why = `larger than ${LARGEST_VALUE} bytes together with the partial results before it, which another step reads`;
+        throw new StateValueError(path, '', why);
+      }
+      values.push(kept);
+      return kept;
+    },
+  };
+}

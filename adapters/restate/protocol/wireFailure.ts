@@ -1,0 +1,26 @@
+import type { Failure } from '../../../lib/model/failure';
+import { toFailure } from '../../../lib/model/failure';
+import { cutText } from './wireEvent';
+import { LONGEST_TEXT } from './wireLimits';
+
+/** Describes what was thrown in the form in which the journal keeps it: a message that no entry can carry is cut. */
+export function recordedFailure(thrown: unknown, path?: string): Failure {
+  const failure = toFailure(thrown, path);
+  const { name, message } = failure;
+  if (name.length <= LONGEST_TEXT && message.length <= LONGEST_TEXT) return failure;
+  return { ...failure, name: cutText(name, LONGEST_TEXT), message: cutText(message, LONGEST_TEXT) };
+}
+
+/** A failure from the journal, as an error again: name, message and place are those of the error that was thrown. */
+export class RecordedError extends Error {
+  override readonly name: string;
+  readonly failure: Failure;
+  readonly retryable: boolean;
+
+  constructor(failure: Failure) {
+    super(failure.message);
+    this.name = failure.name;
+    this.failure = failure;
+    this.retryable = failure.retryable;
+  }
+}

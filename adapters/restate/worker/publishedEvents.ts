@@ -1,0 +1,55 @@
+import type { WorkflowSharedContext } from '@restatedev/restate-sdk';
+import { RestatePromise } from '@restatedev/restate-sdk';
+
+import type { RunEvent } from '../../../lib/model/event';
+import type { EventsReply, EventsRequest, Part, TellRequest } from '../protocol/protocol';
+import { LARGEST_MESSAGE } from '../protocol/wireLimits';
+import { resolveOnce } from './resolveOnce';
+
+/** Answers with what was told of a life from a position on; waits for it, if asked to. */
+export async function readEvents(
+  context: WorkflowSharedContext,
+  request: EventsRequest,
+): Promise<EventsReply> {
+  const events: RunEvent[] = [];
+  const parts: Part[] = [];
+  let nextFrom = request.from;
+  let nextParts = request.parts;
+  let size = 0;
+
+  const drain = async (): Promise<void> => {
+    for (; size < LARGEST_MESSAGE / 4; nextParts += 1) {
+      const batch = await context.promise<readonly Part[]>(`p:${nextParts}`).peek();
+      if (batch === undefined) break;
+      parts.push(...batch);
+      size += JSON.stringify(batch).length;
+    }
+    while (size < LARGEST_MESSAGE / 4) {
+      const batch = await context.promise<readonly RunEvent[]>(`ev:${nextFrom}`).peek();
+      if (batch === undefined) break;
+      events.push(...batch);
+      nextFrom += batch.length;
+      size += JSON.stringify(batch).length;
+    }
+  };
+
+  if (request.waitMs > 0) {
+    await RestatePromise.race([
+      context.promise(`ev:${nextFrom}`).get(),
+      context.promise(`p:${nextParts}`).get(),
+      context.sleep(request.waitMs),
+    ]);
+  }
+  await drain();
+  return { events, parts, nextFrom, nextParts };
+}
+
+/** Tells parts of a life, beside its journal. Gives a position from which on there may be room. */
+export async function tellParts(
+  context: WorkflowSharedContext,
+  { hint, parts }: TellRequest,
+): Promise<number> {
+  let position = hint;
+  while (!(await resolveOnce(context, `p:${position}`, parts))) position += 1;
+  return position + 1;
+}

@@ -1,0 +1,195 @@
+import type { Http2Server } from 'node:http2';
+import { createServer } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+
+import { createEndpointHandler } from '@restatedev/restate-sdk';
+
+import type { Agent } from '../../../lib/model/agentType';
+import { serviceFor } from '../client/engineContext';
+import { ingressOf } from '../protocol/ingress';
+import { answersService } from './answerCacheService';
+import { runsService } from './runsService';
+import type { Placement, ServiceOptions } from './serviceOptions';
+import { stepsService } from './stepsService';
+import { workerLog } from './workerLog';
+
+/** How a worker serves agents. */
+export interface ServeOptions {
+  /** 0 takes any free port; 9080 when left out. */
+  readonly port?: number;
+  /** The address to listen on; loopback when left out. */
+  readonly host?: string;
+  /** Addresses of the server's ingress, to which steps tell partial results. */
+  readonly ingress: string | readonly string[];
+  /** Address of the server's admin. When given, this worker registers itself. */
+  readonly admin?: string;
+  /** Under which address the server reaches this worker, or the balancer before it; its own when left out. */
+  readonly uri?: string;
+  /** Where the function of an agent is called: in the process that carries out the run, or as an invocation of its own. */
+  readonly placement?: (agent: string) => Placement | 'call';
+  /** The pools whose calls this worker takes; `default` when left out. */
+  readonly pools?: readonly string[];
+  /** Whether this worker carries out runs; true when left out. */
+  readonly runs?: boolean;
+  /** For how long runs stay readable after their end, in milliseconds; a day when left out. */
+  readonly retentionMs?: number;
+  /** Longest silence of an agent before the server calls it again, in milliseconds; six hours when left out. */
+  readonly abortTimeoutMs?: number;
+  /**
+   * Silence after which the server takes a run, or a call of an agent, out of the worker's memory and begins it anew from its
+   * journal when there is news, in milliseconds; as long as `abortTimeoutMs` when left out. Shorter saves memory where many runs
+   * sleep for long. But while an agent is being called, its run then hears of nothing else: not of other steps, not of a
+   * cancel.
+   */
+  readonly inactivityTimeoutMs?: number;
+  /** First pause before the server asks for a worker again, in milliseconds, doubled each time; 100 when left out. */
+  readonly retryMs?: number;
+  /** Public keys of the servers that may call this worker. */
+  readonly identityKeys?: readonly string[];
+}
+
+/** A worker that serves. */
+export interface RestateWorker {
+  readonly port: number;
+  readonly uri: string;
+  /** Takes no more work, and leaves what is under way to other workers. */
+  close(): Promise<void>;
+}
+
+const DAY_MS = 86_400_000;
+const LONGEST_SILENCE_MS = 21_600_000;
+
+/**
+ * Serves agents to a Restate server: on every machine that is to carry out runs or steps of theirs.
+ *
+ * Each version of an agent's definition has a service of its own, so old and new versions can be served side by side. Start
+ * it again with the same list and more: what has runs under way must stay in it.
+ *
+ * @throws TypeError for two agents of the same name and plan: runs could not tell them apart.
+ * @throws What the system says when the port is taken, and what `register` throws when `admin` is given.
+ */
+export async function serveRestate(
+  agents: readonly Agent<never, unknown>[],
+  options: ServeOptions,
+): Promise<RestateWorker> {
+  const {
+    port = 9080,
+    host = '127.0.0.1',
+    placement = () => 'inline',
+    pools = ['default'],
+    runs = true,
+    abortTimeoutMs = LONGEST_SILENCE_MS,
+  } = options;
+  const addresses = typeof options.ingress === 'string' ? [options.ingress] : options.ingress;
+  const settings: ServiceOptions = {
+    ingress: ingressOf(addresses, LONGEST_SILENCE_MS),
+    placement: (agent) => {
+      const where = placement(agent);
+      return where === 'call' ? { pool: 'default' } : where;
+    },
+    retentionMs: options.retentionMs ?? DAY_MS,
+    abortTimeoutMs,
+    inactivityTimeoutMs: options.inactivityTimeoutMs ?? abortTimeoutMs,
+    retryMs: options.retryMs ?? 100,
+  };
+  refuseTwins(agents);
+  const ofAgents = [...new Set(agents)].flatMap((agent) => [
+    ...(runs ? [runsService(agent, settings)] : []),
+    ...pools.map((pool) => stepsService(agent, pool, settings)),
+  ]);
+  let isClosing = false;
+  const handler = createEndpointHandler({
+    services: [...ofAgents, answersService()],
+    logger: workerLog(() => isClosing),
+    ...(options.identityKeys !== undefined && { identityKeys: [...options.identityKeys] }),
+  });
+  const server = createServer(handler);
+  const close = closing(server);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, resolve);
+  });
+  const taken = (server.address() as AddressInfo).port;
+  const uri = options.uri ?? `http://${host}:${taken}`;
+  const worker: RestateWorker = {
+    port: taken,
+    uri,
+    close() {
+      isClosing = true;
+      return close();
+    },
+  };
+  try {
+    if (options.admin !== undefined) await register(options.admin, uri);
+  } catch (error) {
+    // Nobody could close what was never handed out.
+    await worker.close();
+    throw error;
+  }
+  return worker;
+}
+
+function refuseTwins(agents: readonly Agent<never, unknown>[]): void {
+  if (agents.length === 0) throw new TypeError('Cannot serve an empty list of agents');
+  const names = new Set<string>();
+  for (const agent of new Set(agents)) {
+    const name = serviceFor(agent);
+    if (names.has(name))
+      throw new TypeError(
+        `Cannot serve two agents named "${agent.name}" with the same plan; rename one, or leave it out`,
+      );
+    names.add(name);
+  }
+}
+
+/**
+ * Tells the server where a worker is; it asks the worker what it serves. Once a release, after the worker has started.
+ *
+ * @throws EngineUnreachableError when the server has not answered for 10 s, and an error with its answer when it cannot reach the
+ * worker.
+ */
+export async function register(admin: string, uri: string): Promise<void> {
+  await ingressOf([admin], 10_000).request('/deployments', { body: { uri, force: true } });
+}
+
+function closing(server: Http2Server): () => Promise<void> {
+  const sessions = new Set<{ destroy(): void }>();
+  server.on('session', (session) => {
+    sessions.add(session);
+    session.once('close', () => sessions.delete(session));
+  });
+  return () =>
+    new Promise((resolve) => {
+      server.close(() => {
+        resolve();
+      });
+      for (const session of sessions) session.destroy();
+    });
+}
+
+/** What `Promise.withResolvers` gives. */
+interface Resolvers<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T | PromiseLike<T>) => void;
+  readonly reject: (reason?: unknown) => void;
+}
+
+/**
+ * Gives Node 20 the `Promise.withResolvers` that it lacks and that the SDK of Restate calls from 1.14.2 on. Imported before
+ * the SDK is.
+ */
+export const hasResolvers: true = addResolvers();
+
+function addResolvers(): true {
+  const target = Promise as unknown as { withResolvers?: <T>() => Resolvers<T> };
+  target.withResolvers ??= <T>(): Resolvers<T> => {
+    let resolve!: Resolvers<T>['resolve'];
+    let reject!: Resolvers<T>['reject'];
+    const promise = new Promise<T>((yes, no) => {
+      resolve = yes;
+      reject = no;
+    });
+    return { promise, resolve, reject };
+  };
+  return true;
+}

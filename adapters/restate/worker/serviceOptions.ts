@@ -1,0 +1,33 @@
+import type { Ingress } from '../protocol/ingress';
+
+/** Where the function of an agent is called. */
+export type Placement = 'inline' | { readonly pool: string };
+
+/** How the services of a definition are offered. */
+export interface ServiceOptions {
+  readonly ingress: Ingress;
+  readonly placement: (agent: string) => Placement;
+  /** Milliseconds for which runs stay readable after their end. */
+  readonly retentionMs: number;
+  /** Longest silence of an agent, in milliseconds. */
+  readonly abortTimeoutMs: number;
+  /** Silence after which the server takes an invocation out of its worker, in milliseconds. */
+  readonly inactivityTimeoutMs: number;
+  /** First pause before a worker is asked again, in milliseconds. */
+  readonly retryMs: number;
+}
+
+/**
+ * What all services have in common.
+ *
+ * The silence after which the server stops talking to an invocation is no shorter than that which an agent may keep: an
+ * invocation that is not talked to hears neither what its other steps have done nor that it is cancelled, as long as a
+ * function of it is being called.
+ */
+export function serviceSettings({ abortTimeoutMs, inactivityTimeoutMs, retryMs }: ServiceOptions) {
+  return {
+    abortTimeout: abortTimeoutMs,
+    inactivityTimeout: inactivityTimeoutMs,
+    retryPolicy: { initialInterval: retryMs, maxInterval: 10_000 },
+  };
+}

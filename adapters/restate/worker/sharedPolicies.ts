@@ -1,0 +1,104 @@
+import type { RestatePromise, WorkflowContext } from '@restatedev/restate-sdk';
+import { asyncScheduler } from 'rxjs';
+
+import { isStructure } from '../../../lib/definition/definition';
+import type { Engine, KeyFailed, KnownAnswer } from '../../../lib/engine/engine';
+import { memorizeIn, recallFrom } from '../../../lib/engine/local/cachedAnswers';
+import { admitTo } from '../../../lib/engine/local/limiter';
+import type { Failure } from '../../../lib/model/failure';
+import type { AnswerCache } from '../../../lib/store/answerCache';
+import type { Stop } from '../../../lib/streams/pull';
+import { RecordedError, recordedFailure } from '../protocol/wireFailure';
+
+/** The policies that a run shares with others: its engine's part of `limit` and `cache`. */
+export interface SharedPolicies extends Required<Pick<Engine, 'admit' | 'recall' | 'memorize'>> {
+  /** Gives room to others in what is limited: the life goes on elsewhere, or is over. */
+  leave(): void;
+}
+
+interface Sharing {
+  readonly context: WorkflowContext;
+  readonly cache: AnswerCache;
+  /** Epoch milliseconds, by the clock of the journal. */
+  readonly now: () => number;
+  readonly expect: (
+    operation: RestatePromise<unknown>,
+    arrive: (value: unknown, failure: Error | undefined) => void,
+  ) => Stop;
+}
+
+/** What the function that gives a key threw, in the form in which the journal keeps it. */
+interface RecordedKeyFailed {
+  readonly failed: Failure;
+}
+
+/** What comes from outside of the run is written into its journal, so that a replay sees the same. */
+export function sharedPolicies({ context, cache, now, expect }: Sharing): SharedPolicies {
+  const admitted = new Set<Stop>();
+  return {
+    admit(limit, { definition, path, input }, enter) {
+      // Whoever calls a function keeps its limit, after it has begun: that needs nothing in the journal.
+      if (!isStructure(definition)) {
+        enter();
+        return () => undefined;
+      }
+      let leave: Stop | undefined;
+      const wait = recording<true>((resolve) => {
+        leave = admitTo(limit, input, asyncScheduler, () => {
+          resolve(true);
+        });
+        admitted.add(leave);
+      });
+      const forget = expect(
+        context.run(`${path} limit`, wait, { maxRetryAttempts: 1 }),
+        (entered, failure) => {
+          enter(keyFailed(entered, failure));
+        },
+      );
+      return () => {
+        forget();
+        leave?.();
+        if (leave !== undefined) admitted.delete(leave);
+      };
+    },
+    recall(task, answer) {
+      const look = recording<KnownAnswer | null>((resolve) => {
+        recallFrom(cache, task, asyncScheduler.now(), (known) => {
+          resolve(known ?? null);
+        });
+      });
+      expect(context.run(`${task.path} cache`, look, { maxRetryAttempts: 1 }), (known, failure) => {
+        const failed = keyFailed(known, failure);
+        answer(failed === undefined ? ((known as KnownAnswer | null) ?? undefined) : undefined, failed);
+      });
+    },
+    memorize(task, known) {
+      try {
+        memorizeIn(cache, task, now(), known);
+      } catch {
+        // The function that gives the key has failed before; then the agent was called.
+      }
+    },
+    leave() {
+      for (const leave of admitted) leave();
+    },
+  };
+}
+
+/** What the function that gives the key throws is an answer too: the executor would only reject, and lose what it was. */
+function recording<T>(ask: (resolve: (value: T) => void) => void): () => Promise<T | RecordedKeyFailed> {
+  return () =>
+    new Promise((resolve) => {
+      try {
+        ask(resolve);
+      } catch (error) {
+        resolve({ failed: recordedFailure(error) });
+      }
+    });
+}
+
+function keyFailed(recorded: unknown, failure: Error | undefined): KeyFailed | undefined {
+  if (failure !== undefined) return { error: failure };
+  if (typeof recorded !== 'object' || recorded === null || !('failed' in recorded)) return undefined;
+  return { error: new RecordedError((recorded as RecordedKeyFailed).failed) };
+}

@@ -1,0 +1,91 @@
+import type { Context } from '@restatedev/restate-sdk';
+import { service, TerminalError } from '@restatedev/restate-sdk';
+
+import type { Definition, FunctionDefinition } from '../../../lib/definition/definition';
+import { definitionOf, isStructure } from '../../../lib/definition/definition';
+import { newTask } from '../../../lib/engine/task';
+import type { Agent } from '../../../lib/model/agentType';
+import type { CallResult, StepRequest } from '../protocol/protocol';
+import { serviceOf, stepsServiceOf } from '../protocol/serviceNames';
+import { answersOn } from './answerCacheService';
+import type { InProcessCall } from './callInProcess';
+import { callInProcess } from './callInProcess';
+import { tellerOf } from './eventPublisher';
+import { nestedSoFar } from './restingState';
+import type { ServiceOptions } from './serviceOptions';
+import { serviceSettings } from './serviceOptions';
+
+/** The service that calls single agents of a definition, for runs that are carried out on another worker. */
+export function stepsService(agent: Agent<never, unknown>, pool: string, options: ServiceOptions) {
+  const definition = definitionOf(agent) as Definition;
+  const runs = serviceOf(definition);
+  const table = agentTable(definition);
+  const keepsBelow = hasSaga(definition);
+  return service({
+    name: stepsServiceOf(runs, pool),
+    handlers: {
+      call: async (context: Context, request: StepRequest): Promise<CallResult> => {
+        const called = table[request.agent];
+        if (called === undefined) throw new TerminalError(`There is no agent ${request.agent} in ${runs}`);
+        const { path, attempt, revision = 0, timeoutMs, idleTimeoutMs, keepPartials } = request;
+        const policy = {
+          ...(timeoutMs !== undefined && { timeoutMs }),
+          ...(idleTimeoutMs !== undefined && { idleTimeoutMs }),
+        };
+        const task = newTask(undefined, path, called, policy, request.input, () => undefined);
+        task.attempt = attempt;
+        task.revision = revision;
+        const teller = tellerOf(options.ingress, runs, request.key, () => []);
+        const underWay = new Set<InProcessCall>();
+        const call = callInProcess({
+          runId: request.runId,
+          task,
+          input: request.input,
+          teller,
+          keepPartials,
+          keepsBelow,
+          cache: answersOn(options.ingress),
+          limit: called.policy.limit,
+          underWay,
+          known: () => nestedSoFar(options.ingress, runs, request.key, path, undefined),
+        });
+        context.request().attemptCompletedSignal.addEventListener('abort', () => {
+          call.abandon();
+          teller.close();
+        });
+        try {
+          return await context.run(path, () => call.run(), { maxRetryAttempts: 1 });
+        } finally {
+          call.stop();
+          teller.close();
+        }
+      },
+    },
+    options: serviceSettings(options),
+  });
+}
+
+/**
+ * Every agent with a function that a definition consists of, in an order that is the same in every process: so a step can
+ * be named by its agent's position when it is called on another worker.
+ */
+export function agentTable(root: Definition): readonly FunctionDefinition[] {
+  return allIn(root).filter((definition): definition is FunctionDefinition => !isStructure(definition));
+}
+
+/** Whether what its steps have done may have to be undone. */
+export function hasSaga(root: Definition): boolean {
+  return allIn(root).some(({ kind }) => kind === 'saga');
+}
+
+function allIn(root: Definition): readonly Definition[] {
+  const seen = new Set<Definition>();
+  const visit = (definition: Definition): void => {
+    if (seen.has(definition)) return;
+    seen.add(definition);
+    if (isStructure(definition))
+      for (const { agent } of definition.parts) visit(definitionOf(agent) as Definition);
+  };
+  visit(root);
+  return [...seen];
+}

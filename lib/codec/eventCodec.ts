@@ -1,0 +1,99 @@
+import * as t from 'io-ts';
+
+import type { RunEvent as AnyRunEvent } from '../model/event';
+import { Count, Finite, Json, listOf, Moment, oneOf } from './plainCodecs';
+import type { Optional, Required } from './recordCodec';
+import { record } from './recordCodec';
+import { Failure, Plan } from './stateCodec';
+
+/** An event that the store keeps. */
+export type JournaledEvent = Exclude<AnyRunEvent, { readonly type: 'step.emitted' | 'step.logged' }>;
+
+/** What is read back from the journal: every event the store keeps, by its `type`. */
+export const RunEvent: t.Type<JournaledEvent> = byType();
+
+function byType(): t.Type<JournaledEvent> {
+  const codecOf = (value: unknown): t.Type<JournaledEvent> | undefined => {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, 'type')) return undefined;
+    const { type } = value as { readonly type: unknown };
+    return typeof type === 'string' ? codecs.get(type) : undefined;
+  };
+  return new t.Type<JournaledEvent>(
+    'RunEvent',
+    (value): value is JournaledEvent => codecOf(value)?.is(value) ?? false,
+    (value, context) =>
+      codecOf(value)?.validate(value, context) ?? t.failure(value, context, 'unknown type of event'),
+    t.identity,
+  );
+}
+
+const occurrence = { runId: t.string, seq: Count, at: Moment };
+const ofStep = { ...occurrence, path: t.string };
+const ofAttempt = { ...ofStep, agent: t.string, attempt: Count };
+
+const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEvent, { readonly type: K }>> } =
+  {
+    'run.started': event('run.started', { ...occurrence, name: t.string, plan: Plan }, { input: Json }),
+    'run.resumed': event(
+      'run.resumed',
+      { ...occurrence, life: Count, reused: Count },
+      { plan: Plan, input: Json, dropped: listOf(t.string) },
+    ),
+    'run.completed': event(
+      'run.completed',
+      { ...occurrence, duration: Finite },
+      { output: Json, replayed: t.boolean },
+    ),
+    'run.failed': event('run.failed', { ...occurrence, error: Failure, duration: Finite }, {}),
+    'run.suspended': event(
+      'run.suspended',
+      { ...occurrence, waiting: listOf(t.string), duration: Finite },
+      {},
+    ),
+    'run.cancelled': event('run.cancelled', { ...occurrence, duration: Finite }, { reason: t.string }),
+    'step.started': event('step.started', ofAttempt, {
+      critical: t.boolean,
+      inputHash: t.string,
+      dropped: listOf(t.string),
+    }),
+    'step.retrying': event(
+      'step.retrying',
+      { ...ofAttempt, error: Failure, delayMs: Finite },
+      { reset: listOf(t.string) },
+    ),
+    'step.completed': event(
+      'step.completed',
+      { ...ofAttempt, duration: Finite },
+      { output: Json, partials: Count, kept: listOf(Json), cached: t.boolean },
+    ),
+    'step.failed': event('step.failed', { ...ofAttempt, error: Failure, duration: Finite }, {}),
+    'step.skipped': event(
+      'step.skipped',
+      { ...ofStep, agent: t.string, reason: oneOf({ when: true, lost: true, upstream: true }) },
+      { output: Json },
+    ),
+    'step.cancelled': event('step.cancelled', ofStep, {}),
+    'step.suspended': event('step.suspended', ofAttempt, { request: Json, deadline: Moment }),
+    'step.answered': event(
+      'step.answered',
+      { ...ofStep, by: oneOf({ answer: true, deadline: true }) },
+      { value: Json },
+    ),
+  };
+
+const codecs = new Map<string, t.Type<JournaledEvent>>(
+  Object.entries(all) as [string, t.Type<JournaledEvent>][],
+);
+
+type Body<K extends JournaledEvent['type']> = Omit<Extract<JournaledEvent, { readonly type: K }>, 'type'>;
+
+function event<K extends JournaledEvent['type']>(
+  type: K,
+  required: Required<Body<K>>,
+  optional: Optional<Body<K>>,
+): t.Type<Extract<JournaledEvent, { readonly type: K }>> {
+  // The type has chosen the codec: it need not be checked once more.
+  return record<Body<K>>(type, required, optional) as unknown as t.Type<
+    Extract<JournaledEvent, { readonly type: K }>
+  >;
+}

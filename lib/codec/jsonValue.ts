@@ -1,0 +1,201 @@
+import { StateValueError } from '../errors/runErrors';
+import { typeName } from './typeName';
+
+/** How deep and how large a value may be. */
+export interface JsonLimits {
+  /** Most objects and arrays inside one another; 256 when left out. */
+  readonly depth?: number;
+  /** Most bytes of its JSON text in UTF-8; 16 MiB when left out. */
+  readonly bytes?: number;
+}
+
+/**
+ * The value as it will be after a resume: itself when JSON keeps it unchanged.
+ *
+ * Where only `undefined` properties, `-0` or objects without a prototype stand in the way, the answer is a copy without
+ * them: what a dependant sees live is what it would see after a resume. `undefined` as the whole value is legal.
+ * Nothing is frozen or changed. Costs about as much as `JSON.stringify`.
+ *
+ * @param path - Path of the step that gave the value; empty for the run itself. Only used in the error.
+ * @throws StateValueError for everything JSON would change or lose, and beyond the limits.
+ */
+export function jsonValue(value: unknown, path: string, limits: JsonLimits = {}): unknown {
+  if (value === undefined) return undefined;
+  const depth = limits.depth ?? 256;
+  const bytes = limits.bytes ?? 16 * 1024 * 1024;
+  // A string that is surely short enough needs no walk, as most outputs of text steps.
+  if (typeof value === 'string' && value.length + 2 <= bytes / 8) return value;
+  const walk: Walk = {
+    path,
+    ancestors: [],
+    keys: [],
+    size: 0,
+    containers: 0,
+    known: new Map(),
+    depth,
+    bytes,
+  };
+  const kept = keep(value, walk);
+  // The size counted on the way is a lower bound, at most 8 times too small.
+  if (walk.size > bytes / 8 && Buffer.byteLength(JSON.stringify(kept)) > bytes) refuse(walk, tooLarge(walk));
+  return kept;
+}
+
+interface Walk {
+  readonly path: string;
+  readonly ancestors: object[];
+  readonly keys: (string | number)[];
+  size: number;
+  containers: number;
+  /** Sizes of what was found good, once there is much of it: the same object may stand in many places. */
+  readonly known: Map<object, number>;
+  readonly depth: number;
+  readonly bytes: number;
+}
+
+function keep(value: unknown, walk: Walk): unknown {
+  switch (typeof value) {
+    case 'string':
+      walk.size += value.length + 2;
+      if (walk.size > walk.bytes) refuse(walk, tooLarge(walk));
+      return value;
+    case 'number':
+      walk.size += 4;
+      if (!Number.isFinite(value)) refuse(walk, String(value));
+      return Object.is(value, -0) ? 0 : value;
+    case 'boolean':
+      walk.size += 4;
+      return value;
+    case 'object':
+      if (value === null) {
+        walk.size += 4;
+        return null;
+      }
+      return Array.isArray(value) ? keepArray(value, walk) : keepObject(value, walk);
+    default:
+      return refuse(walk, value === undefined ? 'undefined' : `a ${typeof value}`);
+  }
+}
+
+function keepArray(array: readonly unknown[], walk: Walk): unknown {
+  // Array.prototype is an array itself, in every realm; the prototype of a class is not.
+  if (!Array.isArray(Object.getPrototypeOf(array))) refuse(walk, typeName(array));
+  if (isKnown(array, walk)) return array;
+  const sizeBefore = walk.size;
+  enter(array, walk);
+  const { length } = array;
+  if (Reflect.ownKeys(array).length !== length + 1) refuse(walk, strangeArray(array));
+  let copy: unknown[] | undefined;
+  for (let i = 0; i < length; i += 1) {
+    walk.keys.push(i);
+    const before = readItem(array, i, walk);
+    const after = keep(before, walk);
+    if (copy !== undefined) copy.push(after);
+    else if (!Object.is(after, before)) (copy = array.slice(0, i)).push(after);
+    walk.keys.pop();
+  }
+  leave(walk, copy === undefined ? array : undefined, sizeBefore);
+  return copy ?? array;
+}
+
+function keepObject(object: object, walk: Walk): unknown {
+  const prototype: unknown = Object.getPrototypeOf(object);
+  if (prototype !== null && prototype !== Object.prototype && !isRootPrototype(prototype as object)) {
+    refuse(walk, typeName(object));
+  }
+  if (isKnown(object, walk)) return object;
+  const sizeBefore = walk.size;
+  enter(object, walk);
+  const keys = Object.keys(object);
+  if (Reflect.ownKeys(object).length !== keys.length)
+    refuse(walk, 'an object with hidden or symbol-keyed properties');
+  let copy: Record<string, unknown> | undefined = prototype === null ? {} : undefined;
+  for (const key of keys) {
+    walk.size += key.length + 4;
+    walk.keys.push(key);
+    if (key === '__proto__') refuse(walk, 'a property named __proto__');
+    const before = readProperty(object, key, walk);
+    const after = before === undefined ? undefined : keep(before, walk);
+    if (copy === undefined && (before === undefined || !Object.is(after, before))) {
+      copy = copyBefore(object as Record<string, unknown>, keys, key);
+    }
+    if (copy !== undefined && after !== undefined) copy[key] = after;
+    walk.keys.pop();
+  }
+  leave(walk, copy === undefined ? object : undefined, sizeBefore);
+  return copy ?? object;
+}
+
+/** The properties that stand before this one, and were kept unchanged. */
+function copyBefore(object: Readonly<Record<string, unknown>>, keys: readonly string[], end: string) {
+  const copy: Record<string, unknown> = {};
+  for (const key of keys) {
+    if (key === end) break;
+    copy[key] = object[key];
+  }
+  return copy;
+}
+
+function isKnown(container: object, walk: Walk): boolean {
+  const size = walk.known.get(container);
+  if (size === undefined) return false;
+  walk.size += size;
+  if (walk.size > walk.bytes) refuse(walk, tooLarge(walk));
+  return true;
+}
+
+function leave(walk: Walk, good: object | undefined, sizeBefore: number): void {
+  walk.ancestors.pop();
+  walk.containers += 1;
+  if (good !== undefined && walk.containers > 50_000) walk.known.set(good, walk.size - sizeBefore);
+}
+
+function enter(container: object, walk: Walk): void {
+  walk.size += 2;
+  if (walk.size > walk.bytes) refuse(walk, tooLarge(walk));
+  if (walk.ancestors.length >= walk.depth) {
+    refuse(
+      walk,
+      walk.ancestors.includes(container) ? 'part of a cycle' : `nested deeper than ${String(walk.depth)}`,
+    );
+  }
+  walk.ancestors.push(container);
+}
+
+function readItem(array: readonly unknown[], index: number, walk: Walk): unknown {
+  const item = readProperty(array, String(index), walk);
+  return item === undefined ? refuse(walk, 'undefined inside an array') : item;
+}
+
+function readProperty(object: object, key: string, walk: Walk): unknown {
+  const property = Object.getOwnPropertyDescriptor(object, key);
+  if (property === undefined) return refuse(walk, 'a hole in an array');
+  if (property.get !== undefined || property.set !== undefined)
+    return refuse(walk, 'a property with a getter or setter');
+  return property.value as unknown;
+}
+
+function isRootPrototype(prototype: object): boolean {
+  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf');
+}
+
+function strangeArray(array: readonly unknown[]): string {
+  for (let i = 0; i < array.length; i += 1) if (!Object.hasOwn(array, i)) return 'an array with holes';
+  return 'an array with further properties';
+}
+
+function tooLarge(walk: Walk): string {
+  return `part of a value larger than ${String(walk.bytes)} bytes`;
+}
+
+function refuse(walk: Walk, why: string): never {
+  // Every level of a cycle repeats: the first levels say enough.
+  const at = walk.keys
+    .slice(0, 16)
+    .map((key) => (typeof key === 'number' ? `[${String(key)}]` : keyText(key)));
+  throw new StateValueError(walk.path, `${at.join('')}${walk.keys.length > 16 ? '…' : ''}`, why);
+}
+
+function keyText(key: string): string {
+  return /^[\p{L}_$][\p{L}\p{N}_$]{0,63}$/u.test(key) ? `.${key}` : `[${JSON.stringify(key.slice(0, 64))}]`;
+}

@@ -1,0 +1,158 @@
+import { isLeft } from 'fp-ts/lib/Either';
+import * as t from 'io-ts';
+
+import type { Failure as FailureRecord } from '../model/failure';
+import type { AgentKind, Plan as PlanRecord, PlanStep } from '../model/plan';
+import type { SnapshotMetadata, SnapshotSummary } from '../model/snapshot';
+import type { RunState as RunStateRecord, RunStatus } from '../model/state';
+import type { StepResult, StepStatus } from '../model/stepResult';
+import { StepTable } from '../model/stepTable';
+import { Count, Finite, Json, listOf, Moment, oneOf } from './plainCodecs';
+import { record } from './recordCodec';
+
+/** An error as it is stored. */
+export const Failure: t.Type<FailureRecord> = record<FailureRecord>(
+  'Failure',
+  { name: t.string, message: t.string, retryable: t.boolean },
+  { path: t.string },
+);
+
+const kinds: Readonly<Record<AgentKind, true>> = {
+  function: true,
+  operator: true,
+  chain: true,
+  workflow: true,
+  each: true,
+  branch: true,
+  loop: true,
+  fallback: true,
+  firstOf: true,
+  saga: true,
+  approval: true,
+  sleep: true,
+};
+
+/** The declared shape of a run. */
+export const Plan: t.Type<PlanRecord> = listOf(
+  record<PlanStep>(
+    'PlanStep',
+    { path: t.string, kind: oneOf(kinds), agent: t.string, sources: listOf(t.string) },
+    { result: listOf(t.string) },
+  ),
+);
+
+/** A `RunState` as JSON: the steps are an array. */
+export interface RunStateJson extends Omit<RunStateRecord, 'steps'> {
+  readonly steps: readonly StepResult[];
+}
+
+/** The states a run can be in. */
+export const Status: t.Type<RunStatus> = oneOf<RunStatus>({
+  IDLE: true,
+  RUNNING: true,
+  SUSPENDED: true,
+  COMPLETED: true,
+  FAILED: true,
+  CANCELLED: true,
+});
+
+const stepStatus = oneOf<StepStatus>({
+  PENDING: true,
+  RUNNING: true,
+  SUSPENDED: true,
+  COMPLETED: true,
+  FAILED: true,
+  SKIPPED: true,
+});
+
+const orNull = <T>(codec: t.Type<T>): t.Type<T | null> => t.union([codec, t.null]);
+
+/** One row of the step table. */
+export const Step: t.Type<StepResult> = record<StepResult>(
+  'StepResult',
+  {
+    stepId: t.string,
+    agent: t.string,
+    status: stepStatus,
+    duration: Finite,
+    error: orNull(Failure),
+    timestamp: orNull(t.string),
+    attempts: Count,
+  },
+  {
+    output: Json,
+    partials: Count,
+    kept: listOf(Json),
+    critical: t.boolean,
+    crashes: Count,
+    seq: Count,
+    revision: Count,
+    inputHash: t.string,
+    request: Json,
+    deadline: Moment,
+    answer: record<NonNullable<StepResult['answer']>>(
+      'answer',
+      { by: oneOf({ answer: true, deadline: true }) },
+      { value: Json },
+    ),
+  },
+);
+
+const stateJson: t.Type<RunStateJson> = record<RunStateJson>(
+  'RunState',
+  {
+    runId: t.string,
+    name: t.string,
+    status: Status,
+    steps: listOf(Step),
+    plan: Plan,
+    startedAt: Moment,
+    life: Count,
+    seq: Count,
+  },
+  {
+    input: Json,
+    output: Json,
+    error: Failure,
+    endedAt: Moment,
+    forkedFrom: record<NonNullable<RunStateRecord['forkedFrom']>>(
+      'forkedFrom',
+      { runId: t.string, path: t.string },
+      {},
+    ),
+  },
+);
+
+/** How a run stands, as it is read back from a file. Two rows for one step are refused. */
+export const RunState: t.Type<RunStateRecord, RunStateJson> = new t.Type<RunStateRecord, RunStateJson>(
+  'RunState',
+  (value): value is RunStateRecord =>
+    typeof value === 'object' && value !== null && 'steps' in value && value.steps instanceof StepTable,
+  (value, context) => {
+    const json = stateJson.validate(value, context);
+    if (isLeft(json)) return json;
+    const steps = StepTable.of(json.right.steps.map((step) => Object.freeze(step)));
+    if (steps.size !== json.right.steps.length) return t.failure(value, context, 'two rows for one step');
+    return t.success(Object.freeze({ ...json.right, steps, input: json.right.input }));
+  },
+  (state) => ({ ...state, steps: state.steps.toJSON() }),
+);
+
+/** What is said about a snapshot besides its name: a plain object. */
+export const Metadata: t.Type<SnapshotMetadata> = new t.Type<SnapshotMetadata>(
+  'metadata',
+  isMetadata,
+  (value, context) => (isMetadata(value) ? t.success(value) : t.failure(value, context)),
+  t.identity,
+);
+
+/** A snapshot without its body. */
+export const SnapshotHead: t.Type<SnapshotSummary> = record<SnapshotSummary>(
+  'Snapshot',
+  { snapshotId: t.string, name: t.string, timestamp: t.string, runId: t.string, metadata: Metadata },
+  {},
+);
+
+function isMetadata(value: unknown): value is SnapshotMetadata {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && Json.is(value);
+}

@@ -1,0 +1,76 @@
+import { DefinitionError } from '../errors/definitionErrors';
+import type { StepPolicy } from '../model/agentType';
+
+/**
+ * Refuses names that cannot stand in a path: empty ones, and those with `/`, `[` or `]`.
+ *
+ * @throws DefinitionError
+ */
+export function checkName(agent: string, what: string, name: unknown): void {
+  if (typeof name !== 'string')
+    throw new DefinitionError(agent, `${what} must be a string, got ${typeof name}`);
+  if (name === '') throw new DefinitionError(agent, `${what} is empty; give it a name`);
+  const wrong = /[/[\]]/.exec(name)?.[0];
+  if (wrong !== undefined) {
+    throw new DefinitionError(
+      agent,
+      `${what} "${name}" contains "${wrong}", which separates the parts of a path`,
+    );
+  }
+}
+
+/**
+ * Refuses policies that make no sense: retries, times, limits and lifetimes that are no numbers or out of range.
+ *
+ * @throws DefinitionError
+ */
+export function checkPolicy(owner: string, policy: StepPolicy): void {
+  const { retry, timeoutMs, idleTimeoutMs, limit, cache } = policy;
+  const retries = typeof retry === 'object' ? retry.count : retry;
+  if (retries !== undefined && !isCount(retries, 0)) refuse(owner, 'retry', 'a whole number from 0', retries);
+  const delayMs = typeof retry === 'object' ? retry.delayMs : undefined;
+  if (typeof delayMs !== 'function') checkTime(owner, 'retry.delayMs', delayMs);
+  checkTime(owner, 'timeoutMs', timeoutMs);
+  checkTime(owner, 'idleTimeoutMs', idleTimeoutMs);
+  checkTime(owner, 'cache.ttlMs', cache?.ttlMs);
+  if (limit === undefined) return;
+  const { concurrency, rate } = limit;
+  if (concurrency === undefined && rate === undefined)
+    throw new DefinitionError(owner, 'a limit needs a concurrency or a rate');
+  checkConcurrency(owner, 'limit.concurrency', concurrency);
+  checkConcurrency(owner, 'limit.rate.count', rate?.count);
+  if (rate !== undefined && !(rate.perMs > 0 && rate.perMs < Infinity))
+    refuse(owner, 'limit.rate.perMs', 'positive', rate.perMs);
+}
+
+/**
+ * Refuses what is no number of things at once.
+ *
+ * @throws DefinitionError
+ */
+export function checkConcurrency(owner: string, what: string, concurrency: number | undefined): void {
+  if (concurrency !== undefined && !isCount(concurrency, 1))
+    refuse(owner, what, 'a whole number from 1', concurrency);
+}
+
+function checkTime(owner: string, what: string, ms: number | undefined): void {
+  if (ms !== undefined && !(ms >= 0)) refuse(owner, what, 'at least 0', ms);
+}
+
+const isCount = (value: number, least: number): boolean =>
+  value === Infinity || (Number.isInteger(value) && value >= least);
+
+function refuse(owner: string, what: string, must: string, got: unknown): never {
+  throw new DefinitionError(owner, `${what} must be ${must}, got ${String(got)}`);
+}
+
+/**
+ * The answer of a user's predicate, which the compiler cannot vouch for in plain JavaScript: a Promise would always be true.
+ *
+ * @param what - Which predicate, for the error: `when of step "pay"`.
+ */
+export function yesOrNo(answer: unknown, what: string): boolean {
+  if (typeof answer === 'boolean') return answer;
+  const got = answer instanceof Promise ? 'a Promise; it must answer at once' : typeof answer;
+  throw new TypeError(`Cannot decide: ${what} must give true or false, got ${got}`);
+}

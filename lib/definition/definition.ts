@@ -1,0 +1,169 @@
+import { createHash } from 'node:crypto';
+
+import type * as t from 'io-ts';
+import type { OperatorFunction } from 'rxjs';
+
+import { DefinitionError } from '../errors/definitionErrors';
+import type { Agent, StepContext, StepPolicy } from '../model/agentType';
+import { AGENT } from '../model/agentType';
+import type { AgentKind, Plan, PlanStep } from '../model/plan';
+import type { RunState } from '../model/state';
+import { idleState } from '../model/state';
+import type { Stop } from '../streams/pull';
+import type { Scope } from './scope';
+
+/** What an agent consists of, for those who carry it out. */
+export type Definition = FunctionDefinition | StructureDefinition;
+
+interface Common {
+  readonly name: string;
+  readonly policy: StepPolicy;
+  /** Checks the input before anything runs. */
+  readonly input?: t.Type<unknown, unknown>;
+  /** Gives the output the form in which it is saved, and takes it back from there. */
+  readonly output?: t.Type<unknown, unknown>;
+}
+
+/** An agent whose work is a function of the user's. */
+export interface FunctionDefinition extends Common {
+  readonly kind: 'function' | 'operator';
+  readonly invoke: (input: unknown, context: StepContext) => unknown;
+  /** How the values of a stream become one output; the last value when left out. */
+  readonly reduce?: {
+    readonly fold: (accumulated: unknown, value: unknown) => unknown;
+    readonly seed: unknown;
+  };
+  /** Undoes what a call has done, given its output. */
+  readonly compensate?: (output: unknown, context: StepContext) => unknown;
+  /** How many inputs are handled at once in a plain `pipe`. */
+  readonly concurrency?: number;
+}
+
+/** An agent made from agents: a synchronous machine that asks its scope for steps. */
+export interface StructureDefinition extends Common {
+  readonly kind: Exclude<AgentKind, 'function' | 'operator'>;
+  /** Begins to run. Returns how to stop it and everything it has asked for. */
+  readonly begin: (input: unknown, scope: Scope) => Stop;
+  /** The steps it declares, in order; those below a step of its own are that step's agent's. */
+  readonly parts: readonly Part[];
+  /** How many structures stand inside each other here. */
+  readonly depth: number;
+  /** How its parts hang together, for pictures: `sequence` one after another, `graph` by their sources, else side by side. */
+  readonly shape: 'sequence' | 'graph' | 'alternatives';
+  /** Texts of the sources that make the result, for a graph. */
+  readonly result?: readonly string[];
+}
+
+/** One declared step of a structure. */
+export interface Part {
+  readonly id: string;
+  readonly agent: Agent<never, unknown>;
+  readonly sources: readonly string[];
+  /** Whether the step is sure to be known before the run begins; those of a branch or of each item are not. */
+  readonly isPlanned: boolean;
+  /** Whether the step has a `when` and may be left out. */
+  readonly isConditional: boolean;
+}
+
+/** Makes an agent of an operator and the definition behind it. */
+export function defineAgent<I, O>(operator: OperatorFunction<I, O>, definition: Definition): Agent<I, O> {
+  return Object.defineProperties(operator, {
+    name: { value: definition.name, configurable: true },
+    [AGENT]: { value: definition },
+  }) as Agent<I, O>;
+}
+
+/** The definition behind an agent; undefined for any other operator. */
+export function definitionOf(operator: unknown): Definition | undefined {
+  return typeof operator === 'function' ? (operator as { readonly [AGENT]?: Definition })[AGENT] : undefined;
+}
+
+/**
+ * How many structures stand inside each other in a structure of these agents, itself included.
+ *
+ * @throws DefinitionError beyond 256: each level lengthens every path below it.
+ */
+export function depthOf(name: string, agents: readonly unknown[]): number {
+  let depth = 1;
+  for (const agent of agents) {
+    const inner = definitionOf(agent);
+    if (inner !== undefined && isStructure(inner)) depth = Math.max(depth, inner.depth + 1);
+  }
+  if (depth > DEEPEST) {
+    throw new DefinitionError(
+      name,
+      `more than ${String(DEEPEST)} structures stand inside each other; use loop() or each()`,
+    );
+  }
+  return depth;
+}
+
+const DEEPEST = 256;
+
+/** The declared steps of an agent, each with its full path, parents before what is below them. */
+export function planOf(definition: Definition): readonly PlanStep[] {
+  const known = plans.get(definition);
+  if (known !== undefined) return known;
+  const plan = Object.freeze(
+    isContainer(definition) ? partsBelow(definition, '') : [planned(definition, '', [])],
+  );
+  plans.set(definition, plan);
+  return plan;
+}
+
+/**
+ * Whether an agent only holds steps, and is none itself when it is the root of a run. One that waits is a step in any case:
+ * what it waits for is on its own record.
+ */
+export function isContainer(definition: Definition): definition is StructureDefinition {
+  return isStructure(definition) && definition.kind !== 'approval' && definition.kind !== 'sleep';
+}
+
+/** Whether an agent is a machine that asks for steps, not a function. */
+export function isStructure(definition: Definition): definition is StructureDefinition {
+  return definition.kind !== 'function' && definition.kind !== 'operator';
+}
+
+const plans = new WeakMap<Definition, readonly PlanStep[]>();
+
+function partsBelow(structure: StructureDefinition, base: string): PlanStep[] {
+  return structure.parts.flatMap((part, position) => {
+    if (!part.isPlanned) return [];
+    const definition = definitionOf(part.agent) as Definition;
+    const path = base === '' ? part.id : `${base}/${part.id}`;
+    const own = planned(definition, path, part.sources, position === 0 ? structure.result : undefined);
+    return isStructure(definition) ? [own, ...partsBelow(definition, path)] : [own];
+  });
+}
+
+function planned(
+  definition: Definition,
+  path: string,
+  sources: readonly string[],
+  result?: readonly string[],
+): PlanStep {
+  return Object.freeze({
+    path: path === '' ? definition.name : path,
+    kind: definition.kind,
+    agent: definition.name,
+    sources,
+    ...(result !== undefined && { result }),
+  });
+}
+
+/** A short text that two plans share exactly when they are equal: SHA-256 over their JSON, 64 hexadecimal digits. */
+export function fingerprint(plan: Plan): string {
+  const rows = plan.map(({ path, kind, agent, sources, result }) => [
+    path,
+    kind,
+    agent,
+    sources,
+    result ?? [],
+  ]);
+  return createHash('sha256').update(JSON.stringify(rows)).digest('hex');
+}
+
+/** How a run of an agent stands before it begins: IDLE, with every declared step PENDING. */
+export function initialState<I, O>(agent: Agent<I, O>, runId = ''): RunState<O> {
+  return idleState(runId, agent.name, planOf(definitionOf(agent) as Definition));
+}

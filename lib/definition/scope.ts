@@ -1,0 +1,101 @@
+import type { Agent, StepPolicy } from '../model/agentType';
+import type { Failure } from '../model/failure';
+import type { StepResult } from '../model/stepResult';
+import type { StepTable } from '../model/stepTable';
+import type { Pull, PullReceiver } from '../streams/pull';
+
+/** How a step ended, as the structure it belongs to hears it. */
+export type Answer =
+  | { readonly kind: 'completed'; readonly output: unknown; readonly kept?: readonly unknown[] }
+  | { readonly kind: 'skipped'; readonly output: unknown }
+  | { readonly kind: 'failed'; readonly failure: Failure; readonly cause: unknown };
+
+/** What a function of the user's decided, or how it failed. */
+export type Decided<T> =
+  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown };
+
+/** How a step is carried out, with the decisions that change its type. */
+export interface TaskPolicy extends StepPolicy {
+  readonly when?: (input: never) => boolean;
+  readonly otherwise?: unknown;
+  /** Keep the partial results with the output, because another step reads them live. */
+  readonly keepPartials?: boolean;
+  /** The input decides together with the path which step this is: it must not differ when the step is asked for again. */
+  readonly checkInput?: boolean;
+}
+
+/** Hears of a step before it ends. */
+export interface Watch {
+  started(): void;
+  /** Where a Promise comes back, it is demand: the next partial result is only asked for after it has settled. */
+  partial(value: unknown): void | Promise<void>;
+}
+
+/** Asks for a step below a structure. */
+export interface StepRequest {
+  /** Continues the path of the structure; an id that begins with `[` stands behind it without a `/`. */
+  readonly id: string;
+  readonly agent: Agent<never, unknown>;
+  readonly input: unknown;
+  /** Its input could not be made: the step fails without being called. */
+  readonly problem?: { readonly error: unknown } | undefined;
+  readonly policy?: TaskPolicy;
+  readonly watch?: Watch | undefined;
+  /** It undoes what others have done: it is carried out also when the run is being cancelled. */
+  readonly isUndo?: boolean;
+  /** It has another input than before: what is on record below it is dropped, unless it has ended. */
+  readonly isAnew?: boolean;
+}
+
+/** What a structure may ask for while it runs. Answers never come from within the call that asked. */
+export interface Scope {
+  readonly path: string;
+  /** Runs a nested step. Returns its handle. */
+  step(request: StepRequest, answer: (answer: Answer) => void): RunningStep;
+  /** Puts on record that a nested step will not run. */
+  skip(id: string, agent: Agent<never, unknown>, reason: 'when' | 'lost' | 'upstream'): void;
+  /**
+   * What earlier lives, or earlier attempts of this structure, have left of a nested step that has begun; undefined for
+   * any other. Where an engine replays decisions, always undefined.
+   */
+  recorded(id: string): StepResult | undefined;
+  /** All steps of the run as they stand now. */
+  table(): StepTable;
+  /** When the run is cancelled on request: what has to happen before it ends. `done` tells that it has. */
+  onCancel(undo: (done: () => void) => void): void;
+  /** Calls a function of the user's whose result decides how the run goes on. */
+  decide<T>(question: string, decision: () => T, answer: (value: T) => void): void;
+  /** Waits for an answer from outside, until its deadline if there is one. */
+  wait(request: WaitRequest, answered: (answer: WaitAnswer) => void): void;
+  /** Waits. When the wait ends is put on record, so that a resumed run waits for no more than the rest. */
+  sleep(delayMs: number, wake: () => void): void;
+  /**
+   * Takes items from a stream, one for each `next()`; each comes in a turn of its own.
+   *
+   * @throws StreamSourceError where the engine cannot replay a stream.
+   */
+  pull(source: object, receiver: PullReceiver): Pull;
+  /** A partial result of the structure itself. */
+  emit(value: unknown): void;
+  complete(output: unknown): void;
+  /** `failure` is given where a nested step has failed, so that the place where it began is kept. */
+  fail(error: unknown, failure?: Failure): void;
+}
+
+export interface WaitRequest {
+  readonly request: unknown;
+  readonly timeoutMs?: number;
+  /** Why an answer cannot be taken; undefined when it can. */
+  readonly problem: (value: unknown) => string | undefined;
+}
+
+export interface WaitAnswer {
+  readonly by: 'answer' | 'deadline';
+  readonly value?: unknown;
+}
+
+/** A step that a structure has asked for. */
+export interface RunningStep {
+  /** Stops it; `lost` puts it on record as SKIPPED because another step won, otherwise it is PENDING again. */
+  cancel(as?: 'lost'): void;
+}

@@ -1,0 +1,213 @@
+import type { Either } from 'fp-ts/lib/Either';
+import { left, right } from 'fp-ts/lib/Either';
+
+import { DefinitionError } from '../errors/definitionErrors';
+import type { Answer } from './scope';
+import type { SettledFailure, Source, WireOwner } from './wire';
+import { nodeOf, partsOf } from './wire';
+
+/** A source made ready for running: what it waits for, and how its value is read once that is there. */
+export interface CompiledSource {
+  /** The steps it waits for one by one, each once. */
+  readonly edges: readonly Edge[];
+  /** The steps of these that it reads live. */
+  readonly live: readonly number[];
+  /** The groups of which it waits for a part. */
+  readonly groups: readonly Group[];
+  /** What it reads, as text, one entry a wire. */
+  readonly text: readonly string[];
+  readonly read: (reading: Reading) => unknown;
+}
+
+/** Waiting for one step: for its output, for its end whatever it is, or for its start. */
+export interface Edge {
+  readonly from: number;
+  readonly mode: 'value' | 'settled' | 'live';
+}
+
+/** Waiting for `count` members; a member is done when all its steps have completed. */
+export interface Group {
+  readonly count: number;
+  readonly members: readonly (readonly number[])[];
+}
+
+/** Where a source is read from while a workflow runs. */
+export interface Reading {
+  readonly input: unknown;
+  /** By index of the step. */
+  readonly answers: readonly (Answer | undefined)[];
+  /** Members of a group that completed first, in the order of the sources. */
+  chosen(group: Group): readonly number[];
+  /** The partial results of a step, as a stream. */
+  live(step: number): unknown;
+}
+
+interface Parsed {
+  readonly steps: readonly Edge[];
+  readonly groups: readonly Group[];
+  readonly text: readonly string[];
+  readonly read: (reading: Reading) => unknown;
+}
+
+/**
+ * Makes a source ready for running.
+ *
+ * @throws DefinitionError for a wire of another workflow and for what is not a source.
+ */
+export function compileSource(owner: WireOwner, source: Source, where: string): CompiledSource {
+  const parsed = parse(owner, source, where);
+  const modes = new Map<string, Edge>();
+  for (const edge of parsed.steps) {
+    const isLive = edge.mode === 'live';
+    const key = `${isLive ? 'live' : 'end'} ${String(edge.from)}`;
+    if (edge.mode !== 'settled' || !modes.has(key)) modes.set(key, edge);
+  }
+  const edges = [...modes.values()];
+  return {
+    edges,
+    live: edges.flatMap(({ from, mode }) => (mode === 'live' ? [from] : [])),
+    groups: parsed.groups,
+    text: [...new Set(parsed.text)],
+    read: parsed.read,
+  };
+}
+
+function parse(owner: WireOwner, source: Source, where: string): Parsed {
+  const node = nodeOf(source);
+  switch (node?.kind) {
+    case undefined:
+      return join(owner, source, where);
+    case 'input':
+      refuseStranger(owner, node.owner, where, 'the input');
+      return { steps: [], groups: [], text: ['input'], read: (reading) => reading.input };
+    case 'step': {
+      refuseStranger(owner, node.owner, where, `step "${node.id}"`);
+      const { index } = node;
+      return {
+        steps: [{ from: index, mode: 'value' }],
+        groups: [],
+        text: [node.id],
+        read: (reading) => outputOf(reading.answers[index]),
+      };
+    }
+    case 'pick': {
+      const of = parse(owner, node.of, where);
+      const project = node.project as (value: unknown) => unknown;
+      return { ...of, read: (reading) => project(of.read(reading)) };
+    }
+    case 'settled':
+      return settle(parse(owner, node.of, where), node.of, owner, where);
+    case 'quorum':
+      return quorum(owner, node.of, node.count, where);
+    case 'live': {
+      const of = nodeOf(node.of);
+      if (of?.kind !== 'step')
+        throw new DefinitionError(owner.name, `${where}: live() takes the wire of a step`);
+      refuseStranger(owner, of.owner, where, `step "${of.id}"`);
+      const { index } = of;
+      return {
+        steps: [{ from: index, mode: 'live' }],
+        groups: [],
+        text: [`live(${of.id})`],
+        read: (reading) => reading.live(index),
+      };
+    }
+  }
+}
+
+function join(owner: WireOwner, source: Source, where: string): Parsed {
+  const parts = partsOf(owner, source, where).map(
+    ([key, part]) => [key, parse(owner, part, `${where}.${key}`)] as const,
+  );
+  const read = Array.isArray(source)
+    ? (reading: Reading) => parts.map(([, part]) => part.read(reading))
+    : (reading: Reading) => {
+        const record: Record<string, unknown> = {};
+        for (const [key, part] of parts) {
+          if (key === '__proto__')
+            Object.defineProperty(record, key, { value: part.read(reading), enumerable: true });
+          else record[key] = part.read(reading);
+        }
+        return record;
+      };
+  return { ...together(parts.map(([, part]) => part)), read };
+}
+
+function together(parts: readonly Parsed[]): Omit<Parsed, 'read'> {
+  return {
+    steps: parts.flatMap((part) => part.steps),
+    groups: parts.flatMap((part) => part.groups),
+    text: parts.flatMap((part) => part.text),
+  };
+}
+
+/** Every wire within becomes an `Either`; what it waits for may fail. */
+function settle(all: Parsed, source: Source, owner: WireOwner, where: string): Parsed {
+  if (all.groups.length > 0)
+    throw new DefinitionError(owner.name, `${where}: settled() cannot stand around quorum()`);
+  const either = (of: Source): ((reading: Reading) => unknown) => {
+    if (nodeOf(of) === undefined) {
+      const parts = partsOf(owner, of, where).map(([key, part]) => [key, either(part)] as const);
+      return (reading) =>
+        Array.isArray(of)
+          ? parts.map(([, read]) => read(reading))
+          : Object.fromEntries(parts.map(([key, read]) => [key, read(reading)]));
+    }
+    const parsed = parse(owner, of, where);
+    return (reading): Either<SettledFailure, unknown> => {
+      for (const { from } of parsed.steps) {
+        const answer = reading.answers[from];
+        if (answer?.kind === 'failed') {
+          const { name, message, path = '' } = answer.failure;
+          return left({ name, message, path });
+        }
+      }
+      return right(parsed.read(reading));
+    };
+  };
+  return {
+    steps: all.steps.map(({ from, mode }) => ({ from, mode: mode === 'live' ? mode : 'settled' })),
+    groups: [],
+    text: [`settled(${all.text.join(', ')})`],
+    read: either(source),
+  };
+}
+
+function quorum(owner: WireOwner, source: Source, count: number, where: string): Parsed {
+  const members = partsOf(owner, source, where).map(([key, part]) => parse(owner, part, `${where}.${key}`));
+  if (!Number.isInteger(count) || count < 1 || count > members.length) {
+    const size = String(members.length);
+    throw new DefinitionError(
+      owner.name,
+      `${where}: quorum(${String(count)}) of ${size} sources; give 1 to ${size}`,
+    );
+  }
+  if (members.some((member) => member.steps.length + member.groups.length === 0)) {
+    throw new DefinitionError(owner.name, `${where}: quorum() takes wires of steps, not the input`);
+  }
+  if (members.some((member) => member.groups.length > 0)) {
+    throw new DefinitionError(owner.name, `${where}: quorum() cannot stand inside quorum()`);
+  }
+  const group: Group = {
+    count,
+    members: members.map(({ steps }) => [...new Set(steps.map(({ from }) => from))]),
+  };
+  return {
+    steps: [],
+    groups: [group],
+    text: [`quorum(${String(count)} of ${members.flatMap(({ text }) => text).join(', ')})`],
+    read: (reading) => reading.chosen(group).map((member) => members[member]?.read(reading)),
+  };
+}
+
+function refuseStranger(owner: WireOwner, other: WireOwner, where: string, what: string): void {
+  if (owner === other) return;
+  throw new DefinitionError(
+    owner.name,
+    `${where} reads ${what} of workflow "${other.name}"; wire only its own steps`,
+  );
+}
+
+function outputOf(answer: Answer | undefined): unknown {
+  return answer === undefined || answer.kind === 'failed' ? undefined : answer.output;
+}

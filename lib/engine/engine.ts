@@ -1,0 +1,115 @@
+import type { Observable } from 'rxjs';
+
+import type { Decided } from '../definition/scope';
+import type { Agent, LimitPolicy } from '../model/agentType';
+import type { LogLevel, RunEvent, Transition } from '../model/event';
+import type { StepTable } from '../model/stepTable';
+import type { Pull, PullReceiver, Stop } from '../streams/pull';
+import type { StepTask } from './task';
+
+/**
+ * Where a run is carried out: everything that takes time, touches the world or must be remembered.
+ *
+ * The interpreter of a run is a synchronous machine: it has no timers and no promises of its own, asks these questions,
+ * and reacts to the answers one at a time. So the same definitions run in this process and on a distributed engine, which
+ * replays the answers in the order in which they were given.
+ */
+export interface Engine {
+  /** Epoch milliseconds. */
+  now(): number;
+  /** Milliseconds of a clock that never jumps; only differences mean anything. */
+  elapsed(): number;
+  /**
+   * Writes an event down and tells it; `then` is called once the event is as durable as was asked for. `stored` replaces
+   * the event in what is written, where the live value has another form than the saved one.
+   */
+  record(event: RunEvent, then: () => void, stored?: RunEvent): void;
+  /** Writes an event down and tells it, without waiting for the disk. */
+  note(event: RunEvent): void;
+  /** Tells an event that is not written down. */
+  tell(event: RunEvent): void;
+  /** The steps as they stand now, for what is asked again within one life. */
+  steps(): StepTable;
+  /**
+   * The form in which this engine keeps a value.
+   *
+   * @throws StateValueError when it cannot be kept.
+   */
+  keep(value: unknown, path: string): unknown;
+  /** A short text that equal inputs share; undefined when this engine does not compare inputs. */
+  hash(value: unknown): string | undefined;
+  /** Calls the function of a task's agent once, with an accepted input. Returns how to stop it. */
+  call(task: StepTask, input: unknown, callbacks: CallCallbacks): Stop | undefined;
+  /**
+   * Lets a step in that is limited: `enter` is called when there is room, maybe from within this call. What comes back
+   * gives the room to the next one, or gives up waiting. Without it nothing is limited. Where the limit's `key` fails, that
+   * is thrown, or handed to `enter`.
+   */
+  admit?(limit: LimitPolicy, task: StepTask, enter: (failed?: KeyFailed) => void): Stop;
+  /**
+   * Looks for the answer that an earlier call with the same input gave. Without it nothing is. Where the `key` of the policy
+   * fails, that is thrown, or handed to `answer`.
+   */
+  recall?(task: StepTask, answer: (known: KnownAnswer | undefined, failed?: KeyFailed) => void): void;
+  /** Keeps the answer of a step for those who ask the same. */
+  memorize?(task: StepTask, known: KnownAnswer): void;
+  /** Calls a function of the user's whose result decides how the run goes on; it is called once a run. */
+  decide<T>(path: string, question: string, decision: () => T, answer: (decided: Decided<T>) => void): void;
+  /** Waits, for any length of time. */
+  sleep(path: string, delayMs: number, wake: () => void): Stop;
+  /**
+   * Waits for an answer from outside, and goes on listening until stopped. `done` forgets an answer that has been used, or
+   * never can be; one that is not done with is told again in the next life.
+   */
+  signal(path: string, answered: (value: unknown, done?: () => void) => void): Stop;
+  /** Paths of answers from outside for which no step listens. */
+  unheard?(): readonly string[];
+  /** Takes items from a stream. Absent where a run is replayed: no item can be had twice. */
+  pull?(source: object, receiver: PullReceiver): Pull;
+}
+
+/** What the function threw that gives the key of a limit or of a cache. */
+export interface KeyFailed {
+  readonly error: unknown;
+}
+
+/** The answer of a step in its stored form. */
+export interface KnownAnswer {
+  readonly output: unknown;
+  /** Partial results, where another step reads them live. */
+  readonly kept?: readonly unknown[];
+}
+
+/** What may come back while a function is called; `done` or `fail` is the last of it. */
+export interface CallCallbacks {
+  /** A partial result. Where a Promise comes back, the next one is only asked for after it has settled. */
+  emit(task: StepTask, value: unknown): void | Promise<void>;
+  log(task: StepTask, level: LogLevel, message: string, data?: object | (() => object)): void;
+  /** A nested durable step, asked for by the function that is called. */
+  step<I, O>(task: StepTask, id: string, agent: Agent<I, O>, input: I): Observable<O>;
+  /** Whether anybody still wants what the call gives. */
+  isWanted?(task: StepTask): boolean;
+  done(task: StepTask, output: unknown): void;
+  fail(task: StepTask, error: unknown): void;
+}
+
+/**
+ * Where whole runs are carried out, instead of in this process: what `run()` hands a run to when it is given an engine.
+ *
+ * The stream behaves as `run()` says: cold, transitions in order, a `RunError` after `run.failed`.
+ */
+export interface RunEngine {
+  run<O>(request: RunRequest<O>): Observable<Transition<O>>;
+}
+
+/** One run to carry out. */
+export interface RunRequest<out O> {
+  readonly runId: string;
+  readonly agent: Agent<never, O>;
+  readonly input: unknown;
+  readonly onMismatch: 'refuse' | 'actual';
+  /** Only a run that the engine knows is gone on with; its input is the one it began with. */
+  readonly mustExist?: boolean;
+  /** Aborting it cancels the run on request: sagas undo what they have done. */
+  readonly signal?: AbortSignal | undefined;
+}

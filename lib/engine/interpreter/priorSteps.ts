@@ -1,0 +1,102 @@
+import { validate } from '../../codec/validate';
+import type { Definition } from '../../definition/definition';
+import type { Answer } from '../../definition/scope';
+import { NestedInputError } from '../../errors/stepErrors';
+import { toFailure } from '../../model/failure';
+import type { StepResult } from '../../model/stepResult';
+import type { StepTable } from '../../model/stepTable';
+import type { Engine } from '../engine';
+import type { StepTask } from '../task';
+
+/** What earlier lives, or what happened earlier in this one, have left of the steps of a run. */
+export interface StepsOnRecord {
+  at(path: string): StepResult | undefined;
+  /** The same for a step that has begun; undefined for any other. */
+  begun(path: string): StepResult | undefined;
+  /** The paths of the steps below this one that have begun. */
+  begunBelow(path: string): string[];
+  hasStepsBelow(path: string): boolean;
+  /** Reads the record again: what has happened in this life belongs to it from here on. */
+  renew(): void;
+}
+
+/** @param known - The steps as the life found them; undefined when the run is new. */
+export function stepsOnRecord(engine: Pick<Engine, 'steps'>, known: StepTable | undefined): StepsOnRecord {
+  let steps = known;
+  return {
+    at: (path) => steps?.get(path),
+    begun(path) {
+      const row = steps?.get(path);
+      return row === undefined || isUntouched(row) ? undefined : row;
+    },
+    begunBelow: (path) =>
+      [...(steps ?? [])].flatMap((step) =>
+        step.stepId !== path && isBelow(step.stepId, path) && !isUntouched(step) ? [step.stepId] : [],
+      ),
+    hasStepsBelow(path) {
+      for (const { stepId } of steps ?? []) if (stepId.startsWith(`${path}/`)) return true;
+      return false;
+    },
+    renew() {
+      steps = engine.steps();
+    },
+  };
+}
+
+/** `pages[3]/ocr` is below `pages`, `pages2` is not. */
+function isBelow(path: string, above: string): boolean {
+  return path.startsWith(above) && (path[above.length] === '/' || path[above.length] === '[');
+}
+
+function isUntouched({ status, attempts }: StepResult): boolean {
+  return status === 'PENDING' && attempts === 0;
+}
+
+/**
+ * How a step has ended before, as its structure hears it; undefined when it has not ended. A step that is asked for with
+ * another input than before, or whose saved output can no longer be read, has failed.
+ */
+export function savedAnswer(
+  engine: Pick<Engine, 'hash'>,
+  task: StepTask,
+  saved: StepResult,
+): Answer | undefined {
+  try {
+    if (saved.inputHash !== undefined && (engine.hash(task.input) ?? saved.inputHash) !== saved.inputHash) {
+      throw new NestedInputError(task.path);
+    }
+    switch (saved.status) {
+      case 'COMPLETED':
+        return completedAnswer(task.definition, saved.output, saved.kept);
+      case 'SKIPPED':
+        return { kind: 'skipped', output: saved.output };
+      case 'FAILED':
+        return {
+          kind: 'failed',
+          failure: saved.error ?? toFailure('unknown', task.path),
+          cause: undefined,
+        };
+      default:
+        return undefined;
+    }
+  } catch (error) {
+    return { kind: 'failed', failure: toFailure(error, task.path), cause: error };
+  }
+}
+
+export type CompletedAnswer = Extract<Answer, { kind: 'completed' }>;
+
+/**
+ * The answer of a step that has completed, from the form in which its output is saved.
+ *
+ * @param kept - Its partial results, where another step reads them live.
+ * @throws ValidationError when the agent's codec cannot read what was saved.
+ */
+export function completedAnswer(
+  { name, output: codec }: Definition,
+  stored: unknown,
+  kept: readonly unknown[] | undefined,
+): CompletedAnswer {
+  const output = codec === undefined ? stored : validate(codec, stored, `saved output of agent "${name}"`);
+  return kept === undefined ? { kind: 'completed', output } : { kind: 'completed', output, kept };
+}

@@ -1,0 +1,87 @@
+import { createHash } from 'node:crypto';
+
+import { jsonValue } from '../../codec/jsonValue';
+import { toFailure } from '../../model/failure';
+import type { AnswerCache, KeptAnswer } from '../../store/answerCache';
+import type { KnownAnswer } from '../engine';
+import type { StepTask } from '../task';
+
+/** A short text that values share exactly when their JSON is the same; undefined for what has no JSON. */
+export function hashOf(value: unknown): string | undefined {
+  try {
+    const text = JSON.stringify([value]);
+    return createHash('sha256').update(text).digest('base64url').slice(0, 22);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Looks for the answer that an earlier call of this agent with the same input has left. A cache that cannot be read is a
+ * reason to call the agent, not to fail.
+ */
+export function recallFrom(
+  cache: AnswerCache | undefined,
+  task: StepTask,
+  now: number,
+  answer: (known: KnownAnswer | undefined) => void,
+): void {
+  const key = cache === undefined ? undefined : keyOf(task);
+  if (cache === undefined || key === undefined) {
+    answer(undefined);
+    return;
+  }
+  const usable = (found: KeptAnswer | undefined): KnownAnswer | undefined =>
+    found === undefined ||
+    (found.expiresAt ?? Infinity) <= now ||
+    (task.policy.keepPartials === true && found.kept === undefined)
+      ? undefined
+      : found;
+  const found = cache.get(key);
+  if (!(found instanceof Promise)) answer(usable(found));
+  else
+    found.then(usable, warn('read the cached answer', task)).then(answer, (error: unknown) => {
+      process.emitWarning(error instanceof Error ? error : String(error));
+    });
+}
+
+/** Keeps the answer of a step for those who ask the same. */
+export function memorizeIn(
+  cache: AnswerCache | undefined,
+  task: StepTask,
+  now: number,
+  { output, kept }: KnownAnswer,
+): void {
+  const key = cache === undefined ? undefined : keyOf(task);
+  if (cache === undefined || key === undefined) return;
+  const ttlMs = task.policy.cache?.ttlMs;
+  const done = cache.set(key, {
+    output,
+    ...(kept !== undefined && { kept }),
+    ...(ttlMs !== undefined && ttlMs < Infinity && { expiresAt: now + ttlMs }),
+  });
+  done?.catch(warn('keep the answer', task));
+}
+
+/** The same for the same agent and input; undefined for an input without JSON. May call a function of the user's. */
+function keyOf({ definition: { name }, policy: { cache }, input }: StepTask): string | undefined {
+  const own = cache?.key?.(input as never);
+  let text: string;
+  try {
+    const value = own ?? jsonValue(input, '');
+    text = JSON.stringify([
+      name,
+      own === undefined ? 'input' : 'key',
+      ...(value === undefined ? [] : [value]),
+    ]);
+  } catch {
+    return undefined;
+  }
+  return createHash('sha256').update(text).digest('hex');
+}
+
+const warn =
+  (what: string, { path }: StepTask) =>
+  (error: unknown): undefined => {
+    process.emitWarning(`Cannot ${what} of step "${path}": ${toFailure(error).message}`, 'MillraceWarning');
+  };

@@ -1,0 +1,241 @@
+import type { Observable, SchedulerLike } from 'rxjs';
+import { throwError } from 'rxjs';
+
+import type { FunctionDefinition } from '../../definition/definition';
+import { AttemptOverError, EmptyAnswerError, StepTimeoutError } from '../../errors/stepErrors';
+import type { Agent, StepContext } from '../../model/agentType';
+import type { LogLevel } from '../../model/event';
+import { toFailure } from '../../model/failure';
+import type { Stop } from '../../streams/pull';
+import type { CallCallbacks } from '../engine';
+import type { StepTask } from '../task';
+import type { Receiver } from './receive';
+import { receive } from './receive';
+import { after } from './startTimer';
+
+/**
+ * Calls the function of an agent once, in this process, under the limits of its policy.
+ *
+ * Stopping aborts the signal that the function was given and takes nothing more from it. An answer that comes all the same
+ * is dropped and logged.
+ */
+export function callFunction(
+  runId: string,
+  task: StepTask,
+  input: unknown,
+  callbacks: CallCallbacks,
+  scheduler: SchedulerLike,
+): Stop | undefined {
+  const call = new Call(task, callbacks, scheduler);
+  call.begin(input, new CallContext(runId, call));
+  if (call.isOver) return undefined;
+  return () => {
+    call.stop();
+  };
+}
+
+/** One call under way. A class, because there is one for every step and a dozen closures each would cost more than the rest. */
+class Call implements Receiver, ContextCall {
+  readonly task: StepTask;
+  readonly callbacks: CallCallbacks;
+  isOver = false;
+  readonly #attempt: number;
+  readonly #definition: FunctionDefinition;
+  readonly #scheduler: SchedulerLike;
+  #controller: AbortController | undefined;
+  #stopReceiving: Stop | undefined;
+  #stopDeadline: Stop | undefined;
+  #stopIdle: Stop | undefined;
+  #values = 0;
+  #isStopped = false;
+  #output: unknown;
+
+  constructor(task: StepTask, callbacks: CallCallbacks, scheduler: SchedulerLike) {
+    this.task = task;
+    this.callbacks = callbacks;
+    this.#attempt = task.attempt;
+    this.#definition = task.definition as FunctionDefinition;
+    this.#scheduler = scheduler;
+    this.#output = this.#definition.reduce?.seed;
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#isStopped) this.#controller.abort();
+    return this.#controller.signal;
+  }
+
+  begin(input: unknown, context: StepContext): void {
+    try {
+      this.#stopReceiving = receive(this.#definition.invoke(input, context), this);
+    } catch (error) {
+      this.fail(error);
+    }
+    if (this.isOver) {
+      this.#tearDown();
+      return;
+    }
+    const { timeoutMs } = this.task.policy;
+    if (timeoutMs !== undefined) this.#stopDeadline = this.#giveUpAfter(timeoutMs, 'timeoutMs');
+    this.#watchIdle();
+  }
+
+  stop(): void {
+    if (this.isOver) return;
+    this.#close();
+    this.#isStopped = true;
+    this.#controller?.abort();
+    this.#tearDown();
+  }
+
+  /** A nested step for the function, as long as it is being called. */
+  step<I, O>(id: string, agent: Agent<I, O>, input: I): Observable<O> {
+    if (this.isOver) return throwError(() => new AttemptOverError(`${this.task.path}/${id}`));
+    return this.callbacks.step(this.task, id, agent, input);
+  }
+
+  emit(partial: unknown): void {
+    if (this.isOver) return;
+    this.#watchIdle();
+    void this.callbacks.emit(this.task, partial);
+  }
+
+  value(value: unknown): void | Promise<void> {
+    if (this.isOver) return undefined;
+    const { reduce } = this.#definition;
+    this.#values += 1;
+    if (reduce === undefined) this.#output = value;
+    else {
+      try {
+        this.#output = reduce.fold(this.#output, value);
+      } catch (error) {
+        this.stop();
+        this.callbacks.fail(this.task, error);
+        return undefined;
+      }
+    }
+    this.#watchIdle();
+    const demand = this.callbacks.emit(this.task, value);
+    // Whoever heard the value may have stopped the run, while this call had not come back yet.
+    if (this.callbacks.isWanted?.(this.task) === false) this.stop();
+    if (demand === undefined) return undefined;
+    // A reader that takes its time is no silence of this function.
+    this.#stopIdle?.();
+    return demand.then(() => {
+      if (!this.isOver) this.#watchIdle();
+    });
+  }
+
+  end(): void {
+    const { reduce, name } = this.#definition;
+    if (this.#values === 0 && reduce === undefined) this.fail(new EmptyAnswerError(name));
+    else this.answer(this.#output);
+  }
+
+  answer(value: unknown): void {
+    if (this.isOver) {
+      this.#late();
+      return;
+    }
+    this.#close();
+    this.callbacks.done(this.task, value);
+  }
+
+  fail(error: unknown): void {
+    if (this.isOver) {
+      this.#late();
+      return;
+    }
+    this.#close();
+    this.callbacks.fail(this.task, error);
+  }
+
+  #close(): void {
+    this.isOver = true;
+    this.#stopDeadline?.();
+    this.#stopIdle?.();
+  }
+
+  /** Stops what the function gave. What its own teardown throws must not keep the run from ending. */
+  #tearDown(): void {
+    try {
+      this.#stopReceiving?.();
+    } catch (error) {
+      const message = `Teardown of step "${this.task.path}" failed: ${toFailure(error).message}`;
+      this.callbacks.log(this.task, 'WARNING', message);
+    }
+  }
+
+  #late(): void {
+    const message = `Late answer of attempt ${String(this.#attempt)} of step "${this.task.path}" dropped`;
+    this.callbacks.log(this.task, 'WARNING', message);
+  }
+
+  #watchIdle(): void {
+    const { idleTimeoutMs } = this.task.policy;
+    if (idleTimeoutMs === undefined) return;
+    this.#stopIdle?.();
+    this.#stopIdle = this.#giveUpAfter(idleTimeoutMs, 'idleTimeoutMs');
+  }
+
+  #giveUpAfter(limitMs: number, kind: 'timeoutMs' | 'idleTimeoutMs'): Stop {
+    return after(this.#scheduler, limitMs, () => {
+      this.stop();
+      this.callbacks.fail(this.task, new StepTimeoutError(this.task.path, limitMs, kind));
+    });
+  }
+}
+
+/** What the context needs of the call that it belongs to. */
+export interface ContextCall {
+  readonly task: StepTask;
+  readonly callbacks: Pick<CallCallbacks, 'log'>;
+  /** Made when it is first read. */
+  readonly signal: AbortSignal;
+  emit(partial: unknown): void;
+  step<I, O>(id: string, agent: Agent<I, O>, input: I): Observable<O>;
+}
+
+/**
+ * What an agent's function sees of its call. All of it is its own and bound, so that it may be taken apart and spread.
+ *
+ * A class, because there is one for every call.
+ */
+export class CallContext implements StepContext {
+  readonly runId: string;
+  readonly path: string;
+  readonly attempt: number;
+  readonly idempotencyKey: string;
+  declare readonly signal: AbortSignal;
+  readonly #call: ContextCall;
+
+  constructor(runId: string, call: ContextCall) {
+    const { path, attempt, revision } = call.task;
+    this.runId = runId;
+    this.path = path;
+    this.attempt = attempt;
+    // No path has an empty part, so no other step can have this key.
+    this.idempotencyKey = revision === 0 ? `${runId}/${path}` : `${runId}/${path}//${String(revision)}`;
+    this.#call = call;
+    Object.defineProperty(this, 'signal', CallContext.#signal);
+  }
+
+  readonly emit = (partial: unknown): void => {
+    this.#call.emit(partial);
+  };
+
+  readonly log = (level: LogLevel, message: string, data?: object | (() => object)): void => {
+    this.#call.callbacks.log(this.#call.task, level, message, data);
+  };
+
+  readonly step = <I, O>(id: string, agent: Agent<I, O>, input: I): Observable<O> =>
+    this.#call.step(id, agent, input);
+
+  // One for all: a getter in a literal makes V8 keep every such object as a hash table. Most calls need no signal.
+  static readonly #signal: PropertyDescriptor & ThisType<CallContext> = {
+    get() {
+      return this.#call.signal;
+    },
+    enumerable: true,
+  };
+}

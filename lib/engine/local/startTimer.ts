@@ -1,0 +1,37 @@
+import type { SchedulerLike } from 'rxjs';
+
+import type { Stop } from '../../streams/pull';
+
+// Node turns a longer delay into 1 ms.
+const LONGEST_DELAY_MS = 2 ** 31 - 1;
+
+/** Calls back after a delay of any length, in milliseconds. */
+export function after(scheduler: SchedulerLike, delayMs: number, work: () => void): Stop {
+  let remaining = delayMs;
+  const first = Math.min(remaining, LONGEST_DELAY_MS);
+  const subscription = scheduler.schedule(function () {
+    remaining -= Math.min(remaining, LONGEST_DELAY_MS);
+    if (remaining > 0) this.schedule(undefined, Math.min(remaining, LONGEST_DELAY_MS));
+    else work();
+  }, first);
+  return () => {
+    subscription.unsubscribe();
+  };
+}
+
+/** Goes on at once, or when the Promise has settled; how it settled concerns the store, which has told it before. */
+export function afterwards(done: void | Promise<void>, then: () => void | Promise<void>): void {
+  if (done === undefined) void then();
+  else
+    void done
+      .then(then, (error: unknown) => {
+        reportUnheard(error);
+        return then();
+      })
+      .catch(reportUnheard);
+}
+
+/** For a failure that no subscriber is left to hear of. */
+export function reportUnheard(error: unknown): void {
+  process.emitWarning(error instanceof Error ? error : new Error(String(error)));
+}

@@ -1,0 +1,89 @@
+import type { Definition } from '../definition/definition';
+import type { Answer, StepRequest, TaskPolicy, Watch } from '../definition/scope';
+import type { Stop } from '../streams/pull';
+
+/** One step under way: what was asked for, and how far it has come. Lives only while the run is carried out. */
+export interface StepTask {
+  readonly path: string;
+  readonly definition: Definition;
+  readonly policy: TaskPolicy;
+  readonly parent: StepTask | undefined;
+  readonly answer: (answer: Answer) => void;
+  readonly watch: Watch | undefined;
+  /** What is on record below it belongs to another input. */
+  readonly isAnew: boolean;
+  input: unknown;
+  /** Number of the attempt under way, over all lives of the run; 0 before the first. */
+  attempt: number;
+  /** How often its calls counted no more, because what it is called with had changed. */
+  revision: number;
+  /** Attempts that have begun in this life. */
+  tries: number;
+  /** Reading of the engine's steady clock when the first attempt of this life began. */
+  startedAt: number;
+  /** Partial results of the attempt under way. */
+  partials: number;
+  kept: unknown[] | undefined;
+  /** `ending`: an attempt is over, another may follow; `ended`: its end is being recorded; `done`: answered, or stopped. */
+  phase: 'running' | 'suspended' | 'ending' | 'ended' | 'done';
+  /** Whether it brings the run on by itself right now. */
+  isMoving: boolean;
+  /** Questions of its structure that the engine has not answered. */
+  asks: number;
+  stop: Stop | undefined;
+  /** Steps below this one that failed since its attempt began. */
+  failedBelow: string[] | undefined;
+  /** Ids of nested steps that the function's current attempt has used. */
+  nestedIds: Set<string> | undefined;
+  /** Nested steps of the function that have not answered. */
+  children: Set<StepTask> | undefined;
+}
+
+/** A step that has been asked for and has not begun. */
+export function newTask(
+  parent: StepTask | undefined,
+  path: string,
+  definition: Definition,
+  policy: TaskPolicy,
+  input: unknown,
+  answer: (answer: Answer) => void,
+  { watch, isAnew = false }: Pick<StepRequest, 'watch' | 'isAnew'> = {},
+): StepTask {
+  return {
+    path,
+    definition,
+    policy,
+    parent,
+    answer,
+    watch,
+    isAnew,
+    input,
+    attempt: 0,
+    revision: 0,
+    tries: 0,
+    startedAt: 0,
+    partials: 0,
+    kept: undefined,
+    phase: 'running',
+    isMoving: false,
+    asks: 0,
+    stop: undefined,
+    failedBelow: undefined,
+    nestedIds: undefined,
+    children: undefined,
+  };
+}
+
+/** The path of a step below another one; an id that begins with `[` stands behind it without a `/`. */
+export function pathBelow(base: string, id: string): string {
+  return base === '' || id.startsWith('[') ? base + id : `${base}/${id}`;
+}
+
+/**
+ * Whether an attempt at a step is under way.
+ *
+ * A function, because the compiler would otherwise believe that what was just set cannot have changed meanwhile.
+ */
+export function isRunning(task: StepTask): boolean {
+  return task.phase === 'running';
+}

@@ -1,0 +1,99 @@
+import type { RunEvent, Transition } from '../model/event';
+import { reduceRunAll } from '../model/reduce';
+import type { RunState } from '../model/state';
+
+const BATCH = 256;
+
+/** The scan of a run's events: each comes out with the state after it. */
+export interface Transitions<O> {
+  next(event: RunEvent): Transition<O>;
+  /** The same where nobody looks: no transition is made. */
+  pass(event: RunEvent): void;
+  /** The state after the latest event. */
+  state(): RunState<O>;
+}
+
+/**
+ * Scans the events of a run with `reduceRunAll`, lazily: the state of a transition is made when it is first read, from the
+ * state before its batch of at most 256 events. Whoever reads every state pays one reduction an event, whoever reads none
+ * pays for a batch at once, and nobody can tell the difference.
+ */
+export function transitionsFrom<O>(initial: RunState<O>): Transitions<O> {
+  let batch = new Batch(initial);
+  const push = (event: RunEvent): number => {
+    if (batch.size === BATCH) batch = new Batch(batch.stateAfter(BATCH));
+    return batch.push(event);
+  };
+  return {
+    next(event) {
+      const count = push(event);
+      return new LazyTransition(event, batch, count);
+    },
+    pass(event) {
+      push(event);
+    },
+    state: () => batch.stateAfter(batch.size),
+  };
+}
+
+class Batch<O> {
+  readonly #base: RunState<O>;
+  readonly #events: RunEvent[] = [];
+  #reached = 0;
+  #latest: RunState<O>;
+
+  constructor(base: RunState<O>) {
+    this.#base = base;
+    this.#latest = base;
+  }
+
+  get size(): number {
+    return this.#events.length;
+  }
+
+  /** Adds an event and says how many there are now. */
+  push(event: RunEvent): number {
+    return this.#events.push(event);
+  }
+
+  stateAfter(count: number): RunState<O> {
+    if (count < this.#reached) return reduceRunAll(this.#base, this.#events.slice(0, count));
+    if (count > this.#reached) {
+      this.#latest = reduceRunAll(this.#latest, this.#events.slice(this.#reached, count));
+      this.#reached = count;
+    }
+    return this.#latest;
+  }
+}
+
+/**
+ * A class, and one getter for all, because a getter in a literal makes V8 keep every such object as a hash table: that took
+ * four times as long. The getter is put on the object itself, so that a spread copies the state too.
+ */
+class LazyTransition<O> implements Transition<O> {
+  readonly event: RunEvent;
+  declare readonly state: RunState<O>;
+  readonly #count: number;
+  #batch: Batch<O> | undefined;
+  #state: RunState<O> | undefined;
+
+  constructor(event: RunEvent, batch: Batch<O>, count: number) {
+    // A tap that changed an event would change the states that are made from it later.
+    this.event = Object.freeze(event);
+    this.#batch = batch;
+    this.#count = count;
+    Object.defineProperty(this, 'state', LazyTransition.#property);
+    Object.freeze(this);
+  }
+
+  static readonly #property: PropertyDescriptor & ThisType<LazyTransition<unknown>> = {
+    get() {
+      if (this.#batch !== undefined) {
+        this.#state = this.#batch.stateAfter(this.#count);
+        this.#batch = undefined;
+      }
+      return this.#state;
+    },
+    enumerable: true,
+  };
+}

@@ -1,0 +1,184 @@
+import type { Failure } from '../model/failure';
+import type { PlanDiff } from '../model/plan';
+import type { RunState } from '../model/state';
+
+/**
+ * A run ended as failed. Carries the failure as plain data, the state of the run, and the original error as `cause`.
+ *
+ * Subscribing to the same run again goes on from where it stood.
+ */
+export class RunError extends Error {
+  override readonly name = 'RunError';
+  readonly runId: string;
+  readonly failure: Failure;
+  readonly state: RunState;
+
+  constructor(state: RunState, failure: Failure, cause: unknown) {
+    const where = failure.path === undefined ? '' : ` at step "${failure.path}"`;
+    super(`Run "${state.runId}" of "${state.name}" failed${where}: ${failure.message}`, { cause });
+    this.runId = state.runId;
+    this.failure = failure;
+    this.state = state;
+  }
+}
+
+/** A saved run was to be resumed with an input that differs from the saved one. */
+export class InputMismatchError extends Error {
+  override readonly name = 'InputMismatchError';
+  readonly retryable = false;
+  readonly runId: string;
+
+  constructor(runId: string) {
+    super(
+      `Cannot resume run "${runId}": its saved input differs from the one given; leave the input undefined to take the saved ` +
+        `one, use another runId for a new run, or say onMismatch: 'actual' to start over with the new input`,
+    );
+    this.runId = runId;
+  }
+}
+
+/** A saved run was to be resumed with a definition whose steps differ from those it was begun with. */
+export class DefinitionMismatchError extends Error {
+  override readonly name = 'DefinitionMismatchError';
+  readonly retryable = false;
+  readonly runId: string;
+  readonly diff: PlanDiff;
+
+  constructor(runId: string, agent: string, diff: PlanDiff) {
+    super(
+      `Cannot resume run "${runId}": "${agent}" is no longer the definition it was begun with (${inWords(diff)}); use another ` +
+        `runId for a new run, or say onMismatch: 'actual' to keep what does not depend on the change`,
+    );
+    this.runId = runId;
+    this.diff = diff;
+  }
+}
+
+function inWords({ added, removed, changed, results }: PlanDiff): string {
+  const part = (what: string, paths: readonly string[]): string[] =>
+    paths.length === 0 ? [] : [`${what}: ${paths.slice(0, 5).join(', ')}${paths.length > 5 ? ', …' : ''}`];
+  return [
+    ...part('added', added),
+    ...part('removed', removed),
+    ...part('changed', changed),
+    ...part(
+      'another result',
+      results.map((path) => (path === '' ? 'of the run' : path)),
+    ),
+  ].join('; ');
+}
+
+/** A run whose input holds a stream was to be resumed without it: streams are not saved and must be given again. */
+export class StreamInputError extends Error {
+  override readonly name = 'StreamInputError';
+  readonly retryable = false;
+  readonly runId: string;
+
+  constructor(runId: string) {
+    super(`Cannot resume run "${runId}": its input holds a stream, which is not saved; give the input again`);
+    this.runId = runId;
+  }
+}
+
+/** What a budget counts: tokens, US dollars, steps begun, milliseconds. */
+export interface Spending {
+  readonly tokens: number;
+  readonly usd: number;
+  readonly steps: number;
+  readonly ms: number;
+}
+
+/** A run was stopped because it used more than its budget allows. It can be resumed, with another budget. */
+export class BudgetExceededError extends Error {
+  override readonly name = 'BudgetExceededError';
+  readonly retryable = false;
+  /** What was exceeded. */
+  readonly kind: keyof Spending;
+  readonly limit: number;
+  readonly used: Spending;
+  /** How the run stood that was told last; undefined when nothing was told. */
+  readonly state: RunState | undefined;
+
+  constructor(kind: keyof Spending, limit: number, used: Spending, state: RunState | undefined) {
+    const who = state === undefined ? 'the run' : `run "${state.runId}" of "${state.name}"`;
+    super(`Budget of ${who} exceeded: ${String(used[kind])} ${kind}, ${String(limit)} allowed`);
+    this.kind = kind;
+    this.limit = limit;
+    this.used = used;
+    this.state = state;
+  }
+}
+
+/** What a step had done could not be undone. Resuming the run tries it again. */
+export class CompensationError extends Error {
+  override readonly name = 'CompensationError';
+  /** Path of the step that is not undone. */
+  readonly step: string;
+  readonly failure: Failure;
+  /** Why there was something to undo. */
+  readonly reason: Failure;
+
+  constructor(step: string, failure: Failure, reason: Failure) {
+    super(
+      `Cannot undo step "${step}": ${failure.message}; it was to be undone because of: ${reason.message}`,
+    );
+    this.step = step;
+    this.failure = { ...failure, name: this.name, message: this.message, retryable: false };
+    this.reason = reason;
+  }
+}
+
+/** A step needs a run, such as one that waits for an answer, and was used in a plain `pipe` where there is none. */
+export class NoRunError extends Error {
+  override readonly name = 'NoRunError';
+  readonly retryable = false;
+  readonly path: string;
+
+  constructor(path: string) {
+    super(
+      `Cannot wait for an answer at step "${path}" in a plain pipe: nobody could address it; use run() or runEach() with a store`,
+    );
+    this.path = path;
+  }
+}
+
+/**
+ * A value cannot be saved, because JSON would change or lose it: a Map, a Date, NaN, a function, a cycle, a class instance.
+ *
+ * `path` is the step whose value it is (empty for the run itself), `at` the place inside the value, such as `.items[3].when`.
+ */
+export class StateValueError extends Error {
+  override readonly name = 'StateValueError';
+  readonly retryable = false;
+  readonly path: string;
+  readonly at: string;
+  readonly why: string;
+
+  constructor(path: string, at: string, why: string) {
+    const owner = path === '' ? 'the run' : `step "${path}"`;
+    const where = at === '' ? 'it' : at;
+    super(
+      `Cannot save a value of ${owner}: ${where} is ${why}; give plain JSON data, or an output codec that encodes it`,
+    );
+    this.path = path;
+    this.at = at;
+    this.why = why;
+  }
+}
+
+/** A value did not fit its codec. Carries one sentence a mismatch, without the values themselves. */
+export class ValidationError extends Error {
+  override readonly name = 'ValidationError';
+  readonly retryable = false;
+  readonly subject: string;
+  /** Such as `.data expected Array<number>, got object`. */
+  readonly mismatches: readonly string[];
+
+  constructor(subject: string, mismatches: readonly string[]) {
+    const shown = mismatches.slice(0, 3).join('; ');
+    const more = mismatches.length > 3 ? ` (and ${String(mismatches.length - 3)} more)` : '';
+    super(`Cannot accept ${subject}: ${shown}${more}`);
+    this.subject = subject;
+    this.mismatches = mismatches;
+  }
+}

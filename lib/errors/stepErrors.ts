@@ -1,0 +1,206 @@
+import type { Failure } from '../model/failure';
+
+/** A nested step failed: what a function that asked for it gets. Keeps the name, the message and the place of the failure. */
+export class StepError extends Error {
+  override readonly name: string;
+  readonly failure: Failure;
+  readonly retryable: boolean;
+
+  constructor(failure: Failure, cause: unknown) {
+    super(failure.message, { cause });
+    this.name = failure.name;
+    this.failure = failure;
+    this.retryable = failure.retryable;
+  }
+}
+
+/** An attempt of a step took longer, or was silent for longer, than its policy allows. */
+export class StepTimeoutError extends Error {
+  override readonly name = 'StepTimeoutError';
+  readonly path: string;
+  readonly limitMs: number;
+
+  constructor(path: string, limitMs: number, kind: 'timeoutMs' | 'idleTimeoutMs') {
+    const what = kind === 'timeoutMs' ? 'no answer' : 'no partial result';
+    super(`Cannot wait for step "${path}" any longer: ${what} within ${String(limitMs)} ms (${kind})`);
+    this.path = path;
+    this.limitMs = limitMs;
+  }
+}
+
+/** The stream that an agent returned ended without a value, so the step has no output. */
+export class EmptyAnswerError extends Error {
+  override readonly name = 'EmptyAnswerError';
+
+  constructor(agent: string) {
+    super(
+      `Cannot take an output from agent "${agent}": the stream it returned ended without a value; give it a reduce with a seed`,
+    );
+  }
+}
+
+/** A function asked for a nested step after its call was over: it had been timed out, stopped, or had answered. */
+export class AttemptOverError extends Error {
+  override readonly name = 'AttemptOverError';
+  readonly retryable = false;
+  readonly path: string;
+
+  constructor(path: string) {
+    super(`Cannot run step "${path}": the call that asks for it is over, and nobody waits for its answer`);
+    this.path = path;
+  }
+}
+
+/** The process died again and again inside the same step, so the step is not tried any more. */
+export class PoisonStepError extends Error {
+  override readonly name = 'PoisonStepError';
+  readonly retryable = false;
+  readonly path: string;
+  readonly crashes: number;
+
+  constructor(path: string, crashes: number) {
+    super(
+      `Cannot run step "${path}" again: the process died ${String(crashes)} times inside it; resume once more to try it anew`,
+    );
+    this.path = path;
+    this.crashes = crashes;
+  }
+}
+
+/** A nested step was asked for again with another input than the one it was first called with. */
+export class NestedInputError extends Error {
+  override readonly name = 'NestedInputError';
+  readonly retryable = false;
+  readonly path: string;
+
+  constructor(path: string) {
+    super(
+      `Cannot reuse step "${path}": its input differs from the one it was first called with; put what varies into the id`,
+    );
+    this.path = path;
+  }
+}
+
+/** A stream that was given again ended before an item that an earlier life of the run has handled. */
+export class ItemMissingError extends Error {
+  override readonly name = 'ItemMissingError';
+  readonly retryable = false;
+  readonly path: string;
+  readonly index: number;
+
+  constructor(path: string, index: number) {
+    super(
+      `Cannot go on with step "${path}": item ${String(index)} was handled before, but the stream given now ends without it`,
+    );
+    this.path = path;
+    this.index = index;
+  }
+}
+
+/** The selector of a `branch` named a case that has no agent. */
+export class NoCaseError extends Error {
+  override readonly name = 'NoCaseError';
+  readonly retryable = false;
+  readonly path: string;
+  readonly selected: string;
+
+  constructor(path: string, selected: unknown, cases: readonly string[]) {
+    const what = typeof selected === 'string' ? `"${selected}"` : typeof selected;
+    super(`Cannot choose at step "${path}": there is no case ${what}, only ${cases.join(', ')}`);
+    this.path = path;
+    this.selected = String(selected);
+  }
+}
+
+/** A loop has gone through all the rounds it may take, and the output is still not good enough. */
+export class LoopLimitError extends Error {
+  override readonly name = 'LoopLimitError';
+  readonly retryable = false;
+  readonly path: string;
+  readonly max: number;
+
+  constructor(path: string, max: number) {
+    super(`Cannot end step "${path}": until() said no to all ${String(max)} rounds`);
+    this.path = path;
+    this.max = max;
+  }
+}
+
+/** None of the agents of a `firstOf` has completed. `failures` are theirs, in the order in which they failed. */
+export class AllFailedError extends Error {
+  override readonly name = 'AllFailedError';
+  readonly retryable: boolean;
+  readonly path: string;
+  readonly failures: readonly Failure[];
+
+  constructor(path: string, failures: readonly Failure[], causes: readonly unknown[]) {
+    const reasons = failures.map(({ message }) => message).join('; ');
+    super(
+      `Cannot take the first of step "${path}": all ${String(failures.length)} agents failed (${reasons})`,
+      {
+        cause: causes.at(-1),
+      },
+    );
+    this.path = path;
+    this.failures = failures;
+    this.retryable = failures.some((failure) => failure.retryable);
+  }
+}
+
+/** Nobody has answered in time. */
+export class ApprovalTimeoutError extends Error {
+  override readonly name = 'ApprovalTimeoutError';
+  readonly retryable = false;
+  readonly path: string;
+  readonly timeoutMs: number;
+
+  constructor(path: string, timeoutMs: number) {
+    super(
+      `Cannot go on with step "${path}": nobody answered within ${String(timeoutMs)} ms; give an onTimeout`,
+    );
+    this.path = path;
+    this.timeoutMs = timeoutMs;
+  }
+}
+
+/** A function asked twice for a nested step of the same id within one call. */
+export class DuplicateStepError extends Error {
+  override readonly name = 'DuplicateStepError';
+  readonly retryable = false;
+  readonly path: string;
+
+  constructor(path: string) {
+    super(
+      `Cannot run step "${path}" twice in one call: its saved output belongs to the id; give each call an id of its own`,
+    );
+    this.path = path;
+  }
+}
+
+/** A run has no step of this path. */
+export class UnknownStepError extends Error {
+  override readonly name = 'UnknownStepError';
+  readonly retryable = false;
+  readonly runId: string;
+  readonly path: string;
+
+  constructor(runId: string, path: string) {
+    super(
+      `Cannot find step "${path}" in run "${runId}"; its state, from loadRun(), has the paths in \`steps\``,
+    );
+    this.runId = runId;
+    this.path = path;
+  }
+}
+
+/** A step was to read a stream where streams cannot be read: a run is replayed there, and no item can be had twice. */
+export class StreamSourceError extends Error {
+  override readonly name = 'StreamSourceError';
+  readonly retryable = false;
+  readonly path: string;
+
+  constructor(path: string) {
+    super(`Cannot read a stream in step "${path}": this engine replays runs; give an array`);
+    this.path = path;
+  }
+}

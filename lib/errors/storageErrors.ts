@@ -1,0 +1,191 @@
+/**
+ * The file system refused something a store needs, such as on a full disk.
+ *
+ * Nothing acknowledged is lost; the run can be resumed once the cause is gone.
+ */
+export class StorageError extends Error {
+  override readonly name = 'StorageError';
+  // Calling the agent once more would not help; resuming the run later does.
+  readonly retryable = false;
+  readonly file: string;
+  /** The code of the system, such as ENOSPC or EACCES; absent when it gave none. */
+  readonly code?: string;
+
+  constructor(
+    action: string,
+    file: string,
+    cause: unknown,
+    advice = 'resume the run once the cause is gone',
+  ) {
+    const code = (cause as { readonly code?: unknown } | null | undefined)?.code;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    super(`Cannot ${action} "${file}": ${why}; ${advice}`, { cause });
+    this.file = file;
+    if (typeof code === 'string') this.code = code;
+  }
+}
+
+/** Runs an access to the file system; what it throws becomes a `StorageError`. */
+export function storing<T>(action: string, file: string, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    throw new StorageError(action, file, error);
+  }
+}
+
+/** What an access to the file system threw, as a `StorageError`; errors of ours stay as they are. */
+export function asStorageError(thrown: unknown, action: string, file: string): unknown {
+  const isOfSystem = thrown instanceof Error && thrown.name === 'Error' && 'code' in thrown;
+  return isOfSystem ? new StorageError(action, file, thrown) : thrown;
+}
+
+/** A file of a store is not as the store wrote it. Nothing was changed. */
+export class StoreCorruptError extends Error {
+  override readonly name = 'StoreCorruptError';
+  readonly retryable = false;
+  readonly file: string;
+  /** Byte at which the damage was noticed. */
+  readonly offset: number;
+  readonly why: string;
+
+  constructor(file: string, offset: number, why: string) {
+    super(
+      `Cannot trust "${file}" at byte ${String(offset)}: ${why}; restore it from a backup, or copy what is intact with salvage()`,
+    );
+    this.file = file;
+    this.offset = offset;
+    this.why = why;
+  }
+}
+
+/** A store was written by a newer release of this library. Nothing was changed. */
+export class StoreFormatError extends Error {
+  override readonly name = 'StoreFormatError';
+  readonly retryable = false;
+  readonly file: string;
+  readonly format: number;
+
+  constructor(file: string, format: number, known: number) {
+    super(
+      `Cannot open "${file}": it has format ${String(format)}, this release reads up to ${String(known)}; update millrace`,
+    );
+    this.file = file;
+    this.format = format;
+  }
+}
+
+/** Another process, or another store object of this one, writes to the same folder. */
+export class StoreLockedError extends Error {
+  override readonly name = 'StoreLockedError';
+  readonly retryable = false;
+  readonly folder: string;
+  readonly pid: number;
+  readonly host: string;
+
+  constructor(folder: string, pid: number, host: string, advice: string) {
+    super(`Cannot write to store "${folder}": process ${String(pid)} on ${host} is writing to it; ${advice}`);
+    this.folder = folder;
+    this.pid = pid;
+    this.host = host;
+  }
+}
+
+/** There is no run with this id in the store, or on the engine, for this definition. */
+export class UnknownRunError extends Error {
+  override readonly name = 'UnknownRunError';
+  readonly retryable = false;
+  readonly runId: string;
+
+  constructor(runId: string) {
+    super(`Cannot find run "${runId}"; listRuns() names those that are there`);
+    this.runId = runId;
+  }
+}
+
+/** There is no snapshot with this id in the store. */
+export class UnknownSnapshotError extends Error {
+  override readonly name = 'UnknownSnapshotError';
+  readonly retryable = false;
+  readonly snapshotId: string;
+
+  constructor(snapshotId: string) {
+    super(`Cannot find snapshot "${snapshotId}" in the store; snapshots.list() names those that are there`);
+    this.snapshotId = snapshotId;
+  }
+}
+
+/** A run was to be carried on, or deleted, while somebody else in this process is carrying it on. */
+export class RunActiveError extends Error {
+  override readonly name = 'RunActiveError';
+  readonly retryable = false;
+  readonly runId: string;
+
+  constructor(runId: string) {
+    super(
+      `Cannot carry on or delete run "${runId}": it is under way in this process; wait for its end, unsubscribe there, or use another runId`,
+    );
+    this.runId = runId;
+  }
+}
+
+/** A run was to be put into a store that has one with this id already. */
+export class RunExistsError extends Error {
+  override readonly name = 'RunExistsError';
+  readonly retryable = false;
+  readonly runId: string;
+
+  constructor(runId: string) {
+    super(
+      `Cannot put in run "${runId}": the store has a run with this id; use another one, or delete the old run`,
+    );
+    this.runId = runId;
+  }
+}
+
+/** A run id that cannot be used: empty, longer than 200 characters, or not a string. */
+export class InvalidRunIdError extends Error {
+  override readonly name = 'InvalidRunIdError';
+  readonly retryable = false;
+
+  constructor(why: string) {
+    super(`Cannot use this run id: ${why}; a run id is a string of 1 to 200 characters`);
+  }
+}
+
+/**
+ * Accepts every string of 1 to 200 characters; what it contains never reaches the file system.
+ *
+ * @throws InvalidRunIdError
+ */
+export function checkRunId(runId: unknown): asserts runId is string {
+  if (typeof runId !== 'string') throw new InvalidRunIdError(`it is a value of type ${typeof runId}`);
+  if (runId === '') throw new InvalidRunIdError('it is empty');
+  if (runId.length > 200) throw new InvalidRunIdError(`it has ${String(runId.length)} characters`);
+}
+
+/** An execution log has its end, and takes no more. */
+export class LogCompletedError extends Error {
+  override readonly name = 'LogCompletedError';
+  readonly retryable = false;
+  readonly logId: string;
+
+  constructor(logId: string, status: string) {
+    super(
+      `Cannot change execution log "${logId}": it has ended as "${status}"; begin a new one with createLog()`,
+    );
+    this.logId = logId;
+  }
+}
+
+/** There is no execution log with this id. */
+export class UnknownLogError extends Error {
+  override readonly name = 'UnknownLogError';
+  readonly retryable = false;
+  readonly logId: string;
+
+  constructor(logId: string) {
+    super(`Cannot find execution log "${logId}"; listLogs() names those that are there`);
+    this.logId = logId;
+  }
+}

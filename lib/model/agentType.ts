@@ -1,0 +1,128 @@
+import type { Observable } from 'rxjs';
+
+import type { LogLevel } from './event';
+import type { Failure } from './failure';
+
+/**
+ * A named, typed unit of work, and an RxJS operator: put it into `pipe()`, chain it, or make it a step of a workflow.
+ *
+ * In a plain `pipe` it handles its inputs in order, one at a time; nothing is durable there.
+ */
+export interface Agent<in I, out O, out P = unknown> {
+  (source: Observable<I>): Observable<O>;
+  readonly name: string;
+  /** What the agent consists of; the type tells the compiler that it consumes `I`, gives `O`, and `P` on the way. */
+  readonly [AGENT]: AgentMark<I, O, P>;
+}
+
+/** The key under which an agent keeps what it consists of. Registered, so that two copies of this package agree. */
+export const AGENT: unique symbol = Symbol.for('millrace.agent') as never;
+
+/** Never a value: carries the types of an agent. */
+export interface AgentMark<in I, out O, out P = unknown> {
+  readonly consumes: (input: I) => void;
+  readonly gives: O;
+  readonly emits: P;
+}
+
+/** What an agent takes in. */
+export type InputOf<A> = A extends Agent<infer I, unknown> ? I : never;
+
+/** What an agent gives. */
+export type OutputOf<A> = A extends Agent<never, infer O> ? O : never;
+
+/** What a step offers to the function that carries it out. */
+export interface StepContext {
+  readonly runId: string;
+  /** The step's place in the run: the ids from the root, such as `pages[3]/ocr`. */
+  readonly path: string;
+  /** Counts the calls for this step from 1, over all lives of the run. */
+  readonly attempt: number;
+  /**
+   * The same for every attempt of this step, also after a crash: hand it to services that must not act twice. Another one when
+   * the step is called with something else, because the run was resumed with another input or definition.
+   */
+  readonly idempotencyKey: string;
+  /** Aborted when nobody wants the answer any more. */
+  readonly signal: AbortSignal;
+  /** Tells a partial result, such as a token or a percentage, to whoever watches. */
+  emit(partial: unknown): void;
+  /** Writes to the log of whoever watches; `data` as a function is only called when somebody keeps the entry. */
+  log(level: LogLevel, message: string, data?: object | (() => object)): void;
+  /**
+   * Runs another agent as a durable step below this one.
+   *
+   * When this function is called again, after a failure or a crash, a nested step that has finished gives its saved output
+   * and is not called again.
+   *
+   * @throws DuplicateStepError when this call of the function has used the id before.
+   */
+  step<I, O>(id: string, agent: Agent<I, O>, input: I): Observable<O>;
+}
+
+/** When and how a failed attempt is repeated. */
+export interface RetryPolicy {
+  /** How many further attempts follow the first. */
+  readonly count: number;
+  /** Milliseconds before the next attempt, or a function of the failure and the number of the attempt that failed. */
+  readonly delayMs?: number | ((failure: Failure, attempt: number) => number);
+  /** Whether this failure deserves another attempt; errors that say `retryable: false` never do. */
+  readonly retryIf?: (failure: Failure) => boolean;
+}
+
+/**
+ * How many calls are under way at once, and how many begin within a span of time. What waits is neither started nor timed.
+ *
+ * One object is one limit: all runs that use the agent share it, and so do all agents that are given the same object.
+ */
+export interface LimitPolicy<I = never> {
+  /** Most calls at once. */
+  readonly concurrency?: number;
+  /** At most `count` calls begin within any `perMs` milliseconds. */
+  readonly rate?: { readonly count: number; readonly perMs: number };
+  /** Inputs with different keys do not count against each other. */
+  key?(input: I): string;
+}
+
+/** How long an answer is kept for other steps and runs that ask the same agent the same. Needs a store. */
+export interface CachePolicy<I = never> {
+  /** Milliseconds until the answer is too old; it never is when left out. */
+  readonly ttlMs?: number;
+  /** Inputs with the same key have the same answer; their JSON when left out. Name a version here when the function changes. */
+  key?(input: I): string;
+}
+
+/** How one step is carried out. Given at the agent; what is given at a step wins, field by field. */
+export interface StepPolicy {
+  readonly retry?: number | RetryPolicy;
+  /** Longest time for one attempt, in milliseconds. */
+  readonly timeoutMs?: number;
+  /** Longest silence between two partial results of one attempt, in milliseconds. */
+  readonly idleTimeoutMs?: number;
+  /** How many calls may be under way, and begin, over all runs. */
+  readonly limit?: LimitPolicy;
+  /** Whether an answer is kept for others who ask the same. */
+  readonly cache?: CachePolicy;
+  /** Marks a step that is worth a snapshot of its own. */
+  readonly critical?: boolean;
+}
+
+/** What an agent's function returns, unwrapped: the value inside Promises, Observables and AsyncIterables. */
+export type Answered<R> =
+  R extends PromiseLike<infer P>
+    ? Answered<P>
+    : R extends Observable<infer V>
+      ? V
+      : R extends AsyncIterable<infer V>
+        ? V
+        : R;
+
+/** The partial results of an agent's function: the values of the stream it returns; unknown where it returns none. */
+export type Emitted<R> =
+  R extends PromiseLike<infer P>
+    ? Emitted<P>
+    : R extends Observable<infer V>
+      ? V
+      : R extends AsyncIterable<infer V>
+        ? V
+        : unknown;

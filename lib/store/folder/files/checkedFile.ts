@@ -1,0 +1,151 @@
+import { constants } from 'node:buffer';
+import { basename, dirname, join } from 'node:path';
+import { crc32 } from 'node:zlib';
+
+import { StorageError, StoreCorruptError, StoreFormatError, storing } from '../../../errors/storageErrors';
+import type { Pause } from '../../../streams/yieldOften';
+import { hex } from '../journal/journalRecord';
+import type { Files } from './files';
+import { largeJson } from './largeJson';
+import { writeBytes } from './nodeFiles';
+
+/** The format of the JSON files that this release writes. */
+export const FILE_FORMAT = 1;
+
+/** What a JSON file of a store is about. */
+export type FileKind = 'run' | 'history' | 'snapshot' | 'message' | 'log' | 'answer';
+
+/**
+ * Writes a JSON file so that a crash leaves either the old one or the new one: a second file, synced, takes the name.
+ *
+ * The file says its format and its kind first and ends with a checksum of everything before.
+ *
+ * @param fields - Pairs of a name and its JSON text; a long text comes in pieces.
+ * @param syncFolder - Makes the names of its folder survive; for those who write many files there at once.
+ * @throws StorageError; the old file is still there then.
+ */
+export async function writeChecked(
+  files: Files,
+  path: string,
+  kind: FileKind,
+  fields: Iterable<readonly [string, string | Iterable<string>]>,
+  pause: Pause,
+  syncFolder = () => files.syncFolder(dirname(path)),
+): Promise<void> {
+  const beside = `${path}.tmp`;
+  let file: number | undefined;
+  try {
+    file = createAnew(files, beside);
+    let crc = 0;
+    let size = 0;
+    const write = (text: string): void => {
+      const bytes = Buffer.from(text);
+      crc = crc32(bytes, crc);
+      writeBytes(files, file as unknown as number, bytes, size);
+      size += bytes.length;
+    };
+    let waiting = `{\n"format": ${FILE_FORMAT},\n"kind": "${kind}"`;
+    for (const [name, text] of fields) {
+      waiting += `,\n${JSON.stringify(name)}: `;
+      for (const piece of typeof text === 'string' ? [text] : text) {
+        waiting += piece;
+        if (waiting.length < 65_536) continue;
+        write(waiting);
+        waiting = '';
+        const rest = pause();
+        if (rest !== undefined) await rest;
+      }
+    }
+    write(waiting);
+    write(trailer(crc));
+    await files.sync(file);
+    files.close(file);
+    file = undefined;
+    files.rename(beside, path);
+    await syncFolder();
+  } catch (error) {
+    try {
+      if (file !== undefined) files.close(file);
+      files.remove(beside);
+    } catch {
+      // The first error says why; the rest is overwritten by the next attempt.
+    }
+    throw new StorageError('write', path, error);
+  }
+}
+
+/** Makes a file, in place of what an attempt that ended early may have left. */
+function createAnew(files: Files, path: string): number {
+  try {
+    return files.create(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    files.remove(path);
+    return files.create(path);
+  }
+}
+
+/**
+ * Reads a JSON file that was written with `writeChecked`; undefined when there is none.
+ *
+ * @throws StoreCorruptError when it is not as written, StoreFormatError when a newer release wrote it.
+ */
+export async function readChecked(
+  files: Files,
+  path: string,
+  kind: FileKind,
+): Promise<Readonly<Record<string, unknown>> | undefined> {
+  let bytes: Buffer | undefined;
+  try {
+    bytes = await files.read(path);
+  } catch (error) {
+    throw new StorageError('read', path, error);
+  }
+  return bytes === undefined ? undefined : parseChecked(path, kind, bytes);
+}
+
+/** The content of a checked file. */
+export function parseChecked(path: string, kind: FileKind, bytes: Buffer): Readonly<Record<string, unknown>> {
+  const end = bytes.length - TRAILER;
+  if (end <= 0) throw new StoreCorruptError(path, bytes.length, 'the end is missing');
+  if (bytes.toString('latin1', end) !== trailer(crc32(bytes.subarray(0, end)))) {
+    const isCut = !bytes.toString('latin1', end).startsWith(',\n"crc32": "');
+    throw new StoreCorruptError(
+      path,
+      isCut ? bytes.length : 0,
+      isCut ? 'the end is missing' : 'the checksum differs',
+    );
+  }
+  let content: unknown;
+  try {
+    content = bytes.length > constants.MAX_STRING_LENGTH ? largeJson(bytes) : JSON.parse(bytes.toString());
+  } catch {
+    throw new StoreCorruptError(path, 0, 'it is no JSON');
+  }
+  const fields = content as Readonly<Record<string, unknown>>;
+  if (typeof fields['format'] === 'number' && fields['format'] > FILE_FORMAT) {
+    throw new StoreFormatError(path, fields['format'], FILE_FORMAT);
+  }
+  if (fields['format'] !== FILE_FORMAT || fields['kind'] !== kind) {
+    throw new StoreCorruptError(path, 0, `it is no ${kind} file`);
+  }
+  return fields;
+}
+
+/** Removes a file and makes that last; false when there was none. */
+export async function removeForGood(files: Files, path: string): Promise<boolean> {
+  const was = storing('remove', path, () => files.remove(path));
+  if (was) await files.syncFolder(dirname(path));
+  return was;
+}
+
+/** The path of a file in a folder of the store. */
+export function within(folder: string, name: string): string {
+  if (basename(name) !== name || name === '.' || name === '..')
+    throw new StorageError('use', name, 'it is no file name');
+  return join(folder, name);
+}
+
+const trailer = (crc: number): string => `,\n"crc32": "${hex(crc)}"\n}\n`;
+
+const TRAILER = trailer(0).length;

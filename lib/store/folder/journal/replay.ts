@@ -1,0 +1,86 @@
+import { isLeft } from 'fp-ts/lib/Either';
+
+import { RunEvent } from '../../../codec/eventCodec';
+import { RunState } from '../../../codec/stateCodec';
+import { explain } from '../../../codec/validate';
+import { StoreCorruptError } from '../../../errors/storageErrors';
+import type { RunEvent as AnyEvent } from '../../../model/event';
+import { reduceRun } from '../../../model/reduce';
+import type { RunState as RunStateRecord } from '../../../model/state';
+import { idleState } from '../../../model/state';
+import { OutputChange, outputIn, wholeEvent } from '../deltas/applyDeltas';
+import type { ScannedRecord } from './journalScan';
+
+/** What a record of the journal says besides the events of runs. */
+export type StoreRecord =
+  | { readonly type: 'store.deleted'; readonly runId: string }
+  | { readonly type: 'store.imported'; readonly runId: string; readonly state: unknown };
+
+/** What a record says about its run. */
+export interface ParsedRecord {
+  readonly runId: string;
+  readonly seq: number;
+  readonly offset: number;
+  /** Whether the run is deleted with it. */
+  readonly forgets: boolean;
+  /** Whether it can be applied to this state: nothing is missing between them. */
+  readonly follows: (state: RunStateRecord | undefined) => boolean;
+  /** @throws StoreCorruptError when it needs what the state does not hold. */
+  readonly apply: (state: RunStateRecord | undefined) => RunStateRecord | undefined;
+}
+
+/** @throws StoreCorruptError when it is none a store writes. */
+export function parseRecord({ json, file, offset, seq }: ScannedRecord): ParsedRecord {
+  const refuse = (why: string): never => {
+    throw new StoreCorruptError(file, offset, why);
+  };
+  let content: {
+    readonly type?: unknown;
+    readonly runId?: unknown;
+    readonly state?: unknown;
+  };
+  try {
+    content = JSON.parse(json) as typeof content;
+  } catch {
+    return refuse('a record that is no JSON');
+  }
+  if (typeof content !== 'object' || (content as unknown) === null)
+    return refuse('a record that is no object');
+  const at = { seq, offset, forgets: false };
+  const { runId } = content;
+  if (typeof runId !== 'string') return refuse('a record without a run');
+  if (content.type === 'store.deleted')
+    return { ...at, runId, forgets: true, follows: () => true, apply: () => undefined };
+  if (content.type === 'store.imported') {
+    const state = RunState.decode(content.state);
+    if (isLeft(state)) return refuse(explain(state.left)[0] ?? 'no state of a run');
+    return { ...at, runId, follows: () => true, apply: () => state.right };
+  }
+  if (!RunEvent.is(content)) {
+    const result = RunEvent.decode(content);
+    return refuse(isLeft(result) ? (explain(result.left)[0] ?? 'no event') : 'no event');
+  }
+  const event = content;
+  const follows = (state: RunStateRecord | undefined) => event.seq === (state?.seq ?? 0) + 1;
+  const next = (state: RunStateRecord | undefined, whole: AnyEvent) =>
+    reduceRun(state ?? idleState(runId, '', []), whole);
+  if (!Object.hasOwn(content, 'patches'))
+    return { ...at, runId, follows, apply: (state) => next(state, event) };
+  const change = OutputChange.decode(content);
+  if (isLeft(change)) return refuse(explain(change.left)[0] ?? 'no change of an output');
+  return {
+    ...at,
+    runId,
+    follows,
+    apply(state) {
+      try {
+        return next(
+          state,
+          wholeEvent({ ...event, ...change.right }, (base) => outputIn(state, base), json.length),
+        );
+      } catch (error) {
+        return refuse(`a change of an output that does not fit: ${(error as Error).message}`);
+      }
+    },
+  };
+}

@@ -1,0 +1,65 @@
+import type { RunEvent } from '../../model/event';
+import { reduceRunAll } from '../../model/reduce';
+import type { RunState } from '../../model/state';
+import { idleState } from '../../model/state';
+import type { ChangedOutput } from './deltas/applyDeltas';
+import { outputIn, wholeEvent } from './deltas/applyDeltas';
+
+/**
+ * What a store knows of one run: a state, and the events after it as the JSON text that was kept.
+ *
+ * Folding text, not the objects that came from the engine, gives exactly what a later process will read, whatever happens
+ * to those objects meanwhile. It is done when somebody asks, in one go, and now and then to bound the memory.
+ */
+export interface RunFold {
+  add(event: string): void;
+  state(): RunState | undefined;
+}
+
+/** A fold that begins with this state, or with nothing. */
+export function runFold(runId: string, base: RunState | undefined): RunFold {
+  let state = base;
+  let waiting: string[] = [];
+  const fold = (): RunState | undefined => {
+    if (waiting.length > 0) {
+      state = reduceRunAll(state ?? idleState(runId, '', []), wholeEvents(waiting, state));
+      waiting = [];
+    }
+    return state;
+  };
+  return {
+    add(event) {
+      if (waiting.push(event) >= 512) fold();
+    },
+    state: fold,
+  };
+}
+
+function wholeEvents(texts: readonly string[], state: RunState | undefined): readonly RunEvent[] {
+  const given = new Map<number, unknown>();
+  return texts.map((text) => {
+    const record = JSON.parse(text) as RunEvent | ChangedOutput;
+    const event =
+      'patches' in record
+        ? wholeEvent(record, (base) => given.get(base.seq) ?? outputIn(state, base))
+        : record;
+    if (event.type === 'run.started') given.set(0, event.input);
+    else if (event.type === 'step.completed') given.set(event.seq, event.output);
+    return event;
+  });
+}
+
+/** A run of which more is known than its file says, or that is claimed. */
+export interface LiveRun {
+  readonly runId: string;
+  readonly fold: RunFold;
+  isClaimed: boolean;
+  /** Its first record that its file does not hold yet; undefined when the file holds everything. */
+  firstSeq: number | undefined;
+  lastSeq: number;
+}
+
+/** A run that stands in this state, of which the file holds everything up to record `lastSeq`. */
+export function liveRun(runId: string, state: RunState | undefined, lastSeq: number): LiveRun {
+  return { runId, fold: runFold(runId, state), isClaimed: false, firstSeq: undefined, lastSeq };
+}

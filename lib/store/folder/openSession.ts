@@ -1,0 +1,133 @@
+import { randomBytes } from 'node:crypto';
+import { dirname } from 'node:path';
+
+import { asStorageError, StorageError, storing } from '../../errors/storageErrors';
+import type { Pause } from '../../streams/yieldOften';
+import type { Durability } from '../durability';
+import type { Files } from './files/files';
+import { writeNewFile } from './files/nodeFiles';
+import { writeJournal } from './journal/writeJournal';
+import type { Layout } from './layout';
+import type { Lock } from './lock/lock';
+import { takeLock } from './lock/lock';
+import type { Owners } from './lock/owner';
+import { writeHistoryFile } from './records/runIndex';
+import type { Session } from './session';
+import { startSession } from './session';
+import type { View } from './view';
+import { readView } from './view';
+
+/** What a store needs to be opened for writing. */
+export interface OpenOptions {
+  readonly files: Files;
+  readonly owners: Owners;
+  readonly layout: Layout;
+  readonly durability: Durability;
+  readonly rotateBytes: number;
+  readonly pause: Pause;
+}
+
+/**
+ * Opens a store for writing: takes the lock, reads what is there, and makes what a crash has left safe to go on from.
+ *
+ * A store that is refused is left as it was.
+ */
+export async function openSession(options: OpenOptions): Promise<Session> {
+  const { files, layout, pause } = options;
+  const lock = lockFolder(options);
+  try {
+    const view = await readView(files, layout, pause);
+    const store = view.store ?? randomBytes(12).toString('hex');
+    if (view.store === undefined) {
+      await writeHistoryFile(files, layout.history, { store, upTo: 0, runs: [] }, pause);
+      await files.syncFolder(dirname(layout.folder)).catch(() => undefined); // Not ours: may be out of reach.
+    } else {
+      // Who was killed between a rename and its sync leaves names that a power loss would take back.
+      await files.syncFolder(layout.runs);
+      await files.syncFolder(layout.folder);
+    }
+    const older = await mend(files, layout, view);
+    let onRotate = (): void => undefined;
+    const journal = writeJournal({
+      files,
+      folder: layout.journal,
+      store,
+      lastSeq: view.scan.lastSeq,
+      older,
+      rotateBytes: options.rotateBytes,
+      onRotate: () => {
+        onRotate();
+      },
+    });
+    const session = startSession({
+      files,
+      layout,
+      store,
+      durability: options.durability,
+      pause,
+      journal,
+      lines: new Map(view.lines),
+      tail: view.tail,
+      unlock: () => {
+        lock.release();
+      },
+    });
+    onRotate = session.checkpointAll;
+    return session;
+  } catch (error) {
+    try {
+      lock.release();
+    } catch {
+      // The first error says more.
+    }
+    throw asStorageError(error, 'open', layout.folder);
+  }
+}
+
+function lockFolder({ files, layout, owners }: OpenOptions): Lock {
+  try {
+    makeFolders(files, layout);
+    return takeLock(files, layout.lock, layout.folder, owners);
+  } catch (error) {
+    throw asStorageError(error, 'lock', layout.folder);
+  }
+}
+
+function makeFolders(files: Files, layout: Layout): void {
+  const there = storing('look at', layout.folder, () => files.kind(layout.folder));
+  if (there === 'file' || there === 'other') {
+    throw new StorageError('open a store in', layout.folder, 'it is no folder', 'name another one');
+  }
+  for (const folder of [layout.folder, layout.runs, layout.journal, layout.lock]) {
+    storing('make', folder, () => {
+      files.makeFolder(folder);
+    });
+    if (folder !== layout.folder && files.kind(folder) !== 'folder') {
+      throw new StorageError('open', folder, 'it is no folder of its own', 'replace the link by a folder');
+    }
+  }
+}
+
+/**
+ * Writes what can be trusted of each file of the journal anew, and removes the rest.
+ *
+ * Anew and not in place: after a crash or a failed sync the system may show bytes that the disk does not have and will
+ * never get, and a crash in the middle must leave the old file.
+ */
+async function mend(files: Files, layout: Layout, { scan, generations, upTo }: View) {
+  const needed = scan.ends.filter(({ lastSeq }) => lastSeq > upTo);
+  for (const { generation, length } of needed) {
+    const beside = `${generation.file}.tmp`;
+    try {
+      files.remove(beside);
+      await writeNewFile(files, beside, generation.bytes.subarray(0, length));
+      files.rename(beside, generation.file);
+    } catch (error) {
+      throw new StorageError('mend', generation.file, error);
+    }
+  }
+  const keep = new Set(needed.map(({ generation }) => generation.file));
+  for (const { file } of generations) if (!keep.has(file)) storing('remove', file, () => files.remove(file));
+  if (generations.length > 0) await files.syncFolder(layout.journal);
+  return needed.map(({ generation: { file, number }, lastSeq }) => ({ file, number, lastSeq }));
+}

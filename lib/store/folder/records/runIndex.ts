@@ -1,0 +1,99 @@
+import { isLeft } from 'fp-ts/lib/Either';
+import * as t from 'io-ts';
+
+import { Count, listOf, Moment } from '../../../codec/plainCodecs';
+import { record } from '../../../codec/recordCodec';
+import { Status } from '../../../codec/stateCodec';
+import { explain } from '../../../codec/validate';
+import { StoreCorruptError } from '../../../errors/storageErrors';
+import type { Pause } from '../../../streams/yieldOften';
+import type { RunSummary } from '../../store';
+import { readChecked, writeChecked } from '../files/checkedFile';
+import type { Files } from '../files/files';
+import { lowDatabase } from '../files/lowdbFile';
+
+/** What stands in history.json: one line a run, so that listing is fast. */
+export interface HistoryFile {
+  /** Name of the store; its journal bears the same. */
+  readonly store: string;
+  /** Number of the record of the journal up to which the run files and this file hold what happened. */
+  readonly upTo: number;
+  readonly runs: Iterable<HistoryLine>;
+}
+
+/** A run, and the record up to which its file holds what happened. */
+export interface HistoryLine extends RunSummary {
+  readonly upTo: number;
+}
+
+/** What a line tells those who list runs. */
+export function summaryIn({ upTo: _, ...summary }: HistoryLine): RunSummary {
+  return summary;
+}
+
+/** Writes the list of runs, through lowdb. */
+export async function writeHistoryFile(
+  files: Files,
+  path: string,
+  history: HistoryFile,
+  pause: Pause,
+): Promise<void> {
+  const write = (data: HistoryFile | null) =>
+    data === null
+      ? Promise.resolve()
+      : writeChecked(
+          files,
+          path,
+          'history',
+          [
+            ['store', JSON.stringify(data.store)],
+            ['upTo', String(data.upTo)],
+            ['runs', lines(data.runs)],
+          ],
+          pause,
+        );
+  await lowDatabase<HistoryFile | null>({ write }, history).write();
+}
+
+/** Reads the list of runs, through lowdb; undefined when there is none. */
+export async function readHistoryFile(
+  files: Files,
+  path: string,
+): Promise<(HistoryFile & { readonly runs: readonly HistoryLine[] }) | undefined> {
+  const read = async () => {
+    const fields = await readChecked(files, path, 'history');
+    if (fields === undefined) return null;
+    const history = History.decode(fields);
+    if (isLeft(history))
+      throw new StoreCorruptError(path, 0, explain(history.left)[0] ?? 'it holds no history');
+    return history.right;
+  };
+  const database = lowDatabase<Read | null>({ read }, null);
+  await database.read();
+  return database.data ?? undefined;
+}
+
+const Line: t.Type<HistoryLine> = record<HistoryLine>(
+  'HistoryLine',
+  { runId: t.string, name: t.string, status: Status, startedAt: Moment, life: Count, upTo: Count },
+  { endedAt: Moment, failedStep: t.string },
+);
+
+interface Read extends HistoryFile {
+  readonly runs: readonly HistoryLine[];
+}
+
+const History: t.Type<Read> = record<Read>(
+  'history',
+  { store: t.string, upTo: Count, runs: listOf(Line) },
+  {},
+);
+
+function* lines(runs: Iterable<HistoryLine>): Generator<string> {
+  let separator = '[\n';
+  for (const run of runs) {
+    yield `${separator}${JSON.stringify(run)}`;
+    separator = ',\n';
+  }
+  yield separator === '[\n' ? '[]' : '\n]';
+}

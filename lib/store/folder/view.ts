@@ -1,0 +1,196 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { StorageError, StoreCorruptError } from '../../errors/storageErrors';
+import type { RunState } from '../../model/state';
+import type { Pause } from '../../streams/yieldOften';
+import { pauses } from '../../streams/yieldOften';
+import type { ListedRun } from '../summary';
+import { summaryOf } from '../summary';
+import type { Files } from './files/files';
+import type { Generation, JournalScan } from './journal/journalScan';
+import { scanJournal } from './journal/journalScan';
+import type { ParsedRecord } from './journal/replay';
+import { parseRecord } from './journal/replay';
+import type { Layout } from './layout';
+import { isLocked } from './lock/lock';
+import type { Owners } from './lock/owner';
+import { readRunFile } from './records/runFile';
+import type { HistoryLine } from './records/runIndex';
+import { readHistoryFile, summaryIn } from './records/runIndex';
+
+/** All that a store's folder says, read without changing anything. */
+export interface View {
+  /** Name of the store; undefined when the folder holds none yet. */
+  readonly store: string | undefined;
+  /** Runs whose files stand in history.json. */
+  readonly lines: ReadonlyMap<string, HistoryLine>;
+  /** Runs of which the journal says more than history.json. */
+  readonly tail: ReadonlyMap<string, TailRun>;
+  readonly scan: JournalScan;
+  readonly generations: readonly Generation[];
+  readonly upTo: number;
+}
+
+/** A run as the journal leaves it. */
+export interface TailRun {
+  /** Undefined when it was deleted. */
+  readonly state: RunState | undefined;
+  /** Numbers of its first record in the journal and of its last. */
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+  /** Record up to which its file holds what happened; 0 without a file. */
+  readonly fileUpTo: number;
+}
+
+/**
+ * Reads the folder of a store: the files as they were at the latest checkpoint, and the journal folded over them.
+ *
+ * @throws StoreCorruptError, StoreFormatError, StorageError
+ */
+export async function readView(files: Files, layout: Layout, pause: Pause): Promise<View> {
+  const history = await readHistoryFile(files, layout.history);
+  const generations = await readGenerations(files, layout);
+  if (history === undefined) {
+    const strays = [...generations.map(({ file }) => file), ...list(files, layout.runs)];
+    if (strays.length > 0)
+      throw new StoreCorruptError(layout.history, 0, 'the file is missing, but there are runs');
+  }
+  const upTo = history?.upTo ?? 0;
+  const lines = new Map((history?.runs ?? []).map((line) => [line.runId, line]));
+  const scan = await scanJournal(generations, history?.store ?? '', upTo + 1, pause);
+  const byRun = new Map<string, ParsedRecord[]>();
+  for (const record of scan.records) {
+    if (record.seq <= upTo) continue;
+    const parsed = parseRecord(record);
+    const known = byRun.get(parsed.runId);
+    if (known === undefined) byRun.set(parsed.runId, [parsed]);
+    else known.push(parsed);
+    const rest = pause();
+    if (rest !== undefined) await rest;
+  }
+  const tail = new Map<string, TailRun>();
+  for (const [runId, records] of byRun) {
+    tail.set(runId, await fold(files, layout, runId, lines.get(runId), records, upTo, pause));
+  }
+  return { store: history?.store, lines, tail, scan, generations, upTo };
+}
+
+/** The state of a run that the journal does not mention. */
+export async function readResting(files: Files, layout: Layout, line: HistoryLine): Promise<RunState> {
+  const path = layout.run(line.runId);
+  const file = await readRunFile(files, path, line.runId);
+  if (file === undefined) throw new StoreCorruptError(path, 0, `the file of run "${line.runId}" is missing`);
+  if (file.upTo !== line.upTo)
+    throw new StoreCorruptError(path, 0, `it holds run "${line.runId}" as of another time`);
+  return file.state;
+}
+
+/** The files of the journal, oldest first. */
+export async function readGenerations(files: Files, layout: Layout): Promise<readonly Generation[]> {
+  const generations: Generation[] = [];
+  for (const name of list(files, layout.journal)
+    .filter((each) => /^\d{8}\.ndjson$/.test(each))
+    .sort()) {
+    const file = `${layout.journal}/${name}`;
+    try {
+      const bytes = await files.read(file);
+      if (bytes !== undefined) generations.push({ number: Number(name.slice(0, 8)), file, bytes });
+    } catch (error) {
+      throw new StorageError('read', file, error);
+    }
+  }
+  return generations;
+}
+
+function list(files: Files, folder: string): readonly string[] {
+  try {
+    return files.list(folder);
+  } catch (error) {
+    throw new StorageError('list', folder, error);
+  }
+}
+
+async function fold(
+  files: Files,
+  layout: Layout,
+  runId: string,
+  line: HistoryLine | undefined,
+  records: readonly ParsedRecord[],
+  upTo: number,
+  pause: Pause,
+): Promise<TailRun> {
+  const firstSeq = records[0]?.seq ?? 0;
+  const lastSeq = records.at(-1)?.seq ?? 0;
+  const path = layout.run(runId);
+  const file = await readRunFile(files, path, runId);
+  // A file of a run that was forgotten may come back with a power loss: it is older than the history.
+  const isKnown = file !== undefined && (line === undefined ? file.upTo > upTo : file.upTo >= line.upTo);
+  if (line !== undefined && !isKnown && records[0]?.forgets === false) {
+    throw new StoreCorruptError(
+      path,
+      0,
+      `the file of run "${runId}" is ${file === undefined ? 'missing' : 'too old'}`,
+    );
+  }
+  let state = isKnown ? file.state : undefined;
+  const fileUpTo = isKnown ? file.upTo : 0;
+  for (const record of records) {
+    if (record.seq > fileUpTo) state = record.apply(state);
+    const rest = pause();
+    if (rest !== undefined) await rest;
+  }
+  return { state, firstSeq, lastSeq, fileUpTo };
+}
+
+/** The runs of a folder, for who has not opened it for writing: another process may be writing there. */
+export interface FolderReader {
+  loadRun(runId: string): Promise<RunState | undefined>;
+  runs(): Promise<Iterable<ListedRun>>;
+}
+
+/** Reads the folder anew each time it is asked. */
+export function folderReader(files: Files, layout: Layout, owners: Owners): FolderReader {
+  return {
+    loadRun: (runId) =>
+      readStable(files, layout, async (view) => {
+        const run = view.tail.get(runId);
+        if (run !== undefined) return run.state;
+        const line = view.lines.get(runId);
+        return line === undefined ? undefined : readResting(files, layout, line);
+      }),
+    async runs() {
+      const view = await readStable(files, layout, (found) => found);
+      return listed(view, isLocked(files, layout.lock, owners));
+    },
+  };
+}
+
+/** Reads while another process may be writing: what changed meanwhile is read again. */
+async function readStable<T>(files: Files, layout: Layout, use: (view: View) => T | Promise<T>): Promise<T> {
+  for (let round = 1; ; round += 1) {
+    const before = stamp(files, layout);
+    try {
+      const result = await use(await readView(files, layout, pauses()));
+      if (round >= 8 || stamp(files, layout) === before) return result;
+    } catch (error) {
+      if (round >= 8 || (round >= 3 && stamp(files, layout) === before)) throw error;
+    }
+    await sleep(round * 5, undefined, { ref: true });
+  }
+}
+
+/** Changes whenever files of the journal come or go, which is when run files and history have changed. */
+function stamp(files: Files, layout: Layout): string {
+  return files.list(layout.journal).join();
+}
+
+/** Where somebody writes to the store, a run that has not ended may be under way. */
+function* listed({ lines, tail }: View, isWritten: boolean): Generator<ListedRun> {
+  for (const [runId, line] of lines) {
+    if (!tail.has(runId)) yield { run: summaryIn(line), isResting: !isWritten || line.status !== 'RUNNING' };
+  }
+  for (const { state } of tail.values()) {
+    if (state !== undefined)
+      yield { run: summaryOf(state), isResting: !isWritten || state.status !== 'RUNNING' };
+  }
+}

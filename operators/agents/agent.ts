@@ -1,0 +1,92 @@
+import type * as t from 'io-ts';
+
+import { checkConcurrency, checkName, checkPolicy } from '../../lib/definition/checks';
+import type { FunctionDefinition } from '../../lib/definition/definition';
+import { defineAgent } from '../../lib/definition/definition';
+import { DefinitionError } from '../../lib/errors/definitionErrors';
+import type {
+  Agent,
+  Answered,
+  CachePolicy,
+  Emitted,
+  LimitPolicy,
+  StepContext,
+  StepPolicy,
+} from '../../lib/model/agentType';
+import { asOperator } from './internal/asOperator';
+
+/** How an agent is carried out wherever it is used, and what may go in and out. */
+export interface AgentOptions<I, O> extends StepPolicy {
+  /** Checks the input before the function is called. */
+  readonly input?: t.Type<I, unknown>;
+  /** Gives the output the form in which it is saved. Needed for what JSON does not keep, such as dates and maps. */
+  readonly output?: t.Type<O, unknown>;
+  readonly limit?: LimitPolicy<I>;
+  readonly cache?: CachePolicy<I>;
+  /**
+   * Undoes what a call has done, given its output, where the agent works within a `saga` that fails. It may be called again
+   * after a crash: `context.idempotencyKey` is the same then.
+   */
+  compensate?(output: O, context: StepContext): unknown;
+  /** How many inputs are handled at once in a plain `pipe`; 1 when left out. */
+  readonly concurrency?: number;
+}
+
+/** How the values of a stream become the one output of a step. */
+export interface Reduction<V, A> {
+  readonly fold: (accumulated: A, value: V) => A;
+  readonly seed: A;
+}
+
+/**
+ * Makes an agent of a function.
+ *
+ * The function may return a value, a Promise, an Observable, an AsyncIterable, or a Promise of those. A plain value is one
+ * output, arrays and strings included. Of a stream every value is a partial result, and the last one is the output, or
+ * what `reduce` makes of all of them.
+ *
+ * @example
+ * const upper = agent('upper', (text: string) => text.toUpperCase());
+ * of('a', 'b').pipe(upper).subscribe(console.log); // A, B
+ *
+ * @throws DefinitionError when the name is empty or contains `/`, `[` or `]`.
+ */
+export function agent<I, R, A>(
+  name: string,
+  work: (input: I, context: StepContext) => R,
+  options: AgentOptions<I, A> & { readonly reduce: Reduction<Answered<R>, A> },
+): Agent<I, A, Emitted<R>>;
+export function agent<I, R>(
+  name: string,
+  work: (input: I, context: StepContext) => R,
+  options?: AgentOptions<I, Answered<R>> & { readonly reduce?: never },
+): Agent<I, Answered<R>, Emitted<R>>;
+export function agent<I, O>(
+  name: string,
+  work: (input: I, context: StepContext) => unknown,
+  options: AgentOptions<I, O> & { readonly reduce?: Reduction<never, O> } = {},
+): Agent<I, O> {
+  checkName(name, 'the name of the agent', name);
+  const kind: string = typeof work;
+  if (kind !== 'function') throw new DefinitionError(name, `its work must be a function, got ${kind}`);
+  checkPolicy(name, options);
+  checkConcurrency(name, 'concurrency', options.concurrency);
+  const { input, output, concurrency, reduce, ...rest } = options;
+  const { compensate, ...policy } = rest as StepPolicy & Pick<FunctionDefinition, 'compensate'>;
+  const definition = {
+    kind: 'function',
+    name,
+    policy,
+    invoke: work,
+    ...(input !== undefined && { input }),
+    ...(output !== undefined && { output }),
+    ...(concurrency !== undefined && { concurrency }),
+    ...(reduce !== undefined && { reduce }),
+    ...(compensate !== undefined && { compensate }),
+  } as unknown as FunctionDefinition;
+  const self: Agent<I, O> = defineAgent<I, O>(
+    asOperator(() => self, definition),
+    definition,
+  );
+  return self;
+}

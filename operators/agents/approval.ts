@@ -1,0 +1,82 @@
+import type * as t from 'io-ts';
+
+import { validate } from '../../lib/codec/validate';
+import { checkPolicy } from '../../lib/definition/checks';
+import { definitionOf } from '../../lib/definition/definition';
+import type { RunningStep } from '../../lib/definition/scope';
+import { ValidationError } from '../../lib/errors/runErrors';
+import { ApprovalTimeoutError } from '../../lib/errors/stepErrors';
+import type { Agent } from '../../lib/model/agentType';
+import { toFailure } from '../../lib/model/failure';
+import { oneOf } from './internal/outputCodec';
+import { structure } from './internal/structure';
+
+/** How long an answer is waited for. */
+export interface ApprovalOptions<I, P> {
+  /** Milliseconds from the first asking; the moment is on record, and a restart does not move it. Without it, for ever. */
+  readonly timeoutMs?: number;
+  /** Decides instead when nobody has answered in time; it gets the request. Without it the step fails. */
+  readonly onTimeout?: Agent<I, P>;
+}
+
+/**
+ * Asks somebody outside: the step is SUSPENDED, with its input as the request, until `answer()` is called for it. The output
+ * is the answer.
+ *
+ * When nothing else in the run can move, the run ends as suspended; it goes on when it is resumed after the answer, weeks
+ * later or in another process. An answer that does not fit the codec is logged as a WARNING, and the step goes on waiting.
+ *
+ * @param codec - What an answer looks like.
+ * @throws DefinitionError when `timeoutMs` is not at least 0.
+ * @throws ApprovalTimeoutError (the step fails) when the time is over and there is no `onTimeout`.
+ * @throws NoRunError in a plain `pipe`.
+ *
+ * @example
+ * const sign = approval('sign', t.type({ yes: t.boolean }), { timeoutMs: 86_400_000, onTimeout: askTheBoss });
+ */
+export function approval<A, I = unknown, P = never>(
+  name: string,
+  codec: t.Type<A, unknown>,
+  { timeoutMs, onTimeout }: ApprovalOptions<I, P> = {},
+): Agent<I, A | P> {
+  checkPolicy(name, { ...(timeoutMs !== undefined && { timeoutMs }) });
+  const other = onTimeout as unknown as Agent<never, unknown> | undefined;
+  const inner = other === undefined ? [] : [[other.name, other] as const];
+  return structure({
+    kind: 'approval',
+    name,
+    agents: inner,
+    output:
+      other === undefined
+        ? (codec as t.Type<unknown, unknown>)
+        : oneOf([codec as t.Type<unknown, unknown>, definitionOf(other)?.output]),
+    begin(input, scope) {
+      let running: RunningStep | undefined;
+      const request = {
+        request: input,
+        problem: (value: unknown) => problemWith(codec, value),
+        ...(timeoutMs !== undefined && { timeoutMs }),
+      };
+      scope.wait(request, ({ by, value }) => {
+        if (by === 'answer') scope.complete(validate(codec, value, `answer for step "${scope.path}"`));
+        else if (other === undefined) scope.fail(new ApprovalTimeoutError(scope.path, timeoutMs ?? 0));
+        else {
+          running = scope.step({ id: other.name, agent: other, input }, (answer) => {
+            if (answer.kind === 'failed') scope.fail(answer.cause, answer.failure);
+            else scope.complete(answer.output);
+          });
+        }
+      });
+      return () => running?.cancel();
+    },
+  });
+}
+
+function problemWith(codec: t.Decoder<unknown, unknown>, value: unknown): string | undefined {
+  try {
+    validate(codec, value, 'it');
+    return undefined;
+  } catch (error) {
+    return error instanceof ValidationError ? error.mismatches.join('; ') : toFailure(error).message;
+  }
+}

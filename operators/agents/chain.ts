@@ -1,0 +1,142 @@
+import type { OperatorFunction } from 'rxjs';
+import { isObservable, of } from 'rxjs';
+
+import { checkName } from '../../lib/definition/checks';
+import type { FunctionDefinition, Part, StructureDefinition } from '../../lib/definition/definition';
+import { defineAgent, definitionOf, depthOf } from '../../lib/definition/definition';
+import type { RunningStep } from '../../lib/definition/scope';
+import { DefinitionError } from '../../lib/errors/definitionErrors';
+import type { Agent } from '../../lib/model/agentType';
+import { asOperator } from './internal/asOperator';
+import { idsOf } from './internal/structure';
+
+type Link<I, O> = OperatorFunction<I, O>;
+
+/**
+ * Agents one after another: the output of each is the input of the next. Any other RxJS operator may be a link too; it
+ * handles one value at a time, and the last value it gives for it goes on.
+ *
+ * Each link is a durable step, named after its agent: `trim`, a repeated one `trim[1]`, an operator without a name `op[2]`.
+ *
+ * @throws DefinitionError when there is no link, or a link is not an operator.
+ */
+export function chain<A, B>(name: string, a: Link<A, B>): Agent<A, B>;
+export function chain<A, B, C>(name: string, a: Link<A, B>, b: Link<B, C>): Agent<A, C>;
+export function chain<A, B, C, D>(name: string, a: Link<A, B>, b: Link<B, C>, c: Link<C, D>): Agent<A, D>;
+export function chain<A, B, C, D, E>(
+  name: string,
+  a: Link<A, B>,
+  b: Link<B, C>,
+  c: Link<C, D>,
+  d: Link<D, E>,
+): Agent<A, E>;
+export function chain<A, B, C, D, E, F>(
+  name: string,
+  a: Link<A, B>,
+  b: Link<B, C>,
+  c: Link<C, D>,
+  d: Link<D, E>,
+  e: Link<E, F>,
+): Agent<A, F>;
+export function chain<A, B, C, D, E, F, G>(
+  name: string,
+  a: Link<A, B>,
+  b: Link<B, C>,
+  c: Link<C, D>,
+  d: Link<D, E>,
+  e: Link<E, F>,
+  f: Link<F, G>,
+): Agent<A, G>;
+export function chain<A, B, C, D, E, F, G, H>(
+  name: string,
+  a: Link<A, B>,
+  b: Link<B, C>,
+  c: Link<C, D>,
+  d: Link<D, E>,
+  e: Link<E, F>,
+  f: Link<F, G>,
+  g: Link<G, H>,
+): Agent<A, H>;
+export function chain<A, B, C, D, E, F, G, H, J>(
+  name: string,
+  a: Link<A, B>,
+  b: Link<B, C>,
+  c: Link<C, D>,
+  d: Link<D, E>,
+  e: Link<E, F>,
+  f: Link<F, G>,
+  g: Link<G, H>,
+  h: Link<H, J>,
+): Agent<A, J>;
+/** A chain of any length whose links all take and give the same type. */
+export function chain<T>(name: string, ...links: readonly Link<T, T>[]): Agent<T, T>;
+export function chain(name: string, ...links: readonly Link<never, unknown>[]): Agent<never, unknown> {
+  checkName(name, 'the name of the chain', name);
+  if (links.length === 0) throw new DefinitionError(name, 'a chain needs at least one agent');
+  const agents = links.map((link, position) => agentOf(name, link, position));
+  const ids = idsOf(agents);
+  const output = definitionOf(agents.at(-1))?.output;
+  const definition: StructureDefinition = {
+    kind: 'chain',
+    name,
+    policy: {},
+    shape: 'sequence',
+    depth: depthOf(name, agents),
+    parts: agents.map((agent, position): Part => {
+      const previous = ids[position - 1];
+      return {
+        id: ids[position] as string,
+        agent,
+        sources: [previous ?? 'input'],
+        isPlanned: true,
+        isConditional: false,
+      };
+    }),
+    ...(output !== undefined && { output }),
+    begin(input, scope) {
+      let running: RunningStep | undefined;
+      const proceed = (position: number, value: unknown): void => {
+        const agent = agents[position];
+        if (agent === undefined) {
+          scope.complete(value);
+          return;
+        }
+        running = scope.step({ id: ids[position] as string, agent, input: value }, (answer) => {
+          if (answer.kind === 'failed') scope.fail(answer.cause, answer.failure);
+          else proceed(position + 1, answer.output);
+        });
+      };
+      proceed(0, input);
+      return () => running?.cancel();
+    },
+  };
+  const self: Agent<never, unknown> = defineAgent<never, unknown>(
+    asOperator(() => self, definition),
+    definition,
+  );
+  return self;
+}
+
+function agentOf(chainName: string, link: unknown, position: number): Agent<never, unknown> {
+  if (definitionOf(link) !== undefined) return link as Agent<never, unknown>;
+  if (typeof link !== 'function') {
+    throw new DefinitionError(
+      chainName,
+      `link ${String(position)} must be an agent or an operator, got ${typeof link}`,
+    );
+  }
+  const operator = link as OperatorFunction<unknown, unknown>;
+  const definition: FunctionDefinition = {
+    kind: 'operator',
+    name: `op[${String(position)}]`,
+    policy: {},
+    invoke: (input) => {
+      const answers: unknown = of(input).pipe(operator);
+      if (isObservable(answers)) return answers;
+      throw new TypeError(
+        `Link ${String(position)} of chain "${chainName}" is no operator; wrap the function with agent()`,
+      );
+    },
+  };
+  return defineAgent<never, unknown>(operator.bind(undefined), definition);
+}

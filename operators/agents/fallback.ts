@@ -1,0 +1,54 @@
+import type { RunningStep } from '../../lib/definition/scope';
+import type { SettledFailure } from '../../lib/definition/wire';
+import type { Agent } from '../../lib/model/agentType';
+import { oneOfCodec } from './internal/outputCodec';
+import { idsOf, structure } from './internal/structure';
+
+/** What the second agent of a `fallback` gets. */
+export interface FallbackInput<I> {
+  readonly input: I;
+  /** Why the first agent failed: plain data, the same live and after a resume. */
+  readonly error: SettledFailure;
+}
+
+/**
+ * Asks another agent when the first one fails, after all its attempts. Both are steps of their own, so the failure and what
+ * was done about it are on record.
+ */
+export function fallback<I, O, P>(
+  name: string,
+  agent: Agent<I, O>,
+  other: Agent<FallbackInput<I>, P>,
+): Agent<I, O | P> {
+  const [first, second] = [agent, other] as unknown as readonly [
+    Agent<never, unknown>,
+    Agent<never, unknown>,
+  ];
+  const [firstId = '', secondId = ''] = idsOf([agent, other]);
+  return structure({
+    kind: 'fallback',
+    name,
+    agents: [
+      [firstId, first],
+      [secondId, second],
+    ],
+    output: oneOfCodec([agent, other]),
+    begin(input, scope) {
+      let running: RunningStep = scope.step({ id: firstId, agent: first, input }, (answer) => {
+        if (answer.kind !== 'failed') {
+          scope.complete(answer.output);
+          return;
+        }
+        const { name: errorName, message, path = '' } = answer.failure;
+        const given = { input, error: { name: errorName, message, path } };
+        running = scope.step({ id: secondId, agent: second, input: given }, (last) => {
+          if (last.kind === 'failed') scope.fail(last.cause, last.failure);
+          else scope.complete(last.output);
+        });
+      });
+      return () => {
+        running.cancel();
+      };
+    },
+  });
+}

@@ -1,0 +1,61 @@
+import type { RunningStep } from '../../lib/definition/scope';
+import { DefinitionError } from '../../lib/errors/definitionErrors';
+import { AllFailedError } from '../../lib/errors/stepErrors';
+import type { Agent, OutputOf } from '../../lib/model/agentType';
+import type { Failure } from '../../lib/model/failure';
+import { oneOfCodec } from './internal/outputCodec';
+import { idsOf, structure } from './internal/structure';
+
+/**
+ * Asks several agents at once and gives the output of the one that completes first; a partial result does not count. The
+ * others are stopped, and are SKIPPED on record.
+ *
+ * @throws DefinitionError when there is no agent.
+ * @throws AllFailedError (the step fails) when none completes.
+ */
+export function firstOf<I, A extends readonly Agent<never, unknown>[]>(
+  name: string,
+  ...agents: A & readonly Agent<I, unknown>[]
+): Agent<I, OutputOf<A[number]>> {
+  if (agents.length === 0) throw new DefinitionError(name, 'firstOf needs at least one agent');
+  const ids = idsOf(agents);
+  const entries = (agents as A).map((agent, index) => [ids[index] as string, agent] as const);
+  return structure({
+    kind: 'firstOf',
+    name,
+    agents: entries,
+    output: oneOfCodec(agents),
+    begin(input, scope) {
+      const running = new Map<string, RunningStep>();
+      const failures: Failure[] = [];
+      const causes: unknown[] = [];
+      const stop = (as?: 'lost'): void => {
+        for (const step of running.values()) step.cancel(as);
+        running.clear();
+      };
+      const winner = ids.find((id) => scope.recorded(id)?.status === 'COMPLETED');
+      for (const [id, agent] of entries) {
+        if (winner !== undefined && winner !== id) {
+          if (scope.recorded(id)?.status !== 'FAILED') scope.skip(id, agent, 'lost');
+          continue;
+        }
+        const step = scope.step({ id, agent, input }, (answer) => {
+          running.delete(id);
+          if (answer.kind !== 'failed') {
+            stop('lost');
+            scope.complete(answer.output);
+            return;
+          }
+          failures.push(answer.failure);
+          causes.push(answer.cause);
+          if (failures.length === entries.length)
+            scope.fail(new AllFailedError(scope.path, failures, causes));
+        });
+        running.set(id, step);
+      }
+      return () => {
+        stop();
+      };
+    },
+  });
+}

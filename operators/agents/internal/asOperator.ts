@@ -1,0 +1,67 @@
+import type { OperatorFunction } from 'rxjs';
+import { asyncScheduler, Observable } from 'rxjs';
+
+import type { Definition } from '../../../lib/definition/definition';
+import { interpret } from '../../../lib/engine/interpreter/interpreter';
+import { localEngine } from '../../../lib/engine/local/localEngine';
+import { newRunId } from '../../../lib/engine/newRunId';
+import type { Agent } from '../../../lib/model/agentType';
+import type { Plan } from '../../../lib/model/plan';
+import { idleState } from '../../../lib/model/state';
+import { latestOnly } from '../../../lib/store/memory/ephemeralStore';
+import { pullMap } from '../../../lib/streams/pullMap';
+
+/** One for all: the table of a plan's pending steps is kept for as long as the plan is. */
+const UNPLANNED: Plan = [];
+
+/**
+ * How an agent behaves in a plain `pipe`: one answer an input, in order, with its policy, and nothing kept.
+ *
+ * The first input that fails ends the stream with the error as it was thrown.
+ */
+export function asOperator<I, O>(self: () => Agent<I, O>, definition: Definition): OperatorFunction<I, O> {
+  const concurrency = definition.kind === 'function' ? (definition.concurrency ?? 1) : 1;
+  return (source) => {
+    const prefix = newRunId();
+    let count = 0;
+    // A name of its own for every input: it becomes part of the idempotency keys.
+    return source.pipe(pullMap((input) => answerOf(self(), input, `${prefix}-${(count += 1)}`), concurrency));
+  };
+}
+
+function answerOf<I, O>(agent: Agent<I, O>, input: I, runId: string): Observable<O> {
+  return new Observable((subscriber) => {
+    let hasFailed = false;
+    const claim = latestOnly().claim(runId);
+    if (claim instanceof Promise) throw new TypeError('a memory-only claim answers at once');
+    const engine = localEngine<O>({
+      claim,
+      state: idleState(runId, agent.name, UNPLANNED),
+      scheduler: asyncScheduler,
+      tellEvent: (event) => {
+        if (event.type === 'run.completed') subscriber.next(event.output as O);
+        if (event.type === 'run.failed') hasFailed = true;
+        // Whoever has enough must not wait until this call comes back.
+        if (subscriber.closed) interpreter.stop();
+      },
+      broken: (error) => {
+        subscriber.error(error);
+      },
+    });
+    const interpreter = interpret({
+      runId,
+      agent: agent,
+      input,
+      engine,
+      known: undefined,
+      seq: 0,
+      maxCrashes: Infinity,
+      ended: (cause) => {
+        if (!hasFailed) subscriber.complete();
+        else subscriber.error(cause);
+      },
+    });
+    interpreter.begin();
+    return () => interpreter.stop();
+  });
+}

@@ -1,0 +1,92 @@
+import type { Definition, FunctionDefinition } from '../../../lib/definition/definition';
+import { definitionOf, isStructure } from '../../../lib/definition/definition';
+import { DefinitionError } from '../../../lib/errors/definitionErrors';
+import type { Agent } from '../../../lib/model/agentType';
+import type { StepResult } from '../../../lib/model/stepResult';
+import type { StepTable } from '../../../lib/model/stepTable';
+
+/** The agents among these and below them that can be undone, by name: the record of a run knows agents by their names. */
+export function undoableAgents(
+  saga: string,
+  agents: readonly Agent<never, unknown>[],
+): ReadonlyMap<string, FunctionDefinition> {
+  const seen = new Set<Definition>();
+  const byName = new Map<string, FunctionDefinition>();
+  const waiting = agents.map(definitionOf);
+  for (let definition = waiting.pop(); definition !== undefined; definition = waiting.pop()) {
+    if (seen.has(definition)) continue;
+    seen.add(definition);
+    if (isStructure(definition)) waiting.push(...definition.parts.map((part) => definitionOf(part.agent)));
+    else if (definition.compensate !== undefined) byName.set(definition.name, definition);
+  }
+  for (const definition of seen) {
+    const other = byName.get(definition.name);
+    if (other !== undefined && other !== definition)
+      throw new DefinitionError(
+        saga,
+        `two agents are called "${definition.name}" and one of them can be undone; rename one`,
+      );
+  }
+  return byName;
+}
+
+/**
+ * The steps at and below a path that have to be undone, what was asked for last first.
+ *
+ * A dependant is always asked for after what it depends on, whatever the clock says: so this is an order in which nothing
+ * is taken away from under what was built on it. What a saga within has undone is left alone.
+ */
+export function stepsToUndo(
+  table: StepTable,
+  path: string,
+  agents: ReadonlyMap<string, FunctionDefinition>,
+): readonly StepResult[] {
+  const firstMention = new Map<string, number>();
+  const found: { readonly step: StepResult; readonly place: readonly number[] }[] = [];
+  for (const step of table) {
+    const { stepId } = step;
+    const isWithin =
+      stepId === path ||
+      ((stepId[path.length] === '/' || stepId[path.length] === '[') && stepId.startsWith(path));
+    if (!isWithin) continue;
+    const prefixes = prefixesOf(stepId, path.length);
+    const place = prefixes.map((prefix) => {
+      const known = firstMention.get(prefix) ?? firstMention.size;
+      firstMention.set(prefix, known);
+      return known;
+    });
+    const isUndone = prefixes.some((prefix) => hasBegun(table.get(`${prefix}/${undoId(0)}`)));
+    if (step.status === 'COMPLETED' && agents.has(step.agent) && !isUndone) found.push({ step, place });
+  }
+  return found.sort((a, b) => compare(b.place, a.place)).map(({ step }) => step);
+}
+
+/** What the names of agents that undo begin with. */
+export const UNDO = 'undo ';
+
+/** The id of the step that undoes another one, counted in the order of undoing. */
+export function undoId(index: number): string {
+  return `undo[${String(index)}]`;
+}
+
+function hasBegun(step: StepResult | undefined): boolean {
+  // An item of an each() that somebody called "undo" has the same path.
+  return step?.agent.startsWith(UNDO) === true && (step.attempts > 0 || step.status !== 'PENDING');
+}
+
+/** The path itself and the paths above it that are not shorter than `least`, shortest first. */
+function prefixesOf(path: string, least: number): readonly string[] {
+  const prefixes: string[] = [];
+  for (let end = Math.max(1, least); end < path.length; end += 1) {
+    if (path[end] === '/' || path[end] === '[') prefixes.push(path.slice(0, end));
+  }
+  return [...prefixes, path];
+}
+
+function compare(a: readonly number[], b: readonly number[]): number {
+  for (let index = 0; index < Math.min(a.length, b.length); index += 1) {
+    const difference = (a[index] ?? 0) - (b[index] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return a.length - b.length;
+}

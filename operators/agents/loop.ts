@@ -1,0 +1,66 @@
+import { yesOrNo } from '../../lib/definition/checks';
+import { definitionOf } from '../../lib/definition/definition';
+import type { RunningStep } from '../../lib/definition/scope';
+import { DefinitionError } from '../../lib/errors/definitionErrors';
+import { LoopLimitError } from '../../lib/errors/stepErrors';
+import type { Agent } from '../../lib/model/agentType';
+import { structure } from './internal/structure';
+
+/** When a loop ends. */
+export interface LoopOptions<O> {
+  /** Whether this output, of the round counted from 0, is the last one. */
+  readonly until: (output: O, round: number) => boolean;
+  /** How many rounds there may be. */
+  readonly max: number;
+}
+
+/**
+ * Applies an agent to its own output, round after round, until that is good enough. Each round is a durable step,
+ * `refine[0]`, `refine[1]`…; once the next one has begun, `until` is not asked about this one again.
+ *
+ * @throws DefinitionError when `max` is not at least 1.
+ * @throws LoopLimitError (the step fails) when `max` rounds were not enough.
+ */
+export function loop<I, O extends I>(
+  name: string,
+  agent: Agent<I, O>,
+  { until, max }: LoopOptions<NoInfer<O>>,
+): Agent<I, O> {
+  if (!(max >= 1)) throw new DefinitionError(name, `max is ${String(max)}; give 1 or more rounds`);
+  const body = agent as unknown as Agent<never, unknown>;
+  return structure({
+    kind: 'loop',
+    name,
+    agents: [[agent.name, body]],
+    output: definitionOf(agent)?.output,
+    begin(input, scope) {
+      let running: RunningStep | undefined;
+      const begin = (round: number, value: unknown): void => {
+        running = scope.step({ id: idOf(round), agent: body, input: value }, (answer) => {
+          if (answer.kind === 'failed') scope.fail(answer.cause, answer.failure);
+          else judge(round, answer.output);
+        });
+      };
+      const judge = (round: number, output: unknown): void => {
+        if (scope.recorded(idOf(round + 1)) !== undefined) begin(round + 1, output);
+        else {
+          scope.decide(
+            'until',
+            () => yesOrNo(until(output as O, round), `until of loop "${name}"`),
+            (isEnough) => {
+              if (isEnough) scope.complete(output);
+              else if (round + 1 >= max) scope.fail(new LoopLimitError(scope.path, max));
+              else begin(round + 1, output);
+            },
+          );
+        }
+      };
+      begin(0, input);
+      return () => running?.cancel();
+    },
+  });
+}
+
+function idOf(round: number): string {
+  return `[${String(round)}]`;
+}

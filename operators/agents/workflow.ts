@@ -1,0 +1,177 @@
+import type * as t from 'io-ts';
+
+import { checkName, checkPolicy } from '../../lib/definition/checks';
+import type { DagStep } from '../../lib/definition/dag';
+import { dagOf } from '../../lib/definition/dag';
+import type { Definition, StructureDefinition } from '../../lib/definition/definition';
+import { defineAgent, definitionOf, depthOf, isContainer } from '../../lib/definition/definition';
+import type { TaskPolicy } from '../../lib/definition/scope';
+import { compileSource } from '../../lib/definition/source';
+import type { Resolved, Source, SourceFor, Wire, WireOwner } from '../../lib/definition/wire';
+import { wireOf } from '../../lib/definition/wire';
+import { beginDag } from '../../lib/engine/dag/runDag';
+import { DefinitionError } from '../../lib/errors/definitionErrors';
+import type { Agent, AGENT, Answered, Emitted, StepContext, StepPolicy } from '../../lib/model/agentType';
+import { agent as agentOf } from './agent';
+import { asOperator } from './internal/asOperator';
+import { resultCodec } from './internal/outputCodec';
+
+/** How a step is carried out that may be left out. */
+export interface ConditionalPolicy<I, D> extends StepPolicy {
+  /** Whether the step runs at all; asked once a run, when its sources are there. */
+  readonly when: (input: I) => boolean;
+  /** What the dependants get when it does not run; `undefined` when left out. */
+  readonly otherwise?: D;
+}
+
+/** How a step is carried out that always runs. */
+export interface UnconditionalPolicy extends StepPolicy {
+  readonly when?: never;
+  readonly otherwise?: never;
+}
+
+/** The work of a step as a function written on the spot; not an agent. */
+export type StepFunction<I, R> = ((input: I, context: StepContext) => R) & { readonly [AGENT]?: never };
+
+/**
+ * Declares a step: its agent, or a function written on the spot, is called with what comes out of the source, as soon as
+ * all of that is there. Gives the wire of its output; with a `when`, of its output or what stands in for it.
+ *
+ * @throws DefinitionError for an empty or repeated id, and for a wire of another workflow.
+ */
+export interface StepBuilder {
+  // Agents first: inferring an agent written inside this call from the type of a function would go on without end.
+  /** An agent that needs no input. */
+  <O, P>(id: string, agent: Agent<undefined, O, P>): Wire<O, P>;
+  /** An agent that may be left out. */
+  <I, O, P, D = undefined>(
+    id: string,
+    agent: Agent<I, O, P>,
+    source: SourceFor<I>,
+    policy: ConditionalPolicy<I, D>,
+  ): Wire<O | NoInfer<D>, P>;
+  /** An agent. */
+  <I, O, P>(
+    id: string,
+    agent: Agent<I, O, P>,
+    source: SourceFor<I>,
+    policy?: UnconditionalPolicy,
+  ): Wire<O, P>;
+  /** A function that may be left out; what it takes is inferred from the source. */
+  <const S extends Source, R, D = undefined>(
+    id: string,
+    work: StepFunction<Resolved<S>, R>,
+    source: S,
+    policy: ConditionalPolicy<Resolved<S>, D>,
+  ): Wire<Answered<R> | NoInfer<D>, Emitted<R>>;
+  /** A function; what it takes is inferred from the source. */
+  <const S extends Source, R>(
+    id: string,
+    work: StepFunction<Resolved<S>, R>,
+    source: S,
+    policy?: UnconditionalPolicy,
+  ): Wire<Answered<R>, Emitted<R>>;
+}
+
+/** How a workflow is carried out where it is a step, and what may go in and out. */
+export interface WorkflowOptions<I, O> extends StepPolicy {
+  readonly input?: t.Type<I, unknown>;
+  readonly output?: t.Type<O, unknown>;
+}
+
+/**
+ * Makes an agent of a DAG of steps. `build` is called once, at once: it gets the wire of the input and `step`, which
+ * declares a step and gives its wire; what it returns, a wire or a record or tuple of wires, is the output.
+ *
+ * A step starts the moment its own sources are there; there are no levels and no barriers. Steps that nothing waits for
+ * run too, and the workflow waits for them. A step that fails stops the workflow and aborts what is running, unless every
+ * way from it to the result crosses `settled`.
+ *
+ * @throws DefinitionError for what cannot be wired.
+ */
+export function workflow<I, const S extends Source>(
+  name: string,
+  build: (input: Wire<I>, step: StepBuilder) => S,
+  options?: StepPolicy & { readonly input?: t.Type<I, unknown>; readonly output?: never },
+): Agent<I, Resolved<S>>;
+// Apart from the first, because looking for S in the type of a codec can send the compiler down without end.
+export function workflow<I, const S extends Source>(
+  name: string,
+  build: (input: Wire<I>, step: StepBuilder) => S,
+  options: WorkflowOptions<I, Resolved<S>>,
+): Agent<I, Resolved<S>>;
+export function workflow<I, const S extends Source>(
+  name: string,
+  build: (input: Wire<I>, step: StepBuilder) => S,
+  options: WorkflowOptions<I, Resolved<S>> = {},
+): Agent<I, Resolved<S>> {
+  checkName(name, 'the name of the workflow', name);
+  const owner: WireOwner = { name };
+  const steps: DagStep[] = [];
+  const ids = new Set<string>();
+  let isBuilt = false;
+
+  const step = (id: string, given: unknown, source?: Source, policy: TaskPolicy = {}): Wire<unknown> => {
+    if (isBuilt) throw new DefinitionError(name, `step "${id}" was added after the workflow was built`);
+    checkName(name, 'the id of a step', id);
+    if (ids.has(id)) throw new DefinitionError(name, `two steps have the id "${id}"; rename one of them`);
+    if (typeof given !== 'function') {
+      throw new DefinitionError(name, `step "${id}" needs an agent or a function, got ${typeof given}`);
+    }
+    checkPolicy(name, policy);
+    ids.add(id);
+    const agent = (
+      definitionOf(given) === undefined ? agentOf(id, given as (input: unknown) => unknown) : given
+    ) as Agent<never, unknown>;
+    if (policy.idleTimeoutMs !== undefined && isContainer(definitionOf(agent) as Definition)) {
+      throw new DefinitionError(
+        name,
+        `step "${id}" runs several steps: give idleTimeoutMs to those that stream`,
+      );
+    }
+    steps.push({
+      id,
+      agent,
+      source: compileSource(owner, source ?? nothing(owner), `step "${id}"`),
+      policy: { ...definitionOf(agent)?.policy, ...policy },
+    });
+    return wireOf({ kind: 'step', owner, index: steps.length - 1, id });
+  };
+
+  const built = build(wireOf({ kind: 'input', owner }), step);
+  isBuilt = true;
+  const dag = dagOf(steps, compileSource(owner, built, 'the result'));
+  const { input, output = resultCodec(steps, built), ...policy } = options;
+  checkPolicy(name, policy);
+  const definition: StructureDefinition = {
+    kind: 'workflow',
+    name,
+    policy,
+    shape: 'graph',
+    depth: depthOf(
+      name,
+      steps.map(({ agent }) => agent),
+    ),
+    parts: steps.map(({ id, agent, source, policy: { when } }) => ({
+      id,
+      agent,
+      sources: source.text,
+      isPlanned: true,
+      isConditional: when !== undefined,
+    })),
+    result: dag.result.text,
+    ...(input !== undefined && { input: input as t.Type<unknown, unknown> }),
+    ...(output !== undefined && { output: output as t.Type<unknown, unknown> }),
+    begin: (value, scope) => beginDag(dag, value, scope),
+  };
+  const self: Agent<I, Resolved<S>> = defineAgent<I, Resolved<S>>(
+    asOperator(() => self, definition),
+    definition,
+  );
+  return self;
+}
+
+/** The source of a step that reads nothing. */
+function nothing(owner: WireOwner): Source {
+  return wireOf({ kind: 'pick', of: wireOf({ kind: 'input', owner }), project: () => undefined });
+}

@@ -1,0 +1,82 @@
+import { left, right } from 'fp-ts/lib/Either';
+import type { OperatorFunction } from 'rxjs';
+import { Observable } from 'rxjs';
+
+import { RunError } from '../../lib/errors/runErrors';
+import type { RunFailed, Transition } from '../../lib/model/event';
+import { isEnd } from '../../lib/model/event';
+import { toFailure } from '../../lib/model/failure';
+import type { Outcome } from '../../lib/model/outcome';
+import type { RunState } from '../../lib/model/state';
+import { idleState } from '../../lib/model/state';
+
+/**
+ * How each run ended, one outcome a run: `Right` with the output, `Left` with what came instead. Never errors.
+ *
+ * A `run.failed` counts when nothing of that run follows: one that `retry()` resumes is not an outcome. An error that is
+ * no `RunError`, such as a store that cannot be written, is a `Left` of the run that was told last.
+ */
+export function outcomes<O>(): OperatorFunction<Transition<O>, Outcome<O>> {
+  return (transitions) =>
+    new Observable((subscriber) => {
+      // Failures that may still be resumed, by run.
+      const failed = new Map<string, Transition<O>>();
+      let latest: Transition<O> | undefined;
+      const flush = (): void => {
+        for (const { state } of failed.values()) subscriber.next(leftOf(state));
+        failed.clear();
+      };
+      return transitions.subscribe({
+        next(transition) {
+          const { event } = transition;
+          latest = isEnd(event) ? undefined : transition;
+          failed.delete(event.runId);
+          if (event.type === 'run.completed') {
+            const { state } = transition;
+            subscriber.next(right({ runId: event.runId, output: event.output as O, state }));
+          } else if (event.type === 'run.failed' && !isLastFailure(event))
+            failed.set(event.runId, transition);
+          else if (isEnd(event)) subscriber.next(leftOf(transition.state));
+        },
+        error(error: unknown) {
+          if (!(error instanceof RunError)) subscriber.next(brokenOff(error, latest?.state));
+          flush();
+          subscriber.complete();
+        },
+        complete() {
+          flush();
+          subscriber.complete();
+        },
+      });
+    });
+}
+
+/** A run that could not be carried on for a reason outside it, such as a full disk. */
+function brokenOff(error: unknown, latest: RunState | undefined): Outcome<never> {
+  const state = latest ?? idleState('', '', []);
+  return left({ runId: state.runId, status: 'FAILED', failure: toFailure(error), state });
+}
+
+function leftOf(state: RunState): Outcome<never> {
+  const { runId, status, error } = state;
+  return left({
+    runId,
+    status: status === 'SUSPENDED' || status === 'CANCELLED' ? status : 'FAILED',
+    ...(error !== undefined && { failure: error }),
+    state,
+  });
+}
+
+const last = new WeakSet<RunFailed>();
+
+/**
+ * Marks the failure of a run that nobody will resume. Behind `run()` only the end of the stream tells that; within a stream
+ * of runs there is no such end, and `outcomes()` must not wait for one.
+ */
+export function markLastFailure(event: RunFailed): void {
+  last.add(event);
+}
+
+export function isLastFailure(event: RunFailed): boolean {
+  return last.has(event);
+}

@@ -1,0 +1,66 @@
+import type { Observable } from 'rxjs';
+
+import { definitionOf } from '../../lib/definition/definition';
+import type { RunEngine, RunRequest } from '../../lib/engine/engine';
+import { carryOn } from '../../lib/engine/local/runLife';
+import { newRunId } from '../../lib/engine/newRunId';
+import type { RunOptions } from '../../lib/engine/runOptions';
+import type { Agent } from '../../lib/model/agentType';
+import type { Transition } from '../../lib/model/event';
+import { latestOnly } from '../../lib/store/memory/ephemeralStore';
+
+/** The input may be left out where `undefined` is one. */
+export type RunArguments<I, Options> = undefined extends I
+  ? readonly [input?: I, options?: Options]
+  : readonly [input: I, options?: Options];
+
+/**
+ * Runs an agent, a chain or a workflow on one input: a cold stream of transitions. Subscribing starts the run or goes on
+ * with it, unsubscribing cancels it.
+ *
+ * A run that the store knows goes on from where it stood: what has finished is not called again. A run that has completed
+ * only tells its end again. Without a store, and so without a `runId`, every subscription to the same Observable is the
+ * same run: RxJS's own `retry()` resumes it.
+ *
+ * The stream errors with a `RunError` after `run.failed`, and with what the store threw when it can no longer be written.
+ *
+ * @throws RunActiveError (in the stream) while another subscriber carries on the same run.
+ * @throws InputMismatchError, DefinitionMismatchError (in the stream) when the saved run is another one.
+ */
+export function run<I, O>(
+  agent: Agent<I, O>,
+  ...[input, options = {}]: RunArguments<I, RunOptions>
+): Observable<Transition<O>> {
+  if (definitionOf(agent) === undefined) {
+    throw new TypeError(
+      `Cannot run ${typeof agent === 'function' ? 'this function' : String(agent)}: it is no agent; make one with agent()`,
+    );
+  }
+  const runId = options.runId ?? (options.newRunId ?? newRunId)();
+  if (options.engine !== undefined) return runOn(options.engine, { agent, input, runId }, options);
+  const rest = options.store ?? latestOnly();
+  if (typeof rest.claim !== 'function') {
+    throw new TypeError(`Cannot keep runs in ${typeof rest}: give a store, such as lowdbStore('./state')`);
+  }
+  return carryOn<O>({ rest, runId, agent, input, mustExist: false, options });
+}
+
+/**
+ * Hands a run to an engine.
+ *
+ * @throws TypeError for options that only mean something in this process.
+ */
+export function runOn<O>(
+  engine: RunEngine,
+  asked: Pick<RunRequest<O>, 'agent' | 'input' | 'runId' | 'mustExist'>,
+  options: RunOptions,
+): Observable<Transition<O>> {
+  if (options.store !== undefined)
+    throw new TypeError('Cannot run with both an engine and a store; the engine keeps its runs');
+  for (const name of ['maxCrashes', 'scheduler'] as const) {
+    if (options[name] !== undefined)
+      throw new TypeError(`Cannot run with both an engine and "${name}"; the engine decides that`);
+  }
+  const { onMismatch = 'refuse', signal } = options;
+  return engine.run<O>({ ...asked, onMismatch, signal });
+}

@@ -1,0 +1,40 @@
+import type { MonoTypeOperatorFunction } from 'rxjs';
+
+import type { Transition } from '../../lib/model/event';
+import type { SnapshotPolicy } from '../../lib/model/snapshot';
+import type { SnapshotStore } from '../../lib/store/store';
+import type { TapOptions } from './tap';
+import { sideEffect } from './tap';
+
+/** The part of a store that `saveTo` needs. */
+export interface SnapshotTarget {
+  readonly snapshots: Pick<SnapshotStore, 'save'>;
+}
+
+/**
+ * Saves named snapshots of a run where the policy says so: `everyStep()`, `everyNth(5)`, `critical()`, `onFailure()`,
+ * `anyOf(…)`, or a function of your own.
+ *
+ * The state is captured at once, before the next step starts. Nothing waits for the writing; `store.close()` does. A snapshot
+ * that cannot be written is reported and harms nothing. A completed run that is only told again is not saved again.
+ */
+export function saveTo<O>(
+  store: SnapshotTarget,
+  policy: SnapshotPolicy,
+  options: TapOptions = {},
+): MonoTypeOperatorFunction<Transition<O>> {
+  return sideEffect<Transition<O>>(
+    'saveTo',
+    (attempt) => ({
+      next(transition) {
+        const { event } = transition;
+        if (event.type === 'run.completed' && event.replayed === true) return;
+        const names = policy(transition) ?? [];
+        for (const name of typeof names === 'string' ? [names] : names) {
+          attempt(() => store.snapshots.save(name, transition.state, { runId: event.runId, seq: event.seq }));
+        }
+      },
+    }),
+    options,
+  );
+}
