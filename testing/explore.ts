@@ -4,14 +4,17 @@ import { isDeepStrictEqual } from 'node:util';
 import { VirtualTimeScheduler } from 'rxjs';
 
 import { definitionOf, planOf } from '../lib/definition/definition';
-import type { Engine } from '../lib/engine/engine';
+import type { CallCallbacks } from '../lib/engine/engine';
 import { interpret } from '../lib/engine/interpreter/interpreter';
-import { localEngine } from '../lib/engine/local/localEngine';
+import type { LocalOptions } from '../lib/engine/local/localEngine';
+import { LocalEngine } from '../lib/engine/local/localEngine';
+import type { StepTask } from '../lib/engine/task';
 import type { Agent } from '../lib/model/agentType';
 import type { Transition } from '../lib/model/event';
 import type { RunState } from '../lib/model/state';
 import { idleState } from '../lib/model/state';
 import { memoryStore } from '../lib/store/memory/memoryStore';
+import type { Stop } from '../lib/streams/pull';
 import { randomOf } from './random';
 import { InterleavingError } from './testingErrors';
 import { withScheduler } from './virtual';
@@ -104,6 +107,63 @@ interface Held {
   readonly hand: () => void;
 }
 
+/** Calls functions at once, and keeps what they answer until it is handed on. */
+class HeldEngine<O> extends LocalEngine<O> {
+  /** Answers that have come. */
+  readonly held = new Set<Held>();
+  /** Calls that have not answered. */
+  underWay = 0;
+  readonly #scheduler: VirtualTimeScheduler;
+
+  constructor(options: LocalOptions<O>, scheduler: VirtualTimeScheduler) {
+    super(options);
+    this.#scheduler = scheduler;
+  }
+
+  override signal(): Stop {
+    return () => undefined;
+  }
+
+  override call(task: StepTask, value: unknown, callbacks: CallCallbacks): Stop {
+    let mine: Held | undefined;
+    let isUnderWay = true;
+    this.underWay += 1;
+    const answered = (): void => {
+      if (isUnderWay) this.underWay -= 1;
+      isUnderWay = false;
+    };
+    const hold = (hand: () => void): void => {
+      answered();
+      mine = { label: task.path, hand };
+      this.held.add(mine);
+    };
+    const holding: CallCallbacks = {
+      emit: (of, partial) => callbacks.emit(of, partial),
+      log: (of, level, message, data) => {
+        callbacks.log(of, level, message, data);
+      },
+      step: (of, id, agent, input) => callbacks.step(of, id, agent, input),
+      isWanted: (of) => callbacks.isWanted?.(of) !== false,
+      done(of, output) {
+        hold(() => {
+          callbacks.done(of, output);
+        });
+      },
+      fail(of, error) {
+        hold(() => {
+          callbacks.fail(of, error);
+        });
+      },
+    };
+    const stop = withScheduler(this.#scheduler, () => super.call(task, value, holding));
+    return () => {
+      answered();
+      if (mine !== undefined) this.held.delete(mine);
+      stop?.();
+    };
+  }
+}
+
 /** Seed 0 stands for the plain order: answers are handed on as they come. */
 async function oneOrder<I, O>(
   agent: Agent<I, O>,
@@ -120,58 +180,22 @@ async function oneOrder<I, O>(
   const plan = planOf(definition);
   const transitions: Transition<O>[] = [];
   const order: string[] = [];
-  const held = new Set<Held>();
-  let underWay = 0;
   let isOver = false;
   let problem: { readonly error: unknown } | undefined;
 
-  const local = localEngine<O>({
-    claim,
-    state: idleState(runId, agent.name, plan),
+  const engine = new HeldEngine<O>(
+    {
+      claim,
+      state: idleState(runId, agent.name, plan),
+      scheduler,
+      tell: (transition) => transitions.push(transition),
+      broken: (error) => {
+        problem = { error };
+      },
+    },
     scheduler,
-    tell: (transition) => transitions.push(transition),
-    broken: (error) => {
-      problem = { error };
-    },
-  });
-  const engine: Engine = {
-    ...local,
-    signal: () => () => undefined,
-    call(task, value, callbacks) {
-      let mine: Held | undefined;
-      let isUnderWay = true;
-      underWay += 1;
-      const answered = (): void => {
-        if (isUnderWay) underWay -= 1;
-        isUnderWay = false;
-      };
-      const hold = (hand: () => void): void => {
-        answered();
-        mine = { label: task.path, hand };
-        held.add(mine);
-      };
-      const stop = withScheduler(scheduler, () =>
-        local.call(task, value, {
-          ...callbacks,
-          done(of, output) {
-            hold(() => {
-              callbacks.done(of, output);
-            });
-          },
-          fail(of, error) {
-            hold(() => {
-              callbacks.fail(of, error);
-            });
-          },
-        }),
-      );
-      return () => {
-        answered();
-        if (mine !== undefined) held.delete(mine);
-        stop?.();
-      };
-    },
-  };
+  );
+  const { held } = engine;
   engine.record({ type: 'run.started', runId, seq: 1, at: 0, name: agent.name, input, plan }, () => {
     interpret({
       runId,
@@ -204,7 +228,7 @@ async function oneOrder<I, O>(
   const hasEnded = (): boolean => isOver || problem !== undefined;
   while (!hasEnded()) {
     // What comes from Promises comes first: then it is there whatever the machine is doing.
-    if (underWay > 0) for (let turn = 0; turn < 2; turn += 1) await setImmediate();
+    if (engine.underWay > 0) for (let turn = 0; turn < 2; turn += 1) await setImmediate();
     const possible = moves();
     const move = possible[Math.floor(random() * possible.length)];
     if (move !== undefined) {
@@ -213,12 +237,12 @@ async function oneOrder<I, O>(
       order.push(move.label);
       move.hand();
     } else if (!hasEnded()) {
-      if (underWay === 0 || waitedMs >= patienceMs)
+      if (engine.underWay === 0 || waitedMs >= patienceMs)
         throw new InterleavingError(agent.name, seed, order, new Error('the run is stuck'));
       await setTimeout(1);
       waitedMs += 1;
     }
   }
   if (problem !== undefined) throw problem.error;
-  return { seed, order, transitions, state: local.state() };
+  return { seed, order, transitions, state: engine.state() };
 }

@@ -12,7 +12,7 @@ import type { Claim, RunRest } from '../../store/store';
 import type { Interpreter } from '../interpreter/interpreter';
 import { interpret } from '../interpreter/interpreter';
 import type { RunOptions } from '../runOptions';
-import { localEngine } from './localEngine';
+import { LocalEngine } from './localEngine';
 import { mailbox } from './mailbox';
 import type { Life, Opening } from './opening';
 import { openingOf } from './opening';
@@ -112,7 +112,7 @@ export function beginLife<O>(life: Life<O>, subscriber: Subscriber<Transition<O>
       if (!isOver) engine.tell(warningEvent(message));
     },
   });
-  const engine = localEngine<O>({
+  const engine = new LocalEngine<O>({
     claim,
     state,
     scheduler: life.scheduler,

@@ -3,7 +3,7 @@ import { asyncScheduler, Observable } from 'rxjs';
 
 import type { Definition } from '../../../lib/definition/definition';
 import { interpret } from '../../../lib/engine/interpreter/interpreter';
-import { localEngine } from '../../../lib/engine/local/localEngine';
+import { LocalEngine } from '../../../lib/engine/local/localEngine';
 import { newRunId } from '../../../lib/engine/newRunId';
 import type { Agent } from '../../../lib/model/agentType';
 import type { Plan } from '../../../lib/model/plan';
@@ -34,7 +34,7 @@ function answerOf<I, O>(agent: Agent<I, O>, input: I, runId: string): Observable
     let hasFailed = false;
     const claim = latestOnly().claim(runId);
     if (claim instanceof Promise) throw new TypeError('a memory-only claim answers at once');
-    const engine = localEngine<O>({
+    const engine = new LocalEngine<O>({
       claim,
       state: idleState(runId, agent.name, UNPLANNED),
       scheduler: asyncScheduler,
