@@ -1,0 +1,77 @@
+import { setTimeout as wait } from 'node:timers/promises';
+
+import { firstValueFrom } from 'rxjs';
+
+import { agent, execute, memoryStore, run } from '../../index';
+import { collect } from '../support/told';
+
+describe('a call that is over', () => {
+  it('an attempt that was timed out cannot use the ids of the next one', async () => {
+    let calls = 0;
+    const x = agent('x', (v: number) => v);
+    const zombie = agent(
+      'a',
+      async (_: number, ctx) => {
+        const me = ++calls;
+        await wait(me === 1 ? 130 : 80);
+        return firstValueFrom(ctx.step('x', x, me));
+      },
+      { retry: 1, timeoutMs: 100 },
+    );
+    expect((await execute(zombie, 1)).output).toBe(2);
+  });
+
+  it('a signal that is read late, while the next attempt runs, is aborted', async () => {
+    const signals: boolean[] = [];
+    const late = agent(
+      'late',
+      async (_: number, ctx) => {
+        if (ctx.attempt === 1) {
+          await wait(40);
+          signals.push(ctx.signal.aborted);
+        } else await wait(15);
+        return ctx.attempt;
+      },
+      { retry: { count: 1, delayMs: 15 }, timeoutMs: 20 },
+    );
+    await execute(late, 1);
+    await wait(40);
+    expect(signals).toEqual([true]);
+  });
+
+  it('a function that was stopped while it waited for a nested step can clean up', async () => {
+    const cleaned = jest.fn();
+    const patient = agent('patient', () => new Promise<never>(() => undefined));
+    const parent = agent(
+      'parent',
+      async (_: number, ctx) => {
+        try {
+          return await firstValueFrom(ctx.step('child', patient, 1));
+        } finally {
+          cleaned();
+        }
+      },
+      { timeoutMs: 15 },
+    );
+    await execute(parent, 1);
+    await wait(1);
+    expect(cleaned).toHaveBeenCalledTimes(1);
+  });
+
+  it('a nested step needs an id and an agent, and says so to the function', async () => {
+    const store = memoryStore();
+    const asks = (id: string, what: unknown) =>
+      agent('asks', (_: number, ctx) => ctx.step(id, what as typeof double, 1));
+    const double = agent('double', (x: number) => x * 2);
+    for (const id of ['', 'a/b', 'q[3]']) {
+      expect((await execute(asks(id, double), 1)).error).toMatchObject({ name: 'DefinitionError' });
+    }
+    const state = await execute(
+      asks('x', (y: number) => y),
+      1,
+      { store, runId: 'r' },
+    );
+    expect(state.error?.message).toContain('it is no agent');
+    expect(collect(run(asks('x', double), 1, { store, runId: 'r' })).ended).toBe('complete');
+  });
+});

@@ -1,0 +1,109 @@
+import { setTimeout as wait } from 'node:timers/promises';
+
+import { isRight } from 'fp-ts/lib/Either';
+import * as t from 'io-ts';
+import { concat, finalize, from, lastValueFrom, of, throwError, toArray } from 'rxjs';
+
+import {
+  agent,
+  approval,
+  chain,
+  execute,
+  loop,
+  memoryStore,
+  outcomes,
+  run,
+  runEach,
+  workflow,
+} from '../../index';
+import type { Wire } from '../../index';
+import { collect } from '../support/told';
+
+describe('policies and arguments', () => {
+  it('a chain that is a step is limited in time', async () => {
+    const torn = jest.fn();
+    const slow = agent('slow', (x: number) => from(wait(200, x)).pipe(finalize(torn)));
+    const w = workflow('w', (input: Wire<number>, step) =>
+      step('c', chain('c', slow), input, { timeoutMs: 15 }),
+    );
+    const state = await execute(w, 1);
+    expect(state.error).toMatchObject({ name: 'StepTimeoutError', path: 'c' });
+    expect(torn).toHaveBeenCalledTimes(1);
+  });
+
+  it('numbers that make no sense are refused when the agent is defined', () => {
+    const refuse = (options: object) =>
+      expect(() => agent('a', () => 1, options)).toThrow(
+        expect.objectContaining({ name: 'DefinitionError' }),
+      );
+    refuse({ retry: NaN });
+    refuse({ retry: { count: 1, delayMs: NaN } });
+    refuse({ timeoutMs: -1 });
+    refuse({ concurrency: 0 });
+    expect(() => agent('a', undefined as never)).toThrow('its work must be a function');
+  });
+
+  it('a run that waits for an answer keeps no process alive for its deadline', () => {
+    jest.useFakeTimers();
+    try {
+      const asks = approval('ask', t.boolean, { timeoutMs: 1e9 });
+      const seen = collect(run(chain('c', asks), 'x', { store: memoryStore(), runId: 'r' }));
+      expect(seen.told.at(-1)).toBe('run.suspended');
+      expect(jest.getTimerCount()).toBe(0);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  it('a predicate that answers with a Promise is told from one that says yes', async () => {
+    const later = (() => Promise.resolve(false)) as never;
+    const w = workflow('w', (input: Wire<number>, step) => step('a', (x) => x, input, { when: later }));
+    expect((await execute(w, 1)).error?.message).toContain(
+      'when of step "a" must give true or false, got a Promise',
+    );
+    const again = loop(
+      'l',
+      agent('a', (x: number) => x),
+      { until: later, max: 3 },
+    );
+    expect((await execute(again, 1)).error?.message).toContain('until of loop "l"');
+  });
+
+  it('a delay that is no number fails the step with what it gave', async () => {
+    const broken = agent(
+      'broken',
+      (): number => {
+        throw new Error('no');
+      },
+      { retry: { count: 1, delayMs: (() => undefined) as never } },
+    );
+    expect((await execute(broken)).error?.message).toContain('retry.delayMs gave undefined');
+  });
+
+  it('a source of inputs that breaks is not blamed on a run that has ended', async () => {
+    const inputs = concat(
+      of(1),
+      throwError(() => new Error('source')),
+    );
+    const all = await lastValueFrom(
+      inputs.pipe(runEach(agent('a', (x: number) => x)), outcomes(), toArray()),
+    );
+    expect(all.map((outcome) => (isRight(outcome) ? 'ok' : outcome.left.runId))).toEqual(['ok', '']);
+  });
+
+  it('what is no agent, and what is no store, is refused at once', () => {
+    expect(() => run(((x: number) => x) as never, 1)).toThrow('it is no agent; make one with agent()');
+    expect(() =>
+      run(
+        agent('a', () => 1),
+        undefined,
+        { store: './state' as never },
+      ),
+    ).toThrow("lowdbStore('./state')");
+  });
+
+  it('a plain function in a chain is told from an operator', async () => {
+    const state = await execute(chain('c', ((x: number) => x + 1) as never), 1);
+    expect(state.error?.message).toContain('is no operator; wrap the function with agent()');
+  });
+});
