@@ -7,6 +7,7 @@ import { RunState as StateCodec } from '../../../lib/codec/stateCodec';
 import type { Definition } from '../../../lib/definition/definition';
 import { definitionOf, planOf } from '../../../lib/definition/definition';
 import type { RunRequest } from '../../../lib/engine/engine';
+import { replayedEnd } from '../../../lib/engine/resolveStart';
 import { InputMismatchError } from '../../../lib/errors/runErrors';
 import { UnknownRunError } from '../../../lib/errors/storageErrors';
 import type { Transition } from '../../../lib/model/event';
@@ -81,19 +82,10 @@ export async function drive<O>(
     const isChanged = input !== undefined && !isDeepStrictEqual(input, before.input);
     if (isChanged && request.onMismatch === 'refuse') throw new InputMismatchError(runId);
     if (before.status === 'COMPLETED' && !isChanged) {
-      tell(replayedEnd(before));
+      tell({ event: replayedEnd(before, asyncScheduler.now()), state: before });
       return before;
     }
     // Its output as it is used need not be JSON.
     seed = before.status === 'COMPLETED' ? StateCodec.encode({ ...before, output: undefined }) : undefined;
   }
-}
-
-function replayedEnd<O>(state: RunState<O>): Transition<O> {
-  const { runId, seq, output, startedAt, endedAt = startedAt } = state;
-  const duration = (endedAt - startedAt) / 1000;
-  return {
-    event: { type: 'run.completed', runId, seq, at: asyncScheduler.now(), output, duration, replayed: true },
-    state,
-  };
 }

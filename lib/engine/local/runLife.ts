@@ -1,8 +1,6 @@
-import type { Subscriber } from 'rxjs';
+import type { SchedulerLike, Subscriber } from 'rxjs';
 import { asyncScheduler, Observable } from 'rxjs';
 
-import type { Definition } from '../../definition/definition';
-import { definitionOf } from '../../definition/definition';
 import { RunError } from '../../errors/runErrors';
 import type { Agent } from '../../model/agentType';
 import type { RunEvent, Transition } from '../../model/event';
@@ -11,11 +9,11 @@ import type { RunState } from '../../model/state';
 import type { Claim, RunRest } from '../../store/store';
 import type { Interpreter } from '../interpreter/interpreter';
 import { interpret } from '../interpreter/interpreter';
+import type { Start } from '../resolveStart';
+import { replayedEnd, resolveStart } from '../resolveStart';
 import type { RunOptions } from '../runOptions';
 import { LocalEngine } from './localEngine';
 import { mailbox } from './mailbox';
-import type { Life, Opening } from './opening';
-import { openingOf } from './opening';
 import { afterwards, reportUnheard } from './startTimer';
 
 /** Which run is carried on, and where it rests. */
@@ -27,6 +25,21 @@ export interface CarriedRun<O> {
   /** Whether the store must know the run already. */
   readonly mustExist: boolean;
   readonly options: Pick<RunOptions, 'scheduler' | 'onMismatch' | 'maxCrashes' | 'signal'>;
+}
+
+/** One life of a run. */
+interface Life<O> {
+  readonly runId: string;
+  readonly agent: Agent<never, O>;
+  readonly input: unknown;
+  readonly claim: Claim;
+  readonly scheduler: SchedulerLike | undefined;
+  readonly onMismatch: 'refuse' | 'actual';
+  readonly maxCrashes: number;
+  /** Aborted when the run is to be cancelled and its subscriber to hear of it. */
+  readonly signal: AbortSignal | undefined;
+  /** Whether the store must know the run already. */
+  readonly mustExist: boolean;
 }
 
 /** A cold stream of one life of a run: subscribing claims and begins or resumes it, unsubscribing cancels it. */
@@ -68,11 +81,13 @@ export function carryOn<O>(run: CarriedRun<O>): Observable<Transition<O>> {
  */
 export function beginLife<O>(life: Life<O>, subscriber: Subscriber<Transition<O>>): () => void {
   const { runId, agent, claim } = life;
-  const definition = definitionOf(agent) as Definition;
   const saved = claim.state as RunState<O> | undefined;
-  let opening: Opening<O>;
+  let opening: Start<O>;
   try {
-    opening = openingOf(life, definition, saved);
+    const { input: given, mustExist, onMismatch } = life;
+    const { checksValues } = claim;
+    const at = (life.scheduler ?? asyncScheduler).now();
+    opening = resolveStart({ runId, agent, input: given, saved, mustExist, onMismatch, checksValues, at });
   } catch (error) {
     afterwards(
       claim.release(() => saved),
@@ -84,7 +99,7 @@ export function beginLife<O>(life: Life<O>, subscriber: Subscriber<Transition<O>
   }
   const { state, input } = opening;
   if (opening.event === undefined) {
-    subscriber.next({ event: replayedEnd(state, life), state });
+    subscriber.next({ event: replayedEnd(state, (life.scheduler ?? asyncScheduler).now()), state });
     afterwards(
       claim.release(() => saved),
       () => {
@@ -158,7 +173,7 @@ export function beginLife<O>(life: Life<O>, subscriber: Subscriber<Transition<O>
   };
   engine.record(event, () => {
     if (isOver) return;
-    if (warning !== undefined) engine.tell(warningEvent(warning.message, warning.data));
+    if (warning !== undefined) engine.tell(warning);
     interpreter = interpret({
       runId,
       agent: agent,
@@ -223,21 +238,9 @@ export function beginLife<O>(life: Life<O>, subscriber: Subscriber<Transition<O>
     messages.close(isFinished);
   }
 
-  function warningEvent(message: string, data?: object): RunEvent {
+  function warningEvent(message: string): RunEvent {
     const warned = { runId, seq: event.seq, at: engine.now(), path: '', level: 'WARNING', message } as const;
-    return { type: 'step.logged', ...warned, ...(data !== undefined && { data }) };
+    return { type: 'step.logged', ...warned };
   }
   return leave;
-}
-
-function replayedEnd<O>(state: RunState<O>, { runId, scheduler = asyncScheduler }: Life<O>): RunEvent {
-  return {
-    type: 'run.completed',
-    runId,
-    seq: state.seq,
-    at: scheduler.now(),
-    output: state.output,
-    duration: ((state.endedAt ?? state.startedAt) - state.startedAt) / 1000,
-    replayed: true,
-  };
 }

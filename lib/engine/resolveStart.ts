@@ -1,0 +1,180 @@
+import { isDeepStrictEqual } from 'node:util';
+
+import { jsonValue } from '../codec/jsonValue';
+import { validate } from '../codec/validate';
+import type { Definition } from '../definition/definition';
+import { definitionOf, planOf } from '../definition/definition';
+import { planDiff } from '../definition/planDiff';
+import { DefinitionMismatchError, InputMismatchError, StreamInputError } from '../errors/runErrors';
+import { UnknownRunError } from '../errors/storageErrors';
+import type { Agent } from '../model/agentType';
+import type { RunCompleted, RunResumed, RunStarted, StepLogged } from '../model/event';
+import type { PlanDiff } from '../model/plan';
+import type { RunState } from '../model/state';
+import { idleState } from '../model/state';
+import { isStream } from '../streams/pull';
+import { downstream } from './invalidate';
+
+/** What is asked of a run that begins, or goes on. */
+export interface StartQuestion<O> {
+  readonly runId: string;
+  readonly agent: Agent<never, O>;
+  readonly input: unknown;
+  /** How the run was left; undefined for a new one. Its outputs are in their stored form. */
+  readonly saved: RunState<O> | undefined;
+  /** Whether the run must be known already. */
+  readonly mustExist: boolean;
+  readonly onMismatch: 'refuse' | 'actual';
+  /** Whether the input must survive JSON unchanged to be kept. */
+  readonly checksValues: boolean;
+  /** Epoch milliseconds at which it begins. */
+  readonly at: number;
+}
+
+/** With what the run begins, or goes on. */
+export interface Start<O> {
+  readonly state: RunState<O>;
+  readonly input: unknown;
+  /** Absent when the run has completed already: its end is told again then, see `replayedEnd`. */
+  readonly event: RunStarted | RunResumed | undefined;
+  /** What to tell once it has begun. */
+  readonly warning?: StepLogged;
+}
+
+/**
+ * Decides whether a run starts, is resumed, or has completed already, and with what it goes on. Pure: nothing is written
+ * down, so engines that replay may ask again.
+ *
+ * @throws UnknownRunError when the run must be known and is not.
+ * @throws DefinitionMismatchError when another definition is refused.
+ * @throws InputMismatchError when another input is refused.
+ * @throws StreamInputError when the run has read a stream, which is not given again.
+ */
+export function resolveStart<O>(question: StartQuestion<O>): Start<O> {
+  const { runId, agent, saved, mustExist, checksValues, at } = question;
+  const definition = definitionOf(agent) as Definition;
+  const plan = planOf(definition);
+  const marked = withoutStreams(question.input);
+  const hasStream = marked !== question.input;
+  const given = checksValues ? jsonValue(marked, '') : marked;
+  if (saved === undefined && mustExist) throw new UnknownRunError(runId);
+  if (saved === undefined || saved.status === 'IDLE') {
+    const state = saved ?? idleState(runId, agent.name, plan);
+    const seq = state.seq + 1;
+    return {
+      state,
+      input: hasStream ? question.input : given,
+      event: { type: 'run.started', runId, seq, at, name: agent.name, input: given, plan },
+    };
+  }
+  const diff = planDiff(saved.plan, plan);
+  const isInputChanged =
+    given !== undefined && given !== saved.input && !isDeepStrictEqual(given, saved.input);
+  if (question.onMismatch === 'refuse') {
+    if (diff !== undefined) throw new DefinitionMismatchError(runId, agent.name, diff);
+    if (isInputChanged) throw new InputMismatchError(runId);
+  }
+  const isChanged = diff !== undefined || isInputChanged;
+  if (saved.status !== 'COMPLETED' && !hasStream && !isInputChanged && hasStreamMark(saved.input)) {
+    throw new StreamInputError(runId);
+  }
+  if (saved.status === 'COMPLETED' && !isChanged) {
+    return { state: restored(saved, definition), input: saved.input, event: undefined };
+  }
+  const dropped = isChanged ? downstream(plan, diff, isInputChanged, saved.steps) : [];
+  const event: RunResumed = {
+    type: 'run.resumed',
+    runId,
+    seq: saved.seq + 1,
+    at,
+    life: saved.life + 1,
+    reused: reusedSteps(saved, dropped),
+    ...(diff !== undefined && { plan }),
+    ...(isInputChanged && { input: given }),
+    ...(dropped.length > 0 && { dropped }),
+  };
+  return {
+    state: saved,
+    input: hasStream ? question.input : isInputChanged ? given : saved.input,
+    event,
+    ...(isChanged && { warning: warningOf(event, diff, isInputChanged, dropped) }),
+  };
+}
+
+/** The end of a completed run, as it is told to somebody who asks for the run again. */
+export function replayedEnd<O>(state: RunState<O>, at: number): RunCompleted {
+  const { runId, seq, output, startedAt, endedAt = startedAt } = state;
+  const duration = (endedAt - startedAt) / 1000;
+  return { type: 'run.completed', runId, seq, at, output, duration, replayed: true };
+}
+
+/** How many steps are answered from the record. */
+function reusedSteps({ steps }: RunState, dropped: readonly string[]): number {
+  const gone = new Set(dropped);
+  let reused = 0;
+  for (const { status, stepId } of steps) {
+    if ((status === 'COMPLETED' || status === 'SKIPPED') && !gone.has(stepId)) reused += 1;
+  }
+  return reused;
+}
+
+function warningOf(
+  { runId, seq, at }: RunResumed,
+  diff: PlanDiff | undefined,
+  isInputChanged: boolean,
+  dropped: readonly string[],
+): StepLogged {
+  const what = [diff === undefined ? [] : ['definition'], isInputChanged ? ['input'] : []]
+    .flat()
+    .join(' and ');
+  return {
+    type: 'step.logged',
+    runId,
+    seq,
+    at,
+    path: '',
+    level: 'WARNING',
+    message: `The saved run has another ${what}; the one at hand wins and ${String(dropped.length)} saved steps are dropped`,
+    data: { ...diff, isInputChanged, dropped },
+  };
+}
+
+/** A completed run as it was told when it completed: its output decoded. */
+function restored<O>(saved: RunState<O>, { output: codec, name }: Definition): RunState<O> {
+  if (codec === undefined) return saved;
+  return Object.freeze({ ...saved, output: validate(codec, saved.output, `saved output of "${name}"`) as O });
+}
+
+/** What stands in a saved input for a stream, which cannot be saved. */
+const MARK = '$stream';
+
+/** Whether a saved input holds the mark of a stream, so that it has to be given again. */
+function hasStreamMark(stored: unknown): boolean {
+  if (typeof stored !== 'object' || stored === null) return false;
+  return isMark(stored) || Object.values(stored).some(hasStreamMark);
+}
+
+/**
+ * The input as it is saved: a stream in it, however deep in plain records and arrays, is replaced by a mark. The very same
+ * value when there is none.
+ */
+function withoutStreams(input: unknown): unknown {
+  return replaced(input, []);
+}
+
+function replaced(value: unknown, above: readonly unknown[]): unknown {
+  if (typeof value !== 'object' || value === null || above.includes(value)) return value;
+  if (isStream(value)) return { [MARK]: true };
+  const isPlain = Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype;
+  if (!isPlain) return value;
+  const before: readonly unknown[] = Object.values(value);
+  const after = before.map((part) => replaced(part, [...above, value]));
+  if (after.every((part, index) => part === before[index])) return value;
+  return Array.isArray(value)
+    ? after
+    : Object.fromEntries(Object.keys(value).map((key, index) => [key, after[index]]));
+}
+
+function isMark(value: object): boolean {
+  return Object.keys(value).length === 1 && (value as { readonly [MARK]?: unknown })[MARK] === true;
+}
