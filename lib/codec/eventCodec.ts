@@ -33,7 +33,11 @@ const ofAttempt = { ...ofStep, agent: t.string, attempt: Count };
 
 const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEvent, { readonly type: K }>> } =
   {
-    'run.started': event('run.started', { ...occurrence, name: t.string, plan: Plan }, { input: Json }),
+    'run.started': event(
+      'run.started',
+      { ...occurrence, name: t.string, plan: Plan },
+      { incarnation: t.string, input: Json },
+    ),
     'run.resumed': event(
       'run.resumed',
       { ...occurrence, life: Count, reused: Count },
@@ -73,7 +77,11 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
       { output: Json },
     ),
     'step.cancelled': event('step.cancelled', ofStep, {}),
-    'step.suspended': event('step.suspended', ofAttempt, { request: Json, deadline: Moment }),
+    'step.suspended': event('step.suspended', ofAttempt, {
+      request: Json,
+      deadline: Moment,
+      asking: t.string,
+    }),
     'step.answered': event(
       'step.answered',
       { ...ofStep, by: oneOf({ answer: true, deadline: true }) },

@@ -90,6 +90,8 @@ export const Step: t.Type<StepResult> = record<StepResult>(
     inputHash: t.string,
     request: Json,
     deadline: Moment,
+    asking: t.string,
+    asked: Count,
     answer: record<NonNullable<StepResult['answer']>>(
       'answer',
       { by: oneOf({ answer: true, deadline: true }) },
@@ -111,6 +113,7 @@ const stateJson: t.Type<RunStateJson> = record<RunStateJson>(
     seq: Count,
   },
   {
+    incarnation: t.string,
     input: Json,
     output: Json,
     error: Failure,

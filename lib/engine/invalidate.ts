@@ -2,11 +2,13 @@ import { asyncScheduler } from 'rxjs';
 
 import { UnknownStepError } from '../errors/stepErrors';
 import type { Failure } from '../model/failure';
+import { asAnotherRun } from '../model/incarnation';
 import type { Plan, PlanDiff, PlanStep } from '../model/plan';
 import type { RunState } from '../model/state';
 import type { StepResult } from '../model/stepResult';
 import { pendingStep } from '../model/stepResult';
 import { StepTable } from '../model/stepTable';
+import { newIncarnation } from './newRunId';
 
 /**
  * Paths of the saved steps whose results no longer hold when the definition or the input has changed: those that changed,
@@ -177,14 +179,13 @@ export function forkedState(state: RunState, { runId, from, ...rest }: ForkedFro
   if (state.steps.get(from) === undefined) throw new UnknownStepError(state.runId, from);
   const again = stepsFrom(state, from);
   const now = asyncScheduler.now();
-  const { output: _output, error: _error, ...kept } = state;
+  const { output: _output, error: _error, ...kept } = asAnotherRun(state, runId, newIncarnation());
   return Object.freeze({
     ...kept,
-    runId,
     status: 'CANCELLED',
     input: 'input' in rest ? rest.input : state.input,
     steps: StepTable.of(
-      [...state.steps].map((step) =>
+      [...kept.steps].map((step) =>
         again.has(step.stepId) || step.status === 'RUNNING' || isOnWayTo(state.error, step)
           ? pendingStep(step.stepId, step.agent)
           : step,

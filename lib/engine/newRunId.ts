@@ -1,5 +1,7 @@
 import { randomFillSync } from 'node:crypto';
 
+import type { SchedulerLike } from 'rxjs';
+import { VirtualTimeScheduler } from 'rxjs';
 import { monotonicFactory } from 'ulid';
 
 /** Ids that sort by the moment they were made, also within one millisecond. */
@@ -7,6 +9,32 @@ export const newRunId: () => string = lazily(() => {
   const next = monotonicFactory(randoms());
   return () => next();
 });
+
+/**
+ * An id that no other run has: 80 random bits in 16 letters and digits.
+ *
+ * @param scheduler - Of the run. In virtual time its runs are numbered instead: a test sees the same events each time.
+ */
+export function newIncarnation(scheduler?: SchedulerLike): string {
+  if (!(scheduler instanceof VirtualTimeScheduler)) return randomText();
+  const count = (virtualRuns.get(scheduler) ?? 0) + 1;
+  virtualRuns.set(scheduler, count);
+  return String(count).padStart(16, '0');
+}
+
+const virtualRuns = new WeakMap<VirtualTimeScheduler, number>();
+
+const randomText = lazily(() => {
+  const random = randoms();
+  return () => {
+    let text = '';
+    for (let count = 0; count < 16; count += 1) text += ALPHABET[Math.floor(random() * 32)] as string;
+    return text;
+  };
+});
+
+// Nothing that could be taken for something else in an address, a shell or a path.
+const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 
 function lazily(make: () => () => string): () => string {
   let made: (() => string) | undefined;

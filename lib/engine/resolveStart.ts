@@ -29,6 +29,8 @@ export interface StartQuestion<O> {
   readonly checksValues: boolean;
   /** Epoch milliseconds at which it begins. */
   readonly at: number;
+  /** An id for the run that no other run has, if it is a new one. */
+  readonly incarnation: string | undefined;
 }
 
 /** With what the run begins, or goes on. */
@@ -59,12 +61,14 @@ export function resolveStart<O>(question: StartQuestion<O>): Start<O> {
   const given = checksValues ? jsonValue(marked, '') : marked;
   if (saved === undefined && mustExist) throw new UnknownRunError(runId);
   if (saved === undefined || saved.status === 'IDLE') {
-    const state = saved ?? idleState(runId, agent.name, plan);
+    const incarnation = saved?.incarnation ?? question.incarnation;
+    const made = incarnation === undefined ? {} : { incarnation };
+    const state = { ...(saved ?? idleState(runId, agent.name, plan)), ...made };
     const seq = state.seq + 1;
     return {
-      state,
+      state: Object.freeze(state),
       input: hasStream ? question.input : given,
-      event: { type: 'run.started', runId, seq, at, name: agent.name, input: given, plan },
+      event: { type: 'run.started', runId, seq, at, ...made, name: agent.name, input: given, plan },
     };
   }
   const diff = planDiff(saved.plan, plan);

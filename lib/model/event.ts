@@ -58,6 +58,8 @@ interface OfAttempt extends OfStep {
 /** The first life of a run begins. */
 export interface RunStarted extends Occurrence {
   readonly type: 'run.started';
+  /** An id that no other run has, also when `runId` is used again; absent in runs that an earlier version began. */
+  readonly incarnation?: string;
   /** Name of the agent that is run. */
   readonly name: string;
   readonly input: unknown;
@@ -158,6 +160,8 @@ export interface StepSuspended extends OfAttempt {
   readonly request: unknown;
   /** Epoch milliseconds after which it is not waited for any longer. */
   readonly deadline?: number;
+  /** The id of the question, which no other question in any run has; absent for a step that sleeps. */
+  readonly asking?: string;
 }
 
 /** The answer a suspended step waited for has come, or its deadline has passed. */

@@ -84,6 +84,7 @@ function apply(edit: StateEdit, event: RunEvent): void {
     case 'run.started':
       edit.run('RUNNING', (run) => {
         run.name = event.name;
+        if (event.incarnation !== undefined) run.incarnation = event.incarnation;
         run.input = event.input;
         run.plan = event.plan as Draft<RunState['plan']>;
         run.startedAt = event.at;
@@ -138,6 +139,7 @@ function apply(edit: StateEdit, event: RunEvent): void {
       setOrDelete(step, 'kept', event.kept);
       setOrDelete(step, 'request', undefined);
       setOrDelete(step, 'deadline', undefined);
+      setOrDelete(step, 'asking', undefined);
       setOrDelete(step, 'answer', undefined);
       break;
     }
@@ -166,6 +168,8 @@ function apply(edit: StateEdit, event: RunEvent): void {
       step.status = 'SUSPENDED';
       setOrDelete(step, 'request', event.request);
       setOrDelete(step, 'deadline', event.deadline);
+      setOrDelete(step, 'asking', event.asking);
+      if (event.asking !== undefined) step.asked = (step.asked ?? 0) + 1;
       break;
     }
     case 'step.answered': {

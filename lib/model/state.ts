@@ -9,6 +9,8 @@ export type RunStatus = 'IDLE' | 'RUNNING' | 'SUSPENDED' | 'COMPLETED' | 'FAILED
 /** How a run stands: the scan of its events, immutable, plain JSON when written. */
 export interface RunState<O = unknown> {
   readonly runId: string;
+  /** An id that no other run has, also when `runId` is used again; absent in runs that an earlier version began. */
+  readonly incarnation?: string;
   /** Name of the agent that is run. */
   readonly name: string;
   readonly status: RunStatus;
@@ -32,9 +34,10 @@ export interface RunState<O = unknown> {
 }
 
 /** The state of a run before its first event: every declared step is PENDING. */
-export function idleState(runId: string, name: string, plan: Plan): RunState<never> {
+export function idleState(runId: string, name: string, plan: Plan, incarnation?: string): RunState<never> {
   return Object.freeze({
     runId,
+    ...(incarnation !== undefined && { incarnation }),
     name,
     status: 'IDLE',
     input: undefined,

@@ -111,11 +111,15 @@ export class StateEdit {
     for (const path of paths) {
       const step = this.steps.get(path);
       if (step === undefined) continue;
-      const fresh = pendingStep(path, step.agent);
-      const { revision = 0, attempts } = step;
+      const { revision = 0, attempts, asked } = step;
       // A step that was never called is as good as new; a key handed out for other work must not be used again.
       const next = attempts > 0 ? revision + 1 : revision;
-      this.#edit().set(next === 0 ? fresh : Object.freeze({ ...fresh, revision: next }));
+      const left = {
+        ...(next > 0 && { revision: next }),
+        // An answer that came before the first question is none to a later one.
+        ...(asked !== undefined && { asked }),
+      };
+      this.#edit().set(Object.freeze({ ...pendingStep(path, step.agent), ...left }));
     }
   }
 

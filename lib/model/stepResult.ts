@@ -38,6 +38,10 @@ export interface StepResult {
   readonly request?: unknown;
   /** Epoch milliseconds until which an answer is waited for. */
   readonly deadline?: number;
+  /** The id of the question that is open, or whose answer the step has not used yet. */
+  readonly asking?: string;
+  /** How many questions this step has asked in this run; absent when none. */
+  readonly asked?: number;
   /** The answer that came, until the step has used it. */
   readonly answer?: { readonly by: 'answer' | 'deadline'; readonly value?: unknown };
 }

@@ -1,7 +1,8 @@
 import { asyncScheduler } from 'rxjs';
 
-import { newRunId } from '../../lib/engine/newRunId';
+import { newIncarnation, newRunId } from '../../lib/engine/newRunId';
 import type { RunOptions } from '../../lib/engine/runOptions';
+import { asAnotherRun } from '../../lib/model/incarnation';
 import { reduceRun } from '../../lib/model/reduce';
 import type { Store } from '../../lib/store/store';
 
@@ -18,7 +19,7 @@ export async function restore(
   const { executionState: saved } = await store.snapshots.load(snapshotId);
   const runId = options.runId ?? (options.newRunId ?? newRunId)();
   const at = (options.scheduler ?? asyncScheduler).now();
-  const state = { ...saved, runId };
+  const state = asAnotherRun(saved, runId, newIncarnation(options.scheduler));
   // What was under way then is not under way in the new run.
   await store.importRun(
     reduceRun(state, {

@@ -242,9 +242,11 @@ async function told(transitions: ReturnType<typeof run>): Promise<Told> {
     const {
       duration: _duration,
       deadline: _deadline,
+      incarnation: _incarnation,
+      asking: _asking,
       data,
       ...same
-    } = { deadline: 0, duration: 0, data: undefined, ...rest };
+    } = { deadline: 0, duration: 0, incarnation: '', asking: '', data: undefined, ...rest };
     (byPath['path' in event ? event.path : ''] ??= []).push({
       ...same,
       data: typeof data === 'function' ? (data as () => unknown)() : data,
@@ -252,7 +254,9 @@ async function told(transitions: ReturnType<typeof run>): Promise<Told> {
   }
   const { state } = last;
   const { status, output, input, error, life } = state;
-  const steps = [...state.steps].map(({ duration: _d, timestamp: _t, deadline: _l, seq: _s, ...row }) => row);
+  const steps = [...state.steps].map(
+    ({ duration: _d, timestamp: _t, deadline: _l, seq: _s, asking: _a, ...row }) => row,
+  );
   steps.sort((a, b) => (a.stepId < b.stepId ? -1 : 1));
   return {
     events: collected.events,

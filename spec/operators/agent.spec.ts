@@ -165,10 +165,10 @@ describe('agent()', () => {
       },
       { retry: 1 },
     );
-    await execute(curious, 1, { runId: 'r' });
+    const { incarnation } = await execute(curious, 1, { runId: 'r' });
     expect(seen).toEqual([
-      ['r', 'curious', 1, 'r/curious'],
-      ['r', 'curious', 2, 'r/curious'],
+      ['r', 'curious', 1, `${incarnation!}/curious`],
+      ['r', 'curious', 2, `${incarnation!}/curious`],
     ]);
   });
 

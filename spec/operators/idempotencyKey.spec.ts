@@ -1,4 +1,21 @@
-import { agent, chain, execute, memoryStore, workflow } from '../../index';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { lastValueFrom, of, toArray } from 'rxjs';
+
+import {
+  agent,
+  chain,
+  execute,
+  fork,
+  initialState,
+  lowdbStore,
+  memoryStore,
+  restore,
+  resume,
+  workflow,
+} from '../../index';
 import type { Agent, Store, Wire } from '../../index';
 import { crashPoints, recordingStore } from '../../testing/index';
 
@@ -38,7 +55,8 @@ describe('the idempotency key', () => {
     isDown = false;
     const second = await keysOf(retried, store);
 
-    expect([...first, ...second]).toEqual(['r/often', 'r/often', 'r/often', 'r/often']);
+    const incarnation = (await store.loadRun('r'))?.incarnation;
+    expect([...first, ...second]).toEqual(Array(4).fill(`${incarnation!}/often`));
   });
 
   it('is the same after a crash in the middle of the call', async () => {
@@ -84,7 +102,8 @@ describe('the idempotency key', () => {
     });
     await keysOf(chain('work', broken, pay), store);
 
-    expect(await keysOf(chain('work', times(2), pay), store, 1, 'actual')).toEqual(['r/pay']);
+    const [key] = await keysOf(chain('work', times(2), pay), store, 1, 'actual');
+    expect(key).toBe(`${(await store.loadRun('r'))!.incarnation!}/pay`);
   });
 
   it('stays as it was for a step that does not depend on the change', async () => {
@@ -96,5 +115,99 @@ describe('the idempotency key', () => {
     isDown = false;
 
     expect(await keysOf(both(3), store, 1, 'actual')).toEqual([before]);
+  });
+
+  it('is another one for a run of a like name, however the names are cut', async () => {
+    const store = memoryStore();
+    keys = [];
+    await execute(chain('outer', chain('42', pay)), 1, { store, runId: 'order' });
+    await execute(chain('outer', pay), 1, { store, runId: 'order/42' });
+
+    expect(new Set(keys).size).toBe(2);
+  });
+
+  it('goes on after a restart of the process, from the files', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'millrace-keys-'));
+    isDown = true;
+    const store = lowdbStore(folder);
+    const [before] = await keysOf(chain('work', times(2), pay), store);
+    await store.close();
+    isDown = false;
+    const reopened = lowdbStore(folder);
+
+    expect(await keysOf(chain('work', times(2), pay), reopened)).toEqual([before]);
+    await reopened.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  it('stays as it was for a run that an earlier version began', async () => {
+    const store = memoryStore();
+    await store.importRun({ ...initialState(pay, 'r'), status: 'FAILED', input: 1, life: 1, seq: 1 });
+
+    expect(await keysOf(pay, store)).toEqual(['r/pay']);
+  });
+
+  it('is another one for each input of a plain pipe, and for each pipe', async () => {
+    keys = [];
+    await lastValueFrom(of(1, 2).pipe(pay, toArray()));
+    await lastValueFrom(of(1, 2).pipe(pay, toArray()));
+
+    expect(new Set(keys).size).toBe(4);
+  });
+
+  describe.each([
+    ['in memory', () => memoryStore(), () => undefined],
+    [
+      'in a folder',
+      () => lowdbStore(mkdtempSync(join(tmpdir(), 'millrace-keys-'))),
+      (store: Store) => store.close(),
+    ],
+  ])('%s', (_name, make, close) => {
+    it('is another one when the id of a run is used again', async () => {
+      const [store, other] = [make(), make()];
+      const seen = [...(await keysOf(pay, store)), ...(await keysOf(pay, other))];
+      await store.deleteRun('r');
+      seen.push(...(await keysOf(pay, store)));
+      await store.prune({});
+      seen.push(...(await keysOf(pay, store)));
+
+      expect(seen).toHaveLength(4);
+      expect(new Set(seen).size).toBe(4);
+      await close(store);
+      await close(other);
+    });
+
+    it('is another one in a fork, and in a run that begins with a snapshot, under the same id too', async () => {
+      const store = make();
+      isDown = true;
+      const seen = await keysOf(pay, store);
+      const snapshot = await store.snapshots.save('failed', (await store.loadRun('r'))!);
+      isDown = false;
+      const forked = await fork(store, 'r', { from: 'pay' });
+      const restored = [await restore(store, snapshot.snapshotId), 'r'];
+      await store.deleteRun('r');
+      await restore(store, snapshot.snapshotId, { runId: 'r' });
+      for (const id of [forked, ...restored]) {
+        keys = [];
+        await lastValueFrom(resume(pay, id, { store }));
+        seen.push(...keys);
+      }
+
+      expect(seen).toHaveLength(4);
+      expect(new Set(seen).size).toBe(4);
+      await close(store);
+    });
+
+    it('moves with a run into another store', async () => {
+      const [store, other] = [make(), make()];
+      isDown = true;
+      const [before] = await keysOf(pay, store);
+      await other.importRun((await store.loadRun('r'))!);
+      isDown = false;
+
+      expect(await keysOf(pay, other)).toEqual([before]);
+      await close(store);
+      await close(other);
+    });
   });
 });

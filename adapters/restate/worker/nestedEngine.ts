@@ -99,7 +99,7 @@ export function runBelow(below: Below, answered: (answer: Answer) => void): () =
           callbacks.fail(task, error);
         },
       };
-      stop = callFunction(runId, placed, input, back, asyncScheduler);
+      stop = callFunction({ runId }, placed, input, back, asyncScheduler);
       return stop;
     },
     signal: () => () => undefined,

@@ -39,6 +39,7 @@ export function openingOf(
       onMismatch,
       checksValues: false,
       at,
+      incarnation: undefined,
     });
   } catch (error) {
     return { refused: toFailure(error) };

@@ -76,7 +76,7 @@ export class ToldCall implements CallCallbacks {
 
   begin(): void {
     const { runId, task, input } = this.#options;
-    this.#stop = callFunction(runId, task, input, this, asyncScheduler);
+    this.#stop = callFunction({ runId }, task, input, this, asyncScheduler);
     // It may have been stopped, or have failed, while it was still being called.
     if (!this.isWanted()) this.#stop?.();
   }

@@ -6,6 +6,8 @@ import { AttemptOverError, EmptyAnswerError, StepTimeoutError } from '../../erro
 import type { Agent, StepContext } from '../../model/agentType';
 import type { LogLevel } from '../../model/event';
 import { toFailure } from '../../model/failure';
+import type { RunIdentity } from '../../model/incarnation';
+import { idempotencyKeyOf } from '../../model/incarnation';
 import type { Stop } from '../../streams/pull';
 import type { CallCallbacks } from '../engine';
 import type { StepTask } from '../task';
@@ -20,14 +22,14 @@ import { after } from './startTimer';
  * is dropped and logged.
  */
 export function callFunction(
-  runId: string,
+  run: RunIdentity,
   task: StepTask,
   input: unknown,
   callbacks: CallCallbacks,
   scheduler: SchedulerLike,
 ): Stop | undefined {
   const call = new Call(task, callbacks, scheduler);
-  call.begin(input, new CallContext(runId, call));
+  call.begin(input, new CallContext(run, call));
   if (call.isOver) return undefined;
   return () => {
     call.stop();
@@ -209,13 +211,12 @@ export class CallContext implements StepContext {
   declare readonly signal: AbortSignal;
   readonly #call: ContextCall;
 
-  constructor(runId: string, call: ContextCall) {
-    const { path, attempt, revision } = call.task;
-    this.runId = runId;
+  constructor(run: RunIdentity, call: ContextCall) {
+    const { path, attempt } = call.task;
+    this.runId = run.runId;
     this.path = path;
     this.attempt = attempt;
-    // No path has an empty part, so no other step can have this key.
-    this.idempotencyKey = revision === 0 ? `${runId}/${path}` : `${runId}/${path}//${String(revision)}`;
+    this.idempotencyKey = idempotencyKeyOf(run, call.task);
     this.#call = call;
     Object.defineProperty(this, 'signal', CallContext.#signal);
   }

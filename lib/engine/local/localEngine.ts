@@ -120,7 +120,7 @@ export class LocalEngine<O> implements Engine {
   }
 
   call(task: StepTask, input: unknown, callbacks: CallCallbacks): Stop | undefined {
-    return callFunction(this.#options.state.runId, task, input, callbacks, this.#scheduler);
+    return callFunction(this.#options.state, task, input, callbacks, this.#scheduler);
   }
 
   admit(limit: LimitPolicy, { input }: StepTask, enter: () => void): Stop {

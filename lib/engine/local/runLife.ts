@@ -9,6 +9,7 @@ import type { RunState } from '../../model/state';
 import type { Claim, RunRest } from '../../store/store';
 import type { Interpreter } from '../interpreter/interpreter';
 import { interpret } from '../interpreter/interpreter';
+import { newIncarnation } from '../newRunId';
 import type { Start } from '../resolveStart';
 import { replayedEnd, resolveStart } from '../resolveStart';
 import type { RunOptions } from '../runOptions';
@@ -87,7 +88,19 @@ export function beginLife<O>(life: Life<O>, subscriber: Subscriber<Transition<O>
     const { input: given, mustExist, onMismatch } = life;
     const { checksValues } = claim;
     const at = (life.scheduler ?? asyncScheduler).now();
-    opening = resolveStart({ runId, agent, input: given, saved, mustExist, onMismatch, checksValues, at });
+    const incarnation = saved?.incarnation ?? newIncarnation(life.scheduler);
+    const input = given;
+    opening = resolveStart({
+      runId,
+      agent,
+      input,
+      saved,
+      mustExist,
+      onMismatch,
+      checksValues,
+      at,
+      incarnation,
+    });
   } catch (error) {
     afterwards(
       claim.release(() => saved),

@@ -24,7 +24,7 @@ export function asOperator<I, O>(self: () => Agent<I, O>, definition: Definition
   return (source) => {
     const prefix = newRunId();
     let count = 0;
-    // A name of its own for every input: it becomes part of the idempotency keys.
+    // An id of its own for every input, which is its incarnation too: it becomes part of the idempotency keys.
     return source.pipe(pullMap((input) => answerOf(self(), input, `${prefix}-${(count += 1)}`), concurrency));
   };
 }
@@ -36,7 +36,7 @@ function answerOf<I, O>(agent: Agent<I, O>, input: I, runId: string): Observable
     if (claim instanceof Promise) throw new TypeError('a memory-only claim answers at once');
     const engine = new LocalEngine<O>({
       claim,
-      state: idleState(runId, agent.name, UNPLANNED),
+      state: idleState(runId, agent.name, UNPLANNED, runId),
       scheduler: asyncScheduler,
       tellEvent: (event) => {
         if (event.type === 'run.completed') subscriber.next(event.output as O);

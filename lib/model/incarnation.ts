@@ -1,0 +1,45 @@
+import type { RunState } from './state';
+import type { StepResult } from './stepResult';
+
+/** Which run this is: two runs may have had the same id, one after the other or in two stores. */
+export type RunIdentity = Pick<RunState, 'runId' | 'incarnation'>;
+
+/**
+ * The name under which a step does its work outside: the same for every attempt in every life of the run, another one for
+ * every other step, for every other run, and when the step is called with something else.
+ */
+export function idempotencyKeyOf(
+  // Only runs of earlier versions have no incarnation: the keys that those have handed out stay what they were.
+  { runId, incarnation = runId }: RunIdentity,
+  { path, revision }: { readonly path: string; readonly revision: number },
+): string {
+  // No incarnation holds a "/", and no path has an empty part: no two steps of any runs share a key.
+  return revision === 0 ? `${incarnation}/${path}` : `${incarnation}/${path}//${String(revision)}`;
+}
+
+/** The id of a question: which run asked it, and with which of its events. */
+export function askingOf(incarnation: string | undefined, seq: number): string {
+  return `${incarnation ?? ''}.${String(seq)}`;
+}
+
+/**
+ * The state with which a run of its own begins where this one stands. Steps keep their results, but what is open is asked
+ * anew: an answer to the old run is none to the new one.
+ *
+ * @param incarnation - That of the new run.
+ */
+export function asAnotherRun(state: RunState, runId: string, incarnation: string): RunState {
+  const steps = state.steps.withValues(
+    (output) => output,
+    (row) => askedAnew(row, incarnation),
+  );
+  return Object.freeze({ ...state, runId, incarnation, steps });
+}
+
+function askedAnew(row: StepResult, incarnation: string): StepResult {
+  if (row.asked === undefined && row.asking === undefined) return row;
+  const { asking, asked: _, ...rest } = row;
+  if (row.status !== 'SUSPENDED' || asking === undefined) return Object.freeze(rest);
+  const seq = Number(asking.slice(asking.lastIndexOf('.') + 1));
+  return Object.freeze({ ...rest, asking: askingOf(incarnation, seq), asked: 1 });
+}
