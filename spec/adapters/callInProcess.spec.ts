@@ -1,10 +1,10 @@
 import { concat, finalize, lastValueFrom, NEVER, of } from 'rxjs';
 
 import { IngressError } from '../../adapters/restate/protocol/ingress';
-import type { Part } from '../../adapters/restate/protocol/protocol';
+import type { SideEvent } from '../../adapters/restate/protocol/protocol';
 import type { InProcessCall, InProcessOptions } from '../../adapters/restate/worker/callInProcess';
 import { callInProcess } from '../../adapters/restate/worker/callInProcess';
-import type { Teller } from '../../adapters/restate/worker/eventPublisher';
+import type { EventPublisher } from '../../adapters/restate/worker/eventPublisher';
 import type { Agent, LimitPolicy } from '../../index';
 import { agent } from '../../index';
 import { definitionOf } from '../../lib/definition/definition';
@@ -14,7 +14,7 @@ import { StepTable } from '../../lib/model/stepTable';
 import { memoryCache } from '../../lib/store/answerCache';
 
 /** Tells at once, into a list. */
-function listTeller(parts: Part[]): Teller {
+function listTeller(parts: SideEvent[]): EventPublisher {
   return {
     add: (part) => void parts.push(part),
     preview: () => undefined,
@@ -34,9 +34,9 @@ function callOf(called: Agent<number, unknown>, options: Partial<InProcessOption
     runId: 'run',
     task,
     input: 1,
-    teller: listTeller([]),
+    publisher: listTeller([]),
     keepPartials: false,
-    keepsBelow: false,
+    keepsNested: false,
     cache: memoryCache(),
     known: () => Promise.resolve(undefined),
     underWay: new Set(),
@@ -87,7 +87,7 @@ describe('a call of a function on a worker', () => {
       if (reads === 2) return Promise.reject(new Error('no answer'));
       return Promise.resolve(reads === 1 ? undefined : StepTable.of([row]));
     };
-    await expect(callOf(asking, { keepsBelow: true, known }).run()).resolves.toMatchObject({
+    await expect(callOf(asking, { keepsNested: true, known }).run()).resolves.toMatchObject({
       kind: 'done',
       output: 10,
       below: [{ path: 'step/inner', agent: 'inner', output: 10 }],
@@ -103,7 +103,7 @@ describe('a call of a function on a worker', () => {
       reads += 1;
       return reads === 1 ? Promise.resolve(undefined) : Promise.reject(new Error('away'));
     };
-    const call = callOf(asking, { keepsBelow: true, known });
+    const call = callOf(asking, { keepsNested: true, known });
     const answer = call.run();
     await sleep(100);
     call.stop();
@@ -120,7 +120,7 @@ describe('a call of a function on a worker', () => {
       reads += 1;
       return reads === 1 ? Promise.resolve(undefined) : Promise.reject(new IngressError(404, '/', 'unknown'));
     };
-    await expect(callOf(asking, { keepsBelow: true, known }).run()).resolves.toMatchObject({
+    await expect(callOf(asking, { keepsNested: true, known }).run()).resolves.toMatchObject({
       kind: 'failed',
       failure: { name: 'IngressError', path: 'step' },
     });
@@ -226,7 +226,7 @@ describe('a call of a function on a worker', () => {
       timestamp: null,
     }));
     const known: InProcessOptions['known'] = () => Promise.resolve(StepTable.of(rows));
-    const result = await callOf(asking, { keepsBelow: true, known }).run();
+    const result = await callOf(asking, { keepsNested: true, known }).run();
 
     expect(result).toMatchObject({ kind: 'failed', failure: { name: 'StateValueError' } });
     expect(result).toHaveProperty('below.length', 4);

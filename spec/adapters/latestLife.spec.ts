@@ -1,8 +1,8 @@
 import type { EngineContext } from '../../adapters/restate/client/engineContext';
 import { latestLife } from '../../adapters/restate/client/latestLife';
-import { readTold } from '../../adapters/restate/client/readEvents';
+import { readEvents } from '../../adapters/restate/client/readEvents';
 import { IngressError } from '../../adapters/restate/protocol/ingress';
-import type { EventsRequest, ToldEvent } from '../../adapters/restate/protocol/protocol';
+import type { EventsRequest, WireEvent } from '../../adapters/restate/protocol/protocol';
 import type { RunEvent } from '../../index';
 import { agent, chain } from '../../index';
 
@@ -13,7 +13,7 @@ const line = chain(
 );
 
 const at = 1;
-const told: readonly ToldEvent[] = [
+const told: readonly WireEvent[] = [
   { type: 'run.started', at, name: 'line', input: 1 },
   { type: 'step.started', at, path: 'a', agent: 'a', attempt: 1 },
   { type: 'step.completed', at, path: 'a', agent: 'a', attempt: 1, output: 1, duration: 0 },
@@ -21,7 +21,7 @@ const told: readonly ToldEvent[] = [
 ];
 
 /** A server with a life under way that tells as many of these events in one message. */
-function telling(events: readonly ToldEvent[], most: number) {
+function telling(events: readonly WireEvent[], most: number) {
   let questions = 0;
   const context: EngineContext = {
     admin: undefined,
@@ -54,7 +54,7 @@ describe('latestLife()', () => {
   });
 });
 
-describe('readTold()', () => {
+describe('readEvents()', () => {
   it('gives up when the server keeps no longer what it has told', async () => {
     const { context } = telling([], 1);
     const { signal } = new AbortController();
@@ -62,7 +62,7 @@ describe('readTold()', () => {
     const life = { agent: line, key: '2~r', signal };
 
     await expect(
-      readTold<RunEvent>(context, life, follow, { from: 0, parts: 0 }, { upTo: { from: 3, parts: 0 } }),
+      readEvents<RunEvent>(context, life, follow, { from: 0, parts: 0 }, { upTo: { from: 3, parts: 0 } }),
     ).rejects.toMatchObject({ name: 'UnknownRunError', runId: 'r' });
   });
 });

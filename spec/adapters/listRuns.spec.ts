@@ -1,4 +1,4 @@
-import { listRuns } from '../../adapters/restate/client/listLives';
+import { listRuns } from '../../adapters/restate/client/listRuns';
 import type { Ingress } from '../../adapters/restate/protocol/ingress';
 import { keyOf, servicesNamed } from '../../adapters/restate/protocol/serviceNames';
 

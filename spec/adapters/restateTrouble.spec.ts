@@ -1,5 +1,5 @@
 import type { EngineContext } from '../../adapters/restate/client/engineContext';
-import { listRuns } from '../../adapters/restate/client/listLives';
+import { listRuns } from '../../adapters/restate/client/listRuns';
 import { notServed } from '../../adapters/restate/client/notServed';
 import { stalled } from '../../adapters/restate/client/stalled';
 import { EngineUnreachableError } from '../../adapters/restate/index';

@@ -11,8 +11,8 @@ import type { RunState } from '../../../lib/model/state';
 import type { StartRequest } from '../protocol/protocol';
 import { endOfLife } from './endOfLife';
 import type { EngineContext } from './engineContext';
-import { follower } from './eventOrder';
-import { readTold } from './readEvents';
+import { follower } from './follower';
+import { readEvents } from './readEvents';
 import { stalled } from './stalled';
 import { watchLife } from './watchLife';
 
@@ -94,7 +94,7 @@ export async function followLife<O>(
       throw Object.assign(new Error(result.refused.message), { name: result.refused.name });
     local.abort('over');
     if (cursor.parts < result.parts || cursor.from < result.from) {
-      await readTold(context, following, follow, cursor, { upTo: result });
+      await readEvents(context, following, follow, cursor, { upTo: result });
     }
     follow.events(result.from, result.events);
     if (wrong !== undefined) throw wrong;

@@ -26,7 +26,7 @@ import { resultOf, stateAfter } from './lifeResult';
  *
  * @param asks - Told before the server is asked to begin a life.
  */
-export async function drive<O>(
+export async function followRun<O>(
   context: EngineContext,
   request: RunRequest<O>,
   begins: boolean,

@@ -6,9 +6,9 @@ import { idleState } from '../../../lib/model/state';
 import { keyOf } from '../protocol/serviceNames';
 import { BATCH_MS } from '../protocol/wireLimits';
 import type { EngineContext } from './engineContext';
-import { follower } from './eventOrder';
+import { follower } from './follower';
 import { resultOf, stateAfter } from './lifeResult';
-import { readTold } from './readEvents';
+import { readEvents } from './readEvents';
 
 /** A life, and how its run stands. */
 export interface Latest<O> {
@@ -33,7 +33,7 @@ export async function latestLife<O>(
     const following = { agent, runId, key, base, input: undefined, isRefusing: false, tell: ignore, signal };
     if (result === 'under way') {
       const follow = follower<O>(base, definition, ignore);
-      await readTold(context, following, follow, { from: 0, parts: 0 }, { waitMs: BATCH_MS });
+      await readEvents(context, following, follow, { from: 0, parts: 0 }, { waitMs: BATCH_MS });
       return { life, state: follow.state() };
     }
     base = await stateAfter(context, following, result);

@@ -5,14 +5,14 @@ import { definitionOf } from '../../../lib/definition/definition';
 import type { Agent } from '../../../lib/model/agentType';
 import type { RunState } from '../../../lib/model/state';
 import { IngressError, workflowPath } from '../protocol/ingress';
-import type { LifeResult, Rest } from '../protocol/protocol';
+import type { LifeResult, PersistedState } from '../protocol/protocol';
 import { askWorker } from './askWorker';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
-import { follower } from './eventOrder';
+import { follower } from './follower';
 import type { Following } from './followLife';
 import { isNotServed, notServed } from './notServed';
-import { readTold } from './readEvents';
+import { readEvents } from './readEvents';
 
 /** How a life has ended, if it has. */
 export async function resultOf(
@@ -39,12 +39,12 @@ export async function stateAfter<O>(
 ): Promise<RunState<O>> {
   const { agent, key, base } = following;
   if (result.status !== 'COMPLETED') {
-    const rest = (await askWorker(context, agent, key, 'rest', {})) as Rest | null;
+    const rest = (await askWorker(context, agent, key, 'rest', {})) as PersistedState | null;
     if (rest !== null)
       return validate(StateCodec, rest.state, `state of run "${following.runId}"`) as RunState<O>;
   }
   const follow = follower<O>(base, definitionOf(agent) as Definition, () => undefined);
-  await readTold(context, following, follow, { from: 0, parts: 0 }, { upTo: result });
+  await readEvents(context, following, follow, { from: 0, parts: 0 }, { upTo: result });
   follow.events(result.from, result.events);
   return follow.state();
 }

@@ -9,7 +9,7 @@ import { lifeOf } from '../protocol/serviceNames';
 import { WorkerUnreachableError } from '../restateErrors';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
-import type { Follower } from './eventOrder';
+import type { Follower } from './follower';
 
 /** Positions from which on a life has not been read. */
 export interface Cursor {
@@ -34,7 +34,7 @@ const AGAIN_MS = 100;
  * @param waitMs - How long to wait for the first of it, in milliseconds.
  * @throws UnknownRunError when the server does not keep the life any more.
  */
-export async function readTold<O>(
+export async function readEvents<O>(
   context: EngineContext,
   life: { readonly agent: Agent<never, unknown>; readonly key: string; readonly signal: AbortSignal },
   follow: Follower<O>,

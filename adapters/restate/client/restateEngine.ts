@@ -20,10 +20,10 @@ import type { BegunRun } from './cancelRun';
 import { cancelBegun, cancelLatest } from './cancelRun';
 import type { EngineContext } from './engineContext';
 import { paceOf } from './engineContext';
-import { drive } from './followRun';
+import { followRun } from './followRun';
 import { forkRun } from './forkRun';
 import { latestKey, latestLife } from './latestLife';
-import { listRuns } from './listLives';
+import { listRuns } from './listRuns';
 
 /** Where the server is, and how its runs are followed. */
 export interface RestateEngineOptions {
@@ -108,7 +108,7 @@ export function restateEngine(options: RestateEngineOptions): RestateEngine {
       const asks = (asked: number): void => {
         life = asked;
       };
-      drive(context, request, begins, tell, abort.signal, asks).then(
+      followRun(context, request, begins, tell, abort.signal, asks).then(
         (state) => {
           isOver = true;
           if (state.status === 'FAILED') {

@@ -6,7 +6,7 @@ import { pause } from '../protocol/pause';
 import { RunStalledError } from '../restateErrors';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
-import { query, sqlText } from './listLives';
+import { query, sqlText } from './listRuns';
 
 const CHECK_MS = 3_000;
 const NO_ANSWER = 'no worker has answered';

@@ -3,7 +3,7 @@ import { pause } from '../protocol/pause';
 import { WATCH_MS } from '../protocol/wireLimits';
 import { WorkerUnreachableError } from '../restateErrors';
 import type { EngineContext } from './engineContext';
-import type { Follower } from './eventOrder';
+import type { Follower } from './follower';
 import type { Cursor } from './readEvents';
 import { askEvents, takeReply } from './readEvents';
 

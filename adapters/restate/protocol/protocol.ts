@@ -17,7 +17,7 @@ export interface StartRequest {
 }
 
 /** An event as it is told to whoever follows a run: without what they know, its id and plan, and what they count. */
-export type ToldEvent = Slim<RunEvent>;
+export type WireEvent = Slim<RunEvent>;
 
 type Slim<E> = E extends { readonly type: 'run.started' }
   ? Omit<E, 'runId' | 'seq' | 'plan'>
@@ -38,7 +38,7 @@ export interface LifeResult {
   readonly status: RunStatus;
   /** Index of the first of these events among those of the life. */
   readonly from: number;
-  readonly events: readonly ToldEvent[];
+  readonly events: readonly WireEvent[];
   /** How many batches of parts there are at least. */
   readonly parts: number;
   /** Why the life never began. */
@@ -46,7 +46,7 @@ export interface LifeResult {
 }
 
 /** What a life that can go on has left behind. */
-export interface Rest {
+export interface PersistedState {
   /** `RunState` in JSON. */
   readonly state: unknown;
   readonly answers: readonly GivenAnswer[];
@@ -66,13 +66,13 @@ export interface Seal {
 }
 
 /** Asks for what a life has left behind. */
-export interface RestRequest {
+export interface PersistedRequest {
   /** The next life asks: answers that come from here on are for it. */
   readonly seals?: boolean;
 }
 
 /** Something told while a step is under way, beside the journal of the run. */
-export type Part =
+export type SideEvent =
   | { readonly index: number; readonly event: RunEvent }
   | {
       /** The same for the same fact told twice. */
@@ -100,8 +100,8 @@ export interface EventsRequest {
 
 /** What was told. */
 export interface EventsReply {
-  readonly events: readonly ToldEvent[];
-  readonly parts: readonly Part[];
+  readonly events: readonly WireEvent[];
+  readonly parts: readonly SideEvent[];
   /** Positions to ask from next. */
   readonly nextFrom: number;
   readonly nextParts: number;
@@ -115,9 +115,9 @@ export interface CancelRequest {
 }
 
 /** Tells parts; `hint` is a position from which on there may be room. */
-export interface TellRequest {
+export interface PublishRequest {
   readonly hint: number;
-  readonly parts: readonly Part[];
+  readonly parts: readonly SideEvent[];
 }
 
 /** What came of calling an agent's function once, as it stands in the journal. */
@@ -139,13 +139,13 @@ export interface CallReport {
   /** What was not told on the way. */
   readonly tail?: readonly RunEvent[];
   /** Nested steps that have completed, where a saga may have to undo them. */
-  readonly below?: readonly BelowStep[];
+  readonly below?: readonly NestedResult[];
   /** Nested steps that failed. */
   readonly failedBelow?: readonly string[];
 }
 
 /** What a step asked for by a function has done. */
-export interface BelowStep {
+export interface NestedResult {
   readonly path: string;
   readonly agent: string;
   readonly output?: unknown;

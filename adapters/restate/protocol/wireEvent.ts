@@ -1,12 +1,8 @@
 import { jsonValue } from '../../../lib/codec/jsonValue';
 import { StateValueError } from '../../../lib/errors/runErrors';
 import type { RunEvent } from '../../../lib/model/event';
+import { cutFailure, cutText } from './wireFailure';
 import { BATCH_BYTES, LARGEST_VALUE } from './wireLimits';
-
-/** The text, or so much of its beginning, with a mark that says how long it was. */
-export function cutText(text: string, longest: number): string {
-  return text.length <= longest ? text : `${text.slice(0, longest)}… (cut, of ${text.length} characters)`;
-}
 
 /** How many bytes a value takes as JSON; none where it is `undefined`. */
 export function jsonBytes(value: unknown): number {
@@ -17,15 +13,17 @@ export function jsonBytes(value: unknown): number {
  * An event of a call in the form in which another process can be told: with the details of a log entry made, and without
  * those that JSON cannot carry. Undefined for a partial result that JSON cannot carry, or no message.
  */
-export function tellable(event: RunEvent): RunEvent | undefined {
-  if (event.type === 'step.emitted') return isTellable(event.value) ? event : undefined;
+export function toWire(event: RunEvent): RunEvent | undefined {
+  if (event.type === 'step.emitted') return fitsTheWire(event.value) ? event : undefined;
+  if (event.type === 'step.failed' || event.type === 'step.retrying')
+    return { ...event, error: cutFailure(event.error) };
   if (event.type !== 'step.logged') return event;
   const { data, ...entry } = event;
   const details = detailsOf(data);
   return {
     ...entry,
     message: cutText(event.message, BATCH_BYTES),
-    ...(details !== undefined && isTellable(details) && { data: details }),
+    ...(details !== undefined && fitsTheWire(details) && { data: details }),
   };
 }
 
@@ -37,7 +35,7 @@ function detailsOf(data: object | (() => object) | undefined): object | undefine
   }
 }
 
-function isTellable(value: unknown): boolean {
+function fitsTheWire(value: unknown): boolean {
   try {
     return JSON.stringify([value]).length <= LARGEST_VALUE;
   } catch {

@@ -5,8 +5,8 @@ import type { LimitPolicy } from '../../../lib/model/agentType';
 import type { Stop } from '../../../lib/streams/pull';
 import type { CallResult } from '../protocol/protocol';
 import { recordedFailure } from '../protocol/wireFailure';
-import type { ToldCallOptions } from './reportedCall';
-import { ToldCall } from './reportedCall';
+import type { ReportedCallOptions } from './reportedCall';
+import { ReportedCall } from './reportedCall';
 
 /** A call of an agent's function in this process. */
 export interface InProcessCall {
@@ -19,7 +19,7 @@ export interface InProcessCall {
 }
 
 /** What is called, and when. */
-export interface InProcessOptions extends ToldCallOptions {
+export interface InProcessOptions extends ReportedCallOptions {
   /** How many such calls this process makes at once; one object is one limit. */
   readonly limit?: LimitPolicy | undefined;
   /** Where the call stands while it is under way. */
@@ -31,10 +31,10 @@ export function callInProcess(options: InProcessOptions): InProcessCall {
   return new LimitedCall(options);
 }
 
-/** A class, because there is one for every step: see `ToldCall`. */
+/** A class, because there is one for every step: see `ReportedCall`. */
 class LimitedCall implements InProcessCall {
   readonly #options: InProcessOptions;
-  #call: ToldCall | undefined;
+  #call: ReportedCall | undefined;
   #leaveLimit: Stop | undefined;
   #resolve: ((result: CallResult) => void) | undefined;
   #isStopped = false;
@@ -84,7 +84,7 @@ class LimitedCall implements InProcessCall {
   }
 
   #begin(): void {
-    this.#call = new ToldCall(this.#options, (result) => {
+    this.#call = new ReportedCall(this.#options, (result) => {
       this.#end(result);
     });
     this.#call.begin();

@@ -4,22 +4,29 @@ import { CancelledError } from '@restatedev/restate-sdk';
 import { jsonValue } from '../../../lib/codec/jsonValue';
 import { validate } from '../../../lib/codec/validate';
 import type { Decided } from '../../../lib/definition/scope';
-import type { CallCallbacks, Engine } from '../../../lib/engine/engine';
+import type { CallCallbacks, Engine, KeyFailed, KnownAnswer } from '../../../lib/engine/engine';
 import { hashOf } from '../../../lib/engine/local/cachedAnswers';
 import type { StepTask } from '../../../lib/engine/task';
+import type { LimitPolicy } from '../../../lib/model/agentType';
 import type { RunEvent } from '../../../lib/model/event';
 import type { Failure } from '../../../lib/model/failure';
-import { reduceRunAll } from '../../../lib/model/reduce';
 import type { RunState } from '../../../lib/model/state';
+import type { StepTable } from '../../../lib/model/stepTable';
 import type { AnswerCache } from '../../../lib/store/answerCache';
 import type { Stop } from '../../../lib/streams/pull';
-import type { BelowStep, CallResult, GivenAnswer } from '../protocol/protocol';
+import type { CallResult, GivenAnswer } from '../protocol/protocol';
+import { toWire } from '../protocol/wireEvent';
 import { RecordedError, recordedFailure } from '../protocol/wireFailure';
 import { LARGEST_VALUE, MOST_STEPS } from '../protocol/wireLimits';
 import { TooManyStepsError } from '../restateErrors';
+import type { EventLog } from './eventLog';
+import { eventLog } from './eventLog';
+import type { Inbox } from './inbox';
 import { inboxOf } from './inbox';
-import { arrivals } from './journalRace';
+import { PendingOps } from './pendingOps';
+import type { SharedPolicies } from './sharedPolicies';
 import { sharedPolicies } from './sharedPolicies';
+import { withEmit } from './withEmit';
 
 /** How the function of a task is called: in this process, or as an invocation of its own. */
 export interface Placed {
@@ -30,32 +37,8 @@ export interface Placed {
   readonly replay?: (result: CallResult) => void;
 }
 
-/** The engine of one life of a run, inside the handler that carries it out. */
-export interface LifeEngine extends Engine {
-  /** Everything told so far, in order. */
-  readonly events: readonly RunEvent[];
-  /** Waits for the next answer from the journal and hands it on. False when the run was cancelled. */
-  turn(): Promise<boolean>;
-  /** Answers that nobody has used. */
-  unused(): readonly GivenAnswer[];
-  /** Position of the first message that was not read. */
-  read(): number;
-  /** Cancels an invocation: in the next turn, or at the latest with `cancelAbandoned`. */
-  abandon(id: Promise<InvocationId>): void;
-  /** Cancels what is still to be cancelled when no turn comes any more. */
-  cancelAbandoned(): Promise<void>;
-  /** How the run stands after everything told so far. */
-  state(): RunState;
-  /** Gives room to others in what is limited: the life goes on elsewhere, or is over. */
-  leave(): void;
-  /** How many batches of parts there are at least. */
-  told(): number;
-  /** Epoch milliseconds of the latest answer, by the journal. */
-  clock(): number;
-}
-
 /** What a life begins with, and what it needs of its worker. */
-export interface LifeEngineOptions {
+export interface DurableEngineOptions {
   readonly context: WorkflowContext;
   readonly state: RunState;
   /** Epoch milliseconds at which the life begins. */
@@ -70,193 +53,219 @@ export interface LifeEngineOptions {
  * Answers the questions of the interpreter from the journal, one at a time and in journaled order. Time is what the
  * journal says: it stands still between two answers, and a replay sees the same.
  */
-export function lifeEngine(options: LifeEngineOptions): LifeEngine {
-  const { context, place } = options;
-  const { runId } = options.state;
-  const facts = lifeFacts(options.state);
-  const { expect, next } = arrivals();
-  const abandoned: Promise<InvocationId>[] = [];
-  let clock = options.at;
-  let steps = 0;
-  let told = 0;
-  let isFeeding = false;
-  let feeding: CallCallbacks | undefined;
+export class DurableEngine implements Engine {
+  /** Everything told so far, in order. */
+  readonly events: readonly RunEvent[];
+  readonly #context: WorkflowContext;
+  readonly #runId: string;
+  readonly #place: DurableEngineOptions['place'];
+  readonly #log: EventLog;
+  readonly #pending = new PendingOps();
+  readonly #inbox: Inbox;
+  readonly #shared: SharedPolicies;
+  readonly #abandoned: Promise<InvocationId>[] = [];
+  #clock: number;
+  #steps = 0;
+  #told = 0;
+  #isFeeding = false;
+  #feeding: CallCallbacks | undefined;
 
-  const advance = (at: number): void => {
-    clock = Math.max(clock, at);
-  };
+  constructor({ context, state, at, answers, cache, place }: DurableEngineOptions) {
+    this.#context = context;
+    this.#runId = state.runId;
+    this.#place = place;
+    this.#clock = at;
+    this.#log = eventLog(state);
+    this.events = this.#log.events;
+    this.#inbox = inboxOf(context, answers, this.#pending);
+    this.#shared = sharedPolicies({ context, cache, now: () => this.#clock, pending: this.#pending });
+  }
 
-  const inbox = inboxOf(context, options.answers, expect);
-  const shared = sharedPolicies({ context, cache: options.cache, now: () => clock, expect });
+  now(): number {
+    return this.#clock;
+  }
+
+  elapsed(): number {
+    return this.#clock;
+  }
+
+  record(event: RunEvent, then: () => void, stored: RunEvent = event): void {
+    this.#log.add(stored);
+    then();
+  }
+
+  note(event: RunEvent): void {
+    this.#log.add(event);
+  }
+
+  tell(event: RunEvent): void {
+    // A call tells its partial results itself, beside the journal; here they only go to those who read them live.
+    if (this.#isFeeding && event.type === 'step.emitted') return;
+    const told = toWire(event);
+    if (told !== undefined) this.#log.add(told);
+  }
+
+  steps(): StepTable {
+    return this.#log.state().steps;
+  }
+
+  keep(value: unknown, path: string): unknown {
+    return jsonValue(value, path, { bytes: LARGEST_VALUE });
+  }
+
+  hash(value: unknown): string | undefined {
+    return hashOf(value);
+  }
+
+  call(task: StepTask, input: unknown, callbacks: CallCallbacks): Stop {
+    this.#steps += 1;
+    if (this.#steps > MOST_STEPS) throw new TooManyStepsError(this.#runId, MOST_STEPS);
+    const { result, stop, replay } = this.#place(task, input, this.#feedingOf(callbacks));
+    const forget = this.#pending.await(result, (value, failure) => {
+      if (failure !== undefined) {
+        callbacks.fail(task, failure);
+        return;
+      }
+      const call = value as CallResult;
+      this.#advance(call.at);
+      this.#told = Math.max(this.#told, call.told ?? 0);
+      for (const event of call.tail ?? []) this.#log.add(event);
+      for (const step of call.below ?? []) this.#log.addNested(step, this.#clock);
+      replay?.(call);
+      applyCallResult(task, call, callbacks);
+    });
+    return () => {
+      forget();
+      stop();
+    };
+  }
+
+  admit(limit: LimitPolicy, task: StepTask, enter: (failed?: KeyFailed) => void): Stop {
+    return this.#shared.admit(limit, task, enter);
+  }
+
+  recall(task: StepTask, answer: (known: KnownAnswer | undefined, failed?: KeyFailed) => void): void {
+    this.#shared.recall(task, answer);
+  }
+
+  memorize(task: StepTask, known: KnownAnswer): void {
+    this.#shared.memorize(task, known);
+  }
+
+  decide<T>(path: string, question: string, decision: () => T, answer: (decided: Decided<T>) => void): void {
+    const asked = this.#context.run(`${path} ${question}`, () => recordDecision(decision), {
+      maxRetryAttempts: 1,
+    });
+    this.#pending.await(asked, (value, failure) => {
+      answer(
+        failure === undefined ? readDecision<T>(value as RecordedDecision) : { ok: false, error: failure },
+      );
+    });
+  }
+
+  sleep(_path: string, delayMs: number, wake: () => void): Stop {
+    const due = this.#clock + delayMs;
+    return this.#pending.await(this.#context.sleep(Math.min(Math.ceil(delayMs), LONGEST_MS)), () => {
+      this.#advance(due);
+      wake();
+    });
+  }
+
+  signal(path: string, answered: (value: unknown, done?: () => void) => void): Stop {
+    return this.#inbox.signal(path, answered);
+  }
+
+  unheard(): readonly string[] {
+    return this.#inbox.unheard();
+  }
+
+  /** Waits for the next answer from the journal and hands it on. False when the run was cancelled. */
+  async turn(): Promise<boolean> {
+    try {
+      await this.#cancelCalls();
+      await this.#pending.next();
+    } catch (error) {
+      if (!(error instanceof CancelledError)) throw error;
+      return false;
+    }
+    return true;
+  }
+
+  /** Answers that nobody has used. */
+  unused(): readonly GivenAnswer[] {
+    return this.#inbox.unused();
+  }
+
+  /** Position of the first message that was not read. */
+  read(): number {
+    return this.#inbox.read();
+  }
+
+  /** Cancels an invocation: in the next turn, or at the latest with `cancelAbandoned`. */
+  abandon(id: Promise<InvocationId>): void {
+    this.#abandoned.push(id);
+  }
+
+  /** Cancels what is still to be cancelled when no turn comes any more. */
+  async cancelAbandoned(): Promise<void> {
+    try {
+      await this.#cancelCalls();
+    } catch (error) {
+      // Whoever cancels a life cancels its calls.
+      if (!(error instanceof CancelledError)) throw error;
+    }
+  }
+
+  /** How the run stands after everything told so far. */
+  state(): RunState {
+    return this.#log.state();
+  }
+
+  /** Gives room to others in what is limited: the life goes on elsewhere, or is over. */
+  leave(): void {
+    this.#shared.leave();
+  }
+
+  /** How many batches of side events there are at least. */
+  told(): number {
+    return this.#told;
+  }
+
+  /** Epoch milliseconds of the latest answer, by the journal. */
+  clock(): number {
+    return this.#clock;
+  }
+
+  #advance(at: number): void {
+    this.#clock = Math.max(this.#clock, at);
+  }
 
   /** Hands partial results on to those who read them live; one object, because a life has one set of callbacks. */
-  const feedingOf = (callbacks: CallCallbacks): CallCallbacks =>
-    (feeding ??= {
-      ...callbacks,
-      emit(fed, partial) {
-        isFeeding = true;
-        try {
-          return callbacks.emit(fed, partial);
-        } finally {
-          isFeeding = false;
-        }
-      },
-    });
-
-  const cancelCalls = async (): Promise<void> => {
-    for (const id of abandoned.splice(0)) context.cancel(await id);
-  };
-
-  return {
-    events: facts.events,
-    now: () => clock,
-    elapsed: () => clock,
-    record(event, then, stored = event) {
-      facts.add(stored);
-      then();
-    },
-    note(event) {
-      facts.add(event);
-    },
-    tell(event) {
-      // A call tells its partial results itself, beside the journal; here they only go to those who read them live.
-      if (!isFeeding || event.type !== 'step.emitted') facts.add(tellable(event));
-    },
-    steps: () => facts.state().steps,
-    keep: (value, path) => jsonValue(value, path, { bytes: LARGEST_VALUE }),
-    hash: hashOf,
-    call(task, input, callbacks) {
-      steps += 1;
-      if (steps > MOST_STEPS) throw new TooManyStepsError(runId, MOST_STEPS);
-      const { result, stop, replay } = place(task, input, feedingOf(callbacks));
-      const forget = expect(result, (value, failure) => {
-        if (failure !== undefined) {
-          callbacks.fail(task, failure);
-          return;
-        }
-        const call = value as CallResult;
-        advance(call.at);
-        told = Math.max(told, call.told ?? 0);
-        for (const event of call.tail ?? []) facts.add(event);
-        for (const step of call.below ?? []) facts.addBelow(step, clock);
-        replay?.(call);
-        takeIn(task, call, callbacks);
-      });
-      return () => {
-        forget();
-        stop();
-      };
-    },
-    admit: shared.admit,
-    recall: shared.recall,
-    memorize: shared.memorize,
-    decide(path, question, decision, answer) {
-      expect(
-        context.run(`${path} ${question}`, () => decided(decision), { maxRetryAttempts: 1 }),
-        (value, failure) => {
-          answer(
-            failure === undefined ? revived(value as Recorded) : ({ ok: false, error: failure } as const),
-          );
-        },
-      );
-    },
-    sleep(_path, delayMs, wake) {
-      const due = clock + delayMs;
-      return expect(context.sleep(Math.min(Math.ceil(delayMs), LONGEST_MS)), () => {
-        advance(due);
-        wake();
-      });
-    },
-    signal: (path, answered) => inbox.signal(path, answered),
-    unheard: () => inbox.unheard(),
-    async turn() {
+  #feedingOf(callbacks: CallCallbacks): CallCallbacks {
+    return (this.#feeding ??= withEmit(callbacks, (fed, partial) => {
+      this.#isFeeding = true;
       try {
-        await cancelCalls();
-        await next();
-      } catch (error) {
-        if (!(error instanceof CancelledError)) throw error;
-        return false;
+        return callbacks.emit(fed, partial);
+      } finally {
+        this.#isFeeding = false;
       }
-      return true;
-    },
-    unused: () => inbox.unused(),
-    read: () => inbox.read(),
-    abandon(id) {
-      abandoned.push(id);
-    },
-    async cancelAbandoned() {
-      try {
-        await cancelCalls();
-      } catch (error) {
-        // Whoever cancels a life cancels its calls.
-        if (!(error instanceof CancelledError)) throw error;
-      }
-    },
-    state: () => facts.state(),
-    leave() {
-      shared.leave();
-    },
-    told: () => told,
-    clock: () => clock,
-  };
+    }));
+  }
+
+  async #cancelCalls(): Promise<void> {
+    for (const id of this.#abandoned.splice(0)) this.#context.cancel(await id);
+  }
 }
 
 // A hundred years.
 const LONGEST_MS = 3_155_760_000_000;
 
-/** With the details of a log entry made, because functions cannot be told to another process. */
-function tellable(event: RunEvent): RunEvent {
-  return event.type === 'step.logged' && typeof event.data === 'function'
-    ? { ...event, data: (event.data as () => object)() }
-    : event;
-}
-
-/** What has come to pass in one life of a run. */
-export interface LifeFacts {
-  /** Everything that is told, in order. */
-  readonly events: readonly RunEvent[];
-  add(event: RunEvent): void;
-  /** A step that a function has asked for: told beside the journal, and counted here as if the journal had it. */
-  addBelow(step: BelowStep, at: number): void;
-  /** How the run stands after all that. */
-  state(): RunState;
-}
-
-/** @param before - How the run stood when the life began. */
-export function lifeFacts(before: RunState): LifeFacts {
-  const { runId } = before;
-  const events: RunEvent[] = [];
-  const counted: RunEvent[] = [];
-  let reduced = before;
-  let reducedTo = 0;
-  return {
-    events,
-    add(event) {
-      events.push(event);
-      counted.push(event);
-    },
-    addBelow({ path, agent, output }, at) {
-      const base = { runId, seq: events.at(-1)?.seq ?? 0, at, path, agent, attempt: 1 };
-      counted.push(
-        { ...base, type: 'step.started' },
-        { ...base, type: 'step.completed', output, duration: 0 },
-      );
-    },
-    // Only computed when somebody asks, which most lives never do.
-    state() {
-      if (reducedTo < counted.length) reduced = reduceRunAll(reduced, counted.slice(reducedTo));
-      reducedTo = counted.length;
-      return reduced;
-    },
-  };
-}
-
 /** A decision as the journal keeps it. */
-export type Recorded =
+type RecordedDecision =
   { readonly ok: true; readonly value?: unknown } | { readonly ok: false; readonly failure: Failure };
 
 /** Decides, in the form that the journal keeps. */
-export function decided(decision: () => unknown): Recorded {
+function recordDecision(decision: () => unknown): RecordedDecision {
   try {
     return { ok: true, value: decision() };
   } catch (error) {
@@ -265,7 +274,7 @@ export function decided(decision: () => unknown): Recorded {
 }
 
 /** A decision from the journal. */
-export function revived<T>(recorded: Recorded): Decided<T> {
+function readDecision<T>(recorded: RecordedDecision): Decided<T> {
   return recorded.ok
     ? { ok: true, value: recorded.value as T }
     : { ok: false, error: new RecordedError(recorded.failure) };
@@ -275,7 +284,7 @@ export function revived<T>(recorded: Recorded): Decided<T> {
  * Hands what the journal says of a call to the interpreter, as if the function had just been called. Whoever stops a call
  * does not hear of it any more: one that was stopped and is still waited for has failed.
  */
-export function takeIn(task: StepTask, call: CallResult, callbacks: CallCallbacks): void {
+function applyCallResult(task: StepTask, call: CallResult, callbacks: CallCallbacks): void {
   task.partials = call.partials ?? 0;
   if (call.kept !== undefined) task.kept = [...call.kept];
   if (call.failedBelow !== undefined) task.failedBelow = [...(task.failedBelow ?? []), ...call.failedBelow];

@@ -1,22 +1,22 @@
 import type { Ingress } from '../protocol/ingress';
 import { handlerPath } from '../protocol/ingress';
-import type { Part, TellRequest } from '../protocol/protocol';
+import type { SideEvent, PublishRequest } from '../protocol/protocol';
 import { BATCH_BYTES, BATCH_MS } from '../protocol/wireLimits';
-import { eventSize } from './eventBatches';
+import { eventSize } from './eventBatcher';
 
-/** Tells parts of one life to whoever watches it, in batches, beside the journal. */
-export interface Teller {
-  /** Tells a part with the next batch. */
-  add(part: Part): void;
+/** Publishes side events of one life to whoever watches it, in batches, beside the journal. */
+export interface EventPublisher {
+  /** Tells an event with the next batch. */
+  add(part: SideEvent): void;
   /** Tells early what is held back. */
   preview(): void;
-  /** Resolves when all that was added before has been told: never, once the teller is closed. */
+  /** Resolves when all that was added before has been told: never, once the publisher is closed. */
   flush(): Promise<void>;
   /**
-   * Parts of this call that were not told, once nothing of it is on its way; they are not told any more. What is more than
+   * Events of this call that were not told, once nothing of it is on its way; they are not told any more. What is more than
    * one batch is told first.
    */
-  take(execution: string): Promise<readonly Part[]>;
+  take(execution: string): Promise<readonly SideEvent[]>;
   /** How many batches there are at least. */
   told(): number;
   /** Nothing is told from here on. */
@@ -24,7 +24,7 @@ export interface Teller {
 }
 
 interface Waiting {
-  readonly part: Part;
+  readonly part: SideEvent;
   /** They are told in the order in which they came. */
   readonly number: number;
   readonly bytes: number;
@@ -33,61 +33,115 @@ interface Waiting {
 const AGAIN_MS = 250;
 
 /**
- * Tells parts of this life through the server. What could not be told is told again until the teller is closed.
+ * Publishes side events of this life through the server. What could not be sent is sent again until the publisher is closed.
  *
- * @param before - Gives what must be told before parts of a call are.
+ * @param before - Gives what must be told before side events of a call are.
  */
-export function tellerOf(
+export function eventPublisher(
   ingress: Ingress,
   service: string,
   key: string,
-  before: () => readonly Part[],
-): Teller {
-  let abort: AbortController | undefined;
-  let isClosed = false;
-  let isSending = false;
-  let isAway = false;
-  let queue: Waiting[] = [];
-  let batch: readonly Waiting[] = [];
-  let underWay: Promise<boolean> | undefined;
-  let added = 0;
-  /** Number of the last part that is to be sent now. */
-  let wanted = 0;
-  let hint = 0;
-  let timer: NodeJS.Timeout | undefined;
+  before: () => readonly SideEvent[],
+): EventPublisher {
+  return new QueuedPublisher(ingress, handlerPath(service, key, 'tell'), before);
+}
 
-  const schedule = (delayMs: number): void => {
-    timer ??= setTimeout(() => {
-      timer = undefined;
-      void send();
+class QueuedPublisher implements EventPublisher {
+  readonly #ingress: Ingress;
+  readonly #path: string;
+  readonly #before: () => readonly SideEvent[];
+  #abort: AbortController | undefined;
+  #isClosed = false;
+  #isSending = false;
+  #isAway = false;
+  #queue: Waiting[] = [];
+  #batch: readonly Waiting[] = [];
+  #underWay: Promise<boolean> | undefined;
+  #added = 0;
+  /** Number of the last event that is to be sent now. */
+  #wanted = 0;
+  #hint = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(ingress: Ingress, path: string, before: () => readonly SideEvent[]) {
+    this.#ingress = ingress;
+    this.#path = path;
+    this.#before = before;
+  }
+
+  add(part: SideEvent): void {
+    if (this.#isClosed) return;
+    for (const earlier of this.#before()) this.#enqueue(earlier);
+    this.#enqueue(part);
+    this.#schedule(BATCH_MS);
+  }
+
+  preview(): void {
+    if (this.#isClosed) return;
+    for (const earlier of this.#before()) this.#enqueue(earlier);
+    void this.#send();
+  }
+
+  async flush(): Promise<void> {
+    const last = this.#added;
+    void this.#send();
+    await this.#sendAll(() => (this.#batch[0] ?? this.#queue[0] ?? NONE).number <= last);
+    // Whoever waits for this would go on from something that nobody else knows.
+    if (this.#isClosed) await new Promise(() => undefined);
+  }
+
+  async take(execution: string): Promise<readonly SideEvent[]> {
+    const isOwn = ({ part }: Waiting): boolean => 'under' in part && part.under.execution === execution;
+    const own = (): readonly Waiting[] => this.#queue.filter(isOwn);
+    const isLeft = (): boolean => this.#batch.some(isOwn) || bytesOf(own()) > BATCH_BYTES;
+    do await this.#sendAll(isLeft);
+    while (!this.#isClosed && isLeft());
+    const left = own();
+    this.#queue = this.#queue.filter((waiting) => !isOwn(waiting));
+    return left.map(({ part }) => part);
+  }
+
+  told(): number {
+    return this.#hint;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    // With a reason of our own, no error with a stack is made for it.
+    this.#abort?.abort('closed');
+    clearTimeout(this.#timer);
+    this.#queue = [];
+  }
+
+  #schedule(delayMs: number): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      void this.#send();
     }, delayMs);
-  };
+  }
 
-  const enqueue = (part: Part): void => {
-    added += 1;
-    queue.push({ part, number: added, bytes: eventSize(part.event) });
-  };
+  #enqueue(part: SideEvent): void {
+    this.#added += 1;
+    this.#queue.push({ part, number: this.#added, bytes: eventSize(part.event) });
+  }
 
   /** The first of the queue, as many as one message carries well. */
-  function nextBatch(): readonly Waiting[] {
+  #nextBatch(): readonly Waiting[] {
     let count = 0;
-    for (let bytes = 0; count < queue.length; count += 1) {
-      bytes += queue[count]?.bytes ?? 0;
+    for (let bytes = 0; count < this.#queue.length; count += 1) {
+      bytes += this.#queue[count]?.bytes ?? 0;
       if (count > 0 && bytes > BATCH_BYTES) break;
     }
-    return queue.splice(0, count);
+    return this.#queue.splice(0, count);
   }
 
   /** False when nobody took it. */
-  async function tell(parts: readonly Part[]): Promise<boolean> {
-    const request: TellRequest = { hint, parts };
-    const { signal } = (abort ??= new AbortController());
+  async #publish(parts: readonly SideEvent[]): Promise<boolean> {
+    const request: PublishRequest = { hint: this.#hint, parts };
+    const { signal } = (this.#abort ??= new AbortController());
     try {
-      hint = (await ingress.request(handlerPath(service, key, 'tell'), {
-        body: request,
-        signal,
-        timeoutMs: 5_000,
-      })) as number;
+      const limits = { body: request, signal, timeoutMs: 5_000 };
+      this.#hint = (await this.#ingress.request(this.#path, limits)) as number;
       return true;
     } catch {
       return false;
@@ -95,71 +149,32 @@ export function tellerOf(
   }
 
   /** Sends what there is, one batch after another; what comes meanwhile waits for the next time. */
-  async function send(): Promise<void> {
-    wanted = added;
-    if (isSending) return;
-    isSending = true;
-    isAway = false;
-    while (!isAway && (queue[0] ?? NONE).number <= wanted) {
-      batch = nextBatch();
-      underWay = tell(batch.map(({ part }) => part));
-      isAway = !(await underWay);
-      if (isAway && !isClosed) queue = [...batch, ...queue];
-      batch = [];
-      underWay = undefined;
+  async #send(): Promise<void> {
+    this.#wanted = this.#added;
+    if (this.#isSending) return;
+    this.#isSending = true;
+    this.#isAway = false;
+    while (!this.#isAway && (this.#queue[0] ?? NONE).number <= this.#wanted) {
+      this.#batch = this.#nextBatch();
+      this.#underWay = this.#publish(this.#batch.map(({ part }) => part));
+      this.#isAway = !(await this.#underWay);
+      if (this.#isAway && !this.#isClosed) this.#queue = [...this.#batch, ...this.#queue];
+      this.#batch = [];
+      this.#underWay = undefined;
     }
-    isSending = false;
-    if (isAway && !isClosed) schedule(AGAIN_MS);
+    this.#isSending = false;
+    if (this.#isAway && !this.#isClosed) this.#schedule(AGAIN_MS);
   }
 
   /** Sends until nothing is left that is waited for, whatever else comes meanwhile. */
-  async function sendAll(isLeft: () => boolean): Promise<void> {
-    const isWaiting = (): boolean => !isClosed && isLeft();
+  async #sendAll(isLeft: () => boolean): Promise<void> {
+    const isWaiting = (): boolean => !this.#isClosed && isLeft();
     while (isWaiting()) {
-      if (!isSending) void send();
-      await underWay;
-      if (isAway && isWaiting()) await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      if (!this.#isSending) void this.#send();
+      await this.#underWay;
+      if (this.#isAway && isWaiting()) await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
     }
   }
-
-  return {
-    add(part) {
-      if (isClosed) return;
-      before().forEach(enqueue);
-      enqueue(part);
-      schedule(BATCH_MS);
-    },
-    preview() {
-      if (isClosed) return;
-      before().forEach(enqueue);
-      void send();
-    },
-    async flush() {
-      const last = added;
-      void send();
-      await sendAll(() => (batch[0] ?? queue[0] ?? NONE).number <= last);
-      // Whoever waits for this would go on from something that nobody else knows.
-      if (isClosed) await new Promise(() => undefined);
-    },
-    async take(execution) {
-      const isOwn = ({ part }: Waiting): boolean => 'under' in part && part.under.execution === execution;
-      const own = (): readonly Waiting[] => queue.filter(isOwn);
-      const isLeft = (): boolean => batch.some(isOwn) || bytesOf(own()) > BATCH_BYTES;
-      do await sendAll(isLeft);
-      while (!isClosed && isLeft());
-      const left = own();
-      queue = queue.filter((waiting) => !isOwn(waiting));
-      return left.map(({ part }) => part);
-    },
-    told: () => hint,
-    close() {
-      isClosed = true;
-      // With a reason of our own, no error with a stack is made for it.
-      abort?.abort('closed');
-      clearTimeout(timer);
-      queue = [];
-    },
-  };
 }
 
 const NONE = { number: Infinity };

@@ -1,8 +1,8 @@
-import type { RestatePromise, WorkflowContext } from '@restatedev/restate-sdk';
+import type { WorkflowContext } from '@restatedev/restate-sdk';
 
 import type { Engine } from '../../../lib/engine/engine';
-import type { Stop } from '../../../lib/streams/pull';
 import type { GivenAnswer } from '../protocol/protocol';
+import type { PendingOps } from './pendingOps';
 
 /** The answers from outside for one life of a run: those it begins with, and those that come. */
 export interface Inbox extends Required<Pick<Engine, 'signal' | 'unheard'>> {
@@ -18,18 +18,14 @@ export interface Inbox extends Required<Pick<Engine, 'signal' | 'unheard'>> {
  *
  * @param early - Answers that earlier lives have not used.
  */
-export function inboxOf(
-  context: WorkflowContext,
-  early: readonly GivenAnswer[],
-  expect: (operation: RestatePromise<unknown>, arrive: (value: unknown) => void) => Stop,
-): Inbox {
+export function inboxOf(context: WorkflowContext, early: readonly GivenAnswer[], pending: PendingOps): Inbox {
   const answers = [...early];
   const listeners = new Map<string, (value: unknown, done?: () => void) => void>();
   let position = -1;
 
   const listen = (): void => {
     position += 1;
-    expect(context.promise<GivenAnswer>(`in:${position}`).get(), (value) => {
+    pending.await(context.promise<GivenAnswer>(`in:${position}`).get(), (value) => {
       const given = value as GivenAnswer;
       answers.push(given);
       listen();

@@ -1,184 +1,258 @@
-import { asyncScheduler } from 'rxjs';
+import type { Observable } from 'rxjs';
+import { from, Subject, switchMap, takeUntil, throwError } from 'rxjs';
 
 import { jsonValue } from '../../../lib/codec/jsonValue';
-import { defineAgent, definitionOf } from '../../../lib/definition/definition';
-import type { Answer, TaskPolicy } from '../../../lib/definition/scope';
-import type { CallCallbacks, Engine } from '../../../lib/engine/engine';
+import type { Definition } from '../../../lib/definition/definition';
+import { defineAgent } from '../../../lib/definition/definition';
+import type { CallCallbacks } from '../../../lib/engine/engine';
+import type { Interpreter } from '../../../lib/engine/interpreter/interpreter';
 import { interpret } from '../../../lib/engine/interpreter/interpreter';
-import { hashOf } from '../../../lib/engine/local/cachedAnswers';
-import { callFunction } from '../../../lib/engine/local/callFunction';
-import { answeredHere } from '../../../lib/engine/local/localEngine';
-import { transitionsFrom } from '../../../lib/engine/transitions';
+import type { LocalOptions } from '../../../lib/engine/local/localEngine';
+import { LocalEngine } from '../../../lib/engine/local/localEngine';
+import type { StepTask } from '../../../lib/engine/task';
+import { AttemptOverError, DuplicateStepError } from '../../../lib/errors/stepErrors';
 import type { Agent } from '../../../lib/model/agentType';
 import type { RunEvent } from '../../../lib/model/event';
-import type { Failure } from '../../../lib/model/failure';
-import { toFailure } from '../../../lib/model/failure';
+import { isJournaled } from '../../../lib/model/event';
 import { idleState } from '../../../lib/model/state';
 import type { StepResult } from '../../../lib/model/stepResult';
 import { StepTable } from '../../../lib/model/stepTable';
 import type { AnswerCache } from '../../../lib/store/answerCache';
+import type { Claim } from '../../../lib/store/store';
 import type { Stop } from '../../../lib/streams/pull';
-import { keptPartials } from '../protocol/wireEvent';
-import { recordedFailure } from '../protocol/wireFailure';
+import type { CallId } from '../protocol/protocol';
+import { keptPartials, toWire } from '../protocol/wireEvent';
 import { LARGEST_VALUE } from '../protocol/wireLimits';
-import type { Teller } from './eventPublisher';
+import type { EventPublisher } from './eventPublisher';
+import { withEmit } from './withEmit';
 
-/** One step that a function has asked for. */
-export interface Below {
+/** The call that asks for nested steps, and what is known of earlier ones. */
+export interface NestedOptions {
   readonly runId: string;
-  readonly base: string;
-  readonly id: string;
-  readonly agent: Agent<never, unknown>;
-  readonly input: unknown;
-  readonly table: StepTable | undefined;
-  readonly tell: (event: RunEvent) => void;
-  readonly teller: Teller;
+  readonly under: CallId;
+  readonly publisher: EventPublisher;
+  readonly known: () => Promise<StepTable | undefined>;
   readonly cache: AnswerCache;
+  /** A nested step waits for an answer, and nothing else moves: the call cannot go on. */
+  readonly cannotWait: (error: Error) => void;
 }
 
-/** Carries out one nested step, and whatever is below it, in this process. Returns how to stop it. */
-export function runBelow(below: Below, answered: (answer: Answer) => void): () => void {
-  const { runId, base, id, table, tell, teller, cache } = below;
-  const agent = below.agent;
-  const outer = (path: string): string => (path === '' ? base : `${base}/${path}`);
-  const transitions = transitionsFrom({
-    ...idleState(runId, id, []),
-    status: 'RUNNING',
-    steps: within(table, base),
-  });
-  let isOver = false;
-  let answer: Answer | undefined;
+/**
+ * The steps that one call of a function asks for while it runs: a run in this process, by the local engine, whose events go
+ * to the publisher instead of into a store.
+ *
+ * The journal of the run cannot hold these steps: a replay would need the function to ask in the same order. So they are
+ * kept by path, as durable promises beside it: a step that has finished is answered from there, in whatever order it is
+ * asked for and on whichever worker.
+ */
+export class NestedEngine {
+  readonly #options: NestedOptions;
+  readonly #used = new Set<string>();
+  readonly #closed$ = new Subject<void>();
+  #session: Promise<Session> | undefined;
+  #opened: Session | undefined;
+  #isClosed = false;
+  /** Partial results and log entries published so far. */
+  #published = 0;
 
-  const show = (event: RunEvent): void => {
-    transitions.next(event);
-    if (!event.type.startsWith('run.')) tell(rebased(event, outer));
-  };
-  const engine: Engine = {
-    ...answeredHere(cache, asyncScheduler),
-    elapsed: () => performance.now(),
-    record(event, then, stored = event) {
-      show(stored);
-      if (event.type.startsWith('run.')) {
-        then();
-        return;
-      }
-      void teller.flush().then(() => {
-        if (!isOver) then();
-      });
-    },
-    note: show,
-    tell: show,
-    steps: () => transitions.state().steps,
-    keep: (value, path) => jsonValue(value, outer(path), { bytes: LARGEST_VALUE }),
-    hash: hashOf,
-    call(task, input, callbacks) {
-      const placed = { ...task, path: outer(task.path) };
-      const kept = task.policy.keepPartials === true ? keptPartials(placed.path) : undefined;
-      let stop: Stop | undefined = undefined;
-      const back: CallCallbacks = {
-        emit(_task, given) {
-          let value = given;
-          try {
-            if (kept !== undefined) value = kept.add(given);
-          } catch (error) {
-            callbacks.fail(task, error);
-            stop?.();
-            return undefined;
-          }
-          return callbacks.emit(task, value);
-        },
-        isWanted: () => callbacks.isWanted?.(task) !== false,
-        log: (_task, level, message, data) => {
-          callbacks.log(task, level, message, data);
-        },
-        step: (_task, nestedId, nested, value) => callbacks.step(task, nestedId, nested, value),
-        done: (_task, output) => {
-          callbacks.done(task, output);
-        },
-        fail: (_task, error) => {
-          callbacks.fail(task, error);
-        },
+  constructor(options: NestedOptions) {
+    this.#options = options;
+  }
+
+  /** What `context.step` does. */
+  step<I, O>(id: string, agent: Agent<I, O>, input: I): Observable<O> {
+    const path = `${this.#options.under.path}/${id}`;
+    if (this.#isClosed) return throwError(() => new AttemptOverError(path));
+    // Here and not only in the interpreter: whoever asks twice hears of it at once.
+    if (this.#used.has(id)) throw new DuplicateStepError(path);
+    this.#used.add(id);
+    const session = (this.#session ??= this.#open());
+    return from(session).pipe(
+      switchMap(({ caller, callbacks }) => callbacks.step(caller, id, agent, input)),
+      // The function may still wait for it: it goes on, with nothing, so that it can clean up.
+      takeUntil(this.#closed$),
+    );
+  }
+
+  /** Stops what is under way; whoever waits for it goes on with nothing. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#opened?.interpreter.stop();
+    this.#opened?.engine.close();
+    this.#closed$.next();
+  }
+
+  /** Paths of nested steps that failed. */
+  get failedBelow(): readonly string[] {
+    return this.#opened?.caller.failedBelow ?? [];
+  }
+
+  /** Begins a run of one step, which stands for the function that is being called. */
+  async #open(): Promise<Session> {
+    const { runId, under, known } = this.#options;
+    const steps = stepsBelow(await known(), under.path);
+    let call: Pick<Session, 'caller' | 'callbacks'> | undefined;
+    const engine = new SinkEngine(this.#sink(steps), under.path, (caller, callbacks) => {
+      call = { caller, callbacks };
+      return () => {
+        if (!this.#isClosed) this.#options.cannotWait(waitsError(engine, under.path));
       };
-      stop = callFunction({ runId }, placed, input, back, asyncScheduler);
-      return stop;
-    },
-    signal: () => () => undefined,
-  };
-  const root = defineAgent<never, unknown>((source) => source, {
+    });
+    const agent = rootOver(under.path);
+    const interpreter = interpret({
+      runId,
+      agent,
+      input: undefined,
+      engine,
+      known: steps,
+      seq: 0,
+      maxCrashes: Infinity,
+      ended: () => undefined,
+    });
+    interpreter.begin();
+    if (call === undefined) throw new AttemptOverError(under.path);
+    this.#opened = { ...call, engine, interpreter };
+    if (this.#isClosed) interpreter.stop();
+    return this.#opened;
+  }
+
+  /** The publisher in the place of a store. */
+  #sink(steps: StepTable): LocalOptions<unknown> {
+    const { runId, cache, publisher } = this.#options;
+    const state = { ...idleState(runId, '', []), status: 'RUNNING' as const, steps };
+    const claim: Claim = {
+      state,
+      cache,
+      checksValues: true,
+      append: (event) => (this.#publish(event) ? publisher.flush() : undefined),
+      note: (event) => void this.#publish(event),
+      inbox: () => () => undefined,
+      release: () => undefined,
+    };
+    return {
+      claim,
+      state,
+      scheduler: undefined,
+      tellEvent: (event) => {
+        // The journaled ones were published when they were written down.
+        if (!isJournaled(event)) this.#publish(event);
+      },
+      // What is published is sent until it arrives: this sink cannot break.
+      broken: () => undefined,
+    };
+  }
+
+  /** False for what is not published: the run around the steps, and the call itself. */
+  #publish(given: RunEvent): boolean {
+    const { under, publisher } = this.#options;
+    if (!('path' in given) || given.path === '' || given.path === under.path) return false;
+    const event = toWire(given);
+    if (event === undefined) return false;
+    const detail =
+      event.type === 'step.emitted' || event.type === 'step.logged'
+        ? `${under.execution}:${this.#published++}`
+        : 'attempt' in event
+          ? event.attempt
+          : '';
+    publisher.add({ key: `n:${given.path}:${event.type}:${detail}`, under, event });
+    return true;
+  }
+}
+
+/** The run under way that carries the nested steps out. */
+interface Session {
+  readonly interpreter: Interpreter;
+  readonly engine: SinkEngine;
+  /** The step that stands for the function. */
+  readonly caller: StepTask;
+  readonly callbacks: CallCallbacks;
+}
+
+/** An agent whose one step has this path, and whose function nobody calls: it is under way already. */
+function rootOver(path: string): Agent<never, unknown> {
+  const caller: Definition = { kind: 'function', name: path, policy: {}, invoke: () => undefined };
+  const agent = defineAgent<never, unknown>((source) => source, caller);
+  return defineAgent<never, unknown>((source) => source, {
     kind: 'chain',
-    name: id,
+    name: path,
     policy: {},
     parts: [],
     depth: 1,
     shape: 'sequence',
     begin(_input, scope) {
-      const policy: TaskPolicy = { ...definitionOf(agent)?.policy, checkInput: true };
-      const running = scope.step({ id, agent, input: below.input, policy }, (given) => {
-        answer = given;
-        scope.complete(undefined);
-      });
+      const step = scope.step({ id: path, agent, input: undefined }, () => undefined);
       return () => {
-        running.cancel();
+        step.cancel();
       };
     },
   });
-  const interpreter = interpret({
-    runId,
-    agent: root,
-    input: undefined,
-    engine,
-    known: transitions.state().steps,
-    seq: 0,
-    maxCrashes: Infinity,
-    ended() {
-      isOver = true;
-      answered(answer === undefined ? waits(outer(id)) : placedAnswer(answer, outer));
-    },
-  });
-  interpreter.begin();
-  return () => {
-    if (isOver) return;
-    isOver = true;
-    interpreter.stop();
-  };
+}
+
+/** The local engine, in a run around a call that is under way already. */
+class SinkEngine extends LocalEngine<unknown> {
+  readonly #callerPath: string;
+  readonly #called: (caller: StepTask, callbacks: CallCallbacks) => Stop;
+
+  constructor(
+    options: LocalOptions<unknown>,
+    callerPath: string,
+    called: (caller: StepTask, callbacks: CallCallbacks) => Stop,
+  ) {
+    super(options);
+    this.#callerPath = callerPath;
+    this.#called = called;
+  }
+
+  override keep(value: unknown, path: string): unknown {
+    return jsonValue(value, path, { bytes: LARGEST_VALUE });
+  }
+
+  /** An answer from outside goes to the run, not to one of its calls. */
+  override signal(): Stop {
+    return () => undefined;
+  }
+
+  /** The partial results that are kept with an answer may not grow without end. */
+  override call(task: StepTask, input: unknown, callbacks: CallCallbacks): Stop | undefined {
+    if (task.path === this.#callerPath) return this.#called(task, callbacks);
+    if (task.policy.keepPartials !== true) return super.call(task, input, callbacks);
+    const kept = keptPartials(task.path);
+    // Not const: a function may give a value before its call has come back.
+    let stop: Stop | undefined = undefined;
+    const emit: CallCallbacks['emit'] = (called, given) => {
+      let value: unknown;
+      try {
+        value = kept.add(given);
+      } catch (error) {
+        callbacks.fail(called, error);
+        stop?.();
+        return undefined;
+      }
+      return callbacks.emit(called, value);
+    };
+    stop = super.call(task, input, withEmit(callbacks, emit));
+    return stop;
+  }
 }
 
 /** The steps below a path as they stood when this call began: what had failed is tried again, what had begun begins anew. */
-function within(table: StepTable | undefined, base: string): StepTable {
+function stepsBelow(table: StepTable | undefined, path: string): StepTable {
   const rows: StepResult[] = [];
   for (const row of table ?? []) {
-    if (!row.stepId.startsWith(`${base}/`)) continue;
-    const stepId = row.stepId.slice(base.length + 1);
+    if (!row.stepId.startsWith(`${path}/`)) continue;
     const isDone = row.status === 'COMPLETED' || row.status === 'SKIPPED';
-    rows.push(isDone ? { ...row, stepId } : { ...row, stepId, status: 'PENDING' });
+    rows.push(isDone ? row : { ...row, status: 'PENDING' });
   }
   return StepTable.of(rows);
 }
 
-function rebased(event: RunEvent, outer: (path: string) => string): RunEvent {
-  return {
-    ...event,
-    ...('path' in event && { path: outer(event.path) }),
-    ...('error' in event && { error: placed(event.error, outer) }),
-    ...('reset' in event && { reset: (event.reset ?? []).map(outer) }),
-  };
-}
-
-function placed(failure: Failure, outer: (path: string) => string): Failure {
-  const { path } = failure;
-  return { ...recordedFailure(failure), ...(path !== undefined && { path: outer(path) }) };
-}
-
-function placedAnswer(answer: Answer, outer: (path: string) => string): Answer {
-  return answer.kind === 'failed' ? { ...answer, failure: placed(answer.failure, outer) } : answer;
-}
-
-function waits(path: string): Answer {
-  const cause = Object.assign(
+function waitsError(engine: LocalEngine<unknown>, path: string): Error {
+  const waiting = [...engine.steps()].find(({ status }) => status === 'SUSPENDED')?.stepId ?? path;
+  return Object.assign(
     new Error(
-      `Step "${path}" waits for an answer, which a step asked for by a function cannot do on Restate; declare it`,
+      `Step "${waiting}" waits for an answer, which a step asked for by a function cannot do on Restate; declare it`,
     ),
     { retryable: false },
   );
-  return { kind: 'failed', failure: toFailure(cause, path), cause };
 }

@@ -7,10 +7,10 @@ import type { RunEvent, RunResumed, RunStarted } from '../../../lib/model/event'
 import type { Failure } from '../../../lib/model/failure';
 import { toFailure } from '../../../lib/model/failure';
 import type { RunState as State } from '../../../lib/model/state';
-import type { Rest, Seeded, StartRequest } from '../protocol/protocol';
+import type { PersistedState, Seeded, StartRequest } from '../protocol/protocol';
 
 /** With what a life begins. */
-export interface Opening {
+export interface OpenedLife {
   readonly state: State;
   readonly isResumed: boolean;
   readonly input: unknown;
@@ -19,11 +19,11 @@ export interface Opening {
 }
 
 /** What a life begins with: what was saved and the event that says so, or why it must not begin. */
-export function openingOf(
+export function openLife(
   agent: Agent<never, unknown>,
   request: StartRequest,
-  before: Rest | undefined,
-): Opening | { readonly refused: Failure } {
+  before: PersistedState | undefined,
+): OpenedLife | { readonly refused: Failure } {
   const { runId, input, onMismatch } = request;
   const given = before?.state ?? request.seed;
   const saved = given === undefined ? undefined : validate(RunState, given, `state of run "${runId}"`);

@@ -2,24 +2,24 @@ import type { WorkflowSharedContext } from '@restatedev/restate-sdk';
 import { RestatePromise } from '@restatedev/restate-sdk';
 
 import type { RunEvent } from '../../../lib/model/event';
-import type { EventsReply, EventsRequest, Part, TellRequest } from '../protocol/protocol';
+import type { EventsReply, EventsRequest, SideEvent, PublishRequest } from '../protocol/protocol';
 import { LARGEST_MESSAGE } from '../protocol/wireLimits';
 import { resolveOnce } from './resolveOnce';
 
 /** Answers with what was told of a life from a position on; waits for it, if asked to. */
-export async function readEvents(
+export async function readPublished(
   context: WorkflowSharedContext,
   request: EventsRequest,
 ): Promise<EventsReply> {
   const events: RunEvent[] = [];
-  const parts: Part[] = [];
+  const parts: SideEvent[] = [];
   let nextFrom = request.from;
   let nextParts = request.parts;
   let size = 0;
 
   const drain = async (): Promise<void> => {
     for (; size < LARGEST_MESSAGE / 4; nextParts += 1) {
-      const batch = await context.promise<readonly Part[]>(`p:${nextParts}`).peek();
+      const batch = await context.promise<readonly SideEvent[]>(`p:${nextParts}`).peek();
       if (batch === undefined) break;
       parts.push(...batch);
       size += JSON.stringify(batch).length;
@@ -45,9 +45,9 @@ export async function readEvents(
 }
 
 /** Tells parts of a life, beside its journal. Gives a position from which on there may be room. */
-export async function tellParts(
+export async function publishBatch(
   context: WorkflowSharedContext,
-  { hint, parts }: TellRequest,
+  { hint, parts }: PublishRequest,
 ): Promise<number> {
   let position = hint;
   while (!(await resolveOnce(context, `p:${position}`, parts))) position += 1;

@@ -15,24 +15,23 @@ import type { AnswerCache } from '../../../lib/store/answerCache';
 import type { Stop } from '../../../lib/streams/pull';
 import { IngressError } from '../protocol/ingress';
 import { pause } from '../protocol/pause';
-import type { BelowStep, CallId, CallResult } from '../protocol/protocol';
+import type { NestedResult, CallId, CallResult } from '../protocol/protocol';
 import type { KeptPartials } from '../protocol/wireEvent';
-import { jsonBytes, keptPartials, tellable } from '../protocol/wireEvent';
+import { jsonBytes, keptPartials, toWire } from '../protocol/wireEvent';
 import { recordedFailure } from '../protocol/wireFailure';
 import { LARGEST_MESSAGE, LARGEST_VALUE } from '../protocol/wireLimits';
-import type { NestedSteps } from './contextStepsAway';
-import { nestedSteps } from './contextStepsAway';
-import type { Teller } from './eventPublisher';
+import type { EventPublisher } from './eventPublisher';
+import { NestedEngine } from './nestedEngine';
 
 /** What is called, and what its call needs. */
-export interface ToldCallOptions {
+export interface ReportedCallOptions {
   readonly runId: string;
   readonly task: StepTask;
   readonly input: unknown;
-  readonly teller: Teller;
+  readonly publisher: EventPublisher;
   readonly keepPartials: boolean;
   /** Whether what steps below it have done is told with the answer. */
-  readonly keepsBelow: boolean;
+  readonly keepsNested: boolean;
   /** Answers for steps below it. */
   readonly cache: AnswerCache;
   /** What earlier calls of this step have left of steps below it. */
@@ -51,22 +50,22 @@ let executions = 0;
  *
  * A class, because there is one for every step and a dozen closures each would cost more than most functions.
  */
-export class ToldCall implements CallCallbacks {
-  readonly #options: ToldCallOptions;
+export class ReportedCall implements CallCallbacks {
+  readonly #options: ReportedCallOptions;
   readonly #ended: (result: CallResult) => void;
   readonly #attempt: number;
   /** What others read live must be what they would read after a resume, so both are checked. */
   readonly #kept: KeptPartials | undefined;
   #id: CallId | undefined;
   #stop: Stop | undefined;
-  #nested: NestedSteps | undefined;
+  #nested: NestedEngine | undefined;
   #reading: AbortController | undefined;
   #partials = 0;
   #logs = 0;
   #isEnded = false;
   #isStopped = false;
 
-  constructor(options: ToldCallOptions, ended: (result: CallResult) => void) {
+  constructor(options: ReportedCallOptions, ended: (result: CallResult) => void) {
     const { task, keepPartials, live } = options;
     this.#options = options;
     this.#ended = ended;
@@ -130,9 +129,13 @@ export class ToldCall implements CallCallbacks {
     this.#logs += 1;
   }
 
-  step<I, O>(_task: StepTask, id: string, agent: Agent<I, O>, input: I): Observable<O> {
-    const { runId, teller, known, cache } = this.#options;
-    this.#nested ??= nestedSteps({ runId, under: this.#callId(), teller, known, cache });
+  step<I, O>(task: StepTask, id: string, agent: Agent<I, O>, input: I): Observable<O> {
+    const { runId, publisher, known, cache } = this.#options;
+    const cannotWait = (error: Error): void => {
+      this.fail(task, error);
+      this.#stop?.();
+    };
+    this.#nested ??= new NestedEngine({ runId, under: this.#callId(), publisher, known, cache, cannotWait });
     if (!this.isWanted()) this.#nested.close();
     return this.#nested.step(id, agent, input);
   }
@@ -155,8 +158,8 @@ export class ToldCall implements CallCallbacks {
   }
 
   #tell(key: string, given: RunEvent): void {
-    const event = tellable(given);
-    if (event !== undefined) this.#options.teller.add({ key, under: this.#callId(), event });
+    const event = toWire(given);
+    if (event !== undefined) this.#options.publisher.add({ key, under: this.#callId(), event });
   }
 
   #end(end: CallEnd): void {
@@ -164,20 +167,20 @@ export class ToldCall implements CallCallbacks {
     this.#nested?.close();
     const isQuiet = this.#partials === 0 && this.#logs === 0 && this.#nested === undefined;
     // Most calls tell nothing, and a result put together from conditional parts took longer than the call.
-    if (isQuiet && this.#kept === undefined && this.#options.teller.told() === 0) this.#ended(end);
+    if (isQuiet && this.#kept === undefined && this.#options.publisher.told() === 0) this.#ended(end);
     else void this.#endAfterTelling(end);
   }
 
   async #endAfterTelling(end: CallEnd): Promise<void> {
-    const { teller, task, keepPartials } = this.#options;
+    const { publisher, task, keepPartials } = this.#options;
     const kept = keepPartials ? this.#kept?.values : undefined;
     const last = await this.#below().then(
       (below) => (kept === undefined && below.length === 0 ? end : endWith(task, end, kept, below)),
       (error: unknown) => failedEnd(task, error, end.at),
     );
-    const tail = this.#id === undefined ? [] : await teller.take(this.#id.execution);
+    const tail = this.#id === undefined ? [] : await publisher.take(this.#id.execution);
     const failedBelow = this.#nested?.failedBelow ?? [];
-    const told = teller.told();
+    const told = publisher.told();
     this.#ended({
       ...last,
       ...(told > 0 && { told }),
@@ -188,12 +191,12 @@ export class ToldCall implements CallCallbacks {
   }
 
   /** What a saga may have to undo of steps that the function asked for. */
-  async #below(): Promise<readonly BelowStep[]> {
-    const { keepsBelow, known, task } = this.#options;
-    if (!keepsBelow || this.#nested === undefined) return [];
+  async #below(): Promise<readonly NestedResult[]> {
+    const { keepsNested, known, task } = this.#options;
+    if (!keepsNested || this.#nested === undefined) return [];
     this.#reading = new AbortController();
     if (this.#isStopped) this.#reading.abort();
-    return doneBelow(known, task.path, this.#reading.signal);
+    return nestedResults(known, task.path, this.#reading.signal);
   }
 }
 
@@ -226,7 +229,7 @@ export function endWith(
   task: StepTask,
   end: CallEnd,
   kept: readonly unknown[] | undefined,
-  below: readonly BelowStep[],
+  below: readonly NestedResult[],
 ): CallEnd {
   const beside = { ...(kept !== undefined && { kept }), ...(below.length > 0 && { below }) };
   const output = end.kind === 'done' ? end.output : undefined;
@@ -239,7 +242,7 @@ export function endWith(
 }
 
 /** No entry can carry more, and one that is too large would be written again for ever. */
-function asManyAsFit(below: readonly BelowStep[]): readonly BelowStep[] {
+function asManyAsFit(below: readonly NestedResult[]): readonly NestedResult[] {
   let bytes = 0;
   return below.filter((step) => (bytes += jsonBytes(step)) <= LARGEST_MESSAGE / 2);
 }
@@ -251,14 +254,14 @@ function asManyAsFit(below: readonly BelowStep[]): readonly BelowStep[] {
  * @param known - Reads what is known of steps below this one.
  * @throws IngressError when the server refuses to say: it always will.
  */
-export async function doneBelow(
+export async function nestedResults(
   known: () => Promise<StepTable | undefined>,
   path: string,
   signal: AbortSignal,
-): Promise<readonly BelowStep[]> {
+): Promise<readonly NestedResult[]> {
   while (!signal.aborted) {
     try {
-      return completedBelow(await known(), path);
+      return completedNested(await known(), path);
     } catch (error) {
       if (error instanceof IngressError && isFinal(error.status)) throw error;
       // The server was away for longer than its patience; it asks another worker, or is back.
@@ -275,7 +278,7 @@ function isFinal(status: number): boolean {
   return status >= 400 && status < 500 && status !== 408 && status !== 429;
 }
 
-function completedBelow(table: StepTable | undefined, path: string): readonly BelowStep[] {
+function completedNested(table: StepTable | undefined, path: string): readonly NestedResult[] {
   return [...(table ?? [])]
     .filter(({ status, stepId }) => status === 'COMPLETED' && stepId.startsWith(`${path}/`))
     .map(({ stepId, agent, output }) => ({ path: stepId, agent, output }));

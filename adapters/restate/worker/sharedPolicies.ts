@@ -1,4 +1,4 @@
-import type { RestatePromise, WorkflowContext } from '@restatedev/restate-sdk';
+import type { WorkflowContext } from '@restatedev/restate-sdk';
 import { asyncScheduler } from 'rxjs';
 
 import { isStructure } from '../../../lib/definition/definition';
@@ -9,6 +9,7 @@ import type { Failure } from '../../../lib/model/failure';
 import type { AnswerCache } from '../../../lib/store/answerCache';
 import type { Stop } from '../../../lib/streams/pull';
 import { RecordedError, recordedFailure } from '../protocol/wireFailure';
+import type { PendingOps } from './pendingOps';
 
 /** The policies that a run shares with others: its engine's part of `limit` and `cache`. */
 export interface SharedPolicies extends Required<Pick<Engine, 'admit' | 'recall' | 'memorize'>> {
@@ -21,10 +22,7 @@ interface Sharing {
   readonly cache: AnswerCache;
   /** Epoch milliseconds, by the clock of the journal. */
   readonly now: () => number;
-  readonly expect: (
-    operation: RestatePromise<unknown>,
-    arrive: (value: unknown, failure: Error | undefined) => void,
-  ) => Stop;
+  readonly pending: PendingOps;
 }
 
 /** What the function that gives a key threw, in the form in which the journal keeps it. */
@@ -33,7 +31,7 @@ interface RecordedKeyFailed {
 }
 
 /** What comes from outside of the run is written into its journal, so that a replay sees the same. */
-export function sharedPolicies({ context, cache, now, expect }: Sharing): SharedPolicies {
+export function sharedPolicies({ context, cache, now, pending }: Sharing): SharedPolicies {
   const admitted = new Set<Stop>();
   return {
     admit(limit, { definition, path, input }, enter) {
@@ -49,7 +47,7 @@ export function sharedPolicies({ context, cache, now, expect }: Sharing): Shared
         });
         admitted.add(leave);
       });
-      const forget = expect(
+      const forget = pending.await(
         context.run(`${path} limit`, wait, { maxRetryAttempts: 1 }),
         (entered, failure) => {
           enter(keyFailed(entered, failure));
@@ -67,7 +65,7 @@ export function sharedPolicies({ context, cache, now, expect }: Sharing): Shared
           resolve(known ?? null);
         });
       });
-      expect(context.run(`${task.path} cache`, look, { maxRetryAttempts: 1 }), (known, failure) => {
+      pending.await(context.run(`${task.path} cache`, look, { maxRetryAttempts: 1 }), (known, failure) => {
         const failed = keyFailed(known, failure);
         answer(failed === undefined ? ((known as KnownAnswer | null) ?? undefined) : undefined, failed);
       });

@@ -3,6 +3,7 @@ import { service, TerminalError } from '@restatedev/restate-sdk';
 
 import type { Definition, FunctionDefinition } from '../../../lib/definition/definition';
 import { definitionOf, isStructure } from '../../../lib/definition/definition';
+import { hasSaga } from '../../../lib/engine/interpreter/cancellation';
 import { newTask } from '../../../lib/engine/task';
 import type { Agent } from '../../../lib/model/agentType';
 import type { CallResult, StepRequest } from '../protocol/protocol';
@@ -10,8 +11,8 @@ import { serviceOf, stepsServiceOf } from '../protocol/serviceNames';
 import { answersOn } from './answerCacheService';
 import type { InProcessCall } from './callInProcess';
 import { callInProcess } from './callInProcess';
-import { tellerOf } from './eventPublisher';
-import { nestedSoFar } from './restingState';
+import { eventPublisher } from './eventPublisher';
+import { nestedSoFar } from './persistedState';
 import type { ServiceOptions } from './serviceOptions';
 import { serviceSettings } from './serviceOptions';
 
@@ -20,7 +21,7 @@ export function stepsService(agent: Agent<never, unknown>, pool: string, options
   const definition = definitionOf(agent) as Definition;
   const runs = serviceOf(definition);
   const table = agentTable(definition);
-  const keepsBelow = hasSaga(definition);
+  const keepsNested = hasSaga(definition);
   return service({
     name: stepsServiceOf(runs, pool),
     handlers: {
@@ -35,15 +36,15 @@ export function stepsService(agent: Agent<never, unknown>, pool: string, options
         const task = newTask(undefined, path, called, policy, request.input, () => undefined);
         task.attempt = attempt;
         task.revision = revision;
-        const teller = tellerOf(options.ingress, runs, request.key, () => []);
+        const publisher = eventPublisher(options.ingress, runs, request.key, () => []);
         const underWay = new Set<InProcessCall>();
         const call = callInProcess({
           runId: request.runId,
           task,
           input: request.input,
-          teller,
+          publisher,
           keepPartials,
-          keepsBelow,
+          keepsNested,
           cache: answersOn(options.ingress),
           limit: called.policy.limit,
           underWay,
@@ -51,13 +52,13 @@ export function stepsService(agent: Agent<never, unknown>, pool: string, options
         });
         context.request().attemptCompletedSignal.addEventListener('abort', () => {
           call.abandon();
-          teller.close();
+          publisher.close();
         });
         try {
           return await context.run(path, () => call.run(), { maxRetryAttempts: 1 });
         } finally {
           call.stop();
-          teller.close();
+          publisher.close();
         }
       },
     },
@@ -71,11 +72,6 @@ export function stepsService(agent: Agent<never, unknown>, pool: string, options
  */
 export function agentTable(root: Definition): readonly FunctionDefinition[] {
   return allIn(root).filter((definition): definition is FunctionDefinition => !isStructure(definition));
-}
-
-/** Whether what its steps have done may have to be undone. */
-export function hasSaga(root: Definition): boolean {
-  return allIn(root).some(({ kind }) => kind === 'saga');
 }
 
 function allIn(root: Definition): readonly Definition[] {

@@ -9,7 +9,6 @@ import type { RunEvent, Transition } from '../../model/event';
 import { reduceRunAll } from '../../model/reduce';
 import type { RunState } from '../../model/state';
 import type { StepTable } from '../../model/stepTable';
-import type { AnswerCache } from '../../store/answerCache';
 import type { Claim } from '../../store/store';
 import type { Pull, PullReceiver, Stop } from '../../streams/pull';
 import { isStream, pullFrom } from '../../streams/pull';
@@ -231,31 +230,6 @@ export class LocalEngine<O> implements Engine {
       tellEvent(event);
     }
   }
-}
-
-type AnsweredHere = Required<Pick<Engine, 'now' | 'admit' | 'recall' | 'memorize' | 'decide' | 'sleep'>>;
-
-/**
- * What an engine that carries out steps in this process answers by itself: limits count here, decisions are made at once,
- * and waiting is a timer.
- *
- * @param cache - Where answers rest that others may use; without it nobody's is known.
- */
-export function answeredHere(cache: AnswerCache | undefined, scheduler: SchedulerLike): AnsweredHere {
-  return {
-    now: () => scheduler.now(),
-    admit: (limit, { input }, enter) => admitTo(limit, input, scheduler, enter),
-    recall(task, answer) {
-      recallFrom(cache, task, scheduler.now(), answer);
-    },
-    memorize(task, known) {
-      memorizeIn(cache, task, scheduler.now(), known);
-    },
-    decide(_path, _question, decision, answer) {
-      answer(decided(decision));
-    },
-    sleep: (_path, delayMs, wake) => after(scheduler, delayMs, wake),
-  };
 }
 
 function decided<T>(decision: () => T): Decided<T> {

@@ -6,17 +6,17 @@ import { transitionsFrom } from '../../../lib/engine/transitions';
 import type { RunEvent, Transition } from '../../../lib/model/event';
 import { isJournaled } from '../../../lib/model/event';
 import type { RunState } from '../../../lib/model/state';
-import type { CallId, Part, ToldEvent } from '../protocol/protocol';
+import type { CallId, SideEvent, WireEvent } from '../protocol/protocol';
 
 /** Puts what is told of a life in order again and scans it. */
 export interface Follower<O> {
   /** Events of the life from this position on. */
-  events(from: number, events: readonly ToldEvent[]): void;
-  parts(parts: readonly Part[]): void;
+  events(from: number, events: readonly WireEvent[]): void;
+  parts(parts: readonly SideEvent[]): void;
   state(): RunState<O>;
 }
 
-type Extra = Extract<Part, { readonly key: string }>;
+type Extra = Extract<SideEvent, { readonly key: string }>;
 
 /**
  * Events of the journal come in the order of their positions, each once, however often it is told. What was told beside it
@@ -30,27 +30,27 @@ export function follower<O>(
   tell: (transition: Transition<O>) => void,
 ): Follower<O> {
   let transitions = transitionsFrom<O>(base);
-  const early = new Map<number, ToldEvent>();
+  const early = new Map<number, WireEvent>();
   const heard = new Set<string>();
   const held = new Map<string, Extra[]>();
   const running = new Map<string, string>();
   let next = 0;
   let seq = base.seq;
 
-  const begin = ({ seed, ...told }: Extract<ToldEvent, { type: 'run.resumed' }>): void => {
+  const begin = ({ seed, ...told }: Extract<WireEvent, { type: 'run.resumed' }>): void => {
     const before = validate(StateCodec, seed, `state of run "${base.runId}"`) as RunState<O>;
     transitions = transitionsFrom(before);
     ({ seq } = before);
     show(told);
   };
 
-  const show = (told: ToldEvent): void => {
+  const show = (told: WireEvent): void => {
     if (isJournaled(told as RunEvent)) seq += 1;
     const event = { ...told, runId: base.runId, seq } as RunEvent;
     tell(transitions.next(liveEvent(event, definition)));
   };
 
-  const take = (event: ToldEvent): void => {
+  const take = (event: WireEvent): void => {
     if ('path' in event && ENDS.has(event.type)) running.delete(event.path);
     if (event.type === 'run.resumed' && event.seed !== undefined) begin(event);
     else show(event);

@@ -13,9 +13,9 @@ import type {
   EventsReply,
   EventsRequest,
   GivenAnswer,
-  Part,
-  Rest,
-  RestRequest,
+  SideEvent,
+  PersistedState,
+  PersistedRequest,
   Seal,
   StartRequest,
 } from '../protocol/protocol';
@@ -23,15 +23,15 @@ import { keyOf, lifeOf } from '../protocol/serviceNames';
 import { resolveOnce } from './resolveOnce';
 
 /** What a life has left behind, with what functions asked for and the journal of the run does not hold. */
-export async function readRest(
+export async function readPersisted(
   context: WorkflowSharedContext,
-  { seals = false }: RestRequest,
-): Promise<Rest | null> {
-  const rest = await context.get<Rest>('rest');
+  { seals = false }: PersistedRequest,
+): Promise<PersistedState | null> {
+  const rest = await context.get<PersistedState>('rest');
   if (rest === null) return null;
-  const parts: Part[] = [];
+  const parts: SideEvent[] = [];
   for (let i = 0; ; i += 1) {
-    const batch = await context.promise<readonly Part[]>(`p:${i}`).peek();
+    const batch = await context.promise<readonly SideEvent[]>(`p:${i}`).peek();
     if (batch === undefined) break;
     parts.push(...batch);
   }
@@ -54,13 +54,13 @@ export async function readRest(
 }
 
 /** What the life before this one has left behind. */
-export async function restOf(
+export async function persistedBefore(
   context: WorkflowContext,
   name: string,
   { runId, life }: StartRequest,
-): Promise<Rest | undefined> {
+): Promise<PersistedState | undefined> {
   const previous = keyOf(runId, life - 1);
-  const rest = await context.genericCall<RestRequest, Rest | null>({
+  const rest = await context.genericCall<PersistedRequest, PersistedState | null>({
     service: name,
     method: 'rest',
     key: previous,
@@ -99,7 +99,7 @@ export async function takeAnswer(
 /** A life that waits for answers is over; an answer, or its deadline, begins the next one. */
 export async function suspend(context: WorkflowContext, name: string): Promise<void> {
   void context.promise<true>('suspended').resolve(true);
-  const rest = await context.get<Rest>('rest');
+  const rest = await context.get<PersistedState>('rest');
   const state = rest === null ? undefined : validate(RunState, rest.state, 'state of the run');
   const deadlines = [...(state?.steps ?? [])]
     .filter(({ status, deadline }) => status === 'SUSPENDED' && deadline !== undefined)
@@ -143,7 +143,7 @@ export async function nestedSoFar(
   path: string,
   known: StepTable | undefined,
 ): Promise<StepTable | undefined> {
-  const parts: Part[] = [];
+  const parts: SideEvent[] = [];
   for (let from = 0; ;) {
     const request: EventsRequest = { from: Number.MAX_SAFE_INTEGER, parts: from, waitMs: 0 };
     const reply = (await ingress.request(handlerPath(name, key, 'events'), { body: request })) as EventsReply;
@@ -158,7 +158,7 @@ export async function nestedSoFar(
 export function withNested(
   runId: string,
   table: StepTable | undefined,
-  parts: readonly Part[],
+  parts: readonly SideEvent[],
   below?: string,
 ): StepTable | undefined {
   const events: RunEvent[] = [];

@@ -1,9 +1,9 @@
 import type { RunEvent } from '../../../lib/model/event';
-import type { Seeded, ToldEvent } from '../protocol/protocol';
+import type { Seeded, WireEvent } from '../protocol/protocol';
 import { BATCH_BYTES } from '../protocol/wireLimits';
 
 /** The events of a life that nobody has been told, and about how large they are. */
-export interface HeldEvents {
+export interface EventBatcher {
   /** Index of the first of them. */
   from(): number;
   /** About how many bytes they take. */
@@ -17,7 +17,7 @@ export interface HeldEvents {
  *
  * @param events - All events of the life; it grows.
  */
-export function heldEvents(events: readonly RunEvent[]): HeldEvents {
+export function eventBatcher(events: readonly RunEvent[]): EventBatcher {
   const sizes: number[] = [];
   let from = 0;
   let bytes = 0;
@@ -88,7 +88,7 @@ const SMALL = 200;
  * An event without what whoever follows the run knows: a third less to send. What is `undefined` is not sent, and to copy
  * an event and set it takes a fraction of what leaving it out takes.
  */
-export function toldEvent(event: RunEvent): ToldEvent {
+export function slimEvent(event: RunEvent): WireEvent {
   const told = { ...event, runId: undefined, seq: undefined };
-  return (event.type === 'run.started' ? { ...told, plan: undefined } : told) as ToldEvent;
+  return (event.type === 'run.started' ? { ...told, plan: undefined } : told) as WireEvent;
 }

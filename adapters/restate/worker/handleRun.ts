@@ -1,0 +1,251 @@
+import type { InvocationId, WorkflowContext } from '@restatedev/restate-sdk';
+import { TerminalError } from '@restatedev/restate-sdk';
+
+import { RunState } from '../../../lib/codec/stateCodec';
+import type { CallCallbacks } from '../../../lib/engine/engine';
+import type { Interpreter } from '../../../lib/engine/interpreter/interpreter';
+import { interpret } from '../../../lib/engine/interpreter/interpreter';
+import type { StepTask } from '../../../lib/engine/task';
+import type { Agent } from '../../../lib/model/agentType';
+import type { RunState as State, RunStatus } from '../../../lib/model/state';
+import type { StepTable } from '../../../lib/model/stepTable';
+import type { AnswerCache } from '../../../lib/store/answerCache';
+import type { LifeResult, SideEvent, PersistedState, StartRequest, WireEvent } from '../protocol/protocol';
+import { BATCH_BYTES, FLUSH_MS, LARGEST_MESSAGE, LONGEST_WATCH_MS, WATCH_MS } from '../protocol/wireLimits';
+import type { InProcessCall } from './callInProcess';
+import { DurableEngine } from './durableEngine';
+import type { Placed } from './durableEngine';
+import type { EventBatcher } from './eventBatcher';
+import { eventBatcher, slimEvent } from './eventBatcher';
+import type { EventPublisher } from './eventPublisher';
+import type { OpenedLife } from './openLife';
+import { openLife } from './openLife';
+
+/** What carrying out a life needs of the worker. */
+export interface Worker {
+  readonly agent: Agent<never, unknown>;
+  readonly cache: AnswerCache;
+  /** The lives under way here. One whose attempt is lost, or suspended by the server, is gone without coming to its end. */
+  readonly lives: Set<PlacedLife>;
+  publisher(key: string, before: () => readonly SideEvent[]): EventPublisher;
+  place(life: PlacedLife, task: StepTask, input: unknown, callbacks: CallCallbacks): Placed;
+}
+
+/** The life that a step is called in. */
+export interface PlacedLife {
+  readonly context: WorkflowContext;
+  readonly runId: string;
+  readonly key: string;
+  known(): StepTable;
+  readonly publisher: EventPublisher;
+  /** Calls of functions that are under way here. */
+  readonly underWay: Set<InProcessCall>;
+  /** Whether the connection to the server is lost: what is called now would be called beside what another worker does. */
+  isLost(): boolean;
+  /** Cancels an invocation that nobody waits for any more. */
+  abandon(id: Promise<InvocationId>): void;
+}
+
+/**
+ * Carries out one life of a run inside a handler. Everything the interpreter asks for is a durable operation, and their
+ * answers come back through one race, in the order of the journal; so a replay does the same again, step by step.
+ *
+ * Events are a function of the journal. They are told in batches as durable promises `ev:<index>`, the last of them with
+ * the result; those that are held back for longer than a batch are told early, beside the journal.
+ */
+export async function handleRun(
+  context: WorkflowContext,
+  worker: Worker,
+  request: StartRequest,
+  before: PersistedState | undefined,
+): Promise<LifeResult> {
+  const opening = openLife(worker.agent, request, before);
+  if ('refused' in opening) {
+    context.set('rest', before);
+    return { status: 'FAILED', from: 0, events: [], parts: 0, refused: opening.refused };
+  }
+  return new RunHandler(context, worker, request, before, opening).handle();
+}
+
+/** One life under way in this process. A class, because its events, its calls and its timer share what they know. */
+class RunHandler implements PlacedLife {
+  readonly context: WorkflowContext;
+  readonly runId: string;
+  readonly key: string;
+  readonly publisher: EventPublisher;
+  readonly underWay = new Set<InProcessCall>();
+  readonly #worker: Worker;
+  readonly #lost: AbortSignal;
+  readonly #engine: DurableEngine;
+  readonly #batcher: EventBatcher;
+  readonly #interpreter: Interpreter;
+  readonly #isCancelled: boolean;
+  #lastFlush: number;
+  #previewed = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #isOver = false;
+  #isUndoing = false;
+
+  constructor(
+    context: WorkflowContext,
+    worker: Worker,
+    request: StartRequest,
+    before: PersistedState | undefined,
+    { state, event, input, isResumed, warning }: OpenedLife,
+  ) {
+    this.context = context;
+    this.runId = request.runId;
+    this.key = context.key;
+    this.#worker = worker;
+    this.#lost = context.request().attemptCompletedSignal;
+    this.#isCancelled = request.isCancelled === true;
+    this.#lastFlush = request.at;
+    this.publisher = worker.publisher(context.key, () => this.#previews());
+    this.#engine = new DurableEngine({
+      context,
+      state,
+      at: Math.max(request.at, state.endedAt ?? 0),
+      answers: before?.answers ?? [],
+      cache: worker.cache,
+      place: (task, value, callbacks) => worker.place(this, task, value, callbacks),
+    });
+    this.#batcher = eventBatcher(this.#engine.events);
+    this.#engine.record(event, () => undefined);
+    if (warning !== undefined) this.#engine.tell(warning);
+    this.#interpreter = interpret({
+      runId: request.runId,
+      agent: worker.agent,
+      input,
+      engine: this.#engine,
+      known: isResumed ? this.#engine.steps() : undefined,
+      seq: event.seq,
+      maxCrashes: Infinity,
+      ended: () => {
+        this.#isOver = true;
+      },
+    });
+  }
+
+  isLost(): boolean {
+    return this.#lost.aborted;
+  }
+
+  known(): StepTable {
+    return this.#engine.steps();
+  }
+
+  abandon(id: Promise<InvocationId>): void {
+    this.#engine.abandon(id);
+  }
+
+  async handle(): Promise<LifeResult> {
+    this.#lost.addEventListener('abort', () => {
+      this.#leave();
+      // When the server is lost, it asks another worker: what still runs here must not go on beside that.
+      for (const call of this.underWay) call.abandon();
+    });
+    if (this.#isCancelled) this.#undo();
+    else this.#interpreter.begin();
+    this.#worker.lives.add(this);
+    try {
+      while (!this.#isOver) await this.#turn();
+    } finally {
+      this.#leave();
+    }
+    await this.#engine.cancelAbandoned();
+    return this.#end();
+  }
+
+  /** Waits for the next answer of the journal, and lets the interpreter react to it. */
+  async #turn(): Promise<void> {
+    const engine = this.#engine;
+    const isDue = engine.clock() - this.#lastFlush >= FLUSH_MS || this.#batcher.bytes() > BATCH_BYTES;
+    if (isDue) this.#flush();
+    if (engine.events.length > Math.max(this.#previewed, this.#batcher.from())) {
+      this.#timer ??= setTimeout(() => {
+        this.#timer = undefined;
+        this.publisher.preview();
+      }, previewAfter(this.#worker.lives.size));
+    }
+    if (await engine.turn()) return;
+    // Cancelled: whoever asked for the end wants sagas undone.
+    if (!this.#isUndoing && (await this.context.promise<true>(CANCEL_ASKED).peek()) !== undefined) {
+      this.#undo();
+      return;
+    }
+    const cancelled = this.#interpreter.stop();
+    if (cancelled !== undefined) engine.note(cancelled);
+    this.#isOver = true;
+  }
+
+  #undo(): void {
+    this.#isUndoing = true;
+    this.#interpreter.cancel(undefined, (cancelled) => {
+      this.#engine.note(cancelled);
+      this.#isOver = true;
+    });
+  }
+
+  /** Tells in durable promises what has been held back. */
+  #flush(): void {
+    while (this.#batcher.from() < this.#engine.events.length) {
+      const position = this.#batcher.from();
+      void this.context
+        .promise<readonly WireEvent[]>(`ev:${position}`)
+        .resolve(this.#batcher.take().map(slimEvent));
+      this.#lastFlush = this.#engine.clock();
+    }
+  }
+
+  /** What is told early of events that are held back. */
+  #previews(): readonly SideEvent[] {
+    const { events } = this.#engine;
+    const from = Math.max(this.#previewed, this.#batcher.from());
+    this.#previewed = events.length;
+    return events.slice(from).map((event, offset) => ({ index: from + offset, event }));
+  }
+
+  /** Nothing is told or called from here on, and others get the room in what is limited. */
+  #leave(): void {
+    this.#worker.lives.delete(this);
+    clearTimeout(this.#timer);
+    this.publisher.close();
+    this.#engine.leave();
+  }
+
+  #end(): LifeResult {
+    const engine = this.#engine;
+    if (this.#batcher.from() > 0 || this.#batcher.bytes() > BATCH_BYTES) this.#flush();
+    let status: RunStatus = 'COMPLETED';
+    if (engine.events.at(-1)?.type !== 'run.completed') {
+      const final = engine.state();
+      persist(this.context, engine, final);
+      ({ status } = final);
+    }
+    const from = this.#batcher.from();
+    return { status, from, events: engine.events.slice(from).map(slimEvent), parts: engine.told() };
+  }
+}
+
+/** Resolved when somebody has asked for the end of a life: sagas undo then what they have done. */
+export const CANCEL_ASKED = 'cancel asked';
+
+/** The more lives a worker carries out, the longer each turn takes, and the less often one is told early. */
+function previewAfter(lives: number): number {
+  return Math.min(LONGEST_WATCH_MS, WATCH_MS * Math.max(1, Math.ceil(lives / 4)));
+}
+
+/** Puts down how the run stands, for the next life. */
+function persist(context: WorkflowContext, engine: DurableEngine, state: State): void {
+  const rest: PersistedState = {
+    state: RunState.encode(state),
+    answers: engine.unused(),
+    read: engine.read(),
+  };
+  if (JSON.stringify(rest).length > LARGEST_MESSAGE) {
+    throw new TerminalError(
+      `Run "${state.runId}" cannot rest: its results are larger than ${LARGEST_MESSAGE} bytes; keep references instead`,
+    );
+  }
+  context.set('rest', rest);
+}

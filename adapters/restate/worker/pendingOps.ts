@@ -1,0 +1,60 @@
+import { CancelledError, RestatePromise, TerminalError } from '@restatedev/restate-sdk';
+
+import type { Stop } from '../../../lib/streams/pull';
+
+/** Takes what the journal has answered. */
+export type OnResult = (value: unknown, failure: TerminalError | undefined) => void;
+
+interface PendingOp {
+  readonly operation: RestatePromise<unknown>;
+  readonly onResult: OnResult;
+  /** The operation as one of several. */
+  entry?: RestatePromise<Settled>;
+}
+
+interface Settled {
+  readonly op: PendingOp;
+  readonly value?: unknown;
+  readonly failure?: TerminalError | undefined;
+}
+
+/** The durable operations that a life waits for. They are handed on one at a time and in journaled order: a replay sees the same. */
+export class PendingOps {
+  readonly #pending = new Set<PendingOp>();
+
+  /** Waits for one more. The function that comes back forgets it. */
+  await(operation: RestatePromise<unknown>, onResult: OnResult): Stop {
+    const op: PendingOp = { operation, onResult };
+    this.#pending.add(op);
+    return () => {
+      this.#pending.delete(op);
+    };
+  }
+
+  /**
+   * Waits for the next that the journal answers, and hands it on.
+   *
+   * @throws CancelledError when the life is cancelled first.
+   */
+  async next(): Promise<void> {
+    const { op, value, failure } = await firstOf([...this.#pending]);
+    this.#pending.delete(op);
+    op.onResult(value, failure);
+  }
+}
+
+/** One alone needs no race, which would cost as much again as the waiting. */
+async function firstOf(all: readonly PendingOp[]): Promise<Settled> {
+  const [op] = all;
+  if (op === undefined || all.length > 1) {
+    return RestatePromise.race(
+      all.map((one) => (one.entry ??= one.operation.map((value, failure) => ({ op: one, value, failure })))),
+    );
+  }
+  try {
+    return { op, value: await op.operation };
+  } catch (error) {
+    if (error instanceof CancelledError || !(error instanceof TerminalError)) throw error;
+    return { op, failure: error };
+  }
+}
