@@ -97,6 +97,10 @@ export function goals({ value, ratio }) {
     const bytes = value('memory', name, 'bytes/1,000');
     add(`10^6 ${name}: < 1 KiB of heap per 1,000`, bytes, atMost(1_024), `${number(bytes)} bytes`);
   }
+  for (const name of ['for a function', 'for a sleep']) {
+    const bytes = value('W7-heap', name, 'bytes a run');
+    add(`a run that waits ${name}: <= 9 KB of heap`, bytes, atMost(9_000), `${number(bytes)} bytes`);
+  }
   const taps = value('W10', 'logTo + measure') - value('W10', 'no taps');
   add('`logTo` and `measure` together <= 10 us an event', taps, atMost(10), `${number(taps)} us`);
   const checked = (steps) => value('typing', `millrace, ${steps} steps`, 'instantiations');

@@ -5,7 +5,7 @@ import { VirtualTimeScheduler } from 'rxjs';
 
 import { definitionOf, planOf } from '../lib/definition/definition';
 import type { CallCallbacks } from '../lib/engine/engine';
-import { interpret } from '../lib/engine/interpreter/interpreter';
+import { StepExecutor } from '../lib/engine/interpreter/stepExecutor';
 import type { LocalOptions } from '../lib/engine/local/localEngine';
 import { LocalEngine } from '../lib/engine/local/localEngine';
 import type { StepTask } from '../lib/engine/task';
@@ -197,7 +197,7 @@ async function oneOrder<I, O>(
   );
   const { held } = engine;
   engine.record({ type: 'run.started', runId, seq: 1, at: 0, name: agent.name, input, plan }, () => {
-    interpret({
+    new StepExecutor({
       runId,
       agent,
       input,

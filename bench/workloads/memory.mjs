@@ -1,6 +1,6 @@
 import { from } from 'rxjs';
 
-import { agent, follow, run, runEach } from '../millrace.mjs';
+import { agent, chain, follow, millrace, run, runEach } from '../millrace.mjs';
 
 const MILLION = 1_000_000;
 
@@ -33,7 +33,54 @@ async function* numbers(at) {
   }
 }
 
+const WAITING = 20_000;
+
+/** Heap of runs that wait in memory, each in the second of three steps, in bytes a run. */
+function waiting(second) {
+  return () => {
+    const flow = chain(
+      'waiting',
+      agent('first', (n) => n),
+      second,
+      agent('last', (n) => n),
+    );
+    const kept = [];
+    const begin = (count) => {
+      for (let n = 0; n < count; n += 1) kept.push(run(flow, n).subscribe({ error() {} }));
+    };
+    const used = () => {
+      globalThis.gc();
+      return process.memoryUsage().heapUsed;
+    };
+    let bytes = 0;
+    return {
+      units: WAITING,
+      once: true,
+      prepare: async () => {
+        begin(500);
+      },
+      run: async () => {
+        const before = used();
+        begin(WAITING);
+        bytes = used() - before;
+      },
+      report: () => ({ 'bytes a run': bytes / WAITING }),
+    };
+  };
+}
+
 export const workloads = [
+  {
+    id: 'W7-heap',
+    title: 'heap of a run that waits in the second of three steps',
+    unit: 'run',
+    baseline: 'for a function',
+    rounds: 1,
+    variants: {
+      'for a function': waiting(agent('never', () => new Promise(() => {}))),
+      'for a sleep': waiting(millrace.sleep('long', 3_600_000)),
+    },
+  },
   {
     id: 'memory',
     title: 'heap over 10^6',

@@ -27,16 +27,16 @@ export interface StepTask {
   /** `ending`: an attempt is over, another may follow; `ended`: its end is being recorded; `done`: answered, or stopped. */
   phase: 'running' | 'suspended' | 'ending' | 'ended' | 'done';
   /** Whether it brings the run on by itself right now. */
-  isMoving: boolean;
+  isActive: boolean;
   /** Questions of its structure that the engine has not answered. */
-  asks: number;
+  pending: number;
   stop: Stop | undefined;
   /** Steps below this one that failed since its attempt began. */
   failedBelow: string[] | undefined;
   /** Ids of nested steps that the function's current attempt has used. */
   nestedIds: Set<string> | undefined;
-  /** Nested steps of the function that have not answered. */
-  children: Set<StepTask> | undefined;
+  /** Nested steps of the function that have not answered, each with who waits for it. */
+  children: Map<StepTask, { complete(): void }> | undefined;
 }
 
 /** A step that has been asked for and has not begun. */
@@ -65,8 +65,8 @@ export function newTask(
     partials: 0,
     kept: undefined,
     phase: 'running',
-    isMoving: false,
-    asks: 0,
+    isActive: false,
+    pending: 0,
     stop: undefined,
     failedBelow: undefined,
     nestedIds: undefined,

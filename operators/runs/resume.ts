@@ -1,7 +1,7 @@
 import type { Observable } from 'rxjs';
 
 import type { RunEngine } from '../../lib/engine/engine';
-import { carryOn } from '../../lib/engine/local/runLife';
+import { claimAndRun } from '../../lib/engine/local/runLife';
 import type { RunOptions } from '../../lib/engine/runOptions';
 import type { Agent } from '../../lib/model/agentType';
 import type { Transition } from '../../lib/model/event';
@@ -32,5 +32,5 @@ export function resume<I, O>(
   if (typeof (store as Store | undefined)?.claim !== 'function') {
     throw new TypeError(`Cannot resume run "${runId}" from ${typeof store}: give a store or an engine`);
   }
-  return carryOn<O>({ ...asked, rest: store, options });
+  return claimAndRun<O>({ ...asked, rest: store, options });
 }

@@ -2,7 +2,7 @@ import type { Observable } from 'rxjs';
 
 import { definitionOf } from '../../lib/definition/definition';
 import type { RunEngine, RunRequest } from '../../lib/engine/engine';
-import { carryOn } from '../../lib/engine/local/runLife';
+import { claimAndRun } from '../../lib/engine/local/runLife';
 import { newRunId } from '../../lib/engine/newRunId';
 import type { RunOptions } from '../../lib/engine/runOptions';
 import type { Agent } from '../../lib/model/agentType';
@@ -42,7 +42,7 @@ export function run<I, O>(
   if (typeof rest.claim !== 'function') {
     throw new TypeError(`Cannot keep runs in ${typeof rest}: give a store, such as lowdbStore('./state')`);
   }
-  return carryOn<O>({ rest, runId, agent, input, mustExist: false, options });
+  return claimAndRun<O>({ rest, runId, agent, input, mustExist: false, options });
 }
 
 /**

@@ -11,7 +11,7 @@ import {
   throwError,
 } from 'rxjs';
 
-import { after } from '../../lib/engine/local/startTimer';
+import { startTimer } from '../../lib/engine/local/startTimer';
 import type { Spending } from '../../lib/errors/runErrors';
 import { BudgetExceededError } from '../../lib/errors/runErrors';
 import type { RunEvent, Transition } from '../../lib/model/event';
@@ -66,7 +66,7 @@ export function budget<O>(options: BudgetOptions): MonoTypeOperatorFunction<Tran
         new BudgetExceededError(kind, options[kind] ?? 0, used, latest?.state);
 
       const timeUp = new Observable<void>((subscriber) =>
-        after(options.scheduler ?? asyncScheduler, (options.ms ?? 0) - (options.used?.ms ?? 0), () => {
+        startTimer(options.scheduler ?? asyncScheduler, (options.ms ?? 0) - (options.used?.ms ?? 0), () => {
           excess = exceeded('ms', account.used());
           subscriber.next();
         }),

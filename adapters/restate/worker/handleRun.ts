@@ -3,8 +3,7 @@ import { TerminalError } from '@restatedev/restate-sdk';
 
 import { RunState } from '../../../lib/codec/stateCodec';
 import type { CallCallbacks } from '../../../lib/engine/engine';
-import type { Interpreter } from '../../../lib/engine/interpreter/interpreter';
-import { interpret } from '../../../lib/engine/interpreter/interpreter';
+import { StepExecutor } from '../../../lib/engine/interpreter/stepExecutor';
 import type { StepTask } from '../../../lib/engine/task';
 import type { Agent } from '../../../lib/model/agentType';
 import type { RunState as State, RunStatus } from '../../../lib/model/state';
@@ -78,7 +77,7 @@ class RunHandler implements PlacedLife {
   readonly #lost: AbortSignal;
   readonly #engine: DurableEngine;
   readonly #batcher: EventBatcher;
-  readonly #interpreter: Interpreter;
+  readonly #interpreter: StepExecutor;
   readonly #isCancelled: boolean;
   #lastFlush: number;
   #previewed = 0;
@@ -112,7 +111,7 @@ class RunHandler implements PlacedLife {
     this.#batcher = eventBatcher(this.#engine.events);
     this.#engine.record(event, () => undefined);
     if (warning !== undefined) this.#engine.tell(warning);
-    this.#interpreter = interpret({
+    this.#interpreter = new StepExecutor({
       runId: request.runId,
       agent: worker.agent,
       input,

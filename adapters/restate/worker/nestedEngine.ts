@@ -5,8 +5,7 @@ import { jsonValue } from '../../../lib/codec/jsonValue';
 import type { Definition } from '../../../lib/definition/definition';
 import { defineAgent } from '../../../lib/definition/definition';
 import type { CallCallbacks } from '../../../lib/engine/engine';
-import type { Interpreter } from '../../../lib/engine/interpreter/interpreter';
-import { interpret } from '../../../lib/engine/interpreter/interpreter';
+import { StepExecutor } from '../../../lib/engine/interpreter/stepExecutor';
 import type { LocalOptions } from '../../../lib/engine/local/localEngine';
 import { LocalEngine } from '../../../lib/engine/local/localEngine';
 import type { StepTask } from '../../../lib/engine/task';
@@ -100,7 +99,7 @@ export class NestedEngine {
       };
     });
     const agent = rootOver(under.path);
-    const interpreter = interpret({
+    const interpreter = new StepExecutor({
       runId,
       agent,
       input: undefined,
@@ -162,7 +161,7 @@ export class NestedEngine {
 
 /** The run under way that carries the nested steps out. */
 interface Session {
-  readonly interpreter: Interpreter;
+  readonly interpreter: StepExecutor;
   readonly engine: SinkEngine;
   /** The step that stands for the function. */
   readonly caller: StepTask;

@@ -1,83 +1,116 @@
-import type { Answer, Scope, StepRequest } from '../../definition/scope';
+import type {
+  Answer,
+  RunningStep,
+  Scope,
+  StepRequest,
+  WaitAnswer,
+  WaitRequest,
+} from '../../definition/scope';
 import { StreamSourceError } from '../../errors/stepErrors';
+import type { Agent } from '../../model/agentType';
+import type { Failure } from '../../model/failure';
+import type { StepResult } from '../../model/stepResult';
+import type { StepTable } from '../../model/stepTable';
 import type { Pull, PullReceiver } from '../../streams/pull';
-import type { Engine } from '../engine';
 import type { StepTask } from '../task';
 import { isRunning, pathBelow } from '../task';
-import type { RunUnderWay } from './runContext';
-import type { Endings } from './settle';
+import type { StepMachine } from './stepMachine';
 import { sleepFor, waitFor } from './suspend';
-import type { Turns } from './workQueue';
-
-/** What a structure may have done besides ending. */
-export interface ScopeActions {
-  /** Begins a step below another one. */
-  start(parent: StepTask, request: StepRequest, answer: (answer: Answer) => void): StepTask;
-  /** Takes a partial result. */
-  partial(task: StepTask, value: unknown): void | Promise<void>;
-}
 
 /** What a structure sees of the run, while it is carried out as this step. */
-export function scopeOf(run: RunUnderWay, ending: Endings, actions: ScopeActions, task: StepTask): Scope {
-  const { engine, events, turns, onRecord, cancelling } = run;
-  return {
-    path: task.path,
-    step(request, answer) {
-      const child = actions.start(task, request, answer);
-      return {
-        cancel(as) {
-          ending.cancel(child, as);
-        },
+export class StructureScope implements Scope {
+  readonly #machine: StepMachine;
+  readonly #task: StepTask;
+
+  constructor(machine: StepMachine, task: StepTask) {
+    this.#machine = machine;
+    this.#task = task;
+  }
+
+  get path(): string {
+    return this.#task.path;
+  }
+
+  step(request: StepRequest, answer: (answer: Answer) => void): RunningStep {
+    return new StepBelow(this.#machine, this.#machine.startStep(this.#task, request, answer));
+  }
+
+  skip(id: string, skipped: Agent<never, unknown>, reason: 'when' | 'lost' | 'upstream'): void {
+    const { engine, events, prior } = this.#machine;
+    const path = pathBelow(this.path, id);
+    if (prior.at(path)?.status !== 'SKIPPED') engine.note(events.skipped(path, skipped.name, reason));
+  }
+
+  table(): StepTable {
+    return this.#machine.engine.steps();
+  }
+
+  onCancel(undo: (done: () => void) => void): void {
+    this.#machine.onCancel(this.#task, undo);
+  }
+
+  recorded(id: string): StepResult | undefined {
+    return this.#machine.prior.begun(pathBelow(this.path, id));
+  }
+
+  decide<T>(question: string, decision: () => T, answer: (value: T) => void): void {
+    const { engine, queue } = this.#machine;
+    let reaction = (): void => undefined;
+    const reply = queue.ask(this.#task, () => {
+      reaction();
+    });
+    engine.decide(this.path, question, decision, (decided) => {
+      reaction = () => {
+        if (decided.ok) answer(decided.value);
+        else this.#machine.failStep(this.#task, decided.error);
       };
-    },
-    skip(id, skipped, reason) {
-      const path = pathBelow(task.path, id);
-      if (onRecord.at(path)?.status !== 'SKIPPED') engine.note(events.skipped(path, skipped.name, reason));
-    },
-    table: () => engine.steps(),
-    onCancel(undo) {
-      cancelling.hear(task, undo);
-    },
-    recorded: (id) => onRecord.begun(pathBelow(task.path, id)),
-    decide(question, decision, answer) {
-      let reaction = (): void => undefined;
-      const reply = turns.ask(task, () => {
-        reaction();
-      });
-      engine.decide(task.path, question, decision, (decided) => {
-        reaction = () => {
-          if (decided.ok) answer(decided.value);
-          else ending.fail(task, decided.error);
-        };
-        reply();
-      });
-    },
-    wait(request, answered) {
-      waitFor(run, task, onRecord.at(task.path), request, answered);
-    },
-    sleep(delayMs, wake) {
-      sleepFor(run, task, onRecord.at(task.path), delayMs, wake);
-    },
-    pull: (source, receiver) => pullInTurns(run, task, source, receiver),
-    emit(value) {
-      if (isRunning(task)) void actions.partial(task, value);
-    },
-    complete(output) {
-      if (isRunning(task)) ending.complete(task, output);
-    },
-    fail(error, failure) {
-      if (isRunning(task)) ending.fail(task, error, failure);
-    },
-  };
+      reply();
+    });
+  }
+
+  wait(request: WaitRequest, answered: (answer: WaitAnswer) => void): void {
+    waitFor(this.#machine, this.#task, this.#machine.prior.at(this.path), request, answered);
+  }
+
+  sleep(delayMs: number, wake: () => void): void {
+    sleepFor(this.#machine, this.#task, this.#machine.prior.at(this.path), delayMs, wake);
+  }
+
+  pull(source: object, receiver: PullReceiver): Pull {
+    return pullEnqueued(this.#machine, this.#task, source, receiver);
+  }
+
+  emit(value: unknown): void {
+    if (isRunning(this.#task)) void this.#machine.takePartial(this.#task, value);
+  }
+
+  complete(output: unknown): void {
+    if (isRunning(this.#task)) this.#machine.completeStep(this.#task, output);
+  }
+
+  fail(error: unknown, failure?: Failure): void {
+    if (isRunning(this.#task)) this.#machine.failStep(this.#task, error, failure);
+  }
 }
 
-/**
- * Takes items from a stream for a step, one for each `next()`; each comes in a turn of its own.
- *
- * @throws StreamSourceError where the engine cannot replay a stream.
- */
-export function pullInTurns(
-  { engine, turns }: { readonly engine: Pick<Engine, 'pull'>; readonly turns: Turns },
+/** A class, because there is one for every step. */
+class StepBelow implements RunningStep {
+  readonly #machine: StepMachine;
+  readonly #task: StepTask;
+
+  constructor(machine: StepMachine, task: StepTask) {
+    this.#machine = machine;
+    this.#task = task;
+  }
+
+  cancel(as?: 'lost'): void {
+    this.#machine.cancelStep(this.#task, as);
+  }
+}
+
+/** Takes items from a stream for a step, one for each `next()`; each is enqueued as work of its own. */
+function pullEnqueued(
+  { engine, queue }: Pick<StepMachine, 'engine' | 'queue'>,
   task: StepTask,
   source: object,
   receiver: PullReceiver,
@@ -110,7 +143,7 @@ export function pullInTurns(
   });
   return {
     next() {
-      reply = turns.ask(task, () => {
+      reply = queue.ask(task, () => {
         reaction();
       });
       pull.next();

@@ -3,14 +3,14 @@ import type { StepResult } from '../../model/stepResult';
 import type { Stop } from '../../streams/pull';
 import type { Engine } from '../engine';
 import type { StepTask } from '../task';
-import type { StepEvents } from './eventFactory';
-import type { Turns } from './workQueue';
+import type { EventFactory } from './eventFactory';
+import type { WorkQueue } from './workQueue';
 
 /** What waiting for an answer needs of the run. */
 export interface Waiting {
   readonly engine: Engine;
-  readonly events: StepEvents;
-  readonly turns: Turns;
+  readonly events: EventFactory;
+  readonly queue: WorkQueue;
   /** The steps that wait right now. */
   readonly suspended: Set<StepTask>;
 }
@@ -22,20 +22,20 @@ export interface Waiting {
  * An answer that cannot be taken is logged, and the step goes on waiting.
  */
 export function waitFor(
-  { engine, events, turns, suspended }: Waiting,
+  { engine, events, queue, suspended }: Waiting,
   task: StepTask,
   saved: StepResult | undefined,
   request: WaitRequest,
   answered: (answer: WaitAnswer) => void,
 ): void {
   const react = (answer: WaitAnswer): void => {
-    turns.later(() => {
-      turns.setMoving(task, false);
+    queue.enqueue(() => {
+      queue.setActive(task, false);
       if (task.phase === 'running') answered(answer);
     });
   };
   if (saved?.answer !== undefined) {
-    turns.setMoving(task, true);
+    queue.setActive(task, true);
     react(saved.answer);
     return;
   }
@@ -51,7 +51,7 @@ export function waitFor(
     if (!suspended.delete(task)) return;
     stopAll();
     task.phase = 'running';
-    turns.setMoving(task, true);
+    queue.setActive(task, true);
     engine.record(events.answered(task.path, answer), () => {
       done?.();
       react(answer);
@@ -93,13 +93,13 @@ export function waitFor(
  * answer it brings the run on by itself.
  */
 export function sleepFor(
-  { engine, events, turns }: Omit<Waiting, 'suspended'>,
+  { engine, events, queue }: Omit<Waiting, 'suspended'>,
   task: StepTask,
   saved: StepResult | undefined,
   delayMs: number,
   wake: () => void,
 ): void {
-  const reply = turns.ask(task, wake);
+  const reply = queue.ask(task, wake);
   if (saved?.answer !== undefined) {
     reply();
     return;

@@ -13,7 +13,7 @@ import type { CallCallbacks } from '../engine';
 import type { StepTask } from '../task';
 import type { Receiver } from './receive';
 import { receive } from './receive';
-import { after } from './startTimer';
+import { startTimer } from './startTimer';
 
 /**
  * Calls the function of an agent once, in this process, under the limits of its policy.
@@ -181,7 +181,7 @@ class Call implements Receiver, ContextCall {
   }
 
   #giveUpAfter(limitMs: number, kind: 'timeoutMs' | 'idleTimeoutMs'): Stop {
-    return after(this.#scheduler, limitMs, () => {
+    return startTimer(this.#scheduler, limitMs, () => {
       this.stop();
       this.callbacks.fail(this.task, new StepTimeoutError(this.task.path, limitMs, kind));
     });

@@ -3,7 +3,7 @@ import { asyncScheduler } from 'rxjs';
 
 import type { LimitPolicy } from '../../model/agentType';
 import type { Stop } from '../../streams/pull';
-import { after } from './startTimer';
+import { startTimer } from './startTimer';
 
 /** Lets so many in at once, and so many within a span of time; the others wait in the order in which they came. */
 export interface Limiter {
@@ -64,7 +64,7 @@ function limiterFor({ concurrency = Infinity, rate }: LimitPolicy, scheduler: Sc
     if (next.done === true || lane.inside >= concurrency) return false;
     const pauseMs = pauseOf(lane);
     if (pauseMs > 0) {
-      lane.stopTimer = after(scheduler, pauseMs, () => {
+      lane.stopTimer = startTimer(scheduler, pauseMs, () => {
         admitWaiting(lane);
       });
       return false;

@@ -20,7 +20,7 @@ import { hashOf, memorizeIn, recallFrom } from './cachedAnswers';
 import { callFunction } from './callFunction';
 import { admitTo } from './limiter';
 import type { Mailbox } from './mailbox';
-import { after } from './startTimer';
+import { startTimer } from './startTimer';
 
 /** What the engine of this process needs for one life of a run. */
 export interface LocalOptions<O> {
@@ -144,7 +144,7 @@ export class LocalEngine<O> implements Engine {
   }
 
   sleep(_path: string, delayMs: number, wake: () => void): Stop {
-    return after(this.#scheduler, delayMs, wake);
+    return startTimer(this.#scheduler, delayMs, wake);
   }
 
   signal(path: string, answered: (value: unknown, done: () => void) => void): Stop {

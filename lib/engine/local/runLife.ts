@@ -1,24 +1,25 @@
-import type { SchedulerLike, Subscriber } from 'rxjs';
+import type { Subscriber } from 'rxjs';
 import { asyncScheduler, Observable } from 'rxjs';
 
 import { RunError } from '../../errors/runErrors';
 import type { Agent } from '../../model/agentType';
-import type { RunEvent, Transition } from '../../model/event';
+import type { RunEvent, RunResumed, RunStarted, Transition } from '../../model/event';
 import { reduceRun } from '../../model/reduce';
 import type { RunState } from '../../model/state';
 import type { Claim, RunRest } from '../../store/store';
-import type { Interpreter } from '../interpreter/interpreter';
-import { interpret } from '../interpreter/interpreter';
+
+import { StepExecutor } from '../interpreter/stepExecutor';
 import { newIncarnation } from '../newRunId';
 import type { Start } from '../resolveStart';
 import { replayedEnd, resolveStart } from '../resolveStart';
 import type { RunOptions } from '../runOptions';
 import { LocalEngine } from './localEngine';
-import { mailbox } from './mailbox';
-import { afterwards, reportUnheard } from './startTimer';
+import type { MailboxOwner } from './mailbox';
+import { Mailbox } from './mailbox';
+import { reportUnheard, whenSettled } from './startTimer';
 
-/** Which run is carried on, and where it rests. */
-export interface CarriedRun<O> {
+/** Which run is carried out, and where it rests. */
+export interface LocalRun<O> {
   readonly rest: RunRest;
   readonly runId: string;
   readonly agent: Agent<never, O>;
@@ -28,232 +29,252 @@ export interface CarriedRun<O> {
   readonly options: Pick<RunOptions, 'scheduler' | 'onMismatch' | 'maxCrashes' | 'signal'>;
 }
 
-/** One life of a run. */
-interface Life<O> {
-  readonly runId: string;
-  readonly agent: Agent<never, O>;
-  readonly input: unknown;
-  readonly claim: Claim;
-  readonly scheduler: SchedulerLike | undefined;
-  readonly onMismatch: 'refuse' | 'actual';
-  readonly maxCrashes: number;
-  /** Aborted when the run is to be cancelled and its subscriber to hear of it. */
-  readonly signal: AbortSignal | undefined;
-  /** Whether the store must know the run already. */
-  readonly mustExist: boolean;
-}
-
-/** A cold stream of one life of a run: subscribing claims and begins or resumes it, unsubscribing cancels it. */
-export function carryOn<O>(run: CarriedRun<O>): Observable<Transition<O>> {
-  const { rest, runId, agent, input, mustExist } = run;
-  const { onMismatch = 'refuse', maxCrashes = 3, scheduler, signal } = run.options;
+/** A cold stream of one life of a run: subscribing claims and starts or resumes it, unsubscribing cancels it. */
+export function claimAndRun<O>(run: LocalRun<O>): Observable<Transition<O>> {
   return new Observable<Transition<O>>((subscriber) => {
-    let leave: (() => void) | undefined;
+    let life: RunLife<O> | undefined;
     const isGone = (): boolean => subscriber.closed;
     const begin = (claim: Claim): void => {
       if (isGone()) {
         void claim.release(() => claim.state);
         return;
       }
-      leave = beginLife<O>(
-        { runId, agent, input, mustExist, claim, scheduler, onMismatch, maxCrashes, signal },
-        subscriber,
-      );
+      life = startExecution<O>(run, claim, subscriber);
       // What was told on the way may have made the subscriber leave.
-      if (isGone()) leave();
+      if (isGone()) life?.leave();
     };
-    const claim = rest.claim(runId);
+    const claim = run.rest.claim(run.runId);
     if (claim instanceof Promise) {
       claim.then(begin).catch((error: unknown) => {
         subscriber.error(error);
       });
     } else begin(claim);
     return () => {
-      leave?.();
+      life?.leave();
     };
   });
 }
 
-/**
- * Begins or resumes a run and tells its transitions to the subscriber, until the life ends. A run that has completed only
- * tells its end again.
- *
- * @returns How to leave: the run is cancelled, and can be resumed.
- */
-export function beginLife<O>(life: Life<O>, subscriber: Subscriber<Transition<O>>): () => void {
-  const { runId, agent, claim } = life;
+/** Undefined when the life is over already: the run cannot begin, or has completed before and only tells its end again. */
+function startExecution<O>(
+  run: LocalRun<O>,
+  claim: Claim,
+  subscriber: Subscriber<Transition<O>>,
+): RunLife<O> | undefined {
+  const { runId, agent, input, mustExist } = run;
+  const { onMismatch = 'refuse', scheduler = asyncScheduler } = run.options;
   const saved = claim.state as RunState<O> | undefined;
-  let opening: Start<O>;
+  let start: Start<O>;
   try {
-    const { input: given, mustExist, onMismatch } = life;
-    const { checksValues } = claim;
-    const at = (life.scheduler ?? asyncScheduler).now();
-    const incarnation = saved?.incarnation ?? newIncarnation(life.scheduler);
-    const input = given;
-    opening = resolveStart({
+    start = resolveStart({
       runId,
       agent,
       input,
       saved,
       mustExist,
       onMismatch,
-      checksValues,
-      at,
-      incarnation,
+      checksValues: claim.checksValues,
+      at: scheduler.now(),
+      incarnation: saved?.incarnation ?? newIncarnation(run.options.scheduler),
     });
   } catch (error) {
-    afterwards(
+    whenSettled(
       claim.release(() => saved),
       () => {
         subscriber.error(error);
       },
     );
-    return () => undefined;
+    return undefined;
   }
-  const { state, input } = opening;
-  if (opening.event === undefined) {
-    subscriber.next({ event: replayedEnd(state, (life.scheduler ?? asyncScheduler).now()), state });
-    afterwards(
+  const { state, event } = start;
+  if (event === undefined) {
+    subscriber.next({ event: replayedEnd(state, scheduler.now()), state });
+    whenSettled(
       claim.release(() => saved),
       () => {
         subscriber.complete();
       },
     );
-    return () => undefined;
+    return undefined;
+  }
+  const life = new RunLife(run, claim, { ...start, event }, subscriber);
+  life.begin();
+  return life;
+}
+
+/** A start that has something to carry out. */
+type Begun<O> = Start<O> & { readonly event: RunStarted | RunResumed };
+
+/** One life of a run in this process: tells its transitions to the subscriber until it ends. */
+class RunLife<O> implements MailboxOwner {
+  readonly #run: LocalRun<O>;
+  readonly #claim: Claim;
+  readonly #start: Begun<O>;
+  readonly #subscriber: Subscriber<Transition<O>>;
+  readonly #mailbox: Mailbox;
+  readonly #engine: LocalEngine<O>;
+  #executor: StepExecutor | undefined;
+  #cancelRequest: { readonly reason: string | undefined } | undefined;
+  #latest: RunEvent['type'];
+  #isOver = false;
+  #isReleased = false;
+
+  constructor(run: LocalRun<O>, claim: Claim, start: Begun<O>, subscriber: Subscriber<Transition<O>>) {
+    this.#run = run;
+    this.#claim = claim;
+    this.#start = start;
+    this.#subscriber = subscriber;
+    this.#latest = start.event.type;
+    this.#mailbox = new Mailbox(claim, this);
+    this.#engine = new LocalEngine<O>({
+      claim,
+      state: start.state,
+      scheduler: run.options.scheduler,
+      mailbox: this.#mailbox,
+      tell: (transition) => {
+        this.#tell(transition);
+      },
+      broken: (error) => {
+        this.#break(error);
+      },
+    });
   }
 
-  const { event, warning } = opening;
-  let isReleased = false;
-  /** The end may be heard, and left, at once. */
-  const release = (final: () => RunState<O>): void | Promise<void> => {
-    if (isReleased) return undefined;
-    isReleased = true;
-    return claim.release(final);
-  };
-  let isOver = false;
-  let latest: RunEvent['type'] = event.type;
-  let interpreter: Interpreter | undefined;
-  let cancelRequest: { readonly reason: string | undefined } | undefined;
-  const messages = mailbox(claim, {
-    cancel,
-    warn: (message) => {
-      if (!isOver) engine.tell(warningEvent(message));
-    },
-  });
-  const engine = new LocalEngine<O>({
-    claim,
-    state,
-    scheduler: life.scheduler,
-    mailbox: messages,
-    tell: (transition) => {
-      latest = transition.event.type;
-      subscriber.next(transition);
-      // Whoever has heard enough must not wait until this call comes back.
-      if (subscriber.closed) leave();
-    },
-    broken: (error) => {
-      if (isOver) return;
-      isOver = true;
-      interpreter?.stop();
-      settle(false);
-      engine.close();
-      afterwards(
-        release(() => engine.state()),
-        () => {
-          subscriber.error(error);
-        },
-      );
-    },
-  });
-  const ended = (cause: unknown): void => {
-    isOver = true;
-    engine.close();
-    settle(latest === 'run.completed');
-    // A short run of which nobody has looked at the state is never reduced at all.
-    afterwards(
-      release(() => engine.state()),
-      () => {
-        if (latest !== 'run.failed') {
-          subscriber.complete();
-          return;
-        }
-        const final = engine.state();
-        subscriber.error(
-          new RunError(final, final.error ?? { name: 'Error', message: 'unknown', retryable: true }, cause),
-        );
-      },
-    );
-  };
-  engine.record(event, () => {
-    if (isOver) return;
-    if (warning !== undefined) engine.tell(warning);
-    interpreter = interpret({
-      runId,
-      agent: agent,
-      input,
-      engine,
-      known: saved === undefined ? undefined : engine.steps(),
-      seq: event.seq,
-      maxCrashes: life.maxCrashes,
-      ended,
+  begin(): void {
+    this.#engine.record(this.#start.event, () => {
+      if (!this.#isOver) this.#execute();
     });
-    life.signal?.addEventListener('abort', abort);
-    messages.open();
-    if (life.signal?.aborted === true) abort();
-    if (cancelRequest === undefined) interpreter.begin();
-    else cancel(cancelRequest.reason);
-  });
+  }
 
-  function abort(): void {
-    cancel(undefined);
+  #execute(): void {
+    const { runId, agent, options } = this.#run;
+    const { event, input, warning } = this.#start;
+    const { signal, maxCrashes = 3 } = options;
+    if (warning !== undefined) this.#engine.tell(warning);
+    const executor = new StepExecutor({
+      runId,
+      agent,
+      input,
+      engine: this.#engine,
+      known: this.#claim.state === undefined ? undefined : this.#engine.steps(),
+      seq: event.seq,
+      maxCrashes,
+      ended: (cause) => {
+        this.#end(cause);
+      },
+    });
+    this.#executor = executor;
+    signal?.addEventListener('abort', this.#abort);
+    this.#mailbox.open();
+    if (signal?.aborted === true) this.#abort();
+    if (this.#cancelRequest === undefined) executor.begin();
+    else this.cancel(this.#cancelRequest.reason);
   }
 
   /** Stops the run and tells so. */
-  function cancel(reason: string | undefined): void {
-    if (isOver) return;
-    cancelRequest = { reason };
-    interpreter?.cancel(reason, (cancelled) => {
-      engine.record(cancelled, () => {
-        ended(undefined);
+  cancel(reason: string | undefined): void {
+    if (this.#isOver) return;
+    this.#cancelRequest = { reason };
+    this.#executor?.cancel(reason, (cancelled) => {
+      this.#engine.record(cancelled, () => {
+        this.#end(undefined);
       });
     });
   }
 
-  /** Stops the run because nobody listens any more. */
-  function leave(): void {
-    if (isOver) return;
-    isOver = true;
+  warn(message: string): void {
+    if (this.#isOver) return;
+    const { runId } = this.#run;
+    const { seq } = this.#start.event;
+    const at = this.#engine.now();
+    this.#engine.tell({ type: 'step.logged', runId, seq, at, path: '', level: 'WARNING', message });
+  }
+
+  /** Stops the run because nobody listens any more: it is cancelled, and can be resumed. */
+  leave(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const { runId } = this.#run;
+    const engine = this.#engine;
+    const { seq } = this.#start.event;
     const cancelled =
-      interpreter === undefined
-        ? ({ type: 'run.cancelled', runId, seq: event.seq + 1, at: engine.now(), duration: 0 } as const)
-        : interpreter.stop();
+      this.#executor === undefined
+        ? ({ type: 'run.cancelled', runId, seq: seq + 1, at: engine.now(), duration: 0 } as const)
+        : this.#executor.stop();
     engine.close();
     const reached = engine.state();
-    settle(reached.status === 'COMPLETED');
+    this.#settle(reached.status === 'COMPLETED');
     if (cancelled === undefined) {
-      afterwards(undefined, () => release(() => reached));
+      whenSettled(undefined, () => this.#release(() => reached));
       return;
     }
     try {
-      afterwards(claim.append(cancelled), () => undefined);
+      whenSettled(this.#claim.append(cancelled), () => undefined);
     } catch (error) {
       reportUnheard(error);
     }
     // Not behind the writing: whoever leaves may close the store in the same turn.
-    afterwards(
-      release(() => reduceRun(reached, cancelled)),
+    whenSettled(
+      this.#release(() => reduceRun(reached, cancelled)),
       () => undefined,
     );
   }
 
-  function settle(isFinished: boolean): void {
-    life.signal?.removeEventListener('abort', abort);
-    messages.close(isFinished);
+  #tell(transition: Transition<O>): void {
+    this.#latest = transition.event.type;
+    this.#subscriber.next(transition);
+    // Whoever has heard enough must not wait until this call comes back.
+    if (this.#subscriber.closed) this.leave();
   }
 
-  function warningEvent(message: string): RunEvent {
-    const warned = { runId, seq: event.seq, at: engine.now(), path: '', level: 'WARNING', message } as const;
-    return { type: 'step.logged', ...warned };
+  /** The store can no longer be written to. */
+  #break(error: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#executor?.stop();
+    this.#settle(false);
+    this.#engine.close();
+    whenSettled(
+      this.#release(() => this.#engine.state()),
+      () => {
+        this.#subscriber.error(error);
+      },
+    );
   }
-  return leave;
+
+  #end(cause: unknown): void {
+    this.#isOver = true;
+    this.#engine.close();
+    this.#settle(this.#latest === 'run.completed');
+    // A short run of which nobody has looked at the state is never reduced at all.
+    whenSettled(
+      this.#release(() => this.#engine.state()),
+      () => {
+        if (this.#latest === 'run.failed') this.#subscriber.error(this.#runError(cause));
+        else this.#subscriber.complete();
+      },
+    );
+  }
+
+  #runError(cause: unknown): RunError {
+    const final = this.#engine.state();
+    const { error = { name: 'Error', message: 'unknown', retryable: true } } = final;
+    return new RunError(final, error, cause);
+  }
+
+  /** Once only: the end may be heard, and left, at once. */
+  #release(final: () => RunState<O>): void | Promise<void> {
+    if (this.#isReleased) return undefined;
+    this.#isReleased = true;
+    return this.#claim.release(final);
+  }
+
+  #settle(isFinished: boolean): void {
+    this.#run.options.signal?.removeEventListener('abort', this.#abort);
+    this.#mailbox.close(isFinished);
+  }
+
+  readonly #abort = (): void => {
+    this.cancel(undefined);
+  };
 }

@@ -6,7 +6,7 @@ import type { Stop } from '../../streams/pull';
 const LONGEST_DELAY_MS = 2 ** 31 - 1;
 
 /** Calls back after a delay of any length, in milliseconds. */
-export function after(scheduler: SchedulerLike, delayMs: number, work: () => void): Stop {
+export function startTimer(scheduler: SchedulerLike, delayMs: number, work: () => void): Stop {
   let remaining = delayMs;
   const first = Math.min(remaining, LONGEST_DELAY_MS);
   const subscription = scheduler.schedule(function () {
@@ -19,8 +19,8 @@ export function after(scheduler: SchedulerLike, delayMs: number, work: () => voi
   };
 }
 
-/** Goes on at once, or when the Promise has settled; how it settled concerns the store, which has told it before. */
-export function afterwards(done: void | Promise<void>, then: () => void | Promise<void>): void {
+/** Runs `then` now, or after the Promise settles. A rejection is only reported: the store has already surfaced it. */
+export function whenSettled(done: void | Promise<void>, then: () => void | Promise<void>): void {
   if (done === undefined) void then();
   else
     void done

@@ -2,7 +2,7 @@ import type { OperatorFunction } from 'rxjs';
 import { asyncScheduler, Observable } from 'rxjs';
 
 import type { Definition } from '../../../lib/definition/definition';
-import { interpret } from '../../../lib/engine/interpreter/interpreter';
+import { StepExecutor } from '../../../lib/engine/interpreter/stepExecutor';
 import { LocalEngine } from '../../../lib/engine/local/localEngine';
 import { newRunId } from '../../../lib/engine/newRunId';
 import type { Agent } from '../../../lib/model/agentType';
@@ -48,7 +48,7 @@ function answerOf<I, O>(agent: Agent<I, O>, input: I, runId: string): Observable
         subscriber.error(error);
       },
     });
-    const interpreter = interpret({
+    const interpreter = new StepExecutor({
       runId,
       agent: agent,
       input,

@@ -1,0 +1,580 @@
+import type { Observable } from 'rxjs';
+
+import { validate } from '../../codec/validate';
+import { yesOrNo } from '../../definition/checks';
+import type { Definition, StructureDefinition } from '../../definition/definition';
+import { definitionOf, isContainer, isStructure } from '../../definition/definition';
+import type { Answer, Decided, StepRequest } from '../../definition/scope';
+import { PoisonStepError, StepTimeoutError } from '../../errors/stepErrors';
+import type { Agent } from '../../model/agentType';
+import type { LogLevel, RunEvent } from '../../model/event';
+import type { Failure } from '../../model/failure';
+import { toFailure } from '../../model/failure';
+import type { StepResult } from '../../model/stepResult';
+import type { StepTable } from '../../model/stepTable';
+import type { Stop } from '../../streams/pull';
+import type { CallCallbacks, Engine, KnownAnswer } from '../engine';
+import type { StepTask } from '../task';
+import { isRunning, newTask, pathBelow } from '../task';
+import { Cancellation, hasSaga } from './cancellation';
+import { ContextSteps } from './contextSteps';
+import { EventFactory } from './eventFactory';
+import { Permits } from './permits';
+import type { CompletedAnswer } from './priorSteps';
+import { completedAnswer, PriorSteps, savedAnswer } from './priorSteps';
+import type { RetryDecision } from './retryDecision';
+import { asksUser, retryDecision } from './retryDecision';
+import type { StepMachine } from './stepMachine';
+import { StructureScope } from './structureScope';
+import type { QueueOwner } from './workQueue';
+import { WorkQueue } from './workQueue';
+
+/** What is carried out, and where. */
+export interface Execution {
+  readonly runId: string;
+  readonly agent: Agent<never, unknown>;
+  readonly input: unknown;
+  readonly engine: Engine;
+  /** What earlier lives have left behind. */
+  readonly known: StepTable | undefined;
+  /** Number of the latest journaled event. */
+  readonly seq: number;
+  /** How often the process may die inside a step before the step counts as failed. */
+  readonly maxCrashes: number;
+  /** Called once, after the event that ends the life was told. `cause` is what was thrown, if it failed. */
+  readonly ended: (cause?: unknown) => void;
+}
+
+/**
+ * Carries out a run as a synchronous machine: it keeps no timers and no promises, asks the engine, and reacts to the
+ * answers one at a time, from a queue, so that neither a long chain nor a wide graph deepens the stack.
+ *
+ * A step that an earlier life has finished is answered from there. Any other is called under its policy, its result is
+ * recorded, and only once the record is as durable as the engine promises does it go on to whoever waits for it.
+ *
+ * The way of a step: `startStep` -> `#beginStep` (is it wanted?) -> `#recall` (is it cached?) -> `#attempt` (is there room?)
+ * -> `#callStep` -> `completeStep` or `failStep` (again?) -> `#answer`.
+ */
+export class StepExecutor implements StepMachine, QueueOwner {
+  readonly engine: Engine;
+  readonly events: EventFactory;
+  readonly queue: WorkQueue;
+  readonly prior: PriorSteps;
+  readonly suspended = new Set<StepTask>();
+  readonly #execution: Execution;
+  /** What was run: a single agent is not its own root. */
+  readonly #definition: Definition;
+  readonly #root: StepTask;
+  readonly #permits: Permits;
+  readonly #cancellation: Cancellation;
+  readonly #contextSteps: ContextSteps;
+  #calls: CallCallbacks | undefined;
+  #hasBegun = false;
+  #isOver = false;
+
+  constructor(execution: Execution) {
+    const { runId, agent, input, engine, known, seq } = execution;
+    this.#execution = execution;
+    this.engine = engine;
+    this.events = new EventFactory(runId, engine, seq);
+    this.queue = new WorkQueue(this);
+    this.prior = new PriorSteps(engine, known);
+    this.#permits = new Permits(engine, this.queue);
+    this.#cancellation = new Cancellation(this.queue);
+    this.#contextSteps = new ContextSteps(this);
+    this.#definition = definitionOf(agent) as Definition;
+    const root = isContainer(this.#definition) ? this.#definition : singleStepWorkflow(agent);
+    this.#root = newTask(undefined, '', root, {}, input, ignore);
+  }
+
+  /** Whether the life has ended. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  begin(): void {
+    this.#hasBegun = true;
+    this.queue.enqueue(() => {
+      let accepted = this.#execution.input;
+      try {
+        // A single agent checks its input as the step that it is.
+        const { input: codec } = this.#root.definition;
+        if (codec !== undefined) accepted = validate(codec, accepted, `input of "${this.#definition.name}"`);
+      } catch (error) {
+        this.failStep(this.#root, error);
+        return;
+      }
+      this.#beginStructure(this.#root, accepted);
+    });
+  }
+
+  /** Undoes what sagas have to undo and then stops. `stopped` gets the event that tells so. */
+  cancel(reason: string | undefined, stopped: (event: RunEvent) => void): void {
+    const finish = (): void => {
+      const event = this.stop(reason);
+      if (event !== undefined) stopped(event);
+    };
+    if (!this.#hasBegun && hasSaga(this.#definition)) {
+      this.#cancellation.holdAll();
+      this.begin();
+    }
+    if (!this.#cancellation.begin(finish)) finish();
+  }
+
+  /** Stops everything at once. Returns the event that tells so; undefined when the life has ended already. */
+  stop(reason?: string): RunEvent | undefined {
+    if (this.#isOver) return undefined;
+    this.#isOver = true;
+    this.queue.end();
+    this.cancelStep(this.#root);
+    return this.events.runCancelled(reason);
+  }
+
+  /** When somebody waits for an answer, the life ends; functions that wait for such a step begin anew later. */
+  onIdle(): void {
+    if (this.suspended.size === 0 || this.#cancellation.isUnderWay) return;
+    const waiting = [...this.suspended].map(({ path }) => path);
+    for (const path of new Set(this.engine.unheard?.())) {
+      const others = waiting.map((other) => `"${other}"`).join(', ');
+      const message = `No step waits for the answer to "${path}"; these wait: ${others}`;
+      this.engine.tell(this.events.logged('', 'WARNING', message));
+    }
+    // Whoever hears a warning may stop the run.
+    if (this.#isOver) return;
+    for (const parent of this.#contextSteps.parents()) this.cancelStep(parent);
+    this.#end(this.events.runSuspended(waiting), undefined);
+    // Deadlines are on record: no timer must keep the process alive for them.
+    this.cancelStep(this.#root);
+  }
+
+  onError(error: unknown): void {
+    if (!this.#isOver) this.failStep(this.#root, error);
+  }
+
+  onCancel(task: StepTask, undo: (done: () => void) => void): void {
+    this.#cancellation.onCancel(task, undo);
+  }
+
+  contextStep<I, O>(parent: StepTask, id: string, agent: Agent<I, O>, input: I): Observable<O> {
+    return this.#contextSteps.step(parent, id, agent, input);
+  }
+
+  startStep(parent: StepTask, request: StepRequest, answer: (answer: Answer) => void): StepTask {
+    const definition = definitionOf(request.agent);
+    const path = pathBelow(parent.path, request.id);
+    if (definition === undefined) throw new TypeError(`Cannot run step "${path}": it is not an agent`);
+    const policy = request.policy ?? definition.policy;
+    const task = newTask(parent, path, definition, policy, request.input, answer, request);
+    if (request.isUndo === true) this.#cancellation.markUndoing(task);
+    this.queue.setActive(task, true);
+    if (task.isAnew) this.prior.renew();
+    const saved = this.prior.at(path);
+    if (saved !== undefined && this.#takeUp(task, saved)) return task;
+    if (this.#cancellation.holdsBack(task)) return task;
+    if (request.problem !== undefined) this.#giveUp(task, request.problem.error);
+    else this.#beginStep(task);
+    return task;
+  }
+
+  /** Takes up what is known of a step. True when there is nothing left to begin. */
+  #takeUp(task: StepTask, saved: StepResult): boolean {
+    task.attempt = saved.attempts;
+    if (saved.revision !== undefined) task.revision = saved.revision;
+    const answer = savedAnswer(this.engine, task, saved);
+    if (answer !== undefined) {
+      if (answer.kind === 'failed') noteFailure(task);
+      this.#answer(task, answer);
+      return true;
+    }
+    if (saved.status === 'SUSPENDED') {
+      task.startedAt = this.engine.elapsed();
+      task.tries = 1;
+      this.#beginStructure(task, task.input);
+      return true;
+    }
+    const crashes = saved.crashes ?? 0;
+    if (
+      crashes < this.#execution.maxCrashes ||
+      isStructure(task.definition) ||
+      this.prior.hasStepsBelow(task.path)
+    )
+      return false;
+    this.#giveUp(task, new PoisonStepError(task.path, crashes));
+    return true;
+  }
+
+  /** Carries the step out, unless it is not wanted or its answer can be had without. */
+  #beginStep(task: StepTask): void {
+    const { when } = task.policy;
+    if (when === undefined || task.attempt > 0) {
+      this.#recall(task);
+      return;
+    }
+    const isWanted = (): boolean => yesOrNo(when(task.input as never), `when of step "${task.path}"`);
+    this.#memoDecision(task, 'when', isWanted, (decided) => {
+      if (!decided.ok) this.#giveUp(task, decided.error);
+      else if (decided.value) this.#recall(task);
+      else this.#skip(task);
+    });
+  }
+
+  /** Takes the answer of an earlier call, where the policy wants that and there is one; otherwise makes an attempt. */
+  #recall(task: StepTask): void {
+    if (task.policy.cache === undefined || this.engine.recall === undefined) {
+      this.#attempt(task);
+      return;
+    }
+    const looksSince = this.engine.elapsed();
+    try {
+      this.engine.recall(task, (known, failed) => {
+        this.queue.enqueue(() => {
+          if (task.phase === 'done') return;
+          if (failed !== undefined) this.#giveUp(task, failed.error);
+          else if (known === undefined || !this.#takeRecalled(task, known, looksSince)) this.#attempt(task);
+        });
+      });
+    } catch (error) {
+      this.#giveUp(task, error);
+    }
+  }
+
+  /** False when the agent's codec cannot read the answer. */
+  #takeRecalled(task: StepTask, { output, kept }: KnownAnswer, since: number): boolean {
+    let answer: Answer;
+    try {
+      answer = completedAnswer(task.definition, output, kept);
+    } catch {
+      return false;
+    }
+    this.#beginAttempt(task);
+    task.startedAt = since;
+    if (this.#isOver || !isRunning(task)) return true;
+    task.watch?.started();
+    for (const value of kept ?? []) void task.watch?.partial(value);
+    task.phase = 'ended';
+    this.engine.record(this.events.recalled(task, output, kept), () => {
+      this.#answer(task, answer);
+    });
+    return true;
+  }
+
+  /** Makes one attempt, once there is room for it. */
+  #attempt(task: StepTask): void {
+    const { limit } = task.policy;
+    if (limit === undefined) {
+      this.#callStep(task);
+      return;
+    }
+    try {
+      this.#permits.acquire(task, limit, (failed) => {
+        if (failed === undefined) this.#callStep(task);
+        else this.#giveUp(task, failed.error);
+      });
+    } catch (error) {
+      this.#giveUp(task, error);
+    }
+  }
+
+  #beginAttempt(task: StepTask): void {
+    if (task.tries === 0) task.startedAt = this.engine.elapsed();
+    task.attempt += 1;
+    task.tries += 1;
+    task.partials = 0;
+    task.kept = task.policy.keepPartials === true ? [] : undefined;
+    task.nestedIds = undefined;
+    task.failedBelow = undefined;
+    task.phase = 'running';
+    const dropped = task.isAnew && task.tries === 1 ? this.prior.begunBelow(task.path) : [];
+    this.engine.note(this.events.started(task, dropped));
+    if (dropped.length > 0) this.prior.renew();
+  }
+
+  #callStep(task: StepTask): void {
+    this.#beginAttempt(task);
+    // Whoever heard that it starts may have stopped it, or the run.
+    if (!isRunning(task) || this.#isOver) return;
+    try {
+      task.watch?.started();
+      const { input: codec } = task.definition;
+      const accepted =
+        codec === undefined ? task.input : validate(codec, task.input, `input of step "${task.path}"`);
+      if (isStructure(task.definition)) {
+        this.#limitTime(task);
+        this.#beginStructure(task, accepted);
+        return;
+      }
+      const stop = this.engine.call(task, accepted, (this.#calls ??= callsOf(this)));
+      if (isRunning(task)) task.stop = stop;
+      else stop?.();
+    } catch (error) {
+      this.failStep(task, error);
+    }
+  }
+
+  /** An agent's function is timed where it is called; a structure here. */
+  #limitTime(task: StepTask): void {
+    const { timeoutMs } = task.policy;
+    if (timeoutMs === undefined) return;
+    const { attempt: timed } = task;
+    task.stop = this.engine.sleep(task.path, timeoutMs, () => {
+      this.queue.enqueue(() => {
+        if (task.attempt !== timed || (task.phase !== 'running' && task.phase !== 'suspended')) return;
+        this.failStep(task, new StepTimeoutError(task.path, timeoutMs, 'timeoutMs'));
+      });
+    });
+  }
+
+  /** What a structure runs is counted by its steps: the structure itself moves nothing meanwhile. */
+  #beginStructure(task: StepTask, accepted: unknown): void {
+    this.queue.setActive(task, false);
+    try {
+      const scope = new StructureScope(this, task);
+      const stop = (task.definition as StructureDefinition).begin(accepted, scope);
+      if (task.phase === 'running' || task.phase === 'suspended') task.stop = both(stop, task.stop);
+      else stop();
+    } catch (error) {
+      this.failStep(task, error);
+    }
+  }
+
+  takePartial(task: StepTask, given: unknown): void | Promise<void> {
+    const index = task.partials;
+    task.partials += 1;
+    let value = given;
+    if (task.kept !== undefined) {
+      try {
+        value = this.engine.keep(given, task.path);
+      } catch (error) {
+        const { stop } = task;
+        this.failStep(task, error);
+        stop?.();
+        return;
+      }
+      task.kept.push(value);
+    }
+    this.engine.tell(this.events.emitted(task, index, value));
+    return isRunning(task) ? task.watch?.partial(value) : undefined;
+  }
+
+  completeStep(task: StepTask, output: unknown): void {
+    const isRoot = task === this.#root;
+    const { kept } = task;
+    let stored: unknown;
+    let answered: CompletedAnswer;
+    try {
+      const of = isRoot ? this.#definition : task.definition;
+      stored = this.engine.keep(of.output === undefined ? output : of.output.encode(output), task.path);
+      answered = completedAnswer(of, stored, kept);
+    } catch (error) {
+      this.failStep(task, error);
+      return;
+    }
+    this.#leaveRunning(task);
+    if (isRoot) {
+      const event = this.events.runCompleted(answered.output);
+      const isSame = stored === answered.output;
+      this.#end(event, undefined, isSame ? undefined : ({ ...event, output: stored } as RunEvent));
+      return;
+    }
+    task.phase = 'ended';
+    this.engine.record(this.events.completed(task, stored, kept), () => {
+      if (task.policy.cache !== undefined)
+        this.engine.memorize?.(task, kept === undefined ? { output: stored } : { output: stored, kept });
+      this.#answer(task, answered);
+    });
+  }
+
+  failStep(task: StepTask, error: unknown, known?: Failure): void {
+    const isRoot = task === this.#root;
+    const failure = known ?? toFailure(error, isRoot ? undefined : task.path);
+    this.suspended.delete(task);
+    this.#leaveRunning(task);
+    if (isRoot) {
+      this.#end(this.events.runFailed(failure), error);
+      return;
+    }
+    const decision = (): RetryDecision => retryDecision(task.policy, failure, task.tries);
+    if (!failure.retryable || !asksUser(task.policy)) {
+      this.#retryOrGiveUp(task, error, failure, decision());
+      return;
+    }
+    this.#memoDecision(task, 'retry', decision, (decided) => {
+      if (decided.ok) this.#retryOrGiveUp(task, error, failure, decided.value);
+      else this.#giveUp(task, decided.error);
+    });
+  }
+
+  #retryOrGiveUp(task: StepTask, error: unknown, failure: Failure, decision: RetryDecision): void {
+    if (decision === 'give up') {
+      this.#giveUp(task, error, failure);
+      return;
+    }
+    const retry = (): void => {
+      this.queue.enqueue(() => {
+        if (task.phase === 'done') return;
+        if (isStructure(task.definition) || task.nestedIds !== undefined) this.prior.renew();
+        this.#attempt(task);
+      });
+    };
+    this.engine.record(this.events.retrying(task, failure, decision.delayMs), () => {
+      if (task.phase === 'done') return;
+      if (decision.delayMs === 0) retry();
+      else task.stop = this.engine.sleep(task.path, decision.delayMs, retry);
+    });
+  }
+
+  /** The step fails, whether or not it was ever called. */
+  #giveUp(task: StepTask, error: unknown, failure: Failure = toFailure(error, task.path)): void {
+    task.phase = 'ended';
+    noteFailure(task);
+    this.engine.record(this.events.failed(task, failure), () => {
+      this.#answer(task, { kind: 'failed', failure, cause: error });
+    });
+  }
+
+  /** The step is not wanted: it gives what its policy puts in its place. */
+  #skip(task: StepTask): void {
+    let output: unknown;
+    try {
+      output = this.engine.keep(task.policy.otherwise, task.path);
+    } catch (error) {
+      this.#giveUp(task, error);
+      return;
+    }
+    task.phase = 'ended';
+    this.engine.record(this.events.skipped(task.path, task.definition.name, 'when', output), () => {
+      this.#answer(task, { kind: 'skipped', output });
+    });
+  }
+
+  /** From here on nothing that the attempt still does counts, and what it had asked for stops. */
+  #leaveRunning(task: StepTask): void {
+    this.#permits.release(task);
+    task.phase = 'ending';
+    this.queue.dropAsked(task);
+    this.#contextSteps.cancelBelow(task);
+    this.queue.setActive(task, true);
+    const { stop } = task;
+    task.stop = undefined;
+    if (isStructure(task.definition)) stop?.();
+  }
+
+  /** Tells whoever asked for the step how it has ended. */
+  #answer(task: StepTask, answered: Answer): void {
+    this.queue.enqueue(() => {
+      if (task.phase === 'done') return;
+      task.phase = 'done';
+      this.queue.setActive(task, false);
+      try {
+        task.answer(answered);
+      } catch (error) {
+        // The reaction of the structure above threw.
+        if (task.parent !== undefined && isRunning(task.parent)) this.failStep(task.parent, error);
+      }
+    });
+  }
+
+  cancelStep(task: StepTask, as?: 'lost'): void {
+    const { phase } = task;
+    if (phase === 'done') return;
+    this.suspended.delete(task);
+    task.phase = 'done';
+    this.queue.dropAsked(task);
+    this.queue.setActive(task, false);
+    const { stop } = task;
+    task.stop = undefined;
+    stop?.();
+    // Not before it has stopped: leaving lets the next one in.
+    this.#permits.release(task);
+    this.#contextSteps.cancelBelow(task);
+    if (this.#isOver || phase === 'ended') return;
+    if (as === 'lost') this.engine.note(this.events.skipped(task.path, task.definition.name, 'lost'));
+    else if (phase !== 'suspended' && task.tries > 0) this.engine.note(this.events.cancelled(task.path));
+  }
+
+  /** Asks a function of the user's how a step goes on. A step that has stopped meanwhile does not hear what it decided. */
+  #memoDecision<T>(
+    task: StepTask,
+    question: string,
+    decision: () => T,
+    answer: (decided: Decided<T>) => void,
+  ): void {
+    this.engine.decide(task.path, question, decision, (decided) => {
+      this.queue.enqueue(() => {
+        if (task.phase !== 'done') answer(decided);
+      });
+    });
+  }
+
+  /** @param stored - Replaces the event in what is written. */
+  #end(event: RunEvent, cause: unknown, stored?: RunEvent): void {
+    this.#isOver = true;
+    this.queue.end();
+    this.#permits.releaseAll();
+    this.engine.record(
+      event,
+      () => {
+        this.#execution.ended(cause);
+      },
+      stored,
+    );
+  }
+}
+
+/** What the functions that a machine calls may tell it. */
+function callsOf(machine: StepExecutor): CallCallbacks {
+  return {
+    emit: (task, value) => (isRunning(task) ? machine.takePartial(task, value) : undefined),
+    log(task: StepTask, level: LogLevel, message: string, data) {
+      if (!machine.isOver) machine.engine.tell(machine.events.logged(task.path, level, message, data));
+    },
+    step: (task, id, agent, input) => machine.contextStep(task, id, agent, input),
+    isWanted: (task) => isRunning(task) && !machine.isOver,
+    done(task, output) {
+      if (isRunning(task)) machine.completeStep(task, output);
+    },
+    fail(task, error) {
+      if (isRunning(task)) machine.failStep(task, error);
+    },
+  };
+}
+
+/** A single agent as the root of a run: a structure of one step that bears the agent's name. */
+function singleStepWorkflow(agent: Agent<never, unknown>): StructureDefinition {
+  return {
+    kind: 'chain',
+    name: agent.name,
+    policy: {},
+    parts: [],
+    depth: 1,
+    shape: 'sequence',
+    begin(input, scope) {
+      const step = scope.step({ id: agent.name, agent, input }, (answer) => {
+        if (answer.kind === 'failed') scope.fail(answer.cause, answer.failure);
+        else scope.complete(answer.output);
+      });
+      return () => {
+        step.cancel();
+      };
+    },
+  };
+}
+
+/** When a step above this one is tried again, so is this one. */
+function noteFailure(task: StepTask): void {
+  for (let above = task.parent; above !== undefined; above = above.parent) {
+    (above.failedBelow ??= []).push(task.path);
+  }
+}
+
+function both(first: Stop, second: Stop | undefined): Stop {
+  if (second === undefined) return first;
+  return () => {
+    first();
+    second();
+  };
+}
+
+function ignore(): void {
+  // Nobody asked for the root.
+}

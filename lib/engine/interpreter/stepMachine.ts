@@ -1,0 +1,26 @@
+import type { Answer, StepRequest } from '../../definition/scope';
+import type { Failure } from '../../model/failure';
+import type { StepTask } from '../task';
+import type { PriorSteps } from './priorSteps';
+import type { Waiting } from './suspend';
+
+/**
+ * What structures, functions that ask for steps, and waiting ask of the machine that carries the run out: `StepExecutor`.
+ *
+ * An interface, so that those files and the machine do not import each other.
+ */
+export interface StepMachine extends Waiting {
+  readonly prior: PriorSteps;
+  /** Begins a step below another one. The answer never comes from within this call. */
+  startStep(parent: StepTask, request: StepRequest, answer: (answer: Answer) => void): StepTask;
+  /** Takes a partial result. Where a Promise comes back, the next one is only asked for after it has settled. */
+  takePartial(task: StepTask, value: unknown): void | Promise<void>;
+  /** The attempt under way has given this. */
+  completeStep(task: StepTask, output: unknown): void;
+  /** The attempt under way has failed; the policy says whether another one follows. */
+  failStep(task: StepTask, error: unknown, known?: Failure): void;
+  /** Stops a step and all below it, and puts on record how it was left. */
+  cancelStep(task: StepTask, as?: 'lost'): void;
+  /** When the run is cancelled on request: what has to happen before it ends. */
+  onCancel(task: StepTask, undo: (done: () => void) => void): void;
+}
