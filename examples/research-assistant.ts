@@ -153,7 +153,7 @@ const [given = 'Who has a right to rest and education?'] = process.argv.slice(2)
 
 async function main(): Promise<void> {
   const isNew = (await store.loadRun(runId)) === undefined;
-  if (given === 'yes' || given === 'no') await answer(store, runId, 'publish', given === 'yes');
+  if (given === 'yes' || given === 'no') await answer(runId, 'publish', given === 'yes', { store });
   (isNew ? run(research, given, { store, runId }) : resume(research, runId, { store }))
     .pipe(tap(show), budget({ tokens: 5_000, ms: 60_000 }))
     .subscribe({

@@ -1,6 +1,6 @@
 import { TestScheduler } from 'rxjs/testing';
 
-import type { RunOptions } from '../lib/engine/runOptions';
+import type { MaybeWhere, RunOptions, RunSettings } from '../lib/engine/runOptions';
 import type { Agent } from '../lib/model/agentType';
 import type { RunEvent, Transition } from '../lib/model/event';
 import type { RunState } from '../lib/model/state';
@@ -9,6 +9,7 @@ import { run } from '../operators/runs/run';
 import type { Mark, Point } from './lanes';
 import { marblesOf, pointsOf } from './lanes';
 import { withScheduler } from './virtual';
+import { InvalidArgumentError, MillraceError } from '../lib/model/failure';
 
 /** A run in virtual time, to be compared with a diagram. */
 export interface ExpectedRun<O> {
@@ -41,7 +42,7 @@ export interface ExpectedRun<O> {
  */
 export function expectRun<I, O>(
   agent: Agent<I, O>,
-  ...[input, options]: RunArguments<I, Omit<RunOptions, 'scheduler'>>
+  ...[input, options]: RunArguments<I, Omit<RunSettings, 'scheduler'> & MaybeWhere>
 ): ExpectedRun<O> {
   const transitions: Transition<O>[] = [];
   const scheduler = new TestScheduler(() => undefined);
@@ -69,15 +70,19 @@ export function expectRun<I, O>(
       if (wrong.length > 0) throw new LaneMismatchError(agent.name, wrong);
       const last = transitions.at(-1);
       if (last === undefined)
-        throw new TypeError(`Cannot run "${agent.name}" in virtual time: its store is not synchronous`);
+        throw new InvalidArgumentError(
+          `Cannot run "${agent.name}" in virtual time: its store is not synchronous`,
+          'give a memoryStore(), or none',
+        );
       return last.state;
     },
   };
 }
 
 /** A step did not begin and end when it should have. */
-export class LaneMismatchError extends Error {
+export class LaneMismatchError extends MillraceError {
   override readonly name = 'LaneMismatchError';
+  readonly code = 'LANE_MISMATCH';
   readonly lanes: readonly WrongLane[];
 
   constructor(agentName: string, lanes: readonly WrongLane[]) {
@@ -85,7 +90,9 @@ export class LaneMismatchError extends Error {
       ({ path, expected, actual }) =>
         `  ${path}\n    expected: ${shown(expected)}\n    actual:   ${shown(actual)}`,
     );
-    super(`Run of "${agentName}" went another way:\n${text.join('\n')}`);
+    super(`Run of "${agentName}" went another way:\n${text.join('\n')}`, 'mend the agent, or the diagram', {
+      tellsNext: false,
+    });
     this.lanes = lanes;
   }
 }

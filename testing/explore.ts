@@ -18,6 +18,7 @@ import type { Stop } from '../lib/streams/pull';
 import { randomOf } from './random';
 import { InterleavingError } from './testingErrors';
 import { withScheduler } from './virtual';
+import { InvalidArgumentError } from '../lib/model/failure';
 
 /** Which orders are tried, and what must hold in each. */
 export interface ExploreOptions<I, O> {
@@ -172,7 +173,9 @@ async function oneOrder<I, O>(
   patienceMs: number,
 ): Promise<ExploredRun<O>> {
   const definition = definitionOf(agent);
-  if (definition === undefined) throw new TypeError('Cannot explore what is not an agent');
+  if (definition === undefined) {
+    throw new InvalidArgumentError('Cannot explore what is no agent', 'make one with agent()');
+  }
   const random = randomOf(seed);
   const scheduler = new VirtualTimeScheduler(undefined, Infinity);
   const runId = 'explored';

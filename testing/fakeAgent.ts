@@ -5,6 +5,7 @@ import type { Agent, StepPolicy } from '../lib/model/agentType';
 import { agent } from '../operators/agents/agent';
 import { messagesOf } from './lanes';
 import { currentScheduler } from './virtual';
+import { InvalidArgumentError } from '../lib/model/failure';
 
 /** What one call of a fake does. */
 export type Fake<O> =
@@ -66,7 +67,11 @@ export function fakeAgent<I, O>(
     if (typeof script === 'function') return script(input, calls.length);
     if (!isList(script)) return script;
     const play = script[Math.min(calls.length, script.length) - 1];
-    if (play === undefined) throw new RangeError(`Cannot play fake "${name}": its list of calls is empty`);
+    if (play === undefined)
+      throw new InvalidArgumentError(
+        `Cannot play fake "${name}": its list of calls is empty`,
+        'give at least one',
+      );
     return play;
   };
   const fake = agent(

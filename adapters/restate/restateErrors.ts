@@ -1,6 +1,9 @@
+import { MillraceError } from '../../lib/model/failure';
+
 /** No worker has registered this definition: none of this name, or only other versions of it. */
-export class DefinitionNotServedError extends Error {
+export class DefinitionNotServedError extends MillraceError {
   override readonly name = 'DefinitionNotServedError';
+  readonly code = 'NOT_SERVED';
   readonly agent: string;
   /** Fingerprints of the versions that are served; none where the admin could not be asked. */
   readonly served: readonly string[];
@@ -12,60 +15,125 @@ export class DefinitionNotServedError extends Error {
         : served.length === 0
           ? 'no worker serves an agent of this name'
           : `workers serve version ${served.join(', ')}`;
-    super(`Cannot run "${agent}" in version ${fingerprint}: ${others}; pass it to serveRestate()`);
+    super(`Cannot run "${agent}" in version ${fingerprint}: ${others}`, 'pass it to serveRestate()');
     this.agent = agent;
     this.served = served ?? [];
   }
 }
 
 /** No server of Restate answers. Runs that it has accepted go on once it is back; subscribe again to follow them. */
-export class EngineUnreachableError extends Error {
+export class EngineUnreachableError extends MillraceError {
   override readonly name = 'EngineUnreachableError';
+  readonly code = 'ENGINE_UNREACHABLE';
   readonly addresses: readonly string[];
 
   constructor(addresses: readonly string[], forMs: number, cause: unknown) {
-    super(`No Restate server answers at ${addresses.join(', ')} for ${Math.round(forMs / 1000)} s`, {
-      cause,
-    });
+    super(
+      `No Restate server answers at ${addresses.join(', ')} for ${Math.round(forMs / 1000)} s`,
+      'start it, then subscribe again',
+      { cause },
+    );
     this.addresses = addresses;
   }
 }
 
 /** The server has accepted a run, and no worker brings it on. It stays with the server: subscribe again to follow it. */
-export class RunStalledError extends Error {
+export class RunStalledError extends MillraceError {
   override readonly name = 'RunStalledError';
+  readonly code = 'RUN_STALLED';
   readonly runId: string;
 
   constructor(runId: string, forMs: number, reason: string) {
     super(
-      `Run "${runId}" is accepted, but nothing of it has come for ${Math.round(forMs / 1000)} s: ${reason}. It goes on by itself once it can; run it again to follow it`,
+      `Run "${runId}" is accepted, but nothing of it has come for ${Math.round(forMs / 1000)} s: ${reason}. It goes on by itself once it can`,
+      'run it again to follow it',
     );
     this.runId = runId;
   }
 }
 
 /** A run on Restate has called more agents than its journal can hold well. Trying again cannot help. */
-export class TooManyStepsError extends Error {
+export class TooManyStepsError extends MillraceError {
   override readonly name = 'TooManyStepsError';
+  readonly code = 'TOO_MANY_STEPS';
   readonly retryable = false;
 
   constructor(runId: string, most: number) {
     super(
-      `Run "${runId}" has more than ${most} steps, too many for one journal; let its steps start child runs: run() with the step's idempotencyKey as runId`,
+      `Run "${runId}" has more than ${most} steps, too many for one journal`,
+      "let its steps start child runs: run() with the step's idempotencyKey as runId",
     );
   }
 }
 
 /** What was asked about a run only a worker can answer, and none has. The server keeps the run, and what was asked. */
-export class WorkerUnreachableError extends Error {
+export class WorkerUnreachableError extends MillraceError {
   override readonly name = 'WorkerUnreachableError';
+  readonly code = 'WORKER_UNREACHABLE';
   readonly runId: string;
 
   /** @param agent - Name of the agent that workers have to serve. */
   constructor(runId: string, agent: string, forMs: number) {
     super(
-      `No worker that serves "${agent}" has answered for ${forMs / 1000} s what was asked about run "${runId}"; start one with serveRestate(). An answer or a cancel is kept, and taken then`,
+      `No worker that serves "${agent}" has answered for ${forMs / 1000} s what was asked about run "${runId}"`,
+      'start one with serveRestate(). An answer or a cancel is kept, and taken then',
     );
     this.runId = runId;
+  }
+}
+
+/** A call was stopped, and nobody had asked for that. */
+export class StepStoppedError extends MillraceError {
+  override readonly name = 'StepStoppedError';
+  readonly code = 'STEP_STOPPED';
+  readonly path: string;
+
+  constructor(path: string) {
+    super(`Step "${path}" was stopped, and nobody had asked for that`, 'resume the run', {
+      tellsNext: false,
+    });
+    this.path = path;
+  }
+}
+
+/** A step that a function asked for waits for an answer, which only declared steps can do on Restate. */
+export class NestedWaitError extends MillraceError {
+  override readonly name = 'NestedWaitError';
+  readonly code = 'NESTED_WAIT';
+  readonly retryable = false;
+  readonly path: string;
+
+  constructor(path: string) {
+    super(
+      `Step "${path}" waits for an answer, which a step asked for by a function cannot do on Restate`,
+      'declare it',
+    );
+    this.path = path;
+  }
+}
+
+/** What a fork takes over is larger than one message to the server may be. */
+export class ForkTooLargeError extends MillraceError {
+  override readonly name = 'ForkTooLargeError';
+  readonly code = 'FORK_TOO_LARGE';
+  readonly retryable = false;
+  readonly runId: string;
+
+  constructor(runId: string, mostBytes: number) {
+    super(
+      `Cannot fork run "${runId}": its results are larger than ${mostBytes} bytes`,
+      'keep references instead',
+    );
+    this.runId = runId;
+  }
+}
+
+/** A request to the server was not answered in time. */
+export class RequestTimeoutError extends MillraceError {
+  override readonly name = 'TimeoutError';
+  readonly code = 'REQUEST_TIMEOUT';
+
+  constructor(url: string, limitMs: number) {
+    super(`No answer from ${url} within ${String(limitMs)} ms`, 'try again', { tellsNext: false });
   }
 }

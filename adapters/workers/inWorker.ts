@@ -10,6 +10,8 @@ import type { Agent, StepContext } from '../../lib/model/agentType';
 import type { AgentOptions } from '../../operators/agents/agent';
 import { agent } from '../../operators/agents/agent';
 import type { ThreadAnswer, ThreadCall, ThreadMessage } from './thread';
+import { StepError } from '../../lib/errors/stepErrors';
+import { InvalidArgumentError } from '../../lib/model/failure';
 
 /** How a function is called in the pool, and how its step is carried out. */
 export interface InWorkerOptions<I, O> extends AgentOptions<I, O> {
@@ -28,7 +30,7 @@ export interface InWorkerOptions<I, O> extends AgentOptions<I, O> {
  * in the middle of a loop too, and the pool starts another one.
  *
  * @param file - Absolute path or `file:` URL of the module; in CommonJS `require.resolve('./heavy')`.
- * @throws TypeError when the file is not absolute.
+ * @throws InvalidArgumentError when the file is not absolute.
  *
  * @example
  * const factor = inWorker<number, number[]>(require.resolve('./factor'), 'factor');
@@ -40,8 +42,9 @@ export function inWorker<I, O>(
 ): Agent<I, O> {
   const filename = file instanceof URL || file.startsWith('file:') ? fileURLToPath(file) : file;
   if (!isAbsolute(filename)) {
-    throw new TypeError(
-      `Cannot call "${name}" in a thread: give the absolute path of its file, got "${filename}"`,
+    throw new InvalidArgumentError(
+      `Cannot call "${name}" in a thread: "${filename}" is no absolute path`,
+      'give the absolute path of its file, such as require.resolve() gives',
     );
   }
   const call = (input: I, context: StepContext): Promise<O> =>
@@ -87,7 +90,7 @@ async function callInThread<O>(
     // The end may overtake the last of what is told.
     const value = await heard(answer.told);
     if (answer.ok) return value as O;
-    throw Object.assign(new Error(answer.message), { name: answer.name, retryable: answer.retryable });
+    throw new StepError(answer.failure, undefined);
   } finally {
     here.close();
   }

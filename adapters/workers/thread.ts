@@ -5,6 +5,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { isObservable } from 'rxjs';
 
 import type { LogLevel } from '../../lib/model/event';
+import type { Failure } from '../../lib/model/failure';
 
 /** One call, as it comes into a thread. */
 export interface ThreadCall {
@@ -26,8 +27,7 @@ export type ThreadMessage =
 
 /** How a call ended; `told` counts the messages. */
 export type ThreadAnswer = { readonly told: number } & (
-  | { readonly ok: true }
-  | { readonly ok: false; readonly name: string; readonly message: string; readonly retryable: boolean }
+  { readonly ok: true } | { readonly ok: false; readonly failure: Failure }
 );
 
 /** What a function in a thread is given beside its input. */
@@ -67,12 +67,7 @@ export async function callHere(call: ThreadCall): Promise<ThreadAnswer> {
     const exported = await load(file);
     const work = exported[name];
     if (typeof work !== 'function') {
-      throw Object.assign(
-        new TypeError(`Cannot call "${name}" in a thread: ${file} exports no such function`),
-        {
-          retryable: false,
-        },
-      );
+      throw misuse(`Cannot call "${name}" in a thread: ${file} exports no such function`);
     }
     const value = await settle(
       (work as (given: unknown, context: ThreadContext) => unknown)(input, context),
@@ -87,15 +82,16 @@ export async function callHere(call: ThreadCall): Promise<ThreadAnswer> {
     const thrown = error as {
       readonly name?: unknown;
       readonly message?: unknown;
+      readonly code?: unknown;
       readonly retryable?: unknown;
     };
-    return {
-      ok: false,
+    const failure = {
       name: typeof thrown.name === 'string' ? thrown.name : 'Error',
       message: typeof thrown.message === 'string' ? thrown.message : String(error),
+      ...(typeof thrown.code === 'string' && { code: thrown.code }),
       retryable: thrown.retryable !== false,
-      told,
     };
+    return { ok: false, failure, told };
   } finally {
     port.close();
   }
@@ -107,10 +103,14 @@ function copying(what: string, send: () => void): void {
     send();
   } catch (cause) {
     const { message } = cause as Error;
-    throw Object.assign(new TypeError(`Cannot send ${what} from its thread: ${message}`, { cause }), {
-      retryable: false,
-    });
+    throw misuse(`Cannot send ${what} from its thread: ${message}`);
   }
+}
+
+/** What an `InvalidArgumentError` tells, without loading the library into every thread. */
+function misuse(message: string): Error {
+  const described = { name: 'InvalidArgumentError', code: 'INVALID_ARGUMENT', retryable: false };
+  return Object.assign(new Error(message), described);
 }
 
 const ONLY_IMPORTED: ReadonlySet<unknown> = new Set(['ERR_REQUIRE_ESM', 'ERR_REQUIRE_ASYNC_MODULE']);

@@ -6,11 +6,12 @@ import { record } from './recordCodec';
 import { explain } from './validate';
 
 /** An answer as it is read from the inbox. */
-export const Answer = record<{ readonly kind: 'answer'; readonly path: string; readonly value: unknown }>(
-  'answer',
-  { kind: t.literal('answer'), path: t.string },
-  { value: Json },
-);
+export const Answer = record<{
+  readonly kind: 'answer';
+  readonly path: string;
+  readonly value: unknown;
+  readonly asking?: string;
+}>('answer', { kind: t.literal('answer'), path: t.string }, { value: Json, asking: t.string });
 
 /** A cancel as it is read from the inbox. */
 export const Cancel = record<{ readonly kind: 'cancel'; readonly reason?: string }>(

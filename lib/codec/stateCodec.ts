@@ -14,7 +14,7 @@ import { record } from './recordCodec';
 export const Failure: t.Type<FailureRecord> = record<FailureRecord>(
   'Failure',
   { name: t.string, message: t.string, retryable: t.boolean },
-  { path: t.string },
+  { path: t.string, code: t.string },
 );
 
 const kinds: Readonly<Record<AgentKind, true>> = {

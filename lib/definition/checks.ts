@@ -1,5 +1,6 @@
 import { DefinitionError } from '../errors/definitionErrors';
 import type { StepPolicy } from '../model/agentType';
+import { InvalidArgumentError } from '../model/failure';
 
 /**
  * Refuses names that cannot stand in a path: empty ones, and those with `/`, `[` or `]`.
@@ -72,5 +73,9 @@ function refuse(owner: string, what: string, must: string, got: unknown): never 
 export function yesOrNo(answer: unknown, what: string): boolean {
   if (typeof answer === 'boolean') return answer;
   const got = answer instanceof Promise ? 'a Promise; it must answer at once' : typeof answer;
-  throw new TypeError(`Cannot decide: ${what} must give true or false, got ${got}`);
+  throw new InvalidArgumentError(
+    `Cannot decide: ${what} must give true or false, got ${got}`,
+    'give true or false at once',
+    { tellsNext: false },
+  );
 }

@@ -94,12 +94,63 @@ export interface CallCallbacks {
 }
 
 /**
- * Where whole runs are carried out, instead of in this process: what `run()` hands a run to when it is given an engine.
- *
- * The stream behaves as `run()` says: cold, transitions in order, a `RunError` after `run.failed`.
+ * Where whole runs are carried out, instead of in this process: what `run()`, `answer()`, `cancel()` and `fork()` turn to
+ * when they are given an engine.
  */
 export interface RunEngine {
+  /** Behaves as `run()` says: cold, transitions in order, a `RunError` after `run.failed`. */
   run<O>(request: RunRequest<O>): Observable<Transition<O>>;
+  /**
+   * Answers an approval that a run waits at; the run goes on by itself, watched or not.
+   *
+   * @throws UnknownRunError
+   */
+  answer(runId: string, path: string, value: unknown, request?: AnswerRequest): Promise<void>;
+  /**
+   * Cancels a run that is under way, or waits for an answer: sagas undo what they have done, and its agents see an aborted
+   * signal.
+   *
+   * @throws UnknownRunError
+   * @throws RunEndedError when the run has ended.
+   */
+  cancel(runId: string, request?: CancelRequest): Promise<void>;
+  /**
+   * Makes a new run that reuses what another one has done, and begins it. Returns its id.
+   *
+   * @throws UnknownRunError, UnknownStepError
+   * @throws RunExistsError when the new id is taken.
+   */
+  fork(runId: string, request?: ForkRequest): Promise<string>;
+}
+
+/** What an engine may be told about a run that is named by its id alone. */
+export interface RunHint {
+  /** The agent of the run: spares the engine looking for it. */
+  readonly agent?: Agent<never, unknown>;
+}
+
+/** Which question is answered. */
+export interface AnswerRequest extends RunHint {
+  /** Id of the asking that is meant; the one that is open when left out. */
+  readonly asking?: string;
+}
+
+/** Why a run is cancelled. */
+export interface CancelRequest extends RunHint {
+  readonly reason?: string;
+}
+
+/** Where a run is forked. */
+export interface ForkRequest extends RunHint {
+  /**
+   * Path of a step that runs again, such as `write` or `pages[3]/ocr`, with all that was made from it. Steps that failed run
+   * again in any case; when left out, only they do.
+   */
+  readonly from?: string;
+  /** What the steps that run again see as the input of the run; the same input when left out. */
+  readonly input?: unknown;
+  /** The id of the new run; a new ULID when left out. */
+  readonly runId?: string;
 }
 
 /** One run to carry out. */

@@ -163,8 +163,8 @@ function isItem({ path, parent }: Row): boolean {
 /** What is new about a forked run. */
 export interface ForkedFrom {
   readonly runId: string;
-  /** Path of the first step that runs again. */
-  readonly from: string;
+  /** Path of the first step that runs again; what failed when left out. */
+  readonly from?: string;
   /** The input of the run from now on; the same when left out. */
   readonly input?: unknown;
 }
@@ -176,8 +176,9 @@ export interface ForkedFrom {
  * @throws UnknownStepError
  */
 export function forkedState(state: RunState, { runId, from, ...rest }: ForkedFrom): RunState {
-  if (state.steps.get(from) === undefined) throw new UnknownStepError(state.runId, from);
-  const again = stepsFrom(state, from);
+  if (from !== undefined && state.steps.get(from) === undefined)
+    throw new UnknownStepError(state.runId, from);
+  const again = from === undefined ? new Set<string>() : stepsFrom(state, from);
   const now = asyncScheduler.now();
   const { output: _output, error: _error, ...kept } = asAnotherRun(state, runId, newIncarnation());
   return Object.freeze({
@@ -194,7 +195,7 @@ export function forkedState(state: RunState, { runId, from, ...rest }: ForkedFro
     startedAt: now,
     endedAt: now,
     life: 1,
-    forkedFrom: { runId: state.runId, path: from },
+    forkedFrom: { runId: state.runId, path: from ?? state.error?.path ?? '' },
   });
 }
 

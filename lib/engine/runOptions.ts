@@ -1,14 +1,18 @@
 import type { SchedulerLike } from 'rxjs';
 
+import { InvalidArgumentError } from '../model/failure';
 import type { Store } from '../store/store';
 import type { RunEngine } from './engine';
 
-/** Where and how a run is carried out. Everything may be left out. */
-export interface RunOptions {
-  /** Where the run rests. Without one it is kept in memory for as long as the Observable is. */
-  readonly store?: Store;
-  /** Where the run is carried out and rests, such as `restateEngine()`; in this process when left out. Not together with a store. */
-  readonly engine?: RunEngine;
+/** Where a run rests: in a store, or on an engine such as `restateEngine()`. */
+export type Where<S = Store> =
+  { readonly store: S; readonly engine?: never } | { readonly engine: RunEngine; readonly store?: never };
+
+/** Where runs rest, if anywhere. */
+export type MaybeWhere = Where | { readonly store?: never; readonly engine?: never };
+
+/** How a run is carried out. Everything may be left out. */
+export interface RunSettings {
   /** Names the run: subscribing again with the same name goes on with it. A new ULID when left out. */
   readonly runId?: string;
   /** The clock: timestamps, durations, delays and timeouts. Give a `TestScheduler` for virtual time. */
@@ -27,4 +31,54 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Makes the ids of runs; monotonic ULIDs when left out. */
   readonly newRunId?: () => string;
+}
+
+/**
+ * How a run is carried out, and where it rests. With neither a store nor an engine it is kept in memory for as long as the
+ * Observable is.
+ */
+export type RunOptions = RunSettings & MaybeWhere;
+
+/**
+ * Says whether a run rests in a store or on an engine.
+ *
+ * @param action - What is to be done with the run, for the error, such as `answer run "r"`.
+ * @param method - What is needed of the store.
+ * @throws InvalidArgumentError when there is neither, or both.
+ */
+export function checkedWhere<S extends object>(
+  action: string,
+  where: Where<S> | undefined,
+  method: keyof S & string,
+): Where<S> {
+  const { store, engine } = (where ?? {}) as {
+    readonly store?: S;
+    readonly engine?: RunEngine;
+  };
+  if (store !== undefined && engine !== undefined) {
+    throw new InvalidArgumentError(
+      `Cannot ${action} with both an engine and a store: the engine keeps its runs`,
+      'give one of them',
+    );
+  }
+  if (engine !== undefined) {
+    if (typeof (engine as Partial<RunEngine> | null)?.run === 'function') return { engine };
+    throw new InvalidArgumentError(
+      `Cannot ${action} on ${typeof engine}: it is no engine`,
+      'give an engine, such as restateEngine()',
+    );
+  }
+  if (store === undefined) {
+    throw new InvalidArgumentError(
+      `Cannot ${action}: neither a store nor an engine is given`,
+      'say where it rests, with { store } or { engine }',
+    );
+  }
+  if (typeof (store as S | null)?.[method] !== 'function') {
+    throw new InvalidArgumentError(
+      `Cannot ${action} in ${typeof store}: it is no store`,
+      "give a store, such as lowdbStore('./state')",
+    );
+  }
+  return { store };
 }

@@ -1,11 +1,14 @@
+import { MillraceError } from '../model/failure';
+
 /** An agent cannot be defined like this. Thrown at once, when it is defined, never while a run is under way. */
-export class DefinitionError extends Error {
+export class DefinitionError extends MillraceError {
   override readonly name = 'DefinitionError';
+  readonly code = 'INVALID_DEFINITION';
   /** Name of the agent that was being defined. */
   readonly agent: string;
 
   constructor(agent: string, problem: string) {
-    super(`Cannot define "${agent}": ${problem}`);
+    super(`Cannot define "${agent}": ${problem}`, 'change the definition', { tellsNext: false });
     this.agent = agent;
   }
 }

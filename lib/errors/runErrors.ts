@@ -1,4 +1,5 @@
 import type { Failure } from '../model/failure';
+import { MillraceError } from '../model/failure';
 import type { PlanDiff } from '../model/plan';
 import type { RunState } from '../model/state';
 
@@ -7,15 +8,20 @@ import type { RunState } from '../model/state';
  *
  * Subscribing to the same run again goes on from where it stood.
  */
-export class RunError extends Error {
+export class RunError extends MillraceError {
   override readonly name = 'RunError';
+  readonly code = 'RUN_FAILED';
   readonly runId: string;
   readonly failure: Failure;
   readonly state: RunState;
 
   constructor(state: RunState, failure: Failure, cause: unknown) {
     const where = failure.path === undefined ? '' : ` at step "${failure.path}"`;
-    super(`Run "${state.runId}" of "${state.name}" failed${where}: ${failure.message}`, { cause });
+    super(
+      `Run "${state.runId}" of "${state.name}" failed${where}: ${failure.message}`,
+      'resume the run once the cause is gone, or fork() it',
+      { cause, tellsNext: false },
+    );
     this.runId = state.runId;
     this.failure = failure;
     this.state = state;
@@ -23,31 +29,34 @@ export class RunError extends Error {
 }
 
 /** A saved run was to be resumed with an input that differs from the saved one. */
-export class InputMismatchError extends Error {
+export class InputMismatchError extends MillraceError {
   override readonly name = 'InputMismatchError';
+  readonly code = 'INPUT_MISMATCH';
   readonly retryable = false;
   readonly runId: string;
 
   constructor(runId: string) {
     super(
-      `Cannot resume run "${runId}": its saved input differs from the one given; leave the input undefined to take the saved ` +
-        `one, use another runId for a new run, or say onMismatch: 'actual' to start over with the new input`,
+      `Cannot resume run "${runId}": its saved input differs from the one given`,
+      'leave the input undefined to take the saved one, use another runId for a new run, or say ' +
+        "onMismatch: 'actual' to start over with the new input",
     );
     this.runId = runId;
   }
 }
 
 /** A saved run was to be resumed with a definition whose steps differ from those it was begun with. */
-export class DefinitionMismatchError extends Error {
+export class DefinitionMismatchError extends MillraceError {
   override readonly name = 'DefinitionMismatchError';
+  readonly code = 'DEFINITION_MISMATCH';
   readonly retryable = false;
   readonly runId: string;
   readonly diff: PlanDiff;
 
   constructor(runId: string, agent: string, diff: PlanDiff) {
     super(
-      `Cannot resume run "${runId}": "${agent}" is no longer the definition it was begun with (${inWords(diff)}); use another ` +
-        `runId for a new run, or say onMismatch: 'actual' to keep what does not depend on the change`,
+      `Cannot resume run "${runId}": "${agent}" is no longer the definition it was begun with (${inWords(diff)})`,
+      "use another runId for a new run, or say onMismatch: 'actual' to keep what does not depend on the change",
     );
     this.runId = runId;
     this.diff = diff;
@@ -69,13 +78,17 @@ function inWords({ added, removed, changed, results }: PlanDiff): string {
 }
 
 /** A run whose input holds a stream was to be resumed without it: streams are not saved and must be given again. */
-export class StreamInputError extends Error {
+export class StreamInputError extends MillraceError {
   override readonly name = 'StreamInputError';
+  readonly code = 'STREAM_INPUT';
   readonly retryable = false;
   readonly runId: string;
 
   constructor(runId: string) {
-    super(`Cannot resume run "${runId}": its input holds a stream, which is not saved; give the input again`);
+    super(
+      `Cannot resume run "${runId}": its input holds a stream, which is not saved`,
+      'give the input again',
+    );
     this.runId = runId;
   }
 }
@@ -89,8 +102,9 @@ export interface Spending {
 }
 
 /** A run was stopped because it used more than its budget allows. It can be resumed, with another budget. */
-export class BudgetExceededError extends Error {
+export class BudgetExceededError extends MillraceError {
   override readonly name = 'BudgetExceededError';
+  readonly code = 'BUDGET_EXCEEDED';
   readonly retryable = false;
   /** What was exceeded. */
   readonly kind: keyof Spending;
@@ -101,7 +115,11 @@ export class BudgetExceededError extends Error {
 
   constructor(kind: keyof Spending, limit: number, used: Spending, state: RunState | undefined) {
     const who = state === undefined ? 'the run' : `run "${state.runId}" of "${state.name}"`;
-    super(`Budget of ${who} exceeded: ${String(used[kind])} ${kind}, ${String(limit)} allowed`);
+    super(
+      `Budget of ${who} exceeded: ${String(used[kind])} ${kind}, ${String(limit)} allowed`,
+      'resume the run with a larger budget',
+      { tellsNext: false },
+    );
     this.kind = kind;
     this.limit = limit;
     this.used = used;
@@ -110,8 +128,9 @@ export class BudgetExceededError extends Error {
 }
 
 /** What a step had done could not be undone. Resuming the run tries it again. */
-export class CompensationError extends Error {
+export class CompensationError extends MillraceError {
   override readonly name = 'CompensationError';
+  readonly code = 'COMPENSATION_FAILED';
   /** Path of the step that is not undone. */
   readonly step: string;
   readonly failure: Failure;
@@ -121,22 +140,26 @@ export class CompensationError extends Error {
   constructor(step: string, failure: Failure, reason: Failure) {
     super(
       `Cannot undo step "${step}": ${failure.message}; it was to be undone because of: ${reason.message}`,
+      'resume the run to undo it again',
+      { tellsNext: false },
     );
     this.step = step;
-    this.failure = { ...failure, name: this.name, message: this.message, retryable: false };
+    this.failure = { ...failure, name: this.name, message: this.message, code: this.code, retryable: false };
     this.reason = reason;
   }
 }
 
 /** A step needs a run, such as one that waits for an answer, and was used in a plain `pipe` where there is none. */
-export class NoRunError extends Error {
+export class NoRunError extends MillraceError {
   override readonly name = 'NoRunError';
+  readonly code = 'NO_RUN';
   readonly retryable = false;
   readonly path: string;
 
   constructor(path: string) {
     super(
-      `Cannot wait for an answer at step "${path}" in a plain pipe: nobody could address it; use run() or runEach() with a store`,
+      `Cannot wait for an answer at step "${path}" in a plain pipe: nobody could address it`,
+      'use run() or runEach() with a store',
     );
     this.path = path;
   }
@@ -147,8 +170,9 @@ export class NoRunError extends Error {
  *
  * `path` is the step whose value it is (empty for the run itself), `at` the place inside the value, such as `.items[3].when`.
  */
-export class StateValueError extends Error {
+export class StateValueError extends MillraceError {
   override readonly name = 'StateValueError';
+  readonly code = 'UNSAVABLE_VALUE';
   readonly retryable = false;
   readonly path: string;
   readonly at: string;
@@ -158,7 +182,8 @@ export class StateValueError extends Error {
     const owner = path === '' ? 'the run' : `step "${path}"`;
     const where = at === '' ? 'it' : at;
     super(
-      `Cannot save a value of ${owner}: ${where} is ${why}; give plain JSON data, or an output codec that encodes it`,
+      `Cannot save a value of ${owner}: ${where} is ${why}`,
+      'give plain JSON data, or an output codec that encodes it',
     );
     this.path = path;
     this.at = at;
@@ -167,8 +192,9 @@ export class StateValueError extends Error {
 }
 
 /** A value did not fit its codec. Carries one sentence a mismatch, without the values themselves. */
-export class ValidationError extends Error {
+export class ValidationError extends MillraceError {
   override readonly name = 'ValidationError';
+  readonly code = 'VALIDATION_FAILED';
   readonly retryable = false;
   readonly subject: string;
   /** Such as `.data expected Array<number>, got object`. */
@@ -177,8 +203,66 @@ export class ValidationError extends Error {
   constructor(subject: string, mismatches: readonly string[]) {
     const shown = mismatches.slice(0, 3).join('; ');
     const more = mismatches.length > 3 ? ` (and ${String(mismatches.length - 3)} more)` : '';
-    super(`Cannot accept ${subject}: ${shown}${more}`);
+    super(`Cannot accept ${subject}: ${shown}${more}`, 'give a value that fits its codec', {
+      tellsNext: false,
+    });
     this.subject = subject;
+    this.mismatches = mismatches;
+  }
+}
+
+/** Nothing waits for this answer: the step has not asked, or has its answer already. */
+export class NotWaitingError extends MillraceError {
+  override readonly name = 'NotWaitingError';
+  readonly code = 'NOT_WAITING';
+  readonly retryable = false;
+  readonly runId: string;
+  readonly path: string;
+
+  /** @param waiting - Paths of the steps that do wait. */
+  constructor(runId: string, path: string, waiting: readonly string[]) {
+    const others = waiting.map((other) => `"${other}"`).join(', ');
+    super(
+      `Cannot answer step "${path}" of run "${runId}": it does not wait for an answer`,
+      waiting.length === 0 ? 'no step of the run does' : `these wait: ${others}`,
+    );
+    this.runId = runId;
+    this.path = path;
+  }
+}
+
+/** A run has ended, and hears nothing any more. */
+export class RunEndedError extends MillraceError {
+  override readonly name = 'RunEndedError';
+  readonly code = 'RUN_ENDED';
+  readonly retryable = false;
+  readonly runId: string;
+
+  /** @param action - What was to be done, such as `cancel`. */
+  constructor(action: string, runId: string, status?: RunState['status']) {
+    const how = status === undefined ? '' : ` as ${status}`;
+    super(`Cannot ${action} run "${runId}": it has ended${how}`, 'fork() it to run a part of it again');
+    this.runId = runId;
+  }
+}
+
+/** An answer does not fit what the step has asked for. The step goes on waiting. */
+export class AnswerMisfitError extends MillraceError {
+  override readonly name = 'AnswerMisfitError';
+  readonly code = 'ANSWER_MISFIT';
+  readonly retryable = false;
+  readonly runId: string;
+  readonly path: string;
+  /** One sentence a mismatch, without the values themselves. */
+  readonly mismatches: readonly string[];
+
+  constructor(runId: string, path: string, mismatches: readonly string[]) {
+    super(
+      `Cannot answer step "${path}" of run "${runId}": ${mismatches.slice(0, 3).join('; ')}`,
+      'give an answer that fits the codec of the approval',
+    );
+    this.runId = runId;
+    this.path = path;
     this.mismatches = mismatches;
   }
 }

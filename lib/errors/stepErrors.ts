@@ -1,66 +1,84 @@
 import type { Failure } from '../model/failure';
+import { MillraceError } from '../model/failure';
 
 /** A nested step failed: what a function that asked for it gets. Keeps the name, the message and the place of the failure. */
-export class StepError extends Error {
+export class StepError extends MillraceError {
   override readonly name: string;
+  /** That of the failure; `STEP_FAILED` where it has none. */
+  readonly code: string;
   readonly failure: Failure;
   readonly retryable: boolean;
 
   constructor(failure: Failure, cause: unknown) {
-    super(failure.message, { cause });
+    super(failure.message, 'catch it, or let it fail the step that asked', { cause, tellsNext: false });
     this.name = failure.name;
+    this.code = failure.code ?? 'STEP_FAILED';
     this.failure = failure;
     this.retryable = failure.retryable;
   }
 }
 
 /** An attempt of a step took longer, or was silent for longer, than its policy allows. */
-export class StepTimeoutError extends Error {
+export class StepTimeoutError extends MillraceError {
   override readonly name = 'StepTimeoutError';
+  readonly code = 'STEP_TIMEOUT';
   readonly path: string;
   readonly limitMs: number;
 
   constructor(path: string, limitMs: number, kind: 'timeoutMs' | 'idleTimeoutMs') {
     const what = kind === 'timeoutMs' ? 'no answer' : 'no partial result';
-    super(`Cannot wait for step "${path}" any longer: ${what} within ${String(limitMs)} ms (${kind})`);
+    super(
+      `Cannot wait for step "${path}" any longer: ${what} within ${String(limitMs)} ms (${kind})`,
+      'allow it more time, or make it stop on context.signal and retry',
+      { tellsNext: false },
+    );
     this.path = path;
     this.limitMs = limitMs;
   }
 }
 
 /** The stream that an agent returned ended without a value, so the step has no output. */
-export class EmptyAnswerError extends Error {
+export class EmptyAnswerError extends MillraceError {
   override readonly name = 'EmptyAnswerError';
+  readonly code = 'EMPTY_ANSWER';
 
   constructor(agent: string) {
     super(
-      `Cannot take an output from agent "${agent}": the stream it returned ended without a value; give it a reduce with a seed`,
+      `Cannot take an output from agent "${agent}": the stream it returned ended without a value`,
+      'give it a reduce with a seed',
     );
   }
 }
 
 /** A function asked for a nested step after its call was over: it had been timed out, stopped, or had answered. */
-export class AttemptOverError extends Error {
+export class AttemptOverError extends MillraceError {
   override readonly name = 'AttemptOverError';
+  readonly code = 'ATTEMPT_OVER';
   readonly retryable = false;
   readonly path: string;
 
   constructor(path: string) {
-    super(`Cannot run step "${path}": the call that asks for it is over, and nobody waits for its answer`);
+    super(
+      `Cannot run step "${path}": the call that asks for it is over, and nobody waits for its answer`,
+      'wait for all nested steps before the function answers',
+      { tellsNext: false },
+    );
     this.path = path;
   }
 }
 
 /** The process died again and again inside the same step, so the step is not tried any more. */
-export class PoisonStepError extends Error {
+export class PoisonStepError extends MillraceError {
   override readonly name = 'PoisonStepError';
+  readonly code = 'POISON_STEP';
   readonly retryable = false;
   readonly path: string;
   readonly crashes: number;
 
   constructor(path: string, crashes: number) {
     super(
-      `Cannot run step "${path}" again: the process died ${String(crashes)} times inside it; resume once more to try it anew`,
+      `Cannot run step "${path}" again: the process died ${String(crashes)} times inside it`,
+      'resume once more to try it anew',
     );
     this.path = path;
     this.crashes = crashes;
@@ -68,22 +86,25 @@ export class PoisonStepError extends Error {
 }
 
 /** A nested step was asked for again with another input than the one it was first called with. */
-export class NestedInputError extends Error {
+export class NestedInputError extends MillraceError {
   override readonly name = 'NestedInputError';
+  readonly code = 'NESTED_INPUT';
   readonly retryable = false;
   readonly path: string;
 
   constructor(path: string) {
     super(
-      `Cannot reuse step "${path}": its input differs from the one it was first called with; put what varies into the id`,
+      `Cannot reuse step "${path}": its input differs from the one it was first called with`,
+      'put what varies into the id',
     );
     this.path = path;
   }
 }
 
 /** A stream that was given again ended before an item that an earlier life of the run has handled. */
-export class ItemMissingError extends Error {
+export class ItemMissingError extends MillraceError {
   override readonly name = 'ItemMissingError';
+  readonly code = 'ITEM_MISSING';
   readonly retryable = false;
   readonly path: string;
   readonly index: number;
@@ -91,6 +112,8 @@ export class ItemMissingError extends Error {
   constructor(path: string, index: number) {
     super(
       `Cannot go on with step "${path}": item ${String(index)} was handled before, but the stream given now ends without it`,
+      'give a stream that begins with the same items',
+      { tellsNext: false },
     );
     this.path = path;
     this.index = index;
@@ -98,37 +121,48 @@ export class ItemMissingError extends Error {
 }
 
 /** The selector of a `branch` named a case that has no agent. */
-export class NoCaseError extends Error {
+export class NoCaseError extends MillraceError {
   override readonly name = 'NoCaseError';
+  readonly code = 'NO_CASE';
   readonly retryable = false;
   readonly path: string;
   readonly selected: string;
 
   constructor(path: string, selected: unknown, cases: readonly string[]) {
     const what = typeof selected === 'string' ? `"${selected}"` : typeof selected;
-    super(`Cannot choose at step "${path}": there is no case ${what}, only ${cases.join(', ')}`);
+    super(
+      `Cannot choose at step "${path}": there is no case ${what}, only ${cases.join(', ')}`,
+      'add the case, or a default',
+      { tellsNext: false },
+    );
     this.path = path;
     this.selected = String(selected);
   }
 }
 
 /** A loop has gone through all the rounds it may take, and the output is still not good enough. */
-export class LoopLimitError extends Error {
+export class LoopLimitError extends MillraceError {
   override readonly name = 'LoopLimitError';
+  readonly code = 'LOOP_LIMIT';
   readonly retryable = false;
   readonly path: string;
   readonly max: number;
 
   constructor(path: string, max: number) {
-    super(`Cannot end step "${path}": until() said no to all ${String(max)} rounds`);
+    super(
+      `Cannot end step "${path}": until() said no to all ${String(max)} rounds`,
+      'allow more rounds, or let until() accept less',
+      { tellsNext: false },
+    );
     this.path = path;
     this.max = max;
   }
 }
 
 /** None of the agents of a `firstOf` has completed. `failures` are theirs, in the order in which they failed. */
-export class AllFailedError extends Error {
+export class AllFailedError extends MillraceError {
   override readonly name = 'AllFailedError';
+  readonly code = 'ALL_FAILED';
   readonly retryable: boolean;
   readonly path: string;
   readonly failures: readonly Failure[];
@@ -137,9 +171,8 @@ export class AllFailedError extends Error {
     const reasons = failures.map(({ message }) => message).join('; ');
     super(
       `Cannot take the first of step "${path}": all ${String(failures.length)} agents failed (${reasons})`,
-      {
-        cause: causes.at(-1),
-      },
+      'resume the run to ask them again',
+      { cause: causes.at(-1), tellsNext: false },
     );
     this.path = path;
     this.failures = failures;
@@ -148,15 +181,17 @@ export class AllFailedError extends Error {
 }
 
 /** Nobody has answered in time. */
-export class ApprovalTimeoutError extends Error {
+export class ApprovalTimeoutError extends MillraceError {
   override readonly name = 'ApprovalTimeoutError';
+  readonly code = 'APPROVAL_TIMEOUT';
   readonly retryable = false;
   readonly path: string;
   readonly timeoutMs: number;
 
   constructor(path: string, timeoutMs: number) {
     super(
-      `Cannot go on with step "${path}": nobody answered within ${String(timeoutMs)} ms; give an onTimeout`,
+      `Cannot go on with step "${path}": nobody answered within ${String(timeoutMs)} ms`,
+      'give an onTimeout',
     );
     this.path = path;
     this.timeoutMs = timeoutMs;
@@ -164,29 +199,33 @@ export class ApprovalTimeoutError extends Error {
 }
 
 /** A function asked twice for a nested step of the same id within one call. */
-export class DuplicateStepError extends Error {
+export class DuplicateStepError extends MillraceError {
   override readonly name = 'DuplicateStepError';
+  readonly code = 'DUPLICATE_STEP';
   readonly retryable = false;
   readonly path: string;
 
   constructor(path: string) {
     super(
-      `Cannot run step "${path}" twice in one call: its saved output belongs to the id; give each call an id of its own`,
+      `Cannot run step "${path}" twice in one call: its saved output belongs to the id`,
+      'give each call an id of its own',
     );
     this.path = path;
   }
 }
 
 /** A run has no step of this path. */
-export class UnknownStepError extends Error {
+export class UnknownStepError extends MillraceError {
   override readonly name = 'UnknownStepError';
+  readonly code = 'UNKNOWN_STEP';
   readonly retryable = false;
   readonly runId: string;
   readonly path: string;
 
   constructor(runId: string, path: string) {
     super(
-      `Cannot find step "${path}" in run "${runId}"; its state, from loadRun(), has the paths in \`steps\``,
+      `Cannot find step "${path}" in run "${runId}"`,
+      'its state, from loadRun(), has the paths in `steps`',
     );
     this.runId = runId;
     this.path = path;
@@ -194,13 +233,14 @@ export class UnknownStepError extends Error {
 }
 
 /** A step was to read a stream where streams cannot be read: a run is replayed there, and no item can be had twice. */
-export class StreamSourceError extends Error {
+export class StreamSourceError extends MillraceError {
   override readonly name = 'StreamSourceError';
+  readonly code = 'STREAM_SOURCE';
   readonly retryable = false;
   readonly path: string;
 
   constructor(path: string) {
-    super(`Cannot read a stream in step "${path}": this engine replays runs; give an array`);
+    super(`Cannot read a stream in step "${path}": this engine replays runs`, 'give an array');
     this.path = path;
   }
 }

@@ -1,15 +1,18 @@
+import { MillraceError } from '../model/failure';
+
 /**
  * The file system refused something a store needs, such as on a full disk.
  *
  * Nothing acknowledged is lost; the run can be resumed once the cause is gone.
  */
-export class StorageError extends Error {
+export class StorageError extends MillraceError {
   override readonly name = 'StorageError';
+  readonly code = 'STORAGE_FAILED';
   // Calling the agent once more would not help; resuming the run later does.
   readonly retryable = false;
   readonly file: string;
   /** The code of the system, such as ENOSPC or EACCES; absent when it gave none. */
-  readonly code?: string;
+  readonly systemCode?: string;
 
   constructor(
     action: string,
@@ -19,9 +22,9 @@ export class StorageError extends Error {
   ) {
     const code = (cause as { readonly code?: unknown } | null | undefined)?.code;
     const why = cause instanceof Error ? cause.message : String(cause);
-    super(`Cannot ${action} "${file}": ${why}; ${advice}`, { cause });
+    super(`Cannot ${action} "${file}": ${why}`, advice, { cause });
     this.file = file;
-    if (typeof code === 'string') this.code = code;
+    if (typeof code === 'string') this.systemCode = code;
   }
 }
 
@@ -41,8 +44,9 @@ export function asStorageError(thrown: unknown, action: string, file: string): u
 }
 
 /** A file of a store is not as the store wrote it. Nothing was changed. */
-export class StoreCorruptError extends Error {
+export class StoreCorruptError extends MillraceError {
   override readonly name = 'StoreCorruptError';
+  readonly code = 'STORE_CORRUPT';
   readonly retryable = false;
   readonly file: string;
   /** Byte at which the damage was noticed. */
@@ -51,7 +55,8 @@ export class StoreCorruptError extends Error {
 
   constructor(file: string, offset: number, why: string) {
     super(
-      `Cannot trust "${file}" at byte ${String(offset)}: ${why}; restore it from a backup, or copy what is intact with salvage()`,
+      `Cannot trust "${file}" at byte ${String(offset)}: ${why}`,
+      'restore it from a backup, or copy what is intact with salvage()',
     );
     this.file = file;
     this.offset = offset;
@@ -60,15 +65,17 @@ export class StoreCorruptError extends Error {
 }
 
 /** A store was written by a newer release of this library. Nothing was changed. */
-export class StoreFormatError extends Error {
+export class StoreFormatError extends MillraceError {
   override readonly name = 'StoreFormatError';
+  readonly code = 'STORE_FORMAT';
   readonly retryable = false;
   readonly file: string;
   readonly format: number;
 
   constructor(file: string, format: number, known: number) {
     super(
-      `Cannot open "${file}": it has format ${String(format)}, this release reads up to ${String(known)}; update millrace`,
+      `Cannot open "${file}": it has format ${String(format)}, this release reads up to ${String(known)}`,
+      'update millrace',
     );
     this.file = file;
     this.format = format;
@@ -76,15 +83,16 @@ export class StoreFormatError extends Error {
 }
 
 /** Another process, or another store object of this one, writes to the same folder. */
-export class StoreLockedError extends Error {
+export class StoreLockedError extends MillraceError {
   override readonly name = 'StoreLockedError';
+  readonly code = 'STORE_LOCKED';
   readonly retryable = false;
   readonly folder: string;
   readonly pid: number;
   readonly host: string;
 
   constructor(folder: string, pid: number, host: string, advice: string) {
-    super(`Cannot write to store "${folder}": process ${String(pid)} on ${host} is writing to it; ${advice}`);
+    super(`Cannot write to store "${folder}": process ${String(pid)} on ${host} is writing to it`, advice);
     this.folder = folder;
     this.pid = pid;
     this.host = host;
@@ -92,64 +100,71 @@ export class StoreLockedError extends Error {
 }
 
 /** There is no run with this id in the store, or on the engine, for this definition. */
-export class UnknownRunError extends Error {
+export class UnknownRunError extends MillraceError {
   override readonly name = 'UnknownRunError';
+  readonly code = 'UNKNOWN_RUN';
   readonly retryable = false;
   readonly runId: string;
 
   constructor(runId: string) {
-    super(`Cannot find run "${runId}"; listRuns() names those that are there`);
+    super(`Cannot find run "${runId}"`, 'listRuns() names those that are there');
     this.runId = runId;
   }
 }
 
 /** There is no snapshot with this id in the store. */
-export class UnknownSnapshotError extends Error {
+export class UnknownSnapshotError extends MillraceError {
   override readonly name = 'UnknownSnapshotError';
+  readonly code = 'UNKNOWN_SNAPSHOT';
   readonly retryable = false;
   readonly snapshotId: string;
 
   constructor(snapshotId: string) {
-    super(`Cannot find snapshot "${snapshotId}" in the store; snapshots.list() names those that are there`);
+    super(`Cannot find snapshot "${snapshotId}" in the store`, 'snapshots.list() names those that are there');
     this.snapshotId = snapshotId;
   }
 }
 
 /** A run was to be carried on, or deleted, while somebody else in this process is carrying it on. */
-export class RunActiveError extends Error {
+export class RunActiveError extends MillraceError {
   override readonly name = 'RunActiveError';
+  readonly code = 'RUN_ACTIVE';
   readonly retryable = false;
   readonly runId: string;
 
   constructor(runId: string) {
     super(
-      `Cannot carry on or delete run "${runId}": it is under way in this process; wait for its end, unsubscribe there, or use another runId`,
+      `Cannot carry on or delete run "${runId}": it is under way in this process`,
+      'wait for its end, unsubscribe there, or use another runId',
     );
     this.runId = runId;
   }
 }
 
 /** A run was to be put into a store that has one with this id already. */
-export class RunExistsError extends Error {
+export class RunExistsError extends MillraceError {
   override readonly name = 'RunExistsError';
+  readonly code = 'RUN_EXISTS';
   readonly retryable = false;
   readonly runId: string;
 
   constructor(runId: string) {
     super(
-      `Cannot put in run "${runId}": the store has a run with this id; use another one, or delete the old run`,
+      `Cannot put in run "${runId}": the store has a run with this id`,
+      'use another one, or delete the old run',
     );
     this.runId = runId;
   }
 }
 
 /** A run id that cannot be used: empty, longer than 200 characters, or not a string. */
-export class InvalidRunIdError extends Error {
+export class InvalidRunIdError extends MillraceError {
   override readonly name = 'InvalidRunIdError';
+  readonly code = 'INVALID_RUN_ID';
   readonly retryable = false;
 
   constructor(why: string) {
-    super(`Cannot use this run id: ${why}; a run id is a string of 1 to 200 characters`);
+    super(`Cannot use this run id: ${why}`, 'a run id is a string of 1 to 200 characters');
   }
 }
 
@@ -165,27 +180,40 @@ export function checkRunId(runId: unknown): asserts runId is string {
 }
 
 /** An execution log has its end, and takes no more. */
-export class LogCompletedError extends Error {
+export class LogCompletedError extends MillraceError {
   override readonly name = 'LogCompletedError';
+  readonly code = 'LOG_COMPLETED';
   readonly retryable = false;
   readonly logId: string;
 
   constructor(logId: string, status: string) {
     super(
-      `Cannot change execution log "${logId}": it has ended as "${status}"; begin a new one with createLog()`,
+      `Cannot change execution log "${logId}": it has ended as "${status}"`,
+      'begin a new one with createLog()',
     );
     this.logId = logId;
   }
 }
 
 /** There is no execution log with this id. */
-export class UnknownLogError extends Error {
+export class UnknownLogError extends MillraceError {
   override readonly name = 'UnknownLogError';
+  readonly code = 'UNKNOWN_LOG';
   readonly retryable = false;
   readonly logId: string;
 
   constructor(logId: string) {
-    super(`Cannot find execution log "${logId}"; listLogs() names those that are there`);
+    super(`Cannot find execution log "${logId}"`, 'listLogs() names those that are there');
     this.logId = logId;
+  }
+}
+
+/** Lines of a log or of a history are lost: whoever takes them is too slow, or has stopped. */
+export class LinesLostError extends MillraceError {
+  override readonly name = 'LinesLostError';
+  readonly code = 'LINES_LOST';
+
+  constructor(problem: string) {
+    super(problem, 'take them faster, or tell less', { tellsNext: false });
   }
 }

@@ -3,6 +3,7 @@ import type * as Winston from 'winston';
 import type { LogEntry } from './entry';
 import { logLevels, rankOf } from './entry';
 import type { LineSink, OnLost } from './fileSink';
+import { LinesLostError } from '../errors/storageErrors';
 
 // The symbols of triple-beam, under which winston looks for the level and the finished line.
 const LEVEL = Symbol.for('level');
@@ -54,7 +55,10 @@ export function winstonDelivery(options: DeliveryOptions): Delivery {
     async close() {
       const ends = (loggers ?? []).map((logger) =>
         within(closeTimeoutMs, ended(logger), () => {
-          onLost(logger.writableLength, new Error(`a log output did not finish within ${closeTimeoutMs} ms`));
+          onLost(
+            logger.writableLength,
+            new LinesLostError(`a log output did not finish within ${closeTimeoutMs} ms`),
+          );
         }),
       );
       await Promise.all(ends);

@@ -3,6 +3,7 @@ import { types } from 'node:util';
 import type { Observable, SchedulerLike } from 'rxjs';
 import { from, Subject, Subscription } from 'rxjs';
 
+import { InvalidArgumentError } from '../model/failure';
 import type { ActiveAlert, Alert, AlertRule, AlertStream, StatsSample } from './alert';
 
 /** Where rules are kept and asked. A rule that throws or errors is reported and harms nothing. */
@@ -100,7 +101,10 @@ export function alertDesk(
           const answer: unknown = rule(sample);
           if (types.isPromise(answer)) {
             answer.catch(() => undefined);
-            throw new TypeError('it gave a Promise, where true or false is expected');
+            throw new InvalidArgumentError(
+              'it gave a Promise, where true or false is expected',
+              'answer at once',
+            );
           }
           judge(name, answer === true, sample);
         } catch (error) {

@@ -4,7 +4,7 @@ import { isLeft } from 'fp-ts/lib/Either';
 import * as t from 'io-ts';
 import type writeFileAtomic from 'write-file-atomic';
 
-import { toFailure } from '../model/failure';
+import { MillraceError, toFailure } from '../model/failure';
 import type { MonitorState } from './monitor';
 
 /** Where the numbers of a monitor rest between two lives of a process. */
@@ -16,14 +16,16 @@ export interface MetricsStore {
 }
 
 /** A file with metrics is damaged, or was written by a newer version. */
-export class MetricsFileError extends Error {
+export class MetricsFileError extends MillraceError {
   /** `MetricsFileError`. */
   override readonly name = 'MetricsFileError';
+  /** `METRICS_FILE`. */
+  readonly code = 'METRICS_FILE';
   /** The file that cannot be read. */
   readonly file: string;
 
   constructor(file: string, why: string, cause?: unknown) {
-    super(`Cannot read metrics from "${file}": ${why}; move the file away to begin with zeros`, { cause });
+    super(`Cannot read metrics from "${file}": ${why}`, 'move the file away to begin with zeros', { cause });
     this.file = file;
   }
 }

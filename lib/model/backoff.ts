@@ -1,4 +1,5 @@
 import type { RetryPolicy } from './agentType';
+import { InvalidArgumentError } from './failure';
 
 /** How the waits between attempts grow. */
 export interface BackoffOptions {
@@ -46,5 +47,8 @@ export function backoff(
 function check(name: string, value: number, least: number, most: number): void {
   if (value >= least && value <= most) return;
   const bounds = most === Infinity ? `at least ${String(least)}` : `from ${String(least)} to ${String(most)}`;
-  throw new RangeError(`Cannot make a backoff: ${name} must be ${bounds}, got ${String(value)}`);
+  throw new InvalidArgumentError(
+    `Cannot make a backoff: ${name} is ${String(value)}`,
+    `give a number ${bounds}`,
+  );
 }

@@ -1,4 +1,5 @@
 import { typeName } from '../codec/typeName';
+import { InvalidArgumentError } from '../model/failure';
 
 /**
  * What an acknowledged step survives. Named by where its record is:
@@ -12,11 +13,12 @@ export type Durability = 'disk' | 'process' | 'end';
 /**
  * Refuses what is none, such as a misspelt setting: the weakest promise must not be taken for it in silence.
  *
- * @throws TypeError
+ * @throws InvalidArgumentError
  */
 export function checkDurability(durability: unknown): void {
   if (durability === 'disk' || durability === 'process' || durability === 'end') return;
-  throw new TypeError(
-    `Cannot make a store with the durability ${typeof durability === 'string' ? `"${durability}"` : typeName(durability)}; give 'disk', 'process' or 'end'`,
+  throw new InvalidArgumentError(
+    `Cannot make a store with the durability ${typeof durability === 'string' ? `"${durability}"` : typeName(durability)}`,
+    "give 'disk', 'process' or 'end'",
   );
 }

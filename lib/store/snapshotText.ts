@@ -7,6 +7,7 @@ import type { Snapshot, SnapshotMetadata, SnapshotSummary } from '../model/snaps
 import type { RunState as RunStateRecord } from '../model/state';
 import { checkValues } from './claimRun';
 import { stateText } from './folder/records/runFile';
+import { InvalidArgumentError } from '../model/failure';
 
 /** A snapshot as text, taken at once: what happens to the values later does not change it. */
 export interface SnapshotText {
@@ -37,7 +38,10 @@ export function captureSnapshot(
 /** The snapshot that was captured, as it will be read back. */
 export function snapshotOf({ summary, state }: SnapshotText): Snapshot {
   return readSnapshot(summary, JSON.parse(state.join('')), (why) => {
-    throw new Error(why);
+    throw new InvalidArgumentError(
+      `Cannot save snapshot "${summary.name}": ${why}`,
+      'give a state from a transition or from loadRun()',
+    );
   });
 }
 

@@ -31,7 +31,7 @@ export interface Store extends RunRest {
    * Forgets runs that completed, failed or were cancelled: those that are not among the newest `keep` and ended more than
    * `olderThanMs` ago. Returns their ids.
    *
-   * @throws RangeError when a limit is negative or NaN.
+   * @throws InvalidArgumentError when a limit is negative or NaN.
    */
   prune(limits: PruneLimits): Promise<readonly string[]>;
   /**
@@ -129,7 +129,13 @@ export interface PruneLimits {
 
 /** What can be told to a run from outside. */
 export type RunMessage =
-  | { readonly kind: 'answer'; readonly path: string; readonly value: unknown }
+  | {
+      readonly kind: 'answer';
+      readonly path: string;
+      readonly value: unknown;
+      /** Id of the asking that is meant; the one that is open when left out. */
+      readonly asking?: string;
+    }
   | { readonly kind: 'cancel'; readonly reason?: string };
 
 /** A message that has come, or a file in its place that cannot be read. */

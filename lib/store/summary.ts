@@ -1,5 +1,6 @@
 import type { RunState } from '../model/state';
 import type { PruneLimits, RunQuery, RunSummary, Store } from './store';
+import { InvalidArgumentError } from '../model/failure';
 
 /** The one line about a run. */
 export function summaryOf(state: RunState): RunSummary {
@@ -59,7 +60,8 @@ const ENDED: ReadonlySet<RunSummary['status']> = new Set<RunSummary['status']>([
 ]);
 
 function check(name: keyof PruneLimits, value: number): void {
-  if (!(value >= 0)) throw new RangeError(`Cannot prune: ${name} is ${String(value)}; give 0 or more`);
+  if (!(value >= 0))
+    throw new InvalidArgumentError(`Cannot prune: ${name} is ${String(value)}`, 'give 0 or more');
 }
 
 /**

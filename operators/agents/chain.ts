@@ -9,6 +9,7 @@ import { DefinitionError } from '../../lib/errors/definitionErrors';
 import type { Agent } from '../../lib/model/agentType';
 import { asOperator } from './internal/asOperator';
 import { idsOf } from './internal/structure';
+import { InvalidArgumentError } from '../../lib/model/failure';
 
 type Link<I, O> = OperatorFunction<I, O>;
 
@@ -133,8 +134,9 @@ function agentOf(chainName: string, link: unknown, position: number): Agent<neve
     invoke: (input) => {
       const answers: unknown = of(input).pipe(operator);
       if (isObservable(answers)) return answers;
-      throw new TypeError(
-        `Link ${String(position)} of chain "${chainName}" is no operator; wrap the function with agent()`,
+      throw new InvalidArgumentError(
+        `Link ${String(position)} of chain "${chainName}" is no operator`,
+        'wrap the function with agent()',
       );
     },
   };

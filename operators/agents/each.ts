@@ -13,6 +13,7 @@ import type { Pull } from '../../lib/streams/pull';
 import { isStream } from '../../lib/streams/pull';
 import { eitherListCodec, listCodec } from './internal/outputCodec';
 import { structure } from './internal/structure';
+import { InvalidArgumentError } from '../../lib/model/failure';
 
 /** What `each` goes over. Everything but an array is a stream: it is read once and cannot be saved. */
 export type Items<T> = readonly T[] | Observable<T> | AsyncIterable<T> | IterableIterator<T>;
@@ -82,7 +83,7 @@ interface EachPlan {
 function beginEach({ agent, concurrency, key, isCollecting }: EachPlan, input: unknown, scope: Scope) {
   const isArray = Array.isArray(input);
   if (!isArray && !isStream(input)) {
-    throw new TypeError(`Cannot go over ${typeName(input)}; give an array or a stream`);
+    throw new InvalidArgumentError(`Cannot go over ${typeName(input)}`, 'give an array or a stream');
   }
   const outputs: unknown[] = [];
   const running = new Map<number, RunningStep>();
@@ -97,7 +98,12 @@ function beginEach({ agent, concurrency, key, isCollecting }: EachPlan, input: u
   const idOf = (item: unknown): string => {
     if (key === undefined || keys === undefined) return `[${String(begun)}]/${agent.name}`;
     const name = key(item, begun);
-    if (keys.has(name)) throw new TypeError(`Cannot tell two items apart: both have the key "${name}"`);
+    if (keys.has(name)) {
+      throw new InvalidArgumentError(
+        `Cannot tell two items apart: both have the key "${name}"`,
+        'give each item a key of its own',
+      );
+    }
     keys.add(name);
     return `[${quoted(name)}]/${agent.name}`;
   };

@@ -1,5 +1,6 @@
 import type { Agent } from '../../lib/model/agentType';
 import { structure } from './internal/structure';
+import { InvalidArgumentError } from '../../lib/model/failure';
 
 /**
  * Waits, for any length of time, and passes its input on. The moment of waking is on record: a run that is resumed waits for
@@ -18,9 +19,10 @@ export function sleep<T = unknown>(name: string, ms: number | ((input: T) => num
     begin(input, scope) {
       const begin = (delayMs: number): void => {
         const restMs = Math.max(0, delayMs);
-        if (Number.isNaN(restMs))
-          scope.fail(new TypeError(`Cannot sleep for ${String(delayMs)} ms at step "${scope.path}"`));
-        else {
+        if (Number.isNaN(restMs)) {
+          const problem = `Cannot sleep for ${String(delayMs)} ms at step "${scope.path}"`;
+          scope.fail(new InvalidArgumentError(problem, 'give a number'));
+        } else {
           scope.sleep(restMs, () => {
             scope.complete(input);
           });

@@ -1,32 +1,29 @@
+import type { ForkRequest } from '../../lib/engine/engine';
 import { forkedState } from '../../lib/engine/invalidate';
 import { newRunId } from '../../lib/engine/newRunId';
-import { UnknownRunError } from '../../lib/errors/storageErrors';
+import type { Where } from '../../lib/engine/runOptions';
+import { checkedWhere } from '../../lib/engine/runOptions';
+import { checkRunId, UnknownRunError } from '../../lib/errors/storageErrors';
 import type { Store } from '../../lib/store/store';
 
-/** Where a run is forked. */
-export interface ForkOptions {
-  /** Path of the first step that runs again, such as `write` or `pages[3]/ocr`. */
-  readonly from: string;
-  /** What the steps that run again see as the input of the run; the same input when left out. */
-  readonly input?: unknown;
-  /** The id of the new run; a new ULID when left out. */
-  readonly runId?: string;
-}
+/** Where the run rests, and where it is forked. */
+export type ForkOptions = ForkRequest & Where<Pick<Store, 'loadRun' | 'importRun'>>;
 
 /**
- * Makes a new run that reuses everything that came before a step of another run, and gives its id; `resume()` carries it on.
- * The old run stays as it is, as evidence.
+ * Makes a new run that reuses what another run has done, up to a step or up to what failed, and gives its id. In a store
+ * `resume()` carries it on; an engine begins it at once. The old run stays as it is, as evidence.
  *
  * @throws UnknownRunError, UnknownStepError
  * @throws RunExistsError when the new id is taken.
  */
-export async function fork(
-  store: Pick<Store, 'loadRun' | 'importRun'>,
-  runId: string,
-  { from, runId: forkId = newRunId(), ...rest }: ForkOptions,
-): Promise<string> {
+export async function fork(runId: string, options: ForkOptions): Promise<string> {
+  checkRunId(runId);
+  const { store, engine } = checkedWhere(`fork run "${runId}"`, options, 'importRun');
+  const { store: _store, engine: _engine, ...request } = options;
+  if (engine !== undefined) return engine.fork(runId, request);
   const state = await store.loadRun(runId);
   if (state === undefined) throw new UnknownRunError(runId);
-  await store.importRun(forkedState(state, { runId: forkId, from, ...rest }));
+  const { runId: forkId = newRunId(), agent: _agent, ...rest } = request;
+  await store.importRun(forkedState(state, { runId: forkId, ...rest }));
   return forkId;
 }

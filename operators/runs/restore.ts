@@ -1,21 +1,32 @@
 import { asyncScheduler } from 'rxjs';
 
 import { newIncarnation, newRunId } from '../../lib/engine/newRunId';
-import type { RunOptions } from '../../lib/engine/runOptions';
+import type { RunSettings } from '../../lib/engine/runOptions';
+import { checkedWhere } from '../../lib/engine/runOptions';
+import { InvalidArgumentError } from '../../lib/model/failure';
 import { asAnotherRun } from '../../lib/model/incarnation';
 import { reduceRun } from '../../lib/model/reduce';
 import type { Store } from '../../lib/store/store';
+
+/** Which store holds the snapshot, and takes the new run. Engines keep no snapshots. */
+export interface RestoreOptions extends Pick<RunSettings, 'runId' | 'newRunId' | 'scheduler'> {
+  readonly store: Pick<Store, 'importRun'> & { readonly snapshots: Pick<Store['snapshots'], 'load'> };
+  readonly engine?: never;
+}
 
 /**
  * Makes a new run that stands where a snapshot stood: subscribing to it goes on from there. Gives its id.
  *
  * @throws UnknownSnapshotError
  */
-export async function restore(
-  store: Store,
-  snapshotId: string,
-  options: Pick<RunOptions, 'runId' | 'newRunId' | 'scheduler'> = {},
-): Promise<string> {
+export async function restore(snapshotId: string, options: RestoreOptions): Promise<string> {
+  const { store } = checkedWhere(`restore snapshot "${snapshotId}"`, options, 'importRun');
+  if (store === undefined) {
+    throw new InvalidArgumentError(
+      `Cannot restore snapshot "${snapshotId}" on an engine: engines keep no snapshots`,
+      'give { store }',
+    );
+  }
   const { executionState: saved } = await store.snapshots.load(snapshotId);
   const runId = options.runId ?? (options.newRunId ?? newRunId)();
   const at = (options.scheduler ?? asyncScheduler).now();

@@ -4,9 +4,11 @@ import { definitionOf } from '../../lib/definition/definition';
 import type { RunEngine, RunRequest } from '../../lib/engine/engine';
 import { claimAndRun } from '../../lib/engine/local/runLife';
 import { newRunId } from '../../lib/engine/newRunId';
-import type { RunOptions } from '../../lib/engine/runOptions';
+import type { RunOptions, RunSettings } from '../../lib/engine/runOptions';
+import { checkedWhere } from '../../lib/engine/runOptions';
 import type { Agent } from '../../lib/model/agentType';
 import type { Transition } from '../../lib/model/event';
+import { InvalidArgumentError } from '../../lib/model/failure';
 import { latestOnly } from '../../lib/store/memory/ephemeralStore';
 
 /** The input may be left out where `undefined` is one. */
@@ -32,34 +34,34 @@ export function run<I, O>(
   ...[input, options = {}]: RunArguments<I, RunOptions>
 ): Observable<Transition<O>> {
   if (definitionOf(agent) === undefined) {
-    throw new TypeError(
-      `Cannot run ${typeof agent === 'function' ? 'this function' : String(agent)}: it is no agent; make one with agent()`,
+    throw new InvalidArgumentError(
+      `Cannot run ${typeof agent === 'function' ? 'this function' : String(agent)}: it is no agent`,
+      'make one with agent()',
     );
   }
   const runId = options.runId ?? (options.newRunId ?? newRunId)();
-  if (options.engine !== undefined) return runOn(options.engine, { agent, input, runId }, options);
-  const rest = options.store ?? latestOnly();
-  if (typeof rest.claim !== 'function') {
-    throw new TypeError(`Cannot keep runs in ${typeof rest}: give a store, such as lowdbStore('./state')`);
-  }
-  return claimAndRun<O>({ rest, runId, agent, input, mustExist: false, options });
+  const isSomewhere = options.engine !== undefined || options.store !== undefined;
+  const { store, engine } = isSomewhere ? checkedWhere(`run "${agent.name}"`, options, 'claim') : {};
+  if (engine !== undefined) return runOn(engine, { agent, input, runId }, options);
+  return claimAndRun<O>({ rest: store ?? latestOnly(), runId, agent, input, mustExist: false, options });
 }
 
 /**
  * Hands a run to an engine.
  *
- * @throws TypeError for options that only mean something in this process.
+ * @throws InvalidArgumentError for options that only mean something in this process.
  */
 export function runOn<O>(
   engine: RunEngine,
   asked: Pick<RunRequest<O>, 'agent' | 'input' | 'runId' | 'mustExist'>,
-  options: RunOptions,
+  options: RunSettings,
 ): Observable<Transition<O>> {
-  if (options.store !== undefined)
-    throw new TypeError('Cannot run with both an engine and a store; the engine keeps its runs');
   for (const name of ['maxCrashes', 'scheduler'] as const) {
     if (options[name] !== undefined)
-      throw new TypeError(`Cannot run with both an engine and "${name}"; the engine decides that`);
+      throw new InvalidArgumentError(
+        `Cannot run with both an engine and "${name}": the engine decides that`,
+        `leave out "${name}"`,
+      );
   }
   const { onMismatch = 'refuse', signal } = options;
   return engine.run<O>({ ...asked, onMismatch, signal });

@@ -17,11 +17,11 @@ import {
 } from 'rxjs';
 
 import { newRunId } from '../../lib/engine/newRunId';
-import type { RunOptions } from '../../lib/engine/runOptions';
+import type { MaybeWhere, RunOptions, RunSettings } from '../../lib/engine/runOptions';
 import { RunError } from '../../lib/errors/runErrors';
 import type { Agent } from '../../lib/model/agentType';
 import type { RunFailed, Transition } from '../../lib/model/event';
-import { toFailure } from '../../lib/model/failure';
+import { InvalidArgumentError, toFailure } from '../../lib/model/failure';
 import { idleState } from '../../lib/model/state';
 import { pullMap } from '../../lib/streams/pullMap';
 import { markLastFailure } from './outcomes';
@@ -40,7 +40,10 @@ export type WhenBusy =
   | 'exhaust';
 
 /** How a stream of inputs is run. */
-export interface RunEachOptions<I> extends Omit<RunOptions, 'runId'> {
+export type RunEachOptions<I> = Omit<RunSettings, 'runId'> & MaybeWhere & RunsOfInputs<I>;
+
+/** Which runs a stream of inputs makes. */
+export interface RunsOfInputs<I> {
   /** Names the run of an input; a new ULID when left out. */
   readonly runId?: (input: I, index: number) => string;
   /** `merge` when left out. */
@@ -57,14 +60,15 @@ export interface RunEachOptions<I> extends Omit<RunOptions, 'runId'> {
  * From `pulled(iterable)` an input is taken only when there is room for its run. A run that fails tells `run.failed` and harms
  * no other. RxJS's `retry()` behind this operator would run all inputs again; the option `retry` resumes one run by itself.
  *
- * @throws RangeError when `concurrency` is not at least 1.
+ * @throws InvalidArgumentError when `concurrency` is not at least 1.
  */
 export function runEach<I, O>(
   agent: Agent<I, O>,
   options: RunEachOptions<I> = {},
 ): OperatorFunction<I, Transition<O>> {
   const { whenBusy = 'merge', concurrency = 16 } = options;
-  if (!(concurrency >= 1)) throw new RangeError(`concurrency is ${String(concurrency)}; give 1 or more`);
+  if (!(concurrency >= 1))
+    throw new InvalidArgumentError(`concurrency is ${String(concurrency)}`, 'give 1 or more');
   switch (whenBusy) {
     case 'merge':
       return pullMap(runsOf(agent, options), concurrency);

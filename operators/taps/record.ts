@@ -4,6 +4,7 @@ import type { ExecutionHistory } from '../../lib/history/executionHistory';
 import type { RunEvent, Transition } from '../../lib/model/event';
 import type { TapOptions } from './tap';
 import { sideEffect } from './tap';
+import { LinesLostError } from '../../lib/errors/storageErrors';
 
 /** How runs are recorded. */
 export interface RecordOptions extends TapOptions {
@@ -34,7 +35,7 @@ export function record<O>(
       /** Makes this call when those before it are done. */
       const next = (log: OpenLog, call: () => Promise<unknown>): void => {
         if (log.waiting >= queue)
-          throw new Error(`more than ${queue} lines wait for the history, one is lost`);
+          throw new LinesLostError(`more than ${queue} lines wait for the history, one is lost`);
         log.waiting += 1;
         log.written = log.written
           .then(() => call())

@@ -1,14 +1,16 @@
 import type { MonoTypeOperatorFunction } from 'rxjs';
 
 import type { Transition } from '../../lib/model/event';
+import { InvalidArgumentError } from '../../lib/model/failure';
 import type { SnapshotPolicy } from '../../lib/model/snapshot';
 import type { SnapshotStore } from '../../lib/store/store';
 import type { TapOptions } from './tap';
 import { sideEffect } from './tap';
 
-/** The part of a store that `saveTo` needs. */
-export interface SnapshotTarget {
-  readonly snapshots: Pick<SnapshotStore, 'save'>;
+/** Where snapshots are saved; engines keep none. */
+export interface SaveToOptions extends TapOptions {
+  readonly store: { readonly snapshots: Pick<SnapshotStore, 'save'> };
+  readonly engine?: never;
 }
 
 /**
@@ -17,12 +19,20 @@ export interface SnapshotTarget {
  *
  * The state is captured at once, before the next step starts. Nothing waits for the writing; `store.close()` does. A snapshot
  * that cannot be written is reported and harms nothing. A completed run that is only told again is not saved again.
+ *
+ * @throws InvalidArgumentError without a store.
  */
 export function saveTo<O>(
-  store: SnapshotTarget,
   policy: SnapshotPolicy,
-  options: TapOptions = {},
+  options: SaveToOptions,
 ): MonoTypeOperatorFunction<Transition<O>> {
+  const { store } = (options as SaveToOptions | undefined) ?? {};
+  if (typeof policy !== 'function' || store === undefined) {
+    throw new InvalidArgumentError(
+      'Cannot save snapshots without a policy and a store',
+      'say when and where, such as saveTo(everyNth(5), { store })',
+    );
+  }
   return sideEffect<Transition<O>>(
     'saveTo',
     (attempt) => ({

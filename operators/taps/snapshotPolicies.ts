@@ -1,5 +1,6 @@
 import { isEnd } from '../../lib/model/event';
 import type { SnapshotPolicy } from '../../lib/model/snapshot';
+import { InvalidArgumentError } from '../../lib/model/failure';
 
 /** Saves the state after each completed step, as `step_<id>_complete`. */
 export function everyStep(): SnapshotPolicy {
@@ -10,11 +11,11 @@ export function everyStep(): SnapshotPolicy {
  * Saves the state after each `n`th completed step of a run, as `checkpoint_<count>`. The count is that of the steps that have
  * completed in the state, so the names are the same when a run was resumed.
  *
- * @throws RangeError when `n` is no positive whole number.
+ * @throws InvalidArgumentError when `n` is no positive whole number.
  */
 export function everyNth(n: number): SnapshotPolicy {
   if (!Number.isInteger(n) || n < 1)
-    throw new RangeError(`Cannot save every ${n} steps: give a whole number from 1`);
+    throw new InvalidArgumentError(`Cannot save every ${n} steps`, 'give a whole number from 1');
   const counts = new Map<string, number>();
   return (transition) => {
     const { event } = transition;

@@ -50,7 +50,7 @@ describe('S40 debugging with saved state', () => {
     await execute(work, 1, { store, runId: 'old' });
     const before = JSON.stringify(await store.loadRun('old'));
     calls = [];
-    const id = await fork(store, 'old', { from: 'times' });
+    const id = await fork('old', { store, from: 'times' });
     const { state } = await lastValueFrom(resume(work, id, { store }));
 
     expect(calls).toEqual(['times', 'minus']);
@@ -62,7 +62,7 @@ describe('S40 debugging with saved state', () => {
     const store = memoryStore();
     await execute(work, 1, { store, runId: 'old' });
     calls = [];
-    const id = await fork(store, 'old', { from: 'plus', input: 5 });
+    const id = await fork('old', { store, from: 'plus', input: 5 });
     const { state } = await lastValueFrom(resume(work, id, { store }));
 
     expect([calls, state.output]).toEqual([['plus', 'times', 'minus'], 59]);
@@ -80,7 +80,7 @@ describe('S40 debugging with saved state', () => {
     const failed = await execute(breaks, 1, { store, runId: 'old' });
     isDown = false;
     calls = [];
-    const id = await fork(store, 'old', { from: failed.error!.path! });
+    const id = await fork('old', { store, from: failed.error!.path! });
     const { state } = await lastValueFrom(resume(breaks, id, { store }));
 
     expect([state.output, calls]).toEqual([1, ['flaky', 'minus']]);
@@ -91,6 +91,6 @@ describe('S40 debugging with saved state', () => {
     const store = memoryStore();
     await execute(work, 1, { store, runId: 'old' });
 
-    await expect(fork(store, 'old', { from: 'divide' })).rejects.toThrow(UnknownStepError);
+    await expect(fork('old', { store, from: 'divide' })).rejects.toThrow(UnknownStepError);
   });
 });

@@ -1,8 +1,8 @@
 import { firstValueFrom, takeWhile, toArray } from 'rxjs';
 
-import type { Agent, ResumeOptions, RunEvent, RunState, Transition } from '../../index';
-import { execute, memoryStore, outcomes, resume, run } from '../../index';
-import type { RunOptions } from '../../lib/engine/runOptions';
+import type { Agent, RunEvent, RunState, Transition } from '../../index';
+import { answer, cancel, execute, fork, memoryStore, outcomes, resume, run } from '../../index';
+import type { RunOptions, Where } from '../../lib/engine/runOptions';
 import { collect } from '../support/told';
 import { aborted } from './cases/agents';
 import { scripted } from './cases/scripted';
@@ -12,8 +12,7 @@ import { engineCases } from './engineCases';
 /** An engine under test. */
 export interface TestedEngine {
   /** Where runs go. */
-  readonly options: Pick<RunOptions, 'engine' | 'store'>;
-  answer(agent: Agent<never, unknown>, runId: string, path: string, value: unknown): Promise<void>;
+  readonly options: Where;
   /** How a run stands, asked by somebody who does not follow it. */
   load(agent: Agent<never, unknown>, runId: string): Promise<RunState | undefined>;
   /** Most bytes of one value. */
@@ -79,7 +78,7 @@ export function describeEngine(name: string, open: () => Promise<TestedEngine>):
 
     it('goes on with a run by its id alone, and only with one that is known', async () => {
       const options = { ...engine.options, runId: nextId() };
-      const rest = engine.options as ResumeOptions;
+      const rest = engine.options;
       const failed = await execute(scripted.twoLives, 'a', options);
       const resumed = await told(resume(scripted.twoLives, options.runId, rest));
 
@@ -90,10 +89,39 @@ export function describeEngine(name: string, open: () => Promise<TestedEngine>):
       });
     });
 
+    it('cancels a run by its id alone, and says which run it does not know', async () => {
+      const options = { ...engine.options, runId: nextId() };
+      await execute(scripted.signing, 'a', options);
+      await cancel(options.runId, engine.options);
+      const state = await cancelled(engine, scripted.signing, options);
+
+      expect(state?.status).toBe('CANCELLED');
+      await expect(cancel(nextId(), engine.options)).rejects.toThrow();
+    });
+
+    it('forks a run by its id alone, and answers the fork by its own', async () => {
+      const options = { ...engine.options, runId: nextId() };
+      await execute(scripted.signing, 'a', options);
+      const runId = nextId();
+      const forkId = await fork(options.runId, { ...engine.options, from: 'aside', runId });
+      await until(async () => (await engine.load(scripted.signing, forkId)) !== undefined);
+      await answer(forkId, 'sign', true, engine.options);
+      const final = await ended(engine, scripted.signing, { ...engine.options, runId: forkId });
+
+      expect(forkId).toBe(runId);
+      expect(final).toMatchObject({
+        status: 'COMPLETED',
+        output: { sign: true, aside: 'a~' },
+        forkedFrom: { runId: options.runId, path: 'aside' },
+      });
+      await expect(fork(nextId(), engine.options)).rejects.toThrow();
+      await expect(answer(nextId(), 'sign', true, engine.options)).rejects.toThrow();
+    });
+
     it('suspends at an approval, and goes on with the answer', async () => {
       const options = { ...engine.options, runId: nextId() };
       const suspended = await told(run(scripted.signing, 'a', options));
-      await engine.answer(scripted.signing, options.runId, 'sign', true);
+      await answer(options.runId, 'sign', true, engine.options);
       const final = await ended(engine, scripted.signing, options);
 
       expect(suspended.final.status).toBe('SUSPENDED');
@@ -104,9 +132,9 @@ export function describeEngine(name: string, open: () => Promise<TestedEngine>):
     it('goes on waiting after an answer that does not fit', async () => {
       const options = { ...engine.options, runId: nextId() };
       await execute(scripted.signing, 'a', options);
-      await engine.answer(scripted.signing, options.runId, 'sign', 'maybe');
+      await answer(options.runId, 'sign', 'maybe', engine.options);
       const still = await execute(scripted.signing, 'a', options);
-      await engine.answer(scripted.signing, options.runId, 'sign', false);
+      await answer(options.runId, 'sign', false, engine.options);
       const final = await ended(engine, scripted.signing, options);
 
       expect(still.status).toBe('SUSPENDED');
@@ -116,7 +144,7 @@ export function describeEngine(name: string, open: () => Promise<TestedEngine>):
     it('says which answer no step waits for', async () => {
       const options = { ...engine.options, runId: nextId() };
       await execute(scripted.signing, 'a', options);
-      await engine.answer(scripted.signing, options.runId, 'sing', true);
+      await answer(options.runId, 'sing', true, engine.options);
       const resting = await told(run(scripted.signing, 'a', options));
 
       expect(resting.final.status).toBe('SUSPENDED');
@@ -284,6 +312,17 @@ async function ended(
     const status = (await engine.load(agent, options.runId))?.status;
     return status === 'COMPLETED' || status === 'FAILED';
   });
+  return engine.load(agent, options.runId);
+}
+
+/** How a run stands once it is cancelled: at once where the engine goes on with it, otherwise when it is resumed. */
+async function cancelled(
+  engine: TestedEngine,
+  agent: Agent<string, unknown>,
+  options: RunOptions & { readonly runId: string },
+): Promise<RunState | undefined> {
+  if (!engine.goesOn) return execute(agent, undefined as never, options);
+  await until(async () => (await engine.load(agent, options.runId))?.status === 'CANCELLED');
   return engine.load(agent, options.runId);
 }
 

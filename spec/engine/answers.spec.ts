@@ -45,8 +45,8 @@ describeHere('answers on Restate', () => {
     const options = { engine, runId: 'raced' };
     await execute(both, 1, options);
     await Promise.all([
-      far.answer(both, options.runId, 'b', true),
-      engine.answer(both, options.runId, 'a', false),
+      far.answer(options.runId, 'b', true, { agent: both }),
+      engine.answer(options.runId, 'a', false, { agent: both }),
     ]);
     await waitFor(
       async () => (await engine.loadRun(both, options.runId))?.status === 'COMPLETED',
@@ -59,9 +59,9 @@ describeHere('answers on Restate', () => {
   it('takes the answer behind one that does not fit', async () => {
     const options = { engine, runId: 'second thoughts' };
     await execute(both, 1, options);
-    await engine.answer(both, options.runId, 'a', 'maybe');
-    await engine.answer(both, options.runId, 'a', true);
-    await engine.answer(both, options.runId, 'b', true);
+    await engine.answer(options.runId, 'a', 'maybe', { agent: both });
+    await engine.answer(options.runId, 'a', true, { agent: both });
+    await engine.answer(options.runId, 'b', true, { agent: both });
     await waitFor(
       async () => (await engine.loadRun(both, options.runId))?.status === 'COMPLETED',
       10_000,

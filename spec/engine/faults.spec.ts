@@ -112,7 +112,7 @@ describeHere('faults on Restate', () => {
   it('forks a run from a step, and calls nothing before it', async () => {
     const runId = nextId();
     await execute(report, 'a', { engine, runId });
-    const forkId = await engine.fork(report, runId, { from: 'render' });
+    const forkId = await engine.fork(runId, { agent: report, from: 'render' });
 
     const state = await firstValueFrom(engine.attach(report, forkId).pipe(outcomes()));
     expect(state).toMatchObject({ _tag: 'Right' });
@@ -128,7 +128,7 @@ describeHere('faults on Restate', () => {
     await Promise.all([pool.kill(0), pool.kill(1)]);
     await server.restart();
     await Promise.all([pool.start(), pool.start()]);
-    await engine.answer(signing, runId, 'sign', true);
+    await engine.answer(runId, 'sign', true, { agent: signing });
 
     expect(suspended.status).toBe('SUSPENDED');
     await waitFor(

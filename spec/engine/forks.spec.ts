@@ -75,7 +75,7 @@ describePlacements(
     it('shows what it stands on in every transition, and when it is loaded', async () => {
       const runId = nextId();
       await execute(line, 1, { ...options, runId });
-      const forkId = await options.engine.fork(line, runId, { from: 's3' });
+      const forkId = await options.engine.fork(runId, { agent: line, from: 's3' });
 
       const transitions = await followed(line, forkId);
       expect(transitions.map(({ event, state }) => `${event.type} ${state.status}`)).toEqual([
@@ -98,7 +98,7 @@ describePlacements(
     it('shows what it stands on while it is under way, and refuses another input then', async () => {
       const runId = nextId();
       await execute(lasting, 1, { ...options, runId });
-      const forkId = await options.engine.fork(lasting, runId, { from: 'last' });
+      const forkId = await options.engine.fork(runId, { agent: lasting, from: 'last' });
       const isUnderWay = async () => (await options.engine.loadRun(lasting, forkId))?.status === 'RUNNING';
       await waitFor(isUnderWay, 5_000, 'the fork');
 
@@ -114,7 +114,7 @@ describePlacements(
     it('is a run like any other: its end is told again, and another input refused', async () => {
       const runId = nextId();
       await execute(line, 1, { ...options, runId });
-      const forkId = await options.engine.fork(line, runId, { from: 's2' });
+      const forkId = await options.engine.fork(runId, { agent: line, from: 's2' });
       await followed(line, forkId);
 
       expect(await execute(line, 1, { ...options, runId: forkId })).toMatchObject({ output: 23 });
@@ -130,9 +130,9 @@ describePlacements(
     it('can be forked again', async () => {
       const runId = nextId();
       await execute(line, 1, { ...options, runId });
-      const forkId = await options.engine.fork(line, runId, { from: 's3' });
+      const forkId = await options.engine.fork(runId, { agent: line, from: 's3' });
       await followed(line, forkId);
-      const again = await options.engine.fork(line, forkId, { from: 's3' });
+      const again = await options.engine.fork(forkId, { agent: line, from: 's3' });
 
       const state = (await followed(line, again)).at(-1)?.state;
       expect(state).toMatchObject({ output: 23, forkedFrom: { runId: forkId, path: 's3' } });
@@ -142,7 +142,7 @@ describePlacements(
     it('gives another input to the steps that run again', async () => {
       const runId = nextId();
       await execute(structured, [1, 2], { ...options, runId });
-      const forkId = await options.engine.fork(structured, runId, { from: 'all', input: [5] });
+      const forkId = await options.engine.fork(runId, { agent: structured, from: 'all', input: [5] });
 
       expect((await followed(structured, forkId)).at(-1)?.state).toMatchObject({
         input: [5],
@@ -159,9 +159,9 @@ describePlacements(
         await execute(structured, [1, 2, 3], { store, runId });
         await execute(structured, [1, 2, 3], { ...options, runId: `${runId} there` });
         offset = 100;
-        const hereId = await fork(store, runId, { from });
+        const hereId = await fork(runId, { store, from });
         const here = await stateOf(structured, hereId, store);
-        const thereId = await options.engine.fork(structured, `${runId} there`, { from });
+        const thereId = await options.engine.fork(`${runId} there`, { agent: structured, from });
         const there = (await followed(structured, thereId)).at(-1)?.state;
 
         expect(callsOf(thereId).sort()).toEqual(callsOf(hereId).sort());
@@ -174,7 +174,7 @@ describePlacements(
       const runId = nextId();
       await execute(line, 1, { ...options, runId });
       await execute(line, 2, { ...options, runId, onMismatch: 'actual' });
-      const forkId = await options.engine.fork(line, runId, { from: 's3' });
+      const forkId = await options.engine.fork(runId, { agent: line, from: 's3' });
 
       expect((await followed(line, forkId)).at(-1)?.state).toMatchObject({ input: 2, output: 33 });
       expect(await execute(line, undefined as never, { ...options, runId })).toMatchObject({ output: 33 });
@@ -188,15 +188,15 @@ describePlacements(
       const runId = nextId();
       await execute(line, 1, { ...options, runId });
 
-      await expect(options.engine.fork(line, runId, { from: 's9' })).rejects.toMatchObject({
+      await expect(options.engine.fork(runId, { agent: line, from: 's9' })).rejects.toMatchObject({
         name: 'UnknownStepError',
         path: 's9',
       });
-      await expect(options.engine.fork(line, runId, { from: 's3', runId })).rejects.toMatchObject({
+      await expect(options.engine.fork(runId, { agent: line, from: 's3', runId })).rejects.toMatchObject({
         name: 'RunExistsError',
         runId,
       });
-      await expect(options.engine.fork(line, 'nobody', { from: 's3' })).rejects.toMatchObject({
+      await expect(options.engine.fork('nobody', { agent: line, from: 's3' })).rejects.toMatchObject({
         name: 'UnknownRunError',
       });
     });

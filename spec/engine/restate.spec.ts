@@ -10,7 +10,6 @@ if (restateBinary() === undefined) {
       const { engine, close } = await serve(contractAgents, placed);
       return {
         options: { engine },
-        answer: (agent, runId, path, value) => engine.answer(agent, runId, path, value),
         load: (agent, runId) => engine.loadRun(agent, runId),
         largest: 4 * 1024 * 1024,
         goesOn: true,

@@ -54,7 +54,7 @@ describePlacements('sagas on Restate', [failing, dynamic, agreeing, waiting], (o
     const told = lastValueFrom(run(waiting, 1, { ...options, runId }).pipe(toArray()));
     await waitFor(() => begun.includes(runId), 10_000, 'the wait');
 
-    expect(await options.engine.cancel(waiting, runId)).toBe(true);
+    await options.engine.cancel(runId, { agent: waiting });
     expect((await told).at(-1)).toMatchObject({
       event: { type: 'run.cancelled' },
       state: { status: 'CANCELLED' },
@@ -76,7 +76,7 @@ describePlacements('sagas on Restate', [failing, dynamic, agreeing, waiting], (o
   it('undoes what a run has done that waits for an answer, when it is cancelled', async () => {
     const runId = `asked for ${placed}`;
     expect((await execute(agreeing, 1, { ...options, runId })).status).toBe('SUSPENDED');
-    expect(await options.engine.cancel(agreeing, runId)).toBe(true);
+    await options.engine.cancel(runId, { agent: agreeing });
 
     await waitFor(
       async () => (await options.engine.loadRun(agreeing, runId))?.status === 'CANCELLED',
@@ -84,7 +84,9 @@ describePlacements('sagas on Restate', [failing, dynamic, agreeing, waiting], (o
       'the cancel',
     );
     expect(undone).toEqual(['reserve 2']);
-    expect(await options.engine.cancel(agreeing, runId)).toBe(false);
+    await expect(options.engine.cancel(runId, { agent: agreeing })).rejects.toMatchObject({
+      name: 'RunEndedError',
+    });
   });
 
   it('cancels a run that waits for an answer, when its signal was aborted before', async () => {

@@ -38,9 +38,9 @@ describeHere('workers that are not there', () => {
     await worker.close();
 
     const asked = [
-      engine.answer(agreed, 'alone', 'agree', true),
+      engine.answer('alone', 'agree', true, { agent: agreed }),
       engine.loadRun(agreed, 'alone'),
-      engine.fork(agreed, 'alone', { from: 'agree' }),
+      engine.fork('alone', { agent: agreed, from: 'agree' }),
       firstValueFrom(engine.attach(agreed, 'alone')),
     ];
     for (const { status, ...outcome } of await Promise.allSettled(asked)) {

@@ -44,7 +44,7 @@ describe('approval()', () => {
     expect(first.status).toBe('SUSPENDED');
     expect(first.steps.get('sign')).toMatchObject({ status: 'SUSPENDED', request: 'x' });
 
-    await answer(store, 'r', 'sign', { yes: true });
+    await answer('r', 'sign', { yes: true }, { store });
     const told = await finished(store, c, 'r');
     expect(told.map(({ event }) => event.type)).toEqual([
       'run.resumed',
@@ -69,7 +69,7 @@ describe('approval()', () => {
 
       const reopened = lowdbStore(folder);
       expect((await execute(patient, 'x', { store: reopened, runId: 'r' })).status).toBe('SUSPENDED');
-      await answer(reopened, 'r', 'sign', { yes: true });
+      await answer('r', 'sign', { yes: true }, { store: reopened });
       expect((await execute(patient, 'x', { store: reopened, runId: 'r' })).status).toBe('COMPLETED');
       await reopened.close();
       rmSync(folder, { recursive: true });
@@ -91,11 +91,11 @@ describe('approval()', () => {
     const started = await execute(w, 'x', { store, runId: 'r' });
     expect([started.status, started.steps.get('c')?.output]).toEqual(['SUSPENDED', 'X']);
 
-    await answer(store, 'r', 'b', { yes: false });
+    await answer('r', 'b', { yes: false }, { store });
     const half = await execute(w, 'x', { store, runId: 'r' });
     expect([half.status, half.steps.get('after b')?.output]).toEqual(['SUSPENDED', 'no']);
     expect(half.steps.get('a')?.status).toBe('SUSPENDED');
-    await answer(store, 'r', 'a', { yes: true });
+    await answer('r', 'a', { yes: true }, { store });
     expect((await execute(w, 'x', { store, runId: 'r' })).output).toEqual({ a: 'yes', b: 'no', c: 'X' });
   });
 
@@ -111,8 +111,8 @@ describe('approval()', () => {
       a: step('a', sign, text),
     }));
     const seen = collect(run(w, 'x', { store, runId: 'r' }));
-    await answer(store, 'r', 'a', { yes: true });
-    await answer(store, 'r', 'late', { yes: false });
+    await answer('r', 'a', { yes: true }, { store });
+    await answer('r', 'late', { yes: false }, { store });
     while (seen.ended === 'open') await new Promise((resolve) => setTimeout(resolve, 2));
     expect(seen.events.at(-1)).toMatchObject({
       type: 'run.completed',
@@ -124,7 +124,7 @@ describe('approval()', () => {
     const store = memoryStore();
     const c = chain('c', sign, said);
     await execute(c, 'x', { store, runId: 'r' });
-    await answer(store, 'r', 'sign', { yes: 'perhaps' });
+    await answer('r', 'sign', { yes: 'perhaps' }, { store });
     const told = await finished(store, c, 'r');
     expect(told.map(({ event }) => event)).toMatchObject([
       { type: 'run.resumed' },
@@ -135,14 +135,14 @@ describe('approval()', () => {
       'run.resumed',
       'run.suspended',
     ]);
-    await expect(answer(store, 'nobody', 'sign', 1)).rejects.toThrow('Cannot find run "nobody"');
+    await expect(answer('nobody', 'sign', 1, { store })).rejects.toThrow('Cannot find run "nobody"');
   });
 
   it('says which answer no step waits for, each time that the run rests, and keeps it', async () => {
     const store = memoryStore();
     const c = chain('c', sign, said);
     await execute(c, 'x', { store, runId: 'r' });
-    await answer(store, 'r', 'sing', { yes: true });
+    await answer('r', 'sing', { yes: true }, { store });
     for (const life of [2, 3]) {
       const told = await finished(store, c, 'r');
       expect(told.at(-1)?.state.life).toBe(life);
@@ -157,7 +157,7 @@ describe('approval()', () => {
         { type: 'run.suspended', waiting: ['sign'] },
       ]);
     }
-    await answer(store, 'r', 'sign', { yes: true });
+    await answer('r', 'sign', { yes: true }, { store });
     expect((await finished(store, c, 'r')).at(-1)?.event.type).toBe('run.completed');
   });
 
@@ -200,7 +200,7 @@ describe('approval()', () => {
     await execute(c, 'x', { store, runId: 'r' });
     await new Promise((resolve) => setTimeout(resolve, 5));
     expect((await execute(c, 'x', { store, runId: 'r' })).status).toBe('SUSPENDED');
-    await answer(store, 'r', 'asked/boss', { yes: true });
+    await answer('r', 'asked/boss', { yes: true }, { store });
     expect((await execute(c, 'x', { store, runId: 'r' })).output).toBe('yes');
   });
 
@@ -208,8 +208,8 @@ describe('approval()', () => {
     const store = memoryStore();
     const all = each('all', sign);
     expect((await execute(all, ['a', 'b'], { store, runId: 'r' })).status).toBe('SUSPENDED');
-    await answer(store, 'r', '[1]/sign', { yes: false });
-    await answer(store, 'r', '[0]/sign', { yes: true });
+    await answer('r', '[1]/sign', { yes: false }, { store });
+    await answer('r', '[0]/sign', { yes: true }, { store });
     expect((await execute(all, ['a', 'b'], { store, runId: 'r' })).output).toEqual([
       { yes: true },
       { yes: false },
@@ -277,7 +277,7 @@ describe('sleep()', () => {
       sleep('nap', () => ms as number),
       'x',
     );
-    expect(error?.message).toBe(`Cannot sleep for ${String(ms)} ms at step "nap"`);
+    expect(error?.message).toBe(`Cannot sleep for ${String(ms)} ms at step "nap"; give a number`);
   });
 });
 
@@ -298,7 +298,7 @@ describe('cancel()', () => {
       step('bad', bad, text),
     ]);
     const seen = collect(run(w, 'x', { store, runId: 'r' }));
-    await cancel(store, 'r', 'too long');
+    await cancel('r', { store, reason: 'too long' });
     while (seen.ended === 'open') await new Promise((resolve) => setTimeout(resolve, 1));
     expect([seen.ended, seen.events.at(-1)]).toMatchObject([
       'complete',
@@ -336,7 +336,7 @@ describe('fork()', () => {
     const c = chain('c', step('a'), step('b'), step('c'));
     await execute(c, 'x', { store, runId: 'old' });
     const evidence = JSON.stringify(await store.loadRun('old'));
-    const id = await fork(store, 'old', { from: 'b' });
+    const id = await fork('old', { store, from: 'b' });
     expect((await finished(store, c, id)).at(-1)?.state).toMatchObject({
       status: 'COMPLETED',
       output: 'x.a.b.c',
@@ -344,8 +344,8 @@ describe('fork()', () => {
     });
     expect(calls).toEqual(['a', 'b', 'c', 'b', 'c']);
     expect(JSON.stringify(await store.loadRun('old'))).toBe(evidence);
-    await expect(fork(store, 'old', { from: 'z' })).rejects.toThrow('Cannot find step "z"');
-    await expect(fork(store, 'nobody', { from: 'a' })).rejects.toThrow('Cannot find run');
+    await expect(fork('old', { store, from: 'z' })).rejects.toThrow('Cannot find step "z"');
+    await expect(fork('nobody', { store, from: 'a' })).rejects.toThrow('Cannot find run');
   });
 
   it('runs one item of many again, and what was made of all', async () => {
@@ -356,7 +356,7 @@ describe('fork()', () => {
       agent('join', (all: string[]) => all.join()),
     );
     await execute(c, ['x', 'y', 'z'], { store, runId: 'old' });
-    const id = await fork(store, 'old', { from: 'e[1]/one' });
+    const id = await fork('old', { store, from: 'e[1]/one' });
     await finished(store, c, id);
     expect(calls).toHaveLength(4);
     expect((await store.loadRun(id))?.output).toBe('x.one,y.one,z.one');
@@ -369,7 +369,7 @@ describe('fork()', () => {
       return declare('both', ({ old, now }) => `${old} ${now}`, { old: a, now: text });
     });
     await execute(w, 'x', { store, runId: 'old' });
-    const id = await fork(store, 'old', { from: 'both', input: 'y' });
+    const id = await fork('old', { store, from: 'both', input: 'y' });
     expect((await finished(store, w, id)).at(-1)?.state.output).toBe('x.a y');
   });
 });

@@ -186,7 +186,7 @@ describe('cancelling', () => {
     const { hang, open } = hanging();
     const store = memoryStore();
     const seen = collect(run(chain('c', hang), 1, { store, runId: 'r' }));
-    await cancel(store, 'r', 'not needed');
+    await cancel('r', { store, reason: 'not needed' });
 
     expect(open.size).toBe(0);
     expect(seen.ended).toBe('complete');

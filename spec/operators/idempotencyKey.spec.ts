@@ -183,10 +183,10 @@ describe('the idempotency key', () => {
       const seen = await keysOf(pay, store);
       const snapshot = await store.snapshots.save('failed', (await store.loadRun('r'))!);
       isDown = false;
-      const forked = await fork(store, 'r', { from: 'pay' });
-      const restored = [await restore(store, snapshot.snapshotId), 'r'];
+      const forked = await fork('r', { store, from: 'pay' });
+      const restored = [await restore(snapshot.snapshotId, { store }), 'r'];
       await store.deleteRun('r');
-      await restore(store, snapshot.snapshotId, { runId: 'r' });
+      await restore(snapshot.snapshotId, { store, runId: 'r' });
       for (const id of [forked, ...restored]) {
         keys = [];
         await lastValueFrom(resume(pay, id, { store }));

@@ -1,11 +1,10 @@
-import { answer, memoryStore } from '../../index';
+import { memoryStore } from '../../index';
 import { describeEngine } from '../contract/engine';
 
 describeEngine('local', async () => {
   const store = memoryStore();
   return {
     options: { store },
-    answer: (_agent, runId, path, value) => answer(store, runId, path, value),
     load: (_agent, runId) => store.loadRun(runId),
     largest: 16 * 1024 * 1024,
     goesOn: false,

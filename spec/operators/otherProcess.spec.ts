@@ -40,7 +40,7 @@ describe('a run in a folder, and somebody outside', () => {
     const store = lowdbStore(folder);
     expect((await execute(sign, 'x', { store, runId: 'r' })).status).toBe('SUSPENDED');
 
-    await answer(lowdbStore(folder), 'r', 'boss', { yes: true });
+    await answer('r', 'boss', { yes: true }, { store: lowdbStore(folder) });
     await store.close();
 
     const later = lowdbStore(folder);
@@ -50,7 +50,7 @@ describe('a run in a folder, and somebody outside', () => {
     const told = collect(resume(sign, 'r', { store: later }));
     await until(() => told.ended !== 'open');
     expect(told.events.at(-1)).toMatchObject({ type: 'run.completed', output: true });
-    const id = await fork(later, 'r', { from: 'said' });
+    const id = await fork('r', { store: later, from: 'said' });
     const forked = collect(resume(sign, id, { store: later }));
     await until(() => forked.ended !== 'open');
     expect(forked.told).toEqual(['run.resumed', 'step.started said', 'step.completed said', 'run.completed']);
@@ -61,7 +61,7 @@ describe('a run in a folder, and somebody outside', () => {
     const store = lowdbStore(folder);
     const told = collect(run(sleep<string>('nap', 1e7), 'x', { store, runId: 's' }));
     await until(() => told.told.includes('step.suspended nap'));
-    await cancel(lowdbStore(folder), 's', 'not needed');
+    await cancel('s', { store: lowdbStore(folder), reason: 'not needed' });
     await until(() => told.ended !== 'open');
     expect([told.ended, told.events.at(-1)]).toMatchObject([
       'complete',

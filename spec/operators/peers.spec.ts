@@ -101,9 +101,9 @@ describe('what other libraries get wrong', () => {
     }));
     const options = { store, runId: 'r' };
     await execute(w, 'x', options);
-    await answer(store, 'r', 'b/ask', 'B');
+    await answer('r', 'b/ask', 'B', { store });
     expect((await execute(w, 'x', options)).status).toBe('SUSPENDED');
-    await answer(store, 'r', 'a/ask', 'A');
+    await answer('r', 'a/ask', 'A', { store });
     expect((await execute(w, 'x', options)).output).toEqual({ a: 'A', b: 'B' });
     expect(before).toHaveBeenCalledTimes(2);
   });
@@ -113,7 +113,7 @@ describe('what other libraries get wrong', () => {
     const c = chain('c', after('a', 0), after('b', 0));
     await execute(c, 'x', { store, runId: 'r' });
     const evidence = JSON.stringify(await store.loadRun('r'));
-    const id = await fork(store, 'r', { from: 'b' });
+    const id = await fork('r', { store, from: 'b' });
     await execute(c, 'x', { store, runId: id });
     expect(JSON.stringify(await store.loadRun('r'))).toBe(evidence);
   });

@@ -309,7 +309,7 @@ describe('saga()', () => {
       });
       const first = collect(run(order, 'x', { store, runId: 'r' }));
       expect(first.told.at(-1)).toBe('run.suspended');
-      await cancel(store, 'r', 'too dear');
+      await cancel('r', { store, reason: 'too dear' });
       const second = collect(run(order, 'x', { store, runId: 'r' }));
 
       expect(log).toEqual(['before', 'room', 'undo room-1 order/undo[0]']);

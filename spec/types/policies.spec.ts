@@ -23,7 +23,7 @@ describe('types of policies, views and fakes', () => {
     // @ts-expect-error an order has no name
     agent('ask', (order: Order) => order, { cache: { key: (order) => order.name } });
     // @ts-expect-error a backoff needs its first wait
-    expect(() => backoff({ factor: 2 })).toThrow(RangeError);
+    expect(() => backoff({ factor: 2 })).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
   });
 
   it('let one policy be held in a variable, for agents and for steps', () => {

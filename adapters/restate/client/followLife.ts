@@ -15,6 +15,7 @@ import { follower } from './follower';
 import { readEvents } from './readEvents';
 import { stalled } from './stalled';
 import { watchLife } from './watchLife';
+import { StepError } from '../../../lib/errors/stepErrors';
 
 /** A life that is followed, and whoever listens. */
 export interface Following<O> {
@@ -90,8 +91,7 @@ export async function followLife<O>(
       ),
     ]);
     if (result === 'known') return 'known';
-    if (result.refused !== undefined)
-      throw Object.assign(new Error(result.refused.message), { name: result.refused.name });
+    if (result.refused !== undefined) throw new StepError(result.refused, undefined);
     local.abort('over');
     if (cursor.parts < result.parts || cursor.from < result.from) {
       await readEvents(context, following, follow, cursor, { upTo: result });

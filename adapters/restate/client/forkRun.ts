@@ -2,33 +2,43 @@ import { asyncScheduler } from 'rxjs';
 
 import { jsonValue } from '../../../lib/codec/jsonValue';
 import { RunState as StateCodec } from '../../../lib/codec/stateCodec';
+import type { ForkRequest } from '../../../lib/engine/engine';
 import { forkedState } from '../../../lib/engine/invalidate';
 import { newRunId } from '../../../lib/engine/newRunId';
 import { RunExistsError, UnknownRunError } from '../../../lib/errors/storageErrors';
 import type { Agent } from '../../../lib/model/agentType';
+import { InvalidArgumentError } from '../../../lib/model/failure';
 import { handlerPath, IngressError } from '../protocol/ingress';
 import type { StartRequest } from '../protocol/protocol';
 import { keyOf } from '../protocol/serviceNames';
 import { LARGEST_MESSAGE, LARGEST_VALUE } from '../protocol/wireLimits';
-import { EngineUnreachableError } from '../restateErrors';
+import { EngineUnreachableError, ForkTooLargeError } from '../restateErrors';
+import { isStandIn } from './agentOfRun';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
 import { latestLife } from './latestLife';
 
 /**
- * Begins a new run with what another one had before a step. Gives its id.
+ * Begins a new run with what another one had done. Gives its id.
  *
  * @throws UnknownRunError, UnknownStepError
  * @throws RunExistsError when the new id is taken.
+ * @throws InvalidArgumentError when what hangs together in the run is not known without its agent.
  */
 export async function forkRun(
   context: EngineContext,
   agent: Agent<never, unknown>,
   runId: string,
-  { runId: forkId = newRunId(), ...options }: { from: string; input?: unknown; runId?: string },
+  { runId: forkId = newRunId(), ...options }: Omit<ForkRequest, 'agent'>,
 ): Promise<string> {
   const latest = await latestLife(context, agent, runId);
   if (latest === undefined) throw new UnknownRunError(runId);
+  if (isStandIn(agent) && latest.state.plan.length === 0) {
+    throw new InvalidArgumentError(
+      `Cannot fork run "${runId}": its plan is not known here`,
+      'give its agent: { engine, agent }',
+    );
+  }
   const forked = forkedState(latest.state, { runId: forkId, ...options });
   const request: StartRequest = {
     runId: forkId,
@@ -43,9 +53,7 @@ export async function forkRun(
     }),
   };
   if (JSON.stringify(request.seed).length > LARGEST_MESSAGE) {
-    throw new RangeError(
-      `Cannot fork run "${runId}": its results are larger than ${LARGEST_MESSAGE} bytes; keep references instead`,
-    );
+    throw new ForkTooLargeError(runId, LARGEST_MESSAGE);
   }
   await begin(context, agent, request);
   return forkId;

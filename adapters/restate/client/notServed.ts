@@ -1,9 +1,8 @@
-import type { Definition } from '../../../lib/definition/definition';
-import { definitionOf, fingerprint, planOf } from '../../../lib/definition/definition';
 import type { Agent } from '../../../lib/model/agentType';
 import type { Ingress, IngressError } from '../protocol/ingress';
 import { agentOf, servicesNamed } from '../protocol/serviceNames';
 import { DefinitionNotServedError } from '../restateErrors';
+import { serviceFor } from './engineContext';
 
 /** Whether the server says that no worker has registered this service; it answers 404 to an unknown run too. */
 export function isNotServed({ status, message }: IngressError): boolean {
@@ -16,7 +15,6 @@ export async function notServed(
   admin: Ingress | undefined,
   cause: unknown,
 ): Promise<Error> {
-  const definition = definitionOf(agent) as Definition;
   const prefix = servicesNamed(agent.name);
   const names = await servicesOn(admin);
   const served = names
@@ -24,7 +22,7 @@ export async function notServed(
     .map((name) => name.slice(prefix.length));
   const error = new DefinitionNotServedError(
     agent.name,
-    fingerprint(planOf(definition)).slice(0, 12),
+    serviceFor(agent).slice(prefix.length),
     served && [...new Set(served)],
   );
   error.cause = cause;

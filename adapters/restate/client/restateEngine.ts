@@ -2,19 +2,20 @@ import { asyncScheduler, Observable } from 'rxjs';
 
 import { jsonValue } from '../../../lib/codec/jsonValue';
 import type { RunEngine, RunRequest } from '../../../lib/engine/engine';
-import { RunError } from '../../../lib/errors/runErrors';
+import { RunEndedError, RunError } from '../../../lib/errors/runErrors';
 import { UnknownRunError } from '../../../lib/errors/storageErrors';
 import type { Agent } from '../../../lib/model/agentType';
 import type { Transition } from '../../../lib/model/event';
 import { isEnd } from '../../../lib/model/event';
 import type { Failure } from '../../../lib/model/failure';
-import { toFailure } from '../../../lib/model/failure';
+import { InvalidArgumentError, toFailure } from '../../../lib/model/failure';
 import type { RunState } from '../../../lib/model/state';
 import type { RunSummary } from '../../../lib/store/store';
 import type { Ingress } from '../protocol/ingress';
 import { ingressOf } from '../protocol/ingress';
 import type { GivenAnswer } from '../protocol/protocol';
 import { LARGEST_VALUE } from '../protocol/wireLimits';
+import { agentOfRun, metRuns } from './agentOfRun';
 import { askWorker } from './askWorker';
 import type { BegunRun } from './cancelRun';
 import { cancelBegun, cancelLatest } from './cancelRun';
@@ -29,7 +30,10 @@ import { listRuns } from './listRuns';
 export interface RestateEngineOptions {
   /** Addresses of the ingress, such as `http://127.0.0.1:8080`; give every node of a cluster. */
   readonly ingress: string | readonly string[];
-  /** Address of the admin, needed to list runs; with it a run that does not move says why. */
+  /**
+   * Address of the admin, needed to list runs, and to find a run by its id that this object has not run; with it a run that
+   * does not move says why.
+   */
   readonly admin?: string;
   /** What unsubscribing from a run that is under way does; `cancel` when left out. */
   readonly onUnsubscribe?: 'cancel' | 'detach';
@@ -39,34 +43,18 @@ export interface RestateEngineOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Runs on a Restate server: give it to `run()`, `runEach()` and `execute()` as `engine`. */
+/**
+ * Runs on a Restate server: give it to `run()`, `resume()`, `answer()`, `cancel()`, `fork()`, `runEach()` and `execute()` as
+ * `engine`.
+ *
+ * A run that is named by its id alone is looked for among those that this object has run or attached to, then on the server,
+ * which needs `admin`; else its agent has to be given as a hint.
+ */
 export interface RestateEngine extends RunEngine {
   /** Follows the latest life of a run from its beginning, in any process, and begins none. */
   attach<O>(agent: Agent<never, O>, runId: string): Observable<Transition<O>>;
   /** How a run stands; undefined for an unknown id. */
   loadRun<O>(agent: Agent<never, O>, runId: string): Promise<RunState<O> | undefined>;
-  /**
-   * Answers an approval that a run waits at; the run goes on at once, on whichever worker, watched or not.
-   *
-   * @throws UnknownRunError
-   */
-  answer(agent: Agent<never, unknown>, runId: string, path: string, value: unknown): Promise<void>;
-  /**
-   * Cancels a run that is under way, or waits for an answer: sagas undo what they have done, and its agents see an aborted
-   * signal. False when it has ended.
-   */
-  cancel(agent: Agent<never, unknown>, runId: string): Promise<boolean>;
-  /**
-   * Makes a new run that reuses everything of another one before `from`, and begins it. Returns its id.
-   *
-   * @throws UnknownRunError, UnknownStepError
-   * @throws RunExistsError when the new id is taken.
-   */
-  fork(
-    agent: Agent<never, unknown>,
-    runId: string,
-    options: { readonly from: string; readonly input?: unknown; readonly runId?: string },
-  ): Promise<string>;
   /** The runs of agents that this server knows, newest first. Needs `admin`. */
   listRuns(query?: { readonly name?: string; readonly limit?: number }): Promise<readonly RunSummary[]>;
 }
@@ -90,6 +78,7 @@ export function restateEngine(options: RestateEngineOptions): RestateEngine {
   const admin =
     options.admin === undefined ? undefined : withHeaders(ingressOf([options.admin], 5_000), headers);
   const context: EngineContext = { ingress, admin, patienceMs, pace: paceOf() };
+  const met = metRuns();
 
   const stream = <O>(
     request: RunRequest<O>,
@@ -101,6 +90,7 @@ export function restateEngine(options: RestateEngineOptions): RestateEngine {
       let isOver = false;
       let life = 1;
       let leftAt: number | undefined;
+      met.meet(request.agent, request.runId);
       const tell = (transition: Transition<O>): void => {
         if (isEnd(transition.event)) isOver = true;
         subscriber.next(transition);
@@ -156,19 +146,40 @@ export function restateEngine(options: RestateEngineOptions): RestateEngine {
     attach: (agent, runId) =>
       stream({ agent, runId, input: undefined, onMismatch: 'refuse' }, false, 'detach'),
     async loadRun<O>(agent: Agent<never, O>, runId: string) {
+      met.meet(agent, runId);
       const latest = await latestLife<O>(context, agent, runId);
       return latest?.state;
     },
-    async answer(agent, runId, path, value) {
+    async answer(runId, path, value, { agent: given, asking } = {}) {
+      const body: GivenAnswer = {
+        path,
+        value: jsonValue(value, path, { bytes: LARGEST_VALUE }),
+        ...(asking !== undefined && { asking }),
+      };
+      const agent = await agentOfRun(context, met, runId, given);
       const key = await latestKey(context, agent, runId);
       if (key === undefined) throw new UnknownRunError(runId);
-      const body: GivenAnswer = { path, value: jsonValue(value, path, { bytes: LARGEST_VALUE }) };
       await askWorker(context, agent, key, 'answer', body);
     },
-    cancel: async (agent, runId) => (await cancelLatest(context, { agent, runId }, true)) === 'cancelled',
-    fork: (agent, runId, forkOptions) => forkRun(context, agent, runId, forkOptions),
+    async cancel(runId, { agent: given } = {}) {
+      const agent = await agentOfRun(context, met, runId, given);
+      const came = await cancelLatest(context, { agent, runId }, true);
+      if (came === 'unknown') throw new UnknownRunError(runId);
+      if (came === 'ended') throw new RunEndedError('cancel', runId);
+    },
+    async fork(runId, { agent: given, ...forking } = {}) {
+      const agent = await agentOfRun(context, met, runId, given);
+      const forkId = await forkRun(context, agent, runId, forking);
+      met.meet(agent, forkId);
+      return forkId;
+    },
     async listRuns({ name, limit = 100 } = {}) {
-      if (admin === undefined) throw new TypeError('Cannot list runs without the address of the admin');
+      if (admin === undefined) {
+        throw new InvalidArgumentError(
+          'Cannot list runs without the address of the admin',
+          'give restateEngine({ ingress, admin })',
+        );
+      }
       return listRuns(context, admin, name, limit);
     },
   };

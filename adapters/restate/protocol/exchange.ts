@@ -2,6 +2,8 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Agent as HttpAgent, request as httpRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 
+import { RequestTimeoutError } from '../restateErrors';
+
 /** One question over HTTP. */
 export interface Question {
   readonly method: string;
@@ -24,7 +26,7 @@ const HTTPS = new HttpsAgent({ keepAlive: true, scheduling: 'lifo' });
 /**
  * Asks over connections that are kept. Not with `fetch`: it took twice the CPU for a run of short steps.
  *
- * @throws An error named `TimeoutError` after `timeoutMs`, `AbortError` when `signal` is aborted, and what the connection
+ * @throws RequestTimeoutError after `timeoutMs`, an `AbortError` when `signal` is aborted, and what the connection
  * failed with.
  */
 export function exchange(url: string, question: Question): Promise<Reply> {
@@ -53,7 +55,7 @@ export function exchange(url: string, question: Question): Promise<Reply> {
     signal?.addEventListener('abort', leave);
     if (question.timeoutMs !== undefined) {
       timer = setTimeout(() => {
-        asked.destroy(named('TimeoutError', `No answer within ${question.timeoutMs} ms`));
+        asked.destroy(new RequestTimeoutError(url, question.timeoutMs ?? 0));
       }, question.timeoutMs);
     }
   });
@@ -105,9 +107,5 @@ function collect(
 }
 
 function aborted(): Error {
-  return named('AbortError', 'Nobody waits for the answer any more');
-}
-
-function named(name: string, message: string): Error {
-  return Object.assign(new Error(message), { name });
+  return Object.assign(new Error('Nobody waits for the answer any more'), { name: 'AbortError' });
 }

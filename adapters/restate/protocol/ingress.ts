@@ -3,17 +3,21 @@ import { asyncScheduler } from 'rxjs';
 import { EngineUnreachableError } from '../restateErrors';
 import { exchange } from './exchange';
 import { recoveryOf } from './recovery';
+import { InvalidArgumentError, MillraceError } from '../../../lib/model/failure';
 
 /** What a gateway answers for a server that it does not reach. */
 const AWAY = new Set([502, 503, 504]);
 
 /** An answer of the server that is no success. */
-export class IngressError extends Error {
+export class IngressError extends MillraceError {
   override readonly name = 'IngressError';
+  readonly code = 'INGRESS_REFUSED';
   readonly status: number;
 
   constructor(status: number, url: string, message: string) {
-    super(`Restate answered ${status} to ${url}: ${message}`);
+    super(`Restate answered ${status} to ${url}: ${message}`, "look into the server's log", {
+      tellsNext: false,
+    });
     this.status = status;
   }
 
@@ -56,13 +60,14 @@ const PROBE_MS = 2_000;
  *
  * @param addresses - The nodes, such as `http://127.0.0.1:8080`.
  * @param patienceMs - How long all of them may be away before a request fails, in milliseconds.
- * @throws TypeError for an address without `http://` or `https://`.
+ * @throws InvalidArgumentError for an address without `http://` or `https://`.
  */
 export function ingressOf(addresses: readonly string[], patienceMs: number): Ingress {
   const bases = addresses.map((address) => {
     if (!/^https?:\/\//i.test(address))
-      throw new TypeError(
-        `Cannot talk to Restate at "${address}": give an address such as http://127.0.0.1:8080`,
+      throw new InvalidArgumentError(
+        `Cannot talk to Restate at "${address}"`,
+        'give an address such as http://127.0.0.1:8080',
       );
     return address.replace(/\/+$/, '');
   });

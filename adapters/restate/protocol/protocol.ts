@@ -58,6 +58,8 @@ export interface PersistedState {
 export interface GivenAnswer {
   readonly path: string;
   readonly value?: unknown;
+  /** Id of the asking that is meant; the one that is open when left out. */
+  readonly asking?: string;
 }
 
 /** Stands in the inbox of a life behind the last answer that the next life has taken over. */

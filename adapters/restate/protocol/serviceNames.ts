@@ -18,6 +18,11 @@ export function serviceOf(definition: Definition): string {
 
 const known = new WeakMap<Definition, string>();
 
+/** Says under which name runs of a definition are served, where only that is known of it. */
+export function nameService(definition: Definition, service: string): void {
+  known.set(definition, service);
+}
+
 /** What the names of all versions of an agent's service begin with. */
 export function servicesNamed(agent: string): string {
   const safe = agent.replace(/[^A-Za-z0-9-]/gu, (letter) => `_${(letter.codePointAt(0) ?? 0).toString(16)}_`);

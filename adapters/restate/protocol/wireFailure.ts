@@ -18,17 +18,3 @@ export function cutFailure(failure: Failure): Failure {
   if (name.length <= LONGEST_TEXT && message.length <= LONGEST_TEXT) return failure;
   return { ...failure, name: cutText(name, LONGEST_TEXT), message: cutText(message, LONGEST_TEXT) };
 }
-
-/** A failure from the journal, as an error again: name, message and place are those of the error that was thrown. */
-export class RecordedError extends Error {
-  override readonly name: string;
-  readonly failure: Failure;
-  readonly retryable: boolean;
-
-  constructor(failure: Failure) {
-    super(failure.message);
-    this.name = failure.name;
-    this.failure = failure;
-    this.retryable = failure.retryable;
-  }
-}

@@ -7,6 +7,7 @@ import type { Decided } from '../../../lib/definition/scope';
 import type { CallCallbacks, Engine, KeyFailed, KnownAnswer } from '../../../lib/engine/engine';
 import { hashOf } from '../../../lib/engine/local/cachedAnswers';
 import type { StepTask } from '../../../lib/engine/task';
+import { StepError } from '../../../lib/errors/stepErrors';
 import type { LimitPolicy } from '../../../lib/model/agentType';
 import type { RunEvent } from '../../../lib/model/event';
 import type { Failure } from '../../../lib/model/failure';
@@ -16,9 +17,9 @@ import type { AnswerCache } from '../../../lib/store/answerCache';
 import type { Stop } from '../../../lib/streams/pull';
 import type { CallResult, GivenAnswer } from '../protocol/protocol';
 import { toWire } from '../protocol/wireEvent';
-import { RecordedError, recordedFailure } from '../protocol/wireFailure';
+import { recordedFailure } from '../protocol/wireFailure';
 import { LARGEST_VALUE, MOST_STEPS } from '../protocol/wireLimits';
-import { TooManyStepsError } from '../restateErrors';
+import { StepStoppedError, TooManyStepsError } from '../restateErrors';
 import type { EventLog } from './eventLog';
 import { eventLog } from './eventLog';
 import type { Inbox } from './inbox';
@@ -277,7 +278,7 @@ function recordDecision(decision: () => unknown): RecordedDecision {
 function readDecision<T>(recorded: RecordedDecision): Decided<T> {
   return recorded.ok
     ? { ok: true, value: recorded.value as T }
-    : { ok: false, error: new RecordedError(recorded.failure) };
+    : { ok: false, error: new StepError(recorded.failure, undefined) };
 }
 
 /**
@@ -288,9 +289,9 @@ function applyCallResult(task: StepTask, call: CallResult, callbacks: CallCallba
   task.partials = call.partials ?? 0;
   if (call.kept !== undefined) task.kept = [...call.kept];
   if (call.failedBelow !== undefined) task.failedBelow = [...(task.failedBelow ?? []), ...call.failedBelow];
-  if (call.kind === 'failed') callbacks.fail(task, new RecordedError(call.failure));
+  if (call.kind === 'failed') callbacks.fail(task, new StepError(call.failure, undefined));
   else if (call.kind === 'stopped') {
-    callbacks.fail(task, new Error(`Step "${task.path}" was stopped, and nobody had asked for that`));
+    callbacks.fail(task, new StepStoppedError(task.path));
   } else {
     const { output: codec, name } = task.definition;
     try {

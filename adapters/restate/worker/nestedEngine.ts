@@ -22,6 +22,7 @@ import type { Stop } from '../../../lib/streams/pull';
 import type { CallId } from '../protocol/protocol';
 import { keptPartials, toWire } from '../protocol/wireEvent';
 import { LARGEST_VALUE } from '../protocol/wireLimits';
+import { NestedWaitError } from '../restateErrors';
 import type { EventPublisher } from './eventPublisher';
 import { withEmit } from './withEmit';
 
@@ -248,10 +249,5 @@ function stepsBelow(table: StepTable | undefined, path: string): StepTable {
 
 function waitsError(engine: LocalEngine<unknown>, path: string): Error {
   const waiting = [...engine.steps()].find(({ status }) => status === 'SUSPENDED')?.stepId ?? path;
-  return Object.assign(
-    new Error(
-      `Step "${waiting}" waits for an answer, which a step asked for by a function cannot do on Restate; declare it`,
-    ),
-    { retryable: false },
-  );
+  return new NestedWaitError(waiting);
 }

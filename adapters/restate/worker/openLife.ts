@@ -2,6 +2,7 @@ import { RunState } from '../../../lib/codec/stateCodec';
 import { validate } from '../../../lib/codec/validate';
 import type { Start } from '../../../lib/engine/resolveStart';
 import { resolveStart } from '../../../lib/engine/resolveStart';
+import { RunEndedError } from '../../../lib/errors/runErrors';
 import type { Agent } from '../../../lib/model/agentType';
 import type { RunEvent, RunResumed, RunStarted } from '../../../lib/model/event';
 import type { Failure } from '../../../lib/model/failure';
@@ -46,7 +47,7 @@ export function openLife(
   }
   const { event } = start;
   // Who asks for a completed run is told so without a life of its own.
-  if (event === undefined) return { refused: toFailure(new Error(`Run "${runId}" has completed already`)) };
+  if (event === undefined) return { refused: toFailure(new RunEndedError('begin', runId, 'COMPLETED')) };
   const isResumed = event.type === 'run.resumed';
   return {
     ...start,

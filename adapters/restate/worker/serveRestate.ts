@@ -12,6 +12,7 @@ import { runsService } from './runsService';
 import type { Placement, ServiceOptions } from './serviceOptions';
 import { stepsService } from './stepsService';
 import { workerLog } from './workerLog';
+import { InvalidArgumentError } from '../../../lib/model/failure';
 
 /** How a worker serves agents. */
 export interface ServeOptions {
@@ -130,13 +131,15 @@ export async function serveRestate(
 }
 
 function refuseTwins(agents: readonly Agent<never, unknown>[]): void {
-  if (agents.length === 0) throw new TypeError('Cannot serve an empty list of agents');
+  if (agents.length === 0)
+    throw new InvalidArgumentError('Cannot serve an empty list of agents', 'give at least one');
   const names = new Set<string>();
   for (const agent of new Set(agents)) {
     const name = serviceFor(agent);
     if (names.has(name))
-      throw new TypeError(
-        `Cannot serve two agents named "${agent.name}" with the same plan; rename one, or leave it out`,
+      throw new InvalidArgumentError(
+        `Cannot serve two agents named "${agent.name}" with the same plan`,
+        'rename one, or leave it out',
       );
     names.add(name);
   }

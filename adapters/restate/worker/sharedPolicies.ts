@@ -5,10 +5,11 @@ import { isStructure } from '../../../lib/definition/definition';
 import type { Engine, KeyFailed, KnownAnswer } from '../../../lib/engine/engine';
 import { memorizeIn, recallFrom } from '../../../lib/engine/local/cachedAnswers';
 import { admitTo } from '../../../lib/engine/local/limiter';
+import { StepError } from '../../../lib/errors/stepErrors';
 import type { Failure } from '../../../lib/model/failure';
 import type { AnswerCache } from '../../../lib/store/answerCache';
 import type { Stop } from '../../../lib/streams/pull';
-import { RecordedError, recordedFailure } from '../protocol/wireFailure';
+import { recordedFailure } from '../protocol/wireFailure';
 import type { PendingOps } from './pendingOps';
 
 /** The policies that a run shares with others: its engine's part of `limit` and `cache`. */
@@ -98,5 +99,5 @@ function recording<T>(ask: (resolve: (value: T) => void) => void): () => Promise
 function keyFailed(recorded: unknown, failure: Error | undefined): KeyFailed | undefined {
   if (failure !== undefined) return { error: failure };
   if (typeof recorded !== 'object' || recorded === null || !('failed' in recorded)) return undefined;
-  return { error: new RecordedError((recorded as RecordedKeyFailed).failed) };
+  return { error: new StepError((recorded as RecordedKeyFailed).failed, undefined) };
 }

@@ -6,6 +6,7 @@ import { definitionOf } from '../../definition/definition';
 import type { StepRequest } from '../../definition/scope';
 import { DuplicateStepError, StepError } from '../../errors/stepErrors';
 import type { Agent } from '../../model/agentType';
+import { InvalidArgumentError } from '../../model/failure';
 import type { StepTask } from '../task';
 import { pathBelow } from '../task';
 import type { StepMachine } from './stepMachine';
@@ -34,7 +35,7 @@ export class ContextSteps {
     const path = pathBelow(parent.path, id);
     const definition = definitionOf(agent);
     if (definition === undefined) {
-      throw new TypeError(`Cannot run step "${path}": it is no agent; make one with agent()`);
+      throw new InvalidArgumentError(`Cannot run step "${path}": it is no agent`, 'make one with agent()');
     }
     const ids = (parent.nestedIds ??= new Set());
     if (ids.has(id)) throw new DuplicateStepError(path);

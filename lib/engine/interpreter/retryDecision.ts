@@ -1,5 +1,6 @@
 import type { RetryPolicy, StepPolicy } from '../../model/agentType';
 import type { Failure } from '../../model/failure';
+import { InvalidArgumentError } from '../../model/failure';
 
 /** What follows a failed attempt: another one after so many milliseconds, or nothing. */
 export type RetryDecision = { readonly delayMs: number } | 'give up';
@@ -15,8 +16,9 @@ export function retryDecision(policy: StepPolicy, failure: Failure, tries: numbe
   if (retryIf !== undefined && !retryIf(failure)) return 'give up';
   const delay = typeof delayMs === 'number' ? delayMs : delayMs(failure, tries);
   if (typeof delay !== 'number' || Number.isNaN(delay)) {
-    throw new TypeError(
+    throw new InvalidArgumentError(
       `retry.delayMs gave ${String(delay)} after attempt ${String(tries)}, not a number of milliseconds`,
+      'give a number',
     );
   }
   return { delayMs: Math.max(0, delay) };

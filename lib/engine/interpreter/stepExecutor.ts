@@ -9,7 +9,7 @@ import { PoisonStepError, StepTimeoutError } from '../../errors/stepErrors';
 import type { Agent } from '../../model/agentType';
 import type { LogLevel, RunEvent } from '../../model/event';
 import type { Failure } from '../../model/failure';
-import { toFailure } from '../../model/failure';
+import { InvalidArgumentError, toFailure } from '../../model/failure';
 import type { StepResult } from '../../model/stepResult';
 import type { StepTable } from '../../model/stepTable';
 import type { Stop } from '../../streams/pull';
@@ -162,7 +162,9 @@ export class StepExecutor implements StepMachine, QueueOwner {
   startStep(parent: StepTask, request: StepRequest, answer: (answer: Answer) => void): StepTask {
     const definition = definitionOf(request.agent);
     const path = pathBelow(parent.path, request.id);
-    if (definition === undefined) throw new TypeError(`Cannot run step "${path}": it is not an agent`);
+    if (definition === undefined) {
+      throw new InvalidArgumentError(`Cannot run step "${path}": it is no agent`, 'make one with agent()');
+    }
     const policy = request.policy ?? definition.policy;
     const task = newTask(parent, path, definition, policy, request.input, answer, request);
     if (request.isUndo === true) this.#cancellation.markUndoing(task);

@@ -27,6 +27,7 @@ import { watchInbox } from './records/inboxFiles';
 import { summaryIn } from './records/runIndex';
 import type { TailRun } from './view';
 import { readResting } from './view';
+import { InvalidArgumentError } from '../../model/failure';
 
 /** A store opened for writing: from the lock taken to `close()`. */
 export interface Session {
@@ -193,7 +194,12 @@ export function startSession(start: SessionStart): Session {
       const record: StoreRecord = { type: 'store.imported', runId, state };
       const json = JSON.stringify(record);
       const copy = RunStateCodec.decode((JSON.parse(json) as { readonly state: unknown }).state);
-      if (isLeft(copy)) throw new TypeError(`Cannot put in run "${runId}": ${explain(copy.left)[0] ?? ''}`);
+      if (isLeft(copy)) {
+        throw new InvalidArgumentError(
+          `Cannot put in run "${runId}": ${explain(copy.left)[0] ?? ''}`,
+          'give a state from loadRun() or a snapshot',
+        );
+      }
       const live = liveRun(runId, copy.right, 0);
       write(live, json);
       saveSoon(live);

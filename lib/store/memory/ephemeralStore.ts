@@ -1,12 +1,17 @@
 import { RunActiveError } from '../../errors/storageErrors';
 import type { RunState } from '../../model/state';
-import type { RunRest } from '../store';
+import type { Claim, RunRest } from '../store';
+
+/** Hands out its one claim at once. */
+export interface EphemeralRest extends RunRest {
+  claim(runId: string): Claim;
+}
 
 /**
  * Where the lives of a `run()` without a store rest: it remembers how the run stood when the latest life ended, unchecked
  * and unwritten, so that `retry()` goes on from there.
  */
-export function latestOnly(): RunRest {
+export function latestOnly(): EphemeralRest {
   let latest: (() => RunState | undefined) | undefined;
   let isTaken = false;
   return {

@@ -18,6 +18,7 @@ import { captureSnapshot, snapshotOf } from '../snapshotText';
 import { stateCopy } from '../stateCopy';
 import type { ReceivedMessage, RunMessage, SnapshotStore, Store } from '../store';
 import { prunable, select, summaryOf } from '../summary';
+import { InvalidArgumentError } from '../../model/failure';
 
 /** How a store in memory works. */
 export interface MemoryStoreOptions {
@@ -115,7 +116,12 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
 /** The state as it would be read back from a file. */
 function copyOf(state: RunStateRecord): RunStateRecord {
   const copy = RunState.decode(JSON.parse(JSON.stringify(state)));
-  if (isLeft(copy)) throw new TypeError(`Cannot put in run "${state.runId}": it is no state of a run`);
+  if (isLeft(copy)) {
+    throw new InvalidArgumentError(
+      `Cannot put in run "${state.runId}": it is no state of a run`,
+      'give a state from loadRun() or a snapshot',
+    );
+  }
   return copy.right;
 }
 

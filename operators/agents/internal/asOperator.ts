@@ -33,7 +33,6 @@ function answerOf<I, O>(agent: Agent<I, O>, input: I, runId: string): Observable
   return new Observable((subscriber) => {
     let hasFailed = false;
     const claim = latestOnly().claim(runId);
-    if (claim instanceof Promise) throw new TypeError('a memory-only claim answers at once');
     const engine = new LocalEngine<O>({
       claim,
       state: idleState(runId, agent.name, UNPLANNED, runId),

@@ -45,9 +45,11 @@ describe('backoff()', () => {
     expect(() => backoff({ initialMs: -1 })).toThrow(
       'Cannot make a backoff: initialMs must be at least 0, got -1',
     );
-    expect(() => backoff({ initialMs: 1, factor: 0.5 })).toThrow(RangeError);
+    expect(() => backoff({ initialMs: 1, factor: 0.5 })).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+    );
     expect(() => backoff({ initialMs: 1, jitter: 2 })).toThrow('jitter must be from 0 to 1, got 2');
-    expect(() => backoff({ initialMs: NaN })).toThrow(RangeError);
+    expect(() => backoff({ initialMs: NaN })).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
   });
 });
 

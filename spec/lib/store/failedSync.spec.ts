@@ -27,7 +27,8 @@ describe('a store whose sync has failed (P7)', () => {
     failOnce(files, name);
     await expect(async () => claim.append(book[before]!)).rejects.toMatchObject({
       name: 'StorageError',
-      code: 'EIO',
+      code: 'STORAGE_FAILED',
+      systemCode: 'EIO',
       message: expect.stringContaining('open the store anew'),
     });
 

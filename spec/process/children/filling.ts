@@ -35,8 +35,8 @@ run(chain('filling', ...steps), 'begin', { store, runId: 'full' }).subscribe({
     writeFileSync(join(told, 'output'), hash);
   },
   error: (error: unknown) => {
-    const { name, code = '' } = error as Error & { readonly code?: string };
-    console.log(`${name} ${code}`.trim());
+    const { name, systemCode = '' } = error as Error & { readonly systemCode?: string };
+    console.log(`${name} ${systemCode}`.trim());
     void store.close().catch(() => undefined);
   },
   complete: () => {
