@@ -104,6 +104,7 @@ export function alertDesk(
             throw new InvalidArgumentError(
               'it gave a Promise, where true or false is expected',
               'answer at once',
+              { tellsNext: false },
             );
           }
           judge(name, answer === true, sample);
