@@ -6,7 +6,7 @@ import { InvalidArgumentError } from '../../../lib/model/failure';
 import { agentOf, keyOf, nameService } from '../protocol/serviceNames';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
-import { query, sqlText } from './listLives';
+import { query, sqlText } from './listRuns';
 
 /** The agents whose runs this engine has been asked for. */
 export interface MetRuns {
