@@ -20,11 +20,11 @@ export class StorageError extends MillraceError {
     cause: unknown,
     advice = 'resume the run once the cause is gone',
   ) {
-    const code = (cause as { readonly code?: unknown } | null | undefined)?.code;
+    const code = systemCodeOf(cause);
     const why = cause instanceof Error ? cause.message : String(cause);
     super(`Cannot ${action} "${file}": ${why}`, advice, { cause });
     this.file = file;
-    if (typeof code === 'string') this.systemCode = code;
+    if (code !== undefined) this.systemCode = code;
   }
 }
 
@@ -33,8 +33,24 @@ export function storing<T>(action: string, file: string, act: () => T): T {
   try {
     return act();
   } catch (error) {
-    throw new StorageError(action, file, error);
+    throw storageErrorOf(error, action, file);
   }
+}
+
+/**
+ * A `StorageError` about this action on this file. What the system said stays its cause, however often it is told anew with a
+ * better name of the file; a refusal of our own says more than the action that met it, and stays.
+ */
+export function storageErrorOf(thrown: unknown, action: string, file: string): StorageError {
+  if (!(thrown instanceof StorageError)) return new StorageError(action, file, thrown);
+  return thrown.cause instanceof Error ? new StorageError(action, file, thrown.cause, thrown.next) : thrown;
+}
+
+/** The code of the system behind an error, such as EEXIST. */
+export function systemCodeOf(thrown: unknown): string | undefined {
+  if (thrown instanceof StorageError) return thrown.systemCode;
+  const code = (thrown as { readonly code?: unknown } | null | undefined)?.code;
+  return typeof code === 'string' ? code : undefined;
 }
 
 /** What an access to the file system threw, as a `StorageError`; errors of ours stay as they are. */

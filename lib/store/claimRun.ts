@@ -16,12 +16,20 @@ export interface ClaimOptions extends Pick<Claim, 'cache' | 'inbox' | 'release'>
   readonly write: (json: string) => void;
   /** Resolves when everything written so far survives a power loss. */
   readonly sync: () => Promise<void>;
+  /** Makes sure that what was written is ours to acknowledge. */
+  readonly check: () => void;
 }
 
 /** The right to write down one life of a run in a journal; with `durability: 'end'` nothing is written before the end. */
 export function claimRun(options: ClaimOptions): Claim {
-  const { durability, fold, write, sync, ...rest } = options;
+  const { durability, fold, write, sync, check, inbox, ...rest } = options;
   let kept: string[] = [];
+  const used: { done(): void }[] = [];
+  let isEnded = false;
+  const forgetUsed = (): void => {
+    isEnded = true;
+    for (const message of used.splice(0)) message.done();
+  };
   const outputs = outputJournal();
   const put = (event: RunEvent): void => {
     const text = outputs.text(event);
@@ -49,10 +57,24 @@ export function claimRun(options: ClaimOptions): Claim {
     checksValues: true,
     append(event) {
       put(event);
-      if (durability === 'disk' || (durability === 'end' && isEnd(event))) return sync();
+      if (durability === 'disk') return sync();
+      if (durability === 'end') return isEnd(event) ? sync().then(forgetUsed) : undefined;
+      check();
       return undefined;
     },
     note: put,
+    // A message must not be gone before the end that tells of it is on the disk.
+    inbox:
+      durability !== 'end'
+        ? inbox
+        : (listener) =>
+            inbox((message) => {
+              const done = (): void => {
+                if (isEnded) message.done();
+                else used.push(message);
+              };
+              listener({ ...message, done });
+            }),
   };
 }
 

@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers';
+import { realTimers } from './realTimers';
 
 /** Asked between two pieces of work: a Promise when others have waited long enough, nothing otherwise. */
 export type Pause = () => Promise<void> | undefined;
@@ -9,7 +9,7 @@ export function pauses(sliceMs = 8): Pause {
   return () => {
     if (performance.now() - since < sliceMs) return undefined;
     return new Promise((resolve) => {
-      setImmediate(() => {
+      realTimers.setImmediate(() => {
         since = performance.now();
         resolve();
       });

@@ -2,13 +2,11 @@ import * as fc from 'fast-check';
 
 import { agent, chain, execute, lowdbStore, StateValueError } from '../../index';
 import { jsonValue } from '../../lib/codec/jsonValue';
+import { ownersOf } from '../lib/store/support/lockRace';
 import { MemoryFiles } from '../lib/store/support/memoryFiles';
 import { amount, seedOr, tally } from '../support/torture';
 
-const owners = {
-  self: () => ({ pid: 1, host: 'here', boot: '', started: '', token: '1' }),
-  isAlive: () => false,
-};
+const owners = ownersOf(1, () => true);
 
 const odd = fc.anything({
   withBigInt: true,

@@ -22,6 +22,8 @@ export interface ChildProgram {
   runIn(shell: string, ...args: readonly string[]): Promise<Ended>;
   /** Starts it and leaves it to the caller. */
   start(...args: readonly string[]): ChildProcess;
+  /** The same through a shell, where `"$@"` stands for the program: for namespaces. */
+  startIn(shell: string, ...args: readonly string[]): ChildProcess;
   remove(): void;
 }
 
@@ -52,17 +54,17 @@ export function childProgram(file: string, { env = {}, isWhole = false }: ChildO
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+  const inShell = (shell: string, ...args: readonly string[]): ChildProcess =>
+    spawn('bash', ['-c', shell, 'child', process.execPath, outfile, ...args], {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
   return {
     run: (...args) => ended(node(...args)),
     runUntil: (text, signal, ...args) => ended(node(...args), text, signal),
-    runIn: (shell, ...args) =>
-      ended(
-        spawn('bash', ['-c', shell, 'child', process.execPath, outfile, ...args], {
-          env: { ...process.env, ...env },
-          stdio: ['ignore', 'pipe', 'pipe'],
-        }),
-      ),
+    runIn: (shell, ...args) => ended(inShell(shell, ...args)),
     start: node,
+    startIn: inShell,
     remove() {
       rmSync(folder, { recursive: true, force: true });
     },

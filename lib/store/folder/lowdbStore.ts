@@ -14,10 +14,12 @@ import { captureSnapshot, snapshotOf } from '../snapshotText';
 import type { RunMessage, Store } from '../store';
 import { prunable, select } from '../summary';
 import type { Files } from './files/files';
+import { GuardedFiles } from './files/guardedFiles';
 import { nodeFiles } from './files/nodeFiles';
 import { layoutOf } from './layout';
 import type { Owners } from './lock/owner';
 import { processOwners } from './lock/owner';
+import { closedInProcess, openInProcess } from './openFolders';
 import { openSession } from './openSession';
 import { dropOldAnswers } from './records/cacheFiles';
 import { checkStore, postMessage } from './records/inboxFiles';
@@ -47,14 +49,16 @@ export interface LowdbStoreOptions {
  * Nothing is opened before the first use. The first claim takes the lock, which `close()` gives back; a process that has
  * died holds nothing. Anybody may read meanwhile.
  *
- * @throws TypeError when the durability is none.
+ * @throws TypeError for an unknown durability or an empty path, RangeError for a size that is not above 0.
  */
 export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Store {
   const { durability = 'disk', rotateBytes = 8 * 1024 * 1024, clock = asyncScheduler } = options;
-  const { files = nodeFiles, owners = processOwners } = options;
+  const { owners = processOwners } = options;
   checkDurability(durability);
+  checkPlace(folder, rotateBytes);
   const nextId = ids(clock);
   const layout = layoutOf(resolve(folder));
+  const files = new GuardedFiles(options.files ?? nodeFiles, [layout]);
   const pause = pauses();
   const reader = folderReader(files, layout, owners);
   let session: Session | undefined;
@@ -67,7 +71,14 @@ export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Sto
   const open = async (): Promise<Session> => {
     opening ??= (closing ?? Promise.resolve())
       .catch(() => undefined)
-      .then(() => openSession({ files, owners, layout, durability, rotateBytes, pause }))
+      .then(async () => {
+        const broken = session;
+        session = undefined;
+        await broken?.abandon().catch(() => undefined); // Its runs have been told what broke it.
+        return openInProcess(layout.folder, store, () =>
+          openSession({ files, owners, layout, durability, rotateBytes, pause }),
+        );
+      })
       .then(
         (opened) => {
           session = opened;
@@ -83,7 +94,10 @@ export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Sto
     return opening;
   };
 
-  const writing = async (): Promise<Session> => session ?? open();
+  /** The open session, unless it has broken: then the folder is opened anew, as another process would. */
+  const usable = (): Session | undefined => (session?.failure() === undefined ? session : undefined);
+
+  const writing = async (): Promise<Session> => usable() ?? open();
 
   /** The open session; one that is just being opened is waited for. */
   const settled = async (): Promise<Session | undefined> => {
@@ -91,10 +105,10 @@ export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Sto
     return session;
   };
 
-  return {
+  const store: Store = {
     claim(runId) {
       checkRunId(runId);
-      return session === undefined ? open().then((opened) => opened.claim(runId)) : session.claim(runId);
+      return usable()?.claim(runId) ?? open().then((opened) => opened.claim(runId));
     },
     async loadRun(runId) {
       checkRunId(runId);
@@ -119,33 +133,33 @@ export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Sto
     },
     async prune(limits) {
       const open = await writing();
-      await open.enqueue(() => dropOldAnswers(files, layout.cache, clock.now(), pause));
+      await open.enqueue((own) => dropOldAnswers(own, layout.cache, clock.now(), pause));
       return open.deleteRuns(prunable(open.runs(), limits, clock.now()));
     },
     async post(runId, message) {
       checkRunId(runId);
       const kept = jsonValue(message, '') as RunMessage;
       if (!checkStore(files, layout.history)) throw new UnknownRunError(runId);
-      await postMessage(files, layout.inbox, nextId(), runId, kept, pause);
-      session?.look();
+      const name = await postMessage(files, layout.inbox, nextId(), runId, kept, pause);
+      session?.posted(name);
     },
     snapshots: {
       async save(name, state, metadata = {}) {
         const text = captureSnapshot(nextId(), clock.now(), name, state, metadata);
         // Before it is written: what cannot be read back must not lie in the folder.
         const snapshot = snapshotOf(text);
-        await (await writing()).enqueue(() => writeSnapshot(files, layout.snapshots, text, pause));
+        await (await writing()).enqueue((own) => writeSnapshot(own, layout.snapshots, text, pause));
         return snapshot;
       },
       load: (snapshotId) => loadSnapshot(files, layout.snapshots, snapshotId),
       delete: async (snapshotId) =>
-        (await writing()).enqueue(() => deleteSnapshot(files, layout.snapshots, snapshotId)),
+        (await writing()).enqueue((own) => deleteSnapshot(own, layout.snapshots, snapshotId)),
       list: () => listSnapshots(files, layout.snapshots, pause),
     },
     logs: {
       async save(log) {
         const open = await writing();
-        const write = () => open.enqueue(() => writeLog(files, layout.logs, log, pause));
+        const write = () => open.enqueue((own) => writeLog(own, layout.logs, log, pause));
         await (logs === undefined ? write() : logs.save(log, write));
       },
       load: (logId) => readLog(files, layout.logs, logId),
@@ -156,11 +170,30 @@ export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Sto
     },
     async close() {
       await opening?.catch(() => undefined);
-      if (session === undefined) return closing;
-      closing = session.close();
+      const open = session;
+      if (open === undefined) return closing;
       session = undefined;
       logs = undefined;
-      return closing;
+      const ending = (closing = open.failure() === undefined ? open.close() : open.abandon());
+      try {
+        await ending;
+      } finally {
+        // One that failed is not told again: the lock has been given back, and the journal holds everything.
+        if (closing === ending) closing = undefined;
+        closedInProcess(layout.folder);
+      }
+      return undefined;
     },
   };
+  return store;
+}
+
+/** @throws TypeError, RangeError */
+function checkPlace(folder: unknown, rotateBytes: number): void {
+  if (typeof folder !== 'string' || folder === '')
+    throw new TypeError('Cannot make a store without a folder; give the path of one');
+  if (!(rotateBytes > 0))
+    throw new RangeError(
+      `Cannot make a store with rotateBytes ${String(rotateBytes)}; give a number above 0`,
+    );
 }

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
 
-import { asStorageError, StorageError, storing } from '../../errors/storageErrors';
+import { asStorageError, StorageError, storageErrorOf } from '../../errors/storageErrors';
 import type { Pause } from '../../streams/yieldOften';
 import type { Durability } from '../durability';
 import type { Files } from './files/files';
+import { GuardedFiles } from './files/guardedFiles';
 import { writeNewFile } from './files/nodeFiles';
 import { writeJournal } from './journal/writeJournal';
 import type { Layout } from './layout';
@@ -33,19 +34,20 @@ export interface OpenOptions {
  * A store that is refused is left as it was.
  */
 export async function openSession(options: OpenOptions): Promise<Session> {
-  const { files, layout, pause } = options;
-  const lock = lockFolder(options);
+  const { layout, pause } = options;
+  const lock = await lockFolder(options);
+  const files = new GuardedFiles(options.files, [layout], lock.check);
   try {
     const view = await readView(files, layout, pause);
     const store = view.store ?? randomBytes(12).toString('hex');
     if (view.store === undefined) {
       await writeHistoryFile(files, layout.history, { store, upTo: 0, runs: [] }, pause);
-      await files.syncFolder(dirname(layout.folder)).catch(() => undefined); // Not ours: may be out of reach.
     } else {
       // Who was killed between a rename and its sync leaves names that a power loss would take back.
       await files.syncFolder(layout.runs);
       await files.syncFolder(layout.folder);
     }
+    await syncAbove(options.files, layout.folder, view.store === undefined);
     const older = await mend(files, layout, view);
     let onRotate = (): void => undefined;
     const journal = writeJournal({
@@ -55,6 +57,7 @@ export async function openSession(options: OpenOptions): Promise<Session> {
       lastSeq: view.scan.lastSeq,
       older,
       rotateBytes: options.rotateBytes,
+      check: lock.check,
       onRotate: () => {
         onRotate();
       },
@@ -68,9 +71,7 @@ export async function openSession(options: OpenOptions): Promise<Session> {
       journal,
       lines: new Map(view.lines),
       tail: view.tail,
-      unlock: () => {
-        lock.release();
-      },
+      lock,
     });
     onRotate = session.checkpointAll;
     return session;
@@ -84,28 +85,29 @@ export async function openSession(options: OpenOptions): Promise<Session> {
   }
 }
 
-function lockFolder({ files, layout, owners }: OpenOptions): Lock {
+/** Makes the name of the store's folder last, and for a new one those of the folders above it. */
+async function syncAbove(files: Files, folder: string, isNew: boolean): Promise<void> {
+  for (let above = dirname(folder); ; above = dirname(above)) {
+    await files.syncFolder(above).catch(() => undefined); // Not ours: may be out of reach.
+    if (!isNew || above === dirname(above)) return;
+  }
+}
+
+async function lockFolder({ files, layout, owners }: OpenOptions): Promise<Lock> {
   try {
     makeFolders(files, layout);
-    return takeLock(files, layout.lock, layout.folder, owners);
+    return await takeLock(files, layout.lock, layout.folder, owners);
   } catch (error) {
     throw asStorageError(error, 'lock', layout.folder);
   }
 }
 
 function makeFolders(files: Files, layout: Layout): void {
-  const there = storing('look at', layout.folder, () => files.kind(layout.folder));
+  const there = files.look(layout.folder)?.kind;
   if (there === 'file' || there === 'other') {
     throw new StorageError('open a store in', layout.folder, 'it is no folder', 'name another one');
   }
-  for (const folder of [layout.folder, layout.runs, layout.journal, layout.lock]) {
-    storing('make', folder, () => {
-      files.makeFolder(folder);
-    });
-    if (folder !== layout.folder && files.kind(folder) !== 'folder') {
-      throw new StorageError('open', folder, 'it is no folder of its own', 'replace the link by a folder');
-    }
-  }
+  for (const folder of [layout.folder, layout.runs, layout.journal, layout.lock]) files.makeFolder(folder);
 }
 
 /**
@@ -123,11 +125,11 @@ async function mend(files: Files, layout: Layout, { scan, generations, upTo }: V
       await writeNewFile(files, beside, generation.bytes.subarray(0, length));
       files.rename(beside, generation.file);
     } catch (error) {
-      throw new StorageError('mend', generation.file, error);
+      throw storageErrorOf(error, 'mend', generation.file);
     }
   }
   const keep = new Set(needed.map(({ generation }) => generation.file));
-  for (const { file } of generations) if (!keep.has(file)) storing('remove', file, () => files.remove(file));
+  for (const { file } of generations) if (!keep.has(file)) files.remove(file);
   if (generations.length > 0) await files.syncFolder(layout.journal);
   return needed.map(({ generation: { file, number }, lastSeq }) => ({ file, number, lastSeq }));
 }

@@ -7,7 +7,7 @@ import {
   RunActiveError,
   RunExistsError,
   StorageError,
-  storing,
+  storageErrorOf,
 } from '../../errors/storageErrors';
 import type { RunState } from '../../model/state';
 import { claimRun } from '../claimRun';
@@ -18,12 +18,14 @@ import type { ListedRun } from '../summary';
 import { summaryOf } from '../summary';
 import type { SaverOptions } from './checkpoint';
 import { runSaver } from './checkpoint';
-import { removeForGood } from './files/checkedFile';
+import type { Files } from './files/files';
+import { foreignFile, removeOurs, whoseFile } from './files/checkedFile';
 import type { StoreRecord } from './journal/replay';
 import type { LiveRun } from './openRun';
 import { liveRun } from './openRun';
+import type { Lock } from './lock/lock';
 import { cacheFiles } from './records/cacheFiles';
-import { watchInbox } from './records/inboxFiles';
+import { InboxWatch } from './records/inboxFiles';
 import { summaryIn } from './records/runIndex';
 import type { TailRun } from './view';
 import { readResting } from './view';
@@ -38,12 +40,19 @@ export interface Session {
   deleteRuns(runIds: readonly string[]): Promise<readonly string[]>;
   isClaimed(runId: string): boolean;
   importRun(state: RunState): Promise<void>;
-  /** Does something one after another with everything else that is written, before `close()` ends. */
-  enqueue<T>(job: () => Promise<T>): Promise<T>;
-  /** Looks for new messages now. */
-  look(): void;
+  /**
+   * Does something one after another with everything else that is written, before `close()` ends: on files that refuse to
+   * change anything once the lock is lost.
+   */
+  enqueue<T>(job: (files: Files) => Promise<T>): Promise<T>;
+  /** Tells a message that has just been written under this name. */
+  posted(name: string): void;
   /** Brings all files up to date, so that the older files of the journal can go. */
   checkpointAll: () => void;
+  /** Why nothing can be written here any more, until the folder is opened anew; undefined while it can. */
+  failure(): StorageError | undefined;
+  /** Lets go of everything as it is, after a failure. */
+  abandon(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -54,14 +63,15 @@ export interface SessionStart extends Pick<
 > {
   readonly durability: Durability;
   readonly tail: ReadonlyMap<string, TailRun>;
-  unlock(): void;
+  readonly lock: Lock;
 }
 
 /** Begins with what was read of the folder: the runs that only the journal knows get their files soon. */
 export function startSession(start: SessionStart): Session {
   const { files, layout, durability, journal, lines } = start;
   const lives = new Map<string, LiveRun>();
-  const inbox = watchInbox(files, layout.inbox);
+  const inbox = new InboxWatch(files, layout.inbox);
+  let lost: StorageError | undefined;
   let isClosed = false;
   let problem: unknown;
   let queue: Promise<unknown> = Promise.resolve();
@@ -69,11 +79,13 @@ export function startSession(start: SessionStart): Session {
   const closed = () => new StorageError('write to', layout.folder, 'the store has been closed');
 
   /** One after another: whatever touches the run files and the history. */
-  const enqueue = async <T>(job: () => Promise<T>): Promise<T> => {
+  const enqueue = async <T>(job: (files: Files) => Promise<T>): Promise<T> => {
     if (isClosed) throw closed();
-    const turn = queue.then(job).catch((error: unknown) => {
-      throw asStorageError(error, 'write to', layout.folder);
-    });
+    const turn = queue
+      .then(() => job(files))
+      .catch((error: unknown) => {
+        throw asStorageError(error, 'write to', layout.folder);
+      });
     queue = turn.catch(() => undefined);
     return turn;
   };
@@ -85,8 +97,20 @@ export function startSession(start: SessionStart): Session {
   };
   const saver = runSaver({ ...start, lives, enqueue, onProblem: noteProblem });
 
+  /** Asked before anything is acknowledged: who has lost the lock writes nothing more. */
+  const check = (): void => {
+    if (lost !== undefined) throw lost;
+    try {
+      start.lock.check();
+    } catch (error) {
+      lost = storageErrorOf(error, 'write to', layout.folder);
+      throw lost;
+    }
+  };
+
   const write = (live: LiveRun, json: string): void => {
     if (isClosed) throw closed();
+    if (lost !== undefined) throw lost;
     live.lastSeq = journal.write(json);
     live.firstSeq ??= live.lastSeq;
     lives.set(live.runId, live);
@@ -100,7 +124,7 @@ export function startSession(start: SessionStart): Session {
   for (const [runId, { state, firstSeq, lastSeq }] of start.tail) {
     lines.delete(runId);
     if (state === undefined) {
-      enqueue(() => removeForGood(files, layout.run(runId))).catch(noteProblem);
+      enqueue(() => removeOurs(files, layout.run(runId), 'run')).catch(noteProblem);
       continue;
     }
     const live = { ...liveRun(runId, state, lastSeq), firstSeq };
@@ -118,6 +142,7 @@ export function startSession(start: SessionStart): Session {
         write(live, json);
       },
       sync: () => journal.sync(),
+      check,
       inbox: (listener) => inbox.listen(live.runId, listener),
       release() {
         live.isClaimed = false;
@@ -126,6 +151,47 @@ export function startSession(start: SessionStart): Session {
         return saver.isBehind() ? queue.then(() => undefined) : undefined;
       },
     });
+
+  /** What could not be forgotten leaves the others alone; the first such error is thrown when they are gone. */
+  const deleteRuns = async (runIds: readonly string[]): Promise<readonly string[]> => {
+    const gone: string[] = [];
+    const errors: unknown[] = [];
+    for (const runId of runIds) {
+      try {
+        if (await forget(runId)) gone.push(runId);
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (gone.length > 0) await journal.sync();
+    for (const runId of gone) {
+      try {
+        files.remove(layout.run(runId));
+      } catch (error) {
+        errors.push(error); // Asked again, it is removed: see forget().
+      }
+    }
+    if (gone.length > 0) await files.syncFolder(layout.runs);
+    if (errors.length > 0) throw errors[0];
+    return gone;
+  };
+
+  /** Writes down that a run is forgotten; false when there is none, or somebody carries it on. */
+  const forget = async (runId: string): Promise<boolean> => {
+    const path = layout.run(runId);
+    // Before anything is written down: what is not ours is neither removed nor forgotten.
+    const whose = await whoseFile(files, path, 'run');
+    const live = lives.get(runId);
+    if (live?.isClaimed === true) return false;
+    if (whose === 'foreign') throw foreignFile('remove', path, 'run');
+    // Left by an attempt that could not remove it.
+    if (live === undefined && !lines.has(runId)) return whose === 'ours';
+    const record: StoreRecord = { type: 'store.deleted', runId };
+    journal.write(JSON.stringify(record));
+    lives.delete(runId);
+    lines.delete(runId);
+    return true;
+  };
 
   return {
     claim(runId) {
@@ -170,23 +236,7 @@ export function startSession(start: SessionStart): Session {
         if (state !== undefined) yield { run: summaryOf(state), isResting: !isClaimed };
       }
     },
-    deleteRuns: (runIds) =>
-      enqueue(async () => {
-        const gone = runIds.filter((runId) => {
-          const live = lives.get(runId);
-          if (live?.isClaimed === true || (live === undefined && !lines.has(runId))) return false;
-          const record: StoreRecord = { type: 'store.deleted', runId };
-          journal.write(JSON.stringify(record));
-          lives.delete(runId);
-          lines.delete(runId);
-          return true;
-        });
-        if (gone.length === 0) return gone;
-        await journal.sync();
-        for (const runId of gone) storing('remove', layout.run(runId), () => files.remove(layout.run(runId)));
-        await files.syncFolder(layout.runs);
-        return gone;
-      }),
+    deleteRuns: (runIds) => enqueue(() => deleteRuns(runIds)),
     isClaimed: (runId) => lives.get(runId)?.isClaimed === true,
     async importRun(state) {
       const { runId } = state;
@@ -206,9 +256,22 @@ export function startSession(start: SessionStart): Session {
       await journal.sync();
     },
     enqueue,
-    look: inbox.look,
+    posted: (name) => {
+      inbox.posted(name);
+    },
     checkpointAll() {
       for (const live of lives.values()) if (live.firstSeq !== undefined) saveSoon(live);
+    },
+    failure: () => lost ?? journal.failure,
+    async abandon() {
+      isClosed = true;
+      inbox.close();
+      await queue;
+      try {
+        journal.abandon();
+      } finally {
+        start.lock.release();
+      }
     },
     async close() {
       isClosed = true;
@@ -221,7 +284,7 @@ export function startSession(start: SessionStart): Session {
         try {
           await journal.close();
         } finally {
-          start.unlock();
+          start.lock.release();
         }
       }
       if (problem !== undefined) throw problem as Error;

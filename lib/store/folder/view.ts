@@ -1,7 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-
-import { StorageError, StoreCorruptError } from '../../errors/storageErrors';
+import { StoreCorruptError } from '../../errors/storageErrors';
 import type { RunState } from '../../model/state';
+import { realDelay } from '../../streams/realTimers';
 import type { Pause } from '../../streams/yieldOften';
 import { pauses } from '../../streams/yieldOften';
 import type { ListedRun } from '../summary';
@@ -51,7 +50,7 @@ export async function readView(files: Files, layout: Layout, pause: Pause): Prom
   const history = await readHistoryFile(files, layout.history);
   const generations = await readGenerations(files, layout);
   if (history === undefined) {
-    const strays = [...generations.map(({ file }) => file), ...list(files, layout.runs)];
+    const strays = [...generations.map(({ file }) => file), ...files.list(layout.runs)];
     if (strays.length > 0)
       throw new StoreCorruptError(layout.history, 0, 'the file is missing, but there are runs');
   }
@@ -88,26 +87,15 @@ export async function readResting(files: Files, layout: Layout, line: HistoryLin
 /** The files of the journal, oldest first. */
 export async function readGenerations(files: Files, layout: Layout): Promise<readonly Generation[]> {
   const generations: Generation[] = [];
-  for (const name of list(files, layout.journal)
+  for (const name of files
+    .list(layout.journal)
     .filter((each) => /^\d{8}\.ndjson$/.test(each))
     .sort()) {
     const file = `${layout.journal}/${name}`;
-    try {
-      const bytes = await files.read(file);
-      if (bytes !== undefined) generations.push({ number: Number(name.slice(0, 8)), file, bytes });
-    } catch (error) {
-      throw new StorageError('read', file, error);
-    }
+    const bytes = await files.read(file);
+    if (bytes !== undefined) generations.push({ number: Number(name.slice(0, 8)), file, bytes });
   }
   return generations;
-}
-
-function list(files: Files, folder: string): readonly string[] {
-  try {
-    return files.list(folder);
-  } catch (error) {
-    throw new StorageError('list', folder, error);
-  }
 }
 
 async function fold(
@@ -160,7 +148,7 @@ export function folderReader(files: Files, layout: Layout, owners: Owners): Fold
       }),
     async runs() {
       const view = await readStable(files, layout, (found) => found);
-      return listed(view, isLocked(files, layout.lock, owners));
+      return listed(view, await isLocked(files, layout.lock, owners));
     },
   };
 }
@@ -175,7 +163,7 @@ async function readStable<T>(files: Files, layout: Layout, use: (view: View) => 
     } catch (error) {
       if (round >= 8 || (round >= 3 && stamp(files, layout) === before)) throw error;
     }
-    await sleep(round * 5, undefined, { ref: true });
+    await realDelay(round * 5);
   }
 }
 

@@ -1,4 +1,4 @@
-import { StoreCorruptError, StoreFormatError, storing } from '../../errors/storageErrors';
+import { StoreCorruptError, StoreFormatError } from '../../errors/storageErrors';
 import type { Files } from '../folder/files/files';
 
 /** Something of a damaged store that was not copied. */
@@ -14,7 +14,7 @@ export type Leave = (file: string, offset: number, reason: string) => void;
 
 /** Whether this is a folder that belongs to the store, not a link out of it. */
 export function isFolder(files: Files, path: string, leave: Leave): boolean {
-  const kind = storing('look at', path, () => files.kind(path));
+  const kind = files.look(path)?.kind;
   if (kind !== 'folder' && kind !== undefined) leave(path, 0, 'it is no folder of its own');
   return kind === 'folder';
 }

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { isAbsolute, relative, resolve } from 'node:path';
 
-import { StorageError, storing } from '../../errors/storageErrors';
+import { StorageError } from '../../errors/storageErrors';
 import { pauses } from '../../streams/yieldOften';
 import type { Files } from '../folder/files/files';
+import { GuardedFiles } from '../folder/files/guardedFiles';
 import { nodeFiles } from '../folder/files/nodeFiles';
 import type { Layout } from '../folder/layout';
 import { layoutOf } from '../folder/layout';
@@ -33,9 +34,9 @@ export async function salvage(
   target: string,
   options: { readonly files?: Files } = {},
 ): Promise<readonly LeftOut[]> {
-  const { files = nodeFiles } = options;
   const from = layoutOf(resolve(folder));
   const to = layoutOf(resolve(target));
+  const files = new GuardedFiles(options.files ?? nodeFiles, [from, to]);
   const pause = pauses();
   checkFolders(files, from, to);
   const leftOut: LeftOut[] = [];
@@ -45,11 +46,9 @@ export async function salvage(
   const found = await findRuns(files, from, leave, pause);
 
   for (const made of [to.folder, to.runs, to.journal]) {
-    storing('make', made, () => {
-      files.makeFolder(made);
-    });
+    files.makeFolder(made);
   }
-  const lock = takeLock(files, to.lock, to.folder, processOwners);
+  const lock = await takeLock(files, to.lock, to.folder, processOwners);
   try {
     for (const [made, kind] of [
       ['snapshots', 'snapshot'],
@@ -81,7 +80,7 @@ function checkFolders(files: Files, from: Layout, to: Layout): void {
   const way = relative(from.folder, to.folder);
   if (way === '' || !(way.startsWith('..') || isAbsolute(way)))
     throw new StorageError('salvage into', to.folder, 'it lies in the damaged store', 'name another folder');
-  const there = storing('look at', to.folder, () => files.kind(to.folder));
+  const there = files.look(to.folder)?.kind;
   if (there !== undefined && (there !== 'folder' || files.list(to.folder).length > 0))
     throw new StorageError('salvage into', to.folder, 'something is there already', 'name an empty folder');
 }

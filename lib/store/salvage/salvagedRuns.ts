@@ -34,7 +34,7 @@ export async function findRuns(files: Files, from: Layout, leave: Leave, pause: 
   const generations = isFolder(files, from.journal, leave) ? await readGenerations(files, from) : [];
   const names = isFolder(files, from.runs, leave) ? files.list(from.runs) : [];
   if (history === undefined) {
-    if (files.kind(from.history) === undefined) {
+    if (files.look(from.history) === undefined) {
       if (generations.length + names.length === 0)
         throw new StorageError('salvage', from.folder, 'it holds no store', 'name another folder');
       leave(from.history, 0, 'the file is missing');

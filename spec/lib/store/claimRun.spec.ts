@@ -26,6 +26,7 @@ function claimed(write: (seq: number) => void = () => undefined) {
       written.push(seq);
     },
     sync: () => Promise.resolve(),
+    check: () => undefined,
     inbox: () => () => undefined,
     release: () => undefined,
   };

@@ -1,44 +1,37 @@
-import type * as Fs from 'node:fs';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { StoreLockedError } from '../../../lib/errors/storageErrors';
 import { takeLock } from '../../../lib/store/folder/lock/lock';
-import { processOwners } from '../../../lib/store/folder/lock/owner';
 import { childProgram } from '../../support/child';
 import { amount, seedOr, tally } from '../../support/torture';
-import { owners, winners } from './support/lockRace';
-import { errno, MemoryFiles } from './support/memoryFiles';
+import { ownersOf, winners } from './support/lockRace';
+import { MemoryFiles } from './support/memoryFiles';
 import { random } from './support/random';
 
 const FIGHT_MS = amount(3_000, 60_000);
 
 describe('takeLock() (P8)', () => {
-  it('is refused while the owner lives, and given when it has let go or died', () => {
+  it('is refused while the owner lives, and given when it has let go or died', async () => {
     const files = new MemoryFiles();
-    const first = takeLock(files, '/s/lock', '/s', owners(1));
-    expect(() => takeLock(files, '/s/lock', '/s', owners(2))).toThrow(StoreLockedError);
+    const take = (pid: number, ...dead: readonly number[]) =>
+      takeLock(
+        files,
+        '/s/lock',
+        '/s',
+        ownersOf(pid, (other) => dead.includes(other)),
+      );
+    const first = await take(1);
+    await expect(take(2)).rejects.toThrow(StoreLockedError);
     first.release();
-    takeLock(files, '/s/lock', '/s', owners(2));
+    await take(2);
 
-    expect(() => takeLock(files, '/s/lock', '/s', owners(3))).toThrow('process 2 on here');
-    takeLock(files, '/s/lock', '/s', owners(3, [2]));
-  });
-
-  it('is refused when nobody can look whether the owner lives', () => {
-    const me = processOwners.self();
-    const look = jest
-      .spyOn(jest.requireActual<typeof Fs>('node:fs'), 'readFileSync')
-      .mockImplementation((path) => {
-        if (String(path).includes(String(me.pid))) throw errno('EMFILE', String(path));
-        return 'the boot';
-      });
-    const owner = { ...me, boot: processOwners.self().boot };
-    const isAlive = processOwners.isAlive(owner);
-    look.mockRestore();
-
-    expect(isAlive).toBe(true);
+    await expect(take(3)).rejects.toThrow('process 2 on here');
+    const third = await take(3, 2);
+    expect(() => {
+      third.check();
+    }).not.toThrow();
   });
 
   it('lets exactly one of two break the lock of a dead owner, at whatever call the other one comes between', () => {

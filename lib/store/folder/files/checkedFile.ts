@@ -2,7 +2,13 @@ import { constants } from 'node:buffer';
 import { basename, dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 
-import { StorageError, StoreCorruptError, StoreFormatError, storing } from '../../../errors/storageErrors';
+import {
+  StorageError,
+  StoreCorruptError,
+  StoreFormatError,
+  storageErrorOf,
+  systemCodeOf,
+} from '../../../errors/storageErrors';
 import type { Pause } from '../../../streams/yieldOften';
 import { hex } from '../journal/journalRecord';
 import type { Files } from './files';
@@ -18,7 +24,7 @@ export type FileKind = 'run' | 'history' | 'snapshot' | 'message' | 'log' | 'ans
 /**
  * Writes a JSON file so that a crash leaves either the old one or the new one: a second file, synced, takes the name.
  *
- * The file says its format and its kind first and ends with a checksum of everything before.
+ * What stands there and is not a file of this kind is refused. The file says its format and its kind first and ends with a checksum of everything before.
  *
  * @param fields - Pairs of a name and its JSON text; a long text comes in pieces.
  * @param syncFolder - Makes the names of its folder survive; for those who write many files there at once.
@@ -61,6 +67,7 @@ export async function writeChecked(
     await files.sync(file);
     files.close(file);
     file = undefined;
+    if ((await whoseFile(files, path, kind)) === 'foreign') throw foreignFile('replace', path, kind);
     files.rename(beside, path);
     await syncFolder();
   } catch (error) {
@@ -70,7 +77,7 @@ export async function writeChecked(
     } catch {
       // The first error says why; the rest is overwritten by the next attempt.
     }
-    throw new StorageError('write', path, error);
+    throw storageErrorOf(error, 'write', path);
   }
 }
 
@@ -79,7 +86,7 @@ function createAnew(files: Files, path: string): number {
   try {
     return files.create(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    if (systemCodeOf(error) !== 'EEXIST') throw error;
     files.remove(path);
     return files.create(path);
   }
@@ -99,7 +106,7 @@ export async function readChecked(
   try {
     bytes = await files.read(path);
   } catch (error) {
-    throw new StorageError('read', path, error);
+    throw storageErrorOf(error, 'read', path);
   }
   return bytes === undefined ? undefined : parseChecked(path, kind, bytes);
 }
@@ -132,12 +139,62 @@ export function parseChecked(path: string, kind: FileKind, bytes: Buffer): Reado
   return fields;
 }
 
-/** Removes a file and makes that last; false when there was none. */
-export async function removeForGood(files: Files, path: string): Promise<boolean> {
-  const was = storing('remove', path, () => files.remove(path));
-  if (was) await files.syncFolder(dirname(path));
+/**
+ * Makes a folder for files of one kind, and makes its name last: what is acknowledged in it must not go with it. Once by each
+ * process, because the one that made it may have ended before.
+ */
+export async function makeSideFolder(files: Files, folder: string): Promise<void> {
+  let known = lasting.get(files);
+  if (known === undefined) lasting.set(files, (known = new Set()));
+  if (known.has(folder) && files.look(folder)?.kind === 'folder') return;
+  files.makeFolder(folder);
+  await files.syncFolder(dirname(folder));
+  known.add(folder);
+}
+
+const lasting = new WeakMap<Files, Set<string>>();
+
+/**
+ * Removes a file of ours; false when there was none.
+ *
+ * @param isLasting - Whether the name must stay gone after a power loss; not for those who sync the folder themselves.
+ * @throws StorageError when a link, or a file that no store has written, stands there.
+ */
+export async function removeOurs(
+  files: Files,
+  path: string,
+  kind: FileKind,
+  isLasting = true,
+): Promise<boolean> {
+  const found = await whoseFile(files, path, kind);
+  if (found === undefined) return false;
+  if (found === 'foreign') throw foreignFile('remove', path, kind);
+  const was = files.remove(path);
+  if (was && isLasting) await files.syncFolder(dirname(path));
   return was;
 }
+
+/** Whether a file of this kind stands there, as its first bytes say, or something else; undefined when nothing does. */
+export async function whoseFile(
+  files: Files,
+  path: string,
+  kind: FileKind,
+): Promise<'ours' | 'foreign' | undefined> {
+  const found = files.look(path);
+  if (found === undefined) return undefined;
+  if (found.kind !== 'file') return 'foreign';
+  const head = await files.read(path, HEAD.length + 32);
+  if (head === undefined) return undefined;
+  const text = head.toString('latin1');
+  return text.startsWith(HEAD) && text.includes(`,\n"kind": "${kind}"`) ? 'ours' : 'foreign';
+}
+
+/** The refusal of what stands where a file of a store belongs. */
+export function foreignFile(action: string, path: string, kind: FileKind): StorageError {
+  return new StorageError(action, path, `it is not a ${kind} file of a store`, 'move it out of the folder');
+}
+
+const HEAD = '{\n"format": ';
 
 /** The path of a file in a folder of the store. */
 export function within(folder: string, name: string): string {

@@ -1,3 +1,12 @@
+/** What stands at a path. */
+export interface Found {
+  readonly kind: 'file' | 'folder' | 'link' | 'other';
+  /** Names the file itself, whatever its path: two of them are never the same while both exist. */
+  readonly id: string;
+  /** Changes when the content does, as finely as the file system counts: of a folder when names come or go. */
+  readonly stamp: number;
+}
+
 /**
  * The few things a store asks of a file system. One object stands for all access, so that tests can let calls fail, count
  * them, or lose what was not synced.
@@ -9,8 +18,8 @@ export interface Files {
   makeFolder(path: string): void;
   /** The names in a folder; none when it does not exist. */
   list(folder: string): readonly string[];
-  /** What stands at this path; undefined when nothing does. */
-  kind(path: string): 'file' | 'folder' | 'link' | 'other' | undefined;
+  /** What stands at this path, links not followed; undefined when nothing does. */
+  look(path: string): Found | undefined;
   /** All bytes of a file, or the first `limit`; undefined when there is none. */
   read(path: string, limit?: number): Promise<Buffer | undefined>;
   /** The same at once; for files of a few hundred bytes. */

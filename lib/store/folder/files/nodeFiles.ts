@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import { promisify } from 'node:util';
 
-import type { Files } from './files';
+import type { Files, Found } from './files';
 
 const { O_CREAT, O_EXCL, O_RDONLY, O_RDWR } = fs.constants;
 // Absent on Windows, where `read` looks at the kind of the file instead.
@@ -19,15 +19,18 @@ export const nodeFiles: Files = {
   },
   list(folder) {
     // Asked first: the error of a folder that is not there costs ten times the question.
-    if (fs.statSync(folder, { throwIfNoEntry: false }) === undefined) return [];
+    if (fs.lstatSync(folder, { throwIfNoEntry: false }) === undefined) return [];
     return orAbsent(() => fs.readdirSync(folder)) ?? [];
   },
-  kind(path) {
+  look(path) {
     const found = fs.lstatSync(path, { throwIfNoEntry: false });
-    if (found === undefined) return undefined;
-    if (found.isFile()) return 'file';
-    if (found.isDirectory()) return 'folder';
-    return found.isSymbolicLink() ? 'link' : 'other';
+    return (
+      found && {
+        kind: kindOf(found),
+        id: `${String(found.dev)}:${String(found.ino)}`,
+        stamp: found.mtimeMs,
+      }
+    );
   },
   async read(path, limit = Number.POSITIVE_INFINITY) {
     const file = openForReading(path);
@@ -102,6 +105,12 @@ export const nodeFiles: Files = {
 };
 
 const readSome = promisify(fs.read);
+
+function kindOf(found: fs.Stats): Found['kind'] {
+  if (found.isFile()) return 'file';
+  if (found.isDirectory()) return 'folder';
+  return found.isSymbolicLink() ? 'link' : 'other';
+}
 
 function openForReading(path: string): number | undefined {
   const file = orAbsent(() => fs.openSync(path, O_RDONLY | NO_FOLLOW | NO_WAIT));

@@ -1,4 +1,5 @@
-import { StorageError, storing } from '../../../errors/storageErrors';
+import type { StorageError } from '../../../errors/storageErrors';
+import { storageErrorOf } from '../../../errors/storageErrors';
 import type { Files } from '../files/files';
 import { writeBytes } from '../files/nodeFiles';
 import { encodeRecord } from './journalRecord';
@@ -34,10 +35,8 @@ export interface JournalFileStart {
 export function beginJournalFile(start: JournalFileStart): JournalFile {
   const { files, folder, store, number } = start;
   const file = `${folder}/${String(number).padStart(8, '0')}.ndjson`;
-  const descriptor = storing('create', file, () => {
-    files.remove(file); // Left by an attempt that failed.
-    return files.create(file);
-  });
+  files.remove(file); // Left by an attempt that failed.
+  const descriptor = files.create(file);
   let lastSeq = start.lastSeq;
   let size = 0;
 
@@ -46,7 +45,7 @@ export function beginJournalFile(start: JournalFileStart): JournalFile {
     try {
       writeBytes(files, descriptor, bytes, size);
     } catch (error) {
-      const failure = new StorageError('write to', file, error);
+      const failure = storageErrorOf(error, 'write to', file);
       try {
         files.cut(descriptor, size);
       } catch {

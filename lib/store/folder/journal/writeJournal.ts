@@ -1,6 +1,6 @@
-import { setImmediate } from 'node:timers';
-
-import { StorageError } from '../../../errors/storageErrors';
+import type { StorageError } from '../../../errors/storageErrors';
+import { storageErrorOf } from '../../../errors/storageErrors';
+import { nextTurn } from '../../../streams/realTimers';
 import type { Files } from '../files/files';
 import type { JournalFile } from './journalFile';
 import { beginJournalFile } from './journalFile';
@@ -9,6 +9,8 @@ import { beginJournalFile } from './journalFile';
 export interface Journal {
   /** Number of the latest record. */
   readonly lastSeq: number;
+  /** Why nothing can be written any more; undefined while it can. */
+  readonly failure: StorageError | undefined;
   /** Writes a record into the page cache: it survives the process. Returns its number. */
   write(json: string): number;
   /** Resolves when everything written so far survives a power loss; all who wait share the next sync. */
@@ -20,6 +22,8 @@ export interface Journal {
   /** Removes the files whose last record is not after `seq`, except the one being written. */
   trim(seq: number): void;
   close(): Promise<void>;
+  /** Lets go of the files as they are. */
+  abandon(): void;
 }
 
 /** Where a journal is written, and how. */
@@ -32,6 +36,8 @@ export interface JournalOptions {
   /** The files there are, all of them synced. */
   readonly older: readonly { readonly file: string; readonly number: number; readonly lastSeq: number }[];
   readonly rotateBytes: number;
+  /** Makes sure that the journal still is ours to write; asked before anything is acknowledged. @throws StorageError */
+  readonly check: () => void;
   /** Called when a file is full and the next one has begun. */
   readonly onRotate: () => void;
 }
@@ -75,7 +81,7 @@ export function writeJournal(options: JournalOptions): Journal {
 
   const pump = async (): Promise<void> => {
     while (poison === undefined && (waiting.length > 0 || full !== undefined || isNameWanted)) {
-      await new Promise<void>((resolve) => setImmediate(resolve)); // Steps that end in one turn share one sync.
+      await nextTurn(); // Steps that end in one turn share one sync.
       const upTo = lastSeq;
       const before = full;
       const now = current;
@@ -84,13 +90,9 @@ export function writeJournal(options: JournalOptions): Journal {
         if (before !== undefined) await before.sync();
         if (now !== undefined) await now.sync();
         if (wasNew) await files.syncFolder(folder);
+        options.check();
       } catch (error) {
-        poison = new StorageError(
-          'sync',
-          now?.file ?? folder,
-          error,
-          'open the store anew once the cause is gone',
-        );
+        poison = storageErrorOf(error, 'sync', now?.file ?? folder);
         break;
       }
       if (before !== undefined) {
@@ -151,9 +153,20 @@ export function writeJournal(options: JournalOptions): Journal {
     }
   };
 
+  const letGo = (): void => {
+    const open = [full, current];
+    if (current !== undefined) older.push({ file: current.file, lastSeq: current.lastSeq });
+    full = undefined;
+    current = undefined;
+    for (const each of open) each?.close();
+  };
+
   return {
     get lastSeq() {
       return lastSeq;
+    },
+    get failure() {
+      return poison;
     },
     write(json) {
       if (poison !== undefined) throw poison;
@@ -178,11 +191,9 @@ export function writeJournal(options: JournalOptions): Journal {
       try {
         if (poison === undefined && (full !== undefined || current !== undefined)) await wait();
       } finally {
-        for (const open of [full, current]) open?.close();
-        if (current !== undefined) older.push({ file: current.file, lastSeq: current.lastSeq });
-        full = undefined;
-        current = undefined;
+        letGo();
       }
     },
+    abandon: letGo,
   };
 }

@@ -1,91 +1,98 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync, readlinkSync } from 'node:fs';
+import * as fs from 'node:fs';
 import { hostname } from 'node:os';
 
-/** Who writes to a store. A bare process id says little: the number is used again, and other machines have it too. */
+import { realDelay } from '../../../streams/realTimers';
+import type { SocketServer } from './ownerSocket';
+import { answersAt, listenAt } from './ownerSocket';
+
+/** Who writes to a store. Pid and host are only there to be told to people: no decision rests on names. */
 export interface Owner {
   readonly pid: number;
   readonly host: string;
-  /** Names the boot of the machine and the process namespace; empty where the system does not tell. */
-  readonly boot: string;
-  /** When the process began, as the system counts; empty where the system does not tell. */
-  readonly started: string;
-  /** Different for every lock taken. */
+  /** Different for every lock taken; also names the socket on which the owner answers. */
   readonly token: string;
+}
+
+/** Whether somebody lives: proven alive or dead by the kernel, or out of its sight. */
+export type Sign = 'alive' | 'dead' | 'unknown';
+
+/** An owner that others can ask for a sign of life. */
+export interface Presence {
+  readonly owner: Owner;
+  /** Whether the kernel alone tells when this owner ends; otherwise it must beat. */
+  readonly isProven: boolean;
+  leave(): void;
 }
 
 /** Tells who we are, and whether somebody else still lives. */
 export interface Owners {
-  self(): Owner;
-  isAlive(owner: Owner): boolean;
+  /** Begins to answer those who ask whether we live, in the folder of the lock. */
+  appear(folder: string): Promise<Presence>;
+  sign(folder: string, owner: Owner): Promise<Sign>;
+  /** Milliseconds after which an owner without a sign of life, and whose beat has stood still, is taken for dead. */
+  readonly leaseMs: number;
+  /** Waits for the next look at a beat. */
+  sleep(ms: number): Promise<void>;
+  /** Milliseconds on a clock that nobody sets. */
+  now(): number;
 }
 
-/** The processes of this machine. An owner on another machine counts as alive. */
+/** Longest silence of an owner that only its beat can prove alive. */
+const LEASE_MS = 10_000;
+
+/**
+ * The processes of this machine, proven by a socket in the folder: the kernel answers for whoever listens on it, from any
+ * container, also while the process is stopped, and refuses once the process has ended.
+ *
+ * A refusal proves nothing about an owner under another kernel. It counts only on a file system that one kernel mounts at a
+ * time; everywhere else an owner has to be silent for a whole lease.
+ */
 export const processOwners: Owners = {
-  self: () => ({
-    pid: process.pid,
-    host: hostname(),
-    boot: bootName(),
-    started: ownStart(),
-    token: randomBytes(12).toString('hex'),
-  }),
-  isAlive({ pid, host, boot, started }) {
-    const here = bootName();
-    if (boot !== here) {
-      // Another boot of the same machine has ended; another machine, or another container, is out of sight.
-      return host !== hostname() || boot === '' || here === '' || machineOf(boot) === machineOf(here);
-    }
-    if (boot === '' && host !== hostname()) return true;
-    if (started !== '') {
-      try {
-        return startOf(pid) === started;
-      } catch {
-        // Too many open files, say: a lock is not taken away because nobody could look.
-        return true;
-      }
-    }
-    try {
-      process.kill(pid, 0);
-      return true;
-    } catch (error) {
-      return (error as NodeJS.ErrnoException).code !== 'ESRCH';
-    }
+  async appear(folder) {
+    const token = randomBytes(12).toString('hex');
+    const server = await listenAt(folder, socketName(token));
+    return presence(token, server, isLocal(folder));
   },
+  async sign(folder, { token }) {
+    const answer = await answersAt(folder, socketName(token));
+    if (answer === 'refused') return isLocal(folder) ? 'dead' : 'unknown';
+    return answer === 'accepted' ? 'alive' : 'unknown';
+  },
+  leaseMs: LEASE_MS,
+  sleep: realDelay,
+  now: () => performance.now(),
 };
 
-function bootName(): string {
-  try {
-    return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()} ${readlinkSync('/proc/self/ns/pid')}`;
-  } catch {
-    return '';
-  }
+function presence(token: string, server: SocketServer | undefined, isOneKernel: boolean): Presence {
+  return {
+    owner: { pid: process.pid, host: hostname(), token },
+    isProven: server !== undefined && isOneKernel,
+    leave() {
+      server?.close();
+    },
+  };
 }
 
-const machineOf = (boot: string): string => boot.split(' ')[0] ?? '';
-
-/** When this process began; empty where the system does not tell. */
-function ownStart(): string {
-  try {
-    return startOf(process.pid) ?? '';
-  } catch {
-    return '';
-  }
+/** The name of the socket of an owner, in the folder of the lock. */
+export function socketName(token: string): string {
+  return `${token}.sock`;
 }
 
 /**
- * Field 22 of /proc/<pid>/stat; undefined when the process is gone, or a zombie.
- *
- * @throws what the system says when it could not look.
+ * Whether the folder lies on a file system that only one kernel can have mounted. The magic numbers are those of statfs(2):
+ * ext, XFS, Btrfs, tmpfs, overlayfs, F2FS, ZFS, bcachefs, ramfs. Network file systems, FUSE and 9P are not among them, and
+ * neither is what is not known.
  */
-function startOf(pid: number): string | undefined {
+function isLocal(folder: string): boolean {
+  if (process.platform !== 'linux') return false;
   try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name of the program stands in brackets and may contain anything.
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ESRCH') return undefined;
-    throw error;
+    return LOCAL.has(fs.statfsSync(folder).type);
+  } catch {
+    return false; // Then the beat decides.
   }
 }
+
+const LOCAL: ReadonlySet<number> = new Set([
+  0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630, 0xf2f52010, 0x2fc12fc1, 0xca451a4e, 0x858458f6,
+]);

@@ -4,10 +4,10 @@ import * as t from 'io-ts';
 import { Json, listOf, Moment } from '../../../codec/plainCodecs';
 import { record } from '../../../codec/recordCodec';
 import { explain } from '../../../codec/validate';
-import { StoreCorruptError, storing } from '../../../errors/storageErrors';
+import { StoreCorruptError } from '../../../errors/storageErrors';
 import type { Pause } from '../../../streams/yieldOften';
 import type { AnswerCache, KeptAnswer } from '../../answerCache';
-import { readChecked, within, writeChecked } from '../files/checkedFile';
+import { makeSideFolder, readChecked, whoseFile, within, writeChecked } from '../files/checkedFile';
 import type { Files } from '../files/files';
 import { fileName } from '../layout';
 
@@ -32,9 +32,7 @@ export function cacheFiles(files: Files, folder: string, enqueue: Enqueue, pause
   // As text, so that what becomes of the objects later changes nothing.
   const waiting = new Map<string, Fields>();
   const write = async (key: string, fields: Fields): Promise<void> => {
-    storing('make', folder, () => {
-      files.makeFolder(folder);
-    });
+    await makeSideFolder(files, folder);
     await writeChecked(files, pathOf(folder, key), 'answer', fields, pause);
   };
   return {
@@ -68,15 +66,25 @@ function answerOf(filed: KeptAnswer | undefined): KeptAnswer | undefined {
   return { output, ...(kept !== undefined && { kept }), ...(expiresAt !== undefined && { expiresAt }) };
 }
 
-/** Removes the answers that are too old, or cannot be read. */
+/** Removes the answers that are too old, or cannot be read; what no store has written stays. */
 export async function dropOldAnswers(files: Files, folder: string, now: number, pause: Pause): Promise<void> {
-  for (const name of storing('list', folder, () => files.list(folder))) {
+  for (const name of files.list(folder)) {
+    if (!name.endsWith('.json')) continue;
     const path = within(folder, name);
-    const answer = await readAnswer(files, path).catch(() => undefined);
-    if ((answer?.expiresAt ?? (answer === undefined ? 0 : Infinity)) <= now)
-      storing('remove', path, () => files.remove(path));
+    if ((await whoseFile(files, path, 'answer')) === 'ours' && (await isTooOld(files, path, now)))
+      files.remove(path);
     const rest = pause();
     if (rest !== undefined) await rest;
+  }
+}
+
+async function isTooOld(files: Files, path: string, now: number): Promise<boolean> {
+  try {
+    const answer = await readAnswer(files, path);
+    return answer !== undefined && (answer.expiresAt ?? Infinity) <= now;
+  } catch (error) {
+    if (error instanceof StoreCorruptError) return true;
+    throw error;
   }
 }
 

@@ -1,14 +1,13 @@
-import { clearInterval, setInterval } from 'node:timers';
-
 import { Answer, Cancel, messageFault } from '../../../codec/runMessageCodec';
-import { StorageError, StoreCorruptError, storing } from '../../../errors/storageErrors';
+import { StorageError, StoreCorruptError } from '../../../errors/storageErrors';
+import { realTimers } from '../../../streams/realTimers';
 import type { Pause } from '../../../streams/yieldOften';
 import type { ReceivedMessage, RunMessage } from '../../store';
-import { parseChecked, within, writeChecked } from '../files/checkedFile';
+import { makeSideFolder, parseChecked, within, writeChecked } from '../files/checkedFile';
 import type { Files } from '../files/files';
 import { fileName } from '../layout';
 
-/** Leaves a message as a file of its own; needs no lock, because no two have the same name. */
+/** Leaves a message as a file of its own, and returns its name; needs no lock, because no two have the same. */
 export async function postMessage(
   files: Files,
   inbox: string,
@@ -16,39 +15,12 @@ export async function postMessage(
   runId: string,
   message: RunMessage,
   pause: Pause,
-): Promise<void> {
-  storing('make', inbox, () => {
-    files.makeFolder(inbox);
-  });
+): Promise<string> {
+  await makeSideFolder(files, inbox);
   const fields = [['runId', JSON.stringify(runId)] as const, ['message', JSON.stringify(message)] as const];
-  await writeChecked(files, within(inbox, `${prefixOf(runId)}${messageId}.json`), 'message', fields, pause);
-}
-
-/** The messages that wait for a run, oldest first, as far as they are not known yet. */
-export function readMessages(
-  files: Files,
-  inbox: string,
-  runId: string,
-  known: Set<string>,
-): readonly ReceivedMessage[] {
-  const prefix = prefixOf(runId);
-  const received: ReceivedMessage[] = [];
-  for (const name of [...files.list(inbox)].sort()) {
-    if (!name.startsWith(prefix) || !name.endsWith('.json') || known.has(name)) continue;
-    known.add(name);
-    const path = within(inbox, name);
-    try {
-      const bytes = files.readNow(path);
-      if (bytes === undefined) continue;
-      const done = (): void => {
-        storing('remove', path, () => files.remove(path));
-      };
-      received.push({ ...read(path, runId, bytes), done });
-    } catch (error) {
-      received.push({ kind: 'damaged', error: error as Error, done: () => undefined });
-    }
-  }
-  return received;
+  const name = `${prefixOf(runId)}${messageId}.json`;
+  await writeChecked(files, within(inbox, name), 'message', fields, pause);
+  return name;
 }
 
 function read(path: string, runId: string, bytes: Buffer): RunMessage {
@@ -66,58 +38,223 @@ function prefixOf(runId: string): string {
 
 /** Whether somebody may post here: a store has been made. */
 export function checkStore(files: Files, history: string): boolean {
-  try {
-    return files.kind(history) === 'file';
-  } catch (error) {
-    throw new StorageError('look at', history, error);
+  return files.look(history)?.kind === 'file';
+}
+
+/** How often the inbox is looked at, in milliseconds. */
+const LOOK_MS = 250;
+/** For so long after a change names may come without a new time stamp: file systems count as coarsely as two seconds. */
+const COARSEST_STAMP_MS = 2_500;
+/** For so long a listing counts as new for those who ask in the same turn. */
+const SAME_LOOK_MS = 20;
+
+type Listener = (message: ReceivedMessage) => void;
+
+/** A run that hears its messages. */
+interface Hearer {
+  readonly runId: string;
+  readonly listener: Listener;
+  readonly known: Set<string>;
+  isTold: boolean;
+}
+
+/**
+ * Tells the runs of this process the messages that are left for them as files.
+ *
+ * The folder is listed once for all runs, and only when it has changed; a message costs what is new. It is looked at again and
+ * again, because what tells of changed files is not reliable everywhere; that does not keep the process alive.
+ *
+ * Trouble with the folder is told to each run that listens, once, and the next look tries again.
+ */
+export class InboxWatch {
+  readonly #files: Files;
+  readonly #inbox: string;
+  readonly #hearers = new Map<string, Set<Hearer>>();
+  /** The names that were there at the latest listing, by what they begin with. */
+  #names = new Map<string, string[]>();
+  /** Done with, and still there: they could not be removed. */
+  readonly #leftovers = new Set<string>();
+  #timer: NodeJS.Timeout | undefined;
+  #stamp: string | undefined;
+  #stampSeenAt = -Infinity;
+  #listedAt = -Infinity;
+  #isListedInTurn = false;
+  /** Since the latest look something was listed that not all have been told. */
+  #isUntold = false;
+
+  constructor(files: Files, inbox: string) {
+    this.#files = files;
+    this.#inbox = inbox;
   }
-}
 
-/** Tells the runs of this process the messages that are left for them as files. */
-export interface InboxWatch {
   /** Tells what waits at once, and what comes later within a quarter of a second. Returns how to stop. */
-  listen(runId: string, listener: (message: ReceivedMessage) => void): () => void;
-  look: () => void;
-  close(): void;
-}
+  listen(runId: string, listener: Listener): () => void {
+    const prefix = prefixOf(runId);
+    const hearer: Hearer = { runId, listener, known: new Set(), isTold: false };
+    const hearers = this.#hearers.get(prefix) ?? new Set();
+    this.#hearers.set(prefix, hearers.add(hearer));
+    this.#timer ??= this.#start();
+    this.#guarded([hearer], () => {
+      this.#list();
+    });
+    this.#tell(prefix, hearer);
+    return () => {
+      hearers.delete(hearer);
+      if (hearers.size === 0 && this.#hearers.get(prefix) === hearers) this.#hearers.delete(prefix);
+      this.#rest();
+    };
+  }
 
-/** Watches by looking: what tells of changed files is not reliable everywhere. Does not keep the process alive. */
-export function watchInbox(files: Files, inbox: string): InboxWatch {
-  const listeners = new Set<() => void>();
-  let timer: NodeJS.Timeout | undefined;
-  const look = (): void => {
-    for (const listener of [...listeners]) {
+  /** Looks for new messages now. */
+  look(): void {
+    this.#removeLeftovers();
+    if (this.#hearers.size === 0) {
+      this.#rest();
+      return;
+    }
+    const all = [...this.#hearers.values()].flatMap((hearers) => [...hearers]);
+    this.#guarded(all, () => {
+      this.#list();
+    });
+    if (!this.#isUntold) return;
+    this.#isUntold = false;
+    for (const [prefix, hearers] of [...this.#hearers]) {
+      if (this.#names.has(prefix)) for (const hearer of [...hearers]) this.#tell(prefix, hearer);
+    }
+  }
+
+  /** Tells a message that this store has just written under this name. */
+  posted(name: string): void {
+    const prefix = name.slice(0, name.lastIndexOf('~') + 1);
+    for (const hearer of [...(this.#hearers.get(prefix) ?? [])]) this.#hear(name, hearer);
+  }
+
+  close(): void {
+    this.#hearers.clear();
+    this.#removeLeftovers();
+    this.#leftovers.clear();
+    this.#rest();
+  }
+
+  #start(): NodeJS.Timeout {
+    const timer = realTimers.setInterval(() => {
+      this.look();
+    }, LOOK_MS);
+    return timer.unref();
+  }
+
+  #rest(): void {
+    if (this.#hearers.size > 0 || this.#leftovers.size > 0) return;
+    realTimers.clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** Lists the folder if it may have changed. */
+  #list(): void {
+    const now = performance.now();
+    if (this.#isListedInTurn && now - this.#listedAt < SAME_LOOK_MS) return;
+    const found = this.#files.look(this.#inbox);
+    const stamp = found && `${found.kind} ${found.id} ${String(found.stamp)}`;
+    if (stamp === this.#stamp) {
+      if (this.#listedAt - this.#stampSeenAt > COARSEST_STAMP_MS) return;
+    } else {
+      this.#stamp = stamp;
+      this.#stampSeenAt = now;
+    }
+    const names = new Map<string, string[]>();
+    if (found !== undefined) {
       try {
-        listener();
-      } catch {
-        // The folder cannot be read at the moment: the next look may.
+        for (const name of this.#files.list(this.#inbox)) {
+          if (!name.endsWith('.json')) continue;
+          const prefix = name.slice(0, name.lastIndexOf('~') + 1);
+          const known = names.get(prefix);
+          if (known === undefined) names.set(prefix, [name]);
+          else known.push(name);
+        }
+      } catch (error) {
+        this.#stamp = undefined;
+        throw error;
       }
     }
-  };
-  const rest = (): void => {
-    if (listeners.size > 0) return;
-    clearInterval(timer);
-    timer = undefined;
-  };
-  return {
-    listen(runId, listener) {
-      const known = new Set<string>();
-      const hear = (): void => {
-        for (const message of readMessages(files, inbox, runId, known))
-          if (listeners.has(hear)) listener(message);
-      };
-      listeners.add(hear);
-      timer ??= setInterval(look, 250).unref();
-      hear();
-      return () => {
-        listeners.delete(hear);
-        rest();
-      };
-    },
-    look,
-    close() {
-      listeners.clear();
-      rest();
-    },
-  };
+    this.#names = names;
+    this.#listedAt = now;
+    this.#isUntold = true;
+    if (this.#isListedInTurn) return;
+    this.#isListedInTurn = true;
+    realTimers.setImmediate(() => (this.#isListedInTurn = false));
+  }
+
+  /** What the latest listing has for a run, oldest first. */
+  #tell(prefix: string, hearer: Hearer): void {
+    const names = (this.#names.get(prefix) ?? []).filter((name) => !hearer.known.has(name)).sort();
+    for (const name of names) this.#hear(name, hearer);
+  }
+
+  #hear(name: string, hearer: Hearer): void {
+    const { runId, listener, known } = hearer;
+    if (known.has(name) || this.#leftovers.has(name)) return;
+    if (this.#hearers.get(prefixOf(runId))?.has(hearer) !== true) return;
+    const path = within(this.#inbox, name);
+    let message: ReceivedMessage | undefined;
+    try {
+      message = this.#read(path, name, runId);
+    } catch (error) {
+      if (error instanceof StorageError) {
+        this.#stamp = undefined; // Listed and read again at the next look.
+        this.#warn(hearer, error);
+        return;
+      }
+      message = { kind: 'damaged', error: error as Error, done: () => undefined };
+    }
+    known.add(name);
+    if (message !== undefined) listener(message);
+  }
+
+  #read(path: string, name: string, runId: string): ReceivedMessage | undefined {
+    const bytes = this.#files.readNow(path);
+    if (bytes === undefined) return undefined;
+    return {
+      ...read(path, runId, bytes),
+      done: () => {
+        this.#remove(name);
+      },
+    };
+  }
+
+  /** Whoever has used a message must not fail because its file cannot be removed now. */
+  #remove(name: string): void {
+    const path = within(this.#inbox, name);
+    try {
+      this.#files.remove(path);
+      this.#leftovers.delete(name);
+    } catch (error) {
+      if (!this.#leftovers.has(name))
+        process.emitWarning(
+          `${(error as Error).message}; the message has been used, and its file is removed later`,
+          'MillraceWarning',
+        );
+      this.#leftovers.add(name);
+      this.#timer ??= this.#start();
+    }
+  }
+
+  #removeLeftovers(): void {
+    for (const name of [...this.#leftovers]) this.#remove(name);
+  }
+
+  /** Does what may meet trouble with the folder; that is told to these, once. */
+  #guarded(hearers: readonly Hearer[], act: () => void): void {
+    try {
+      act();
+      for (const hearer of hearers) hearer.isTold = false;
+    } catch (error) {
+      for (const hearer of hearers) this.#warn(hearer, error as Error);
+    }
+  }
+
+  #warn(hearer: Hearer, error: Error): void {
+    if (hearer.isTold) return;
+    hearer.isTold = true;
+    hearer.listener({ kind: 'damaged', error, done: () => undefined });
+  }
 }

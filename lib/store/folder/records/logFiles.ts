@@ -2,19 +2,17 @@ import { isLeft } from 'fp-ts/lib/Either';
 
 import { ExecutionLog as LogCodec } from '../../../codec/executionLogCodec';
 import { explain } from '../../../codec/validate';
-import { StoreCorruptError, storing } from '../../../errors/storageErrors';
+import { StoreCorruptError } from '../../../errors/storageErrors';
 import type { ExecutionLog, LogSummary } from '../../../model/executionLog';
 import type { Pause } from '../../../streams/yieldOften';
-import { readChecked, within, writeChecked } from '../files/checkedFile';
+import { makeSideFolder, readChecked, within, writeChecked } from '../files/checkedFile';
 import type { Files } from '../files/files';
 import { lowDatabase } from '../files/lowdbFile';
 import { fileName } from '../layout';
 
 /** Writes an execution log, through lowdb. */
 export async function writeLog(files: Files, folder: string, log: ExecutionLog, pause: Pause): Promise<void> {
-  storing('make', folder, () => {
-    files.makeFolder(folder);
-  });
+  await makeSideFolder(files, folder);
   const write = (data: ExecutionLog) => {
     const fields = Object.entries(data).map(([name, value]) => [name, JSON.stringify(value)] as const);
     return writeChecked(files, pathOf(folder, data.logId), 'log', fields, pause);
@@ -38,7 +36,7 @@ export async function readLog(
 /** What is said about the logs, newest first. */
 export async function listLogs(files: Files, folder: string, pause: Pause): Promise<readonly LogSummary[]> {
   const summaries: LogSummary[] = [];
-  for (const name of storing('list', folder, () => files.list(folder))) {
+  for (const name of files.list(folder)) {
     if (!name.endsWith('.json')) continue;
     const log = await readFile(files, within(folder, name));
     if (log !== undefined) summaries.push(summaryOfLog(log));

@@ -1,16 +1,11 @@
 import { crc32 } from 'node:zlib';
 
-import {
-  StorageError,
-  StoreCorruptError,
-  storing,
-  UnknownSnapshotError,
-} from '../../../errors/storageErrors';
+import { StoreCorruptError, UnknownSnapshotError } from '../../../errors/storageErrors';
 import type { Snapshot, SnapshotSummary } from '../../../model/snapshot';
 import type { Pause } from '../../../streams/yieldOften';
 import type { SnapshotText } from '../../snapshotText';
 import { readSnapshot, readSummary } from '../../snapshotText';
-import { readChecked, removeForGood, within, writeChecked } from '../files/checkedFile';
+import { makeSideFolder, readChecked, removeOurs, within, writeChecked } from '../files/checkedFile';
 import type { Files } from '../files/files';
 import { hex } from '../journal/journalRecord';
 import { fileName } from '../layout';
@@ -22,9 +17,7 @@ export async function writeSnapshot(
   { summary, state }: SnapshotText,
   pause: Pause,
 ): Promise<void> {
-  storing('make', folder, () => {
-    files.makeFolder(folder);
-  });
+  await makeSideFolder(files, folder);
   const head = Object.entries(summary).map(([name, value]) => [name, JSON.stringify(value)] as const);
   const fields = [
     ...head,
@@ -48,7 +41,7 @@ export async function loadSnapshot(files: Files, folder: string, snapshotId: str
 
 /** False when there was none. */
 export function deleteSnapshot(files: Files, folder: string, snapshotId: string): Promise<boolean> {
-  return removeForGood(files, pathOf(folder, snapshotId));
+  return removeOurs(files, pathOf(folder, snapshotId), 'snapshot');
 }
 
 /** What is said about the snapshots, newest first. */
@@ -58,12 +51,10 @@ export async function listSnapshots(
   pause: Pause,
 ): Promise<readonly SnapshotSummary[]> {
   const summaries: SnapshotSummary[] = [];
-  for (const name of storing('list', folder, () => files.list(folder))) {
+  for (const name of files.list(folder)) {
     if (!name.endsWith('.json')) continue;
     const path = within(folder, name);
-    const bytes = await files.read(path, HEAD_BYTES).catch((error: unknown) => {
-      throw new StorageError('read', path, error);
-    });
+    const bytes = await files.read(path, HEAD_BYTES);
     if (bytes !== undefined) summaries.push(await headOf(files, path, bytes.toString()));
     const rest = pause();
     if (rest !== undefined) await rest;

@@ -1,9 +1,9 @@
 import type { RunEvent } from '../../../../lib/model/event';
 import type { Durability } from '../../../../lib/store/durability';
-import type { Owners } from '../../../../lib/store/folder/lock/owner';
 import { lowdbStore } from '../../../../lib/store/folder/lowdbStore';
 import type { Store } from '../../../../lib/store/store';
 import { folded, life, throughJson } from './life';
+import { ownersOf } from './lockRace';
 import type { MemoryFiles } from './memoryFiles';
 
 /** The process has ended: nothing it does any more has an effect. */
@@ -17,10 +17,7 @@ let lives = 0;
 export function storeOn(files: MemoryFiles, durability: Durability = 'disk', rotateBytes = 1500): Store {
   lives += 1;
   const pid = lives;
-  const owners: Owners = {
-    self: () => ({ pid, host: 'here', boot: '', started: '', token: `t${pid}-${files.calls}` }),
-    isAlive: (owner) => owner.pid === pid,
-  };
+  const owners = ownersOf(pid, (other) => other !== pid);
   return lowdbStore('/state', { files, owners, durability, rotateBytes });
 }
 

@@ -9,18 +9,18 @@ const [folder = '', milliseconds = '0', diesAfter = 'Infinity'] = process.argv.s
 const marker = `${folder}/marker`;
 const end = performance.now() + Number(milliseconds);
 let held = 0;
-while (performance.now() < end) {
+async function fight(): Promise<void> {
   try {
-    const lock = takeLock(nodeFiles, `${folder}/lock`, folder, processOwners);
+    const lock = await takeLock(nodeFiles, `${folder}/lock`, folder, processOwners);
     held += 1;
     try {
       writeFileSync(marker, String(process.pid), { flag: 'wx' });
     } catch {
-      const other = Number(readFileSync(marker, 'utf8'));
-      const state = stateOf(other);
-      if (other !== process.pid && state !== undefined) {
-        const locks = readdirSync(`${folder}/lock`).join();
-        console.log(`double owner ${other}, ${state}; process ${process.pid}; locks ${locks}`);
+      const found = doubleOwner();
+      if (found !== undefined) {
+        console.log(
+          `double owner ${found}; process ${process.pid}; locks ${readdirSync(`${folder}/lock`).join()}`,
+        );
         process.exit(1);
       }
       writeFileSync(marker, String(process.pid));
@@ -35,7 +35,32 @@ while (performance.now() < end) {
     }
   }
 }
-console.log(`held ${held}`);
+void (async () => {
+  while (performance.now() < end) await fight();
+  console.log(`held ${held}`);
+})();
+
+/**
+ * Who has the lock besides this process. One that is being killed does nothing any more, though its state does not say so for
+ * a moment; one that goes on removes its mark.
+ */
+function doubleOwner(): string | undefined {
+  const mark = (): string | undefined => {
+    try {
+      return readFileSync(marker, 'utf8');
+    } catch {
+      return undefined;
+    }
+  };
+  const other = mark();
+  if (other === String(process.pid)) return undefined;
+  for (let waits = 0; waits < 1_000; waits += 1) {
+    if (mark() !== other) return `${other ?? 'somebody'}, who went on`;
+    if (stateOf(Number(other)) === undefined) return undefined;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+  }
+  return `${other ?? 'somebody'}, who lives`;
+}
 
 /** What a living process does; undefined when it is gone, or a zombie (Z), or one that is being taken away (X). */
 function stateOf(pid: number): string | undefined {

@@ -1,26 +1,35 @@
-import { StoreLockedError } from '../../../../lib/errors/storageErrors';
-import { takeLock } from '../../../../lib/store/folder/lock/lock';
-import type { Owners } from '../../../../lib/store/folder/lock/owner';
+import { holderOf, takeAfter } from '../../../../lib/store/folder/lock/lock';
+import type { Owner, Owners } from '../../../../lib/store/folder/lock/owner';
 import type { MemoryFiles } from './memoryFiles';
 
-/** Process `pid`, which takes these others for dead. */
-export const owners = (pid: number, dead: readonly number[] = []): Owners => ({
-  self: () => ({ pid, host: 'here', boot: 'b', started: '1', token: `t${pid}` }),
-  isAlive: (owner) => !dead.includes(owner.pid),
-});
+let tokens = 0;
+
+/** Process `pid`, for which the kernel proves these others dead, and all the rest alive. */
+export function ownersOf(pid: number, isDead: (pid: number) => boolean): Owners {
+  return {
+    appear: () => Promise.resolve({ owner: ownerOf(pid), isProven: true, leave: () => undefined }),
+    sign: (_, owner) => Promise.resolve(isDead(owner.pid) ? 'dead' : 'alive'),
+    leaseMs: 10_000,
+    sleep: () => Promise.resolve(),
+    now: () => performance.now(),
+  };
+}
+
+function ownerOf(pid: number): Owner {
+  tokens += 1;
+  return { pid, host: 'here', token: `t${String(tokens)}` };
+}
 
 /** How many of two processes get the lock of a dead one, when the second does all of its work before call `at` of the first. */
 export function winners(files: MemoryFiles, at: number): number {
-  takeLock(files, '/s/lock', '/s', owners(1));
+  files.makeFolder('/s/lock');
+  takeAfter(files, '/s/lock', 0, ownerOf(1));
   const before = files.calls;
   let won = 0;
   const attempt = (pid: number): void => {
-    try {
-      takeLock(files, '/s/lock', '/s', owners(pid, [1]));
-      won += 1;
-    } catch (error) {
-      if (!(error instanceof StoreLockedError)) throw error;
-    }
+    const { number, owner } = holderOf(files, '/s/lock');
+    if (owner !== undefined && owner.pid !== 1) return;
+    if (takeAfter(files, '/s/lock', number, ownerOf(pid)) !== undefined) won += 1;
   };
   files.fate = ({ number }) => {
     if (number !== before + at) return undefined;

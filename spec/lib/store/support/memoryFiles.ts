@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 
-import type { Files } from '../../../../lib/store/folder/files/files';
+import type { Files, Found } from '../../../../lib/store/folder/files/files';
 
 /** A call to the file system: how often anything was called before, what, and on which path. */
 export interface Call {
@@ -20,7 +20,11 @@ interface Inode {
   synced: Buffer;
 }
 
+/** What a folder has by its names: files, and folders, which stand in a list of their own. */
 type Names = Map<string, Inode>;
+
+/** Stands in a folder for a folder within it. */
+const FOLDER: Inode = { content: Buffer.alloc(0), synced: Buffer.alloc(0) };
 
 /** Calls that do nothing and say they did, by their paths. */
 export interface Ignored {
@@ -32,10 +36,18 @@ export interface Ignored {
 /** A file system in memory that knows what was synced. A power loss gives one of the states that may be left then. */
 export class MemoryFiles implements Files {
   calls = 0;
+  /** Whether looking counts as a call: an end of the process there is the same as one at the next call. */
+  countsLooks = false;
   fate: (call: Call) => Fate = () => undefined;
   /** Seeded bugs of the tests of the tests. */
   readonly ignores: Ignored;
-  readonly #folders = new Map<string, { names: Names; history: Names[] }>();
+  readonly #folders = new Map<string, { names: Names; history: Names[] }>([
+    ['/', { names: new Map(), history: [] }],
+  ]);
+  /** Tells inodes apart, as `look` does. */
+  readonly #ids = new Map<Inode, number>();
+  /** Counts the changes of names. */
+  #changes = 0;
   readonly #open = new Map<number, { path: string; inode: Inode }>();
   #nextFile = 3;
 
@@ -46,7 +58,7 @@ export class MemoryFiles implements Files {
   /** What a machine finds after the power was lost now. */
   afterPowerLoss(loss: Loss): MemoryFiles {
     const left = this.#another();
-    const inodes = new Map<Inode, Inode>();
+    const inodes = new Map<Inode, Inode>([[FOLDER, FOLDER]]);
     const survive = (inode: Inode): Inode => {
       const known = inodes.get(inode);
       if (known !== undefined) return known;
@@ -55,7 +67,11 @@ export class MemoryFiles implements Files {
       inodes.set(inode, next);
       return next;
     };
-    for (const [folder, { history, names }] of this.#folders) {
+    // Those above come first. A folder whose name is lost is lost with all that it holds.
+    const folders = [...this.#folders].sort(([a], [b]) => a.length - b.length);
+    for (const [folder, { history, names }] of folders) {
+      if (folder !== '/' && left.#folders.get(dirname(folder))?.names.get(nameOf(folder)) !== FOLDER)
+        continue;
       const states = [...history, names];
       const pick = loss === 'nothing survives' ? 0 : loss === 'everything survives' ? 1 : loss();
       const chosen = states[Math.round(pick * (states.length - 1))] ?? names;
@@ -82,12 +98,13 @@ export class MemoryFiles implements Files {
   all(): Map<string, Buffer> {
     const found = new Map<string, Buffer>();
     for (const [folder, { names }] of this.#folders)
-      for (const [name, { content }] of names) found.set(`${folder}/${name}`, content);
+      for (const [name, inode] of names) if (inode !== FOLDER) found.set(`${folder}/${name}`, inode.content);
     return found;
   }
 
   /** Puts bytes in a file, as if they had always been there. */
   put(path: string, content: Buffer | undefined): void {
+    this.#changes += 1;
     const names = this.#namesOf(dirname(path));
     if (content === undefined) names.delete(nameOf(path));
     else names.set(nameOf(path), { content, synced: content });
@@ -95,8 +112,11 @@ export class MemoryFiles implements Files {
 
   makeFolder(path: string): void {
     this.#meet('makeFolder', path);
-    for (let folder = path; !this.#folders.has(folder) && folder !== '/'; folder = dirname(folder)) {
+    const missing: string[] = [];
+    for (let folder = path; !this.#folders.has(folder); folder = dirname(folder)) missing.unshift(folder);
+    for (const folder of missing) {
       this.#folders.set(folder, { names: new Map(), history: [] });
+      this.#change(dirname(folder), (names) => names.set(nameOf(folder), FOLDER));
     }
   }
 
@@ -105,9 +125,14 @@ export class MemoryFiles implements Files {
     return [...(this.#folders.get(folder)?.names.keys() ?? [])];
   }
 
-  kind(path: string): 'file' | 'folder' | undefined {
-    if (this.#folders.has(path)) return 'folder';
-    return this.#folders.get(dirname(path))?.names.has(nameOf(path)) === true ? 'file' : undefined;
+  look(path: string): Found | undefined {
+    if (this.countsLooks) this.#meet('look', path);
+    if (this.#folders.has(path)) return { kind: 'folder', id: path, stamp: this.#changes };
+    const inode = this.#folders.get(dirname(path))?.names.get(nameOf(path));
+    if (inode === undefined) return undefined;
+    const id = this.#ids.get(inode) ?? this.#ids.size;
+    this.#ids.set(inode, id);
+    return { kind: 'file', id: String(id), stamp: this.#changes };
   }
 
   async read(path: string, limit?: number): Promise<Buffer | undefined> {
@@ -235,6 +260,7 @@ export class MemoryFiles implements Files {
   #change(folder: string, edit: (names: Names) => unknown): void {
     const entry = this.#folders.get(folder);
     if (entry === undefined) throw errno('ENOENT', folder);
+    this.#changes += 1;
     entry.history.push(entry.names);
     entry.names = new Map(entry.names);
     edit(entry.names);

@@ -1,0 +1,234 @@
+import { execFileSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import * as t from 'io-ts';
+import { lastValueFrom, toArray } from 'rxjs';
+
+import { agent, approval, chain, execute, lowdbStore, run } from '../../../index';
+import { StorageError } from '../../../lib/errors/storageErrors';
+
+let base: string;
+let folder: string;
+let outside: string;
+beforeEach(() => {
+  base = fs.mkdtempSync(join(tmpdir(), 'millrace-'));
+  folder = join(base, 'state');
+  outside = join(base, 'documents');
+  fs.mkdirSync(outside);
+  fs.writeFileSync(join(outside, 'thesis.docx'), 'years of work');
+  fs.writeFileSync(join(outside, 'old.json'), '{}');
+});
+afterEach(() => {
+  fs.rmSync(base, { recursive: true, force: true });
+});
+
+const cached = agent('cached', (n: number) => n + 1, { cache: {} });
+const job = chain('job', cached);
+
+/** A store with one of everything, closed. */
+async function filled(): Promise<void> {
+  const store = lowdbStore(folder);
+  const state = await execute(job, 1, { store, runId: 'first' });
+  await store.snapshots.save('one', state);
+  await store.logs.save({
+    logId: 'log',
+    workflowName: 'job',
+    startTime: new Date(0).toISOString(),
+    endTime: null,
+    status: 'running',
+    steps: [],
+  });
+  await store.post('first', { kind: 'cancel' });
+  await store.close();
+}
+
+/** Everything somebody may ask of a store; the messages of what is refused. */
+async function everything(): Promise<readonly string[]> {
+  const store = lowdbStore(folder);
+  const told: string[] = [];
+  const ask = async (act: () => Promise<unknown>): Promise<void> => {
+    try {
+      await act();
+    } catch (error) {
+      told.push(`${(error as Error).name}: ${(error as Error).message}`);
+    }
+  };
+  await ask(() => store.loadRun('first'));
+  await ask(() => store.listRuns());
+  await ask(async () => {
+    const seen = await lastValueFrom(run(job, 2, { store, runId: 'second' }).pipe(toArray()));
+    for (const { event } of seen) if (event.type === 'step.logged') told.push(`WARNING: ${event.message}`);
+  });
+  await ask(() => store.snapshots.list());
+  await ask(() => store.logs.list());
+  await ask(() => store.post('first', { kind: 'cancel' }));
+  await ask(() => store.deleteRun('first'));
+  await ask(() => store.prune({}));
+  await ask(() => store.close());
+  return told;
+}
+
+const PLACES = ['runs', 'snapshots', 'logs', 'cache', 'journal', 'inbox', 'lock', 'history.json'] as const;
+
+describe('a store in whose folder something stands that is not its own', () => {
+  it.each(PLACES)(
+    'refuses a link in the place of %s by name, and touches nothing behind it',
+    async (place) => {
+      await filled();
+      fs.rmSync(join(folder, place), { recursive: true });
+      fs.symlinkSync(place === 'history.json' ? join(outside, 'old.json') : outside, join(folder, place));
+
+      const told = await everything();
+      expect(told.join('\n')).toContain(join(folder, place));
+      expect(fs.readdirSync(outside).sort()).toEqual(['old.json', 'thesis.docx']);
+      expect(fs.readFileSync(join(outside, 'old.json'), 'utf8')).toBe('{}');
+    },
+  );
+
+  it.each(PLACES)('refuses a pipe in the place of %s by name, and does not wait for it', async (place) => {
+    await filled();
+    fs.rmSync(join(folder, place), { recursive: true });
+    execFileSync('mkfifo', [join(folder, place)]);
+
+    expect((await everything()).join('\n')).toContain(join(folder, place));
+  });
+
+  it.each(PLACES)('refuses a file of somebody else in the place of %s by name', async (place) => {
+    await filled();
+    fs.rmSync(join(folder, place), { recursive: true });
+    fs.writeFileSync(join(folder, place), 'notes');
+
+    expect((await everything()).join('\n')).toContain(join(folder, place));
+    expect(fs.readFileSync(join(folder, place), 'utf8')).toBe('notes');
+  });
+
+  it.each([
+    ['a link', (path: string) => fs.symlinkSync(join(outside, 'thesis.docx'), path)],
+    ['a pipe', (path: string) => execFileSync('mkfifo', [path])],
+    ['a file of somebody else', (path: string) => fs.writeFileSync(path, 'notes')],
+  ])('neither deletes nor overwrites a run in whose place %s stands', async (_, put) => {
+    await filled();
+    const path = join(folder, 'runs', 'first.json');
+    fs.rmSync(path);
+    put(path);
+    put(join(folder, 'runs', 'taken.json'));
+    const before = fs.lstatSync(path).ino;
+    const store = lowdbStore(folder);
+
+    await expect(store.deleteRun('first')).rejects.toThrow(`Cannot remove "${path}"`);
+    await expect(store.prune({})).rejects.toThrow(StorageError);
+    await execute(job, 1, { store, runId: 'taken' });
+    await expect(store.close()).rejects.toThrow(join(folder, 'runs', 'taken.json'));
+    expect(fs.lstatSync(path).ino).toBe(before);
+    expect(fs.readFileSync(join(outside, 'thesis.docx'), 'utf8')).toBe('years of work');
+    // What could not be written stays in the journal.
+    fs.rmSync(join(folder, 'runs', 'taken.json'));
+    expect((await lowdbStore(folder).loadRun('taken'))?.status).toBe('COMPLETED');
+  });
+
+  it('prunes only answers that it has written', async () => {
+    await filled();
+    const cache = join(folder, 'cache');
+    fs.writeFileSync(join(cache, 'thesis.docx'), 'years of work');
+    fs.writeFileSync(join(cache, 'notes.json'), '{"mine": true}');
+    fs.symlinkSync(join(outside, 'old.json'), join(cache, 'link.json'));
+    const [ours] = fs.readdirSync(cache).filter((name) => /^[0-9a-f]{64}/.test(name));
+    fs.appendFileSync(join(cache, ours!), 'damaged');
+    const store = lowdbStore(folder);
+    await store.prune({});
+    await store.close();
+
+    expect(fs.readdirSync(cache).sort()).toEqual(['link.json', 'notes.json', 'thesis.docx']);
+  });
+
+  it('refuses a number of a lock that no store gives', async () => {
+    await filled();
+    fs.writeFileSync(join(folder, 'lock', '999999999999999'), '');
+
+    await expect(execute(job, 1, { store: lowdbStore(folder), runId: 'x' })).rejects.toThrow(
+      '999999999999999',
+    );
+  });
+});
+
+describe('a store whose inbox makes trouble', () => {
+  const asks = chain(
+    'asks',
+    approval('ok', t.boolean),
+    agent('after', (said: boolean) => `said ${String(said)}`),
+  );
+
+  it('warns the run, and goes on hearing once the trouble is gone', async () => {
+    await filled();
+    const store = lowdbStore(folder);
+    fs.rmSync(join(folder, 'inbox'), { recursive: true });
+    fs.writeFileSync(join(folder, 'inbox'), 'notes');
+    const slow = agent('slow', () => new Promise((resolve) => setTimeout(resolve, 1_500, 'done')));
+    const told: string[] = [];
+    const cancelled = new Promise<void>((resolve, reject) => {
+      run(chain('c', slow), 1, { store, runId: 'second' }).subscribe({
+        next: ({ event }) => told.push(event.type === 'step.logged' ? event.message : event.type),
+        error: reject,
+        complete: resolve,
+      });
+    });
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    fs.rmSync(join(folder, 'inbox'));
+    await lowdbStore(folder).post('second', { kind: 'cancel' });
+    await cancelled;
+
+    expect(told.filter((each) => each.includes('inbox'))).toHaveLength(1);
+    expect(told.at(-1)).toBe('run.cancelled');
+    await store.close();
+  });
+
+  it('uses a message that cannot be removed once, and removes it later', async () => {
+    const store = lowdbStore(folder);
+    await execute(asks, 1, { store, runId: 'r' });
+    await store.post('r', { kind: 'answer', path: 'ok', value: true });
+    const unlink = jest
+      .spyOn(jest.requireActual<typeof fs>('node:fs'), 'unlinkSync')
+      .mockImplementation((path) => {
+        throw Object.assign(new Error(`EROFS: made up, unlink '${String(path)}'`), { code: 'EROFS' });
+      });
+    const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+    const state = await execute(asks, 1, { store, runId: 'r' });
+    unlink.mockRestore();
+
+    expect(state.output).toBe('said true');
+    expect(String(warned.mock.calls[0]?.[0])).toContain('Cannot remove');
+    warned.mockRestore();
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    expect(fs.readdirSync(join(folder, 'inbox'))).toEqual([]);
+    await store.close();
+  });
+
+  it('keeps an answer with durability end until the life that used it is written down', async () => {
+    const first = lowdbStore(folder, { durability: 'end' });
+    await execute(asks, 1, { store: first, runId: 'r' });
+    await first.post('r', { kind: 'answer', path: 'ok', value: true });
+    const seen: number[] = [];
+    const looks = chain(
+      'asks',
+      approval('ok', t.boolean),
+      agent('after', () => seen.push(fs.readdirSync(join(folder, 'inbox')).length)),
+    );
+    await execute(looks, 1, { store: first, runId: 'r' });
+
+    expect(seen).toEqual([1]);
+    expect(fs.readdirSync(join(folder, 'inbox'))).toEqual([]);
+    await first.close();
+  });
+});
+
+describe('lowdbStore()', () => {
+  it.each([
+    ['an empty path', () => lowdbStore('')],
+    ['a size that is not a number', () => lowdbStore(folder, { rotateBytes: Number.NaN })],
+    ['a size of nothing', () => lowdbStore(folder, { rotateBytes: 0 })],
+  ])('refuses %s', (_, make) => {
+    expect(make).toThrow('Cannot make a store');
+  });
+});
