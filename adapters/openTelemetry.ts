@@ -4,6 +4,8 @@ import { defer, finalize } from 'rxjs';
 
 import type { RunEvent, RunFailed, StepFailed, StepStarted, Transition } from '../lib/model/event';
 import { isEnd } from '../lib/model/event';
+import type { Failure } from '../lib/model/failure';
+import { hideSecrets } from '../lib/model/secretTexts';
 import { watch } from '../operators/taps/watch';
 
 /** The part of `@opentelemetry/api` that is used. */
@@ -15,7 +17,7 @@ export type OpenTelemetryApi = Pick<typeof Api, 'trace' | 'context' | 'SpanStatu
  *
  * Names and attributes are the GenAI conventions as of 2026, which are still in development: `invoke_workflow`,
  * `invoke_agent`, `gen_ai.operation.name`, `gen_ai.workflow.name`, `gen_ai.agent.name`, `error.type`; ours begin with
- * `millrace.`. Inputs and outputs are not recorded.
+ * `millrace.`. Inputs and outputs are not recorded, and what looks like a credential is cut out of names and messages.
  *
  * @example
  * ```ts
@@ -33,7 +35,7 @@ export function traceTo<O>(api: OpenTelemetryApi): MonoTypeOperatorFunction<Tran
         watch((transition) => {
           const { event } = transition;
           if (event.type === 'run.started' || event.type === 'run.resumed') {
-            const name = event.type === 'run.started' ? event.name : transition.state.name;
+            const name = hideSecrets(event.type === 'run.started' ? event.name : transition.state.name);
             traces.set(event.runId, beginTrace(api, tracer, outside, event, name));
           }
           traces.get(event.runId)?.take(event);
@@ -66,7 +68,7 @@ function beginTrace(
       attributes: {
         'gen_ai.operation.name': 'invoke_workflow',
         'gen_ai.workflow.name': name,
-        'millrace.run.id': begun.runId,
+        'millrace.run.id': hideSecrets(begun.runId),
         'millrace.run.life': begun.type === 'run.started' ? 1 : begun.life,
       },
     },
@@ -80,15 +82,16 @@ function beginTrace(
       running.addEvent('millrace.attempt', { 'millrace.step.attempt': event.attempt }, dateOf(event.at));
       return;
     }
+    const agent = hideSecrets(event.agent);
     const attributes = {
       'gen_ai.operation.name': 'invoke_agent',
-      'gen_ai.agent.name': event.agent,
-      'millrace.step.path': event.path,
+      'gen_ai.agent.name': agent,
+      'millrace.step.path': hideSecrets(event.path),
     };
     const parent = api.trace.setSpan(outside, nearestAbove(event.path, steps) ?? root);
     steps.set(
       event.path,
-      tracer.startSpan(`invoke_agent ${event.agent}`, { startTime: dateOf(event.at), attributes }, parent),
+      tracer.startSpan(`invoke_agent ${agent}`, { startTime: dateOf(event.at), attributes }, parent),
     );
   };
   const end = (path: string, at: number, outcome: string): void => {
@@ -97,9 +100,10 @@ function beginTrace(
     span?.setAttribute('millrace.step.outcome', outcome).end(dateOf(at));
   };
   const fail = (span: Api.Span | undefined, { error, at }: StepFailed | RunFailed): void => {
+    const message = hideSecrets(error.message);
     span?.setAttribute('error.type', error.name);
-    span?.recordException({ name: error.name, message: error.message }, dateOf(at));
-    span?.setStatus({ code: api.SpanStatusCode.ERROR, message: error.message });
+    span?.recordException({ name: error.name, message, ...stackOf(error) }, dateOf(at));
+    span?.setStatus({ code: api.SpanStatusCode.ERROR, message });
   };
   const endAll = (outcome: string, at?: number): void => {
     for (const span of steps.values())
@@ -119,7 +123,7 @@ function beginTrace(
             'millrace.retrying',
             {
               'error.type': event.error.name,
-              'exception.message': event.error.message,
+              'exception.message': hideSecrets(event.error.message),
               'millrace.delay_ms': event.delayMs,
             },
             dateOf(event.at),
@@ -153,6 +157,11 @@ function beginTrace(
       endAll('cancelled');
     },
   };
+}
+
+/** Where the error came from, when it was thrown in this process. */
+function stackOf({ stack }: Failure): { readonly stack?: string } {
+  return stack === undefined ? {} : { stack: hideSecrets(stack) };
 }
 
 /** As a number, a time before the process began would pass for one since then; so would virtual time. */

@@ -11,10 +11,19 @@ import { Count, Finite, Json, listOf, Moment, oneOf } from './plainCodecs';
 import { record } from './recordCodec';
 
 /** An error as it is stored. */
-export const Failure: t.Type<FailureRecord> = record<FailureRecord>(
-  'Failure',
-  { name: t.string, message: t.string, retryable: t.boolean },
-  { path: t.string, code: t.string },
+export const Failure: t.Type<FailureRecord> = t.recursion('Failure', () =>
+  record<FailureRecord>(
+    'Failure',
+    { name: t.string, message: t.string, retryable: t.boolean },
+    {
+      path: t.string,
+      code: t.string,
+      status: t.number,
+      cause: Failure,
+      errors: listOf(Failure),
+      stack: t.string,
+    },
+  ),
 );
 
 const kinds: Readonly<Record<AgentKind, true>> = {

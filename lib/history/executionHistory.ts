@@ -3,6 +3,7 @@ import { monotonicFactory } from 'ulid';
 
 import { LogCompletedError, UnknownLogError } from '../errors/storageErrors';
 import type { ExecutionLog, LogRest, LogSummary } from '../model/executionLog';
+import { hideSecrets } from '../model/secretTexts';
 
 /** Keeps logs of executions: by hand, or with `record(history)`. */
 export interface ExecutionHistory {
@@ -36,7 +37,8 @@ export interface LogQuery {
 /**
  * A history that rests in a store, such as `executionHistory(lowdbStore('./state').logs)`.
  *
- * While one change of a log is being written, those that come meanwhile share the next write.
+ * While one change of a log is being written, those that come meanwhile share the next write. Names are kept without what
+ * looks like a credential, as in a log.
  */
 export function executionHistory(rest: LogRest, clock: { now(): number } = asyncScheduler): ExecutionHistory {
   const open = new Map<string, OpenLog>();
@@ -66,7 +68,7 @@ export function executionHistory(rest: LogRest, clock: { now(): number } = async
     async createLog(workflowName, logId = nextId(clock.now())) {
       const log: ExecutionLog = {
         logId,
-        workflowName,
+        workflowName: hideSecrets(workflowName),
         startTime: now(),
         endTime: null,
         status: 'running',
@@ -76,7 +78,7 @@ export function executionHistory(rest: LogRest, clock: { now(): number } = async
       return Object.freeze(log);
     },
     addStepResult(logId, stepName, status, duration) {
-      const step = Object.freeze({ stepName, status, duration, timestamp: now() });
+      const step = Object.freeze({ stepName: hideSecrets(stepName), status, duration, timestamp: now() });
       return change(logId, (log) => {
         if (log.endTime !== null) throw new LogCompletedError(logId, log.status);
         return Object.freeze({ ...log, steps: [...log.steps, step] });

@@ -4,6 +4,7 @@ import type * as Winston from 'winston';
 
 import type { LogLevel } from '../model/event';
 import { toFailure } from '../model/failure';
+import { hideSecrets } from '../model/secretTexts';
 import type { Delivery } from './delivery';
 import { winstonDelivery } from './delivery';
 import type { LogData, LogEntry } from './entry';
@@ -91,7 +92,7 @@ export function createLogger(options: LoggerOptions = {}): Logger {
     dropped += lines;
     if (hasTold || reason === undefined || lines === 0) return;
     hasTold = true;
-    const why = toFailure(reason).message;
+    const why = hideSecrets(toFailure(reason).message);
     process.emitWarning(`Log entries are lost: ${why}`, 'MillraceWarning');
   };
   const delivery = deliveryFor(options, onLost);
@@ -116,6 +117,7 @@ export function createLogger(options: LoggerOptions = {}): Logger {
     }
   };
 
+  redacting.add(log);
   return {
     debug: (component, message, data) => {
       log('DEBUG', component, message, data);
@@ -141,6 +143,28 @@ export function createLogger(options: LoggerOptions = {}): Logger {
   };
 }
 
+const redacting = new WeakSet<Logger['log']>();
+
+/**
+ * A log target that is told no secrets: a logger of `createLogger` itself, which removes them together with those of its
+ * own `redact` option; any other target behind the rules of `isSecretKey`.
+ */
+export function toldNoSecrets(target: Pick<Logger, 'log'>): Pick<Logger, 'log'> {
+  if (redacting.has(target.log)) return target;
+  const redact = redactor();
+  return {
+    log(level, component, message, data, at) {
+      target.log(
+        level,
+        text(component),
+        text(message),
+        data === undefined ? undefined : () => redact(data),
+        at,
+      );
+    },
+  };
+}
+
 function deliveryFor(
   options: LoggerOptions,
   onLost: (lines: number, reason: unknown) => void,
@@ -160,11 +184,13 @@ function deliveryFor(
   return winstonDelivery({ sinks, transports, limit, closeTimeoutMs, onLost });
 }
 
-const LONGEST = 65_536;
+const LONGEST = 8_192;
 
 function text(value: unknown): string {
   const whole = typeof value === 'string' ? value : printed(value);
-  return whole.length <= LONGEST ? whole : `${whole.slice(0, LONGEST)}… [${whole.length} characters]`;
+  if (whole.length <= LONGEST) return hideSecrets(whole);
+  // Cut later than shown: half a secret looks like none.
+  return `${hideSecrets(whole.slice(0, 2 * LONGEST)).slice(0, LONGEST)}… [${whole.length} characters]`;
 }
 
 function printed(value: unknown): string {

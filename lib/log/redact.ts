@@ -1,29 +1,14 @@
 import type Redact from '@pinojs/redact';
 
+import type { Secrecy } from '../model/secretNames';
+import { secrecyOf } from '../model/secretNames';
+import { REDACTED } from '../model/secretTexts';
 import type { LogData } from './entry';
-import { REDACTED, tidy } from './tidy';
-
-const secret =
-  /pass(word|wd|phrase|code)|^pwd$|secret|apikey|authorization|^auth$|cookie|credential|privatekey|accesskey|connectionstring|^bearer$|^jwt$|token$|^sessionid$|^ssn$|^cvv$/;
-
-const known = new Map<string, boolean>();
-const KNOWN_AT_MOST = 4096;
-
-/**
- * Whether values under this key are kept out of logs: passwords, keys, tokens, cookies and the like, however they are
- * spelt (`apiKey`, `API_KEY`, `x-api-key`). `tokens` and `maxTokens` are counts and stay readable.
- */
-export function isSecretKey(key: string): boolean {
-  const answer = known.get(key);
-  if (answer !== undefined) return answer;
-  const isSecret = key.length <= 256 && secret.test(key.toLowerCase().replace(/[^a-z0-9]/g, ''));
-  if (known.size < KNOWN_AT_MOST) known.set(key, isSecret);
-  return isSecret;
-}
+import { tidy } from './tidy';
 
 /** What a log keeps out. */
 export interface Redaction {
-  /** Keys whose values are secret wherever they stand, besides those `isSecretKey` knows. */
+  /** Keys whose values are secret wherever they stand, besides those that `isSecretKey` knows. */
   readonly keys?: readonly (string | RegExp)[];
   /** Places in `data` that are secret, such as `user.card`, `users[*].iban` or `headers["x-id"]`. */
   readonly paths?: readonly string[];
@@ -37,15 +22,15 @@ export interface Redaction {
 export function redactor({ keys = [], paths = [] }: Redaction = {}): (
   data?: LogData,
 ) => Record<string, unknown> {
-  const isSecret =
+  const secrecy =
     keys.length === 0
-      ? isSecretKey
-      : (key: string) => isSecretKey(key) || keys.some((secret) => fits(secret, key));
+      ? secrecyOf
+      : (key: string): Secrecy => (keys.some((secret) => fits(secret, key)) ? 'always' : secrecyOf(key));
   const cut = paths.length === 0 ? undefined : pathCutter(paths);
 
   return (data) => {
     if (data === undefined) return {};
-    const plain = tidy(typeof data === 'function' ? answerOf(data as () => unknown) : data, isSecret);
+    const plain = tidy(typeof data === 'function' ? answerOf(data as () => unknown) : data, secrecy);
     const record = isPlainRecord(plain) ? plain : plain === undefined ? {} : { value: plain };
     return cut === undefined ? record : cut(record);
   };

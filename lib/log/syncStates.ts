@@ -4,6 +4,7 @@ import type { Patch } from 'immer';
 import { enablePatches, Immer } from 'immer';
 
 import type { LogData } from './entry';
+import { redactor } from './redact';
 
 enablePatches();
 const immer = new Immer({ autoFreeze: false });
@@ -23,9 +24,10 @@ export function syncStates<S>(saved: S, actual: S, log: MismatchLog, component =
   const before = plain(saved);
   const after = plain(actual);
   if (!isDeepStrictEqual(before, after)) {
-    log.warning(component, 'The saved state differs from the actual one; the actual one holds', () => ({
-      patches: patchesBetween(before, after),
-    }));
+    const redact = redactor();
+    log.warning(component, 'The saved state differs from the actual one; the actual one holds', () =>
+      redact({ patches: patchesBetween(before, after) }),
+    );
   }
   return actual;
 }

@@ -1,5 +1,5 @@
 import type { Durations, DurationStats, SavedDurations } from './durations';
-import { createDurations } from './durations';
+import { boundedSeconds, createDurations } from './durations';
 import { percentOf } from './figures';
 
 /** What is known of one agent within one workflow. Changes in place: see `createDurations`. */
@@ -76,7 +76,7 @@ export function addExecution(
   if (success) metrics.successes += 1;
   else metrics.failures += 1;
   metrics.durations.record(duration);
-  metrics.ownDuration += ownDuration > 0 && Number.isFinite(ownDuration) ? ownDuration : 0;
+  metrics.ownDuration += boundedSeconds(ownDuration);
   return metrics;
 }
 

@@ -9,15 +9,19 @@ export type AlertRule = (stats: WorkflowStats) => boolean;
 /**
  * A rule that follows the numbers of one workflow over time and says when something begins and ceases to be wrong.
  *
- * Called once for each workflow. What it says is compared with what it said before: repetitions do nothing. Timers belong on
- * the given scheduler, so that back-testing can turn the clock.
+ * Called once for each workflow, and again after it has failed. What it says is compared with what it said before:
+ * repetitions do nothing; anything but true and false is reported and changes nothing. Timers belong on the given scheduler, so
+ * that back-testing can turn the clock.
  */
 export type AlertStream = (
   stats$: Observable<StatsSample>,
   scheduler: SchedulerLike,
 ) => ObservableInput<boolean>;
 
-/** The numbers of a workflow at one moment. */
+/**
+ * The numbers of a workflow at one moment. Those of its agents are worked out when they are looked at, and are those of that
+ * moment whenever that is; copy `agents` before sending it to another thread.
+ */
 export interface StatsSample extends WorkflowStats {
   /** Epoch milliseconds. */
   readonly at: number;
@@ -37,6 +41,16 @@ export interface Alert {
   readonly at: number;
   /** The numbers that led to it. */
   readonly stats: WorkflowStats;
+}
+
+/** What the conditions of a stream rule, such as `above`, remember of one workflow: plain JSON, in their order. */
+export interface RememberedRule {
+  /** Name of the rule. */
+  readonly ruleName: string;
+  /** Name of the workflow. */
+  readonly workflowName: string;
+  /** One place for each condition. */
+  readonly cells: readonly unknown[];
 }
 
 /** An alert that has fired and not cleared. */

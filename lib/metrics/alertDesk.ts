@@ -1,126 +1,206 @@
 import { types } from 'node:util';
 
-import type { Observable, SchedulerLike } from 'rxjs';
+import type { Observable, Observer, SchedulerLike } from 'rxjs';
 import { from, Subject, Subscription } from 'rxjs';
 
 import { InvalidArgumentError } from '../model/failure';
-import type { ActiveAlert, Alert, AlertRule, AlertStream, StatsSample } from './alert';
-
-/** Where rules are kept and asked. A rule that throws or errors is reported and harms nothing. */
-export interface AlertDesk {
-  readonly alerts$: Observable<Alert>;
-  addRule(name: string, rule: AlertRule): void;
-  addStream(name: string, stream: AlertStream): void;
-  hasRules(): boolean;
-  /** Lets the stream rules see a sample. */
-  show(sample: StatsSample): void;
-  /** Asks the plain rules. */
-  ask(sample: StatsSample): void;
-  active(): readonly ActiveAlert[];
-  close(): void;
-}
+import type { ActiveAlert, Alert, AlertRule, AlertStream, RememberedRule, StatsSample } from './alert';
+import type { RuleMemory } from './ruleMemory';
+import { withMemory } from './ruleMemory';
+import type { WorkflowStats } from './workflowMetrics';
 
 /** Told which rule failed, for which workflow, and how. */
 export type OnRuleError = (ruleName: string, workflowName: string, error: unknown) => void;
 
-/** A desk that remembers what had fired before it was made. */
-export function alertDesk(
-  scheduler: SchedulerLike,
-  onRuleError: OnRuleError,
-  saved: readonly ActiveAlert[] = [],
-): AlertDesk {
-  const rules = new Map<string, AlertRule>();
-  const streams = new Map<string, AlertStream>();
-  const feeds = new Map<string, Feed>();
-  const followed = new Subscription();
-  const latest = new Map<string, StatsSample>();
-  const active = new Map(saved.map((alert) => [keyOf(alert.ruleName, alert.workflowName), alert]));
-  const alerts$ = new Subject<Alert>();
+/** What a desk remembers of the time before it was made. */
+export interface SavedDesk {
+  readonly alerts: readonly ActiveAlert[];
+  readonly rules?: readonly RememberedRule[] | undefined;
+}
 
-  const report: OnRuleError = (ruleName, workflowName, error) => {
+/**
+ * Where rules are kept and asked. A rule that throws or errors, or answers anything but true and false, is reported, changes
+ * nothing, and is asked again.
+ */
+export class AlertDesk {
+  readonly #rules = new Map<string, AlertRule>();
+  readonly #streams = new Map<string, AlertStream>();
+  readonly #feeds = new Map<string, Feed>();
+  readonly #memories: Map<string, RememberedRule>;
+  readonly #followed = new Subscription();
+  readonly #latest = new Map<string, StatsSample>();
+  readonly #active: Map<string, ActiveAlert>;
+  readonly #alerts$ = new Subject<Alert>();
+  readonly #scheduler: SchedulerLike;
+  readonly #onRuleError: OnRuleError;
+
+  constructor(scheduler: SchedulerLike, onRuleError: OnRuleError, saved: SavedDesk = { alerts: [] }) {
+    this.#scheduler = scheduler;
+    this.#onRuleError = onRuleError;
+    this.#active = new Map(saved.alerts.map((alert) => [keyOf(alert.ruleName, alert.workflowName), alert]));
+    this.#memories = new Map(
+      (saved.rules ?? []).map((rule) => [keyOf(rule.ruleName, rule.workflowName), rule]),
+    );
+  }
+
+  get alerts$(): Observable<Alert> {
+    return this.#alerts$.asObservable();
+  }
+
+  /** A rule of the same name, of either kind, is replaced. */
+  addRule(name: string, rule: AlertRule): void {
+    this.#streams.delete(name);
+    this.#rules.set(name, rule);
+  }
+
+  addStream(name: string, stream: AlertStream): void {
+    this.#rules.delete(name);
+    this.#streams.set(name, stream);
+  }
+
+  hasRules(): boolean {
+    return this.#rules.size > 0 || this.#streams.size > 0;
+  }
+
+  /** Whether there is nothing to ask, and no alert to end. */
+  isIdle(): boolean {
+    return !this.hasRules() && this.#active.size === 0;
+  }
+
+  /** Lets the stream rules see a sample. */
+  show(sample: StatsSample): void {
+    if (this.#followed.closed) return;
+    this.#latest.set(sample.workflowName, sample);
+    for (const [name, stream] of this.#streams) this.#feedOf(name, stream, sample.workflowName)?.next(sample);
+  }
+
+  /** Asks the plain rules. */
+  ask(sample: StatsSample): void {
+    for (const [name, rule] of this.#rules) {
+      try {
+        this.#judge(name, checked(rule(sample)), sample);
+      } catch (error) {
+        this.#report(name, sample.workflowName, error);
+      }
+    }
+  }
+
+  /** Ends the alerts of rules, and of workflows, that are no longer there. */
+  endOrphans(
+    workflowName: string | undefined,
+    statsOf: (workflowName: string) => WorkflowStats | undefined,
+  ): void {
+    for (const alert of [...this.#active.values()]) {
+      if (workflowName !== undefined && workflowName !== alert.workflowName) continue;
+      const stats = statsOf(alert.workflowName);
+      const hasRule = this.#rules.has(alert.ruleName) || this.#streams.has(alert.ruleName);
+      if (hasRule && stats !== undefined && stats.executions > 0) continue;
+      if (stats === undefined) this.#active.delete(keyOf(alert.ruleName, alert.workflowName));
+      else this.#judge(alert.ruleName, false, { ...stats, at: this.#scheduler.now() });
+    }
+  }
+
+  active(): readonly ActiveAlert[] {
+    return [...this.#active.values()];
+  }
+
+  /** What the conditions of the stream rules remember. */
+  memories(): readonly RememberedRule[] {
+    return [...this.#memories.values()].filter(
+      ({ ruleName, cells }) => cells.length > 0 && this.#streams.has(ruleName),
+    );
+  }
+
+  close(): void {
+    for (const { samples$ } of this.#feeds.values()) samples$.complete();
+    // A timer of a rule would keep the process alive.
+    this.#followed.unsubscribe();
+    this.#alerts$.complete();
+  }
+
+  #judge(ruleName: string, isWrong: boolean, sample: StatsSample): void {
+    const { workflowName } = sample;
+    // Not that of the sample: a rule with a timer speaks between samples.
+    const at = this.#scheduler.now();
+    const key = keyOf(ruleName, workflowName);
+    if (isWrong === this.#active.has(key)) return;
+    if (isWrong) this.#active.set(key, { ruleName, workflowName, since: at });
+    else this.#active.delete(key);
+    // An alert may be kept and sent away: it gets numbers of its own.
+    const stats = { ...sample, agents: { ...sample.agents } };
+    this.#alerts$.next({ ruleName, workflowName, status: isWrong ? 'FIRED' : 'CLEARED', at, stats });
+  }
+
+  #report(ruleName: string, workflowName: string, error: unknown): void {
     try {
-      onRuleError(ruleName, workflowName, error);
+      this.#onRuleError(ruleName, workflowName, error);
     } catch {
       // Whoever is told about a broken rule must not break the others.
     }
-  };
-  const judge = (ruleName: string, isWrong: boolean, sample: StatsSample): void => {
-    const { workflowName } = sample;
-    // Not that of the sample: a rule with a timer speaks between samples.
-    const at = scheduler.now();
-    const key = keyOf(ruleName, workflowName);
-    if (isWrong === active.has(key)) return;
-    if (isWrong) active.set(key, { ruleName, workflowName, since: at });
-    else active.delete(key);
-    alerts$.next({ ruleName, workflowName, status: isWrong ? 'FIRED' : 'CLEARED', at, stats: sample });
-  };
+  }
 
-  /** The samples of one workflow for one rule; followed from its first sample on. */
-  const feedOf = (ruleName: string, stream: AlertStream, workflowName: string): Subject<StatsSample> => {
+  /** The samples of one workflow for one rule; followed from its first sample on, and anew after an error. */
+  #feedOf(ruleName: string, stream: AlertStream, workflowName: string): Observer<StatsSample> | undefined {
     const key = keyOf(ruleName, workflowName);
-    const known = feeds.get(key);
+    const known = this.#feeds.get(key);
     if (known?.stream === stream) return known.samples$;
     // Another rule of the same name has taken its place.
     known?.following.unsubscribe();
-    const samples$ = new Subject<StatsSample>();
-    const following = new Subscription();
-    followed.add(following);
-    feeds.set(key, { stream, samples$, following });
+    const feed: Feed = { stream, samples$: new Subject(), following: new Subscription() };
+    this.#feeds.set(key, feed);
+    this.#followed.add(feed.following);
     const failed = (error: unknown): void => {
-      report(ruleName, workflowName, error);
+      if (this.#feeds.get(key) === feed) this.#feeds.delete(key);
+      this.#followed.remove(feed.following);
+      this.#report(ruleName, workflowName, error);
     };
     try {
-      following.add(
-        from(stream(samples$.asObservable(), scheduler)).subscribe({
-          next: (isWrong) => {
-            const sample = latest.get(workflowName);
-            if (sample !== undefined) judge(ruleName, isWrong, sample);
+      const subscription = withMemory(this.#memoryOf(key, ruleName, workflowName), () =>
+        from(stream(feed.samples$.asObservable(), this.#scheduler)).subscribe({
+          next: (answer: unknown) => {
+            this.#hear(ruleName, workflowName, answer);
           },
           error: failed,
         }),
       );
+      feed.following.add(subscription);
     } catch (error) {
       failed(error);
     }
-    return samples$;
-  };
+    return this.#feeds.get(key)?.samples$;
+  }
 
-  return {
-    alerts$: alerts$.asObservable(),
-    addRule: (name, rule) => rules.set(name, rule),
-    addStream: (name, stream) => streams.set(name, stream),
-    hasRules: () => rules.size > 0 || streams.size > 0,
-    show(sample) {
-      if (followed.closed) return;
-      latest.set(sample.workflowName, sample);
-      for (const [name, stream] of streams) feedOf(name, stream, sample.workflowName).next(sample);
-    },
-    ask(sample) {
-      for (const [name, rule] of rules) {
-        try {
-          const answer: unknown = rule(sample);
-          if (types.isPromise(answer)) {
-            answer.catch(() => undefined);
-            throw new InvalidArgumentError(
-              'it gave a Promise, where true or false is expected',
-              'answer at once',
-              { tellsNext: false },
-            );
-          }
-          judge(name, answer === true, sample);
-        } catch (error) {
-          report(name, sample.workflowName, error);
-        }
-      }
-    },
-    active: () => [...active.values()],
-    close() {
-      for (const { samples$ } of feeds.values()) samples$.complete();
-      // A timer of a rule would keep the process alive.
-      followed.unsubscribe();
-      alerts$.complete();
-    },
-  };
+  #hear(ruleName: string, workflowName: string, answer: unknown): void {
+    const sample = this.#latest.get(workflowName);
+    if (sample === undefined) return;
+    try {
+      this.#judge(ruleName, checked(answer), sample);
+    } catch (error) {
+      this.#report(ruleName, workflowName, error);
+    }
+  }
+
+  #memoryOf(key: string, ruleName: string, workflowName: string): RuleMemory {
+    const known = this.#memories.get(key);
+    const cells = [...(known?.cells ?? [])];
+    this.#memories.set(key, { ruleName, workflowName, cells });
+    return { cells, next: 0 };
+  }
+}
+
+function checked(answer: unknown): boolean {
+  if (typeof answer === 'boolean') return answer;
+  if (types.isPromise(answer)) answer.catch(() => undefined);
+  const what = types.isPromise(answer)
+    ? 'a Promise'
+    : answer === null
+      ? 'null'
+      : answer === undefined
+        ? 'undefined'
+        : `a ${typeof answer}`;
+  throw new InvalidArgumentError(`it gave ${what}, where true or false is expected`, 'answer true or false', {
+    tellsNext: false,
+  });
 }
 
 /** A rule that follows the samples of one workflow. */

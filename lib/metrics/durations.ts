@@ -3,7 +3,7 @@ import { createSketch } from './sketch';
 
 /** How long things took, in seconds: bounded in size however many there were. */
 export interface Durations {
-  /** Takes one more duration in seconds; what is not a number, or below zero, counts as 0. */
+  /** Takes one more duration in seconds; what is not a number, or below zero, counts as 0, and 10^9 (31 years) is the most. */
   record(seconds: number): void;
   /** The numbers so far. */
   stats(): DurationStats;
@@ -51,6 +51,13 @@ export interface SavedDurations {
 
 const none: SavedDurations = { count: 0, mean: 0, m2: 0, min: 0, max: 0, total: 0, sketch: [] };
 
+const LONGEST = 1e9;
+
+/** What can be added up and squared without leaving the numbers that JSON knows. */
+export function boundedSeconds(value: number): number {
+  return value > 0 && Number.isFinite(value) ? Math.min(value, LONGEST) : 0;
+}
+
 /**
  * Folds durations into streaming moments (Welford, "Note on a Method for Calculating Corrected Sums of Squares and
  * Products", Technometrics 4, 1962) and a sketch of their percentiles.
@@ -60,10 +67,12 @@ const none: SavedDurations = { count: 0, mean: 0, m2: 0, min: 0, max: 0, total: 
 export function createDurations(saved: SavedDurations = none): Durations {
   const sketch = createSketch(saved.sketch);
   let { count, mean, m2, min, max, total } = saved;
+  let known: DurationStats | undefined;
 
   return {
     record(value) {
-      const seconds = value > 0 && Number.isFinite(value) ? value : 0;
+      const seconds = boundedSeconds(value);
+      known = undefined;
       count += 1;
       const distance = seconds - mean;
       mean += distance / count;
@@ -74,11 +83,12 @@ export function createDurations(saved: SavedDurations = none): Durations {
       sketch.add(seconds);
     },
     stats() {
+      if (known !== undefined) return known;
       // A bucket's value may lie outside of what there was.
       const [p50 = 0, p95 = 0, p99 = 0] = sketch
         .percentiles([50, 95, 99])
         .map((value) => Math.min(max, Math.max(min, value)));
-      return {
+      known = {
         avgDuration: mean,
         minDuration: min,
         maxDuration: max,
@@ -88,6 +98,7 @@ export function createDurations(saved: SavedDurations = none): Durations {
         p95,
         p99,
       };
+      return known;
     },
     save: () => ({ count, mean, m2, min, max, total, sketch: sketch.save() }),
   };

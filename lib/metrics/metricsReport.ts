@@ -1,3 +1,4 @@
+import { hideSecrets } from '../model/secretTexts';
 import { formatPercent, formatSeconds, formatShortPercent } from './figures';
 import type { WorkflowStats } from './workflowMetrics';
 
@@ -82,7 +83,7 @@ function partOf(stats: WorkflowStats, words: Wording): readonly string[] {
 
 /** A name on one line, without what would move the cursor. */
 function printable(name: string): string {
-  return name.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, ' ');
+  return hideSecrets(name).replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, ' ');
 }
 
 function isList(stats: WorkflowStats | readonly WorkflowStats[]): stats is readonly WorkflowStats[] {

@@ -2,9 +2,12 @@ import type { Observable, SchedulerLike } from 'rxjs';
 import { asyncScheduler } from 'rxjs';
 
 import { toFailure } from '../model/failure';
+import { hideSecrets } from '../model/secretTexts';
 import type { Execution } from './agentMetrics';
-import type { ActiveAlert, Alert, AlertRule, AlertStream, StatsSample } from './alert';
-import { alertDesk } from './alertDesk';
+import { AgentSamples } from './agentSamples';
+import type { ActiveAlert, Alert, AlertRule, AlertStream, RememberedRule, StatsSample } from './alert';
+import type { OnRuleError } from './alertDesk';
+import { AlertDesk } from './alertDesk';
 import type { ReportOptions } from './metricsReport';
 import { metricsReport } from './metricsReport';
 import type { SavedWorkflowMetrics, WorkflowMetrics, WorkflowStats } from './workflowMetrics';
@@ -13,6 +16,7 @@ import {
   addRun,
   createWorkflowMetrics,
   saveWorkflowMetrics,
+  workflowFigures,
   workflowStats,
 } from './workflowMetrics';
 
@@ -42,6 +46,8 @@ export interface MonitorState {
   readonly workflows: readonly SavedWorkflowMetrics[];
   /** What had fired and not cleared. */
   readonly alerts: readonly ActiveAlert[];
+  /** What the conditions of stream rules remember. */
+  readonly rules?: readonly RememberedRule[] | undefined;
 }
 
 /** Numbers about workflows and their agents, and the rules that watch them. Fed by `measure()` or by hand. */
@@ -70,7 +76,8 @@ export interface Monitor {
   alert(ruleName: string, stream: AlertStream): void;
   /**
    * Asks the rules about one workflow, or about all. A rule fires once and not again until it has cleared; none fires for a
-   * workflow that has not run. Gives what is wrong now.
+   * workflow that has not run. An alert whose rule is no longer there ends: add the rules before the first run. Gives what is
+   * wrong now.
    */
   checkAlerts(workflowName?: string): readonly ActiveAlert[];
   /** What begins and ceases to be wrong, from now on. */
@@ -101,23 +108,17 @@ export interface Monitor {
  */
 export function createMonitor(options: MonitorOptions = {}): Monitor {
   const { scheduler = asyncScheduler, saved, logger, print = toStdout } = options;
-  const workflows = new Map<string, WorkflowMetrics>();
-  for (const one of saved?.workflows ?? [])
-    workflows.set(one.workflowName, createWorkflowMetrics(one.workflowName, one));
-  const desk = alertDesk(scheduler, reporter(logger), saved?.alerts);
+  const workflows = new Map<string, Measured>();
+  for (const one of saved?.workflows ?? []) addTo(workflows, one.workflowName, one);
+  const desk = new AlertDesk(scheduler, reporter(logger), saved);
   const shownAt = new Map<string, number>();
   let unnamed = 0;
 
-  const metricsOf = (name: string): WorkflowMetrics => {
-    let metrics = workflows.get(name);
-    if (metrics === undefined) {
-      metrics = createWorkflowMetrics(name);
-      workflows.set(name, metrics);
-    }
-    return metrics;
-  };
-  const sampleOf = (metrics: WorkflowMetrics, latest?: Execution): StatsSample => ({
-    ...workflowStats(metrics),
+  const known = (name: string): Measured | undefined => workflows.get(hideSecrets(name));
+  const measured = (name: string): Measured => known(name) ?? addTo(workflows, hideSecrets(name));
+  const sampleOf = ({ metrics, samples }: Measured, latest?: Execution): StatsSample => ({
+    ...workflowFigures(metrics),
+    agents: samples.take(),
     at: scheduler.now(),
     ...(latest === undefined ? {} : { latest }),
   });
@@ -125,26 +126,42 @@ export function createMonitor(options: MonitorOptions = {}): Monitor {
     shownAt.set(sample.workflowName, sample.at);
     desk.show(sample);
   };
-  const check = (name: string): void => {
-    const metrics = workflows.get(name);
-    if (metrics === undefined || metrics.successes + metrics.failures === 0) return;
-    const sample = sampleOf(metrics);
+  const check = (workflow: Measured): void => {
+    const { workflowName, successes, failures } = workflow.metrics;
+    if (successes + failures === 0) return;
+    const sample = sampleOf(workflow);
     // The end of a run has shown itself already.
-    if (shownAt.get(name) !== sample.at) show(sample);
+    if (shownAt.get(workflowName) !== sample.at) show(sample);
     desk.ask(sample);
   };
-  const allStats = (): WorkflowStats[] => [...workflows.values()].map(workflowStats);
+  const statsOf = (name: string): WorkflowStats | undefined => {
+    const workflow = known(name);
+    return workflow === undefined ? undefined : workflowStats(workflow.metrics);
+  };
+  const checkAlerts = (workflowName?: string): readonly ActiveAlert[] => {
+    if (desk.isIdle()) return [];
+    const asked = workflowName === undefined ? [...workflows.values()] : [known(workflowName)];
+    for (const workflow of asked) if (workflow !== undefined) check(workflow);
+    desk.endOrphans(workflowName === undefined ? undefined : hideSecrets(workflowName), statsOf);
+    return desk.active();
+  };
+  const allStats = (): WorkflowStats[] =>
+    [...workflows.values()].map(({ metrics }) => workflowStats(metrics));
 
   return {
     startWorkflow(_workflowId, workflowName) {
-      metricsOf(workflowName);
+      measured(workflowName);
     },
     endWorkflow(workflowName, duration, success) {
-      const metrics = addRun(metricsOf(workflowName), { duration, success });
-      if (desk.hasRules()) show(sampleOf(metrics, { duration, success }));
+      const workflow = measured(workflowName);
+      addRun(workflow.metrics, { duration, success });
+      if (desk.hasRules()) show(sampleOf(workflow, { duration, success }));
     },
     logAgentExecution(workflowName, agentName, duration, success, ownDuration = duration) {
-      addAgentExecution(metricsOf(workflowName), agentName, { duration, success, ownDuration });
+      const { metrics, samples } = measured(workflowName);
+      const name = hideSecrets(agentName);
+      samples.willChange(name);
+      addAgentExecution(metrics, name, { duration, success, ownDuration });
     },
     addAlertRule(...args: readonly [AlertRule] | readonly [string, AlertRule]) {
       if (args.length === 1) desk.addRule(`rule ${(unnamed += 1)}`, args[0]);
@@ -153,24 +170,23 @@ export function createMonitor(options: MonitorOptions = {}): Monitor {
     alert: (ruleName, stream) => {
       desk.addStream(ruleName, stream);
     },
-    checkAlerts(workflowName) {
-      if (desk.hasRules())
-        for (const name of workflowName === undefined ? workflows.keys() : [workflowName]) check(name);
-      return desk.active();
-    },
+    checkAlerts,
     alerts$: desk.alerts$,
-    getMetrics: (workflowName) =>
-      workflowStats(workflows.get(workflowName) ?? createWorkflowMetrics(workflowName)),
+    getMetrics: (workflowName) => statsOf(workflowName) ?? workflowStats(createWorkflowMetrics(workflowName)),
     workflowNames: () => [...workflows.keys()],
     metricsReport: (reportOptions) => metricsReport(allStats(), reportOptions),
     printMetricsReport: (reportOptions) => {
       print(metricsReport(allStats(), reportOptions));
     },
-    save: () => ({
-      version: 1,
-      workflows: [...workflows.values()].map(saveWorkflowMetrics),
-      alerts: desk.active(),
-    }),
+    save() {
+      const rules = desk.memories();
+      return {
+        version: 1,
+        workflows: [...workflows.values()].map(({ metrics }) => saveWorkflowMetrics(metrics)),
+        alerts: desk.active(),
+        ...(rules.length === 0 ? {} : { rules }),
+      };
+    },
     close() {
       desk.close();
       return Promise.resolve();
@@ -178,16 +194,35 @@ export function createMonitor(options: MonitorOptions = {}): Monitor {
   };
 }
 
-function reporter(
-  logger: RuleLog | undefined,
-): (ruleName: string, workflowName: string, error: unknown) => void {
+/** The numbers of one workflow, and what rules have been shown of them. */
+interface Measured {
+  readonly metrics: WorkflowMetrics;
+  readonly samples: AgentSamples;
+}
+
+function addTo(workflows: Map<string, Measured>, name: string, saved?: SavedWorkflowMetrics): Measured {
+  const metrics = createWorkflowMetrics(name, saved);
+  const workflow = { metrics, samples: new AgentSamples(metrics.agentMetrics) };
+  workflows.set(name, workflow);
+  return workflow;
+}
+
+/** Tells the first failure of each rule. */
+function reporter(logger: RuleLog | undefined): OnRuleError {
   const told = new Set<string>();
   return (ruleName, workflowName, error) => {
     if (told.has(ruleName)) return;
     told.add(ruleName);
-    const message = `Alert rule "${ruleName}" failed for workflow "${workflowName}": ${toFailure(error).message}`;
+    const failure = toFailure(error);
+    const message = hideSecrets(
+      `Alert rule "${ruleName}" failed for workflow "${workflowName}": ${failure.message}`,
+    );
     if (logger !== undefined)
-      logger.error('monitor', message, { ruleName, workflowName, error: toFailure(error) });
+      logger.error('monitor', message, {
+        ruleName: hideSecrets(ruleName),
+        workflowName: hideSecrets(workflowName),
+        error: { ...failure, message: hideSecrets(failure.message) },
+      });
     else process.emitWarning(message, 'MillraceWarning');
   };
 }

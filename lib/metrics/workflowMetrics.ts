@@ -90,6 +90,15 @@ export function addAgentExecution(
 
 /** The numbers of one workflow and its agents. */
 export function workflowStats(metrics: WorkflowMetrics): WorkflowStats {
+  const { agentMetrics } = metrics;
+  return {
+    ...workflowFigures(metrics),
+    agents: Object.fromEntries([...agentMetrics].map(([name, agent]) => [name, agentStats(agent)])),
+  };
+}
+
+/** The numbers of one workflow without those of its agents. */
+export function workflowFigures(metrics: WorkflowMetrics): Omit<WorkflowStats, 'agents'> {
   const { workflowName, successes, failures, agentMetrics } = metrics;
   const executions = successes + failures;
   return {
@@ -101,7 +110,6 @@ export function workflowStats(metrics: WorkflowMetrics): WorkflowStats {
     failureRate: percentOf(failures, executions),
     ...metrics.durations.stats(),
     agentCount: agentMetrics.size,
-    agents: Object.fromEntries([...agentMetrics].map(([name, agent]) => [name, agentStats(agent)])),
   };
 }
 

@@ -60,17 +60,33 @@ export class NonRetryableError extends MillraceError {
   }
 }
 
-/** An error as it is stored and passed on as a value: plain data, the same live and after a resume. */
+/** An error as it is stored and passed on as a value: plain data, the same live and after a resume, save for its stack. */
 export interface Failure {
   readonly name: string;
+  /** Cut at 8,192 characters. */
   readonly message: string;
   /** What kind of error it is, such as `ECONNRESET` or `STEP_TIMEOUT`; absent when it did not say. */
   readonly code?: string;
+  /** The HTTP status that the error carried. */
+  readonly status?: number;
   /** Path of the step that failed first; absent when the run failed outside any step. */
   readonly path?: string;
   /** False when trying the same again cannot help. */
   readonly retryable: boolean;
+  /** What led to it, as the error's `cause` says; at most three deep. */
+  readonly cause?: Failure;
+  /** The errors within an `AggregateError`, at most eight. */
+  readonly errors?: readonly Failure[];
+  /**
+   * Where it was thrown, at most 4 kB, frames outside of packages first. Only in the process that saw the error, and not for
+   * long: it is not saved, and JSON leaves it out.
+   */
+  readonly stack?: string;
 }
+
+const LONGEST_MESSAGE = 8_192;
+const DEEPEST = 3;
+const MOST_ERRORS = 8;
 
 /**
  * Describes anything thrown as a `Failure`.
@@ -78,15 +94,73 @@ export interface Failure {
  * An error that already tells where it began keeps that path. An error with `retryable: false` is not retried.
  */
 export function toFailure(thrown: unknown, path?: string): Failure {
-  const origin = originOf(thrown) ?? path;
+  return failureOf(thrown, originOf(thrown) ?? path, 0);
+}
+
+function failureOf(thrown: unknown, path: string | undefined, depth: number): Failure {
   const code = codeOf(thrown);
-  return Object.freeze({
+  const inner = isRecord(thrown) ? innerOf(thrown, depth) : undefined;
+  const failure: Failure = {
     name: nameOf(thrown),
     message: messageOf(thrown),
     ...(code === undefined ? {} : { code }),
-    ...(origin === undefined ? {} : { path: origin }),
+    ...(path === undefined ? {} : { path }),
     retryable: !(isRecord(thrown) && read(thrown, 'retryable') === false),
+    ...inner,
+  };
+  if (thrown instanceof Error || (isRecord(thrown) && typeof read(thrown, 'stack') === 'string'))
+    keepStack(failure, thrown);
+  return Object.freeze(failure);
+}
+
+/** What few errors have. */
+function innerOf(thrown: object, depth: number): Pick<Failure, 'status' | 'cause' | 'errors'> | undefined {
+  const source = standsFor(thrown) ?? thrown;
+  const status = read(source, 'status') ?? read(source, 'statusCode');
+  const cause = depth < DEEPEST ? read(source, 'cause') : undefined;
+  const errors = depth < DEEPEST ? read(source, 'errors') : undefined;
+  const hasErrors = Array.isArray(errors) && errors.length > 0;
+  if (typeof status !== 'number' && (cause === undefined || cause === null) && !hasErrors) return undefined;
+  return {
+    ...(typeof status === 'number' && Number.isFinite(status) ? { status } : {}),
+    ...(cause === undefined || cause === null || cause === thrown
+      ? {}
+      : { cause: failureOf(cause, originOf(cause), depth + 1) }),
+    ...(hasErrors ? { errors: Object.freeze(errorsOf(errors, depth)) } : {}),
+  };
+}
+
+function errorsOf(errors: readonly unknown[], depth: number): Failure[] {
+  // An aggregate of aggregates tells fewer of each.
+  const most = Math.max(1, MOST_ERRORS >> (2 * depth));
+  return errors.slice(0, most).map((error) => failureOf(error, originOf(error), depth + 1));
+}
+
+// Formatting a stack costs far more than the rest, and most are never looked at: errors are kept weakly until somebody asks,
+// the latest ones for certain.
+const latest: unknown[] = [];
+const LATEST = 64;
+let turn = 0;
+
+function keepStack(failure: Failure, error: object): void {
+  latest[(turn = (turn + 1) % LATEST)] = error;
+  const kept = new WeakRef(error);
+  Object.defineProperty(failure, 'stack', {
+    get: () => {
+      const stack = read(kept.deref() ?? {}, 'stack');
+      return typeof stack === 'string' ? framesOf(stack) : undefined;
+    },
   });
+}
+
+const LONGEST_STACK = 4_096;
+
+/** The frames without the message above them; those of packages and of Node behind the others. */
+function framesOf(stack: string): string | undefined {
+  const frames = stack.split('\n').filter((line) => /^\s+at /.test(line));
+  const isOwn = (frame: string): boolean => !/node_modules|\(node:|at node:/.test(frame);
+  const inOrder = [...frames.filter(isOwn), ...frames.filter((frame) => !isOwn(frame))];
+  return inOrder.length === 0 ? undefined : inOrder.join('\n').slice(0, LONGEST_STACK);
 }
 
 function originOf(thrown: unknown): string | undefined {
@@ -96,12 +170,15 @@ function originOf(thrown: unknown): string | undefined {
   return typeof origin === 'string' ? origin : undefined;
 }
 
-/** An error that stands for a failure, under its name, keeps its code too. */
+/** The failure that an error stands for, under its name: it knows more than the error. */
+function standsFor(thrown: object): object | undefined {
+  const failure = read(thrown, 'failure');
+  return isRecord(failure) && read(failure, 'name') === nameOf(thrown) ? failure : undefined;
+}
+
 function codeOf(thrown: unknown): string | undefined {
   if (!isRecord(thrown)) return undefined;
-  const failure = read(thrown, 'failure');
-  const isStandIn = isRecord(failure) && read(failure, 'name') === nameOf(thrown);
-  const code = read(isStandIn ? failure : thrown, 'code');
+  const code = read(standsFor(thrown) ?? thrown, 'code');
   return typeof code === 'string' && code !== '' ? code : undefined;
 }
 
@@ -111,13 +188,30 @@ function nameOf(thrown: unknown): string {
 }
 
 function messageOf(thrown: unknown): string {
+  const whole = wholeMessageOf(thrown);
+  if (whole.length <= LONGEST_MESSAGE) return whole;
+  const note = `… [${whole.length} characters]`;
+  return `${whole.slice(0, LONGEST_MESSAGE - note.length)}${note}`;
+}
+
+function wholeMessageOf(thrown: unknown): string {
   if (typeof thrown === 'string') return thrown;
   const message = isRecord(thrown) ? read(thrown, 'message') : undefined;
   if (typeof message === 'string') return message;
   try {
-    return String(thrown);
+    const text = String(thrown);
+    // Of a plain object its fields say more than `[object Object]`.
+    return text === '[object Object]' ? (fieldsText(thrown) ?? text) : text;
   } catch {
     return 'an error that cannot be printed';
+  }
+}
+
+function fieldsText(thrown: unknown): string | undefined {
+  try {
+    return JSON.stringify(thrown);
+  } catch {
+    return undefined;
   }
 }
 

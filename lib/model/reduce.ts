@@ -191,8 +191,7 @@ function apply(edit: StateEdit, event: RunEvent): void {
     case 'run.failed':
       edit.rest();
       edit.run('FAILED', (run) => {
-        run.error = event.error;
-        run.endedAt = event.at;
+        Object.assign(run, { error: event.error, endedAt: event.at });
       });
       break;
     case 'run.suspended':

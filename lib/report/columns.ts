@@ -1,5 +1,7 @@
 import type StringWidth from 'string-width';
 
+import { hideSecrets } from '../model/secretTexts';
+
 /**
  * How many columns of a terminal a text takes: two for each Korean syllable, also one that is written as its letters, as the
  * file names of macOS are; none for a colour.
@@ -10,9 +12,11 @@ export function widthOf(text: string): number {
   return stringWidth(text.normalize('NFC'));
 }
 
-/** A text on one line, without what would move the cursor or colour the screen. */
+/** A text on one line, without what would move the cursor or colour the screen, and without what looks like a credential. */
 export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu, ' ').trim();
+  return hideSecrets(text)
+    .replace(/[\p{Cc}\p{Zl}\p{Zp}\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu, ' ')
+    .trim();
 }
 
 /** The text filled up with spaces to this many columns. */

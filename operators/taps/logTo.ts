@@ -2,6 +2,7 @@ import type { MonoTypeOperatorFunction } from 'rxjs';
 
 import { rankOf } from '../../lib/log/entry';
 import type { Logger } from '../../lib/log/logger';
+import { toldNoSecrets } from '../../lib/log/logger';
 import type { LogLevel, RunEvent, Transition } from '../../lib/model/event';
 import { isEnd } from '../../lib/model/event';
 import { entryOf, levelOf, outputEntryOf } from './internal/logEntries';
@@ -24,13 +25,14 @@ export type LogTarget = Pick<Logger, 'log' | 'isEnabled'>;
  * cancelled runs at `WARNING`, failures at `ERROR`, and what agents say through `context.log` at the level they chose.
  *
  * The component is the path of the step, or the name of the run; `data` names run, step, agent and attempt. An error is told
- * in full once, by the step in which it began.
+ * in full once, by the step in which it began. No target is told secrets, one of your own neither: see `isSecretKey`.
  */
 export function logTo<O>(
   logger: LogTarget,
   options: LogToOptions = {},
 ): MonoTypeOperatorFunction<Transition<O>> {
   const { level: threshold = 'DEBUG', events } = options;
+  const target = toldNoSecrets(logger);
   const wanted = events === undefined ? undefined : new Set(events);
   const atLeast = rankOf(threshold);
   const isKept = (level: LogLevel): boolean => rankOf(level) >= atLeast && logger.isEnabled(level);
@@ -58,11 +60,11 @@ export function logTo<O>(
           const level = levelOf(event);
           if (isKept(level)) {
             const { message, data } = entryOf(event);
-            logger.log(level, component, message, data, event.at);
+            target.log(level, component, message, data, event.at);
           }
           if (event.type === 'step.completed' && isKept('DEBUG')) {
             const { message, data } = outputEntryOf(event);
-            logger.log('DEBUG', component, message, data, event.at);
+            target.log('DEBUG', component, message, data, event.at);
           }
         },
         end(how) {
@@ -70,7 +72,7 @@ export function logTo<O>(
           if (how !== 'unsubscribe' || wanted?.has('run.cancelled') === false) return;
           if (!isKept('WARNING')) return;
           for (const [runId, name] of names)
-            logger.log('WARNING', name, 'run cancelled', { runId }, latestAt);
+            target.log('WARNING', name, 'run cancelled', { runId }, latestAt);
         },
       };
     },

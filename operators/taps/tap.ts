@@ -2,6 +2,7 @@ import type { MonoTypeOperatorFunction } from 'rxjs';
 import { Observable, Subject, takeUntil } from 'rxjs';
 
 import { toFailure } from '../../lib/model/failure';
+import { hideSecrets } from '../../lib/model/secretTexts';
 
 /** What every tap accepts. */
 export interface TapOptions {
@@ -120,7 +121,7 @@ function guard(name: string, { onTapError }: TapOptions): Attempt {
 }
 
 function warn(name: string, error: unknown): void {
-  const message = `Tap "${name}" failed: ${toFailure(error).message}; what it watches goes on, further failures are only counted`;
+  const message = `Tap "${name}" failed: ${hideSecrets(toFailure(error).message)}; what it watches goes on, further failures are only counted`;
   process.emitWarning(message, 'MillraceWarning');
 }
 

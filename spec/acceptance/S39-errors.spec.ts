@@ -28,7 +28,7 @@ describe('S39 error propagation', () => {
   it.each([
     ['a string', 'just text', 'just text'],
     ['nothing', undefined, 'undefined'],
-    ['an object', { code: 5 }, '[object Object]'],
+    ['an object', { code: 5 }, '{"code":5}'],
     ['an object that cannot be printed', Object.create(null) as unknown, 'an error that cannot be printed'],
     [
       'a message that throws',

@@ -69,7 +69,7 @@ export function entryOf(event: RunEvent): EventEntry {
         () => ({
           ...ofAttempt(event),
           delayMs: event.delayMs,
-          error: event.error,
+          error: withStacks(event.error),
         }),
       );
     case 'step.completed':
@@ -170,7 +170,20 @@ function cause(
   error: Failure,
   path: string | undefined,
 ): { readonly error?: Failure; readonly failedStep?: string } {
-  return error.path === undefined || error.path === path ? { error } : { failedStep: error.path };
+  return error.path === undefined || error.path === path
+    ? { error: withStacks(error) }
+    : { failedStep: error.path };
+}
+
+/** The failure with the stacks that it holds back from JSON. */
+function withStacks(failure: Failure): Failure {
+  const { stack, cause, errors } = failure;
+  return {
+    ...failure,
+    ...(stack === undefined ? {} : { stack }),
+    ...(cause === undefined ? {} : { cause: withStacks(cause) }),
+    ...(errors === undefined ? {} : { errors: errors.map(withStacks) }),
+  };
 }
 
 function ofAttempt(event: Extract<RunEvent, { attempt: number }>): Record<string, unknown> {

@@ -1,0 +1,57 @@
+import { isSecretKey, secrecyOf } from '../../../lib/model/secretNames';
+import { hideSecrets, REDACTED } from '../../../lib/model/secretTexts';
+import { HARMLESS_NAMES, HARMLESS_TEXTS, readable, SECRET_NAMES, SECRET_TEXTS } from '../../support/secrets';
+
+describe('isSecretKey()', () => {
+  it.each(SECRET_NAMES)('takes %s for a secret', (name) => {
+    expect(isSecretKey(name)).toBe(true);
+  });
+
+  it.each(HARMLESS_NAMES)('leaves %s readable', (name) => {
+    expect(isSecretKey(name)).toBe(false);
+  });
+
+  it('asks for texts alone where a number says how many', () => {
+    expect(['apiKeys', 'accessTokens', 'session', 'pass'].map(secrecyOf)).toEqual([
+      'text',
+      'text',
+      'text',
+      'text',
+    ]);
+  });
+});
+
+describe('hideSecrets()', () => {
+  it.each(SECRET_TEXTS)('hides the secret of %s, and hides nothing more the second time', (text) => {
+    const shown = hideSecrets(text);
+    expect(readable(shown)).toEqual([]);
+    expect(shown).toContain(REDACTED);
+    expect(hideSecrets(shown)).toBe(shown);
+  });
+
+  it.each(HARMLESS_TEXTS)('leaves %s as it is', (text) => {
+    expect(hideSecrets(text)).toBe(text);
+  });
+
+  it('takes no longer than its text, however it is made', () => {
+    const traps = [
+      'key',
+      'key:',
+      '://a:',
+      'key ',
+      '\\',
+      'eyJ',
+      '-----BEGIN PRIVATE KEY',
+      'key=\\"',
+      'a b c d ',
+      'key=["',
+      'authorization: "x',
+      'sk-aaaaa',
+      'Basic aaaaaaaaa',
+      '<key>',
+    ];
+    const startedAt = performance.now();
+    for (const trap of traps) hideSecrets(`${trap.repeat(32_768 / trap.length)} key`);
+    expect((performance.now() - startedAt) / traps.length).toBeLessThan(300);
+  });
+});
