@@ -41,14 +41,18 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
     'run.resumed': event(
       'run.resumed',
       { ...occurrence, life: Count, reused: Count },
-      { plan: Plan, input: Json, dropped: listOf(t.string) },
+      { plan: Plan, input: Json, dropped: listOf(t.string), opened: listOf(t.string) },
     ),
     'run.completed': event(
       'run.completed',
       { ...occurrence, duration: Finite },
       { output: Json, replayed: t.boolean },
     ),
-    'run.failed': event('run.failed', { ...occurrence, error: Failure, duration: Finite }, {}),
+    'run.failed': event(
+      'run.failed',
+      { ...occurrence, error: Failure, duration: Finite },
+      { others: listOf(t.string) },
+    ),
     'run.suspended': event(
       'run.suspended',
       { ...occurrence, waiting: listOf(t.string), duration: Finite },
@@ -59,6 +63,7 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
       critical: t.boolean,
       inputHash: t.string,
       dropped: listOf(t.string),
+      caught: listOf(t.string),
     }),
     'step.retrying': event(
       'step.retrying',
@@ -70,7 +75,11 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
       { ...ofAttempt, duration: Finite },
       { output: Json, partials: Count, kept: listOf(Json), cached: t.boolean },
     ),
-    'step.failed': event('step.failed', { ...ofAttempt, error: Failure, duration: Finite }, {}),
+    'step.failed': event(
+      'step.failed',
+      { ...ofAttempt, error: Failure, duration: Finite },
+      { contained: t.literal(true), exposes: listOf(t.string) },
+    ),
     'step.skipped': event(
       'step.skipped',
       { ...ofStep, agent: t.string, reason: oneOf({ when: true, lost: true, upstream: true }) },

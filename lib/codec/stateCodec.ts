@@ -90,6 +90,7 @@ export const Step: t.Type<StepResult> = record<StepResult>(
   },
   {
     output: Json,
+    contained: t.literal(true),
     partials: Count,
     kept: listOf(Json),
     critical: t.boolean,

@@ -16,6 +16,8 @@ export interface Dag {
   readonly liveDependents: readonly (readonly Dependent[])[];
   /** Whether a failure of the step is met by `settled` on every way to the result, by index. */
   readonly isContained: readonly boolean[];
+  /** Whether any step, or the result, reads a quorum. */
+  readonly hasGroups: boolean;
 }
 
 export interface DagStep {
@@ -54,6 +56,7 @@ export function dagOf(steps: readonly DagStep[], result: CompiledSource): Dag {
     roots: steps.flatMap((_step, index) => (unmet[index] === 0 ? [index] : [])),
     liveDependents: dependents.map((all) => all.filter(({ mode }) => mode === 'live')),
     isContained: containment(dependents),
+    hasGroups: dependents.some((all) => all.some(({ mode }) => mode === 'group')),
   };
 }
 

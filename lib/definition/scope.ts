@@ -45,6 +45,19 @@ export interface StepRequest {
   readonly isUndo?: boolean;
   /** It has another input than before: what is on record below it is dropped, unless it has ended. */
   readonly isAnew?: boolean;
+  /**
+   * Asked when the step fails for good, before that is on record: whether the structure goes on without it. Where it is left
+   * out, the structure fails with it.
+   */
+  readonly contain?: (() => Containment) | undefined;
+}
+
+/** What a failure means to the structure that asked for the step. */
+export interface Containment {
+  /** The structure goes on without the step; a resume takes the failure as a fact. */
+  readonly isContained: boolean;
+  /** Ids of steps whose failures the structure had gone on without, and can no longer. */
+  readonly exposes?: readonly string[];
 }
 
 /** What a structure may ask for while it runs. Answers never come from within the call that asked. */

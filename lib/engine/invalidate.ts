@@ -1,11 +1,10 @@
 import { asyncScheduler } from 'rxjs';
 
 import { UnknownStepError } from '../errors/stepErrors';
-import type { Failure } from '../model/failure';
 import { asAnotherRun } from '../model/incarnation';
+import { openFailures } from '../model/openFailures';
 import type { Plan, PlanDiff, PlanStep } from '../model/plan';
 import type { RunState } from '../model/state';
-import type { StepResult } from '../model/stepResult';
 import { pendingStep } from '../model/stepResult';
 import { StepTable } from '../model/stepTable';
 import { newIncarnation } from './newRunId';
@@ -163,7 +162,7 @@ function isItem({ path, parent }: Row): boolean {
 /** What is new about a forked run. */
 export interface ForkedFrom {
   readonly runId: string;
-  /** Path of the first step that runs again; what failed when left out. */
+  /** Path of the first step that runs again; where it is left out, those run again that have failed. */
   readonly from?: string;
   /** The input of the run from now on; the same when left out. */
   readonly input?: unknown;
@@ -171,14 +170,17 @@ export interface ForkedFrom {
 
 /**
  * A run that stands where another one stood before a step, for the next life to go on from: that step, what is above and below
- * it, and what was made from it are PENDING.
+ * it, what was made from it, and every step that failed, as in any run that is resumed, are PENDING.
  *
  * @throws UnknownStepError
  */
 export function forkedState(state: RunState, { runId, from, ...rest }: ForkedFrom): RunState {
   if (from !== undefined && state.steps.get(from) === undefined)
     throw new UnknownStepError(state.runId, from);
-  const again = from === undefined ? new Set<string>() : stepsFrom(state, from);
+  const again = new Set([
+    ...(from === undefined ? [] : stepsFrom(state, from)),
+    ...openFailures(state.steps).map(({ stepId }) => stepId),
+  ]);
   const now = asyncScheduler.now();
   const { output: _output, error: _error, ...kept } = asAnotherRun(state, runId, newIncarnation());
   return Object.freeze({
@@ -187,9 +189,7 @@ export function forkedState(state: RunState, { runId, from, ...rest }: ForkedFro
     input: 'input' in rest ? rest.input : state.input,
     steps: StepTable.of(
       [...kept.steps].map((step) =>
-        again.has(step.stepId) || step.status === 'RUNNING' || isOnWayTo(state.error, step)
-          ? pendingStep(step.stepId, step.agent)
-          : step,
+        again.has(step.stepId) || step.status === 'RUNNING' ? pendingStep(step.stepId, step.agent) : step,
       ),
     ),
     startedAt: now,
@@ -197,10 +197,4 @@ export function forkedState(state: RunState, { runId, from, ...rest }: ForkedFro
     life: 1,
     forkedFrom: { runId: state.runId, path: from ?? state.error?.path ?? '' },
   });
-}
-
-/** Whether the run failed because of this step: it is tried again, as in any run that is resumed. */
-function isOnWayTo(error: Failure | undefined, { stepId, status }: StepResult): boolean {
-  if (status !== 'FAILED' || error?.path === undefined) return false;
-  return error.path === stepId || error.path.startsWith(`${stepId}/`) || error.path.startsWith(`${stepId}[`);
 }

@@ -9,6 +9,7 @@ import { DefinitionMismatchError, InputMismatchError, StreamInputError } from '.
 import { UnknownRunError } from '../errors/storageErrors';
 import type { Agent } from '../model/agentType';
 import type { RunCompleted, RunResumed, RunStarted, StepLogged } from '../model/event';
+import { openFailures } from '../model/openFailures';
 import type { PlanDiff } from '../model/plan';
 import type { RunState } from '../model/state';
 import { idleState } from '../model/state';
@@ -96,6 +97,7 @@ export function resolveStart<O>(question: StartQuestion<O>): Start<O> {
     ...(diff !== undefined && { plan }),
     ...(isInputChanged && { input: given }),
     ...(dropped.length > 0 && { dropped }),
+    ...opened(saved, dropped),
   };
   return {
     state: saved,
@@ -120,6 +122,13 @@ function reusedSteps({ steps }: RunState, dropped: readonly string[]): number {
     if ((status === 'COMPLETED' || status === 'SKIPPED') && !gone.has(stepId)) reused += 1;
   }
   return reused;
+}
+
+/** The failed steps that the next life tries again; nothing where none has failed. */
+function opened({ steps }: RunState, dropped: readonly string[]): Pick<RunResumed, 'opened'> {
+  if (![...steps].some(({ status }) => status === 'FAILED')) return {};
+  const gone = new Set(dropped);
+  return { opened: openFailures(steps).flatMap(({ stepId }) => (gone.has(stepId) ? [] : [stepId])) };
 }
 
 function warningOf(

@@ -12,6 +12,8 @@ export interface StepTask {
   readonly watch: Watch | undefined;
   /** What is on record below it belongs to another input. */
   readonly isAnew: boolean;
+  /** Asked when it fails for good. */
+  readonly contain: StepRequest['contain'];
   input: unknown;
   /** Number of the attempt under way, over all lives of the run; 0 before the first. */
   attempt: number;
@@ -37,6 +39,8 @@ export interface StepTask {
   nestedIds: Set<string> | undefined;
   /** Nested steps of the function that have not answered, each with who waits for it. */
   children: Map<StepTask, { complete(): void }> | undefined;
+  /** Paths of nested steps whose failures the function's current attempt has heard of. */
+  heardFailures: string[] | undefined;
 }
 
 /** A step that has been asked for and has not begun. */
@@ -47,7 +51,7 @@ export function newTask(
   policy: TaskPolicy,
   input: unknown,
   answer: (answer: Answer) => void,
-  { watch, isAnew = false }: Pick<StepRequest, 'watch' | 'isAnew'> = {},
+  { watch, isAnew = false, contain }: Pick<StepRequest, 'watch' | 'isAnew' | 'contain'> = {},
 ): StepTask {
   return {
     path,
@@ -57,6 +61,7 @@ export function newTask(
     answer,
     watch,
     isAnew,
+    contain,
     input,
     attempt: 0,
     revision: 0,
@@ -71,6 +76,7 @@ export function newTask(
     failedBelow: undefined,
     nestedIds: undefined,
     children: undefined,
+    heardFailures: undefined,
   };
 }
 

@@ -79,6 +79,8 @@ export interface RunResumed extends Occurrence {
   readonly input?: unknown;
   /** Steps whose saved results no longer hold and are dropped. */
   readonly dropped?: readonly string[];
+  /** The failed steps that this life tries again. Events of earlier releases do not say. */
+  readonly opened?: readonly string[];
 }
 
 /** An agent is about to be called, or an answer from the cache is about to be taken. */
@@ -90,6 +92,8 @@ export interface StepStarted extends OfAttempt {
   readonly inputHash?: string;
   /** Steps below this one whose saved results belong to another input and are dropped. */
   readonly dropped?: readonly string[];
+  /** Failed steps of the same function, which has heard of them and goes on. */
+  readonly caught?: readonly string[];
 }
 
 /** A partial result: a token, a percentage, one value of a stream. */
@@ -137,6 +141,10 @@ export interface StepFailed extends OfAttempt {
   readonly type: 'step.failed';
   readonly error: Failure;
   readonly duration: number;
+  /** True where what the step belongs to goes on without it: its failure is a fact that no resume changes. */
+  readonly contained?: true;
+  /** Failed steps that were contained until this one failed too. */
+  readonly exposes?: readonly string[];
 }
 
 /** A step will not run: its `when` said no, another agent won, or what it needs has failed. */
@@ -184,7 +192,10 @@ export interface RunCompleted extends Occurrence {
 /** The run failed; it can be resumed. */
 export interface RunFailed extends Occurrence {
   readonly type: 'run.failed';
+  /** The failure that ended the run. */
   readonly error: Failure;
+  /** Paths of the other steps that failed by themselves and that a resume tries again too; absent when there are none. */
+  readonly others?: readonly string[];
   readonly duration: number;
 }
 

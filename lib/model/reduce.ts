@@ -65,9 +65,9 @@ type StepMove = Exclude<Extract<RunEvent, { path: string }>['type'], 'step.logge
 const movesFrom: Readonly<Record<StepMove, ReadonlySet<StepStatus>>> = {
   'step.started': new Set<StepStatus>(['PENDING', 'RUNNING']),
   'step.emitted': new Set<StepStatus>(['RUNNING']),
-  'step.retrying': new Set<StepStatus>(['RUNNING']),
+  'step.retrying': new Set<StepStatus>(['RUNNING', 'SUSPENDED']),
   'step.completed': new Set<StepStatus>(['RUNNING']),
-  'step.failed': new Set<StepStatus>(['PENDING', 'RUNNING']),
+  'step.failed': new Set<StepStatus>(['PENDING', 'RUNNING', 'SUSPENDED']),
   'step.skipped': new Set<StepStatus>(['PENDING', 'RUNNING', 'SUSPENDED', 'FAILED']),
   'step.cancelled': new Set<StepStatus>(['RUNNING', 'SUSPENDED']),
   'step.suspended': new Set<StepStatus>(['RUNNING']),
@@ -104,7 +104,8 @@ function apply(edit: StateEdit, event: RunEvent): void {
       });
       edit.drop(event.dropped ?? []);
       edit.crash();
-      if (failedPath !== undefined) edit.reopen(failedPath);
+      if (event.opened !== undefined) edit.open(event.opened);
+      else if (failedPath !== undefined) edit.reopen(failedPath);
       if (event.plan !== undefined) edit.extend(event.plan);
       break;
     }
@@ -117,6 +118,7 @@ function apply(edit: StateEdit, event: RunEvent): void {
       setOrDelete(step, 'critical', event.critical);
       setOrDelete(step, 'inputHash', event.inputHash);
       if (event.dropped !== undefined) edit.drop(event.dropped);
+      for (const path of event.caught ?? []) edit.contain(path, true);
       break;
     }
     case 'step.emitted':
@@ -124,10 +126,14 @@ function apply(edit: StateEdit, event: RunEvent): void {
       break;
     case 'step.logged':
       break;
-    case 'step.retrying':
-      edit.step(event.path, event.at).error = event.error;
+    case 'step.retrying': {
+      const step = edit.step(event.path, event.at);
+      step.status = 'RUNNING';
+      step.error = event.error;
+      edit.forgetQuestion(event.path);
       for (const path of event.reset ?? []) edit.reset(path);
       break;
+    }
     case 'step.completed': {
       const step = edit.step(event.path, event.at);
       step.status = 'COMPLETED';
@@ -148,6 +154,8 @@ function apply(edit: StateEdit, event: RunEvent): void {
       step.status = 'FAILED';
       step.error = event.error;
       step.duration = event.duration;
+      setOrDelete(step, 'contained', event.contained);
+      for (const path of event.exposes ?? []) edit.contain(path, false);
       break;
     }
     case 'step.skipped': {
@@ -196,6 +204,8 @@ function apply(edit: StateEdit, event: RunEvent): void {
       break;
     case 'run.suspended':
       edit.rest();
+      // Nothing moves any more, so whoever could have failed because of them has not.
+      edit.containAll();
       edit.run('SUSPENDED', (run) => {
         run.endedAt = event.at;
       });

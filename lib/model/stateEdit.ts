@@ -90,6 +90,38 @@ export class StateEdit {
     const step = this.#edit().draft(path, unplanned);
     step.status = 'PENDING';
     delete step.crashes;
+    delete step.contained;
+    this.forgetQuestion(path);
+  }
+
+  /** Those of these steps that have failed are to be tried again. */
+  open(paths: readonly string[]): void {
+    for (const path of paths) if (this.steps.get(path)?.status === 'FAILED') this.reset(path);
+  }
+
+  /** A step that failed by itself, not by what it had others do, asks its question anew: with a new deadline. */
+  forgetQuestion(path: string): void {
+    const { error, request, deadline, answer } = this.steps.get(path) ?? {};
+    if (request === undefined && deadline === undefined && answer === undefined) return;
+    if (error?.path !== undefined && error.path !== path) return;
+    const step = this.#edit().draft(path, unplanned);
+    delete step.request;
+    delete step.deadline;
+    delete step.asking;
+    delete step.answer;
+  }
+
+  /** Whether what a failed step belongs to goes on without it. */
+  contain(path: string, isContained: boolean): void {
+    if (this.steps.get(path)?.status !== 'FAILED') return;
+    const step = this.#edit().draft(path, unplanned);
+    if (isContained) step.contained = true;
+    else delete step.contained;
+  }
+
+  /** The same for every failed step. */
+  containAll(): void {
+    for (const { stepId, status } of this.#rows()) if (status === 'FAILED') this.contain(stepId, true);
   }
 
   /** The life has ended: what was running is PENDING again. */

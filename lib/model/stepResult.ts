@@ -16,6 +16,8 @@ export interface StepResult {
   readonly duration: number;
   /** Why the step, or its latest attempt, failed. */
   readonly error: Failure | null;
+  /** True for a failed step whose failure what it belongs to has taken up: it is not tried again. */
+  readonly contained?: true;
   /** When this result last changed, ISO 8601; null for a step that has not begun. */
   readonly timestamp: string | null;
   /** How often the agent was called, over all lives of the run. */

@@ -5,7 +5,7 @@ import type { Observable } from 'rxjs';
 import { typeName } from '../../lib/codec/typeName';
 import { checkConcurrency } from '../../lib/definition/checks';
 import { definitionOf } from '../../lib/definition/definition';
-import type { Answer, RunningStep, Scope, TaskPolicy } from '../../lib/definition/scope';
+import type { Answer, Containment, RunningStep, Scope, TaskPolicy } from '../../lib/definition/scope';
 import type { SettledFailure } from '../../lib/definition/wire';
 import { ItemMissingError, NestedInputError } from '../../lib/errors/stepErrors';
 import type { Agent } from '../../lib/model/agentType';
@@ -90,6 +90,7 @@ function beginEach({ agent, concurrency, key, isCollecting }: EachPlan, input: u
   const keys = key === undefined ? undefined : new Set<string>();
   // What a stream gives is only known by its place: the same place must hold the same item again.
   const policy: TaskPolicy = { ...definitionOf(agent)?.policy, ...(!isArray && { checkInput: true }) };
+  const contain = isCollecting ? (): Containment => ({ isContained: true }) : undefined;
   let begun = 0;
   let isAsking = false;
   let hasEnded = false;
@@ -125,7 +126,7 @@ function beginEach({ agent, concurrency, key, isCollecting }: EachPlan, input: u
     }
     const index = begun;
     begun += 1;
-    const step = scope.step({ id, agent, input: item, policy }, (answer) => {
+    const step = scope.step({ id, agent, input: item, policy, contain }, (answer) => {
       running.delete(index);
       take(index, answer);
     });

@@ -1,4 +1,4 @@
-import type { RunningStep } from '../../lib/definition/scope';
+import type { Containment, RunningStep } from '../../lib/definition/scope';
 import type { SettledFailure } from '../../lib/definition/wire';
 import type { Agent } from '../../lib/model/agentType';
 import { oneOfCodec } from './internal/outputCodec';
@@ -34,7 +34,8 @@ export function fallback<I, O, P>(
     ],
     output: oneOfCodec([agent, other]),
     begin(input, scope) {
-      let running: RunningStep = scope.step({ id: firstId, agent: first, input }, (answer) => {
+      const contain = (): Containment => ({ isContained: true });
+      let running: RunningStep = scope.step({ id: firstId, agent: first, input, contain }, (answer) => {
         if (answer.kind !== 'failed') {
           scope.complete(answer.output);
           return;

@@ -1,4 +1,4 @@
-import type { RunningStep } from '../../lib/definition/scope';
+import type { Containment, RunningStep } from '../../lib/definition/scope';
 import { DefinitionError } from '../../lib/errors/definitionErrors';
 import { AllFailedError } from '../../lib/errors/stepErrors';
 import type { Agent, OutputOf } from '../../lib/model/agentType';
@@ -33,19 +33,26 @@ export function firstOf<I, A extends readonly Agent<never, unknown>[]>(
         for (const step of running.values()) step.cancel(as);
         running.clear();
       };
+      const failed = new Set(ids.filter((id) => scope.recorded(id)?.status === 'FAILED'));
+      const containing = (id: string) => (): Containment => {
+        failed.add(id);
+        if (failed.size < ids.length) return { isContained: true };
+        return { isContained: false, exposes: ids.filter((other) => other !== id) };
+      };
       const winner = ids.find((id) => scope.recorded(id)?.status === 'COMPLETED');
       for (const [id, agent] of entries) {
         if (winner !== undefined && winner !== id) {
           if (scope.recorded(id)?.status !== 'FAILED') scope.skip(id, agent, 'lost');
           continue;
         }
-        const step = scope.step({ id, agent, input }, (answer) => {
+        const step = scope.step({ id, agent, input, contain: containing(id) }, (answer) => {
           running.delete(id);
           if (answer.kind !== 'failed') {
             stop('lost');
             scope.complete(answer.output);
             return;
           }
+          failed.add(id);
           failures.push(answer.failure);
           causes.push(answer.cause);
           if (failures.length === entries.length)

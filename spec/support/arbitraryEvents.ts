@@ -21,6 +21,7 @@ const failure: fc.Arbitrary<Failure> = fc.record({
 const step = { path: fc.constantFrom('a', 'b', 'c', 'c/d', 'c[1]/e'), agent: fc.constant('agent') };
 const attempt = { attempt: fc.integer({ min: 1, max: 3 }) };
 const duration = { duration: fc.nat({ max: 5 }) };
+const paths = fc.subarray(['a', 'b', 'c', 'c/d', 'c[1]/e']);
 const value = fc.jsonValue({ maxDepth: 1 });
 
 function event<T extends RunEvent['type'], R extends object>(
@@ -33,12 +34,21 @@ function event<T extends RunEvent['type'], R extends object>(
 const any = fc.oneof(
   event('run.started', { name: fc.constant('work'), input: value, plan: fc.constant(plan) }),
   event('run.resumed', { life: fc.integer({ min: 2, max: 5 }), reused: fc.nat({ max: 3 }) }),
+  event('run.resumed', { life: fc.constant(3), reused: fc.constant(0), opened: paths }),
   event('step.started', { ...step, ...attempt }),
   event('step.emitted', { ...step, ...attempt, index: fc.nat({ max: 3 }), value }),
   event('step.logged', { path: step.path, level: fc.constant('INFO'), message: fc.string() }),
   event('step.retrying', { ...step, ...attempt, error: failure, delayMs: fc.nat() }),
   event('step.completed', { ...step, ...attempt, ...duration, output: value }),
   event('step.failed', { ...step, ...attempt, ...duration, error: failure }),
+  event('step.failed', {
+    ...step,
+    ...attempt,
+    ...duration,
+    error: failure,
+    contained: fc.constant(true),
+    exposes: paths,
+  }),
   event('step.skipped', { ...step, reason: fc.constantFrom('when', 'lost') }),
   event('step.cancelled', { path: step.path }),
   event('step.suspended', { ...step, ...attempt, request: value }),

@@ -3,6 +3,7 @@ import type { Answer, RunningStep, Scope, StepRequest } from '../../definition/s
 import type { Reading } from '../../definition/source';
 import type { Stop } from '../../streams/pull';
 import { dagFeeds } from './liveReaders';
+import { containmentOf } from './containment';
 import type { Effect } from './quorums';
 import { quorums } from './quorums';
 
@@ -19,6 +20,7 @@ export function beginDag(dag: Dag, input: unknown, scope: Scope): Stop {
   const groups = quorums((index) => scope.recorded((steps[index] as DagStep).id)?.seq);
   const metLive = new Set<Dependent>();
   const feeds = dagFeeds();
+  const containment = containmentOf(dag, (id) => scope.recorded(id)?.status === 'FAILED');
   /** Steps that cannot run because of a contained failure. */
   const impossible: DagStep[] = [];
   let remaining = steps.length;
@@ -82,6 +84,7 @@ export function beginDag(dag: Dag, input: unknown, scope: Scope): Stop {
       problem,
       watch: policy.keepPartials === true ? watchOf(index) : undefined,
       isAnew: source.live.some((step) => feeds.hasBegun(step)),
+      contain: isContained[index] === true ? () => containment.failed(index) : undefined,
     };
     running[index] = scope.step(request, (answer) => {
       running[index] = undefined;
@@ -99,9 +102,12 @@ export function beginDag(dag: Dag, input: unknown, scope: Scope): Stop {
       answers[index] = answer;
       remaining -= 1;
       if (steps[index]?.policy.keepPartials === true) feeds.end(index, answer);
-      if (answer.kind === 'failed' && isContained[index] !== true) {
-        fail(answer);
-        return;
+      if (answer.kind === 'failed') {
+        if (isContained[index] !== true) {
+          fail(answer);
+          return;
+        }
+        containment.note(index);
       }
       for (const dependent of dependents[index] ?? []) {
         const effect = met(dependent, index, answer);

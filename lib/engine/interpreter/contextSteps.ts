@@ -80,8 +80,11 @@ export class ContextSteps {
   #start<O>(parent: StepTask, request: StepRequest, subscriber: Subscriber<O>): StepTask {
     const child = this.#machine.startStep(parent, request, (answer) => {
       this.#forget(parent, child);
-      if (answer.kind === 'failed') subscriber.error(new StepError(answer.failure, answer.cause));
-      else {
+      if (answer.kind === 'failed') {
+        // The function may go on; that it has is on record with the next step it asks for.
+        (parent.heardFailures ??= []).push(child.path);
+        subscriber.error(new StepError(answer.failure, answer.cause));
+      } else {
         subscriber.next(answer.output as O);
         subscriber.complete();
       }

@@ -1,7 +1,9 @@
+import type { Containment } from '../../definition/scope';
 import type { LogLevel, RunEvent, StepSkipped } from '../../model/event';
 import type { Failure } from '../../model/failure';
 import type { Engine } from '../engine';
 import type { StepTask } from '../task';
+import { pathBelow } from '../task';
 
 /** Makes the events of one life: numbers them and asks the engine for the time. */
 export class EventFactory {
@@ -21,7 +23,7 @@ export class EventFactory {
   // Whole literals, not spreads of a common part: these run for every step.
 
   started(task: StepTask, dropped: readonly string[]): RunEvent {
-    const { path, definition, attempt, policy, input } = task;
+    const { path, definition, attempt, policy, input, parent } = task;
     const event: RunEvent = {
       type: 'step.started',
       runId: this.#runId,
@@ -33,11 +35,13 @@ export class EventFactory {
     };
     if (policy.critical !== true && policy.checkInput !== true && dropped.length === 0) return event;
     const inputHash = policy.checkInput === true ? this.#engine.hash(input) : undefined;
+    const caught = parent?.heardFailures;
     return {
       ...event,
       ...(policy.critical === true && { critical: true }),
       ...(inputHash !== undefined && { inputHash }),
       ...(dropped.length > 0 && { dropped }),
+      ...(caught !== undefined && { caught: caught.slice() }),
     };
   }
 
@@ -116,7 +120,9 @@ export class EventFactory {
     };
   }
 
-  failed({ path, definition, attempt, tries, startedAt }: StepTask, error: Failure): RunEvent {
+  failed(task: StepTask, error: Failure): RunEvent {
+    const { path, definition, attempt, tries, startedAt } = task;
+    const { isContained, exposes } = containmentOf(task);
     return {
       type: 'step.failed',
       runId: this.#runId,
@@ -127,6 +133,8 @@ export class EventFactory {
       attempt,
       error,
       duration: tries === 0 ? 0 : this.#seconds(startedAt),
+      ...(isContained && { contained: true }),
+      ...(exposes.length > 0 && { exposes }),
     };
   }
 
@@ -193,13 +201,14 @@ export class EventFactory {
     };
   }
 
-  runFailed(error: Failure): RunEvent {
+  runFailed(error: Failure, others: readonly string[]): RunEvent {
     return {
       type: 'run.failed',
       runId: this.#runId,
       seq: this.#next(),
       at: this.#engine.now(),
       error,
+      ...(others.length > 0 && { others }),
       duration: this.#seconds(this.#lifeBegan),
     };
   }
@@ -236,4 +245,12 @@ export class EventFactory {
     // To the microsecond: no clock is better, and the digits beyond would be journaled for every step.
     return Math.round((this.#engine.elapsed() - since) * 1e3) / 1e6;
   }
+}
+
+/** What its failure means to whoever asked for the step. `exposes` holds paths. */
+function containmentOf({ parent, contain, heardFailures = [] }: StepTask): Required<Containment> {
+  const { isContained, exposes = [] } = contain?.() ?? { isContained: false };
+  const exposed = exposes.map((id) => pathBelow(parent?.path ?? '', id));
+  // A function that fails has not gone on without what it heard of.
+  return { isContained, exposes: [...exposed, ...heardFailures] };
 }

@@ -10,6 +10,7 @@ import type { Agent } from '../../model/agentType';
 import type { LogLevel, RunEvent } from '../../model/event';
 import type { Failure } from '../../model/failure';
 import { InvalidArgumentError, toFailure } from '../../model/failure';
+import { openOrigins } from '../../model/openFailures';
 import type { StepResult } from '../../model/stepResult';
 import type { StepTable } from '../../model/stepTable';
 import type { Stop } from '../../streams/pull';
@@ -285,6 +286,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
     task.kept = task.policy.keepPartials === true ? [] : undefined;
     task.nestedIds = undefined;
     task.failedBelow = undefined;
+    task.heardFailures = undefined;
     task.phase = 'running';
     const dropped = task.isAnew && task.tries === 1 ? this.prior.begunBelow(task.path) : [];
     this.engine.note(this.events.started(task, dropped));
@@ -392,7 +394,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
     this.suspended.delete(task);
     this.#leaveRunning(task);
     if (isRoot) {
-      this.#end(this.events.runFailed(failure), error);
+      const others = openOrigins(this.engine.steps()).filter((path) => path !== failure.path);
+      this.#end(this.events.runFailed(failure, others), error);
       return;
     }
     const decision = (): RetryDecision => retryDecision(task.policy, failure, task.tries);

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 
 import type { RunEvent } from '../../../lib/model/event';
+import { openFailures } from '../../../lib/model/openFailures';
 import { reduceRun, reduceRunAll, refusal } from '../../../lib/model/reduce';
 import type { RunState } from '../../../lib/model/state';
 import { idleState } from '../../../lib/model/state';
@@ -107,6 +108,40 @@ describe('reduceRun()', () => {
       'outer/other': 'PENDING',
       outer: 'PENDING',
     });
+  });
+
+  it('tries again what a resume names, and takes what is contained as a fact until it is exposed', () => {
+    const failed = (path: string, more: object = {}) => ({
+      type: 'step.failed' as const,
+      path,
+      agent: path,
+      attempt: 1,
+      duration: 0,
+      error: { name: 'E', message: '', path, retryable: true },
+      ...more,
+    });
+    const error = { name: 'E', message: '', retryable: true };
+    const state = after(
+      started,
+      failed('fact', { contained: true }),
+      failed('quorum', { contained: true }),
+      failed('last', { exposes: ['quorum'] }),
+      { type: 'run.failed', error, duration: 0 },
+    );
+    expect(openFailures(state.steps).map(({ stepId }) => stepId)).toEqual(['quorum', 'last']);
+
+    const resumed = reduceRun(state, {
+      type: 'run.resumed',
+      runId: state.runId,
+      seq: state.seq + 1,
+      at: 1,
+      life: 2,
+      reused: 0,
+      opened: ['quorum', 'last'],
+    });
+    const statuses = Object.fromEntries([...resumed.steps].map(({ stepId, status }) => [stepId, status]));
+    expect(statuses).toMatchObject({ fact: 'FAILED', quorum: 'PENDING', last: 'PENDING' });
+    expect(resumed.steps.get('fact')?.contained).toBe(true);
   });
 
   it('leaves what it was given as it was, and freezes only its own records', () => {

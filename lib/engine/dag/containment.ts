@@ -1,0 +1,58 @@
+import type { Dag, DagStep } from '../../definition/dag';
+import type { Containment } from '../../definition/scope';
+import type { Group } from '../../definition/source';
+
+/** Knows which failures of contained steps a workflow goes on without: all, until a quorum cannot be reached any more. */
+export interface DagContainment {
+  /** The step fails now. */
+  failed(index: number): Containment;
+  /** The step has failed, in an earlier life maybe. */
+  note(index: number): void;
+}
+
+/** @param hasFailed - Whether a step has failed in an earlier life, and that is a fact. */
+export function containmentOf(dag: Dag, hasFailed: (id: string) => boolean): DagContainment {
+  const failed = new Set<number>();
+  if (dag.hasGroups) dag.steps.forEach(({ id }, index) => hasFailed(id) && failed.add(index));
+  return {
+    failed(index) {
+      failed.add(index);
+      if (!dag.hasGroups) return CONTAINED;
+      const culprits = culpritsOf(dag, failed);
+      if (!culprits.has(index)) return CONTAINED;
+      culprits.delete(index);
+      return { isContained: false, exposes: [...culprits].map((step) => (dag.steps[step] as DagStep).id) };
+    },
+    note(index) {
+      failed.add(index);
+    },
+  };
+}
+
+const CONTAINED: Containment = { isContained: true };
+
+/** The failed steps because of which the workflow fails: those that keep a quorum from being reached on which its end depends. */
+function culpritsOf({ steps, dependents, isContained }: Dag, failed: ReadonlySet<number>): Set<number> {
+  /** Because of whom a step has failed or cannot run. */
+  const causes = new Map<number, ReadonlySet<number>>();
+  const lost = new Map<Group, Map<number, ReadonlySet<number>>>();
+  const culprits = new Set<number>();
+  const fail = (to: number, why: ReadonlySet<number>): void => {
+    if (to === steps.length || isContained[to] !== true) for (const step of why) culprits.add(step);
+    else if (!causes.has(to)) causes.set(to, why);
+  };
+  // Edges point forward: whoever cannot run because of a step stands behind it.
+  for (let index = 0; index < steps.length; index += 1) {
+    const why = failed.has(index) ? new Set([index]) : causes.get(index);
+    if (why === undefined) continue;
+    for (const { to, mode, group, member } of dependents[index] ?? []) {
+      if (mode === 'value') fail(to, why);
+      if (group === undefined || member === undefined) continue;
+      const members = lost.get(group) ?? new Map<number, ReadonlySet<number>>();
+      lost.set(group, members.set(member, new Set([...(members.get(member) ?? []), ...why])));
+      if (group.members.length - members.size >= group.count) continue;
+      fail(to, new Set([...members.values()].flatMap((all) => [...all])));
+    }
+  }
+  return culprits;
+}
