@@ -1,33 +1,43 @@
-import { isObservable, Observable } from 'rxjs';
+import { isObservable, Observable, takeWhile } from 'rxjs';
+
+import { Fifo } from './fifo';
 
 /** Stops what is under way; calling it again does nothing. */
 export type Stop = () => void;
 
-/** Taking items from a source one by one: nothing is made before somebody asks for it. */
+/**
+ * A source of items that makes nothing before it is asked: the one form in which this library takes items from anywhere.
+ *
+ * Whoever takes an item may ask for the next one from within `item()`: it then comes after that call has returned. So taking
+ * many items is a loop of the source and never deepens the stack.
+ */
 export interface Pull {
-  /** Asks for one more item. It may come within this call. */
+  /** Asks for one more item. The first that is asked for may come within this call. */
   next(): void;
   /** Nobody wants more: gives the source back, and nothing comes any more. */
   stop(): void;
 }
 
-/** Who takes the items. */
-export interface PullReceiver {
-  item(value: unknown): void;
+/** Who takes the items. `end` and `fail` answer a `next()` for which there is no item. */
+export interface PullReceiver<T = unknown> {
+  item(value: T): void;
   end(): void;
   fail(error: unknown): void;
 }
 
+/** Begins to take items. Nothing comes before the first `next()`. */
+export type OpenPull<T = unknown> = (receiver: PullReceiver<T>) => Pull;
+
 /** A source that knows how to be asked for items, though it looks like any Observable. */
 export interface Pullable {
-  readonly [PULL]: (receiver: PullReceiver) => Pull;
+  readonly [PULL]: OpenPull;
 }
 
 /** The key of a `Pullable`. Registered, so that two copies of this package agree. */
 export const PULL: unique symbol = Symbol.for('millrace.pull') as never;
 
 /** How to ask this source for items; undefined when it can only push them. */
-export function pullOf(source: unknown): Pullable[typeof PULL] | undefined {
+export function pullOf(source: unknown): OpenPull | undefined {
   return typeof source === 'object' && source !== null ? (source as Partial<Pullable>)[PULL] : undefined;
 }
 
@@ -60,161 +70,181 @@ function isIterator(value: object): boolean {
 
 /**
  * Takes items from a stream one by one. An iterable makes an item only when it is asked for one, and is returned when
- * nobody wants more. An Observable pushes: what comes too early waits.
+ * nobody wants more. An Observable is subscribed to when the first item is asked for, and pushes: what comes too early
+ * waits, and its end comes behind that.
  */
 export function pullFrom(source: object, receiver: PullReceiver): Pull {
   const pull = pullOf(source);
   if (pull !== undefined) return pull(receiver);
-  if (isObservable(source)) return pullObservable(source, receiver);
-  if (Symbol.asyncIterator in source) return pullAsync(source as AsyncIterable<unknown>, receiver);
-  return pullSync(source as Iterable<unknown>, receiver);
+  if (isObservable(source)) return new ObservablePull(source, receiver);
+  return new IteratorPull(source as AnyIterable, receiver);
 }
 
-function pullSync(source: Iterable<unknown>, receiver: PullReceiver): Pull {
-  let iterator: Iterator<unknown> | undefined;
-  let isOver = false;
-  return {
-    next() {
-      if (isOver) return;
-      let result: IteratorResult<unknown>;
-      try {
-        iterator ??= source[Symbol.iterator]();
-        result = iterator.next();
-      } catch (error) {
-        isOver = true;
-        receiver.fail(error);
-        return;
-      }
-      if (result.done !== true) receiver.item(result.value);
-      else {
-        isOver = true;
-        receiver.end();
-      }
-    },
-    stop() {
-      if (isOver) return;
-      isOver = true;
-      try {
-        iterator?.return?.();
-      } catch {
-        // Nobody is left who could be told.
-      }
-    },
-  };
-}
+type AnyIterable = Iterable<unknown> | AsyncIterable<unknown>;
 
-function pullAsync(source: AsyncIterable<unknown>, receiver: PullReceiver): Pull {
-  let iterator: AsyncIterator<unknown> | undefined;
-  let isOver = false;
-  const fail = (error: unknown): void => {
-    if (isOver) return;
-    isOver = true;
-    receiver.fail(error);
-  };
-  const take = (result: IteratorResult<unknown>): void => {
-    if (isOver) return;
-    if (result.done !== true) receiver.item(result.value);
+/** Takes from an iterable or async iterable. */
+class IteratorPull implements Pull {
+  readonly #source: AnyIterable;
+  readonly #receiver: PullReceiver;
+  readonly #isAsync: boolean;
+  #iterator: Iterator<unknown> | AsyncIterator<unknown> | undefined;
+  #wanted = 0;
+  #isMaking = false;
+  #isOver = false;
+
+  constructor(source: AnyIterable, receiver: PullReceiver) {
+    this.#source = source;
+    this.#receiver = receiver;
+    this.#isAsync = Symbol.asyncIterator in source;
+  }
+
+  next(): void {
+    this.#wanted += 1;
+    if (this.#isMaking) return;
+    this.#isMaking = true;
+    try {
+      while (this.#wanted > 0 && !this.#isOver) {
+        this.#wanted -= 1;
+        this.#make();
+      }
+    } finally {
+      this.#isMaking = false;
+    }
+  }
+
+  stop(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    if (this.#iterator !== undefined) returnIterator(this.#iterator);
+  }
+
+  #make(): void {
+    let result: IteratorResult<unknown> | Promise<IteratorResult<unknown>>;
+    try {
+      this.#iterator ??= this.#open();
+      result = this.#iterator.next();
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    if (this.#isAsync) Promise.resolve(result).then(this.#take, this.#fail);
+    else this.#take(result as IteratorResult<unknown>);
+  }
+
+  #open(): Iterator<unknown> | AsyncIterator<unknown> {
+    return this.#isAsync
+      ? (this.#source as AsyncIterable<unknown>)[Symbol.asyncIterator]()
+      : (this.#source as Iterable<unknown>)[Symbol.iterator]();
+  }
+
+  readonly #take = (result: IteratorResult<unknown>): void => {
+    if (this.#isOver) return;
+    if (result.done !== true) this.#receiver.item(result.value);
     else {
-      isOver = true;
-      receiver.end();
+      this.#isOver = true;
+      this.#receiver.end();
     }
   };
-  return {
-    next() {
-      if (isOver) return;
-      try {
-        iterator ??= source[Symbol.asyncIterator]();
-        iterator.next().then(take, fail);
-      } catch (error) {
-        fail(error);
-      }
-    },
-    stop() {
-      if (isOver) return;
-      isOver = true;
-      try {
-        iterator?.return?.().catch(() => undefined);
-      } catch {
-        // Nobody is left who could be told.
-      }
-    },
+
+  readonly #fail = (error: unknown): void => {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#receiver.fail(error);
   };
 }
 
-function pullObservable(source: Observable<unknown>, receiver: PullReceiver): Pull {
-  const early: unknown[] = [];
-  let first = 0;
-  let wanted = 0;
-  let finish: (() => void) | undefined;
-  let isOver = false;
-  const end = (how: () => void): void => {
-    finish = () => {
-      isOver = true;
-      how();
-    };
-    if (wanted > 0 && !isOver) finish();
-  };
-  const subscription = source.subscribe({
-    next(value) {
-      if (isOver) return;
-      if (wanted === 0) early.push(value);
-      else {
-        wanted -= 1;
-        receiver.item(value);
-      }
-    },
-    error(error: unknown) {
-      end(() => {
-        receiver.fail(error);
-      });
-    },
-    complete() {
-      end(() => {
-        receiver.end();
-      });
-    },
-  });
-  return {
-    next() {
-      if (isOver) return;
-      if (first < early.length) {
-        const value = early[first];
-        early[first] = undefined;
-        first += 1;
-        if (first === early.length) early.length = first = 0;
-        receiver.item(value);
-      } else if (finish === undefined) wanted += 1;
-      else finish();
-    },
-    stop() {
-      isOver = true;
-      early.length = 0;
-      subscription.unsubscribe();
-    },
-  };
+/** Gives an iterator back that nobody wants, without waiting for a value under way. */
+export function returnIterator(iterator: Iterator<unknown> | AsyncIterator<unknown>): void {
+  try {
+    Promise.resolve(iterator.return?.()).catch(() => undefined);
+  } catch {
+    // Nobody is left who could be told.
+  }
 }
 
-/** An Observable of what can be pulled: it can be asked for items one by one, and gives all at once to who only subscribes. */
-export function fromPull<T>(pull: (receiver: PullReceiver) => Pull): Observable<T> {
-  const all = new Observable<T>((subscriber) => {
-    let isWanted = false;
-    let isAsking = false;
-    // A loop, because an item may come within the call that asks for it.
-    const ask = (): void => {
-      isWanted = true;
-      if (isAsking) return;
-      isAsking = true;
-      while (wants()) {
-        isWanted = false;
-        items.next();
+/** Takes from an Observable. */
+class ObservablePull implements Pull {
+  readonly #source: Observable<unknown>;
+  readonly #receiver: PullReceiver;
+  readonly #early = new Fifo<unknown>();
+  #subscription: { unsubscribe(): void } | undefined;
+  #wanted = 0;
+  #isGiving = false;
+  #isOver = false;
+  #finish: (() => void) | undefined;
+
+  constructor(source: Observable<unknown>, receiver: PullReceiver) {
+    this.#source = source;
+    this.#receiver = receiver;
+  }
+
+  next(): void {
+    this.#wanted += 1;
+    if (this.#subscription === undefined) this.#subscribe();
+    else this.#give();
+  }
+
+  stop(): void {
+    this.#isOver = true;
+    this.#early.clear();
+    this.#subscription?.unsubscribe();
+  }
+
+  #subscribe(): void {
+    // What comes while it still subscribes may be enough.
+    this.#subscription = { unsubscribe: () => undefined };
+    // Looked at after each item: whoever has enough may say so while an endless source is still subscribing.
+    const wanted = this.#source.pipe(
+      takeWhile((value) => {
+        this.#early.push(value);
+        this.#give();
+        return !this.#isOver;
+      }),
+    );
+    this.#subscription = wanted.subscribe({
+      error: (error: unknown) => {
+        this.#end(() => {
+          this.#receiver.fail(error);
+        });
+      },
+      complete: () => {
+        this.#end(() => {
+          this.#receiver.end();
+        });
+      },
+    });
+    if (this.#isOver) this.#subscription.unsubscribe();
+  }
+
+  #end(finish: () => void): void {
+    this.#finish = finish;
+    this.#give();
+  }
+
+  #give(): void {
+    if (this.#isGiving) return;
+    this.#isGiving = true;
+    try {
+      while (this.#wanted > 0 && this.#early.length > 0) {
+        this.#wanted -= 1;
+        this.#receiver.item(this.#early.shift());
       }
-      isAsking = false;
-    };
-    const wants = (): boolean => isWanted && !subscriber.closed;
-    const items = pull({
+      if (this.#wanted === 0 || this.#finish === undefined || this.#isOver) return;
+      this.#isOver = true;
+      this.#finish();
+    } finally {
+      this.#isGiving = false;
+    }
+  }
+}
+
+/** An Observable that gives all there is to pull as fast as it comes. */
+export function pushAll<T>(open: OpenPull<T>): Observable<T> {
+  return new Observable<T>((subscriber) => {
+    const items = open({
       item(value) {
-        subscriber.next(value as T);
-        ask();
+        subscriber.next(value);
+        if (!subscriber.closed) items.next();
       },
       end() {
         subscriber.complete();
@@ -226,7 +256,71 @@ export function fromPull<T>(pull: (receiver: PullReceiver) => Pull): Observable<
     subscriber.add(() => {
       items.stop();
     });
-    ask();
+    items.next();
   });
-  return Object.assign(all, { [PULL]: pull });
+}
+
+/** An Observable of what can be pulled: it can be asked for items one by one, and gives all at once to who only subscribes. */
+export function fromPull<T>(open: OpenPull<T>): Observable<T> {
+  return Object.assign(pushAll(open), { [PULL]: open });
+}
+
+/** Iterates over what can be pulled: an item is asked for when `next()` is called, and not before. */
+export function iterate<T>(open: OpenPull<T>): AsyncIterator<T> {
+  const waiting = new Fifo<Deferred<IteratorResult<T>>>();
+  const over = { done: true, value: undefined } as const;
+  let isOver = false;
+  const end = (settle: (first: Deferred<IteratorResult<T>>) => void): void => {
+    isOver = true;
+    if (waiting.length > 0) settle(waiting.shift());
+    while (waiting.length > 0) waiting.shift().resolve(over);
+  };
+  const items = open({
+    item(value) {
+      waiting.shift().resolve({ done: false, value });
+      if (waiting.length > 0) items.next();
+    },
+    end() {
+      end((first) => {
+        first.resolve(over);
+      });
+    },
+    fail(error) {
+      end((first) => {
+        first.reject(error);
+      });
+    },
+  });
+  return {
+    async next() {
+      if (isOver) return Promise.resolve(over);
+      const wanted = deferred<IteratorResult<T>>();
+      waiting.push(wanted);
+      if (waiting.length === 1) items.next();
+      return wanted.promise;
+    },
+    async return() {
+      items.stop();
+      end((first) => {
+        first.resolve(over);
+      });
+      return Promise.resolve(over);
+    },
+  };
+}
+
+/** A Promise and how to settle it. */
+export interface Deferred<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** `Promise.withResolvers()`, which is not there in Node 20. */
+export function deferred<T>(): Deferred<T> {
+  let settle: Pick<Deferred<T>, 'resolve' | 'reject'> | undefined;
+  const promise = new Promise<T>((resolve, reject) => {
+    settle = { resolve, reject };
+  });
+  return { promise, ...(settle as unknown as Pick<Deferred<T>, 'resolve' | 'reject'>) };
 }

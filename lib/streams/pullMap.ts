@@ -1,131 +1,170 @@
-import type { Observable, OperatorFunction } from 'rxjs';
-import { mergeMap, Subscription } from 'rxjs';
+import type { Observable, OperatorFunction, Unsubscribable } from 'rxjs';
+import { takeWhile } from 'rxjs';
 
-import type { Pull, PULL, Pullable, PullReceiver } from './pull';
-import { fromPull, pullOf } from './pull';
+import { Fifo } from './fifo';
+import type { OpenPull, Pull, PullReceiver } from './pull';
+import { fromPull, pullFrom, pullOf, pushAll } from './pull';
 
 /**
- * `mergeMap` that carries demand: from a source that can be pulled it asks for an item only when there is room for it, and it
- * can be pulled itself. Any other source pushes as ever.
+ * `mergeMap` that carries demand and never deepens the stack: it asks for an input only when there is room for it, in a
+ * loop, however many end at once. From a source that can be pulled it takes no input earlier than that, and it can be pulled
+ * itself; what any other source pushes waits.
+ *
+ * An error of the source comes behind the answers to all inputs before it. An error of `project`, or of what it gave, stops
+ * the others and ends the stream.
+ *
+ * @param sourceFailed - Hears an error of the source, before it is passed on.
  */
 export function pullMap<I, O>(
   project: (input: I, index: number) => Observable<O>,
   concurrency: number,
+  sourceFailed?: (error: unknown) => void,
 ): OperatorFunction<I, O> {
   return (source) => {
-    const pull = pullOf(source);
-    return pull === undefined
-      ? source.pipe(mergeMap(project, concurrency))
-      : fromPull((receiver) => pullThrough(pull, project, concurrency, receiver));
+    const open: OpenPull<O> = (receiver) =>
+      new MappedPull({ source, project, concurrency, sourceFailed }, receiver);
+    return pullOf(source) === undefined ? pushAll(open) : fromPull(open);
   };
 }
 
-/** What is under way and what nobody has taken yet are together no more than `concurrency`. */
-function pullThrough(
-  pull: Pullable[typeof PULL],
-  project: (input: never, index: number) => Observable<unknown>,
-  concurrency: number,
-  receiver: PullReceiver,
-): Pull {
-  const ready: unknown[] = [];
-  const running = new Subscription();
-  let active = 0;
-  let index = 0;
-  let wanted = 0;
-  let isAsking = false;
-  let isFilling = false;
-  let hasEnded = false;
-  let isOver = false;
-  let finish: (() => void) | undefined;
+interface Mapping<I, O> {
+  readonly source: Observable<I>;
+  readonly project: (input: I, index: number) => Observable<O>;
+  readonly concurrency: number;
+  readonly sourceFailed: ((error: unknown) => void) | undefined;
+}
 
-  const flush = (): void => {
-    while (wanted > 0 && ready.length > 0 && !isOver) {
-      wanted -= 1;
-      receiver.item(ready.shift());
-    }
-    if (wanted === 0 || finish === undefined || isOver) return;
-    isOver = true;
-    finish();
-  };
-  const fail = (error: unknown): void => {
-    if (finish !== undefined) return;
-    items.stop();
-    running.unsubscribe();
-    finish = () => {
-      receiver.fail(error);
-    };
-    flush();
-  };
-  const fill = (): void => {
-    if (isFilling) return;
-    isFilling = true;
-    while (finish === undefined && !hasEnded && !isAsking && !isOver && active + ready.length < concurrency) {
-      isAsking = true;
-      items.next();
-    }
-    isFilling = false;
-  };
-  const settle = (): void => {
-    if (hasEnded && active === 0) {
-      finish ??= () => {
-        receiver.end();
-      };
-    }
-    flush();
-    fill();
-  };
-  const take = (item: unknown): void => {
-    active += 1;
-    const one = new Subscription();
-    running.add(one);
-    const leave = (): void => {
-      active -= 1;
-      running.remove(one);
-    };
-    let answers: Observable<unknown>;
+/** What is under way and what nobody has taken yet are together no more than `concurrency`. */
+class MappedPull<I, O> implements Pull {
+  readonly #mapping: Mapping<I, O>;
+  readonly #receiver: PullReceiver<O>;
+  readonly #inputs: Pull;
+  readonly #ready = new Fifo<O>();
+  readonly #running = new Set<{ readonly subscription?: Unsubscribable }>();
+  #index = 0;
+  #wanted = 0;
+  #isAsking = false;
+  #isGiving = false;
+  #isOver = false;
+  /** How the inputs have ended: what is under way goes on. */
+  #ended: { readonly error?: unknown } | undefined;
+  /** What has ended everything. */
+  #failed: { readonly error: unknown } | undefined;
+
+  constructor(mapping: Mapping<I, O>, receiver: PullReceiver<O>) {
+    this.#mapping = mapping;
+    this.#receiver = receiver;
+    this.#inputs = pullFrom(mapping.source, {
+      item: (input) => {
+        this.#isAsking = false;
+        this.#begin(input as I);
+        this.#ask();
+      },
+      end: () => {
+        this.#ended = {};
+        this.#give();
+      },
+      fail: (error) => {
+        mapping.sourceFailed?.(error);
+        this.#ended = { error };
+        this.#give();
+      },
+    });
+  }
+
+  next(): void {
+    this.#wanted += 1;
+    this.#give();
+    this.#ask();
+  }
+
+  stop(): void {
+    this.#isOver = true;
+    this.#inputs.stop();
+    this.#stopRunning();
+  }
+
+  /** Asks for an input when there is room. It comes after what is under way when this is called by one that came before. */
+  #ask(): void {
+    if (this.#isAsking || this.#isOver || this.#ended !== undefined || this.#failed !== undefined) return;
+    if (this.#running.size + this.#ready.length >= this.#mapping.concurrency) return;
+    this.#isAsking = true;
+    this.#inputs.next();
+  }
+
+  #begin(input: I): void {
+    let answers: Observable<O>;
     try {
-      answers = project(item as never, index++);
+      answers = this.#mapping.project(input, this.#index++);
     } catch (error) {
-      fail(error);
+      this.#fail(error);
       return;
     }
-    one.add(
-      answers.subscribe({
-        next(value) {
-          ready.push(value);
-          flush();
-        },
-        error: fail,
-        complete() {
-          leave();
-          settle();
-        },
+    const one: { subscription?: Unsubscribable } = {};
+    this.#running.add(one);
+    // Looked at after each value: whoever has enough may say so while this one is still subscribing.
+    const wanted = answers.pipe(
+      takeWhile((value) => {
+        this.#ready.push(value);
+        this.#give();
+        return !this.#isOver && this.#failed === undefined;
       }),
     );
-  };
+    one.subscription = wanted.subscribe({
+      error: (error: unknown) => {
+        this.#fail(error);
+      },
+      complete: () => {
+        this.#running.delete(one);
+        this.#give();
+        this.#ask();
+      },
+    });
+    if (this.#isOver || this.#failed !== undefined) one.subscription.unsubscribe();
+  }
 
-  const items = pull({
-    item(item) {
-      isAsking = false;
-      take(item);
-      settle();
-    },
-    end() {
-      isAsking = false;
-      hasEnded = true;
-      settle();
-    },
-    fail,
-  });
-  return {
-    next() {
-      wanted += 1;
-      settle();
-    },
-    stop() {
-      isOver = true;
-      items.stop();
-      running.unsubscribe();
-    },
-  };
+  #fail(error: unknown): void {
+    if (this.#failed !== undefined || this.#isOver) return;
+    this.#failed = { error };
+    this.#inputs.stop();
+    this.#stopRunning();
+    this.#give();
+  }
+
+  #stopRunning(): void {
+    const running = [...this.#running];
+    this.#running.clear();
+    const errors: unknown[] = [];
+    for (const one of running) {
+      try {
+        one.subscription?.unsubscribe();
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (errors.length > 0) throw errors[0];
+  }
+
+  /** Gives what is ready to whoever wants it, and then how everything has ended. */
+  #give(): void {
+    if (this.#isGiving) return;
+    this.#isGiving = true;
+    try {
+      while (this.#wanted > 0 && this.#ready.length > 0 && !this.#isOver) {
+        this.#wanted -= 1;
+        this.#receiver.item(this.#ready.shift());
+      }
+      if (this.#wanted > 0 && !this.#isOver) this.#finish();
+    } finally {
+      this.#isGiving = false;
+    }
+  }
+
+  #finish(): void {
+    const how = this.#failed ?? (this.#running.size === 0 ? this.#ended : undefined);
+    if (how === undefined) return;
+    this.#isOver = true;
+    if ('error' in how) this.#receiver.fail(how.error);
+    else this.#receiver.end();
+  }
 }

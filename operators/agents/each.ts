@@ -9,8 +9,8 @@ import type { Answer, Containment, RunningStep, Scope, TaskPolicy } from '../../
 import type { SettledFailure } from '../../lib/definition/wire';
 import { ItemMissingError, NestedInputError } from '../../lib/errors/stepErrors';
 import type { Agent } from '../../lib/model/agentType';
-import type { Pull } from '../../lib/streams/pull';
-import { isStream } from '../../lib/streams/pull';
+import type { PullReceiver } from '../../lib/streams/pull';
+import { isStream, pullFrom } from '../../lib/streams/pull';
 import { eitherListCodec, listCodec } from './internal/outputCodec';
 import { structure } from './internal/structure';
 import { InvalidArgumentError } from '../../lib/model/failure';
@@ -111,7 +111,7 @@ function beginEach({ agent, concurrency, key, isCollecting }: EachPlan, input: u
 
   const stop = (): void => {
     isOver = true;
-    pull?.stop();
+    pull.stop();
     for (const step of running.values()) step.cancel();
   };
 
@@ -147,40 +147,37 @@ function beginEach({ agent, concurrency, key, isCollecting }: EachPlan, input: u
   };
 
   const proceed = (): void => {
-    if (isArray) {
-      while (!isOver && begun < input.length && running.size < concurrency) launch(input[begun]);
-      hasEnded = begun === input.length;
-    } else if (!hasEnded && !isAsking && running.size < concurrency) {
+    if (!isAsking && !hasEnded && !isOver && running.size < concurrency) {
       isAsking = true;
-      pull?.next();
+      pull.next();
     }
     if (!hasEnded || running.size > 0 || isOver) return;
     isOver = true;
     scope.complete(outputs);
   };
 
-  const pull: Pull | undefined = isArray
-    ? undefined
-    : scope.pull(input, {
-        item(item) {
-          isAsking = false;
-          launch(item);
-          if (!isOver) proceed();
-        },
-        end() {
-          hasEnded = true;
-          const next = `[${String(begun)}]/${agent.name}`;
-          if (keys !== undefined || scope.recorded(next) === undefined) proceed();
-          else {
-            stop();
-            scope.fail(new ItemMissingError(scope.path, begun));
-          }
-        },
-        fail(error) {
-          stop();
-          scope.fail(error);
-        },
-      });
+  const receiver: PullReceiver = {
+    item(item) {
+      isAsking = false;
+      launch(item);
+      if (!isOver) proceed();
+    },
+    end() {
+      hasEnded = true;
+      const next = `[${String(begun)}]/${agent.name}`;
+      if (isArray || keys !== undefined || scope.recorded(next) === undefined) proceed();
+      else {
+        stop();
+        scope.fail(new ItemMissingError(scope.path, begun));
+      }
+    },
+    fail(error) {
+      stop();
+      scope.fail(error);
+    },
+  };
+  // The items of an array are at hand: they are no turns of their own.
+  const pull = isArray ? pullFrom(input.values(), receiver) : scope.pull(input, receiver);
   proceed();
   return stop;
 }

@@ -11,7 +11,8 @@ import type { RunState } from '../../lib/model/state';
 import { idleState } from '../../lib/model/state';
 
 /**
- * How each run ended, one outcome a run: `Right` with the output, `Left` with what came instead. Never errors.
+ * How each run ended, one outcome a run: `Right` with the output, `Left` with what came instead. What ends a run never errors
+ * this stream: only an error of the inputs of `runEach()` does, once every run has had its outcome.
  *
  * A `run.failed` counts when nothing of that run follows: one that `retry()` resumes is not an outcome. An error that is
  * no `RunError`, such as a store that cannot be written, is a `Left` of the run that was told last.
@@ -21,27 +22,44 @@ export function outcomes<O>(): OperatorFunction<Transition<O>, Outcome<O>> {
     new Observable((subscriber) => {
       // Failures that may still be resumed, by run.
       const failed = new Map<string, Transition<O>>();
+      // The latest of each run under way, and of all.
+      const underWay = new Map<string, Transition<O>>();
       let latest: Transition<O> | undefined;
       const flush = (): void => {
         for (const { state } of failed.values()) subscriber.next(leftOf(state));
         failed.clear();
       };
+      const wasTold = (error: RunError): boolean =>
+        latest?.event.type === 'run.failed' && latest.event.runId === error.state.runId;
       return transitions.subscribe({
         next(transition) {
           const { event } = transition;
-          latest = isEnd(event) ? undefined : transition;
-          failed.delete(event.runId);
+          const { runId } = event;
+          latest = transition;
+          failed.delete(runId);
+          if (isEnd(event)) underWay.delete(runId);
+          else underWay.set(runId, transition);
           if (event.type === 'run.completed') {
             const { state } = transition;
-            subscriber.next(right({ runId: event.runId, output: event.output as O, state }));
-          } else if (event.type === 'run.failed' && !isLastFailure(event))
-            failed.set(event.runId, transition);
+            subscriber.next(right({ runId, output: event.output as O, state }));
+          } else if (event.type === 'run.failed' && !isLastFailure(event)) failed.set(runId, transition);
           else if (isEnd(event)) subscriber.next(leftOf(transition.state));
         },
         error(error: unknown) {
-          if (!(error instanceof RunError)) subscriber.next(brokenOff(error, latest?.state));
+          if (error instanceof RunError && wasTold(error)) {
+            flush();
+            subscriber.complete();
+            return;
+          }
+          const isOfRun = underWay.size > 0 || (latest === undefined && !isOfInputs(error));
+          if (isOfRun) {
+            const [other] = underWay.values();
+            const broken = underWay.get(latest?.event.runId ?? '') ?? other;
+            subscriber.next(brokenOff(error, broken?.state));
+          }
           flush();
-          subscriber.complete();
+          if (isOfRun) subscriber.complete();
+          else subscriber.error(error);
         },
         complete() {
           flush();
@@ -79,4 +97,16 @@ export function markLastFailure(event: RunFailed): void {
 
 export function isLastFailure(event: RunFailed): boolean {
   return last.has(event);
+}
+
+const ofInputs = new WeakSet<object>();
+
+/** Marks an error of the inputs of a stream of runs: it belongs to none of them, also when none has begun. */
+export function markInputError(error: unknown): void {
+  if (typeof error === 'object' && error !== null) ofInputs.add(error);
+}
+
+/** What a run errors with is always an object. */
+function isOfInputs(error: unknown): boolean {
+  return typeof error !== 'object' || error === null || ofInputs.has(error);
 }

@@ -1,30 +1,19 @@
-import type { Observable, OperatorFunction } from 'rxjs';
-import {
-  asyncScheduler,
-  catchError,
-  defer,
-  EMPTY,
-  exhaustMap,
-  fromEvent,
-  map,
-  mergeMap,
-  NEVER,
-  of,
-  raceWith,
-  retry as resubscribe,
-  tap,
-  timer,
-} from 'rxjs';
+import type { OperatorFunction, Subscriber } from 'rxjs';
+import { asyncScheduler, catchError, defer, EMPTY, finalize, Observable, of, tap } from 'rxjs';
 
+import { startTimer } from '../../lib/engine/local/startTimer';
 import { newRunId } from '../../lib/engine/newRunId';
 import type { MaybeWhere, RunOptions, RunSettings } from '../../lib/engine/runOptions';
 import { RunError } from '../../lib/errors/runErrors';
+import { RunActiveError } from '../../lib/errors/storageErrors';
 import type { Agent } from '../../lib/model/agentType';
 import type { RunFailed, Transition } from '../../lib/model/event';
 import { InvalidArgumentError, toFailure } from '../../lib/model/failure';
 import { idleState } from '../../lib/model/state';
+import { onAbort } from '../../lib/streams/onAbort';
 import { pullMap } from '../../lib/streams/pullMap';
-import { markLastFailure } from './outcomes';
+import { markInputError, markLastFailure } from './outcomes';
+import { pulled } from './pulled';
 import type { RunArguments } from './run';
 import { run } from './run';
 
@@ -58,9 +47,11 @@ export interface RunsOfInputs<I> {
  * Runs an agent on every input of a stream: many runs at once, bounded, their transitions merged as they come.
  *
  * From `pulled(iterable)` an input is taken only when there is room for its run. A run that fails tells `run.failed` and harms
- * no other. RxJS's `retry()` behind this operator would run all inputs again; the option `retry` resumes one run by itself.
+ * no other. An input whose name belongs to a run that is under way is refused under a name of its own: a `run.failed` with a
+ * `RunActiveError`. An error of the inputs themselves errors the stream, once every run of the inputs before it has ended.
+ * RxJS's `retry()` behind this operator would run all inputs again; the option `retry` resumes one run by itself.
  *
- * @throws InvalidArgumentError when `concurrency` is not at least 1.
+ * @throws InvalidArgumentError when `concurrency` is not at least 1, or `retry` is not a number of times and of milliseconds.
  */
 export function runEach<I, O>(
   agent: Agent<I, O>,
@@ -69,91 +60,218 @@ export function runEach<I, O>(
   const { whenBusy = 'merge', concurrency = 16 } = options;
   if (!(concurrency >= 1))
     throw new InvalidArgumentError(`concurrency is ${String(concurrency)}`, 'give 1 or more');
+  const runs = new Runs(agent, options);
   switch (whenBusy) {
     case 'merge':
-      return pullMap(runsOf(agent, options), concurrency);
+      return pullMap(runs.begin, concurrency, markInputError);
     case 'concat':
-      return pullMap(runsOf(agent, options), 1);
+      return pullMap(runs.begin, 1, markInputError);
     case 'exhaust':
-      return exhaustMap(runsOf(agent, options));
+      return (inputs) => defer(() => inputs.pipe(pullMap(whenFree(runs.begin), Infinity, markInputError)));
     case 'switch':
       return (inputs) =>
         defer(() => {
-          let latest: AbortController | undefined;
-          return inputs.pipe(
-            mergeMap((input, index) => {
-              latest?.abort();
-              latest = new AbortController();
-              const signals = options.signal === undefined ? [] : [options.signal];
-              const signal = AbortSignal.any([latest.signal, ...signals]);
-              return runsOf(agent, { ...options, signal })(input, index);
-            }),
-          );
+          const latest = new LatestRun(runs, options.signal);
+          return inputs.pipe(pullMap(latest.begin, Infinity, markInputError));
         });
   }
 }
 
-function runsOf<I, O>(
-  agent: Agent<I, O>,
-  options: RunEachOptions<I>,
-): (input: I, index: number) => Observable<Transition<O>> {
-  const {
-    runId,
-    retry = 0,
-    newRunId: newId = newRunId,
-    whenBusy: _whenBusy,
-    concurrency: _concurrency,
-    ...rest
-  } = options;
-  const { count, delayMs = 0 } = typeof retry === 'number' ? { count: retry } : retry;
-  const { scheduler = asyncScheduler } = rest;
+/** The runs of a stream of inputs, none of which errors. */
+class Runs<I, O> {
+  readonly #agent: Agent<I, O>;
+  readonly #options: RunSettings & MaybeWhere;
+  readonly #nameOf: (input: I, index: number) => string;
+  readonly #resumes: { readonly count: number; readonly delayMs: number };
 
-  // A run that is cancelled while it waits to be resumed is resumed at once, and told to stop.
-  const aborted =
-    rest.signal === undefined ? NEVER : fromEvent(rest.signal, 'abort').pipe(map(() => 0 as const));
+  constructor(agent: Agent<I, O>, options: RunEachOptions<I>) {
+    const { runId, retry = 0, whenBusy: _whenBusy, concurrency: _concurrency, ...rest } = options;
+    const newId = rest.newRunId ?? newRunId;
+    this.#agent = agent;
+    this.#options = rest;
+    this.#nameOf = (input, index) => runId?.(input, index) ?? newId();
+    this.#resumes = { delayMs: 0, ...(typeof retry === 'number' ? { count: retry } : retry) };
+    const { count, delayMs } = this.#resumes;
+    if (!(count >= 0)) throw new InvalidArgumentError(`retry is ${String(count)}`, 'give a number of times');
+    if (!(delayMs >= 0)) throw new InvalidArgumentError(`retry.delayMs is ${String(delayMs)}`, 'give milliseconds');
+  }
 
-  const onlyFailedRuns = (error: unknown): Observable<0> => {
-    if (!(error instanceof RunError)) throw error;
-    return delayMs > 0 ? timer(delayMs, scheduler).pipe(raceWith(aborted)) : of(0);
-  };
-
-  return (input, index) =>
+  /** The run of an input. */
+  readonly begin = (input: I, index: number): Observable<Transition<O>> =>
     defer(() => {
-      let id: string;
-      try {
-        id = runId?.(input, index) ?? newId();
-      } catch (error) {
-        return of(neverBegun<O>(agent.name, newRunId(), error, input, scheduler.now()));
-      }
-      const given = [input, { ...rest, runId: id }] as unknown as RunArguments<I, RunOptions>;
-      let failures = 0;
-      return run(agent, ...given).pipe(
-        tap(({ event }) => {
-          if (event.type === 'run.failed' && (failures += 1) > count) markLastFailure(event);
-        }),
-        resubscribe({ count, delay: onlyFailedRuns }),
-        catchError((error: unknown) =>
-          error instanceof RunError
-            ? EMPTY
-            : of(neverBegun<O>(agent.name, id, error, input, scheduler.now())),
-        ),
-      );
+      const named = this.name(input, index);
+      return typeof named === 'string' ? this.start(input, named, this.#options.signal) : of(named);
     });
+
+  /** How the run of an input is called; what to tell where that cannot be said. */
+  name(input: I, index: number): string | Transition<O> {
+    try {
+      return this.#nameOf(input, index);
+    } catch (error) {
+      return this.#notBegun(newRunId(), error, input);
+    }
+  }
+
+  start(input: I, runId: string, signal: AbortSignal | undefined): Observable<Transition<O>> {
+    const { count } = this.#resumes;
+    const options = { ...this.#options, runId, ...(signal !== undefined && { signal }) };
+    const given = [input, options] as unknown as RunArguments<I, RunOptions>;
+    let hasFailed = false;
+    const life = (index: number): Observable<Transition<O>> =>
+      run(this.#agent, ...given).pipe(
+        tap(({ event }) => {
+          if (event.type === 'run.failed' && index >= count) markLastFailure(event);
+        }),
+        catchError((error: unknown) => {
+          if (!(error instanceof RunError)) return of(this.#notBegun(runId, error, input));
+          hasFailed = true;
+          return index < count ? this.#pause(signal) : EMPTY;
+        }),
+      );
+    if (count === 0) return life(0);
+    function* lives(): Iterable<number> {
+      for (let index = 0; index === 0 || hasFailed; index += 1) {
+        hasFailed = false;
+        yield index;
+        if (index >= count) return;
+      }
+    }
+    return pulled(lives()).pipe(pullMap(life, 1));
+  }
+
+  /** What is told of an input that gave way before its run could begin. */
+  superseded(input: I): Transition<O> {
+    const runId = newRunId();
+    const reason = 'a later input took its place';
+    const event = { type: 'run.cancelled', runId, seq: 0, at: this.#now(), duration: 0, reason } as const;
+    return {
+      event,
+      state: { ...idleState(runId, this.#agent.name, []), status: 'CANCELLED', input, endedAt: event.at },
+    };
+  }
+
+  /** What is told of a run that could not be carried out at all, such as one whose store is full. */
+  #notBegun(runId: string, thrown: unknown, input: unknown): Transition<O> {
+    const error = toFailure(thrown);
+    // Another one has that name: what happens to this input must not be told of that run.
+    const id = thrown instanceof RunActiveError ? newRunId() : runId;
+    const event: RunFailed = { type: 'run.failed', runId: id, seq: 0, at: this.#now(), error, duration: 0 };
+    markLastFailure(event);
+    return {
+      event,
+      state: { ...idleState(id, this.#agent.name, []), status: 'FAILED', input, error, endedAt: event.at },
+    };
+  }
+
+  /** A run that is cancelled while it waits to be resumed is resumed at once, and told to stop. */
+  #pause(signal: AbortSignal | undefined): Observable<never> {
+    const { delayMs } = this.#resumes;
+    if (delayMs === 0) return EMPTY;
+    return new Observable((subscriber) => {
+      const end = (): void => {
+        subscriber.complete();
+      };
+      subscriber.add(startTimer(this.#options.scheduler ?? asyncScheduler, delayMs, end));
+      if (signal !== undefined) subscriber.add(onAbort(signal, end));
+    });
+  }
+
+  #now(): number {
+    return (this.#options.scheduler ?? asyncScheduler).now();
+  }
 }
 
-/** What is told of a run that could not be carried out at all, such as one whose store is full. */
-function neverBegun<O>(
-  name: string,
-  runId: string,
-  thrown: unknown,
-  input: unknown,
-  at: number,
-): Transition<O> {
-  const error = toFailure(thrown);
-  const event: RunFailed = { type: 'run.failed', runId, seq: 0, at, error, duration: 0 };
-  markLastFailure(event);
-  return {
-    event,
-    state: { ...idleState(runId, name, []), status: 'FAILED', input, error, endedAt: at },
+/** Drops what comes while one is under way; the index counts those that begin. */
+function whenFree<I, O>(begin: (input: I, index: number) => Observable<O>): (input: I) => Observable<O> {
+  let isBusy = false;
+  let begun = 0;
+  return (input) => {
+    if (isBusy) return EMPTY;
+    isBusy = true;
+    return begin(input, begun++).pipe(
+      finalize(() => {
+        isBusy = false;
+      }),
+    );
   };
+}
+
+/**
+ * The run of the latest input: what is under way when an input comes is cancelled. Where that one has the same name, the
+ * new one waits until it has gone back.
+ */
+class LatestRun<I, O> {
+  readonly #runs: Runs<I, O>;
+  readonly #signal: AbortSignal | undefined;
+  /** The runs that have not ended, by name, with the one that waits for it. */
+  readonly #underWay = new Map<string, { next: (() => void) | undefined }>();
+  #latest: AbortController | undefined;
+
+  constructor(runs: Runs<I, O>, signal: AbortSignal | undefined) {
+    this.#runs = runs;
+    this.#signal = signal;
+  }
+
+  readonly begin = (input: I, index: number): Observable<Transition<O>> =>
+    new Observable((subscriber) => {
+      const { signal } = this.#giveWay(subscriber);
+      const named = this.#runs.name(input, index);
+      if (typeof named !== 'string') {
+        subscriber.next(named);
+        subscriber.complete();
+        return;
+      }
+      const before = this.#underWay.get(named);
+      const start = (): void => {
+        this.#start(input, named, signal, subscriber);
+      };
+      if (before === undefined) {
+        start();
+        return;
+      }
+      before.next = start;
+      const giveUp = onAbort(signal, () => {
+        if (before.next !== start) return;
+        before.next = undefined;
+        subscriber.next(this.#runs.superseded(input));
+        subscriber.complete();
+      });
+      subscriber.add(giveUp);
+    });
+
+  /** Cancels the one before. What comes back cancels the new one. */
+  #giveWay(subscriber: Subscriber<unknown>): AbortController {
+    this.#latest?.abort();
+    const own = new AbortController();
+    this.#latest = own;
+    const all = this.#signal;
+    if (all !== undefined) {
+      // Not AbortSignal.any: a long signal would remember every run.
+      const abort = (): void => {
+        own.abort(all.reason);
+      };
+      subscriber.add(onAbort(all, abort));
+    }
+    return own;
+  }
+
+  #start(input: I, runId: string, signal: AbortSignal, subscriber: Subscriber<Transition<O>>): void {
+    const place: { next: (() => void) | undefined } = { next: undefined };
+    this.#underWay.set(runId, place);
+    let hasEnded = false;
+    this.#runs
+      .start(input, runId, signal)
+      .pipe(
+        tap({
+          complete: () => {
+            hasEnded = true;
+          },
+        }),
+        finalize(() => {
+          this.#underWay.delete(runId);
+          if (hasEnded) place.next?.();
+        }),
+      )
+      .subscribe(subscriber);
+  }
 }

@@ -1,7 +1,6 @@
 import type { Answer } from '../../definition/scope';
 import { StepError } from '../../errors/stepErrors';
-import type { LiveFeed } from '../../streams/liveFeed';
-import { liveFeed } from '../../streams/liveFeed';
+import { LiveFeed } from '../../streams/liveFeed';
 import type { Stop } from '../../streams/pull';
 
 /** Who reads whom live in one workflow under way; steps are named by their index. */
@@ -28,7 +27,7 @@ export function dagFeeds(): DagFeeds {
   let current = -1;
 
   const feedOf = (step: number): LiveFeed => {
-    const feed = feeds.get(step) ?? liveFeed();
+    const feed = feeds.get(step) ?? new LiveFeed();
     feeds.set(step, feed);
     return feed;
   };
@@ -41,7 +40,7 @@ export function dagFeeds(): DagFeeds {
 
   return {
     begin(step) {
-      feeds.set(step, liveFeed());
+      feeds.set(step, new LiveFeed());
       begun.add(step);
     },
     hasBegun: (step) => begun.has(step),

@@ -1,6 +1,7 @@
-import { isObservable, takeWhile } from 'rxjs';
+import { isObservable } from 'rxjs';
 
-import type { Stop } from '../../streams/pull';
+import type { Pull, Stop } from '../../streams/pull';
+import { pullFrom, pullOf, returnIterator } from '../../streams/pull';
 
 /** Who takes what an agent's function gives. */
 export interface Receiver {
@@ -28,27 +29,7 @@ export function receive(answer: unknown, receiver: Receiver): Stop | undefined {
     return undefined;
   }
   if (isPromise(answer)) return receivePromise(answer, receiver);
-  if (isObservable(answer)) {
-    // Looked at after each value: whoever has enough may say so while an endless stream is still subscribing.
-    const wanted = answer.pipe(
-      takeWhile((value) => {
-        void receiver.value(value);
-        return !receiver.isOver;
-      }),
-    );
-    const subscription = wanted.subscribe({
-      error: (error: unknown) => {
-        receiver.fail(error);
-      },
-      complete: () => {
-        if (!receiver.isOver) receiver.end();
-      },
-    });
-    return () => {
-      subscription.unsubscribe();
-    };
-  }
-  if (Symbol.asyncIterator in answer) return receiveIterable(answer as AsyncIterable<unknown>, receiver);
+  if (isObservable(answer) || Symbol.asyncIterator in answer) return receiveStream(answer, receiver);
   receiver.answer(answer);
   return undefined;
 }
@@ -83,33 +64,30 @@ function receivePromise(promise: PromiseLike<unknown>, receiver: Receiver): Stop
   };
 }
 
-function receiveIterable(iterable: AsyncIterable<unknown>, receiver: Receiver): Stop {
-  const iterator = iterable[Symbol.asyncIterator]();
-  let isStopped = false;
-  const pull = async (): Promise<void> => {
-    for (;;) {
-      const next = await iterator.next();
-      if (isStopped) return;
-      if (next.done === true) {
-        isStopped = true;
-        receiver.end();
-        return;
-      }
-      const demand = receiver.value(next.value);
-      if (demand !== undefined) await demand;
-      // The receiver may have stopped the iteration meanwhile, which this function cannot see.
-      if (isStopped as boolean) return;
-    }
-  };
-  pull().catch((error: unknown) => {
-    if (isStopped) return;
-    isStopped = true;
-    receiver.fail(error);
+function receiveStream(stream: object, receiver: Receiver): Stop {
+  // What pushes cannot be slowed down: what it gives is shown as it comes.
+  const isPaced = pullOf(stream) !== undefined || !isObservable(stream);
+  const items: Pull = pullFrom(stream, {
+    item(value) {
+      const demand = receiver.value(value);
+      if (receiver.isOver) items.stop();
+      else if (demand === undefined || !isPaced) items.next();
+      else demand.then(ask, fail);
+    },
+    end() {
+      receiver.end();
+    },
+    fail,
   });
+  function ask(): void {
+    items.next();
+  }
+  function fail(error: unknown): void {
+    receiver.fail(error);
+  }
+  items.next();
   return () => {
-    if (isStopped) return;
-    isStopped = true;
-    returnIterator(iterator);
+    items.stop();
   };
 }
 
@@ -121,13 +99,5 @@ function abandon(answer: unknown): void {
     } catch {
       // Nobody is left who could be told.
     }
-  }
-}
-
-function returnIterator(iterator: AsyncIterator<unknown>): void {
-  try {
-    iterator.return?.().catch(() => undefined);
-  } catch {
-    // Nobody is left who could be told.
   }
 }

@@ -1,0 +1,40 @@
+import type { Stop } from './pull';
+
+/**
+ * Calls back when a signal is aborted, at once when it is already. However many ask, the signal has one listener: Node warns
+ * of a leak from eleven on, and one signal may belong to thousands of runs.
+ */
+export function onAbort(signal: AbortSignal, work: () => void): Stop {
+  if (signal.aborted) {
+    work();
+    return () => undefined;
+  }
+  const works = listeners.get(signal) ?? listenTo(signal);
+  // An object of its own: the same function may be given twice.
+  const one = { work };
+  works.add(one);
+  return () => {
+    works.delete(one);
+  };
+}
+
+interface Listener {
+  readonly work: () => void;
+}
+
+const listeners = new WeakMap<AbortSignal, Set<Listener>>();
+
+function listenTo(signal: AbortSignal): Set<Listener> {
+  const works = new Set<Listener>();
+  listeners.set(signal, works);
+  signal.addEventListener(
+    'abort',
+    () => {
+      listeners.delete(signal);
+      // Some of them end by this, and begin others, which find the signal aborted.
+      for (const one of works) if (works.delete(one)) one.work();
+    },
+    { once: true },
+  );
+  return works;
+}
