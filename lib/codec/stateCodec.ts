@@ -127,6 +127,7 @@ const stateJson: t.Type<RunStateJson> = record<RunStateJson>(
     input: Json,
     output: Json,
     error: Failure,
+    reason: t.string,
     endedAt: Moment,
     forkedFrom: record<NonNullable<RunStateRecord['forkedFrom']>>(
       'forkedFrom',

@@ -98,6 +98,7 @@ function apply(edit: StateEdit, event: RunEvent): void {
         run.life = event.life;
         delete run.endedAt;
         delete run.error;
+        delete run.reason;
         delete run.output;
         if (event.plan !== undefined) run.plan = event.plan as Draft<RunState['plan']>;
         if ('input' in event) run.input = event.input;
@@ -214,6 +215,7 @@ function apply(edit: StateEdit, event: RunEvent): void {
       edit.rest();
       edit.run('CANCELLED', (run) => {
         run.endedAt = event.at;
+        if (event.reason !== undefined) run.reason = event.reason;
       });
       break;
     default:

@@ -19,6 +19,8 @@ export interface RunState<O = unknown> {
   readonly output?: O;
   /** Why the latest life failed; present when it did. */
   readonly error?: Failure;
+  /** Why the latest life was cancelled; present when whoever cancelled it said so. */
+  readonly reason?: string;
   readonly steps: StepTable;
   readonly plan: Plan;
   /** Epoch milliseconds; 0 for a run that has not begun. */

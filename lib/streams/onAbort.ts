@@ -1,3 +1,4 @@
+import { toFailure } from '../model/failure';
 import type { Stop } from './pull';
 
 /**
@@ -16,6 +17,12 @@ export function onAbort(signal: AbortSignal, work: () => void): Stop {
   return () => {
     works.delete(one);
   };
+}
+
+/** Why a signal was aborted, in words; undefined when nobody said. */
+export function abortReason({ reason }: AbortSignal): string | undefined {
+  const isPlain = reason instanceof DOMException && reason.name === 'AbortError';
+  return isPlain || reason === undefined ? undefined : toFailure(reason).message;
 }
 
 interface Listener {

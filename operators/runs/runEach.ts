@@ -93,7 +93,8 @@ class Runs<I, O> {
     this.#resumes = { delayMs: 0, ...(typeof retry === 'number' ? { count: retry } : retry) };
     const { count, delayMs } = this.#resumes;
     if (!(count >= 0)) throw new InvalidArgumentError(`retry is ${String(count)}`, 'give a number of times');
-    if (!(delayMs >= 0)) throw new InvalidArgumentError(`retry.delayMs is ${String(delayMs)}`, 'give milliseconds');
+    if (!(delayMs >= 0))
+      throw new InvalidArgumentError(`retry.delayMs is ${String(delayMs)}`, 'give milliseconds');
   }
 
   /** The run of an input. */
@@ -117,8 +118,10 @@ class Runs<I, O> {
     const options = { ...this.#options, runId, ...(signal !== undefined && { signal }) };
     const given = [input, options] as unknown as RunArguments<I, RunOptions>;
     let hasFailed = false;
+    // One for all lives: without a store it is what keeps the run.
+    const carried = run(this.#agent, ...given);
     const life = (index: number): Observable<Transition<O>> =>
-      run(this.#agent, ...given).pipe(
+      carried.pipe(
         tap(({ event }) => {
           if (event.type === 'run.failed' && index >= count) markLastFailure(event);
         }),

@@ -1,6 +1,11 @@
-import { lastValueFrom, NEVER, of, Subject, takeUntil, timer } from 'rxjs';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { lastValueFrom, NEVER, of, Subject, switchMap, takeUntil, timer, toArray } from 'rxjs';
 
 import type { Wire } from '../../lib/definition/wire';
+import { lowdbStore } from '../../lib/store/folder/lowdbStore';
 import { memoryStore } from '../../lib/store/memory/memoryStore';
 import { agent } from '../../operators/agents/agent';
 import { branch } from '../../operators/agents/branch';
@@ -192,4 +197,56 @@ describe('cancelling', () => {
     expect(seen.ended).toBe('complete');
     expect(seen.events.at(-1)).toMatchObject({ type: 'run.cancelled', reason: 'not needed' });
   });
+
+  it.each([
+    ['nothing', undefined, undefined],
+    ['an error', new Error('enough'), 'enough'],
+    ['a text', 'gone home', 'gone home'],
+  ])('tells the reason of an aborted signal, with %s', async (_what, given, reason) => {
+    const stop = new AbortController();
+    const folder = mkdtempSync(join(tmpdir(), 'millrace-cancel-'));
+    const store = lowdbStore(folder);
+    const { hang } = hanging();
+    setTimeout(() => {
+      stop.abort(given);
+    }, 10);
+    const { state } = await lastValueFrom(run(hang, 1, { store, runId: 'r', signal: stop.signal }));
+    expect([state.status, state.reason]).toEqual(['CANCELLED', reason]);
+    await store.close();
+    expect((await lowdbStore(folder).loadRun('r'))?.reason).toBe(reason);
+  });
+
+  it('listens once to a signal that many runs share', async () => {
+    const warned = jest.fn();
+    process.on('warning', warned);
+    const stop = new AbortController();
+    const { hang, open } = hanging();
+    const runs = Array.from({ length: 50 }, () => collect(run(hang, 1, { signal: stop.signal })));
+    stop.abort();
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('warning', warned);
+    expect([open.size, warned.mock.calls]).toEqual([0, []]);
+    expect(runs.map(({ told }) => told.at(-1))).toEqual(runs.map(() => 'run.cancelled'));
+  });
+
+  it.each(['a new folder', 'a folder with the run'])(
+    'claims again what was left while %s opened',
+    async (kind) => {
+      const folder = mkdtempSync(join(tmpdir(), 'millrace-left-'));
+      const same = agent('same', (n: number) => n);
+      const first = lowdbStore(folder);
+      if (kind !== 'a new folder') await lastValueFrom(run(same, 1, { store: first, runId: 'r' }));
+      await first.close();
+
+      const store = lowdbStore(folder);
+      const told = await lastValueFrom(
+        of(1, 1, 1).pipe(
+          switchMap((n) => run(same, n, { store, runId: 'r' })),
+          toArray(),
+        ),
+      );
+      expect(told.at(-1)?.event.type).toBe('run.completed');
+      await store.close();
+    },
+  );
 });

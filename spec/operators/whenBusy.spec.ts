@@ -1,21 +1,36 @@
 import { Readable } from 'node:stream';
 
+import { isRight } from 'fp-ts/lib/Either';
 import {
   catchError,
+  concat,
   delay,
   EMPTY,
+  from,
   lastValueFrom,
   map,
   mergeMap,
   NEVER,
   of,
+  Subject,
   take,
   tap,
   throwError,
   toArray,
 } from 'rxjs';
 
-import { agent, memoryStore, outputs, pulled, runEach } from '../../index';
+import {
+  agent,
+  chain,
+  memoryStore,
+  outcomes,
+  outputs,
+  pulled,
+  run,
+  runEach,
+  RunError,
+  saga,
+} from '../../index';
 import type { WhenBusy } from '../../index';
 import { marbles } from '../support/marbles';
 
@@ -100,6 +115,111 @@ describe('runEach({ whenBusy })', () => {
       });
     }),
   );
+
+  it('switch waits for a saga of the same name to go back, and runs the latest input', async () => {
+    const store = memoryStore();
+    const done: string[] = [];
+    const slowly = (what: string) => async (x: string) => {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      done.push(`${what} ${x}`);
+      return x;
+    };
+    const ride = agent('ride', async (x: string) => {
+      if (x !== 'c') await new Promise(() => undefined);
+      return x;
+    });
+    const book = agent('book', slowly('booked'), { compensate: slowly('unbooked') });
+    const trip = saga('trip', chain('steps', book, ride));
+    const inputs = new Subject<string>();
+    const told = lastValueFrom(
+      inputs.pipe(
+        runEach(trip, { store, whenBusy: 'switch', runId: () => 'trip', onMismatch: 'actual' }),
+        outcomes(),
+        toArray(),
+      ),
+    );
+    inputs.next('a');
+    await new Promise((resolve) => setTimeout(resolve, 15));
+    inputs.next('b');
+    inputs.next('c');
+    inputs.complete();
+    // The input between had no run: it gives way under a name of its own.
+    expect(
+      (await told).map((one) => (isRight(one) ? one.right.output : one.left.state.input)).sort(),
+    ).toEqual(['a', 'b', 'c']);
+    expect((await told).filter(isRight)).toHaveLength(1);
+    expect(done).toEqual(['booked a', 'unbooked a', 'booked c']);
+  });
+
+  it.each(['merge', 'concat', 'switch', 'exhaust'] as const)(
+    '%s: a source that fails errors the stream with its own error, after the outcomes of its runs',
+    async (whenBusy) => {
+      const work = agent('work', (x: number) => of(x * 10).pipe(delay(3)));
+      const broken = concat(
+        of(1),
+        throwError(() => new Error('no more')),
+      );
+      const told: unknown[] = [];
+      const end = await new Promise((resolve) => {
+        broken.pipe(runEach(work, { whenBusy }), outcomes()).subscribe({
+          next: (one) => told.push(isRight(one) ? one.right.output : one.left.status),
+          error: resolve,
+          complete: () => {
+            resolve('completed');
+          },
+        });
+      });
+      expect([told, end]).toEqual([[10], new Error('no more')]);
+    },
+  );
+
+  it.each([
+    ['an error', new Error('no file')],
+    ['a text', 'no file'],
+  ])('outcomes() passes on %s of a source that gave nothing', async (_what, error) => {
+    const none = throwError(() => error).pipe(runEach(same), outcomes());
+    await expect(lastValueFrom(none)).rejects.toBe(error);
+  });
+
+  it('outcomes() passes on the failed run that was the source', async () => {
+    const bad = agent('bad', (): number => {
+      throw new Error('bad');
+    });
+    const all = run(bad, undefined).pipe(outputs(), runEach(same), outcomes());
+    await expect(lastValueFrom(all)).rejects.toThrow(RunError);
+  });
+
+  it('refuses a name that is under way under a name of its own, and tells nothing of the live run', async () => {
+    const store = memoryStore();
+    const work = agent('work', (x: number) => of(x).pipe(delay(3)));
+    const told = await lastValueFrom(
+      from([1, 2]).pipe(
+        runEach(work, { store, runId: () => 'job' }),
+        map(({ event }) => event),
+        toArray(),
+      ),
+    );
+    const ends = told.filter(({ type }) => type === 'run.failed' || type === 'run.completed');
+    expect(ends).toMatchObject([{ error: { name: 'RunActiveError' } }, { runId: 'job', output: 1 }]);
+    expect(ends[0]?.runId).not.toBe('job');
+  });
+
+  it('waits before it resumes a failed run for as long as it is told to, however long', async () => {
+    const calls = jest.fn((): number => {
+      throw new Error('no');
+    });
+    const waiting = of(1)
+      .pipe(runEach(agent('bad', calls), { retry: { count: 3, delayMs: 2 ** 31 + 5 } }))
+      .subscribe();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    waiting.unsubscribe();
+    expect(calls).toHaveBeenCalledTimes(1);
+  });
+
+  it('refuses a retry that is not a number', () => {
+    expect(() => runEach(same, { retry: NaN })).toThrow('retry is NaN');
+    expect(() => runEach(same, { retry: { count: 1, delayMs: -1 } })).toThrow('retry.delayMs is -1');
+  });
 
   it('a run that is cancelled can be resumed', async () => {
     const store = memoryStore();

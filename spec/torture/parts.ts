@@ -31,6 +31,7 @@ export const parts: readonly Part[] = [
   { name: 'prefixes', tests: '8, 9', specs: ['operators/prefixes'], seconds: 110 },
   { name: 'lock', tests: '11', specs: ['lib/store/lock'], seconds: 65 },
   { name: 'values', tests: '13', specs: ['operators/values', 'lib/codec/json'], seconds: 65 },
+  { name: 'many-inputs', tests: '27', specs: ['operators/manyInputs'], seconds: 300 },
   { name: 'depth', tests: '14', specs: ['operators/depth'], seconds: 20 },
   { name: 'soak', tests: '17', specs: ['torture/soak'], seconds: 60 },
   { name: 'leaks', tests: '18', specs: ['operators/leaks'], seconds: 10 },

@@ -7,12 +7,14 @@ import type { RunEvent, RunResumed, RunStarted, Transition } from '../../model/e
 import { reduceRun } from '../../model/reduce';
 import type { RunState } from '../../model/state';
 import type { Claim, RunRest } from '../../store/store';
-
+import { abortReason, onAbort } from '../../streams/onAbort';
+import type { Stop } from '../../streams/pull';
 import { StepExecutor } from '../interpreter/stepExecutor';
 import { newIncarnation } from '../newRunId';
 import type { Start } from '../resolveStart';
 import { replayedEnd, resolveStart } from '../resolveStart';
 import type { RunOptions } from '../runOptions';
+import { claimFor } from './claimFor';
 import { LocalEngine } from './localEngine';
 import type { MailboxOwner } from './mailbox';
 import { Mailbox } from './mailbox';
@@ -33,22 +35,11 @@ export interface LocalRun<O> {
 export function claimAndRun<O>(run: LocalRun<O>): Observable<Transition<O>> {
   return new Observable<Transition<O>>((subscriber) => {
     let life: RunLife<O> | undefined;
-    const isGone = (): boolean => subscriber.closed;
-    const begin = (claim: Claim): void => {
-      if (isGone()) {
-        void claim.release(() => claim.state);
-        return;
-      }
+    claimFor(run.rest, run.runId, subscriber, (claim) => {
       life = startExecution<O>(run, claim, subscriber);
       // What was told on the way may have made the subscriber leave.
-      if (isGone()) life?.leave();
-    };
-    const claim = run.rest.claim(run.runId);
-    if (claim instanceof Promise) {
-      claim.then(begin).catch((error: unknown) => {
-        subscriber.error(error);
-      });
-    } else begin(claim);
+      if (subscriber.closed) life?.leave();
+    });
     return () => {
       life?.leave();
     };
@@ -116,6 +107,7 @@ class RunLife<O> implements MailboxOwner {
   #executor: StepExecutor | undefined;
   #cancelRequest: { readonly reason: string | undefined } | undefined;
   #latest: RunEvent['type'];
+  #stopListening: Stop | undefined;
   #isOver = false;
   #isReleased = false;
 
@@ -164,11 +156,15 @@ class RunLife<O> implements MailboxOwner {
       },
     });
     this.#executor = executor;
-    signal?.addEventListener('abort', this.#abort);
     this.#mailbox.open();
-    if (signal?.aborted === true) this.#abort();
+    if (signal !== undefined && !this.#hasEnded()) this.#stopListening = onAbort(signal, this.#abort);
     if (this.#cancelRequest === undefined) executor.begin();
     else this.cancel(this.#cancelRequest.reason);
+  }
+
+  // A function, because the compiler does not see that a message may end the life.
+  #hasEnded(): boolean {
+    return this.#isOver;
   }
 
   /** Stops the run and tells so. */
@@ -270,11 +266,12 @@ class RunLife<O> implements MailboxOwner {
   }
 
   #settle(isFinished: boolean): void {
-    this.#run.options.signal?.removeEventListener('abort', this.#abort);
+    this.#stopListening?.();
     this.#mailbox.close(isFinished);
   }
 
   readonly #abort = (): void => {
-    this.cancel(undefined);
+    const { signal } = this.#run.options;
+    this.cancel(signal && abortReason(signal));
   };
 }
