@@ -1,23 +1,23 @@
 import { isLeft } from 'fp-ts/lib/Either';
 import * as t from 'io-ts';
 
-import { Json } from './plainCodecs';
+import type { AnswerMessage, CancelMessage } from '../model/message';
+import { Count, Json, Moment } from './plainCodecs';
 import { record } from './recordCodec';
 import { explain } from './validate';
 
 /** An answer as it is read from the inbox. */
-export const Answer = record<{
-  readonly kind: 'answer';
-  readonly path: string;
-  readonly value: unknown;
-  readonly asking?: string;
-}>('answer', { kind: t.literal('answer'), path: t.string }, { value: Json, asking: t.string });
+export const Answer = record<AnswerMessage>(
+  'answer',
+  { kind: t.literal('answer'), path: t.string },
+  { value: Json, incarnation: t.string, asking: t.string, at: Moment },
+);
 
 /** A cancel as it is read from the inbox. */
-export const Cancel = record<{ readonly kind: 'cancel'; readonly reason?: string }>(
+export const Cancel = record<CancelMessage>(
   'cancel',
   { kind: t.literal('cancel') },
-  { reason: t.string },
+  { reason: t.string, incarnation: t.string, life: Count, at: Moment },
 );
 
 /** The first thing wrong with a message. */

@@ -124,6 +124,7 @@ const stateJson: t.Type<RunStateJson> = record<RunStateJson>(
   },
   {
     incarnation: t.string,
+    died: Count,
     input: Json,
     output: Json,
     error: Failure,

@@ -50,6 +50,8 @@ export interface StructureDefinition extends Common {
   readonly depth: number;
   /** How its parts hang together, for pictures: `sequence` one after another, `graph` by their sources, else side by side. */
   readonly shape: 'sequence' | 'graph' | 'alternatives';
+  /** What an answer from outside looks like, where it asks for one. */
+  readonly answers?: t.Type<unknown, unknown>;
   /** Texts of the sources that make the result, for a graph. */
   readonly result?: readonly string[];
 }

@@ -80,8 +80,11 @@ export interface Scope {
   decide<T>(question: string, decision: () => T, answer: (value: T) => void): void;
   /** Waits for an answer from outside, until its deadline if there is one. */
   wait(request: WaitRequest, answered: (answer: WaitAnswer) => void): void;
-  /** Waits. When the wait ends is put on record, so that a resumed run waits for no more than the rest. */
-  sleep(delayMs: number, wake: () => void): void;
+  /**
+   * Waits. When the wait ends is put on record, so that a resumed run waits for no more than the rest. `decide` gives the length to
+   * `begin`, in milliseconds: it is asked only where no moment is on record.
+   */
+  sleep(decide: (begin: (delayMs: number) => void) => void, wake: () => void): void;
   /**
    * Takes items from a stream, one for each `next()`; each comes in a turn of its own.
    *

@@ -15,6 +15,8 @@ import type { StepTask } from './task';
  * replays the answers in the order in which they were given.
  */
 export interface Engine {
+  /** Which run this is; questions bear it. Undefined for runs that an earlier version began, and where nothing is kept. */
+  readonly incarnation?: string | undefined;
   /** Epoch milliseconds. */
   now(): number;
   /** Milliseconds of a clock that never jumps; only differences mean anything. */
@@ -59,9 +61,9 @@ export interface Engine {
   sleep(path: string, delayMs: number, wake: () => void): Stop;
   /**
    * Waits for an answer from outside, and goes on listening until stopped. `done` forgets an answer that has been used, or
-   * never can be; one that is not done with is told again in the next life.
+   * never can be; one that is not done with is told again in the next life. `at` is when it was given, epoch milliseconds.
    */
-  signal(path: string, answered: (value: unknown, done?: () => void) => void): Stop;
+  signal(path: string, answered: (value: unknown, done?: () => void, at?: number) => void): Stop;
   /** Paths of answers from outside for which no step listens. */
   unheard?(): readonly string[];
   /** Takes items from a stream. Absent where a run is replayed: no item can be had twice. */

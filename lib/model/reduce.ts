@@ -70,7 +70,8 @@ const movesFrom: Readonly<Record<StepMove, ReadonlySet<StepStatus>>> = {
   'step.failed': new Set<StepStatus>(['PENDING', 'RUNNING', 'SUSPENDED']),
   'step.skipped': new Set<StepStatus>(['PENDING', 'RUNNING', 'SUSPENDED', 'FAILED']),
   'step.cancelled': new Set<StepStatus>(['RUNNING', 'SUSPENDED']),
-  'step.suspended': new Set<StepStatus>(['RUNNING']),
+  // Asked anew: the question that was open is void.
+  'step.suspended': new Set<StepStatus>(['RUNNING', 'SUSPENDED']),
   'step.answered': new Set<StepStatus>(['SUSPENDED']),
 };
 
@@ -94,8 +95,10 @@ function apply(edit: StateEdit, event: RunEvent): void {
       break;
     case 'run.resumed': {
       const { failedPath } = edit;
+      const hasDied = edit.status === 'RUNNING';
       edit.run('RUNNING', (run) => {
         run.life = event.life;
+        setOrDelete(run, 'died', hasDied ? (run.died ?? 0) + 1 : undefined);
         delete run.endedAt;
         delete run.error;
         delete run.reason;
@@ -178,6 +181,7 @@ function apply(edit: StateEdit, event: RunEvent): void {
       setOrDelete(step, 'request', event.request);
       setOrDelete(step, 'deadline', event.deadline);
       setOrDelete(step, 'asking', event.asking);
+      setOrDelete(step, 'answer', undefined);
       if (event.asking !== undefined) step.asked = (step.asked ?? 0) + 1;
       break;
     }

@@ -29,6 +29,8 @@ export interface RunState<O = unknown> {
   readonly endedAt?: number;
   /** Counts the lives from 1; 0 for a run that has not begun. */
   readonly life: number;
+  /** How many lives before this one were cut off by a crash, one after the other; absent when the latest came to its end. */
+  readonly died?: number;
   /** Number of the latest journaled event. */
   readonly seq: number;
   /** Where this run was forked from, if it was. */

@@ -1,5 +1,6 @@
 import type { RunEvent } from '../model/event';
 import type { LogRest } from '../model/executionLog';
+import type { RunMessage } from '../model/message';
 import type { Snapshot, SnapshotMetadata, SnapshotSummary } from '../model/snapshot';
 import type { RunState, RunStatus } from '../model/state';
 import type { AnswerCache } from './answerCache';
@@ -15,31 +16,37 @@ export interface Store extends RunRest {
   /** One line a run, newest first. */
   listRuns(query?: RunQuery): Promise<readonly RunSummary[]>;
   /**
-   * Forgets a run; false when there was none.
+   * Forgets a run and what was posted to it; false when there was none.
    *
    * @throws RunActiveError when the run is under way.
    */
   deleteRun(runId: string): Promise<boolean>;
   /**
-   * Puts in a run as it stands, such as a fork, or a run that begins with a snapshot. It can be resumed then.
+   * Puts in a run as it stands, such as a fork, or a run that begins with a snapshot. It can be resumed then. What was posted
+   * to an earlier run of this id is forgotten. With the same `incarnation` it is the same run that has moved.
    *
    * @throws RunExistsError when its id is taken.
    * @throws StateValueError when a value of the state is no plain JSON.
    */
   importRun(state: RunState): Promise<void>;
   /**
-   * Forgets runs that completed, failed or were cancelled: those that are not among the newest `keep` and ended more than
+   * Forgets runs that completed, failed or were cancelled, and what was posted to them: those that are not among the newest `keep` and ended more than
    * `olderThanMs` ago. Returns their ids.
    *
    * @throws InvalidArgumentError when a limit is negative or NaN.
    */
   prune(limits: PruneLimits): Promise<readonly string[]>;
   /**
-   * Leaves a message for whoever carries on the run, now or later, in this process or another one. Takes no lock.
+   * Leaves a message for whoever carries on the run, now or later, in this process or another one. Takes no lock. Returns the
+   * message with the names of what it is meant for; for anything else it is void, so that it can never reach another run
+   * or question.
    *
-   * @throws UnknownRunError when there is no store yet.
+   * Refuses at once what can never be heard; `addressMessage()` knows.
+   *
+   * @throws UnknownRunError when there is no such run.
+   * @throws RunEndedError, UnknownStepError, NotWaitingError
    */
-  post(runId: string, message: RunMessage): Promise<void>;
+  post(runId: string, message: RunMessage): Promise<RunMessage>;
   readonly snapshots: SnapshotStore;
   /** Where execution logs rest; `executionHistory(store.logs)` keeps them. */
   readonly logs: LogRest;
@@ -117,6 +124,18 @@ export interface RunSummary {
   readonly life: number;
   /** Path of the step whose failure ended the run. */
   readonly failedStep?: string;
+  /** The questions that are open, in the order of the steps. */
+  readonly waiting: readonly OpenQuestion[];
+}
+
+/** A question that a run waits to be answered. */
+export interface OpenQuestion {
+  /** Of the step that asks. */
+  readonly path: string;
+  /** The id of the question: give it to `answer()`, so that the answer reaches no other. */
+  readonly asking: string;
+  /** Epoch milliseconds after which an answer is not waited for any longer. */
+  readonly dueAt?: number;
 }
 
 /** Which runs to forget. */
@@ -126,17 +145,6 @@ export interface PruneLimits {
   /** How long ago a run must have ended, in milliseconds; 0 when left out. */
   readonly olderThanMs?: number;
 }
-
-/** What can be told to a run from outside. */
-export type RunMessage =
-  | {
-      readonly kind: 'answer';
-      readonly path: string;
-      readonly value: unknown;
-      /** Id of the asking that is meant; the one that is open when left out. */
-      readonly asking?: string;
-    }
-  | { readonly kind: 'cancel'; readonly reason?: string };
 
 /** A message that has come, or a file in its place that cannot be read. */
 export type ReceivedMessage = (RunMessage | { readonly kind: 'damaged'; readonly error: Error }) & {

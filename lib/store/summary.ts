@@ -1,6 +1,7 @@
 import type { RunState } from '../model/state';
-import type { PruneLimits, RunQuery, RunSummary, Store } from './store';
 import { InvalidArgumentError } from '../model/failure';
+import { openQuestions } from './messages';
+import type { OpenQuestion, PruneLimits, RunQuery, RunSummary, Store } from './store';
 
 /** The one line about a run. */
 export function summaryOf(state: RunState): RunSummary {
@@ -12,7 +13,20 @@ export function summaryOf(state: RunState): RunSummary {
     ...(state.endedAt === undefined ? {} : { endedAt: state.endedAt }),
     life: state.life,
     ...(state.error?.path === undefined ? {} : { failedStep: state.error.path }),
+    waiting: waitingIn(state),
   });
+}
+
+const NOTHING: readonly OpenQuestion[] = Object.freeze([]);
+
+function waitingIn(state: RunState): readonly OpenQuestion[] {
+  const open = openQuestions(state);
+  if (open.length === 0) return NOTHING;
+  return open.map(({ stepId, asking = '', deadline }) => ({
+    path: stepId,
+    asking,
+    ...(deadline !== undefined && { dueAt: deadline }),
+  }));
 }
 
 /** A line about a run, and whether nobody carries the run on now. */

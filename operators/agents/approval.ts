@@ -46,6 +46,7 @@ export function approval<A, I = unknown, P = never>(
     kind: 'approval',
     name,
     agents: inner,
+    answers: codec as t.Type<unknown, unknown>,
     output:
       other === undefined
         ? (codec as t.Type<unknown, unknown>)

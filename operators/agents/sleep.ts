@@ -4,9 +4,9 @@ import { InvalidArgumentError } from '../../lib/model/failure';
 
 /**
  * Waits, for any length of time, and passes its input on. The moment of waking is on record: a run that is resumed waits for
- * the rest, or not at all.
+ * the rest, or not at all, whatever the code says by then.
  *
- * @param ms - Milliseconds, or a function of the input that gives them; it is asked once.
+ * @param ms - Milliseconds, or a function of the input that gives them; it is asked once a run.
  *
  * @example
  * chain('remind', send, sleep('a week', 7 * 86_400_000), sendAgain);
@@ -17,19 +17,20 @@ export function sleep<T = unknown>(name: string, ms: number | ((input: T) => num
     name,
     agents: [],
     begin(input, scope) {
-      const begin = (delayMs: number): void => {
-        const restMs = Math.max(0, delayMs);
-        if (Number.isNaN(restMs)) {
-          const problem = `Cannot sleep for ${String(delayMs)} ms at step "${scope.path}"`;
-          scope.fail(new InvalidArgumentError(problem, 'give a number'));
-        } else {
-          scope.sleep(restMs, () => {
-            scope.complete(input);
-          });
-        }
+      const decide = (begin: (delayMs: number) => void): void => {
+        const check = (delayMs: number): void => {
+          if (typeof delayMs === 'number' && !Number.isNaN(delayMs)) begin(Math.max(0, delayMs));
+          else {
+            const problem = `Cannot sleep for ${String(delayMs)} ms at step "${scope.path}"`;
+            scope.fail(new InvalidArgumentError(problem, 'give a number'));
+          }
+        };
+        if (typeof ms === 'number') check(ms);
+        else scope.decide('sleep', () => ms(input as T), check);
       };
-      if (typeof ms === 'number') begin(ms);
-      else scope.decide('sleep', () => ms(input as T), begin);
+      scope.sleep(decide, () => {
+        scope.complete(input);
+      });
       return () => undefined;
     },
   });

@@ -9,10 +9,11 @@ export type CancelOptions = CancelRequest & Where<Pick<Store, 'loadRun' | 'post'
 
 /**
  * Cancels a run, also one that another process carries on: it stops within a quarter of a second, tells `run.cancelled`, and
- * can be resumed. When nobody carries it on, the next one who resumes it is stopped at once.
+ * can be resumed. Of a run that waits, or was left behind by a crash, the next life is stopped at once. Lives after that
+ * do not hear it.
  *
  * @throws UnknownRunError when the store, or the engine, does not know the run.
- * @throws RunEndedError when the run has ended on its engine.
+ * @throws RunEndedError when the run has ended: it has completed, failed, or been cancelled.
  */
 export async function cancel(runId: string, options: CancelOptions): Promise<void> {
   checkRunId(runId);

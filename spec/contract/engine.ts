@@ -144,13 +144,13 @@ export function describeEngine(name: string, open: () => Promise<TestedEngine>):
     it('says which answer no step waits for', async () => {
       const options = { ...engine.options, runId: nextId() };
       await execute(scripted.signing, 'a', options);
-      await answer(options.runId, 'sing', true, engine.options);
+      await answer(options.runId, 'aside/sing', true, engine.options);
       const resting = await told(run(scripted.signing, 'a', options));
 
       expect(resting.final.status).toBe('SUSPENDED');
       expect(resting.events).toMatchObject([
         { type: 'run.resumed' },
-        { type: 'step.logged', message: 'No step waits for the answer to "sing"; these wait: "sign"' },
+        { type: 'step.logged', message: 'No step waits for the answer to "aside/sing"; these wait: "sign"' },
         { type: 'run.suspended' },
       ]);
     });

@@ -142,7 +142,7 @@ describe('approval()', () => {
     const store = memoryStore();
     const c = chain('c', sign, said);
     await execute(c, 'x', { store, runId: 'r' });
-    await answer('r', 'sing', { yes: true }, { store });
+    await answer('r', 'said/sing', { yes: true }, { store });
     for (const life of [2, 3]) {
       const told = await finished(store, c, 'r');
       expect(told.at(-1)?.state.life).toBe(life);
@@ -152,7 +152,7 @@ describe('approval()', () => {
           type: 'step.logged',
           level: 'WARNING',
           path: '',
-          message: 'No step waits for the answer to "sing"; these wait: "sign"',
+          message: 'No step waits for the answer to "said/sing"; these wait: "sign"',
         },
         { type: 'run.suspended', waiting: ['sign'] },
       ]);

@@ -1,7 +1,7 @@
 import { expectTypeOf } from 'expect-type';
 import type { Observable } from 'rxjs';
 
-import type { Agent, RunState, Transition } from '../../index';
+import type { Agent, AnswerReceipt, RunState, Transition } from '../../index';
 import {
   agent,
   answer,
@@ -36,8 +36,10 @@ describe('where a run rests', () => {
       expectTypeOf(resume(work, 'r', { engine })).toEqualTypeOf<Observable<Transition<number>>>();
       expectTypeOf(execute(work, 'a', { store })).toEqualTypeOf<Promise<RunState<number>>>();
       expectTypeOf(execute(work, 'a', { engine })).toEqualTypeOf<Promise<RunState<number>>>();
-      expectTypeOf(answer('r', 'sign', true, { store })).toEqualTypeOf<Promise<void>>();
-      expectTypeOf(answer('r', 'sign', true, { engine, asking: '1' })).toEqualTypeOf<Promise<void>>();
+      expectTypeOf(answer('r', 'sign', true, { store })).toEqualTypeOf<Promise<AnswerReceipt>>();
+      expectTypeOf(answer('r', 'sign', true, { engine, asking: '1' })).toEqualTypeOf<
+        Promise<AnswerReceipt>
+      >();
       expectTypeOf(cancel('r', { store, reason: 'late' })).toEqualTypeOf<Promise<void>>();
       expectTypeOf(cancel('r', { engine, agent: work })).toEqualTypeOf<Promise<void>>();
       expectTypeOf(fork('r', { store })).toEqualTypeOf<Promise<string>>();

@@ -36,10 +36,35 @@ export function life(
   return events;
 }
 
+/** The events of a run that asks at the step `ask` and comes to rest, as the engine would give them. */
+export function askingLife(runId: string, incarnation: string, at = Date.UTC(2026, 10, 22)): RunEvent[] {
+  const plan = [
+    { path: 'ask', kind: 'approval' as const, agent: 'ask', sources: ['input'] },
+    { path: 'late', kind: 'approval' as const, agent: 'late', sources: ['ask'] },
+    { path: 'pages', kind: 'each' as const, agent: 'pages', sources: ['late'] },
+  ];
+  const step = { path: 'ask', agent: 'ask', attempt: 1 };
+  return [
+    { type: 'run.started', runId, seq: 1, at, incarnation, name: 'asking', input: 'x', plan },
+    { type: 'step.started', runId, seq: 2, at, ...step },
+    {
+      type: 'step.suspended',
+      runId,
+      seq: 3,
+      at,
+      ...step,
+      request: 'x',
+      asking: `${incarnation}.3`,
+      deadline: at + 60_000,
+    },
+    { type: 'run.suspended', runId, seq: 4, at, waiting: ['ask'], duration: 0 },
+  ];
+}
+
 /** Appends as an engine does: a start is noted, everything else waited for. */
 export async function append(claim: Claim, events: readonly RunEvent[]): Promise<void> {
   for (const event of events) {
-    if (event.type === 'step.started') claim.note(event);
+    if (event.type === 'step.started' || event.type === 'step.suspended') claim.note(event);
     else await claim.append(event);
   }
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 
 import type { RunQuery, Store } from '../../lib/store/store';
 import { resumable } from '../../lib/store/summary';
-import { append, life } from './life';
+import { append, askingLife, life } from './life';
 import type { StoreCase } from './storeCase';
 import { anHourAgo, refuses, rest, restingState, stands, withMap } from './storeCase';
 
@@ -38,8 +38,24 @@ export const lists: readonly StoreCase[] = [
           startedAt: events[0]?.at,
           endedAt: events.at(-1)?.at,
           life: 1,
+          waiting: [],
         },
       ]);
+    },
+  },
+  {
+    name: 'listRuns: says which questions are open',
+    async check({ store }) {
+      const at = anHourAgo();
+      const events = askingLife('book', 'first', at);
+      await rest(store, 'book', events);
+      const open = [{ path: 'ask', asking: 'first.3', dueAt: at + 60_000 }];
+      assert.deepEqual((await store.listRuns())[0]?.waiting, open);
+      await rest(store, 'book', [
+        { type: 'run.resumed', runId: 'book', seq: 5, at, life: 2, reused: 0 },
+        { type: 'step.answered', runId: 'book', seq: 6, at, path: 'ask', by: 'answer', value: 1 },
+      ]);
+      assert.deepEqual((await store.listRuns())[0]?.waiting, []);
     },
   },
   {

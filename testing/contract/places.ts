@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 
-import { append, life } from './life';
+import { append, askingLife, life } from './life';
 import type { StoreCase } from './storeCase';
 import { refuses, rest, restingState, stands } from './storeCase';
 
@@ -33,14 +33,16 @@ export const places: readonly StoreCase[] = [
       await rest(store, 'gone');
       await store.deleteRun('gone');
       const { snapshotId } = await store.snapshots.save('s', await restingState(store, 'other'));
-      await store.post('book', { kind: 'cancel' });
+      const asking = await rest(store, 'asking', askingLife('asking', 'first'));
+      await store.post('asking', { kind: 'cancel' });
       await store.close();
       const next = await reopen();
       stands(await next.loadRun('book'), events);
-      assert.deepEqual((await next.listRuns()).map(({ runId }) => runId).sort(), ['book', 'other']);
+      assert.deepEqual((await next.listRuns()).map(({ runId }) => runId).sort(), ['asking', 'book', 'other']);
       assert.equal((await next.snapshots.load(snapshotId)).name, 's');
-      const claim = await next.claim('book');
-      stands(claim.state, events);
+      stands((await next.claim('book')).state, events);
+      const claim = await next.claim('asking');
+      stands(claim.state, asking);
       const kinds: string[] = [];
       claim.inbox(({ kind }) => kinds.push(kind));
       assert.deepEqual(kinds, ['cancel']);

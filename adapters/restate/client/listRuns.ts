@@ -34,6 +34,8 @@ export async function listRuns(
       life,
       ...(isEnded && { endedAt: millis(row['completed_at']) }),
       ...(end?.type === 'run.failed' && end.error.path !== undefined && { failedStep: end.error.path }),
+      // Its questions have no ids here.
+      waiting: end?.type === 'run.suspended' ? end.waiting.map((path) => ({ path, asking: '' })) : [],
     });
   }
   return [...summaries.values()];

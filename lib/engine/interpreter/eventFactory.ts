@@ -1,6 +1,7 @@
 import type { Containment } from '../../definition/scope';
-import type { LogLevel, RunEvent, StepSkipped } from '../../model/event';
+import type { LogLevel, RunEvent, StepSkipped, StepSuspended } from '../../model/event';
 import type { Failure } from '../../model/failure';
+import { askingOf } from '../../model/incarnation';
 import type { Engine } from '../engine';
 import type { StepTask } from '../task';
 import { pathBelow } from '../task';
@@ -161,11 +162,23 @@ export class EventFactory {
     };
   }
 
-  suspended(
-    { path, definition, attempt }: StepTask,
-    request: unknown,
-    deadline: number | undefined,
-  ): RunEvent {
+  /** A step asks somebody outside: a question of its own, whatever it has asked before. */
+  asked(task: StepTask, request: unknown, deadline: number | undefined): RunEvent {
+    const event = this.#suspended(task);
+    return {
+      ...event,
+      request,
+      asking: askingOf(this.#engine.incarnation, event.seq),
+      ...(deadline !== undefined && { deadline }),
+    };
+  }
+
+  /** A step sleeps until this moment. */
+  asleep(task: StepTask, deadline: number): RunEvent {
+    return { ...this.#suspended(task), deadline };
+  }
+
+  #suspended({ path, definition, attempt }: StepTask): StepSuspended {
     return {
       type: 'step.suspended',
       runId: this.#runId,
@@ -174,8 +187,7 @@ export class EventFactory {
       path,
       agent: definition.name,
       attempt,
-      request,
-      ...(deadline !== undefined && { deadline }),
+      request: undefined,
     };
   }
 

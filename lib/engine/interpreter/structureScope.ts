@@ -72,8 +72,8 @@ export class StructureScope implements Scope {
     waitFor(this.#machine, this.#task, this.#machine.prior.at(this.path), request, answered);
   }
 
-  sleep(delayMs: number, wake: () => void): void {
-    sleepFor(this.#machine, this.#task, this.#machine.prior.at(this.path), delayMs, wake);
+  sleep(decide: (begin: (delayMs: number) => void) => void, wake: () => void): void {
+    sleepFor(this.#machine, this.#task, this.#machine.prior.at(this.path), decide, wake);
   }
 
   pull(source: object, receiver: PullReceiver): Pull {

@@ -1,8 +1,11 @@
+import { isDeepStrictEqual } from 'node:util';
+
 import type { WaitAnswer, WaitRequest } from '../../definition/scope';
 import type { StepResult } from '../../model/stepResult';
 import type { Stop } from '../../streams/pull';
 import type { Engine } from '../engine';
 import type { StepTask } from '../task';
+import { isRunning } from '../task';
 import type { EventFactory } from './eventFactory';
 import type { WorkQueue } from './workQueue';
 
@@ -16,33 +19,61 @@ export interface Waiting {
 }
 
 /**
- * Suspends a step until it is answered from outside or its deadline passes. Both the deadline and an answer that an earlier
- * life has taken are on record, so that waiting goes on, or ends, where it stood.
+ * Suspends a step until it is answered from outside or its deadline passes. The question, its deadline and an answer that an
+ * earlier life has taken are on record, so that waiting goes on, or ends, where it stood. What was asked with another request
+ * is another question: its answer is none to this one.
  *
- * An answer that cannot be taken is logged, and the step goes on waiting.
+ * An answer that cannot be taken, or was given after the deadline, is logged, and the step goes on waiting.
  */
 export function waitFor(
-  { engine, events, queue, suspended }: Waiting,
+  waiting: Waiting,
   task: StepTask,
   saved: StepResult | undefined,
   request: WaitRequest,
   answered: (answer: WaitAnswer) => void,
 ): void {
+  const { engine, events, queue } = waiting;
   const react = (answer: WaitAnswer): void => {
     queue.enqueue(() => {
       queue.setActive(task, false);
       if (task.phase === 'running') answered(answer);
     });
   };
-  if (saved?.answer !== undefined) {
+  const asked = engine.keep(request.request, task.path);
+  const known = saved !== undefined && isDeepStrictEqual(saved.request, asked) ? saved : undefined;
+  if (known?.answer !== undefined) {
     queue.setActive(task, true);
-    react(saved.answer);
+    react(known.answer);
     return;
   }
 
-  const isNew = saved?.status !== 'SUSPENDED';
-  const limit = request.timeoutMs === undefined ? undefined : momentIn(engine, request.timeoutMs);
-  const deadline = isNew ? limit : saved.deadline;
+  const { timeoutMs } = request;
+  const before = known?.status === 'SUSPENDED' ? known : undefined;
+  let deadline = before?.deadline;
+  if (before === undefined) {
+    deadline = timeoutMs === undefined ? undefined : momentIn(engine, timeoutMs);
+    engine.note(events.asked(task, asked, deadline));
+    // Whoever heard the question may have stopped the run.
+    if (!isRunning(task)) return;
+  }
+  // A wait that begins now asks the clock once: it may be set while others hear of the wait.
+  const leftMs = before === undefined ? timeoutMs : leftUntil(engine, before);
+  listen(waiting, task, request, { deadline, leftMs, react });
+}
+
+/** How long a question stays open, and who hears its answer. */
+interface OpenWait {
+  readonly deadline: number | undefined;
+  readonly leftMs: number | undefined;
+  readonly react: (answer: WaitAnswer) => void;
+}
+
+function listen(
+  { engine, events, queue, suspended }: Waiting,
+  task: StepTask,
+  { problem }: WaitRequest,
+  { deadline, leftMs, react }: OpenWait,
+): void {
   const stops: Stop[] = [];
   const stopAll = (): void => {
     for (const stop of stops.splice(0)) stop();
@@ -57,31 +88,32 @@ export function waitFor(
       react(answer);
     });
   };
+  const refusal = (value: unknown, at: number | undefined): string | undefined => {
+    // Clocks differ: nobody has answered later than now.
+    const isLate = deadline !== undefined && Math.min(at ?? Infinity, engine.now()) > deadline;
+    return isLate ? 'it was given after the deadline' : problem(value);
+  };
 
-  if (isNew) engine.note(events.suspended(task, engine.keep(request.request, task.path), deadline));
   task.phase = 'suspended';
   suspended.add(task);
   task.stop = alsoStop(task, stopAll);
   stops.push(
-    engine.signal(task.path, (value, done) => {
+    engine.signal(task.path, (value, done, at) => {
       if (!suspended.has(task)) return;
-      const problem = request.problem(value);
-      if (problem === undefined) {
+      const why = refusal(value, at);
+      if (why === undefined) {
         settle({ by: 'answer', value }, done);
         return;
       }
       done?.();
-      engine.tell(
-        events.logged(task.path, 'WARNING', `Cannot take the answer: ${problem}; the step goes on waiting`),
-      );
+      const message = `Cannot take the answer: ${why}; the step goes on waiting`;
+      engine.tell(events.logged(task.path, 'WARNING', message));
     }),
   );
-  if (deadline !== undefined && suspended.has(task)) {
+  if (leftMs !== undefined && suspended.has(task)) {
     const expire = (): void => {
       settle({ by: 'deadline' });
     };
-    // A wait that begins now asks the clock once: it may be set while others hear of the wait.
-    const leftMs = isNew ? (request.timeoutMs ?? 0) : deadline - engine.now();
     if (leftMs <= 0) expire();
     else stops.push(engine.sleep(task.path, leftMs, expire));
   }
@@ -91,34 +123,48 @@ export function waitFor(
 /**
  * Lets a step sleep. It is SUSPENDED meanwhile, with the moment at which it wakes on record; other than one that waits for an
  * answer it brings the run on by itself.
+ *
+ * @param decide - Gives the length to `begin`, in milliseconds: asked only where no moment is on record.
  */
 export function sleepFor(
   { engine, events, queue }: Omit<Waiting, 'suspended'>,
   task: StepTask,
   saved: StepResult | undefined,
-  delayMs: number,
+  decide: (begin: (delayMs: number) => void) => void,
   wake: () => void,
 ): void {
-  const reply = queue.ask(task, wake);
-  if (saved?.answer !== undefined) {
-    reply();
-    return;
+  const fallAsleep = (leftMs: number): void => {
+    const reply = queue.ask(task, wake);
+    task.phase = 'suspended';
+    const stop = engine.sleep(task.path, leftMs, () => {
+      if (task.phase !== 'suspended') return;
+      task.phase = 'running';
+      engine.note(events.answered(task.path, { by: 'deadline' }));
+      reply();
+    });
+    task.stop = alsoStop(task, stop);
+  };
+  if (saved?.answer !== undefined) queue.ask(task, wake)();
+  else if (saved?.status === 'SUSPENDED' && saved.deadline !== undefined)
+    fallAsleep(leftUntil(engine, saved) ?? 0);
+  else {
+    decide((delayMs) => {
+      engine.note(events.asleep(task, momentIn(engine, delayMs)));
+      // The clock may be set while others hear of the sleep.
+      if (isRunning(task)) fallAsleep(delayMs);
+    });
   }
-  const known = saved?.status === 'SUSPENDED' ? saved.deadline : undefined;
-  const deadline = known ?? momentIn(engine, delayMs);
-  if (known === undefined) engine.note(events.suspended(task, undefined, deadline));
-  task.phase = 'suspended';
-  // The clock may be set while others hear of the sleep, or between two lives.
-  const leftMs = known === undefined ? delayMs : Math.min(delayMs, Math.max(0, known - engine.now()));
-  const stop = engine.sleep(task.path, leftMs, () => {
-    if (task.phase !== 'suspended') return;
-    task.phase = 'running';
-    engine.note(events.answered(task.path, { by: 'deadline' }));
-    reply();
-  });
-  task.stop = alsoStop(task, stop);
 }
 
+/**
+ * How long it still is to the deadline of a wait: never longer than was asked for, also when the clock has been set back since.
+ * Undefined without a deadline.
+ */
+function leftUntil(engine: Pick<Engine, 'now'>, { deadline, timestamp }: StepResult): number | undefined {
+  if (deadline === undefined) return undefined;
+  const lengthMs = timestamp === null ? Infinity : deadline - Date.parse(timestamp);
+  return Math.max(0, Math.min(lengthMs, deadline - engine.now()));
+}
 // A later moment, or Infinity, could not be read back from a store.
 const LAST_MOMENT_OF_DATE = 8.64e15;
 

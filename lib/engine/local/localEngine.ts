@@ -19,7 +19,7 @@ import { transitionsFrom } from '../transitions';
 import { hashOf, memorizeIn, recallFrom } from './cachedAnswers';
 import { callFunction } from './callFunction';
 import { admitTo } from './limiter';
-import type { Mailbox } from './mailbox';
+import type { Listener, Mailbox } from './mailbox';
 import { startTimer } from './startTimer';
 
 /** What the engine of this process needs for one life of a run. */
@@ -68,6 +68,10 @@ export class LocalEngine<O> implements Engine {
     this.#scheduler = options.scheduler ?? asyncScheduler;
     this.#steady = options.scheduler ?? performance;
     this.#transitions = transitionsFrom(options.state);
+  }
+
+  get incarnation(): string | undefined {
+    return this.#options.state.incarnation;
   }
 
   now(): number {
@@ -147,7 +151,7 @@ export class LocalEngine<O> implements Engine {
     return startTimer(this.#scheduler, delayMs, wake);
   }
 
-  signal(path: string, answered: (value: unknown, done: () => void) => void): Stop {
+  signal(path: string, answered: Listener): Stop {
     const { mailbox } = this.#options;
     if (mailbox === undefined) throw new NoRunError(path);
     return mailbox.hear(path, answered);

@@ -1,3 +1,6 @@
+import type { StepResult } from '../../model/stepResult';
+import type { Hearing } from '../../store/messages';
+import { fateOf } from '../../store/messages';
 import type { Claim, ReceivedMessage } from '../../store/store';
 import type { Stop } from '../../streams/pull';
 
@@ -5,22 +8,32 @@ import type { Stop } from '../../streams/pull';
 export interface MailboxOwner {
   cancel(reason: string | undefined): void;
   warn(message: string): void;
+  /** A step as it stands now. */
+  step(path: string): StepResult | undefined;
 }
 
-type Listener = (value: unknown, done: () => void) => void;
+/** Hears an answer for a step. `at` is when it was given, epoch milliseconds. */
+export type Listener = (value: unknown, done: () => void, at?: number) => void;
 
-/** The messages from outside that concern one life of a run, by the step they are for; what nobody waits for yet is kept. */
+type ReceivedAnswer = Extract<ReceivedMessage, { kind: 'answer' }>;
+
+/**
+ * The messages from outside that concern one life of a run, by the step they are for. What nobody waits for yet is kept; what
+ * was meant for another run, life or question is void, and removed.
+ */
 export class Mailbox {
   readonly #claim: Claim;
   readonly #owner: MailboxOwner;
-  readonly #waiting: ReceivedMessage[] = [];
+  readonly #hearing: Hearing;
+  readonly #waiting: ReceivedAnswer[] = [];
   readonly #cancels: ReceivedMessage[] = [];
   readonly #listeners = new Map<string, Listener>();
   #stop: Stop | undefined;
 
-  constructor(claim: Claim, owner: MailboxOwner) {
+  constructor(claim: Claim, owner: MailboxOwner, hearing: Hearing) {
     this.#claim = claim;
     this.#owner = owner;
+    this.#hearing = hearing;
   }
 
   /** Begins to hear. */
@@ -32,11 +45,9 @@ export class Mailbox {
 
   /** Hears the answers for a step: those that wait at once, later ones as they come. */
   hear(path: string, answered: Listener): Stop {
-    const waiting = this.#waiting;
     this.#listeners.set(path, answered);
-    for (const message of waiting.filter((each) => each.kind === 'answer' && each.path === path)) {
-      if (this.#listeners.get(path) !== answered) break;
-      waiting.splice(waiting.indexOf(message), 1);
+    for (const message of this.#waiting.filter((each) => each.path === path)) {
+      this.#waiting.splice(this.#waiting.indexOf(message), 1);
       this.#take(message);
     }
     return () => {
@@ -46,34 +57,54 @@ export class Mailbox {
 
   /** Paths of answers for which nobody listens. */
   unheard(): readonly string[] {
-    return this.#waiting.flatMap((message) => (message.kind === 'answer' ? [message.path] : []));
+    return this.#waiting.map(({ path }) => path);
   }
 
   /** Hears nothing more. A run that has finished needs none of what is left. */
   close(isFinished: boolean): void {
     this.#stop?.();
     for (const message of this.#cancels) message.done();
-    if (isFinished) for (const message of this.#waiting) message.done();
+    for (const message of this.#waiting) if (isFinished || this.#fateOf(message) === 'void') message.done();
   }
 
   #take(message: ReceivedMessage): void {
-    switch (message.kind) {
-      case 'cancel':
-        this.#cancels.push(message);
-        this.#owner.cancel(message.reason);
-        break;
-      case 'damaged':
-        this.#owner.warn(`Cannot read a message for this run: ${message.error.message}`);
-        break;
-      case 'answer': {
-        const answered = this.#listeners.get(message.path);
-        if (answered === undefined) this.#waiting.push(message);
-        else {
-          answered(message.value, () => {
+    if (message.kind === 'damaged') {
+      this.#owner.warn(`Cannot read a message for this run: ${message.error.message}`);
+      return;
+    }
+    const fate = this.#fateOf(message);
+    if (fate === 'void') this.#drop(message);
+    else if (message.kind === 'cancel') {
+      this.#cancels.push(message);
+      this.#owner.cancel(message.reason);
+    } else {
+      const answered = fate === 'taken' ? this.#listeners.get(message.path) : undefined;
+      if (answered === undefined) this.#waiting.push(message);
+      else {
+        answered(
+          message.value,
+          () => {
             message.done();
-          });
-        }
+          },
+          message.at,
+        );
       }
     }
+  }
+
+  #fateOf(message: Exclude<ReceivedMessage, { kind: 'damaged' }>): ReturnType<typeof fateOf> {
+    const row = message.kind === 'answer' ? this.#owner.step(message.path) : undefined;
+    return fateOf(message, this.#hearing, row);
+  }
+
+  #drop(message: Exclude<ReceivedMessage, { kind: 'damaged' }>): void {
+    message.done();
+    // What was meant for an earlier run of this id does not concern this one.
+    if (message.incarnation !== this.#hearing.incarnation) return;
+    this.#owner.warn(
+      message.kind === 'answer'
+        ? `Dropped an answer to step "${message.path}": its question is no longer open`
+        : `Dropped a cancel that was meant for life ${String(message.life)}`,
+    );
   }
 }

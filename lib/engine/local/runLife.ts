@@ -6,6 +6,8 @@ import type { Agent } from '../../model/agentType';
 import type { RunEvent, RunResumed, RunStarted, Transition } from '../../model/event';
 import { reduceRun } from '../../model/reduce';
 import type { RunState } from '../../model/state';
+import type { StepResult } from '../../model/stepResult';
+import { hearingOf } from '../../store/messages';
 import type { Claim, RunRest } from '../../store/store';
 import { abortReason, onAbort } from '../../streams/onAbort';
 import type { Stop } from '../../streams/pull';
@@ -117,7 +119,8 @@ class RunLife<O> implements MailboxOwner {
     this.#start = start;
     this.#subscriber = subscriber;
     this.#latest = start.event.type;
-    this.#mailbox = new Mailbox(claim, this);
+    const saved = claim.state;
+    this.#mailbox = new Mailbox(claim, this, hearingOf(saved, start.state.incarnation));
     this.#engine = new LocalEngine<O>({
       claim,
       state: start.state,
@@ -176,6 +179,10 @@ class RunLife<O> implements MailboxOwner {
         this.#end(undefined);
       });
     });
+  }
+
+  step(path: string): StepResult | undefined {
+    return this.#engine.steps().get(path);
   }
 
   warn(message: string): void {

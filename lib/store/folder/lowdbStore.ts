@@ -4,14 +4,16 @@ import { asyncScheduler } from 'rxjs';
 
 import { jsonValue } from '../../codec/jsonValue';
 import { checkRunId, RunActiveError, UnknownRunError } from '../../errors/storageErrors';
+import type { RunMessage } from '../../model/message';
 import { pauses } from '../../streams/yieldOften';
 import { checkValues } from '../claimRun';
 import type { Durability } from '../durability';
 import { checkDurability } from '../durability';
 import type { Clock } from '../ids';
 import { ids } from '../ids';
+import { addressMessage } from '../messages';
 import { captureSnapshot, snapshotOf } from '../snapshotText';
-import type { RunMessage, Store } from '../store';
+import type { Store } from '../store';
 import { prunable, select } from '../summary';
 import type { Files } from './files/files';
 import { GuardedFiles } from './files/guardedFiles';
@@ -140,8 +142,11 @@ export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Sto
       checkRunId(runId);
       const kept = jsonValue(message, '') as RunMessage;
       if (!checkStore(files, layout.history)) throw new UnknownRunError(runId);
-      const name = await postMessage(files, layout.inbox, nextId(), runId, kept, pause);
+      const open = await settled();
+      const meant = addressMessage(runId, await (open ?? reader).loadRun(runId), kept, clock.now());
+      const name = await postMessage(files, layout.inbox, nextId(), runId, meant, pause);
       session?.posted(name);
+      return meant;
     },
     snapshots: {
       async save(name, state, metadata = {}) {

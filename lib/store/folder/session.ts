@@ -25,7 +25,7 @@ import type { LiveRun } from './openRun';
 import { liveRun } from './openRun';
 import type { Lock } from './lock/lock';
 import { cacheFiles } from './records/cacheFiles';
-import { InboxWatch } from './records/inboxFiles';
+import { forgetMessages, forgetUnheard, InboxWatch } from './records/inboxFiles';
 import { summaryIn } from './records/runIndex';
 import type { TailRun } from './view';
 import { readResting } from './view';
@@ -132,6 +132,18 @@ export function startSession(start: SessionStart): Session {
     saveSoon(live);
   }
 
+  /** Messages that came too late, or were for a run that is gone. Each names what it is for, so that they may as well stay. */
+  const sweepInbox = async (): Promise<void> => {
+    const canHear = (runId: string): boolean => {
+      const live = lives.get(runId);
+      const status = live === undefined ? lines.get(runId)?.status : live.fold.state()?.status;
+      return live?.isClaimed === true || (status !== undefined && status !== 'COMPLETED');
+    };
+    await forgetUnheard(files, layout.inbox, canHear);
+  };
+  // What cannot be removed now may be when the store is opened again.
+  enqueue(sweepInbox).catch(() => undefined);
+
   const claimOf = (live: LiveRun, state: RunState | undefined): Claim =>
     claimRun({
       state,
@@ -171,7 +183,10 @@ export function startSession(start: SessionStart): Session {
         errors.push(error); // Asked again, it is removed: see forget().
       }
     }
-    if (gone.length > 0) await files.syncFolder(layout.runs);
+    if (gone.length > 0) {
+      await files.syncFolder(layout.runs);
+      await forgetMessages(files, layout.inbox, gone);
+    }
     if (errors.length > 0) throw errors[0];
     return gone;
   };
@@ -250,6 +265,9 @@ export function startSession(start: SessionStart): Session {
           'give a state from loadRun() or a snapshot',
         );
       }
+      // What a file of an earlier version says is meant for whoever has the id.
+      await enqueue(() => forgetMessages(files, layout.inbox, [runId]));
+      if (lives.has(runId) || lines.has(runId)) throw new RunExistsError(runId);
       const live = liveRun(runId, copy.right, 0);
       write(live, json);
       saveSoon(live);

@@ -5,6 +5,7 @@ import { jsonValue } from '../../codec/jsonValue';
 import { RunState } from '../../codec/stateCodec';
 import { checkRunId, RunActiveError, RunExistsError, UnknownSnapshotError } from '../../errors/storageErrors';
 import type { ExecutionLog } from '../../model/executionLog';
+import type { RunMessage } from '../../model/message';
 import type { RunState as RunStateRecord } from '../../model/state';
 import { memoryCache } from '../answerCache';
 import { checkValues } from '../claimRun';
@@ -13,10 +14,11 @@ import { runFold } from '../folder/openRun';
 import { newestFirst, summaryOfLog } from '../folder/records/logFiles';
 import type { Clock } from '../ids';
 import { ids } from '../ids';
+import { addressMessage } from '../messages';
 import type { SnapshotText } from '../snapshotText';
 import { captureSnapshot, snapshotOf } from '../snapshotText';
 import { stateCopy } from '../stateCopy';
-import type { ReceivedMessage, RunMessage, SnapshotStore, Store } from '../store';
+import type { ReceivedMessage, SnapshotStore, Store } from '../store';
 import { prunable, select, summaryOf } from '../summary';
 import { InvalidArgumentError } from '../../model/failure';
 
@@ -81,6 +83,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
     deleteRun: async (runId) => {
       checkRunId(runId);
       if (claimed.has(runId)) return Promise.reject(new RunActiveError(runId));
+      inbox.forget(runId);
       return Promise.resolve(runs.delete(runId));
     },
     importRun: async (state) => {
@@ -88,17 +91,22 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
       checkValues(state);
       if (runs.has(state.runId) || claimed.has(state.runId)) throw new RunExistsError(state.runId);
       runs.set(state.runId, runFold(state.runId, copyOf(state)));
+      inbox.forget(state.runId);
       return Promise.resolve();
     },
     prune: async (limits) => {
       const forgotten = prunable(summaries(), limits, clock.now());
-      for (const runId of forgotten) runs.delete(runId);
+      for (const runId of forgotten) {
+        runs.delete(runId);
+        inbox.forget(runId);
+      }
       return Promise.resolve(forgotten);
     },
     post: async (runId, message) => {
       checkRunId(runId);
-      inbox.post(runId, message);
-      return Promise.resolve();
+      const meant = addressMessage(runId, runs.get(runId)?.state(), message, clock.now());
+      inbox.post(runId, meant);
+      return Promise.resolve(meant);
     },
     snapshots: memorySnapshots(clock),
     logs: {
@@ -128,6 +136,8 @@ function copyOf(state: RunStateRecord): RunStateRecord {
 /** Messages that are forgotten with the process. */
 export interface MemoryInbox {
   post(runId: string, message: RunMessage): void;
+  /** Drops what waits for a run. */
+  forget(runId: string): void;
   listen(runId: string, listener: (message: ReceivedMessage) => void): () => void;
 }
 
@@ -146,6 +156,9 @@ export function memoryInbox(): MemoryInbox {
       const messages = waiting.get(runId) ?? new Set();
       waiting.set(runId, messages.add(kept));
       listeners.get(runId)?.(received(runId, kept));
+    },
+    forget: (runId) => {
+      waiting.delete(runId);
     },
     listen(runId, listener) {
       listeners.set(runId, listener);

@@ -7,7 +7,9 @@ import { asOperator } from './asOperator';
 
 /** What a structure of agents is made of; the rest of its definition follows from that. */
 export interface StructureParts
-  extends Pick<StructureDefinition, 'kind' | 'begin'>, Partial<Pick<StructureDefinition, 'shape'>> {
+  extends
+    Pick<StructureDefinition, 'kind' | 'begin'>,
+    Partial<Pick<StructureDefinition, 'shape' | 'answers'>> {
   readonly name: string;
   /** The agents by the id of their step. */
   readonly agents: readonly (readonly [id: string, agent: Agent<never, unknown>])[];

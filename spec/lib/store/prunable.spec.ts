@@ -2,7 +2,7 @@ import type { ListedRun } from '../../../lib/store/summary';
 import { prunable } from '../../../lib/store/summary';
 
 const ended = (runId: string, at: number): ListedRun => ({
-  run: { runId, name: 'n', status: 'COMPLETED', startedAt: at, endedAt: at, life: 1 },
+  run: { runId, name: 'n', status: 'COMPLETED', startedAt: at, endedAt: at, life: 1, waiting: [] },
   isResting: true,
 });
 

@@ -1,4 +1,5 @@
 import type { RunEvent } from '../../../lib/model/event';
+import type { RunMessage } from '../../../lib/model/message';
 import type { SnapshotMetadata } from '../../../lib/model/snapshot';
 import type { RunState } from '../../../lib/model/state';
 import { idleState } from '../../../lib/model/state';
@@ -290,10 +291,57 @@ export const brokenStores: Readonly<Record<string, readonly [bug: Bug, ...finds:
             return inbox(listener);
           },
         })),
-        post: async (runId, message) => (isHeard.has(runId) ? store.post(runId, message) : undefined),
+        post: async (runId, message) => (isHeard.has(runId) ? store.post(runId, message) : message),
       };
     },
     'inbox: hands over what waits, in order, in every life until it is done with',
+  ],
+  'does not say what a message is meant for': [
+    inStore(({ post }) => ({ post: async (runId, message) => (await post(runId, message), message) })),
+    'inbox: names what a message is meant for, and says so',
+  ],
+  'takes messages that nobody can hear': [
+    inStore(({ post }) => ({ post: (runId, message) => post(runId, message).catch(() => message) })),
+    'inbox: refuses by name what can never be heard, and keeps nothing of it',
+  ],
+  'keeps the messages of a run that is gone': [
+    (store) => {
+      const posted = new Map<string, RunMessage[]>();
+      const left = new Map<string, RunMessage[]>();
+      const gone = (runId: string): void => {
+        left.set(runId, posted.get(runId) ?? []);
+      };
+      return {
+        ...withClaim(store, ({ inbox }, runId) => ({
+          inbox: (listener) => {
+            for (const message of left.get(runId) ?? []) listener({ ...message, done: () => undefined });
+            return inbox(listener);
+          },
+        })),
+        post: async (runId, message) => {
+          const meant = await store.post(runId, message);
+          posted.set(runId, [...(posted.get(runId) ?? []), meant]);
+          return meant;
+        },
+        deleteRun: async (runId) => {
+          gone(runId);
+          return store.deleteRun(runId);
+        },
+        prune: async (limits) => {
+          const runIds = await store.prune(limits);
+          runIds.forEach(gone);
+          return runIds;
+        },
+      };
+    },
+    'inbox: is emptied when its run is deleted or pruned',
+    'inbox: is empty for a run that is put in',
+  ],
+  'forgets in its lists what is asked': [
+    inStore(({ listRuns }) => ({
+      listRuns: async (query) => (await listRuns(query)).map((run) => ({ ...run, waiting: [] })),
+    })),
+    'listRuns: says which questions are open',
   ],
   'tells messages in one life only': [
     inInbox((listener, { inbox }) =>

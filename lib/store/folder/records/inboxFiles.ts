@@ -1,9 +1,15 @@
 import { Answer, Cancel, messageFault } from '../../../codec/runMessageCodec';
-import { StorageError, StoreCorruptError } from '../../../errors/storageErrors';
+import {
+  StorageError,
+  StoreCorruptError,
+  StoreFormatError,
+  storageErrorOf,
+} from '../../../errors/storageErrors';
+import type { RunMessage } from '../../../model/message';
 import { realTimers } from '../../../streams/realTimers';
 import type { Pause } from '../../../streams/yieldOften';
-import type { ReceivedMessage, RunMessage } from '../../store';
-import { makeSideFolder, parseChecked, within, writeChecked } from '../files/checkedFile';
+import type { ReceivedMessage } from '../../store';
+import { makeSideFolder, parseChecked, removeOurs, within, writeChecked } from '../files/checkedFile';
 import type { Files } from '../files/files';
 import { fileName } from '../layout';
 
@@ -34,6 +40,56 @@ function read(path: string, runId: string, bytes: Buffer): RunMessage {
 
 function prefixOf(runId: string): string {
   return `${fileName(runId)}~`;
+}
+
+/** Forgets what waits for these runs. */
+export async function forgetMessages(files: Files, inbox: string, runIds: readonly string[]): Promise<void> {
+  const prefixes = new Set(runIds.map(prefixOf));
+  await forgetWhere(files, inbox, (name) => prefixes.has(name.slice(0, name.lastIndexOf('~') + 1)));
+}
+
+/**
+ * Forgets what nobody will ever hear. What cannot be read stays, for inspection.
+ *
+ * @param canHear - Whether a run is there and has not completed.
+ */
+export async function forgetUnheard(
+  files: Files,
+  inbox: string,
+  canHear: (runId: string) => boolean,
+): Promise<void> {
+  await forgetWhere(files, inbox, async (name) => {
+    const path = within(inbox, name);
+    const bytes = await files.read(path);
+    const runId = bytes && runIdIn(path, bytes);
+    return runId !== undefined && name.startsWith(prefixOf(runId)) && !canHear(runId);
+  });
+}
+
+async function forgetWhere(
+  files: Files,
+  inbox: string,
+  isPast: (name: string) => boolean | Promise<boolean>,
+): Promise<void> {
+  try {
+    if (files.look(inbox)?.kind !== 'folder') return;
+    for (const name of files.list(inbox)) {
+      if (name.endsWith('.json') && (await isPast(name)))
+        await removeOurs(files, within(inbox, name), 'message', false);
+    }
+  } catch (error) {
+    throw storageErrorOf(error, 'empty', inbox);
+  }
+}
+
+function runIdIn(path: string, bytes: Buffer): string | undefined {
+  try {
+    const { runId } = parseChecked(path, 'message', bytes);
+    return typeof runId === 'string' ? runId : undefined;
+  } catch (error) {
+    if (error instanceof StoreCorruptError || error instanceof StoreFormatError) return undefined;
+    throw error;
+  }
 }
 
 /** Whether somebody may post here: a store has been made. */

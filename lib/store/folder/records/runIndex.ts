@@ -7,7 +7,7 @@ import { Status } from '../../../codec/stateCodec';
 import { explain } from '../../../codec/validate';
 import { StoreCorruptError } from '../../../errors/storageErrors';
 import type { Pause } from '../../../streams/yieldOften';
-import type { RunSummary } from '../../store';
+import type { OpenQuestion, RunSummary } from '../../store';
 import { readChecked, writeChecked } from '../files/checkedFile';
 import type { Files } from '../files/files';
 import { lowDatabase } from '../files/lowdbFile';
@@ -22,13 +22,15 @@ export interface HistoryFile {
 }
 
 /** A run, and the record up to which its file holds what happened. */
-export interface HistoryLine extends RunSummary {
+export interface HistoryLine extends Omit<RunSummary, 'waiting'> {
   readonly upTo: number;
+  /** Absent when no question is open. */
+  readonly waiting?: RunSummary['waiting'];
 }
 
 /** What a line tells those who list runs. */
-export function summaryIn({ upTo: _, ...summary }: HistoryLine): RunSummary {
-  return summary;
+export function summaryIn({ upTo: _, waiting = [], ...summary }: HistoryLine): RunSummary {
+  return { ...summary, waiting };
 }
 
 /** Writes the list of runs, through lowdb. */
@@ -73,10 +75,16 @@ export async function readHistoryFile(
   return database.data ?? undefined;
 }
 
+const Question = record<OpenQuestion>(
+  'OpenQuestion',
+  { path: t.string, asking: t.string },
+  { dueAt: Moment },
+);
+
 const Line: t.Type<HistoryLine> = record<HistoryLine>(
   'HistoryLine',
   { runId: t.string, name: t.string, status: Status, startedAt: Moment, life: Count, upTo: Count },
-  { endedAt: Moment, failedStep: t.string },
+  { endedAt: Moment, failedStep: t.string, waiting: listOf(Question) },
 );
 
 interface Read extends HistoryFile {
@@ -92,7 +100,8 @@ const History: t.Type<Read> = record<Read>(
 function* lines(runs: Iterable<HistoryLine>): Generator<string> {
   let separator = '[\n';
   for (const run of runs) {
-    yield `${separator}${JSON.stringify(run)}`;
+    const line = run.waiting?.length === 0 ? { ...run, waiting: undefined } : run;
+    yield `${separator}${JSON.stringify(line)}`;
     separator = ',\n';
   }
   yield separator === '[\n' ? '[]' : '\n]';
