@@ -3,7 +3,7 @@ import { defineAgent, definitionOf } from '../../../lib/definition/definition';
 import { UnknownRunError } from '../../../lib/errors/storageErrors';
 import type { Agent } from '../../../lib/model/agentType';
 import { InvalidArgumentError } from '../../../lib/model/failure';
-import { agentOf, keyOf, nameService } from '../protocol/serviceNames';
+import { agentOf, keyOf, nameService, recordedRun, RECORDS_SERVICE } from '../protocol/serviceNames';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
 import { query, sqlText } from './listRuns';
@@ -77,13 +77,18 @@ async function servicesWith(
       'give its agent, { engine, agent }, or restateEngine({ ingress, admin })',
     );
   }
+  // The first lives of a run that waits may be forgotten: it is kept by another service then.
   const rows = await query(
     admin,
-    `select distinct target_service_name from sys_invocation where target_service_key = '${sqlText(keyOf(runId, 1))}' and target_handler_name = 'run'`,
+    `select distinct target_service_name, target_service_key from sys_invocation where (target_service_key = '${sqlText(keyOf(runId, 1))}' and target_handler_name = 'run') or (target_service_name = '${RECORDS_SERVICE}' and target_handler_name = 'mark' and ends_with(target_service_key, '/${sqlText(runId)}'))`,
   );
-  return rows
-    .map((row) => String(row['target_service_name']))
-    .filter((service) => agentOf(service) !== undefined);
+  const names = rows.flatMap((row) => {
+    const [service, key] = [String(row['target_service_name']), String(row['target_service_key'])];
+    if (service !== RECORDS_SERVICE) return [service];
+    const recorded = recordedRun(key);
+    return recorded.runId === runId ? [recorded.service] : [];
+  });
+  return [...new Set(names)].filter((service) => agentOf(service) !== undefined);
 }
 
 /** Stands for an agent of which only the service is known: enough to talk about its runs, not to begin any. */

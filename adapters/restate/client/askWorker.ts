@@ -14,7 +14,7 @@ export async function askWorker(
   { ingress, patienceMs }: EngineContext,
   agent: Agent<never, unknown>,
   key: string,
-  handler: 'rest' | 'answer' | 'cancel',
+  handler: 'answer' | 'cancel',
   body: unknown,
 ): Promise<unknown> {
   try {

@@ -9,6 +9,7 @@ import { askWorker } from './askWorker';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
 import { resultOf } from './lifeResult';
+import { knownRun } from './runRecord';
 
 /** A run that this process has asked for, as it is followed meanwhile. */
 export interface BegunRun {
@@ -25,6 +26,7 @@ export interface BegunRun {
 const FIRST_GAP_MS = 20;
 const LONGEST_GAP_MS = 1_000;
 const ANSWER_MS = 5_000;
+const NOT_BEGUN_GAP_MS = 50;
 
 /**
  * Cancels a run whose beginning may still be on its way to the server: who takes back a question does not learn whether it
@@ -58,6 +60,25 @@ export async function cancelBegun(context: EngineContext, run: BegunRun, isAsked
   }
 }
 
+/**
+ * Cancels a run because somebody has asked for it.
+ *
+ * @throws WorkerUnreachableError when no worker has begun its life within the patience.
+ */
+export async function cancelRun(
+  context: EngineContext,
+  run: { readonly agent: Agent<never, unknown>; readonly runId: string },
+): Promise<Exclude<CancelOutcome, 'not begun'>> {
+  const until = asyncScheduler.now() + context.patienceMs;
+  for (;;) {
+    const came = await cancelLatest(context, run, true);
+    if (came !== 'not begun') return came;
+    if (asyncScheduler.now() >= until)
+      throw new WorkerUnreachableError(run.runId, run.agent.name, context.patienceMs);
+    await new Promise((resolve) => setTimeout(resolve, NOT_BEGUN_GAP_MS));
+  }
+}
+
 function isAway(error: unknown): boolean {
   return (
     error instanceof EngineUnreachableError ||
@@ -66,44 +87,56 @@ function isAway(error: unknown): boolean {
   );
 }
 
+/** What came of asking for a run's end. A life that is `not begun` is to be asked again: its worker knows nothing of it yet. */
+export type CancelOutcome = 'cancelled' | 'ended' | 'unknown' | 'not begun';
+
 /**
  * Cancels the life of a run that is under way. Says what came of it: `ended` when none is under way any more, `unknown` when
  * the server has not heard of the first of these lives. A run that waits for an answer begins one more life, which only undoes,
  * when somebody has asked for its end.
  *
  * @param isAsked - Whether somebody has asked for it, so that sagas undo what they have done.
- * @param first - The life to look at first; those before it are known to have ended.
+ * @param first - The life to look at first, when those before it are known to have ended.
  */
 export async function cancelLatest(
   context: EngineContext,
   { agent, runId }: { readonly agent: Agent<never, unknown>; readonly runId: string },
   isAsked: boolean,
-  first = 1,
-): Promise<'cancelled' | 'ended' | 'unknown'> {
+  first?: number,
+): Promise<CancelOutcome> {
   let isWaiting = false;
-  for (let life = first; ; life += 1) {
+  for (let life = first ?? 1; ; life += 1) {
     const key = keyOf(runId, life);
     const result = await resultOf(context, agent, key);
     const isNew = result === 'unknown';
-    if (isNew && !(isWaiting && isAsked)) return life === first ? 'unknown' : 'ended';
+    if (isNew && first === undefined && life === 1) {
+      // Its first lives may be forgotten while it rests.
+      const known = await knownRun(context, agent, runId);
+      if (known === undefined) return 'unknown';
+      isWaiting = known.isResting && known.state.status === 'SUSPENDED';
+      life = known.isResting ? known.life : known.life - 1;
+      continue;
+    }
+    if (isNew && !(isWaiting && isAsked)) return life === (first ?? 1) ? 'unknown' : 'ended';
     if (!isNew && result !== 'under way') {
       isWaiting = result.status === 'SUSPENDED';
       continue;
     }
-    const start: StartRequest = {
-      runId,
-      life,
-      at: asyncScheduler.now(),
-      onMismatch: 'refuse',
-      isCancelled: isNew,
-    };
-    const sent = (await context.ingress.request(handlerPath(serviceFor(agent), key, 'run/send'), {
-      body: start,
-    })) as { readonly invocationId: string; readonly status: string };
-    // Unless an answer has begun this life first.
-    if (isNew && sent.status === 'Accepted') return 'cancelled';
-    const body: CancelRequest = { invocationId: sent.invocationId, isAsked };
-    await askWorker(context, agent, key, 'cancel', body);
-    return 'cancelled';
+    if (isNew) {
+      const start: StartRequest = {
+        runId,
+        life,
+        at: asyncScheduler.now(),
+        onMismatch: 'refuse',
+        isCancelled: true,
+      };
+      const path = handlerPath(serviceFor(agent), key, 'run/send');
+      const sent = (await context.ingress.request(path, { body: start })) as { readonly status: string };
+      // Unless an answer has begun this life first.
+      if (sent.status === 'Accepted') return 'cancelled';
+    }
+    const body: CancelRequest = { isAsked };
+    const isHeard = await askWorker(context, agent, key, 'cancel', body);
+    return isHeard === false ? 'not begun' : 'cancelled';
   }
 }

@@ -7,10 +7,11 @@ import { RunState as StateCodec } from '../../../lib/codec/stateCodec';
 import type { Definition } from '../../../lib/definition/definition';
 import { definitionOf, planOf } from '../../../lib/definition/definition';
 import type { RunRequest } from '../../../lib/engine/engine';
+import { newIncarnation } from '../../../lib/engine/newRunId';
 import { replayedEnd } from '../../../lib/engine/resolveStart';
 import { InputMismatchError } from '../../../lib/errors/runErrors';
 import { UnknownRunError } from '../../../lib/errors/storageErrors';
-import type { Transition } from '../../../lib/model/event';
+import type { RunEvent, Transition } from '../../../lib/model/event';
 import type { RunState } from '../../../lib/model/state';
 import { idleState } from '../../../lib/model/state';
 import type { StartRequest } from '../protocol/protocol';
@@ -18,74 +19,184 @@ import { keyOf } from '../protocol/serviceNames';
 import { LARGEST_VALUE } from '../protocol/wireLimits';
 import { cancelLatest } from './cancelRun';
 import type { EngineContext } from './engineContext';
+import type { Following } from './followLife';
 import { followLife } from './followLife';
 import { resultOf, stateAfter } from './lifeResult';
+import { knownRun } from './runRecord';
 
-/**
- * Follows a run through the life that is under way, or begins one. Resolves with the state at its end.
- *
- * @param asks - Told before the server is asked to begin a life.
- */
-export async function followRun<O>(
-  context: EngineContext,
-  request: RunRequest<O>,
-  begins: boolean,
-  tell: (transition: Transition<O>) => void,
-  signal: AbortSignal,
-  asks: (life: number) => void,
-): Promise<RunState<O>> {
-  const { agent, runId } = request;
-  const definition = definitionOf(agent) as Definition;
-  const input = jsonValue(request.input, '', { bytes: LARGEST_VALUE });
-  let base: RunState<O> = idleState(runId, agent.name, planOf(definition));
-  let seed: unknown;
+/** A run that is followed, and whoever listens. */
+export interface RunToFollow<O> {
+  readonly request: RunRequest<O>;
+  /** Whether a life is begun when none is under way. */
+  readonly begins: boolean;
+  readonly tell: (transition: Transition<O>) => void;
+  readonly signal: AbortSignal;
+  /** Told before the server is asked to begin a life. */
+  readonly asks: (life: number) => void;
+}
 
-  for (let life = 1; ; life += 1) {
-    const key = keyOf(runId, life);
-    const following = {
-      agent,
-      runId,
-      key,
-      base,
-      input,
-      tell,
-      signal,
-      isRefusing: request.onMismatch === 'refuse',
+/** Follows a run through the life that is under way, or begins one. Resolves with the state at its end. */
+export function followRun<O>(context: EngineContext, run: RunToFollow<O>): Promise<RunState<O>> {
+  return new FollowedRun(context, run).toItsEnd();
+}
+
+/** How the client got to know a life: not yet, as one that has begun, or as one that is over. */
+type Knowledge = 'unknown' | 'begun' | 'over';
+
+class FollowedRun<O> {
+  readonly #context: EngineContext;
+  readonly #run: RunToFollow<O>;
+  readonly #input: unknown;
+  /** How the run stands before the life that is looked at; after it when that is over. */
+  #base: RunState<O>;
+  #life = 1;
+  #knowledge: Knowledge = 'unknown';
+  /** For a life after a completed one: nobody else hands that on. */
+  #seed: unknown;
+
+  constructor(context: EngineContext, run: RunToFollow<O>) {
+    this.#context = context;
+    this.#run = run;
+    this.#input = jsonValue(run.request.input, '', { bytes: LARGEST_VALUE });
+    this.#base = this.#idle();
+  }
+
+  async toItsEnd(): Promise<RunState<O>> {
+    const { begins } = this.#run;
+    await this.#lookUp();
+    for (;;) {
+      if (this.#knowledge === 'unknown' && begins) {
+        const end = await this.#begin();
+        if (end !== 'known') return end;
+      }
+      if (this.#knowledge !== 'over') {
+        const end = await this.#followBegun();
+        if (end !== undefined) return end;
+      }
+      // Only how its latest life stands counts.
+      if (await this.#hasNext()) {
+        this.#toNext();
+        continue;
+      }
+      if (!begins) return this.#tellAgain();
+      const completed = this.#decide();
+      if (completed !== undefined) return completed;
+      this.#toNext();
+    }
+  }
+
+  /** Where the run stands, if it has rested before: its first lives may be forgotten. */
+  async #lookUp(): Promise<void> {
+    const { request, begins } = this.#run;
+    const { agent, runId } = request;
+    const isWalked = !begins && (await resultOf(this.#context, agent, keyOf(runId, 1))) !== 'unknown';
+    const known = isWalked ? undefined : await knownRun(this.#context, agent, runId);
+    if (known === undefined) {
+      const isMissing = async () => (await resultOf(this.#context, agent, keyOf(runId, 1))) === 'unknown';
+      if (request.mustExist === true && (await isMissing())) throw new UnknownRunError(runId);
+      return;
+    }
+    this.#life = known.life;
+    this.#base = known.state;
+    this.#knowledge = known.isResting ? 'over' : 'begun';
+  }
+
+  async #begin(): Promise<RunState<O> | 'known'> {
+    const { request, signal, asks } = this.#run;
+    const start: StartRequest = {
+      runId: request.runId,
+      life: this.#life,
+      at: asyncScheduler.now(),
+      onMismatch: request.onMismatch,
+      incarnation: newIncarnation(),
+      ...(this.#input !== undefined && { input: this.#input }),
+      ...(this.#seed !== undefined && { seed: this.#seed }),
+      ...(request.signal?.aborted === true && { isCancelled: true }),
     };
-    if (begins) {
-      if (life === 1 && request.mustExist === true && (await resultOf(context, agent, key)) === 'unknown')
-        throw new UnknownRunError(runId);
-      const start: StartRequest = {
-        runId,
-        life,
-        at: asyncScheduler.now(),
-        onMismatch: request.onMismatch,
-        ...(input !== undefined && { input }),
-        ...(seed !== undefined && { seed }),
-        ...(request.signal?.aborted === true && { isCancelled: true }),
-      };
-      if (!signal.aborted) asks(life);
-      const end = await followLife(context, following, start);
-      if (end !== 'known') return end;
+    if (!signal.aborted) asks(this.#life);
+    return followLife(this.#context, this.#following(), start);
+  }
+
+  /** Follows the life to its end when it is under way; otherwise reads how it has left the run. */
+  async #followBegun(): Promise<RunState<O> | undefined> {
+    const { request, begins } = this.#run;
+    const { agent, runId } = request;
+    const result = await resultOf(this.#context, agent, keyOf(runId, this.#life));
+    if (result === 'unknown') {
+      if (!begins || this.#knowledge === 'unknown') throw new UnknownRunError(runId);
+      // It has completed, and is forgotten but for a trace: what begins now is another run.
+      this.#life = 0;
+      this.#base = this.#idle();
+      this.#knowledge = 'over';
+      return undefined;
     }
-    const result = await resultOf(context, agent, key);
-    if (result === 'unknown') throw new UnknownRunError(runId);
     if (result === 'under way') {
-      if (begins && request.signal?.aborted === true) await cancelLatest(context, request, true, life);
-      return (await followLife(context, following)) as RunState<O>;
+      if (begins && request.signal?.aborted === true) {
+        await cancelLatest(this.#context, request, true, this.#life);
+      }
+      return (await followLife(this.#context, this.#following())) as RunState<O>;
     }
-    const before = await stateAfter(context, following, result);
-    base = before;
-    // Only how its latest life stands counts.
-    if ((await resultOf(context, agent, keyOf(runId, life + 1))) !== 'unknown') continue;
-    if (!begins) return (await followLife(context, following)) as RunState<O>;
-    const isChanged = input !== undefined && !isDeepStrictEqual(input, before.input);
-    if (isChanged && request.onMismatch === 'refuse') throw new InputMismatchError(runId);
+    this.#base = await stateAfter(this.#context, this.#following(), result);
+    this.#knowledge = 'over';
+    return undefined;
+  }
+
+  async #hasNext(): Promise<boolean> {
+    const { agent, runId } = this.#run.request;
+    return (await resultOf(this.#context, agent, keyOf(runId, this.#life + 1))) !== 'unknown';
+  }
+
+  #toNext(): void {
+    this.#life += 1;
+    this.#knowledge = 'unknown';
+  }
+
+  /** For somebody who only follows: the latest life from its beginning, or how it has left the run where it is forgotten. */
+  async #tellAgain(): Promise<RunState<O>> {
+    const { agent, runId } = this.#run.request;
+    const result = await resultOf(this.#context, agent, keyOf(runId, this.#life));
+    if (result !== 'unknown') return (await followLife(this.#context, this.#following())) as RunState<O>;
+    const state = this.#base;
+    this.#run.tell({ event: restEvent(state), state });
+    return state;
+  }
+
+  /** The state of a run that has completed, and is only told again. Otherwise another life begins. */
+  #decide(): RunState<O> | undefined {
+    const { request, tell } = this.#run;
+    const before = this.#base;
+    if (this.#life === 0) return undefined;
+    const isChanged = this.#input !== undefined && !isDeepStrictEqual(this.#input, before.input);
+    if (isChanged && request.onMismatch === 'refuse') throw new InputMismatchError(request.runId);
     if (before.status === 'COMPLETED' && !isChanged) {
       tell({ event: replayedEnd(before, asyncScheduler.now()), state: before });
       return before;
     }
     // Its output as it is used need not be JSON.
-    seed = before.status === 'COMPLETED' ? StateCodec.encode({ ...before, output: undefined }) : undefined;
+    this.#seed =
+      before.status === 'COMPLETED' ? StateCodec.encode({ ...before, output: undefined }) : undefined;
+    return undefined;
   }
+
+  #following(): Following<O> {
+    const { request, tell, signal } = this.#run;
+    const { agent, runId, onMismatch } = request;
+    const key = keyOf(runId, this.#life);
+    const isRefusing = onMismatch === 'refuse';
+    return { agent, runId, key, base: this.#base, input: this.#input, tell, signal, isRefusing };
+  }
+
+  #idle(): RunState<O> {
+    const { agent, runId } = this.#run.request;
+    return idleState(runId, agent.name, planOf(definitionOf(agent) as Definition));
+  }
+}
+
+/** How a life has left a run, when nobody has its events any more. */
+function restEvent({ runId, seq, status, steps, error, startedAt, endedAt = startedAt }: RunState): RunEvent {
+  const base = { runId, seq, at: asyncScheduler.now(), duration: (endedAt - startedAt) / 1000 };
+  if (status === 'CANCELLED') return { type: 'run.cancelled', ...base };
+  if (status === 'FAILED' && error !== undefined) return { type: 'run.failed', ...base, error };
+  const waiting = [...steps].flatMap((step) => (step.status === 'SUSPENDED' ? [step.stepId] : []));
+  return { type: 'run.suspended', ...base, waiting };
 }

@@ -9,6 +9,7 @@ import type { EngineContext } from './engineContext';
 import { follower } from './follower';
 import { resultOf, stateAfter } from './lifeResult';
 import { readEvents } from './readEvents';
+import { knownRun } from './runRecord';
 
 /** A life, and how its run stands. */
 export interface Latest<O> {
@@ -28,6 +29,15 @@ export async function latestLife<O>(
   for (let life = 1; ; life += 1) {
     const key = keyOf(runId, life);
     const result = await resultOf(context, agent, key);
+    if (result === 'unknown' && life === 1) {
+      // Its first lives may be forgotten while it rests.
+      const known = await knownRun(context, agent, runId);
+      if (known === undefined) return undefined;
+      base = known.state;
+      latest = known.isResting ? { life: known.life, state: base } : undefined;
+      life = known.isResting ? known.life : known.life - 1;
+      continue;
+    }
     if (result === 'unknown') return latest;
     const { signal } = new AbortController();
     const following = { agent, runId, key, base, input: undefined, isRefusing: false, tell: ignore, signal };
@@ -45,18 +55,24 @@ function ignore(): void {
   // Only the state matters.
 }
 
-/** The key of the latest life of a run, without reading how the run stands; undefined for an unknown run. */
-export async function latestKey(
+/** Which life of a run is the latest, without reading how the run stands; undefined for an unknown run. */
+export async function latestOf(
   context: EngineContext,
   agent: Agent<never, unknown>,
   runId: string,
-): Promise<string | undefined> {
+): Promise<{ readonly key: string; readonly isUnderWay: boolean } | undefined> {
   let latest: string | undefined;
   for (let life = 1; ; life += 1) {
     const key = keyOf(runId, life);
     const result = await resultOf(context, agent, key);
-    if (result === 'unknown') return latest;
-    if (result === 'under way') return key;
-    latest = key;
+    if (result === 'unknown' && life === 1) {
+      const known = await knownRun(context, agent, runId);
+      if (known === undefined) return undefined;
+      latest = keyOf(runId, known.life);
+      life = known.isResting ? known.life : known.life - 1;
+    } else if (result === 'unknown')
+      return latest === undefined ? undefined : { key: latest, isUnderWay: false };
+    else if (result === 'under way') return { key, isUnderWay: true };
+    else latest = key;
   }
 }

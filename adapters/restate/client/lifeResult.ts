@@ -1,18 +1,17 @@
-import { RunState as StateCodec } from '../../../lib/codec/stateCodec';
-import { validate } from '../../../lib/codec/validate';
 import type { Definition } from '../../../lib/definition/definition';
 import { definitionOf } from '../../../lib/definition/definition';
 import type { Agent } from '../../../lib/model/agentType';
 import type { RunState } from '../../../lib/model/state';
 import { IngressError, workflowPath } from '../protocol/ingress';
-import type { LifeResult, PersistedState } from '../protocol/protocol';
-import { askWorker } from './askWorker';
+import type { LifeResult } from '../protocol/protocol';
+import { lifeOf } from '../protocol/serviceNames';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
 import { follower } from './follower';
 import type { Following } from './followLife';
 import { isNotServed, notServed } from './notServed';
 import { readEvents } from './readEvents';
+import { readRecord } from './runRecord';
 
 /** How a life has ended, if it has. */
 export async function resultOf(
@@ -39,9 +38,8 @@ export async function stateAfter<O>(
 ): Promise<RunState<O>> {
   const { agent, key, base } = following;
   if (result.status !== 'COMPLETED') {
-    const rest = (await askWorker(context, agent, key, 'rest', {})) as PersistedState | null;
-    if (rest !== null)
-      return validate(StateCodec, rest.state, `state of run "${following.runId}"`) as RunState<O>;
+    const record = await readRecord(context, agent, following.runId);
+    if (record?.isResting === true && record.life === lifeOf(key).life) return record.state;
   }
   const follow = follower<O>(base, definitionOf(agent) as Definition, () => undefined);
   await readEvents(context, following, follow, { from: 0, parts: 0 }, { upTo: result });

@@ -18,13 +18,14 @@ import { LARGEST_VALUE } from '../protocol/wireLimits';
 import { agentOfRun, metRuns } from './agentOfRun';
 import { askWorker } from './askWorker';
 import type { BegunRun } from './cancelRun';
-import { cancelBegun, cancelLatest } from './cancelRun';
+import { cancelBegun, cancelRun } from './cancelRun';
 import type { EngineContext } from './engineContext';
 import { paceOf } from './engineContext';
 import { followRun } from './followRun';
 import { forkRun } from './forkRun';
-import { latestKey, latestLife } from './latestLife';
+import { latestLife, latestOf } from './latestLife';
 import { listRuns } from './listRuns';
+import { askRecord } from './runRecord';
 
 /** Where the server is, and how its runs are followed. */
 export interface RestateEngineOptions {
@@ -98,7 +99,7 @@ export function restateEngine(options: RestateEngineOptions): RestateEngine {
       const asks = (asked: number): void => {
         life = asked;
       };
-      followRun(context, request, begins, tell, abort.signal, asks).then(
+      followRun(context, { request, begins, tell, signal: abort.signal, asks }).then(
         (state) => {
           isOver = true;
           if (state.status === 'FAILED') {
@@ -157,13 +158,14 @@ export function restateEngine(options: RestateEngineOptions): RestateEngine {
         ...(asking !== undefined && { asking }),
       };
       const agent = await agentOfRun(context, met, runId, given);
-      const key = await latestKey(context, agent, runId);
-      if (key === undefined) throw new UnknownRunError(runId);
-      await askWorker(context, agent, key, 'answer', body);
+      const latest = await latestOf(context, agent, runId);
+      if (latest === undefined) throw new UnknownRunError(runId);
+      if (latest.isUnderWay) await askWorker(context, agent, latest.key, 'answer', body);
+      else await askRecord(context, agent, runId, 'answer', body);
     },
     async cancel(runId, { agent: given } = {}) {
       const agent = await agentOfRun(context, met, runId, given);
-      const came = await cancelLatest(context, { agent, runId }, true);
+      const came = await cancelRun(context, { agent, runId });
       if (came === 'unknown') throw new UnknownRunError(runId);
       if (came === 'ended') throw new RunEndedError('cancel', runId);
     },

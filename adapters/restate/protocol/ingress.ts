@@ -143,9 +143,15 @@ export function workflowPath(service: string, key: string, what: 'attach' | 'out
   return `/restate/workflow/${service}/${encodeURIComponent(key)}/${what}`;
 }
 
+/** The path of what came of a call with an idempotency key. */
+export function callPath(service: string, key: string, handler: string, idempotencyKey: string): string {
+  return `/restate/invocation/${service}/${encodeURIComponent(key)}/${handler}/${idempotencyKey}/output`;
+}
+
 /** What is answered at once by the same part of the server that answers at a path; undefined for the admin. */
 function quickPath(path: string): string | undefined {
   const [, first, second, third, fourth] = path.split('/');
+  if (first === 'restate' && second === 'invocation') return path;
   if (first === 'restate' && second === 'workflow') return `/restate/workflow/${third}/${fourth}/output`;
   return third === undefined ? undefined : `/restate/workflow/${first}/${second}/output`;
 }

@@ -10,8 +10,12 @@ export interface StartRequest {
   readonly at: number;
   readonly input?: unknown;
   readonly onMismatch: 'refuse' | 'actual';
+  /** An id that no other run has, for a run that begins. */
+  readonly incarnation?: string;
   /** Somebody wants the run to end: the life only undoes what sagas have done. */
   readonly isCancelled?: boolean;
+  /** The lives before this one have broken and left nothing: it begins as the first one does. */
+  readonly isAnew?: boolean;
   /** What the run knows already, as a `RunState` in JSON: of a fork, or of a run that began elsewhere. */
   readonly seed?: unknown;
 }
@@ -45,13 +49,50 @@ export interface LifeResult {
   readonly refused?: Failure;
 }
 
-/** What a life that can go on has left behind. */
-export interface PersistedState {
-  /** `RunState` in JSON. */
-  readonly state: unknown;
+/**
+ * How a run stands between its lives: kept from its first rest until it has ended, however long it waits, because the server
+ * forgets a life itself some time after its end.
+ */
+export interface RunRecord {
+  /** The latest life that has begun, as far as is known here. */
+  readonly life: number;
+  readonly status: RunStatus;
+  /** Whether that life is over, so that the next may begin. */
+  readonly isResting: boolean;
+  /** Answers for steps that wait, which no life has used. */
   readonly answers: readonly GivenAnswer[];
-  /** Position of the first message that was not read. */
-  readonly read: number;
+  /** In how many texts the state is kept: a message carries only so much. */
+  readonly chunks: number;
+  /** The run, among those that have had this id. */
+  readonly incarnation?: string;
+}
+
+/** A record with the first text of the state, a `RunState` in JSON: after the latest life when it is over, otherwise before it. */
+export interface ReadRecord extends RunRecord {
+  readonly text: string;
+}
+
+/** What a life leaves behind. */
+export interface RestRequest {
+  readonly life: number;
+  readonly status: RunStatus;
+  readonly answers: readonly GivenAnswer[];
+  /** The first text of the state. */
+  readonly text: string;
+  readonly chunks: number;
+  readonly incarnation?: string;
+  /** Milliseconds after which the next life begins by itself; none when left out. */
+  readonly wakesAfterMs?: number;
+  /** Milliseconds after which nobody wants to go on with the run any more; never when left out. */
+  readonly keptForMs?: number;
+  /** Somebody wants the run to end: the next life begins at once, and only undoes. */
+  readonly isCancelAsked?: boolean;
+}
+
+/** One of several texts that together are a state. */
+export interface StateChunk {
+  readonly index: number;
+  readonly text: string;
 }
 
 /** An answer from outside for a step that waits. */
@@ -62,15 +103,14 @@ export interface GivenAnswer {
   readonly asking?: string;
 }
 
-/** Stands in the inbox of a life behind the last answer that the next life has taken over. */
-export interface Seal {
-  readonly isSealed: true;
+/** An answer that a life could not take any more. */
+export interface LateAnswer extends GivenAnswer {
+  readonly life: number;
 }
 
-/** Asks for what a life has left behind. */
-export interface PersistedRequest {
-  /** The next life asks: answers that come from here on are for it. */
-  readonly seals?: boolean;
+/** Stands in the inbox of a life behind the last answer that it has taken in. */
+export interface Seal {
+  readonly isSealed: true;
 }
 
 /** Something told while a step is under way, beside the journal of the run. */
@@ -109,9 +149,8 @@ export interface EventsReply {
   readonly nextParts: number;
 }
 
-/** Cancels a life. */
+/** Cancels a life. The answer is false when it has not begun. */
 export interface CancelRequest {
-  readonly invocationId: string;
   /** Somebody has asked for it, so sagas undo what they have done; otherwise nobody listens any more. */
   readonly isAsked: boolean;
 }

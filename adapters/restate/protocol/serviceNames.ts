@@ -50,3 +50,23 @@ export function lifeOf(key: string): { readonly runId: string; readonly life: nu
   const match = /^(\d+)~(.*)$/s.exec(key);
   return match === null ? { runId: key, life: 1 } : { runId: match[2] ?? '', life: Number(match[1]) };
 }
+
+/** The service that keeps how runs stand between their lives. */
+export const RECORDS_SERVICE = `${PREFIX}runs`;
+
+/** Under which a run is kept there. */
+export function recordKey(service: string, runId: string): string {
+  return `${service}/${runId}`;
+}
+
+/** The run that a key stands for. */
+export function recordedRun(key: string): { readonly service: string; readonly runId: string } {
+  const at = key.indexOf('/');
+  return { service: key.slice(0, at), runId: key.slice(at + 1) };
+}
+
+/**
+ * The idempotency key of a call that waits for a hundred years as long as a run is kept: the server says without a worker
+ * whether it is there.
+ */
+export const KEPT_MARK = 'kept';

@@ -27,3 +27,9 @@ export const BATCH_BYTES = 256 * 1024;
 
 /** Milliseconds for which a question to the server is held open before it is asked again. */
 export const HOLD_MS = 15_000;
+
+/** Most characters of one of the texts in which the state of a run is kept: quoted once more, it still fits into a message. */
+export const LARGEST_CHUNK = 4 * 1024 * 1024;
+
+/** Most of such texts. */
+export const MOST_CHUNKS = 64;

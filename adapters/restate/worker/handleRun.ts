@@ -1,16 +1,13 @@
 import type { InvocationId, WorkflowContext } from '@restatedev/restate-sdk';
-import { TerminalError } from '@restatedev/restate-sdk';
 
-import { RunState } from '../../../lib/codec/stateCodec';
 import type { CallCallbacks } from '../../../lib/engine/engine';
 import { StepExecutor } from '../../../lib/engine/interpreter/stepExecutor';
 import type { StepTask } from '../../../lib/engine/task';
 import type { Agent } from '../../../lib/model/agentType';
-import type { RunState as State, RunStatus } from '../../../lib/model/state';
 import type { StepTable } from '../../../lib/model/stepTable';
 import type { AnswerCache } from '../../../lib/store/answerCache';
-import type { LifeResult, SideEvent, PersistedState, StartRequest, WireEvent } from '../protocol/protocol';
-import { BATCH_BYTES, FLUSH_MS, LARGEST_MESSAGE, LONGEST_WATCH_MS, WATCH_MS } from '../protocol/wireLimits';
+import type { LifeResult, SideEvent, StartRequest, WireEvent } from '../protocol/protocol';
+import { BATCH_BYTES, FLUSH_MS, LONGEST_WATCH_MS, WATCH_MS } from '../protocol/wireLimits';
 import type { InProcessCall } from './callInProcess';
 import { DurableEngine } from './durableEngine';
 import type { Placed } from './durableEngine';
@@ -18,6 +15,7 @@ import type { EventBatcher } from './eventBatcher';
 import { eventBatcher, slimEvent } from './eventBatcher';
 import type { EventPublisher } from './eventPublisher';
 import type { OpenedLife } from './openLife';
+import type { Before, Rest } from './keptRun';
 import { openLife } from './openLife';
 
 /** What carrying out a life needs of the worker. */
@@ -56,14 +54,26 @@ export async function handleRun(
   context: WorkflowContext,
   worker: Worker,
   request: StartRequest,
-  before: PersistedState | undefined,
-): Promise<LifeResult> {
+  before: Before | undefined,
+): Promise<LifeEnd> {
   const opening = openLife(worker.agent, request, before);
   if ('refused' in opening) {
-    context.set('rest', before);
-    return { status: 'FAILED', from: 0, events: [], parts: 0, refused: opening.refused };
+    const { refused, saved } = opening;
+    const result: LifeResult = { status: 'FAILED', from: 0, events: [], parts: 0, refused };
+    const answers = before?.answers ?? [];
+    return {
+      result,
+      ...(saved !== undefined && { rest: { state: saved, answers, read: 0, isCancelAsked: false } }),
+    };
   }
   return new RunHandler(context, worker, request, before, opening).handle();
+}
+
+/** How a life has ended, and what it leaves behind for the next one. */
+export interface LifeEnd {
+  readonly result: LifeResult;
+  /** Absent when the run has completed. */
+  readonly rest?: Rest;
 }
 
 /** One life under way in this process. A class, because its events, its calls and its timer share what they know. */
@@ -89,7 +99,7 @@ class RunHandler implements PlacedLife {
     context: WorkflowContext,
     worker: Worker,
     request: StartRequest,
-    before: PersistedState | undefined,
+    before: Before | undefined,
     { state, event, input, isResumed, warning }: OpenedLife,
   ) {
     this.context = context;
@@ -137,7 +147,7 @@ class RunHandler implements PlacedLife {
     this.#engine.abandon(id);
   }
 
-  async handle(): Promise<LifeResult> {
+  async handle(): Promise<LifeEnd> {
     this.#lost.addEventListener('abort', () => {
       this.#leave();
       // When the server is lost, it asks another worker: what still runs here must not go on beside that.
@@ -212,17 +222,16 @@ class RunHandler implements PlacedLife {
     this.#engine.leave();
   }
 
-  #end(): LifeResult {
+  async #end(): Promise<LifeEnd> {
     const engine = this.#engine;
     if (this.#batcher.from() > 0 || this.#batcher.bytes() > BATCH_BYTES) this.#flush();
-    let status: RunStatus = 'COMPLETED';
-    if (engine.events.at(-1)?.type !== 'run.completed') {
-      const final = engine.state();
-      persist(this.context, engine, final);
-      ({ status } = final);
-    }
     const from = this.#batcher.from();
-    return { status, from, events: engine.events.slice(from).map(slimEvent), parts: engine.told() };
+    const told = { from, events: engine.events.slice(from).map(slimEvent), parts: engine.told() };
+    if (engine.events.at(-1)?.type === 'run.completed') return { result: { status: 'COMPLETED', ...told } };
+    const state = engine.state();
+    const isCancelAsked = (await this.context.promise<true>(CANCEL_ASKED).peek()) !== undefined;
+    const rest = { state, answers: engine.unused(), read: engine.read(), isCancelAsked };
+    return { result: { status: state.status, ...told }, rest };
   }
 }
 
@@ -232,19 +241,4 @@ export const CANCEL_ASKED = 'cancel asked';
 /** The more lives a worker carries out, the longer each turn takes, and the less often one is told early. */
 function previewAfter(lives: number): number {
   return Math.min(LONGEST_WATCH_MS, WATCH_MS * Math.max(1, Math.ceil(lives / 4)));
-}
-
-/** Puts down how the run stands, for the next life. */
-function persist(context: WorkflowContext, engine: DurableEngine, state: State): void {
-  const rest: PersistedState = {
-    state: RunState.encode(state),
-    answers: engine.unused(),
-    read: engine.read(),
-  };
-  if (JSON.stringify(rest).length > LARGEST_MESSAGE) {
-    throw new TerminalError(
-      `Run "${state.runId}" cannot rest: its results are larger than ${LARGEST_MESSAGE} bytes; keep references instead`,
-    );
-  }
-  context.set('rest', rest);
 }

@@ -1,6 +1,7 @@
 import type {
   Context,
   InvocationHandle,
+  InvocationId,
   WorkflowContext,
   WorkflowSharedContext,
 } from '@restatedev/restate-sdk';
@@ -17,8 +18,11 @@ import type { Ingress } from '../protocol/ingress';
 import type {
   CallResult,
   CancelRequest,
+  EventsReply,
+  EventsRequest,
   GivenAnswer,
   LifeResult,
+  PublishRequest,
   StartRequest,
   StepRequest,
 } from '../protocol/protocol';
@@ -30,8 +34,10 @@ import { callInProcess } from './callInProcess';
 import type { Placed } from './durableEngine';
 import { eventPublisher } from './eventPublisher';
 import { readPublished, publishBatch } from './publishedEvents';
+import { acceptAnswer, acceptBatch, acceptCancel, acceptEvents, acceptStart } from './requests';
 import { resolveOnce } from './resolveOnce';
-import { goOn, nestedSoFar, readPersisted, persistedBefore, suspend, takeAnswer } from './persistedState';
+import { KeptRun, takeAnswer } from './keptRun';
+import { nestedSoFar, readNested } from './nestedRows';
 import type { PlacedLife, Worker } from './handleRun';
 import { CANCEL_ASKED, handleRun } from './handleRun';
 import type { ServiceOptions } from './serviceOptions';
@@ -47,32 +53,53 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
     name,
     handlers: {
       run: handlers.workflow.workflow(
-        async (context: WorkflowContext, request: StartRequest): Promise<LifeResult> => {
-          const before = request.life > 1 ? await persistedBefore(context, name, request) : undefined;
-          const result = await handleRun(context, worker, request, before);
-          if (result.status === 'SUSPENDED') await suspend(context, name);
+        async (context: WorkflowContext, body: StartRequest): Promise<LifeResult> => {
+          const request = acceptStart(body, context.key);
+          context.set('self', { id: context.request().id } satisfies Self);
+          const kept = new KeptRun(context, name);
+          const isFirst = request.life === 1;
+          const before = isFirst ? undefined : await kept.take();
+          const { result, rest } = await handleRun(context, worker, request, before);
+          if (rest !== undefined) await kept.rest(rest, options.retentionMs);
+          else if (!isFirst) kept.ended(options.retentionMs);
           return result;
         },
       ),
-      events: handlers.workflow.shared({ journalRetention: 0 }, readPublished),
-      tell: handlers.workflow.shared({ journalRetention: 0 }, publishBatch),
-      rest: handlers.workflow.shared({ journalRetention: 0 }, readPersisted),
-      answer: handlers.workflow.shared((context: WorkflowSharedContext, given: GivenAnswer): Promise<void> =>
-        takeAnswer(context, name, given),
-      ),
-      wake: handlers.workflow.shared(async (context: WorkflowSharedContext): Promise<void> => {
-        await goOn(context, name);
-      }),
-      cancel: handlers.workflow.shared(
+      events: handlers.workflow.shared(
         { journalRetention: 0 },
-        async (context: WorkflowSharedContext, { invocationId, isAsked }: CancelRequest): Promise<void> => {
-          if (isAsked) await resolveOnce(context, CANCEL_ASKED, true);
-          context.cancel(invocationId as Parameters<typeof context.cancel>[0]);
-        },
+        (context: WorkflowSharedContext, body: EventsRequest): Promise<EventsReply> =>
+          readPublished(context, acceptEvents(body)),
       ),
+      tell: handlers.workflow.shared(
+        { journalRetention: 0 },
+        (context: WorkflowSharedContext, body: PublishRequest): Promise<number> =>
+          publishBatch(context, acceptBatch(body)),
+      ),
+      nested: handlers.workflow.shared({ journalRetention: 0, ingressPrivate: true }, readNested),
+      answer: handlers.workflow.shared(
+        { journalRetention: 0 },
+        (context: WorkflowSharedContext, body: GivenAnswer): Promise<void> =>
+          takeAnswer(context, name, acceptAnswer(body)),
+      ),
+      cancel: handlers.workflow.shared({ journalRetention: 0 }, cancelLife),
     },
     options: { ...serviceSettings(options), workflowRetention: options.retentionMs },
   });
+}
+
+/** What a life tells those who ask for it while it is under way. */
+interface Self {
+  readonly id: InvocationId;
+}
+
+/** Cancels the life; false when it has not begun. */
+async function cancelLife(context: WorkflowSharedContext, body: CancelRequest): Promise<boolean> {
+  const { isAsked } = acceptCancel(body);
+  const self = await context.get<Self>('self');
+  if (self === null) return false;
+  if (isAsked) await resolveOnce(context, CANCEL_ASKED, true);
+  context.cancel(self.id);
+  return true;
 }
 
 /** What carries out the lives of this agent's runs in this process. */

@@ -8,6 +8,7 @@ import type { Agent } from '../../../lib/model/agentType';
 import { serviceFor } from '../client/engineContext';
 import { ingressOf } from '../protocol/ingress';
 import { answersService } from './answerCacheService';
+import { runRecordsService } from './runRecords';
 import { runsService } from './runsService';
 import type { Placement, ServiceOptions } from './serviceOptions';
 import { stepsService } from './stepsService';
@@ -100,7 +101,7 @@ export async function serveRestate(
   ]);
   let isClosing = false;
   const handler = createEndpointHandler({
-    services: [...ofAgents, answersService()],
+    services: [...ofAgents, answersService(), runRecordsService()],
     logger: workerLog(() => isClosing),
     ...(options.identityKeys !== undefined && { identityKeys: [...options.identityKeys] }),
   });

@@ -12,7 +12,7 @@ import { answersOn } from './answerCacheService';
 import type { InProcessCall } from './callInProcess';
 import { callInProcess } from './callInProcess';
 import { eventPublisher } from './eventPublisher';
-import { nestedSoFar } from './persistedState';
+import { nestedSoFar } from './nestedRows';
 import type { ServiceOptions } from './serviceOptions';
 import { serviceSettings } from './serviceOptions';
 

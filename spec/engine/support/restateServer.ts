@@ -26,6 +26,8 @@ export interface ServerOptions {
   readonly nodePort?: number;
   /** Silence after which it takes an invocation out of its worker, where a service does not say otherwise; such as `1s`. */
   readonly inactivityTimeout?: string;
+  /** How often it forgets what has been kept for long enough; such as `1s`. */
+  readonly cleanupInterval?: string;
 }
 
 /** Where the binary of the server is; undefined where npm has none for this platform. */
@@ -63,6 +65,9 @@ export async function startRestate(options: ServerOptions = {}): Promise<Restate
             'type = "replicated"',
             `addresses = ["${cluster.first}"]`,
           ]),
+      ...(options.cleanupInterval === undefined
+        ? []
+        : ['[worker]', `cleanup-interval = "${options.cleanupInterval}"`]),
       '[worker.invoker]',
       'http2-streams-per-connection-limit = 16',
       ...(options.inactivityTimeout === undefined

@@ -1,0 +1,198 @@
+import type { Serde, WorkflowContext, WorkflowSharedContext } from '@restatedev/restate-sdk';
+import { CancelledError, serde, TerminalError } from '@restatedev/restate-sdk';
+
+import { RunState as StateCodec } from '../../../lib/codec/stateCodec';
+import type { RunState } from '../../../lib/model/state';
+import type {
+  GivenAnswer,
+  LateAnswer,
+  ReadRecord,
+  RestRequest,
+  Seal,
+  SideEvent,
+  StateChunk,
+} from '../protocol/protocol';
+import { lifeOf, recordKey, RECORDS_SERVICE } from '../protocol/serviceNames';
+import { LARGEST_CHUNK, MOST_CHUNKS } from '../protocol/wireLimits';
+import { withNested } from './nestedRows';
+import { resolveOnce } from './resolveOnce';
+
+/** How the run stood before this life. */
+export interface Before {
+  /** `RunState` in JSON. */
+  readonly state: unknown;
+  readonly answers: readonly GivenAnswer[];
+}
+
+/** What a life leaves behind, and when others may follow. */
+export interface Rest {
+  readonly state: RunState;
+  /** Answers that nobody has used. */
+  readonly answers: readonly GivenAnswer[];
+  /** Position of the first message that was not read. */
+  readonly read: number;
+  readonly isCancelAsked: boolean;
+}
+
+/** The record of one run, as its lives use it. */
+export class KeptRun {
+  readonly #context: WorkflowContext;
+  readonly #service: string;
+  readonly #key: string;
+  readonly #life: number;
+
+  constructor(context: WorkflowContext, service: string) {
+    const { runId, life } = lifeOf(context.key);
+    this.#context = context;
+    this.#service = service;
+    this.#key = recordKey(service, runId);
+    this.#life = life;
+  }
+
+  /** What the lives before this one have left; undefined where nothing is kept. */
+  async take(): Promise<Before | undefined> {
+    const record = await this.#call<ReadRecord | null>('take', { life: this.#life });
+    if (record === null) return undefined;
+    let { text } = record;
+    for (let index = 1; index < record.chunks; index += 1)
+      text += await this.#call<string>('text', { index });
+    return { state: JSON.parse(text) as unknown, answers: record.answers };
+  }
+
+  /**
+   * Puts down how the run stands, and takes no more answers in: those that come from here on are for the next life.
+   *
+   * @param keptForMs - How long a run that was cancelled can be gone on with, in milliseconds.
+   */
+  async rest(rest: Rest, keptForMs: number): Promise<void> {
+    const { status, incarnation } = rest.state;
+    const late = await this.#seal(rest.read);
+    const state = await this.#withNested(rest.state);
+    const chunks = chunksOf(state);
+    for (const [index, text] of chunks.entries()) {
+      if (index > 0) await this.#call<undefined>('chunk', { index, text } satisfies StateChunk);
+    }
+    const wakesAfterMs = late.length > 0 && status === 'SUSPENDED' ? 0 : wakesAfter(state);
+    const request: RestRequest = {
+      life: this.#life,
+      status,
+      answers: [...rest.answers, ...late],
+      text: chunks[0] ?? '',
+      chunks: chunks.length,
+      ...(incarnation !== undefined && { incarnation }),
+      ...(wakesAfterMs !== undefined && { wakesAfterMs }),
+      ...(status === 'CANCELLED' && { keptForMs }),
+      ...(rest.isCancelAsked && status === 'SUSPENDED' && { isCancelAsked: true }),
+    };
+    await this.#call<undefined>('rest', request);
+  }
+
+  /** The run has completed, and others need not be able to go on with it. */
+  ended(keptForMs: number): void {
+    this.#context.genericSend({
+      service: RECORDS_SERVICE,
+      method: 'ended',
+      key: this.#key,
+      parameter: { life: this.#life, keptForMs },
+      inputSerde: JSON_SERDE,
+    });
+  }
+
+  /** Reads what has come since, and closes the inbox behind it. */
+  async #seal(from: number): Promise<readonly GivenAnswer[]> {
+    const late: GivenAnswer[] = [];
+    for (let i = from; ;) {
+      const given = await this.#context.promise<GivenAnswer | Seal>(`in:${i}`).peek();
+      if (given === undefined) {
+        // Where an answer has come in between, it is read too.
+        if (await resolveOnce(this.#context, `in:${i}`, SEAL)) return late;
+      } else if ('isSealed' in given) return late;
+      else {
+        late.push(given);
+        i += 1;
+      }
+    }
+  }
+
+  /** With the steps that functions have asked for: they only stand beside the journal. */
+  async #withNested(state: RunState): Promise<RunState> {
+    const parts = await this.#call<readonly SideEvent[]>('nested', {}, this.#service, this.#context.key);
+    const steps = withNested(state.runId, state.steps, parts);
+    return steps === undefined ? state : { ...state, steps };
+  }
+
+  /** A cancel that comes meanwhile changes nothing any more, and must not keep the rest from being put down. */
+  async #call<R>(method: string, parameter: unknown, service = RECORDS_SERVICE, key = this.#key): Promise<R> {
+    for (let tries = 0; ; tries += 1) {
+      try {
+        return await this.#context.genericCall<unknown, R>({
+          service,
+          method,
+          key,
+          parameter,
+          inputSerde: JSON_SERDE,
+          outputSerde: JSON_SERDE as Serde<R>,
+        });
+      } catch (error) {
+        if (!(error instanceof CancelledError) || tries === MOST_CANCELS) throw error;
+      }
+    }
+  }
+}
+
+/**
+ * Takes an answer in for a life. One that comes after its end is kept for the next.
+ */
+export async function takeAnswer(
+  context: WorkflowSharedContext,
+  service: string,
+  given: GivenAnswer,
+): Promise<void> {
+  for (let i = 0; !(await resolveOnce(context, `in:${i}`, given)); i += 1) {
+    const other = await context.promise<GivenAnswer | Seal>(`in:${i}`).peek();
+    if (other === undefined || !('isSealed' in other)) continue;
+    const { runId, life } = lifeOf(context.key);
+    const late: LateAnswer = { ...given, life };
+    await context.genericCall<LateAnswer, undefined>({
+      service: RECORDS_SERVICE,
+      method: 'late',
+      key: recordKey(service, runId),
+      parameter: late,
+      inputSerde: JSON_SERDE as Serde<LateAnswer>,
+      outputSerde: JSON_SERDE as Serde<undefined>,
+    });
+    return;
+  }
+}
+
+/** The state as texts that a message carries each. */
+function chunksOf(state: RunState): readonly string[] {
+  const text = JSON.stringify(StateCodec.encode(state));
+  if (text.length > LARGEST_CHUNK * MOST_CHUNKS) {
+    throw new TerminalError(
+      `Run "${state.runId}" cannot rest: its results are larger than ${LARGEST_CHUNK * MOST_CHUNKS} characters; keep references instead`,
+    );
+  }
+  const chunks: string[] = [];
+  for (let from = 0; from < text.length;) {
+    // Not between the two halves of a character.
+    const isSplit = /[\uD800-\uDBFF]/.test(text[from + LARGEST_CHUNK - 1] ?? '');
+    const to = from + LARGEST_CHUNK - (isSplit ? 1 : 0);
+    chunks.push(text.slice(from, to));
+    from = to;
+  }
+  return chunks;
+}
+
+/** Milliseconds from its end to the first deadline of a run that waits. */
+function wakesAfter({ status, steps, endedAt = 0 }: RunState): number | undefined {
+  if (status !== 'SUSPENDED') return undefined;
+  const deadlines = [...steps].flatMap(({ status: step, deadline }) =>
+    step === 'SUSPENDED' && deadline !== undefined ? [deadline] : [],
+  );
+  return deadlines.length === 0 ? undefined : Math.max(0, Math.min(...deadlines) - endedAt) + 1;
+}
+
+const SEAL: Seal = { isSealed: true };
+const MOST_CANCELS = 100;
+const JSON_SERDE = serde.json as unknown as Serde<unknown>;

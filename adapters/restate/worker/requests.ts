@@ -1,0 +1,107 @@
+import { TerminalError } from '@restatedev/restate-sdk';
+import { isLeft } from 'fp-ts/lib/Either';
+import * as t from 'io-ts';
+
+import { explain } from '../../../lib/codec/validate';
+import type {
+  CancelRequest,
+  EventsRequest,
+  GivenAnswer,
+  PublishRequest,
+  SideEvent,
+  StartRequest,
+} from '../protocol/protocol';
+import { keyOf } from '../protocol/serviceNames';
+import { HOLD_MS } from '../protocol/wireLimits';
+
+/** An error of whoever asks: the server repeats no such request. */
+class BadRequestError extends TerminalError {
+  constructor(handler: string, sentences: readonly string[]) {
+    super(`Cannot take what was sent to "${handler}": ${sentences.slice(0, 3).join('; ')}`, {
+      errorCode: 400,
+    });
+  }
+}
+
+/**
+ * Takes the body of a request, which anybody may have sent.
+ *
+ * @throws TerminalError with status 400 that says what is wrong with it.
+ */
+function accept<A>(codec: t.Type<A>, body: unknown, handler: string): A {
+  const decoded = codec.decode(body);
+  if (isLeft(decoded)) throw new BadRequestError(handler, explain(decoded.left));
+  return decoded.right;
+}
+
+const Position = t.refinement(t.number, (n) => Number.isSafeInteger(n) && n >= 0, 'a position');
+const Life = t.refinement(t.number, (n) => Number.isSafeInteger(n) && n > 0, 'a number of a life');
+const Millis = t.refinement(t.number, (n) => Number.isFinite(n) && n >= 0, 'milliseconds');
+const Value = t.record(t.string, t.unknown);
+
+const Start = t.intersection([
+  t.type({
+    runId: t.string,
+    life: Life,
+    at: Millis,
+    onMismatch: t.union([t.literal('refuse'), t.literal('actual')]),
+  }),
+  t.partial({
+    input: t.unknown,
+    isCancelled: t.boolean,
+    isAnew: t.boolean,
+    incarnation: t.string,
+    seed: t.unknown,
+  }),
+]);
+
+const Answer = t.intersection([t.type({ path: t.string }), t.partial({ value: t.unknown })]);
+
+const Events = t.type({ from: Position, parts: Position, waitMs: Millis });
+
+const Cancel = t.type({ isAsked: t.boolean });
+
+/** The beginning of a life; its key says which. */
+export function acceptStart(body: unknown, key: string): StartRequest {
+  const request = accept(Start, body, 'run');
+  if (keyOf(request.runId, request.life) !== key) {
+    throw new BadRequestError('run', [
+      `life ${request.life} of run "${request.runId}" has another key than "${key}"`,
+    ]);
+  }
+  return request;
+}
+
+/** An answer for a step that waits. */
+export function acceptAnswer(body: unknown): GivenAnswer {
+  return accept(Answer, body, 'answer');
+}
+
+/** A question for events; held open for no longer than the server holds one. */
+export function acceptEvents(body: unknown): EventsRequest {
+  const request = accept(Events, body, 'events');
+  return { ...request, waitMs: Math.min(request.waitMs, HOLD_MS) };
+}
+
+export function acceptCancel(body: unknown): CancelRequest {
+  return accept(Cancel, body, 'cancel');
+}
+
+/** The position of one of the texts of a state. */
+export function acceptIndex(body: unknown): { readonly index: number } {
+  return accept(t.type({ index: Position }), body, 'text');
+}
+
+/** Side events: looked at only so far that whoever reads them finds events. */
+export function acceptBatch(body: unknown): PublishRequest {
+  const { hint, parts } = accept(t.type({ hint: Position, parts: t.array(Value) }), body, 'tell');
+  const wrong = parts.findIndex((part) => !isSideEvent(part));
+  if (wrong >= 0) throw new BadRequestError('tell', [`.parts[${wrong}] is not an event`]);
+  return { hint, parts: parts as unknown as readonly SideEvent[] };
+}
+
+function isSideEvent({ event, index, key, under }: Readonly<Record<string, unknown>>): boolean {
+  if (!Value.is(event) || typeof event['type'] !== 'string') return false;
+  if (index !== undefined) return Position.is(index);
+  return typeof key === 'string' && Value.is(under) && typeof under['path'] === 'string';
+}

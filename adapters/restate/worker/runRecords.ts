@@ -1,0 +1,209 @@
+import type { ObjectContext, ObjectSharedContext, Serde } from '@restatedev/restate-sdk';
+import { handlers, object, serde } from '@restatedev/restate-sdk';
+
+import type {
+  GivenAnswer,
+  LateAnswer,
+  ReadRecord,
+  RestRequest,
+  RunRecord,
+  StartRequest,
+  StateChunk,
+} from '../protocol/protocol';
+import { KEPT_MARK, keyOf, recordedRun, RECORDS_SERVICE } from '../protocol/serviceNames';
+import { acceptAnswer, acceptIndex } from './requests';
+
+/** A record as it is kept. */
+interface Kept extends RunRecord {
+  /** The call that shows that the run is kept. */
+  readonly mark: string;
+}
+
+/** A hundred years. */
+const EVER_MS = 3_155_760_000_000;
+/** The server forgets a life up to so much later than it was told to. */
+const LATE_MS = 3_600_000;
+
+const PRIVATE = { journalRetention: 0, ingressPrivate: true } as const;
+
+/**
+ * The service that keeps how runs stand between their lives: an object for each run that has rested, until the run has ended.
+ * A run that completes in its first life has none.
+ */
+export function runRecordsService() {
+  return object({
+    name: RECORDS_SERVICE,
+    handlers: {
+      chunk: handlers.object.exclusive(
+        PRIVATE,
+        (context: ObjectContext, { index, text }: StateChunk): Promise<void> => {
+          context.set(chunkName(index), text);
+          return Promise.resolve();
+        },
+      ),
+      rest: handlers.object.exclusive(PRIVATE, rest),
+      take: handlers.object.exclusive(PRIVATE, take),
+      ended: handlers.object.exclusive(PRIVATE, ended),
+      late: handlers.object.exclusive(PRIVATE, late),
+      wake: handlers.object.exclusive(PRIVATE, async (context: ObjectContext, of: OfLife): Promise<void> => {
+        const kept = await context.get<Kept>('record');
+        if (kept !== null && isOf(kept, of) && kept.isResting) begin(context, kept, await context.date.now());
+      }),
+      forget: handlers.object.exclusive(
+        PRIVATE,
+        async (context: ObjectContext, of: OfLife): Promise<void> => {
+          const kept = await context.get<Kept>('record');
+          if (kept === null || !isOf(kept, of)) return;
+          context.cancel(kept.mark as Parameters<typeof context.cancel>[0]);
+          context.clearAll();
+        },
+      ),
+      mark: handlers.object.exclusive({ ...PRIVATE, idempotencyRetention: 0 }, () => Promise.resolve()),
+      get: handlers.object.shared({ journalRetention: 0 }, read),
+      text: handlers.object.shared(
+        { journalRetention: 0 },
+        async (context: ObjectSharedContext, body: Pick<StateChunk, 'index'>): Promise<string> =>
+          (await context.get<string>(chunkName(acceptIndex(body).index))) ?? '',
+      ),
+      answer: handlers.object.exclusive(
+        { journalRetention: 0 },
+        (context: ObjectContext, body: GivenAnswer): Promise<void> => answer(context, acceptAnswer(body)),
+      ),
+    },
+    // A state may be large, and most of these do not look at it.
+    options: { enableLazyState: true },
+  });
+}
+
+interface OfLife {
+  readonly life: number;
+  /** The run, among those that have had its id. */
+  readonly incarnation?: string | undefined;
+}
+
+function isOf(kept: Kept, { life, incarnation }: OfLife): boolean {
+  return kept.life === life && kept.incarnation === incarnation;
+}
+
+/** A life is over, and others may follow. */
+async function rest(context: ObjectContext, request: RestRequest): Promise<void> {
+  const { life, status, text, chunks, incarnation, wakesAfterMs, keptForMs, isCancelAsked = false } = request;
+  const before = await context.get<Kept>('record');
+  const isSame = before?.incarnation === incarnation;
+  if (before !== null && isSame && before.life > life) return;
+  const lately = (await context.get<readonly GivenAnswer[]>('late')) ?? [];
+  context.clear('late');
+  for (let i = chunks; i < (before?.chunks ?? 0); i += 1) context.clear(chunkName(i));
+  context.set(chunkName(0), text);
+  const kept: Kept = {
+    life,
+    status,
+    isResting: true,
+    answers: [...request.answers, ...lately],
+    chunks,
+    ...(incarnation !== undefined && { incarnation }),
+    mark: before?.mark ?? (await send(context, 'mark', {}, EVER_MS, KEPT_MARK)),
+  };
+  context.set('record', kept);
+  const isHeard = lately.length > 0 && status === 'SUSPENDED';
+  if (isHeard || isCancelAsked || wakesAfterMs === 0) {
+    begin(context, kept, await context.date.now(), isCancelAsked);
+  } else if (wakesAfterMs !== undefined) await send(context, 'wake', { life, incarnation }, wakesAfterMs);
+  if (keptForMs !== undefined) await send(context, 'forget', { life, incarnation }, keptForMs + LATE_MS);
+}
+
+/** The next life begins with what is kept. It stays kept: that life may break before it comes to a rest. */
+async function take(context: ObjectContext, { life }: OfLife): Promise<ReadRecord | null> {
+  const kept = await context.get<Kept>('record');
+  if (kept === null || kept.life > life) return null;
+  context.set('record', { ...kept, life, isResting: false, status: 'RUNNING' });
+  return { ...kept, text: (await context.get<string>(chunkName(0))) ?? '' };
+}
+
+/** The run is over. Whoever follows its latest life needs what was before it, as long as that life can be followed. */
+async function ended(context: ObjectContext, { life, keptForMs }: OfLife & { readonly keptForMs: number }) {
+  const kept = await context.get<Kept>('record');
+  if (kept?.life !== life) return;
+  context.set('record', { ...kept, status: 'COMPLETED', answers: [] });
+  const { incarnation } = kept;
+  await send(context, 'forget', { life, incarnation }, keptForMs + LATE_MS);
+}
+
+async function read(context: ObjectSharedContext): Promise<ReadRecord | null> {
+  const kept = await context.get<Kept>('record');
+  return kept === null ? null : { ...kept, text: (await context.get<string>(chunkName(0))) ?? '' };
+}
+
+/** An answer for the run, wherever it stands. */
+async function answer(context: ObjectContext, given: GivenAnswer): Promise<void> {
+  const kept = await context.get<Kept>('record');
+  if (kept === null) return;
+  const { service, runId } = recordedRun(context.key);
+  if (!kept.isResting) {
+    context.genericSend({
+      service,
+      method: 'answer',
+      key: keyOf(runId, kept.life),
+      parameter: given,
+      inputSerde: JSON_SERDE,
+    });
+    return;
+  }
+  context.set('record', { ...kept, answers: [...kept.answers, given] });
+  if (kept.status === 'SUSPENDED') begin(context, kept, await context.date.now());
+}
+
+/** An answer that a life has not taken, because it was over. What it has left behind may still be on its way. */
+async function late(context: ObjectContext, { life, ...given }: LateAnswer): Promise<void> {
+  const kept = await context.get<Kept>('record');
+  const isAhead = kept === null || kept.life < life || (kept.life === life && !kept.isResting);
+  if (!isAhead) {
+    await answer(context, given);
+    return;
+  }
+  const others = (await context.get<readonly GivenAnswer[]>('late')) ?? [];
+  context.set('late', [...others, given]);
+}
+
+/** Begins the next life; the server takes the first of several such requests. */
+function begin(context: ObjectContext, { life }: Kept, at: number, isCancelled = false): void {
+  const { service, runId } = recordedRun(context.key);
+  const request: StartRequest = {
+    runId,
+    life: life + 1,
+    at,
+    onMismatch: 'refuse',
+    ...(isCancelled && { isCancelled }),
+  };
+  context.genericSend({
+    service,
+    method: 'run',
+    key: keyOf(runId, life + 1),
+    parameter: request,
+    inputSerde: JSON_SERDE,
+  });
+}
+
+function send(
+  context: ObjectContext,
+  method: string,
+  parameter: unknown,
+  delay: number,
+  idempotencyKey?: string,
+): Promise<string> {
+  return context.genericSend({
+    service: RECORDS_SERVICE,
+    method,
+    key: context.key,
+    parameter,
+    delay,
+    inputSerde: JSON_SERDE,
+    ...(idempotencyKey !== undefined && { idempotencyKey }),
+  }).invocationId;
+}
+
+function chunkName(index: number): string {
+  return `state:${index}`;
+}
+
+const JSON_SERDE = serde.json as unknown as Serde<unknown>;

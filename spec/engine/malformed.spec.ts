@@ -1,0 +1,125 @@
+import * as t from 'io-ts';
+
+import type { RestateEngine } from '../../adapters/restate/client/restateEngine';
+import { restateEngine } from '../../adapters/restate/client/restateEngine';
+import type { RestateWorker } from '../../adapters/restate/worker/serveRestate';
+import { serveRestate } from '../../adapters/restate/worker/serveRestate';
+import { agent, approval, chain, execute } from '../../index';
+import type { RestateServer } from './support/restateServer';
+import { restateBinary, startRestate, waitFor } from './support/restateServer';
+
+const paying = chain(
+  'paying',
+  agent('amount', (n: number) => n),
+  approval('ok', t.boolean),
+  agent('send', String),
+);
+
+const bodies: readonly string[] = [
+  '',
+  '{',
+  '{}',
+  'null',
+  '[]',
+  '1',
+  '"x"',
+  'true',
+  '[null]',
+  '{"__proto__":1}',
+  '{"runId":"x","life":1,"at":1,"onMismatch":"refuse","seed":{}}',
+  '{"runId":1,"life":"1","at":null}',
+  '{"runId":"other","life":1,"at":1,"onMismatch":"refuse"}',
+  '{"runId":"x","life":-1,"at":1,"onMismatch":"refuse"}',
+  '{"runId":"x","life":1,"at":-1,"onMismatch":"perhaps"}',
+  '{"hint":0,"parts":[null]}',
+  '{"hint":-1,"parts":[]}',
+  '{"hint":0,"parts":[{"key":"a","event":{"type":"run.completed"}}]}',
+  '{"from":-1,"parts":0,"waitMs":0}',
+  '{"from":0,"parts":0,"waitMs":"long"}',
+  '{"path":1}',
+  '{"value":true}',
+  '{"isAsked":"yes"}',
+  '{"index":-1}',
+];
+
+const ifServer = restateBinary() === undefined ? describe.skip : describe;
+
+ifServer('a body that is not ours', () => {
+  let server: RestateServer;
+  let worker: RestateWorker;
+  let engine: RestateEngine;
+  let service: string;
+
+  beforeAll(async () => {
+    server = await startRestate();
+    const { ingress, admin } = server;
+    worker = await serveRestate([paying], { port: 0, ingress, admin });
+    engine = restateEngine({ ingress, admin });
+    const answer = (await (await fetch(`${admin}/services`)).json()) as {
+      readonly services: readonly { readonly name: string }[];
+    };
+    service = answer.services.map(({ name }) => name).find((name) => /paying\.[0-9a-f]+$/.test(name)) ?? '';
+  }, 60_000);
+  afterAll(async () => {
+    await worker.close();
+    await server.stop();
+  });
+
+  const post = async (path: string, body: string): Promise<number> => {
+    const response = await fetch(`${server.ingress}/${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+      signal: AbortSignal.timeout(20_000),
+    });
+    await response.text();
+    return response.status;
+  };
+  const open = async (): Promise<readonly unknown[]> => {
+    const query = `select target_handler_name, target_service_key, last_failure from sys_invocation where status in ('backing-off', 'paused')`;
+    const response = await fetch(`${server.admin}/query`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'application/json' },
+      body: JSON.stringify({ query }),
+    });
+    return ((await response.json()) as { readonly rows: readonly unknown[] }).rows;
+  };
+
+  it.each(['run', 'tell', 'events', 'answer', 'cancel'])(
+    'is refused by "%s" at once, and never repeated',
+    async (handler) => {
+      const statuses = await Promise.all(
+        bodies.map((body, index) => post(`${service}/${handler}-${String(index)}/${handler}`, body)),
+      );
+
+      // Some of them are what another handler takes, and a seed that does not fit is told as the result of the life.
+      expect(statuses.filter((status) => status !== 400 && status !== 200)).toEqual([]);
+      expect(statuses.filter((status) => status === 400).length).toBeGreaterThan(bodies.length / 2);
+      await expect(open()).resolves.toEqual([]);
+    },
+  );
+
+  it.each(['get', 'text', 'answer'])('is refused by "%s" of what is kept of runs', async (handler) => {
+    const statuses = await Promise.all(
+      bodies.map((body, index) => post(`millrace.runs/x%2F${handler}-${String(index)}/${handler}`, body)),
+    );
+
+    expect(statuses.filter((status) => status !== 400 && status !== 200)).toEqual([]);
+    await expect(open()).resolves.toEqual([]);
+  });
+
+  it('does not wedge the run that it was sent to', async () => {
+    const options = { engine, runId: 'honest' };
+    await Promise.all(bodies.map((body) => post(`${service}/honest/answer`, body)));
+    await execute(paying, 1, options);
+    await Promise.all(bodies.map((body) => post(`${service}/honest/answer`, body)));
+    await engine.answer('honest', 'ok', true);
+    await waitFor(
+      async () => (await engine.loadRun(paying, 'honest'))?.status === 'COMPLETED',
+      10_000,
+      'the end of the run',
+    );
+
+    await expect(engine.loadRun(paying, 'honest')).resolves.toMatchObject({ output: 'true' });
+  });
+});
