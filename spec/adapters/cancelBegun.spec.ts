@@ -44,14 +44,14 @@ describe('cancelBegun()', () => {
     const { asked, context } = server('unknown', 'away', 'unknown', 'under way');
     await cancelBegun(context, leftRun(Date.now()), false);
 
-    expect(asked).toEqual([...Array<string>(4).fill('r output'), 'r send', 'r cancel']);
+    expect(asked).toEqual([...Array<string>(4).fill('r output'), 'r cancel']);
   });
 
   it('looks at the life that was to begin, and at none before it', async () => {
     const { asked, context } = server('under way');
     await cancelBegun(context, leftRun(Date.now(), 3), true);
 
-    expect(asked).toEqual(['3~r output', '3~r send', '3~r cancel']);
+    expect(asked).toEqual(['3~r output', '3~r cancel']);
   });
 
   it('stops when the run has ended', async () => {

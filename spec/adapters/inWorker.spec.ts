@@ -69,7 +69,7 @@ describe('inWorker()', () => {
   ])('fails in %s, which gives what cannot be copied, and says that it was %s', async (name, what) => {
     const state = await execute(inWorker(heavy, name, { pool, retry: 5, timeoutMs: 10_000 }), undefined);
 
-    expect(state.error).toMatchObject({ name: 'TypeError', retryable: false });
+    expect(state.error).toMatchObject({ name: 'InvalidArgumentError', retryable: false });
     expect(state.error?.message).toContain(`Cannot send ${what} of "${name}" from its thread: () => 1`);
   });
 
