@@ -43,6 +43,8 @@ export interface StepRequest {
   readonly watch?: Watch | undefined;
   /** It undoes what others have done: it is carried out also when the run is being cancelled. */
   readonly isUndo?: boolean;
+  /** Its input holds streams of steps that are under way: while it waits for them it brings nothing on by itself. */
+  readonly isReader?: boolean;
   /** It has another input than before: what is on record below it is dropped, unless it has ended. */
   readonly isAnew?: boolean;
   /**
@@ -85,6 +87,8 @@ export interface Scope {
    * `begin`, in milliseconds: it is asked only where no moment is on record.
    */
   sleep(decide: (begin: (delayMs: number) => void) => void, wake: () => void): void;
+  /** A reader of streams of steps has begun to wait: the run may rest now. */
+  readerWaits(): void;
   /**
    * Takes items from a stream, one for each `next()`; each comes in a turn of its own.
    *

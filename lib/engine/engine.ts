@@ -66,6 +66,11 @@ export interface Engine {
   signal(path: string, answered: (value: unknown, done?: () => void, at?: number) => void): Stop;
   /** Paths of answers from outside for which no step listens. */
   unheard?(): readonly string[];
+  /**
+   * Calls back when functions have done all that they can do without waiting for time or for the world. Absent where a run is
+   * replayed: what functions do between two entries of the journal is not in it.
+   */
+  settle?(then: () => void): Stop;
   /** Takes items from a stream. Absent where a run is replayed: no item can be had twice. */
   pull?(source: object, receiver: PullReceiver): Pull;
 }

@@ -1,3 +1,5 @@
+import type { Subscriber } from 'rxjs';
+
 import type { Definition } from '../definition/definition';
 import type { Answer, StepRequest, TaskPolicy, Watch } from '../definition/scope';
 import type { Stop } from '../streams/pull';
@@ -14,6 +16,8 @@ export interface StepTask {
   readonly isAnew: boolean;
   /** Asked when it fails for good. */
   readonly contain: StepRequest['contain'];
+  /** Whether its input, or that of a step above it, may hold streams of steps that are under way. */
+  readonly isReader: boolean;
   input: unknown;
   /** Number of the attempt under way, over all lives of the run; 0 before the first. */
   attempt: number;
@@ -30,6 +34,10 @@ export interface StepTask {
   phase: 'running' | 'suspended' | 'ending' | 'ended' | 'done';
   /** Whether it brings the run on by itself right now. */
   isActive: boolean;
+  /** The nearest step, from this one upwards, whose policy has a limit. */
+  readonly room: StepTask | undefined;
+  /** How many at and below a limited step are active, questions to the engine included. */
+  activeInRoom: number;
   /** Questions of its structure that the engine has not answered. */
   pending: number;
   stop: Stop | undefined;
@@ -38,7 +46,7 @@ export interface StepTask {
   /** Ids of nested steps that the function's current attempt has used. */
   nestedIds: Set<string> | undefined;
   /** Nested steps of the function that have not answered, each with who waits for it. */
-  children: Map<StepTask, { complete(): void }> | undefined;
+  children: Map<StepTask, Subscriber<never>> | undefined;
   /** Paths of nested steps whose failures the function's current attempt has heard of. */
   heardFailures: string[] | undefined;
 }
@@ -51,9 +59,14 @@ export function newTask(
   policy: TaskPolicy,
   input: unknown,
   answer: (answer: Answer) => void,
-  { watch, isAnew = false, contain }: Pick<StepRequest, 'watch' | 'isAnew' | 'contain'> = {},
+  {
+    watch,
+    isAnew = false,
+    isReader = false,
+    contain,
+  }: Pick<StepRequest, 'watch' | 'isAnew' | 'isReader' | 'contain'> = {},
 ): StepTask {
-  return {
+  const task: StepTask = {
     path,
     definition,
     policy,
@@ -62,6 +75,7 @@ export function newTask(
     watch,
     isAnew,
     contain,
+    isReader: isReader || parent?.isReader === true,
     input,
     attempt: 0,
     revision: 0,
@@ -71,6 +85,8 @@ export function newTask(
     kept: undefined,
     phase: 'running',
     isActive: false,
+    room: parent?.room,
+    activeInRoom: 0,
     pending: 0,
     stop: undefined,
     failedBelow: undefined,
@@ -78,6 +94,7 @@ export function newTask(
     children: undefined,
     heardFailures: undefined,
   };
+  return policy.limit === undefined ? task : Object.assign(task, { room: task });
 }
 
 /** The path of a step below another one; an id that begins with `[` stands behind it without a `/`. */

@@ -50,20 +50,26 @@ export class EmptyAnswerError extends MillraceError {
   }
 }
 
-/** A function asked for a nested step after its call was over: it had been timed out, stopped, or had answered. */
+/**
+ * A function does not get the answer of a nested step: the run rests until somebody answers a question, the call was stopped or
+ * timed out, or was over when the step was asked for. What the function still does counts for nothing; a later call begins anew.
+ */
 export class AttemptOverError extends MillraceError {
   override readonly name = 'AttemptOverError';
   readonly code = 'ATTEMPT_OVER';
   readonly retryable = false;
   readonly path: string;
+  /** Why the step is not answered. */
+  readonly reason: string;
 
-  constructor(path: string) {
+  constructor(path: string, reason = 'the call that asks for it is over, and nobody waits for its answer') {
     super(
-      `Cannot run step "${path}": the call that asks for it is over, and nobody waits for its answer`,
-      'wait for all nested steps before the function answers',
+      `Cannot answer step "${path}": ${reason}`,
+      'let the error end the function; it is called anew when there is an answer',
       { tellsNext: false },
     );
     this.path = path;
+    this.reason = reason;
   }
 }
 

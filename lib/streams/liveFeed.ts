@@ -1,12 +1,36 @@
 import type { Deferred, Live, OpenPull, Pull, PullReceiver, Stop } from './pull';
 import { deferred, fromPull, iterate } from './pull';
 
+/** How far one reader of a feed has come. */
+export interface FeedReading {
+  hasEnded(): boolean;
+  /** Whether it has taken all there is and waits for more, as far as can be seen: a subscriber takes what comes at once. */
+  isRead(): boolean;
+}
+
+const READING = Symbol('reading of a feed');
+
+/** The readings of all streams of feeds in an input, however deep in plain records and arrays. */
+export function feedReadings(input: unknown): readonly FeedReading[] {
+  if (typeof input !== 'object' || input === null) return [];
+  const reading = (input as { readonly [READING]?: FeedReading })[READING];
+  if (reading !== undefined) return [reading];
+  const isPlain = Array.isArray(input) || Object.getPrototypeOf(input) === Object.prototype;
+  return isPlain ? Object.values(input).flatMap(feedReadings) : [];
+}
+
 /** The partial results of one attempt of a step, for those who read them live: every reader, at any time, gets all of them. */
 export class LiveFeed {
   readonly #items: unknown[] = [];
   readonly #readers = new Set<Reader>();
   #finish: ((receiver: PullReceiver) => void) | undefined;
   #taken: Deferred<void> | undefined;
+  readonly #waits: () => void;
+
+  /** @param waits - Called when a reader has taken everything and waits for more. */
+  constructor(waits: () => void = () => undefined) {
+    this.#waits = waits;
+  }
 
   /** One more. Where a Promise comes back, it settles when all who iterate have taken it. */
   push(value: unknown): void | Promise<void> {
@@ -32,10 +56,13 @@ export class LiveFeed {
   /** A stream of everything from the beginning, for one reader. `leave` ends it, and with it what it asked for. */
   open(): { readonly stream: Live<unknown>; readonly leave: Stop } {
     const opened = new Set<Stop>();
+    const readers = new Set<Reader>();
     const open: OpenPull = (receiver) => {
       const items = this.#read(receiver);
+      readers.add(items);
       const stop = (): void => {
         opened.delete(leave);
+        readers.delete(items);
         items.stop();
       };
       const leave = (): void => {
@@ -51,19 +78,26 @@ export class LiveFeed {
       };
     };
     return {
-      stream: Object.assign(fromPull(open), { [Symbol.asyncIterator]: () => iterate(open) }),
+      stream: Object.assign(fromPull(open), {
+        [Symbol.asyncIterator]: () => iterate(open),
+        [READING]: {
+          hasEnded: () => this.#finish !== undefined,
+          isRead: () => [...readers].every((reader) => reader.isWaiting),
+        },
+      }),
       leave() {
         for (const leave of [...opened]) leave();
       },
     };
   }
 
-  #read(receiver: PullReceiver): Pull {
+  #read(receiver: PullReceiver): Reader {
     const reader = new Reader(this.#items, receiver, {
       finish: () => this.#finish,
       moved: () => {
         this.#relieve();
       },
+      waits: this.#waits,
       left: () => {
         this.#readers.delete(reader);
       },
@@ -94,6 +128,7 @@ export class LiveFeed {
 interface Feed {
   finish(): ((receiver: PullReceiver) => void) | undefined;
   moved(): void;
+  waits(): void;
   left(): void;
 }
 
@@ -113,9 +148,15 @@ class Reader implements Pull {
     this.#feed = feed;
   }
 
+  /** Whether it has taken all there is and wants more. */
+  get isWaiting(): boolean {
+    return this.#wanted > 0 && this.position === this.#items.length;
+  }
+
   next(): void {
     this.#wanted += 1;
     this.look();
+    if (this.isWaiting && !this.#isOver) this.#feed.waits();
   }
 
   stop(): void {

@@ -48,7 +48,7 @@ export interface NestedOptions {
 export class NestedEngine {
   readonly #options: NestedOptions;
   readonly #used = new Set<string>();
-  readonly #closed$ = new Subject<void>();
+  readonly #closed$ = new Subject<never>();
   #session: Promise<Session> | undefined;
   #opened: Session | undefined;
   #isClosed = false;
@@ -69,18 +69,18 @@ export class NestedEngine {
     const session = (this.#session ??= this.#open());
     return from(session).pipe(
       switchMap(({ caller, callbacks }) => callbacks.step(caller, id, agent, input)),
-      // The function may still wait for it: it goes on, with nothing, so that it can clean up.
+      // The function may still wait for it: an end without a value would pass for success.
       takeUntil(this.#closed$),
     );
   }
 
-  /** Stops what is under way; whoever waits for it goes on with nothing. */
+  /** Stops what is under way; whoever waits for it hears that the attempt is over. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#opened?.interpreter.stop();
     this.#opened?.engine.close();
-    this.#closed$.next();
+    this.#closed$.error(new AttemptOverError(this.#options.under.path, 'the call that asked for it is over'));
   }
 
   /** Paths of nested steps that failed. */

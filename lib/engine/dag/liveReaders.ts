@@ -20,14 +20,15 @@ export interface DagFeeds {
   leaveAll(): void;
 }
 
-export function dagFeeds(): DagFeeds {
+/** @param waits - Called when a reader has taken everything and begins to wait. */
+export function dagFeeds(waits: () => void): DagFeeds {
   const feeds = new Map<number, LiveFeed>();
   const begun = new Set<number>();
   const leaves = new Map<number, Stop[]>();
   let current = -1;
 
   const feedOf = (step: number): LiveFeed => {
-    const feed = feeds.get(step) ?? new LiveFeed();
+    const feed = feeds.get(step) ?? new LiveFeed(waits);
     feeds.set(step, feed);
     return feed;
   };
@@ -40,7 +41,7 @@ export function dagFeeds(): DagFeeds {
 
   return {
     begin(step) {
-      feeds.set(step, new LiveFeed());
+      feeds.set(step, new LiveFeed(waits));
       begun.add(step);
     },
     hasBegun: (step) => begun.has(step),

@@ -19,7 +19,9 @@ export function beginDag(dag: Dag, input: unknown, scope: Scope): Stop {
   const running: (RunningStep | undefined)[] = steps.map(() => undefined);
   const groups = quorums((index) => scope.recorded((steps[index] as DagStep).id)?.seq);
   const metLive = new Set<Dependent>();
-  const feeds = dagFeeds();
+  const feeds = dagFeeds(() => {
+    scope.readerWaits();
+  });
   const containment = containmentOf(dag, (id) => scope.recorded(id)?.status === 'FAILED');
   /** Steps that cannot run because of a contained failure. */
   const impossible: DagStep[] = [];
@@ -83,6 +85,7 @@ export function beginDag(dag: Dag, input: unknown, scope: Scope): Stop {
       policy,
       problem,
       watch: policy.keepPartials === true ? watchOf(index) : undefined,
+      isReader: source.live.length > 0,
       isAnew: source.live.some((step) => feeds.hasBegun(step)),
       contain: isContained[index] === true ? () => containment.failed(index) : undefined,
     };

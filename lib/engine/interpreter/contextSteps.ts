@@ -4,7 +4,7 @@ import { Observable } from 'rxjs';
 import { checkName } from '../../definition/checks';
 import { definitionOf } from '../../definition/definition';
 import type { StepRequest } from '../../definition/scope';
-import { DuplicateStepError, StepError } from '../../errors/stepErrors';
+import { AttemptOverError, DuplicateStepError, StepError } from '../../errors/stepErrors';
 import type { Agent } from '../../model/agentType';
 import { InvalidArgumentError } from '../../model/failure';
 import type { StepTask } from '../task';
@@ -50,7 +50,8 @@ export class ContextSteps {
       let child: StepTask | undefined;
       this.#machine.queue.enqueue(() => {
         if (subscriber.closed) return;
-        if (parent.phase !== 'running' || parent.attempt !== attempt) subscriber.complete();
+        if (parent.phase !== 'running' || parent.attempt !== attempt)
+          tellOver(subscriber, new AttemptOverError(path));
         else child = this.#start(parent, request, subscriber);
       });
       return () => {
@@ -64,16 +65,19 @@ export class ContextSteps {
     });
   }
 
-  /** Stops what a function has asked for. */
-  cancelBelow(parent: StepTask): void {
+  /**
+   * Stops what a function has asked for. Who waits for it hears an error: an end without a value would pass for success.
+   *
+   * @param reason - Why it is not answered.
+   */
+  cancelBelow(parent: StepTask, reason: string): void {
     const { children } = parent;
     if (children === undefined) return;
     parent.children = undefined;
     this.#waiting?.delete(parent);
     for (const [child, subscriber] of children) {
       this.#machine.cancelStep(child);
-      // The function may still wait for it: it goes on, with nothing, so that it can clean up.
-      subscriber.complete();
+      tellOver(subscriber, new AttemptOverError(child.path, reason));
     }
   }
 
@@ -100,4 +104,25 @@ export class ContextSteps {
     this.#waiting?.delete(parent);
     if (parent.phase === 'running') this.#machine.queue.setActive(parent, true);
   }
+}
+
+function tellOver(subscriber: Subscriber<unknown>, error: AttemptOverError): void {
+  if (subscriber.closed || hearsErrors(subscriber)) subscriber.error(error);
+  else subscriber.unsubscribe();
+}
+
+/**
+ * Whether an error that is told here reaches somebody. RxJS throws one that does not from a timer, which ends the process: for a
+ * step that nobody waits for, `context.step(…).subscribe()`, that would be too much.
+ *
+ * Looks at what RxJS 7 keeps; where it keeps something else, the error is told.
+ */
+function hearsErrors(subscriber: Subscriber<unknown>): boolean {
+  interface Chained {
+    readonly destination?: Chained | null;
+    readonly partialObserver?: { readonly error?: unknown };
+  }
+  let last = subscriber as unknown as Chained;
+  while (typeof last.destination === 'object' && last.destination !== null) last = last.destination;
+  return last.partialObserver === undefined || last.partialObserver.error !== undefined;
 }

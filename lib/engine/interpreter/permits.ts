@@ -4,15 +4,29 @@ import type { Engine, KeyFailed } from '../engine';
 import type { StepTask } from '../task';
 import type { WorkQueue } from './workQueue';
 
+/** What a limited step has of its limit. */
+interface Permit {
+  readonly limit: LimitPolicy;
+  /** `waiting` for room, `held`, or `lent` to others, because nothing moves in the step until somebody answers. */
+  state: 'waiting' | 'held' | 'lent';
+  /** Gives the room to the next one, or gives up waiting. */
+  leave: Stop | undefined;
+  /** What goes on below the step once it has its room back. */
+  readonly resumed: (() => void)[];
+}
+
 /**
  * The steps of a run that wait for the limit of their policy, or have been let in. A step that waits has not started: it is
  * PENDING, its time does not run, and a crash does not count against it.
+ *
+ * Who waits for a person needs no room: a step in which nothing moves any more gives its room back, and gets it again before
+ * what was answered below it goes on.
  */
 export class Permits {
   readonly #engine: Pick<Engine, 'admit'>;
   readonly #queue: WorkQueue;
   // Most runs have no limit.
-  #held: Map<StepTask, Stop> | undefined;
+  #permits: Map<StepTask, Permit> | undefined;
 
   constructor(engine: Pick<Engine, 'admit'>, queue: WorkQueue) {
     this.#engine = engine;
@@ -21,7 +35,66 @@ export class Permits {
 
   /** Begins a step when its limit lets it in, or fails to: from within this call where there is room. */
   acquire(task: StepTask, limit: LimitPolicy, begin: (failed?: KeyFailed) => void): void {
+    const permit: Permit = { limit, state: 'waiting', leave: undefined, resumed: [] };
+    (this.#permits ??= new Map()).set(task, permit);
+    this.#admit(task, permit, begin);
+  }
+
+  /** The step waits no longer, or gives its room to the next one. */
+  release(task: StepTask): void {
+    const permit = this.#permits?.get(task);
+    if (permit === undefined) return;
+    this.#permits?.delete(task);
+    permit.leave?.();
+  }
+
+  /** Nothing of the run holds room any more. */
+  releaseAll(): void {
+    for (const { leave } of this.#permits?.values() ?? []) leave?.();
+    this.#permits = undefined;
+  }
+
+  /** Lends the room of steps in which nothing moves to others. */
+  lendResting(): void {
+    for (const [task, permit] of this.#permits ?? []) {
+      if (permit.state !== 'held' || task.activeInRoom > 0) continue;
+      permit.state = 'lent';
+      const { leave } = permit;
+      permit.leave = undefined;
+      leave?.();
+    }
+  }
+
+  /** Goes on below steps that have lent their room, once all of them have it back: the outermost first. */
+  resumeBelow(task: StepTask, resume: () => void): void {
+    const outermost = this.#outermostWithoutRoom(task);
+    if (outermost === undefined) {
+      resume();
+      return;
+    }
+    const { step, permit } = outermost;
+    permit.resumed.push(() => {
+      this.resumeBelow(task, resume);
+    });
+    if (permit.state === 'waiting') return;
+    permit.state = 'waiting';
+    this.#admit(step, permit, () => {
+      for (const go of permit.resumed.splice(0)) go();
+    });
+  }
+
+  #outermostWithoutRoom(task: StepTask): { readonly step: StepTask; readonly permit: Permit } | undefined {
+    let outermost: { readonly step: StepTask; readonly permit: Permit } | undefined;
+    for (let step = task.parent?.room; step !== undefined; step = step.parent?.room) {
+      const permit = this.#permits?.get(step);
+      if (permit !== undefined && permit.state !== 'held') outermost = { step, permit };
+    }
+    return outermost;
+  }
+
+  #admit(task: StepTask, permit: Permit, begin: (failed?: KeyFailed) => void): void {
     if (this.#engine.admit === undefined) {
+      permit.state = 'held';
       begin();
       return;
     }
@@ -29,31 +102,17 @@ export class Permits {
       isIn: false,
       isLate: false,
     };
-    const leave = this.#engine.admit(limit, task, (failed) => {
+    permit.leave = this.#engine.admit(permit.limit, task, (failed) => {
       admission.isIn = true;
       admission.failed = failed;
+      permit.state = 'held';
       if (admission.isLate) {
         this.#queue.enqueue(() => {
           if (task.phase !== 'done') begin(failed);
         });
       }
     });
-    (this.#held ??= new Map()).set(task, leave);
     admission.isLate = true;
     if (admission.isIn) begin(admission.failed);
-  }
-
-  /** The step waits no longer, or gives its room to the next one. */
-  release(task: StepTask): void {
-    const leave = this.#held?.get(task);
-    if (leave === undefined) return;
-    this.#held?.delete(task);
-    leave();
-  }
-
-  /** Nothing of the run holds room any more. */
-  releaseAll(): void {
-    for (const leave of this.#held?.values() ?? []) leave();
-    this.#held = undefined;
   }
 }

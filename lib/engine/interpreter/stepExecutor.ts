@@ -13,6 +13,8 @@ import { InvalidArgumentError, toFailure } from '../../model/failure';
 import { openOrigins } from '../../model/openFailures';
 import type { StepResult } from '../../model/stepResult';
 import type { StepTable } from '../../model/stepTable';
+import type { FeedReading } from '../../streams/liveFeed';
+import { feedReadings } from '../../streams/liveFeed';
 import type { Stop } from '../../streams/pull';
 import type { CallCallbacks, Engine, KnownAnswer } from '../engine';
 import type { StepTask } from '../task';
@@ -61,15 +63,21 @@ export class StepExecutor implements StepMachine, QueueOwner {
   readonly events: EventFactory;
   readonly queue: WorkQueue;
   readonly prior: PriorSteps;
+  readonly permits: Permits;
   readonly suspended = new Set<StepTask>();
   readonly #execution: Execution;
   /** What was run: a single agent is not its own root. */
   readonly #definition: Definition;
   readonly #root: StepTask;
-  readonly #permits: Permits;
   readonly #cancellation: Cancellation;
   readonly #contextSteps: ContextSteps;
   #calls: CallCallbacks | undefined;
+  /** Functions that read streams of steps under way. */
+  #readers: Map<StepTask, readonly FeedReading[]> | undefined;
+  #isResting = false;
+  /** Why functions are not answered any more, when it is not their own step that ended. */
+  #whyOver: string | undefined;
+  #stopSettling: Stop | undefined;
   #hasBegun = false;
   #isOver = false;
 
@@ -80,7 +88,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
     this.events = new EventFactory(runId, engine, seq);
     this.queue = new WorkQueue(this);
     this.prior = new PriorSteps(engine, known);
-    this.#permits = new Permits(engine, this.queue);
+    this.permits = new Permits(engine, this.queue);
     this.#cancellation = new Cancellation(this.queue);
     this.#contextSteps = new ContextSteps(this);
     this.#definition = definitionOf(agent) as Definition;
@@ -127,13 +135,69 @@ export class StepExecutor implements StepMachine, QueueOwner {
     if (this.#isOver) return undefined;
     this.#isOver = true;
     this.queue.end();
+    this.#stopSettling?.();
+    this.#whyOver = reason === undefined ? 'the run was cancelled' : `the run was cancelled: ${reason}`;
     this.cancelStep(this.#root);
     return this.events.runCancelled(reason);
   }
 
-  /** When somebody waits for an answer, the life ends; functions that wait for such a step begin anew later. */
+  /** Room that nobody uses goes to others, and functions that only wait for what waits do not keep the run from resting. */
+  onDrained(): void {
+    if (this.suspended.size === 0) return;
+    this.permits.lendResting();
+    if (this.#readers !== undefined && this.queue.active > 0 && this.queue.active === this.#waitingReaders())
+      this.onIdle();
+  }
+
+  /**
+   * Nothing moves: when somebody waits for an answer, the run rests. DESIGN.md, "When a run rests", has the whole rule.
+   *
+   * Functions that wait for such a step, or read from one, may have something left to do that takes no time: only then are
+   * their calls over. They begin anew in the life after the answer.
+   */
   onIdle(): void {
-    if (this.suspended.size === 0 || this.#cancellation.isUnderWay) return;
+    if (this.suspended.size === 0 || this.#cancellation.isUnderWay || this.#isResting) return;
+    if (this.engine.settle === undefined || !this.#hasWaitingFunctions()) {
+      this.#rest();
+      return;
+    }
+    this.#stopSettling?.();
+    this.#stopSettling = this.engine.settle(() => {
+      this.#stopSettling = undefined;
+      this.queue.enqueue(() => {
+        if (this.#isIdle()) this.#rest();
+      });
+    });
+  }
+
+  readerWaits(): void {
+    // The queue looks at once whether the run is idle.
+    if (this.suspended.size > 0 && !this.#isOver) this.queue.enqueue(ignore);
+  }
+
+  #isIdle(): boolean {
+    return this.suspended.size > 0 && this.queue.active === this.#waitingReaders();
+  }
+
+  /** How many functions are active only because they read from steps under way, of which they have read all there is. */
+  #waitingReaders(): number {
+    // How far a function has read is not in a journal: where a run is replayed, it counts that others are under way.
+    const looksAtThem = this.engine.settle !== undefined;
+    let count = 0;
+    for (const [task, readings] of this.#readers ?? []) {
+      const open = readings.filter((reading) => !reading.hasEnded());
+      const isWaiting = open.length > 0 && (!looksAtThem || open.every((reading) => reading.isRead()));
+      if (task.isActive && isWaiting) count += 1;
+    }
+    return count;
+  }
+
+  #hasWaitingFunctions(): boolean {
+    return (this.#readers?.size ?? 0) > 0 || this.#contextSteps.parents().length > 0;
+  }
+
+  /** From here on no answer is heard any more: it stays where it is, for the next life. */
+  #rest(): void {
     const waiting = [...this.suspended].map(({ path }) => path);
     for (const path of new Set(this.engine.unheard?.())) {
       const others = waiting.map((other) => `"${other}"`).join(', ');
@@ -142,7 +206,25 @@ export class StepExecutor implements StepMachine, QueueOwner {
     }
     // Whoever hears a warning may stop the run.
     if (this.#isOver) return;
-    for (const parent of this.#contextSteps.parents()) this.cancelStep(parent);
+    const functions = [...this.#contextSteps.parents(), ...(this.#readers?.keys() ?? [])];
+    if (functions.length === 0) {
+      this.#endResting(waiting);
+      return;
+    }
+    this.#isResting = true;
+    for (const { stop } of this.suspended) stop?.();
+    this.#whyOver = 'the run rests until somebody answers';
+    for (const task of functions) this.cancelStep(task);
+    if (this.engine.settle === undefined) this.#endResting(waiting);
+    // They may go on although they were not answered: the log shall say so.
+    else
+      this.#stopSettling = this.engine.settle(() => {
+        this.#endResting(waiting);
+      });
+  }
+
+  #endResting(waiting: readonly string[]): void {
+    if (this.#isOver || this.#cancellation.isUnderWay) return;
     this.#end(this.events.runSuspended(waiting), undefined);
     // Deadlines are on record: no timer must keep the process alive for them.
     this.cancelStep(this.#root);
@@ -269,7 +351,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
       return;
     }
     try {
-      this.#permits.acquire(task, limit, (failed) => {
+      this.permits.acquire(task, limit, (failed) => {
         if (failed === undefined) this.#callStep(task);
         else this.#giveUp(task, failed.error);
       });
@@ -307,12 +389,18 @@ export class StepExecutor implements StepMachine, QueueOwner {
         this.#beginStructure(task, accepted);
         return;
       }
+      if (task.isReader) this.#watchReading(task, accepted);
       const stop = this.engine.call(task, accepted, (this.#calls ??= callsOf(this)));
       if (isRunning(task)) task.stop = stop;
       else stop?.();
     } catch (error) {
       this.failStep(task, error);
     }
+  }
+
+  #watchReading(task: StepTask, input: unknown): void {
+    const readings = feedReadings(input);
+    if (readings.length > 0) (this.#readers ??= new Map()).set(task, readings);
   }
 
   /** An agent's function is timed where it is called; a structure here. */
@@ -373,7 +461,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
       this.failStep(task, error);
       return;
     }
-    this.#leaveRunning(task);
+    this.#leaveRunning(task, 'has answered without it');
     if (isRoot) {
       const event = this.events.runCompleted(answered.output);
       const isSame = stored === answered.output;
@@ -392,7 +480,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
     const isRoot = task === this.#root;
     const failure = known ?? toFailure(error, isRoot ? undefined : task.path);
     this.suspended.delete(task);
-    this.#leaveRunning(task);
+    this.#leaveRunning(task, `failed: ${failure.message}`);
     if (isRoot) {
       const others = openOrigins(this.engine.steps()).filter((path) => path !== failure.path);
       this.#end(this.events.runFailed(failure, others), error);
@@ -453,11 +541,12 @@ export class StepExecutor implements StepMachine, QueueOwner {
   }
 
   /** From here on nothing that the attempt still does counts, and what it had asked for stops. */
-  #leaveRunning(task: StepTask): void {
-    this.#permits.release(task);
+  #leaveRunning(task: StepTask, how: string): void {
+    this.#readers?.delete(task);
+    this.permits.release(task);
     task.phase = 'ending';
     this.queue.dropAsked(task);
-    this.#contextSteps.cancelBelow(task);
+    this.#contextSteps.cancelBelow(task, `step "${task.path}" ${how}`);
     this.queue.setActive(task, true);
     const { stop } = task;
     task.stop = undefined;
@@ -490,8 +579,9 @@ export class StepExecutor implements StepMachine, QueueOwner {
     task.stop = undefined;
     stop?.();
     // Not before it has stopped: leaving lets the next one in.
-    this.#permits.release(task);
-    this.#contextSteps.cancelBelow(task);
+    this.permits.release(task);
+    this.#readers?.delete(task);
+    this.#contextSteps.cancelBelow(task, this.#whyOver ?? `step "${task.path}" was stopped`);
     if (this.#isOver || phase === 'ended') return;
     if (as === 'lost') this.engine.note(this.events.skipped(task.path, task.definition.name, 'lost'));
     else if (phase !== 'suspended' && task.tries > 0) this.engine.note(this.events.cancelled(task.path));
@@ -515,7 +605,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
   #end(event: RunEvent, cause: unknown, stored?: RunEvent): void {
     this.#isOver = true;
     this.queue.end();
-    this.#permits.releaseAll();
+    this.#stopSettling?.();
+    this.permits.releaseAll();
     this.engine.record(
       event,
       () => {

@@ -21,6 +21,8 @@ export interface StepMachine extends Waiting {
   failStep(task: StepTask, error: unknown, known?: Failure): void;
   /** Stops a step and all below it, and puts on record how it was left. */
   cancelStep(task: StepTask, as?: 'lost'): void;
+  /** A reader of streams has begun to wait. */
+  readerWaits(): void;
   /** When the run is cancelled on request: what has to happen before it ends. */
   onCancel(task: StepTask, undo: (done: () => void) => void): void;
 }

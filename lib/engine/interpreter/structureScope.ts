@@ -76,6 +76,10 @@ export class StructureScope implements Scope {
     sleepFor(this.#machine, this.#task, this.#machine.prior.at(this.path), decide, wake);
   }
 
+  readerWaits(): void {
+    this.#machine.readerWaits();
+  }
+
   pull(source: object, receiver: PullReceiver): Pull {
     return pullEnqueued(this.#machine, this.#task, source, receiver);
   }

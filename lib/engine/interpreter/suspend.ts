@@ -7,6 +7,7 @@ import type { Engine } from '../engine';
 import type { StepTask } from '../task';
 import { isRunning } from '../task';
 import type { EventFactory } from './eventFactory';
+import type { Permits } from './permits';
 import type { WorkQueue } from './workQueue';
 
 /** What waiting for an answer needs of the run. */
@@ -14,6 +15,7 @@ export interface Waiting {
   readonly engine: Engine;
   readonly events: EventFactory;
   readonly queue: WorkQueue;
+  readonly permits: Permits;
   /** The steps that wait right now. */
   readonly suspended: Set<StepTask>;
 }
@@ -32,11 +34,13 @@ export function waitFor(
   request: WaitRequest,
   answered: (answer: WaitAnswer) => void,
 ): void {
-  const { engine, events, queue } = waiting;
+  const { engine, events, queue, permits } = waiting;
   const react = (answer: WaitAnswer): void => {
     queue.enqueue(() => {
-      queue.setActive(task, false);
-      if (task.phase === 'running') answered(answer);
+      permits.resumeBelow(task, () => {
+        queue.setActive(task, false);
+        if (task.phase === 'running') answered(answer);
+      });
     });
   };
   const asked = engine.keep(request.request, task.path);
@@ -127,7 +131,7 @@ function listen(
  * @param decide - Gives the length to `begin`, in milliseconds: asked only where no moment is on record.
  */
 export function sleepFor(
-  { engine, events, queue }: Omit<Waiting, 'suspended'>,
+  { engine, events, queue }: Pick<Waiting, 'engine' | 'events' | 'queue'>,
   task: StepTask,
   saved: StepResult | undefined,
   decide: (begin: (delayMs: number) => void) => void,

@@ -92,7 +92,12 @@ class Call implements Receiver, ContextCall {
 
   /** A nested step for the function, as long as it is being called. */
   step<I, O>(id: string, agent: Agent<I, O>, input: I): Observable<O> {
-    if (this.isOver) return throwError(() => new AttemptOverError(`${this.task.path}/${id}`));
+    if (this.isOver) {
+      const { path } = this.task;
+      const message = `Step "${path}" asks for "${id}" after its call is over: nothing is begun`;
+      this.callbacks.log(this.task, 'WARNING', message);
+      return throwError(() => new AttemptOverError(`${path}/${id}`));
+    }
     return this.callbacks.step(this.task, id, agent, input);
   }
 
@@ -145,7 +150,8 @@ class Call implements Receiver, ContextCall {
 
   fail(error: unknown): void {
     if (this.isOver) {
-      this.#late();
+      // That is how a function ends whose question is not answered.
+      if (!(error instanceof AttemptOverError)) this.#late();
       return;
     }
     this.#close();

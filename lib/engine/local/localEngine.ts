@@ -1,3 +1,5 @@
+import { clearImmediate, setImmediate } from 'node:timers';
+
 import type { SchedulerLike } from 'rxjs';
 import { asyncScheduler } from 'rxjs';
 
@@ -159,6 +161,14 @@ export class LocalEngine<O> implements Engine {
 
   unheard(): readonly string[] {
     return this.#options.mailbox?.unheard() ?? [];
+  }
+
+  settle(then: () => void): Stop {
+    if (this.#options.scheduler !== undefined) return startTimer(this.#scheduler, 0, then);
+    const immediate = setImmediate(then);
+    return () => {
+      clearImmediate(immediate);
+    };
   }
 
   pull(source: object, receiver: PullReceiver): Pull {
