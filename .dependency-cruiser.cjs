@@ -17,12 +17,17 @@ const table = {
   inspector: ['lib', 'operators'],
   testing: ['lib', 'operators'],
   'index.ts': ['lib', 'operators'],
+  'errors.ts': ['lib'],
+  'storePort.ts': ['lib'],
+  'metrics.ts': ['lib'],
+  'fp.ts': [],
   cli: ['index.ts', 'inspector', 'adapters'],
-  examples: ['index.ts', 'adapters'],
+  examples: ['index.ts', 'fp.ts', 'adapters'],
 };
 
-const ours = ['index.ts', 'lib', 'operators', 'adapters', 'inspector', 'testing', 'cli', 'examples', 'spec'];
-const published = '^(index\\.ts$|(lib|operators|adapters|inspector|testing|cli)/)';
+const entries = ['index.ts', 'errors.ts', 'storePort.ts', 'metrics.ts', 'fp.ts'];
+const ours = [...entries, 'lib', 'operators', 'adapters', 'inspector', 'testing', 'cli', 'examples', 'spec'];
+const published = '^([^/]+\\.ts$|(lib|operators|adapters|inspector|testing|cli)/)';
 
 /** A pattern for everything under these folders (or exactly these files). */
 const within = (...paths) => `^(${paths.map((path) => path.replace('.', '\\.')).join('|')})(/|$)`;

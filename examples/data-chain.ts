@@ -7,10 +7,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { isLeft } from 'fp-ts/lib/Either';
-import * as t from 'io-ts';
 import { tap } from 'rxjs';
 
+import { E, t } from '../fp';
 import { agent, chain, explain, run, runSummary } from '../index';
 import type { OutputOf } from '../index';
 
@@ -31,7 +30,7 @@ const validate = agent(
     const rejected: { readonly row: number; readonly problem: string }[] = [];
     rows.forEach((candidate, row) => {
       const decoded = Penguin.decode(candidate);
-      if (isLeft(decoded)) rejected.push({ row, problem: explain(decoded.left).join('; ') });
+      if (E.isLeft(decoded)) rejected.push({ row, problem: explain(decoded.left).join('; ') });
       else valid.push(decoded.right);
     });
     return { valid, rejected };

@@ -14,10 +14,10 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 
-import { isRight } from 'fp-ts/lib/Either';
 import { from, lastValueFrom, tap, toArray } from 'rxjs';
 
 import { register, restateEngine, serveRestate } from '../adapters/restate';
+import { E } from '../fp';
 import { agent, outcomes, progress, runEach, workflow } from '../index';
 import type { Wire } from '../index';
 
@@ -116,7 +116,7 @@ async function main(count: number): Promise<void> {
         toArray(),
       ),
     );
-    const reports = ended.filter(isRight);
+    const reports = ended.filter(E.isRight);
     for (const { right } of reports.slice(0, 5)) console.log(`${right.runId}: ${right.output}`);
     const seconds = (performance.now() - began) / 1000;
     console.log(

@@ -12,11 +12,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import * as t from 'io-ts';
 import { firstValueFrom, tap } from 'rxjs';
 import model from 'wink-eng-lite-web-model';
 import winkNLP from 'wink-nlp';
 
+import { t } from '../fp';
 import {
   agent,
   answer,

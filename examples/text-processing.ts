@@ -7,9 +7,9 @@
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 
-import { isRight } from 'fp-ts/lib/Either';
 import { from, tap } from 'rxjs';
 
+import { E } from '../fp';
 import { agent, outcomes, runEach, runSummary, workflow } from '../index';
 import type { RunEvent, Wire } from '../index';
 
@@ -58,9 +58,9 @@ from(files)
     outcomes(),
   )
   .subscribe((outcome) => {
-    const { state } = isRight(outcome) ? outcome.right : outcome.left;
+    const { state } = E.isRight(outcome) ? outcome.right : outcome.left;
     console.log(`\n${runSummary(state)}\n`);
-    if (isRight(outcome)) console.log(`${outcome.right.output}\n`);
+    if (E.isRight(outcome)) console.log(`${outcome.right.output}\n`);
     else process.exitCode = 1;
   });
 

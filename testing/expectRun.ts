@@ -83,6 +83,7 @@ export function expectRun<I, O>(
 export class LaneMismatchError extends MillraceError {
   override readonly name = 'LaneMismatchError';
   readonly code = 'LANE_MISMATCH';
+  /** The lanes that differ. */
   readonly lanes: readonly WrongLane[];
 
   constructor(agentName: string, lanes: readonly WrongLane[]) {
@@ -99,8 +100,11 @@ export class LaneMismatchError extends MillraceError {
 
 /** A lane that differs. */
 export interface WrongLane {
+  /** Path of the step. */
   readonly path: string;
+  /** The diagram that was given. */
   readonly expected: string;
+  /** The diagram as the run drew it. */
   readonly actual: string;
 }
 

@@ -22,6 +22,7 @@ import { InvalidArgumentError } from '../lib/model/failure';
 
 /** Which orders are tried, and what must hold in each. */
 export interface ExploreOptions<I, O> {
+  /** What the workflow is given. */
   readonly input?: I;
   /** How many orders are tried, by the seeds 1, 2, 3 and so on; or the seeds themselves, to see one order again. */
   readonly seeds: number | readonly number[];
@@ -36,15 +37,19 @@ export interface ExploreOptions<I, O> {
 
 /** One run, in one order. */
 export interface ExploredRun<O> {
+  /** The seed of the order. */
   readonly seed: number;
   /** What happened in which order: the paths of the calls as they ended, and `(time passes)`. */
   readonly order: readonly string[];
+  /** Everything that was told. */
   readonly transitions: readonly Transition<O>[];
+  /** How the run ended. */
   readonly state: RunState<O>;
 }
 
 /** What was tried. */
 export interface Exploration {
+  /** The seeds, or how many. */
   readonly seeds: number;
   /** How many different orders came up. */
   readonly orders: number;

@@ -15,8 +15,11 @@ export type Fake<O> =
 
 /** One call of a fake. */
 export interface FakeCall<I> {
+  /** What the call was given. */
   readonly input: I;
+  /** Path of the step. */
   readonly path: string;
+  /** Which attempt it was, from 1. */
   readonly attempt: number;
   /** Aborted when the caller lost interest. */
   readonly signal: AbortSignal;
@@ -51,6 +54,7 @@ export function fakeAgent<I = unknown>(
   marbles: string,
   options?: FakeOptions,
 ): FakeAgent<I, string>;
+/** The same with one answer, a list of answers, or a function that gives them. */
 export function fakeAgent<O, I = unknown>(
   name: string,
   script: Fake<O> | readonly Fake<O>[] | ((input: I, call: number) => Fake<O>),

@@ -6,6 +6,7 @@ export class InterleavingError extends MillraceError {
   readonly code = 'INTERLEAVING';
   /** `explore(workflow, { seeds: [seed] })` goes through the same order again. */
   readonly seed: number;
+  /** In which order answers were handed on. */
   readonly order: readonly string[];
 
   constructor(agentName: string, seed: number, order: readonly string[], cause: unknown) {
@@ -23,6 +24,7 @@ export class InterleavingError extends MillraceError {
 export class RunNotRecordedError extends MillraceError {
   override readonly name = 'RunNotRecordedError';
   readonly code = 'RUN_NOT_RECORDED';
+  /** The id of the run. */
   readonly runId: string;
 
   constructor(runId: string) {

@@ -4,6 +4,7 @@ import { MillraceError } from '../../lib/model/failure';
 export class DefinitionNotServedError extends MillraceError {
   override readonly name = 'DefinitionNotServedError';
   readonly code = 'NOT_SERVED';
+  /** Name of the agent that is not served. */
   readonly agent: string;
   /** Fingerprints of the versions that are served; none where the admin could not be asked. */
   readonly served: readonly string[];
@@ -25,6 +26,7 @@ export class DefinitionNotServedError extends MillraceError {
 export class EngineUnreachableError extends MillraceError {
   override readonly name = 'EngineUnreachableError';
   readonly code = 'ENGINE_UNREACHABLE';
+  /** Where it was looked for. */
   readonly addresses: readonly string[];
 
   constructor(addresses: readonly string[], forMs: number, cause: unknown) {
@@ -41,6 +43,7 @@ export class EngineUnreachableError extends MillraceError {
 export class RunStalledError extends MillraceError {
   override readonly name = 'RunStalledError';
   readonly code = 'RUN_STALLED';
+  /** The id of the run. */
   readonly runId: string;
 
   constructor(runId: string, forMs: number, reason: string) {
@@ -70,6 +73,7 @@ export class TooManyStepsError extends MillraceError {
 export class WorkerUnreachableError extends MillraceError {
   override readonly name = 'WorkerUnreachableError';
   readonly code = 'WORKER_UNREACHABLE';
+  /** The id of the run. */
   readonly runId: string;
 
   /** @param agent - Name of the agent that workers have to serve. */
@@ -117,6 +121,7 @@ export class ForkTooLargeError extends MillraceError {
   override readonly name = 'ForkTooLargeError';
   readonly code = 'FORK_TOO_LARGE';
   readonly retryable = false;
+  /** The id of the run. */
   readonly runId: string;
 
   constructor(runId: string, mostBytes: number) {

@@ -33,7 +33,9 @@ export interface InWorkerOptions<I, O> extends AgentOptions<I, O> {
  * @throws InvalidArgumentError when the file is not absolute.
  *
  * @example
+ * ```ts
  * const factor = inWorker<number, number[]>(require.resolve('./factor'), 'factor');
+ * ```
  */
 export function inWorker<I, O>(
   file: string | URL,

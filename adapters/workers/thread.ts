@@ -32,7 +32,9 @@ export type ThreadAnswer = { readonly told: number } & (
 
 /** What a function in a thread is given beside its input. */
 export interface ThreadContext extends Pick<ThreadCall, 'runId' | 'path' | 'attempt' | 'idempotencyKey'> {
+  /** Tells a partial result. */
   emit(partial: unknown): void;
+  /** Writes a line into the log of the run. */
   log(level: LogLevel, message: string, data?: object | (() => object)): void;
 }
 
@@ -51,11 +53,13 @@ export async function callHere(call: ThreadCall): Promise<ThreadAnswer> {
   };
   const context: ThreadContext = {
     ...place,
+    /** Tells a partial result. */
     emit(value) {
       copying(`a partial result of "${name}"`, () => {
         tell({ kind: 'partial', value });
       });
     },
+    /** Writes a line into the log of the run. */
     log(level, message, data) {
       const details = typeof data === 'function' ? (data as () => object)() : data;
       copying(`the details of a log entry of "${name}"`, () => {

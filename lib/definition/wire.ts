@@ -9,6 +9,7 @@ import type { Live } from '../streams/pull';
  * cycle cannot be written.
  */
 export interface Wire<out T, out P = unknown> {
+  /** Only for the compiler: the type of what it carries. */
   readonly [WIRE]: WireNode;
   /** Never present: tells the compiler what comes out. */
   readonly __carries?: T;
@@ -111,10 +112,13 @@ export function pick<S extends Source, U>(source: S, project: (value: Resolved<S
  * `ctx.emit`: `live<Token>(answer)`.
  *
  * @example
+ * ```ts
  * const text = step('write', write, topic);
  * step('speak', async (words) => { for await (const word of words) await say(word); }, live(text));
+ * ```
  */
 export function live<T, P>(wire: Wire<T, P>): Wire<Live<NoInfer<P>>>;
+/** The same where only you know what comes on the way. */
 export function live<P>(wire: Wire<unknown>): Wire<Live<P>>;
 export function live<P>(wire: Wire<unknown>): Wire<Live<P>> {
   return wireOf({ kind: 'live', of: wire });

@@ -11,8 +11,11 @@ import type { RunState } from '../model/state';
 export class RunError extends MillraceError {
   override readonly name = 'RunError';
   readonly code = 'RUN_FAILED';
+  /** The id of the run. */
   readonly runId: string;
+  /** What went wrong, as plain data. */
   readonly failure: Failure;
+  /** How the run stood when it failed. */
   readonly state: RunState;
 
   constructor(state: RunState, failure: Failure, cause: unknown) {
@@ -33,6 +36,7 @@ export class InputMismatchError extends MillraceError {
   override readonly name = 'InputMismatchError';
   readonly code = 'INPUT_MISMATCH';
   readonly retryable = false;
+  /** The id of the run. */
   readonly runId: string;
 
   constructor(runId: string) {
@@ -50,7 +54,9 @@ export class DefinitionMismatchError extends MillraceError {
   override readonly name = 'DefinitionMismatchError';
   readonly code = 'DEFINITION_MISMATCH';
   readonly retryable = false;
+  /** The id of the run. */
   readonly runId: string;
+  /** How the definitions differ. */
   readonly diff: PlanDiff;
 
   constructor(runId: string, agent: string, diff: PlanDiff) {
@@ -82,6 +88,7 @@ export class StreamInputError extends MillraceError {
   override readonly name = 'StreamInputError';
   readonly code = 'STREAM_INPUT';
   readonly retryable = false;
+  /** The id of the run. */
   readonly runId: string;
 
   constructor(runId: string) {
@@ -95,9 +102,13 @@ export class StreamInputError extends MillraceError {
 
 /** What a budget counts: tokens, US dollars, steps begun, milliseconds. */
 export interface Spending {
+  /** Tokens that agents have reported. */
   readonly tokens: number;
+  /** US dollars that agents have reported. */
   readonly usd: number;
+  /** Steps that have begun. */
   readonly steps: number;
+  /** Milliseconds since the run began. */
   readonly ms: number;
 }
 
@@ -108,7 +119,9 @@ export class BudgetExceededError extends MillraceError {
   readonly retryable = false;
   /** What was exceeded. */
   readonly kind: keyof Spending;
+  /** What is allowed. */
   readonly limit: number;
+  /** What was used. */
   readonly used: Spending;
   /** How the run stood that was told last; undefined when nothing was told. */
   readonly state: RunState | undefined;
@@ -133,6 +146,7 @@ export class CompensationError extends MillraceError {
   readonly code = 'COMPENSATION_FAILED';
   /** Path of the step that is not undone. */
   readonly step: string;
+  /** What went wrong, as plain data. */
   readonly failure: Failure;
   /** Why there was something to undo. */
   readonly reason: Failure;
@@ -154,6 +168,7 @@ export class NoRunError extends MillraceError {
   override readonly name = 'NoRunError';
   readonly code = 'NO_RUN';
   readonly retryable = false;
+  /** Path of the step; empty for the run itself. */
   readonly path: string;
 
   constructor(path: string) {
@@ -174,8 +189,11 @@ export class StateValueError extends MillraceError {
   override readonly name = 'StateValueError';
   readonly code = 'UNSAVABLE_VALUE';
   readonly retryable = false;
+  /** Path of the step; empty for the run itself. */
   readonly path: string;
+  /** The place inside the value, such as `.items[3].when`; empty for the value itself. */
   readonly at: string;
+  /** What is wrong with it. */
   readonly why: string;
 
   constructor(path: string, at: string, why: string) {
@@ -196,6 +214,7 @@ export class ValidationError extends MillraceError {
   override readonly name = 'ValidationError';
   readonly code = 'VALIDATION_FAILED';
   readonly retryable = false;
+  /** What was checked. */
   readonly subject: string;
   /** Such as `.data expected Array<number>, got object`. */
   readonly mismatches: readonly string[];
@@ -216,7 +235,9 @@ export class NotWaitingError extends MillraceError {
   override readonly name = 'NotWaitingError';
   readonly code = 'NOT_WAITING';
   readonly retryable = false;
+  /** The id of the run. */
   readonly runId: string;
+  /** Path of the step; empty for the run itself. */
   readonly path: string;
 
   /** @param waiting - Paths of the steps that do wait. */
@@ -236,6 +257,7 @@ export class RunEndedError extends MillraceError {
   override readonly name = 'RunEndedError';
   readonly code = 'RUN_ENDED';
   readonly retryable = false;
+  /** The id of the run. */
   readonly runId: string;
 
   /** @param action - What was to be done, such as `cancel`. */
@@ -251,7 +273,9 @@ export class AnswerMisfitError extends MillraceError {
   override readonly name = 'AnswerMisfitError';
   readonly code = 'ANSWER_MISFIT';
   readonly retryable = false;
+  /** The id of the run. */
   readonly runId: string;
+  /** Path of the step; empty for the run itself. */
   readonly path: string;
   /** One sentence a mismatch, without the values themselves. */
   readonly mismatches: readonly string[];

@@ -6,6 +6,7 @@ export class StepError extends MillraceError {
   override readonly name: string;
   /** That of the failure; `STEP_FAILED` where it has none. */
   readonly code: string;
+  /** What went wrong, as plain data. */
   readonly failure: Failure;
   readonly retryable: boolean;
 
@@ -22,7 +23,9 @@ export class StepError extends MillraceError {
 export class StepTimeoutError extends MillraceError {
   override readonly name = 'StepTimeoutError';
   readonly code = 'STEP_TIMEOUT';
+  /** Path of the step. */
   readonly path: string;
+  /** The limit that was passed, in milliseconds. */
   readonly limitMs: number;
 
   constructor(path: string, limitMs: number, kind: 'timeoutMs' | 'idleTimeoutMs') {
@@ -58,6 +61,7 @@ export class AttemptOverError extends MillraceError {
   override readonly name = 'AttemptOverError';
   readonly code = 'ATTEMPT_OVER';
   readonly retryable = false;
+  /** Path of the step. */
   readonly path: string;
   /** Why the step is not answered. */
   readonly reason: string;
@@ -78,7 +82,9 @@ export class PoisonStepError extends MillraceError {
   override readonly name = 'PoisonStepError';
   readonly code = 'POISON_STEP';
   readonly retryable = false;
+  /** Path of the step. */
   readonly path: string;
+  /** How often the process died inside the step. */
   readonly crashes: number;
 
   constructor(path: string, crashes: number) {
@@ -96,6 +102,7 @@ export class NestedInputError extends MillraceError {
   override readonly name = 'NestedInputError';
   readonly code = 'NESTED_INPUT';
   readonly retryable = false;
+  /** Path of the step. */
   readonly path: string;
 
   constructor(path: string) {
@@ -112,7 +119,9 @@ export class ItemMissingError extends MillraceError {
   override readonly name = 'ItemMissingError';
   readonly code = 'ITEM_MISSING';
   readonly retryable = false;
+  /** Path of the step. */
   readonly path: string;
+  /** Position of the item, from 0. */
   readonly index: number;
 
   constructor(path: string, index: number) {
@@ -131,7 +140,9 @@ export class NoCaseError extends MillraceError {
   override readonly name = 'NoCaseError';
   readonly code = 'NO_CASE';
   readonly retryable = false;
+  /** Path of the step. */
   readonly path: string;
+  /** What the selector gave, as text. */
   readonly selected: string;
 
   constructor(path: string, selected: unknown, cases: readonly string[]) {
@@ -151,7 +162,9 @@ export class LoopLimitError extends MillraceError {
   override readonly name = 'LoopLimitError';
   readonly code = 'LOOP_LIMIT';
   readonly retryable = false;
+  /** Path of the step. */
   readonly path: string;
+  /** How many rounds were allowed. */
   readonly max: number;
 
   constructor(path: string, max: number) {
@@ -170,7 +183,9 @@ export class AllFailedError extends MillraceError {
   override readonly name = 'AllFailedError';
   readonly code = 'ALL_FAILED';
   readonly retryable: boolean;
+  /** Path of the step. */
   readonly path: string;
+  /** Their failures, in the order in which they failed. */
   readonly failures: readonly Failure[];
 
   constructor(path: string, failures: readonly Failure[], causes: readonly unknown[]) {
@@ -191,7 +206,9 @@ export class ApprovalTimeoutError extends MillraceError {
   override readonly name = 'ApprovalTimeoutError';
   readonly code = 'APPROVAL_TIMEOUT';
   readonly retryable = false;
+  /** Path of the step. */
   readonly path: string;
+  /** How long the answer was waited for, in milliseconds. */
   readonly timeoutMs: number;
 
   constructor(path: string, timeoutMs: number) {
@@ -209,6 +226,7 @@ export class DuplicateStepError extends MillraceError {
   override readonly name = 'DuplicateStepError';
   readonly code = 'DUPLICATE_STEP';
   readonly retryable = false;
+  /** Path of the step. */
   readonly path: string;
 
   constructor(path: string) {
@@ -225,7 +243,9 @@ export class UnknownStepError extends MillraceError {
   override readonly name = 'UnknownStepError';
   readonly code = 'UNKNOWN_STEP';
   readonly retryable = false;
+  /** The id of the run. */
   readonly runId: string;
+  /** Path of the step. */
   readonly path: string;
 
   constructor(runId: string, path: string) {
@@ -243,6 +263,7 @@ export class StreamSourceError extends MillraceError {
   override readonly name = 'StreamSourceError';
   readonly code = 'STREAM_SOURCE';
   readonly retryable = false;
+  /** Path of the step. */
   readonly path: string;
 
   constructor(path: string) {

@@ -10,6 +10,7 @@ export class StorageError extends MillraceError {
   readonly code = 'STORAGE_FAILED';
   // Calling the agent once more would not help; resuming the run later does.
   readonly retryable = false;
+  /** Path of the file. */
   readonly file: string;
   /** The code of the system, such as ENOSPC or EACCES; absent when it gave none. */
   readonly systemCode?: string;
@@ -64,9 +65,11 @@ export class StoreCorruptError extends MillraceError {
   override readonly name = 'StoreCorruptError';
   readonly code = 'STORE_CORRUPT';
   readonly retryable = false;
+  /** Path of the file. */
   readonly file: string;
   /** Byte at which the damage was noticed. */
   readonly offset: number;
+  /** What is wrong with it. */
   readonly why: string;
 
   constructor(file: string, offset: number, why: string) {
@@ -85,7 +88,9 @@ export class StoreFormatError extends MillraceError {
   override readonly name = 'StoreFormatError';
   readonly code = 'STORE_FORMAT';
   readonly retryable = false;
+  /** Path of the file. */
   readonly file: string;
+  /** The format of the file. */
   readonly format: number;
 
   constructor(file: string, format: number, known: number) {
@@ -103,8 +108,11 @@ export class StoreLockedError extends MillraceError {
   override readonly name = 'StoreLockedError';
   readonly code = 'STORE_LOCKED';
   readonly retryable = false;
+  /** The folder of the store. */
   readonly folder: string;
+  /** Process id of the owner. */
   readonly pid: number;
+  /** Name of the machine of the owner. */
   readonly host: string;
 
   constructor(folder: string, pid: number, host: string, advice: string) {
@@ -120,6 +128,7 @@ export class UnknownRunError extends MillraceError {
   override readonly name = 'UnknownRunError';
   readonly code = 'UNKNOWN_RUN';
   readonly retryable = false;
+  /** The id of the run. */
   readonly runId: string;
 
   constructor(runId: string) {
@@ -133,6 +142,7 @@ export class UnknownSnapshotError extends MillraceError {
   override readonly name = 'UnknownSnapshotError';
   readonly code = 'UNKNOWN_SNAPSHOT';
   readonly retryable = false;
+  /** The id of the snapshot. */
   readonly snapshotId: string;
 
   constructor(snapshotId: string) {
@@ -146,6 +156,7 @@ export class RunActiveError extends MillraceError {
   override readonly name = 'RunActiveError';
   readonly code = 'RUN_ACTIVE';
   readonly retryable = false;
+  /** The id of the run. */
   readonly runId: string;
 
   constructor(runId: string) {
@@ -162,6 +173,7 @@ export class RunExistsError extends MillraceError {
   override readonly name = 'RunExistsError';
   readonly code = 'RUN_EXISTS';
   readonly retryable = false;
+  /** The id of the run. */
   readonly runId: string;
 
   constructor(runId: string) {
@@ -200,6 +212,7 @@ export class LogCompletedError extends MillraceError {
   override readonly name = 'LogCompletedError';
   readonly code = 'LOG_COMPLETED';
   readonly retryable = false;
+  /** The id of the log. */
   readonly logId: string;
 
   constructor(logId: string, status: string) {
@@ -216,6 +229,7 @@ export class UnknownLogError extends MillraceError {
   override readonly name = 'UnknownLogError';
   readonly code = 'UNKNOWN_LOG';
   readonly retryable = false;
+  /** The id of the log. */
   readonly logId: string;
 
   constructor(logId: string) {

@@ -18,7 +18,7 @@ export interface ExecutionHistory {
   addStepResult(logId: string, stepName: string, status: string, duration: number): Promise<ExecutionLog>;
   /** Ends a log. @throws UnknownLogError, LogCompletedError */
   completeLog(logId: string, status: string): Promise<ExecutionLog>;
-  /** @throws UnknownLogError */
+  /** A log as it stands. @throws UnknownLogError */
   getLog(logId: string): Promise<ExecutionLog>;
   /** Newest first, without steps. */
   listLogs(query?: LogQuery): Promise<readonly LogSummary[]>;
@@ -91,6 +91,11 @@ export function executionHistory(rest: LogRest, clock: { now(): number } = async
         return Object.freeze({ ...log, endTime, status });
       });
     },
+    /**
+     * A log as it stands.
+     *
+     * @throws UnknownLogError
+     */
     async getLog(logId) {
       return open.get(logId)?.log ?? load(rest, logId);
     },

@@ -9,6 +9,7 @@ import type { Failure } from './failure';
  * In a plain `pipe` it handles its inputs in order, one at a time; nothing is durable there.
  */
 export interface Agent<in I, out O, out P = unknown> {
+  /** What it is in `pipe()`: one answer an input, in order. */
   (source: Observable<I>): Observable<O>;
   readonly name: string;
   /** What the agent consists of; the type tells the compiler that it consumes `I`, gives `O`, and `P` on the way. */
@@ -33,6 +34,7 @@ export type OutputOf<A> = A extends Agent<never, infer O> ? O : never;
 
 /** What a step offers to the function that carries it out. */
 export interface StepContext {
+  /** The id of the run in which it is called. */
   readonly runId: string;
   /** The step's place in the run: the ids from the root, such as `pages[3]/ocr`. */
   readonly path: string;
@@ -94,6 +96,7 @@ export interface CachePolicy<I = never> {
 
 /** How one step is carried out. Given at the agent; what is given at a step wins, field by field. */
 export interface StepPolicy {
+  /** How often a failed call is repeated. */
   readonly retry?: number | RetryPolicy;
   /** Longest time for one attempt, in milliseconds. */
   readonly timeoutMs?: number;

@@ -62,7 +62,9 @@ export interface RunStarted extends Occurrence {
   readonly incarnation?: string;
   /** Name of the agent that is run. */
   readonly name: string;
+  /** What the run was given. */
   readonly input: unknown;
+  /** The steps that the definition declares. */
   readonly plan: Plan;
 }
 
@@ -101,13 +103,16 @@ export interface StepEmitted extends OfAttempt {
   readonly type: 'step.emitted';
   /** Counts the partial results of this attempt from 0. */
   readonly index: number;
+  /** The partial result, or the answer. */
   readonly value: unknown;
 }
 
 /** Something worth a line in the log; with the empty path it concerns the whole run. */
 export interface StepLogged extends OfStep {
   readonly type: 'step.logged';
+  /** How much it matters. */
   readonly level: LogLevel;
+  /** What it says. */
   readonly message: string;
   /** The details, or a function that makes them when somebody wants to see them. */
   readonly data?: object | (() => object);
@@ -116,7 +121,9 @@ export interface StepLogged extends OfStep {
 /** An attempt failed and another one follows after `delayMs`. */
 export interface StepRetrying extends OfAttempt {
   readonly type: 'step.retrying';
+  /** Why it failed. */
   readonly error: Failure;
+  /** Milliseconds until the next attempt. */
   readonly delayMs: number;
   /** Failed steps below this one that the next attempt tries again. */
   readonly reset?: readonly string[];
@@ -125,6 +132,7 @@ export interface StepRetrying extends OfAttempt {
 /** A step has its output, and the output is saved. */
 export interface StepCompleted extends OfAttempt {
   readonly type: 'step.completed';
+  /** What it gave. */
   readonly output: unknown;
   /** Seconds from the start of the first attempt of this life. */
   readonly duration: number;
@@ -139,7 +147,9 @@ export interface StepCompleted extends OfAttempt {
 /** A step failed for good: no attempt is left. */
 export interface StepFailed extends OfAttempt {
   readonly type: 'step.failed';
+  /** Why it failed. */
   readonly error: Failure;
+  /** Seconds. */
   readonly duration: number;
   /** True where what the step belongs to goes on without it: its failure is a fact that no resume changes. */
   readonly contained?: true;
@@ -150,9 +160,11 @@ export interface StepFailed extends OfAttempt {
 /** A step will not run: its `when` said no, another agent won, or what it needs has failed. */
 export interface StepSkipped extends OfStep {
   readonly type: 'step.skipped';
+  /** Name of the agent. */
   readonly agent: string;
   /** What the dependants get instead of an output. */
   readonly output?: unknown;
+  /** Why; absent when nobody said. */
   readonly reason: 'when' | 'lost' | 'upstream';
 }
 
@@ -175,13 +187,16 @@ export interface StepSuspended extends OfAttempt {
 /** The answer a suspended step waited for has come, or its deadline has passed. */
 export interface StepAnswered extends OfStep {
   readonly type: 'step.answered';
+  /** What decided so. */
   readonly by: 'answer' | 'deadline';
+  /** The partial result, or the answer. */
   readonly value?: unknown;
 }
 
 /** The run has its output. */
 export interface RunCompleted extends Occurrence {
   readonly type: 'run.completed';
+  /** What it gave. */
   readonly output: unknown;
   /** Seconds of this life. */
   readonly duration: number;
@@ -196,6 +211,7 @@ export interface RunFailed extends Occurrence {
   readonly error: Failure;
   /** Paths of the other steps that failed by themselves and that a resume tries again too; absent when there are none. */
   readonly others?: readonly string[];
+  /** Seconds. */
   readonly duration: number;
 }
 
@@ -204,13 +220,16 @@ export interface RunSuspended extends Occurrence {
   readonly type: 'run.suspended';
   /** Paths of the steps that wait. */
   readonly waiting: readonly string[];
+  /** Seconds. */
   readonly duration: number;
 }
 
 /** The run was stopped from outside; it can be resumed. */
 export interface RunCancelled extends Occurrence {
   readonly type: 'run.cancelled';
+  /** Seconds. */
   readonly duration: number;
+  /** Why; absent when nobody said. */
   readonly reason?: string;
 }
 
@@ -234,6 +253,8 @@ export function isEnd(event: RunEvent): event is RunCompleted | RunFailed | RunS
 
 /** What happened in a run, and how the run stands now: what `run()` emits. */
 export interface Transition<O = unknown> {
+  /** What happened. */
   readonly event: RunEvent;
+  /** How the run stands after the event. */
   readonly state: RunState<O>;
 }

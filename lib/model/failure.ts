@@ -33,7 +33,9 @@ export abstract class MillraceError extends Error {
 export interface ErrorRecord {
   readonly code: string;
   readonly name: string;
+  /** What could not be done, to what, and why. */
   readonly message: string;
+  /** What to do now. */
   readonly next: string;
 }
 
@@ -63,7 +65,7 @@ export class NonRetryableError extends MillraceError {
 /** An error as it is stored and passed on as a value: plain data, the same live and after a resume, save for its stack. */
 export interface Failure {
   readonly name: string;
-  /** Cut at 8,192 characters. */
+  /** What could not be done, to what, and why; cut at 8,192 characters. */
   readonly message: string;
   /** What kind of error it is, such as `ECONNRESET` or `STEP_TIMEOUT`; absent when it did not say. */
   readonly code?: string;

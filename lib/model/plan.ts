@@ -17,6 +17,7 @@ export type AgentKind =
 export interface PlanStep {
   /** The ids from the root of the run, joined by `/`. */
   readonly path: string;
+  /** What kind of agent it is. */
   readonly kind: AgentKind;
   /** Name of the agent that carries it out. */
   readonly agent: string;
@@ -35,7 +36,9 @@ export type Plan = readonly PlanStep[];
 
 /** How two plans differ. */
 export interface PlanDiff {
+  /** Paths of steps that are new. */
   readonly added: readonly string[];
+  /** Paths of steps that are gone. */
   readonly removed: readonly string[];
   /** Same path, but another agent, another kind or other sources. */
   readonly changed: readonly string[];

@@ -8,7 +8,9 @@ export interface Snapshot {
   readonly name: string;
   /** When it was made, ISO 8601. */
   readonly timestamp: string;
+  /** How the run stood. */
   readonly executionState: RunState;
+  /** What was saved with it. */
   readonly metadata: SnapshotMetadata;
 }
 

@@ -8,12 +8,15 @@ export type RunStatus = 'IDLE' | 'RUNNING' | 'SUSPENDED' | 'COMPLETED' | 'FAILED
 
 /** How a run stands: the scan of its events, immutable, plain JSON when written. */
 export interface RunState<O = unknown> {
+  /** The id of the run. */
   readonly runId: string;
   /** An id that no other run has, also when `runId` is used again; absent in runs that an earlier version began. */
   readonly incarnation?: string;
   /** Name of the agent that is run. */
   readonly name: string;
+  /** How the run stands. */
   readonly status: RunStatus;
+  /** What the run was given. */
   readonly input: unknown;
   /** What the run gave; present when it completed. */
   readonly output?: O;
@@ -21,7 +24,9 @@ export interface RunState<O = unknown> {
   readonly error?: Failure;
   /** Why the latest life was cancelled; present when whoever cancelled it said so. */
   readonly reason?: string;
+  /** How each of its steps stands, by path. */
   readonly steps: StepTable;
+  /** The steps that its definition declares. */
   readonly plan: Plan;
   /** Epoch milliseconds; 0 for a run that has not begun. */
   readonly startedAt: number;
@@ -34,7 +39,12 @@ export interface RunState<O = unknown> {
   /** Number of the latest journaled event. */
   readonly seq: number;
   /** Where this run was forked from, if it was. */
-  readonly forkedFrom?: { readonly runId: string; readonly path: string };
+  readonly forkedFrom?: {
+    /** The id of the other run. */
+    readonly runId: string;
+    /** Path of the step from which on it runs again. */
+    readonly path: string;
+  };
 }
 
 /** The state of a run before its first event: every declared step is PENDING. */

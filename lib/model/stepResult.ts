@@ -9,6 +9,7 @@ export interface StepResult {
   readonly stepId: string;
   /** Name of the agent that carries it out. */
   readonly agent: string;
+  /** How the step stands. */
   readonly status: StepStatus;
   /** What the agent gave; for a skipped step what its dependants get instead. */
   readonly output?: unknown;

@@ -17,6 +17,7 @@ export class StepTable implements Iterable<StepResult> {
   /** @internal A bundler calls the class `_StepTable`, and so would everything that prints one. */
   static readonly name = 'StepTable';
 
+  /** How many steps there are. */
   readonly size: number;
   readonly #pages: readonly Page[];
   readonly #isTemplate: boolean;
@@ -56,10 +57,12 @@ export class StepTable implements Iterable<StepResult> {
     return position < this.size ? rowAt(this.#pages, position) : undefined;
   }
 
+  /** The steps in the order in which they were first told. */
   *[Symbol.iterator](): Iterator<StepResult> {
     for (const page of this.#pages) yield* rowsOf(page);
   }
 
+  /** The steps as a list. */
   toJSON(): StepResult[] {
     return this.#pages.flatMap(rowsOf);
   }

@@ -1,5 +1,6 @@
 /** What work has cost so far. */
 export interface Usage {
+  /** How many tokens. */
   readonly tokens?: number;
   /** US dollars. */
   readonly usd?: number;

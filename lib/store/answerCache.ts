@@ -1,5 +1,6 @@
 /** An answer that may be used again, in its stored form. */
 export interface KeptAnswer {
+  /** The answer in its stored form. */
   readonly output: unknown;
   /** Partial results, where another step read them live. */
   readonly kept?: readonly unknown[];

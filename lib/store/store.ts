@@ -47,6 +47,7 @@ export interface Store extends RunRest {
    * @throws RunEndedError, UnknownStepError, NotWaitingError
    */
   post(runId: string, message: RunMessage): Promise<RunMessage>;
+  /** Where snapshots rest. */
   readonly snapshots: SnapshotStore;
   /** Where execution logs rest; `executionHistory(store.logs)` keeps them. */
   readonly logs: LogRest;
@@ -102,6 +103,7 @@ export interface Claim {
 export interface RunQuery {
   /** Name of the agent that was run. */
   readonly name?: string;
+  /** How the run stands. */
   readonly status?: RunStatus | readonly RunStatus[];
   /** Only runs that started at this moment or later, epoch milliseconds. */
   readonly since?: number;
@@ -115,12 +117,16 @@ export interface RunQuery {
 
 /** One line about a run. */
 export interface RunSummary {
+  /** The id of the run. */
   readonly runId: string;
   readonly name: string;
+  /** How the run stands. */
   readonly status: RunStatus;
   /** Epoch milliseconds. */
   readonly startedAt: number;
+  /** Epoch milliseconds; absent while nobody knows of an end. */
   readonly endedAt?: number;
+  /** How often the run was begun or resumed. */
   readonly life: number;
   /** Path of the step whose failure ended the run. */
   readonly failedStep?: string;
@@ -160,7 +166,7 @@ export interface SnapshotStore {
    * @throws StateValueError when a value of the state, as in a run without a store, or the metadata is no plain JSON.
    */
   save(name: string, state: RunState, metadata?: SnapshotMetadata): Promise<Snapshot>;
-  /** @throws UnknownSnapshotError */
+  /** A snapshot by its id. @throws UnknownSnapshotError */
   load(snapshotId: string): Promise<Snapshot>;
   /** False when there was none. */
   delete(snapshotId: string): Promise<boolean>;

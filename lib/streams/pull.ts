@@ -47,6 +47,7 @@ export function pullOf(source: unknown): OpenPull | undefined {
  */
 export interface Live<out P> extends Observable<P>, AsyncIterable<P> {
   // An interface of its own, which the compiler compares by `P` alone.
+  /** The values as they come. */
   readonly [Symbol.asyncIterator]: () => AsyncIterator<P>;
 }
 

@@ -21,7 +21,9 @@ export interface AgentOptions<I, O> extends StepPolicy {
   readonly input?: t.Type<I, unknown>;
   /** Gives the output the form in which it is saved. Needed for what JSON does not keep, such as dates and maps. */
   readonly output?: t.Type<O, unknown>;
+  /** How many calls are under way at once, and begin within a span of time. */
   readonly limit?: LimitPolicy<I>;
+  /** For how long an answer is kept for others that ask the same. */
   readonly cache?: CachePolicy<I>;
   /**
    * Undoes what a call has done, given its output, where the agent works within a `saga` that fails. It may be called again
@@ -46,8 +48,10 @@ export interface Reduction<V, A> {
  * what `reduce` makes of all of them.
  *
  * @example
+ * ```ts
  * const upper = agent('upper', (text: string) => text.toUpperCase());
  * of('a', 'b').pipe(upper).subscribe(console.log); // A, B
+ * ```
  *
  * @throws DefinitionError when the name is empty or contains `/`, `[` or `]`.
  */
@@ -56,6 +60,7 @@ export function agent<I, R, A>(
   work: (input: I, context: StepContext) => R,
   options: AgentOptions<I, A> & { readonly reduce: Reduction<Answered<R>, A> },
 ): Agent<I, A, Emitted<R>>;
+/** The same without `reduce`: the last value is the output. */
 export function agent<I, R>(
   name: string,
   work: (input: I, context: StepContext) => R,

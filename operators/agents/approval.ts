@@ -32,7 +32,9 @@ export interface ApprovalOptions<I, P> {
  * @throws NoRunError in a plain `pipe`.
  *
  * @example
+ * ```ts
  * const sign = approval('sign', t.type({ yes: t.boolean }), { timeoutMs: 86_400_000, onTimeout: askTheBoss });
+ * ```
  */
 export function approval<A, I = unknown, P = never>(
   name: string,

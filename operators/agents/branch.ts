@@ -18,13 +18,16 @@ export type Cases<I> = Readonly<Record<string, Agent<I, unknown>>>;
  * @throws NoCaseError (the step fails) when there is no agent for what was selected.
  *
  * @example
+ * ```ts
  * const route = branch('route', (ticket: Ticket) => ticket.kind, { bug: triage, question: reply });
+ * ```
  */
 export function branch<I, C extends Cases<never>>(
   name: string,
   select: (input: I) => keyof C & string,
   cases: C & Cases<I>,
 ): Agent<I, OutputOf<C[keyof C]>>;
+/** The same, with an agent for what has no case. */
 export function branch<I, C extends Cases<never>, O>(
   name: string,
   select: (input: I) => string,

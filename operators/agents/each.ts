@@ -47,6 +47,7 @@ export function each<I, O>(
   agent: Agent<I, O>,
   options: EachOptions<NoInfer<I>> & { readonly onError: 'collect' },
 ): Agent<Items<I>, Either<SettledFailure, O>[]>;
+/** The same, failing when an item fails. */
 export function each<I, O>(
   name: string,
   agent: Agent<I, O>,

@@ -94,6 +94,7 @@ export function workflow<I, const S extends Source>(
   build: (input: Wire<I>, step: StepBuilder) => S,
   options?: StepPolicy & { readonly input?: t.Type<I, unknown>; readonly output?: never },
 ): Agent<I, Resolved<S>>;
+/** The same with options, such as codecs for its input and its output. */
 // Apart from the first, because looking for S in the type of a codec can send the compiler down without end.
 export function workflow<I, const S extends Source>(
   name: string,

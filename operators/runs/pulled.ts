@@ -10,7 +10,9 @@ import { fromPull, pullFrom } from '../../lib/streams/pull';
  * gets everything as it comes. The iterable is read once: a second subscriber gets what the first has left.
  *
  * @example
+ * ```ts
  * pulled(createReadStream('big.csv').pipe(parse())).pipe(runEach(importRow, { concurrency: 4 })).subscribe();
+ * ```
  */
 export function pulled<T>(source: Iterable<T> | AsyncIterable<T>): Observable<T> {
   return fromPull((receiver) => pullFrom(source, receiver));

@@ -7,7 +7,6 @@ import {
   chainResults,
   currentSteps,
   execute,
-  initialState,
   outputOf,
   outputs,
   pick,
@@ -16,6 +15,7 @@ import {
   runSummary,
   workflow,
 } from '../../index';
+import { initialState } from '../../lib/definition/definition';
 import { definitionOf, planOf } from '../../lib/definition/definition';
 import { marbles } from '../support/marbles';
 import { quickest } from '../support/quickest';

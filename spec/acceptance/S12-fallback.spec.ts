@@ -1,5 +1,6 @@
 import { agent, execute, fallback, memoryStore, workflow } from '../../index';
-import type { FallbackInput, Wire } from '../../index';
+import type { Wire } from '../../index';
+import type { FallbackInput } from '../../operators/agents/fallback';
 
 describe('S12: on an error, stop or take another path', () => {
   const parse = agent('parse', (text: string): number => {

@@ -3,16 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import type { RunState, Store } from '../../index';
-import {
-  agent,
-  chain,
-  execute,
-  lowdbStore,
-  StateValueError,
-  StorageError,
-  StoreCorruptError,
-  UnknownSnapshotError,
-} from '../../index';
+import { agent, chain, execute, lowdbStore, StorageError } from '../../index';
+import { StateValueError } from '../../lib/errors/runErrors';
+import { StoreCorruptError, UnknownSnapshotError } from '../../lib/errors/storageErrors';
 import { nodeFiles } from '../../lib/store/folder/files/nodeFiles';
 import { throughJson } from '../../testing/contract/life';
 

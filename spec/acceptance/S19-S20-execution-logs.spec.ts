@@ -13,9 +13,8 @@ import {
   memoryStore,
   record,
   run,
-  StoreCorruptError,
-  UnknownLogError,
 } from '../../index';
+import { StoreCorruptError, UnknownLogError } from '../../lib/errors/storageErrors';
 import type { ExecutionHistory, Store } from '../../index';
 
 const start = Date.UTC(2026, 10, 22);

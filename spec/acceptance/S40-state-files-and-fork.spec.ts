@@ -4,7 +4,8 @@ import { join } from 'node:path';
 
 import { lastValueFrom } from 'rxjs';
 
-import { agent, chain, execute, fork, lowdbStore, memoryStore, resume, UnknownStepError } from '../../index';
+import { agent, chain, execute, fork, lowdbStore, memoryStore, resume } from '../../index';
+import { UnknownStepError } from '../../lib/errors/stepErrors';
 
 let calls: string[] = [];
 const called = (name: string, work: (n: number) => number) =>

@@ -31,7 +31,11 @@ function run(code: string): string {
       bundle: true,
       platform: 'node',
       packages: 'external',
-      alias: { 'millrace/testing': join(root, 'testing/index.ts'), millrace: join(root, 'index.ts') },
+      alias: {
+        'millrace/testing': join(root, 'testing/index.ts'),
+        'millrace/fp': join(root, 'fp.ts'),
+        millrace: join(root, 'index.ts'),
+      },
     });
     const { stdout, stderr } = spawnSync(process.execPath, [join(folder, 'snippet.js')], {
       cwd: state,

@@ -10,7 +10,6 @@ import {
   agent,
   chain,
   execute,
-  initialState,
   lowdbStore,
   memoryStore,
   outcomes,
@@ -18,6 +17,7 @@ import {
   run,
   workflow,
 } from '../../index';
+import { initialState } from '../../lib/definition/definition';
 import type { RunState, Wire } from '../../index';
 
 const a = agent('a', (x: number) => x + 1);

@@ -5,10 +5,10 @@ import {
   MillraceError,
   NonRetryableError,
   StorageError,
-  toFailure,
   UnknownRunError,
   ValidationError,
 } from '../../index';
+import { toFailure } from '../../lib/model/failure';
 import { StepError } from '../../lib/errors/stepErrors';
 
 const root = join(__dirname, '../..');

@@ -11,7 +11,6 @@ import {
   approval,
   cancel,
   chain,
-  DefinitionError,
   each,
   execute,
   fork,
@@ -23,6 +22,7 @@ import {
   sleep,
   workflow,
 } from '../../index';
+import { DefinitionError } from '../../lib/errors/definitionErrors';
 import type { Agent, Store, Wire } from '../../index';
 import { marbles } from '../support/marbles';
 import { collect } from '../support/told';

@@ -1,7 +1,7 @@
 import { delay, EMPTY, lastValueFrom, map, NEVER, of, throwError, timer, toArray } from 'rxjs';
 
 import { agent, chain, execute, fallback, memoryStore, run } from '../../index';
-import type { FallbackInput } from '../../index';
+import type { FallbackInput } from '../../operators/agents/fallback';
 import { marbles } from '../support/marbles';
 
 const odd = agent('odd', (n: number) => {

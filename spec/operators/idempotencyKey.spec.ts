@@ -4,18 +4,8 @@ import { join } from 'node:path';
 
 import { lastValueFrom, of, toArray } from 'rxjs';
 
-import {
-  agent,
-  chain,
-  execute,
-  fork,
-  initialState,
-  lowdbStore,
-  memoryStore,
-  restore,
-  resume,
-  workflow,
-} from '../../index';
+import { agent, chain, execute, fork, lowdbStore, memoryStore, restore, resume, workflow } from '../../index';
+import { initialState } from '../../lib/definition/definition';
 import type { Agent, Store, Wire } from '../../index';
 import { crashPoints, recordingStore } from '../../testing/index';
 

@@ -1,17 +1,7 @@
 import { concatMap, delay, from, lastValueFrom, map, of, scan, toArray } from 'rxjs';
 
-import {
-  agent,
-  chain,
-  each,
-  execute,
-  isJournaled,
-  live,
-  memoryStore,
-  run,
-  settled,
-  workflow,
-} from '../../index';
+import { agent, chain, each, execute, live, memoryStore, run, settled, workflow } from '../../index';
+import { isJournaled } from '../../lib/model/event';
 import type { Live, Transition, Wire } from '../../index';
 import { marbles } from '../support/marbles';
 import { collect } from '../support/told';

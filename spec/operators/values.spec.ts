@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 
-import { agent, chain, execute, lowdbStore, StateValueError } from '../../index';
+import { agent, chain, execute, lowdbStore } from '../../index';
+import { StateValueError } from '../../lib/errors/runErrors';
 import { jsonValue } from '../../lib/codec/jsonValue';
 import { ownersOf } from '../lib/store/support/lockRace';
 import { MemoryFiles } from '../lib/store/support/memoryFiles';

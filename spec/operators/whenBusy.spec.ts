@@ -31,7 +31,7 @@ import {
   RunError,
   saga,
 } from '../../index';
-import type { WhenBusy } from '../../index';
+import type { WhenBusy } from '../../operators/runs/runEach';
 import { marbles } from '../support/marbles';
 
 const slow = agent('slow', (x: string) => of(x).pipe(delay(4)));

@@ -19,7 +19,9 @@ import {
   sleep,
   workflow,
 } from '../../index';
-import type { Agent, FallbackInput, Items, Live, Transition, Wire } from '../../index';
+import type { Agent, Live, Transition, Wire } from '../../index';
+import type { Items } from '../../operators/agents/each';
+import type { FallbackInput } from '../../operators/agents/fallback';
 
 /** Holds what only the compiler judges; it is never called. */
 const judged = (_claim: string, check: () => void): (() => void) => check;

@@ -1,7 +1,8 @@
 import { expectTypeOf } from 'expect-type';
 import type { Observable } from 'rxjs';
 
-import type { Agent, PartialResult, RunState, StepPolicy, Wire } from '../../index';
+import type { Agent, RunState, StepPolicy, Wire } from '../../index';
+import type { PartialResult } from '../../operators/runs/partials';
 import { agent, backoff, budget, chain, outputs, partials, run, saga, workflow } from '../../index';
 import type { FakeAgent } from '../../testing/index';
 import { expectRun, fakeAgent } from '../../testing/index';

@@ -52,7 +52,9 @@ export interface ServeOptions {
 
 /** A worker that serves. */
 export interface RestateWorker {
+  /** The port on which it listens. */
   readonly port: number;
+  /** Where the server reaches it. */
   readonly uri: string;
   /** Takes no more work, and leaves what is under way to other workers. */
   close(): Promise<void>;

@@ -3,9 +3,11 @@ import type { Files } from '../folder/files/files';
 
 /** Something of a damaged store that was not copied. */
 export interface LeftOut {
+  /** The file it was in. */
   readonly file: string;
   /** Byte from which on the file was left out; 0 for all of it. */
   readonly offset: number;
+  /** Why it could not be taken over. */
   readonly reason: string;
 }
 

@@ -1,7 +1,7 @@
 import * as t from 'io-ts';
 import { mergeMap, throwError, timer } from 'rxjs';
 
-import type { FallbackInput } from '../../../index';
+import type { FallbackInput } from '../../../operators/agents/fallback';
 import { agent, approval, branch, chain, each, fallback, firstOf, loop, sleep } from '../../../index';
 import type { EngineCase } from '../engineCase';
 import { broken, hang, hanging, inner, later, plus, twice, upper } from './agents';

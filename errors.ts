@@ -1,0 +1,54 @@
+/**
+ * Every class of error; docs/errors.md says what each means and what to do.
+ *
+ * @packageDocumentation
+ */
+export { DefinitionError } from './lib/errors/definitionErrors';
+export type { Spending } from './lib/errors/runErrors';
+export {
+  AnswerMisfitError,
+  BudgetExceededError,
+  CompensationError,
+  DefinitionMismatchError,
+  InputMismatchError,
+  NoRunError,
+  NotWaitingError,
+  RunEndedError,
+  RunError,
+  StateValueError,
+  StreamInputError,
+  ValidationError,
+} from './lib/errors/runErrors';
+export {
+  AllFailedError,
+  ApprovalTimeoutError,
+  AttemptOverError,
+  DuplicateStepError,
+  EmptyAnswerError,
+  ItemMissingError,
+  LoopLimitError,
+  NestedInputError,
+  NoCaseError,
+  PoisonStepError,
+  StepError,
+  StepTimeoutError,
+  StreamSourceError,
+  UnknownStepError,
+} from './lib/errors/stepErrors';
+export {
+  InvalidRunIdError,
+  LinesLostError,
+  LogCompletedError,
+  RunActiveError,
+  RunExistsError,
+  StorageError,
+  StoreCorruptError,
+  StoreFormatError,
+  StoreLockedError,
+  UnknownLogError,
+  UnknownRunError,
+  UnknownSnapshotError,
+} from './lib/errors/storageErrors';
+export { MetricsFileError } from './lib/metrics/metricsStore';
+export type { ErrorRecord, Failure } from './lib/model/failure';
+export { InvalidArgumentError, MillraceError, NonRetryableError } from './lib/model/failure';

@@ -1,0 +1,54 @@
+/**
+ * What an author of a store needs: the port, the events and states that it keeps, and how the one becomes the other.
+ *
+ * @packageDocumentation
+ */
+export { initialState } from './lib/definition/definition';
+export type {
+  RunCancelled,
+  RunCompleted,
+  RunEvent,
+  RunFact,
+  RunFailed,
+  RunResumed,
+  RunStarted,
+  RunSuspended,
+  StepAnswered,
+  StepCancelled,
+  StepCompleted,
+  StepEmitted,
+  StepFailed,
+  StepLogged,
+  StepRetrying,
+  StepSkipped,
+  StepStarted,
+  StepSuspended,
+  Transition,
+} from './lib/model/event';
+export { isEnd, isJournaled } from './lib/model/event';
+export type { ExecutionLog, LogRest, LogSummary, LoggedStep } from './lib/model/executionLog';
+export type { Failure } from './lib/model/failure';
+export type { AnswerMessage, CancelMessage, RunMessage } from './lib/model/message';
+export { toFailure } from './lib/model/failure';
+export type { AgentKind, Plan, PlanDiff, PlanStep } from './lib/model/plan';
+export { reduceRun, refusal } from './lib/model/reduce';
+export type { Snapshot, SnapshotMetadata, SnapshotSummary } from './lib/model/snapshot';
+export type { RunState, RunStatus } from './lib/model/state';
+export type { StepResult, StepStatus } from './lib/model/stepResult';
+export { StepTable } from './lib/model/stepTable';
+export type { AnswerCache, KeptAnswer } from './lib/store/answerCache';
+export type { Durability } from './lib/store/durability';
+export type { LowdbStoreOptions } from './lib/store/folder/lowdbStore';
+export type { MemoryStoreOptions } from './lib/store/memory/memoryStore';
+export type { LeftOut } from './lib/store/salvage/leftOut';
+export type {
+  Claim,
+  PruneLimits,
+  ReceivedMessage,
+  RunQuery,
+  RunRest,
+  RunSummary,
+  SnapshotStore,
+  Store,
+} from './lib/store/store';
+export { addressMessage } from './lib/store/messages';
