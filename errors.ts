@@ -49,6 +49,6 @@ export {
   UnknownRunError,
   UnknownSnapshotError,
 } from './lib/errors/storageErrors';
-export { MetricsFileError } from './lib/metrics/metricsStore';
+export { MetricsBusyError, MetricsFileError } from './lib/metrics/metricsStore';
 export type { ErrorRecord, Failure } from './lib/model/failure';
 export { InvalidArgumentError, MillraceError, NonRetryableError } from './lib/model/failure';

@@ -30,8 +30,9 @@ for (const [name, { types }] of Object.entries(entries)) {
       messageCallback: (message) => {
         // What it says about itself.
         if (message.category === 'console' && message.logLevel !== 'error') message.handled = true;
-        // What each class of error overrides is told once, at MillraceError; what `type` stands for, by the name of the event.
-        if (message.messageId === 'ae-undocumented' && /"(name|code|retryable|type)"/.test(message.text))
+        // What each class of error overrides is told once, at MillraceError; what `type` and
+        // `kind` stand for, by the name of the record.
+        if (message.messageId === 'ae-undocumented' && /"(name|code|retryable|type|kind)"/.test(message.text))
           message.logLevel = 'none';
       },
     },

@@ -11,7 +11,9 @@ interface MeantForRun {
 /** Answers a question of a run. */
 export interface AnswerMessage extends MeantForRun {
   readonly kind: 'answer';
+  /** Path of the step that waits. */
   readonly path: string;
+  /** The answer. */
   readonly value: unknown;
   /**
    * The question that is meant. When left out, the one that is open at this step when the message is posted, or the first that
@@ -23,6 +25,7 @@ export interface AnswerMessage extends MeantForRun {
 /** Cancels a life of a run. */
 export interface CancelMessage extends MeantForRun {
   readonly kind: 'cancel';
+  /** Why; absent when nobody said. */
   readonly reason?: string;
   /** Number of the life that is meant; when left out, the one under way when the message is posted, or else the next. */
   readonly life?: number;

@@ -35,7 +35,8 @@ const table = [
 
 describe('errors', () => {
   it('all extend MillraceError, each with a code of its own', () => {
-    const ours = classes.filter(({ name }) => name !== 'MillraceError');
+    // A TerminalError is how a worker answers Restate itself.
+    const ours = classes.filter(({ name, base }) => name !== 'MillraceError' && base !== 'TerminalError');
 
     expect(ours.filter(({ base }) => base !== 'MillraceError')).toEqual([]);
     expect(ours.filter(({ code }) => code === undefined)).toEqual([]);
@@ -65,7 +66,6 @@ describe('errors', () => {
       'lib/store/folder/deltas/applyDeltas.ts',
       'lib/store/folder/files/largeJson.ts',
       'lib/store/folder/files/nodeFiles.ts',
-      'lib/store/folder/lock/lock.ts',
       'testing/explore.ts',
     ]);
   });

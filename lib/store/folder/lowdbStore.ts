@@ -4,6 +4,7 @@ import { asyncScheduler } from 'rxjs';
 
 import { jsonValue } from '../../codec/jsonValue';
 import { checkRunId, RunActiveError, UnknownRunError } from '../../errors/storageErrors';
+import { InvalidArgumentError } from '../../model/failure';
 import type { RunMessage } from '../../model/message';
 import { pauses } from '../../streams/yieldOften';
 import { checkValues } from '../claimRun';
@@ -193,12 +194,13 @@ export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Sto
   return store;
 }
 
-/** @throws TypeError, RangeError */
+/** @throws InvalidArgumentError */
 function checkPlace(folder: unknown, rotateBytes: number): void {
   if (typeof folder !== 'string' || folder === '')
-    throw new TypeError('Cannot make a store without a folder; give the path of one');
+    throw new InvalidArgumentError('Cannot make a store without a folder', 'give the path of one');
   if (!(rotateBytes > 0))
-    throw new RangeError(
-      `Cannot make a store with rotateBytes ${String(rotateBytes)}; give a number above 0`,
+    throw new InvalidArgumentError(
+      `Cannot make a store with rotateBytes ${String(rotateBytes)}`,
+      'give a number above 0',
     );
 }
