@@ -4,7 +4,7 @@ import type { RunEvent as AnyRunEvent } from '../model/event';
 import { Count, Finite, Json, listOf, Moment, oneOf } from './plainCodecs';
 import type { Optional, Required } from './recordCodec';
 import { record } from './recordCodec';
-import { Failure, Plan } from './stateCodec';
+import { Failure, GivenBy, Plan } from './stateCodec';
 
 /** An event that the store keeps. */
 export type JournaledEvent = Exclude<AnyRunEvent, { readonly type: 'step.emitted' | 'step.logged' }>;
@@ -46,7 +46,7 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
     'run.completed': event(
       'run.completed',
       { ...occurrence, duration: Finite },
-      { output: Json, replayed: t.boolean },
+      { output: Json, givenBy: GivenBy, replayed: t.boolean },
     ),
     'run.failed': event(
       'run.failed',
@@ -73,7 +73,7 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
     'step.completed': event(
       'step.completed',
       { ...ofAttempt, duration: Finite },
-      { output: Json, partials: Count, kept: listOf(Json), cached: t.boolean },
+      { output: Json, givenBy: GivenBy, partials: Count, kept: listOf(Json), cached: t.boolean },
     ),
     'step.failed': event(
       'step.failed',

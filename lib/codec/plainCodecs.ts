@@ -47,7 +47,8 @@ export function listOf<T>(item: t.Type<T, unknown>): t.Type<readonly T[]> {
   );
 }
 
-function guard<T>(name: string, test: (value: unknown) => boolean): t.Type<T> {
+/** What a test lets pass, as it is. */
+export function guard<T>(name: string, test: (value: unknown) => boolean): t.Type<T> {
   const is = (value: unknown): value is T => test(value);
   return new t.Type<T>(
     name,

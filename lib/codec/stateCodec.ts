@@ -2,12 +2,14 @@ import { isLeft } from 'fp-ts/lib/Either';
 import * as t from 'io-ts';
 
 import type { Failure as FailureRecord } from '../model/failure';
+import type { GivenBy as GivenByRecord } from '../model/givenBy';
+import { isGivenBy } from '../model/givenBy';
 import type { AgentKind, Plan as PlanRecord, PlanStep } from '../model/plan';
 import type { SnapshotMetadata, SnapshotSummary } from '../model/snapshot';
 import type { RunState as RunStateRecord, RunStatus } from '../model/state';
 import type { StepResult, StepStatus } from '../model/stepResult';
 import { StepTable } from '../model/stepTable';
-import { Count, Finite, Json, listOf, Moment, oneOf } from './plainCodecs';
+import { Count, Finite, guard, Json, listOf, Moment, oneOf } from './plainCodecs';
 import { record } from './recordCodec';
 
 /** An error as it is stored. */
@@ -25,6 +27,9 @@ export const Failure: t.Type<FailureRecord> = t.recursion('Failure', () =>
     },
   ),
 );
+
+/** Who gave an output. */
+export const GivenBy: t.Type<GivenByRecord> = guard('who gave an output', isGivenBy);
 
 const kinds: Readonly<Record<AgentKind, true>> = {
   function: true,
@@ -90,6 +95,7 @@ export const Step: t.Type<StepResult> = record<StepResult>(
   },
   {
     output: Json,
+    givenBy: GivenBy,
     contained: t.literal(true),
     partials: Count,
     kept: listOf(Json),
@@ -127,6 +133,7 @@ const stateJson: t.Type<RunStateJson> = record<RunStateJson>(
     died: Count,
     input: Json,
     output: Json,
+    givenBy: GivenBy,
     error: Failure,
     reason: t.string,
     endedAt: Moment,

@@ -3,9 +3,12 @@ import { createHash } from 'node:crypto';
 import type * as t from 'io-ts';
 import type { OperatorFunction } from 'rxjs';
 
+import { validate } from '../codec/validate';
 import { DefinitionError } from '../errors/definitionErrors';
 import type { Agent, StepContext, StepPolicy } from '../model/agentType';
 import { AGENT } from '../model/agentType';
+import type { GivenBy } from '../model/givenBy';
+import { gapsOf } from '../model/givenBy';
 import type { AgentKind, Plan, PlanStep } from '../model/plan';
 import type { RunState } from '../model/state';
 import { idleState } from '../model/state';
@@ -23,6 +26,12 @@ interface Common {
   /** Gives the output the form in which it is saved, and takes it back from there. */
   readonly output?: t.Type<unknown, unknown>;
 }
+
+/**
+ * The form in which an output is saved, which may depend on who has given it: the codec that brings it there and back;
+ * undefined for plain JSON.
+ */
+export type OutputForm = (givenBy: GivenBy | undefined) => t.Type<unknown, unknown> | undefined;
 
 /** An agent whose work is a function of the user's. */
 export interface FunctionDefinition extends Common {
@@ -44,6 +53,8 @@ export interface StructureDefinition extends Common {
   readonly kind: Exclude<AgentKind, 'function' | 'operator'>;
   /** Begins to run. Returns how to stop it and everything it has asked for. */
   readonly begin: (input: unknown, scope: Scope) => Stop;
+  /** The form of its output where no codec is given: that of its parts. */
+  readonly form?: OutputForm;
   /** The steps it declares, in order; those below a step of its own are that step's agent's. */
   readonly parts: readonly Part[];
   /** How many structures stand inside each other here. */
@@ -78,6 +89,44 @@ export function defineAgent<I, O>(operator: OperatorFunction<I, O>, definition: 
 /** The definition behind an agent; undefined for any other operator. */
 export function definitionOf(operator: unknown): Definition | undefined {
   return typeof operator === 'function' ? (operator as { readonly [AGENT]?: Definition })[AGENT] : undefined;
+}
+
+/** The form in which the output of an agent is saved. */
+export function outputFormOf(definition: Definition): OutputForm {
+  const { output } = definition;
+  if (output !== undefined) return () => output;
+  return (isStructure(definition) ? definition.form : undefined) ?? (() => undefined);
+}
+
+/** An output in the form in which it is saved. */
+export function encodedOutput(
+  definition: Definition,
+  output: unknown,
+  givenBy: GivenBy | undefined,
+): unknown {
+  const codec = outputFormOf(definition)(givenBy);
+  return codec === undefined ? output : codec.encode(output);
+}
+
+/**
+ * An output from the form in which it is saved.
+ *
+ * @throws ValidationError when the codec cannot read it.
+ */
+export function decodedOutput(
+  definition: Definition,
+  stored: unknown,
+  givenBy: GivenBy | undefined,
+): unknown {
+  const codec = outputFormOf(definition)(givenBy);
+  if (codec === undefined) return stored;
+  const gaps = definition.output === undefined ? undefined : gapsOf(givenBy);
+  // Saved as a list of outputs, before the definition had a codec for the whole.
+  const value =
+    gaps !== undefined && Array.isArray(stored)
+      ? stored.map((item: unknown, index) => (gaps.includes(index) ? undefined : item))
+      : stored;
+  return validate(codec, value, `saved output of "${definition.name}"`);
 }
 
 /**

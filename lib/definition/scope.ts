@@ -1,14 +1,27 @@
 import type { Agent, StepPolicy } from '../model/agentType';
 import type { Failure } from '../model/failure';
+import type { GivenBy } from '../model/givenBy';
 import type { StepResult } from '../model/stepResult';
 import type { StepTable } from '../model/stepTable';
 import type { Pull, PullReceiver } from '../streams/pull';
 
 /** How a step ended, as the structure it belongs to hears it. */
 export type Answer =
-  | { readonly kind: 'completed'; readonly output: unknown; readonly kept?: readonly unknown[] }
+  | {
+      readonly kind: 'completed';
+      readonly output: unknown;
+      readonly kept?: readonly unknown[];
+      readonly givenBy?: GivenBy | undefined;
+    }
   | { readonly kind: 'skipped'; readonly output: unknown }
   | { readonly kind: 'failed'; readonly failure: Failure; readonly cause: unknown };
+
+/** Who gave what an answer holds, for a structure that passes it on. */
+export function givenByOf(answer: Answer): GivenBy | undefined {
+  if (answer.kind === 'completed') return answer.givenBy;
+  // What stands in the place of a step that was left out has the form of no agent.
+  return answer.kind === 'skipped' ? null : undefined;
+}
 
 /** What a function of the user's decided, or how it failed. */
 export type Decided<T> =
@@ -97,7 +110,8 @@ export interface Scope {
   pull(source: object, receiver: PullReceiver): Pull;
   /** A partial result of the structure itself. */
   emit(value: unknown): void;
-  complete(output: unknown): void;
+  /** `givenBy` says which of its agents gave the output, where it could be another one. */
+  complete(output: unknown, givenBy?: GivenBy): void;
   /** `failure` is given where a nested step has failed, so that the place where it began is kept. */
   fail(error: unknown, failure?: Failure): void;
 }

@@ -2,7 +2,10 @@ import type { Either } from 'fp-ts/lib/Either';
 import { left, right } from 'fp-ts/lib/Either';
 
 import { DefinitionError } from '../errors/definitionErrors';
+import type { GivenBy } from '../model/givenBy';
+import { givenByFields, givenByItems } from '../model/givenBy';
 import type { Answer } from './scope';
+import { givenByOf } from './scope';
 import type { SettledFailure, Source, WireOwner } from './wire';
 import { nodeOf, partsOf } from './wire';
 
@@ -17,6 +20,8 @@ export interface CompiledSource {
   /** What it reads, as text, one entry a wire. */
   readonly text: readonly string[];
   readonly read: (reading: Reading) => unknown;
+  /** Who gave the parts of what was read. */
+  readonly givenBy: (reading: Reading, value: unknown) => GivenBy | undefined;
 }
 
 /** Waiting for one step: for its output, for its end whatever it is, or for its start. */
@@ -47,6 +52,8 @@ interface Parsed {
   readonly groups: readonly Group[];
   readonly text: readonly string[];
   readonly read: (reading: Reading) => unknown;
+  /** Absent where no agent gave it as it is. */
+  readonly givenBy?: CompiledSource['givenBy'];
 }
 
 /**
@@ -69,6 +76,7 @@ export function compileSource(owner: WireOwner, source: Source, where: string): 
     groups: parsed.groups,
     text: [...new Set(parsed.text)],
     read: parsed.read,
+    givenBy: parsed.givenBy ?? (() => undefined),
   };
 }
 
@@ -88,12 +96,17 @@ function parse(owner: WireOwner, source: Source, where: string): Parsed {
         groups: [],
         text: [node.id],
         read: (reading) => outputOf(reading.answers[index]),
+        givenBy: ({ answers }) => {
+          const answer = answers[index];
+          return answer === undefined ? undefined : givenByOf(answer);
+        },
       };
     }
     case 'pick': {
       const of = parse(owner, node.of, where);
       const project = node.project as (value: unknown) => unknown;
-      return { ...of, read: (reading) => project(of.read(reading)) };
+      const { givenBy: _, ...rest } = of;
+      return { ...rest, read: (reading) => project(of.read(reading)) };
     }
     case 'settled':
       return settle(parse(owner, node.of, where), node.of, owner, where);
@@ -130,10 +143,25 @@ function join(owner: WireOwner, source: Source, where: string): Parsed {
         }
         return record;
       };
-  return { ...together(parts.map(([, part]) => part)), read };
+  const givenBy: CompiledSource['givenBy'] = (reading, value) => {
+    if (Array.isArray(value)) {
+      const gaps = value.flatMap((part: unknown, index) => (part === undefined ? [index] : []));
+      return givenByItems(
+        parts.map(([, part], index) => part.givenBy?.(reading, value[index])),
+        gaps,
+      );
+    }
+    const record = value as Readonly<Record<string, unknown>>;
+    return givenByFields(
+      parts.flatMap(([key, part]) =>
+        key === '__proto__' ? [] : [[key, part.givenBy?.(reading, record[key])] as const],
+      ),
+    );
+  };
+  return { ...together(parts.map(([, part]) => part)), read, givenBy };
 }
 
-function together(parts: readonly Parsed[]): Omit<Parsed, 'read'> {
+function together(parts: readonly Parsed[]): Omit<Parsed, 'read' | 'givenBy'> {
   return {
     steps: parts.flatMap((part) => part.steps),
     groups: parts.flatMap((part) => part.groups),

@@ -3,6 +3,7 @@ import type { Observable } from 'rxjs';
 import type { Decided } from '../definition/scope';
 import type { Agent, LimitPolicy } from '../model/agentType';
 import type { LogLevel, RunEvent, Transition } from '../model/event';
+import type { GivenBy } from '../model/givenBy';
 import type { StepTable } from '../model/stepTable';
 import type { Pull, PullReceiver, Stop } from '../streams/pull';
 import type { StepTask } from './task';
@@ -83,6 +84,7 @@ export interface KeyFailed {
 /** The answer of a step in its stored form. */
 export interface KnownAnswer {
   readonly output: unknown;
+  readonly givenBy?: GivenBy;
   /** Partial results, where another step reads them live. */
   readonly kept?: readonly unknown[];
 }

@@ -1,9 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 
 import { jsonValue } from '../codec/jsonValue';
-import { validate } from '../codec/validate';
 import type { Definition } from '../definition/definition';
-import { definitionOf, planOf } from '../definition/definition';
+import { decodedOutput, definitionOf, planOf } from '../definition/definition';
 import { planDiff } from '../definition/planDiff';
 import { DefinitionMismatchError, InputMismatchError, StreamInputError } from '../errors/runErrors';
 import { UnknownRunError } from '../errors/storageErrors';
@@ -109,9 +108,18 @@ export function resolveStart<O>(question: StartQuestion<O>): Start<O> {
 
 /** The end of a completed run, as it is told to somebody who asks for the run again. */
 export function replayedEnd<O>(state: RunState<O>, at: number): RunCompleted {
-  const { runId, seq, output, startedAt, endedAt = startedAt } = state;
+  const { runId, seq, output, givenBy, startedAt, endedAt = startedAt } = state;
   const duration = (endedAt - startedAt) / 1000;
-  return { type: 'run.completed', runId, seq, at, output, duration, replayed: true };
+  return {
+    type: 'run.completed',
+    runId,
+    seq,
+    at,
+    output,
+    ...(givenBy !== undefined && { givenBy }),
+    duration,
+    replayed: true,
+  };
 }
 
 /** How many steps are answered from the record. */
@@ -153,9 +161,9 @@ function warningOf(
 }
 
 /** A completed run as it was told when it completed: its output decoded. */
-function restored<O>(saved: RunState<O>, { output: codec, name }: Definition): RunState<O> {
-  if (codec === undefined) return saved;
-  return Object.freeze({ ...saved, output: validate(codec, saved.output, `saved output of "${name}"`) as O });
+function restored<O>(saved: RunState<O>, definition: Definition): RunState<O> {
+  const output = decodedOutput(definition, saved.output, saved.givenBy) as O;
+  return output === saved.output ? saved : Object.freeze({ ...saved, output });
 }
 
 /** What stands in a saved input for a stream, which cannot be saved. */

@@ -1,4 +1,5 @@
 import type { Failure } from './failure';
+import type { GivenBy } from './givenBy';
 import type { Plan } from './plan';
 import type { RunState } from './state';
 
@@ -134,6 +135,8 @@ export interface StepCompleted extends OfAttempt {
   readonly type: 'step.completed';
   /** What it gave. */
   readonly output: unknown;
+  /** Who gave the output, where it could be another agent. */
+  readonly givenBy?: GivenBy;
   /** Seconds from the start of the first attempt of this life. */
   readonly duration: number;
   /** How many partial results came before the output; absent when none. */
@@ -198,6 +201,8 @@ export interface RunCompleted extends Occurrence {
   readonly type: 'run.completed';
   /** What it gave. */
   readonly output: unknown;
+  /** Who gave the output, where it could be another agent. */
+  readonly givenBy?: GivenBy;
   /** Seconds of this life. */
   readonly duration: number;
   /** True when the run had completed earlier and its end is only told again. */

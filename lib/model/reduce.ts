@@ -1,6 +1,7 @@
 import type { Draft } from 'immer';
 
 import type { RunEvent } from './event';
+import type { GivenBy } from './givenBy';
 import type { RunState } from './state';
 import { StateEdit } from './stateEdit';
 import type { StepStatus } from './stepResult';
@@ -103,6 +104,7 @@ function apply(edit: StateEdit, event: RunEvent): void {
         delete run.error;
         delete run.reason;
         delete run.output;
+        delete run.givenBy;
         if (event.plan !== undefined) run.plan = event.plan as Draft<RunState['plan']>;
         if ('input' in event) run.input = event.input;
       });
@@ -145,6 +147,7 @@ function apply(edit: StateEdit, event: RunEvent): void {
       step.duration = event.duration;
       step.seq = event.seq;
       step.error = null;
+      setOrDelete(step, 'givenBy', event.givenBy);
       setOrDelete(step, 'partials', event.partials);
       setOrDelete(step, 'kept', event.kept);
       setOrDelete(step, 'request', undefined);
@@ -198,6 +201,7 @@ function apply(edit: StateEdit, event: RunEvent): void {
       if (event.replayed === true) break;
       edit.run('COMPLETED', (run) => {
         run.output = event.output;
+        if (event.givenBy !== undefined) run.givenBy = event.givenBy as Draft<GivenBy>;
         run.endedAt = event.at;
       });
       break;

@@ -1,4 +1,5 @@
 import type { Failure } from './failure';
+import type { GivenBy } from './givenBy';
 import type { Plan } from './plan';
 import { pendingStep } from './stepResult';
 import { StepTable } from './stepTable';
@@ -20,6 +21,8 @@ export interface RunState<O = unknown> {
   readonly input: unknown;
   /** What the run gave; present when it completed. */
   readonly output?: O;
+  /** Who gave the output, where it could be another agent. */
+  readonly givenBy?: GivenBy;
   /** Why the latest life failed; present when it did. */
   readonly error?: Failure;
   /** Why the latest life was cancelled; present when whoever cancelled it said so. */

@@ -1,4 +1,5 @@
 import type { Failure } from './failure';
+import type { GivenBy } from './givenBy';
 
 /** Where a step stands. */
 export type StepStatus = 'PENDING' | 'RUNNING' | 'SUSPENDED' | 'COMPLETED' | 'FAILED' | 'SKIPPED';
@@ -13,6 +14,8 @@ export interface StepResult {
   readonly status: StepStatus;
   /** What the agent gave; for a skipped step what its dependants get instead. */
   readonly output?: unknown;
+  /** Who gave the output, where it could be another agent: `branch`, `fallback`, `firstOf`, `approval` and what passes on theirs. */
+  readonly givenBy?: GivenBy;
   /** Seconds; 0 until the step has ended. */
   readonly duration: number;
   /** Why the step, or its latest attempt, failed. */

@@ -1,7 +1,11 @@
+import type { GivenBy } from '../model/givenBy';
+
 /** An answer that may be used again, in its stored form. */
 export interface KeptAnswer {
   /** The answer in its stored form. */
   readonly output: unknown;
+  /** Who gave the output, where it could be another agent. */
+  readonly givenBy?: GivenBy;
   /** Partial results, where another step read them live. */
   readonly kept?: readonly unknown[];
   /** Epoch milliseconds; absent when the answer never gets too old. */

@@ -2,13 +2,15 @@ import type * as t from 'io-ts';
 
 import { validate } from '../../lib/codec/validate';
 import { checkPolicy } from '../../lib/definition/checks';
-import { definitionOf } from '../../lib/definition/definition';
+import type { OutputForm } from '../../lib/definition/definition';
 import type { RunningStep } from '../../lib/definition/scope';
+import { givenByOf } from '../../lib/definition/scope';
 import { ValidationError } from '../../lib/errors/runErrors';
 import { ApprovalTimeoutError } from '../../lib/errors/stepErrors';
 import type { Agent } from '../../lib/model/agentType';
 import { toFailure } from '../../lib/model/failure';
-import { oneOf } from './internal/outputCodec';
+import { givenById } from '../../lib/model/givenBy';
+import { alternativesForm, formOf } from './internal/outputCodec';
 import { structure } from './internal/structure';
 
 /** How long an answer is waited for. */
@@ -44,15 +46,21 @@ export function approval<A, I = unknown, P = never>(
   checkPolicy(name, { ...(timeoutMs !== undefined && { timeoutMs }) });
   const other = onTimeout as unknown as Agent<never, unknown> | undefined;
   const inner = other === undefined ? [] : [[other.name, other] as const];
+  const answerForm: OutputForm = () => codec as t.Type<unknown, unknown>;
   return structure({
     kind: 'approval',
     name,
     agents: inner,
     answers: codec as t.Type<unknown, unknown>,
-    output:
+    form:
       other === undefined
-        ? (codec as t.Type<unknown, unknown>)
-        : oneOf([codec as t.Type<unknown, unknown>, definitionOf(other)?.output]),
+        ? answerForm
+        : alternativesForm(
+            new Map([
+              [null, answerForm],
+              [other.name, formOf(other)],
+            ]),
+          ),
     begin(input, scope) {
       let running: RunningStep | undefined;
       const request = {
@@ -61,12 +69,12 @@ export function approval<A, I = unknown, P = never>(
         ...(timeoutMs !== undefined && { timeoutMs }),
       };
       scope.wait(request, ({ by, value }) => {
-        if (by === 'answer') scope.complete(validate(codec, value, `answer for step "${scope.path}"`));
+        if (by === 'answer') scope.complete(validate(codec, value, `answer for step "${scope.path}"`), null);
         else if (other === undefined) scope.fail(new ApprovalTimeoutError(scope.path, timeoutMs ?? 0));
         else {
           running = scope.step({ id: other.name, agent: other, input }, (answer) => {
             if (answer.kind === 'failed') scope.fail(answer.cause, answer.failure);
-            else scope.complete(answer.output);
+            else scope.complete(answer.output, givenById(other.name, givenByOf(answer)));
           });
         }
       });

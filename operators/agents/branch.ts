@@ -1,9 +1,11 @@
 import { checkName } from '../../lib/definition/checks';
 import type { RunningStep } from '../../lib/definition/scope';
+import { givenByOf } from '../../lib/definition/scope';
 import { DefinitionError } from '../../lib/errors/definitionErrors';
 import { NoCaseError } from '../../lib/errors/stepErrors';
 import type { Agent, OutputOf } from '../../lib/model/agentType';
-import { oneOfCodec } from './internal/outputCodec';
+import { givenById } from '../../lib/model/givenBy';
+import { oneOfForm } from './internal/outputCodec';
 import { structure } from './internal/structure';
 
 /** The agents among which a `branch` chooses, by case. */
@@ -52,7 +54,7 @@ export function branch(
     kind: 'branch',
     name,
     agents: [...agents],
-    output: oneOfCodec([...agents.values()]),
+    form: oneOfForm(agents),
     begin(input, scope) {
       let running: RunningStep | undefined;
       const take = (id: string): void => {
@@ -63,7 +65,7 @@ export function branch(
         }
         running = scope.step({ id, agent, input }, (answer) => {
           if (answer.kind === 'failed') scope.fail(answer.cause, answer.failure);
-          else scope.complete(answer.output);
+          else scope.complete(answer.output, givenById(id, givenByOf(answer)));
         });
       };
       const choose = (): string => {

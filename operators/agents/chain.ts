@@ -5,9 +5,12 @@ import { checkName } from '../../lib/definition/checks';
 import type { FunctionDefinition, Part, StructureDefinition } from '../../lib/definition/definition';
 import { defineAgent, definitionOf, depthOf } from '../../lib/definition/definition';
 import type { RunningStep } from '../../lib/definition/scope';
+import { givenByOf } from '../../lib/definition/scope';
 import { DefinitionError } from '../../lib/errors/definitionErrors';
 import type { Agent } from '../../lib/model/agentType';
+import type { GivenBy } from '../../lib/model/givenBy';
 import { asOperator } from './internal/asOperator';
+import { formOf } from './internal/outputCodec';
 import { idsOf } from './internal/structure';
 import { InvalidArgumentError } from '../../lib/model/failure';
 
@@ -76,7 +79,6 @@ export function chain(name: string, ...links: readonly Link<never, unknown>[]): 
   if (links.length === 0) throw new DefinitionError(name, 'a chain needs at least one agent');
   const agents = links.map((link, position) => agentOf(name, link, position));
   const ids = idsOf(agents);
-  const output = definitionOf(agents.at(-1))?.output;
   const definition: StructureDefinition = {
     kind: 'chain',
     name,
@@ -93,21 +95,21 @@ export function chain(name: string, ...links: readonly Link<never, unknown>[]): 
         isConditional: false,
       };
     }),
-    ...(output !== undefined && { output }),
+    form: formOf(agents.at(-1)),
     begin(input, scope) {
       let running: RunningStep | undefined;
-      const proceed = (position: number, value: unknown): void => {
+      const proceed = (position: number, value: unknown, givenBy: GivenBy | undefined): void => {
         const agent = agents[position];
         if (agent === undefined) {
-          scope.complete(value);
+          scope.complete(value, givenBy);
           return;
         }
         running = scope.step({ id: ids[position] as string, agent, input: value }, (answer) => {
           if (answer.kind === 'failed') scope.fail(answer.cause, answer.failure);
-          else proceed(position + 1, answer.output);
+          else proceed(position + 1, answer.output, givenByOf(answer));
         });
       };
-      proceed(0, input);
+      proceed(0, input, undefined);
       return () => running?.cancel();
     },
   };

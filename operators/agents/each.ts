@@ -6,12 +6,15 @@ import { typeName } from '../../lib/codec/typeName';
 import { checkConcurrency } from '../../lib/definition/checks';
 import { definitionOf } from '../../lib/definition/definition';
 import type { Answer, Containment, RunningStep, Scope, TaskPolicy } from '../../lib/definition/scope';
+import { givenByOf } from '../../lib/definition/scope';
 import type { SettledFailure } from '../../lib/definition/wire';
 import { ItemMissingError, NestedInputError } from '../../lib/errors/stepErrors';
 import type { Agent } from '../../lib/model/agentType';
+import type { GivenBy } from '../../lib/model/givenBy';
+import { givenByItems } from '../../lib/model/givenBy';
 import type { PullReceiver } from '../../lib/streams/pull';
 import { isStream, pullFrom } from '../../lib/streams/pull';
-import { eitherListCodec, listCodec } from './internal/outputCodec';
+import { eitherListForm, listForm } from './internal/outputCodec';
 import { structure } from './internal/structure';
 import { InvalidArgumentError } from '../../lib/model/failure';
 
@@ -69,7 +72,7 @@ export function each<I, O>(
     kind: 'each',
     name,
     agents: [[agent.name, plan.agent]],
-    output: plan.isCollecting ? eitherListCodec(agent) : listCodec(agent),
+    form: plan.isCollecting ? eitherListForm(agent) : listForm(agent),
     begin: (input, scope) => beginEach(plan, input, scope),
   });
 }
@@ -87,6 +90,7 @@ function beginEach({ agent, concurrency, key, isCollecting }: EachPlan, input: u
     throw new InvalidArgumentError(`Cannot go over ${typeName(input)}`, 'give an array or a stream');
   }
   const outputs: unknown[] = [];
+  const givenBy: (GivenBy | undefined)[] = [];
   const running = new Map<number, RunningStep>();
   const keys = key === undefined ? undefined : new Set<string>();
   // What a stream gives is only known by its place: the same place must hold the same item again.
@@ -135,6 +139,7 @@ function beginEach({ agent, concurrency, key, isCollecting }: EachPlan, input: u
   };
 
   const take = (index: number, answer: Answer): void => {
+    givenBy[index] = givenByOf(answer);
     if (answer.kind !== 'failed') outputs[index] = isCollecting ? right(answer.output) : answer.output;
     else if (isCollecting && !(answer.cause instanceof NestedInputError)) {
       const { name, message, path = '' } = answer.failure;
@@ -154,7 +159,8 @@ function beginEach({ agent, concurrency, key, isCollecting }: EachPlan, input: u
     }
     if (!hasEnded || running.size > 0 || isOver) return;
     isOver = true;
-    scope.complete(outputs);
+    const gaps = outputs.flatMap((output, index) => (output === undefined ? [index] : []));
+    scope.complete(outputs, givenByItems(givenBy, gaps));
   };
 
   const receiver: PullReceiver = {

@@ -1,7 +1,9 @@
 import type { Containment, RunningStep } from '../../lib/definition/scope';
+import { givenByOf } from '../../lib/definition/scope';
 import type { SettledFailure } from '../../lib/definition/wire';
 import type { Agent } from '../../lib/model/agentType';
-import { oneOfCodec } from './internal/outputCodec';
+import { givenById } from '../../lib/model/givenBy';
+import { oneOfForm } from './internal/outputCodec';
 import { idsOf, structure } from './internal/structure';
 
 /** What the second agent of a `fallback` gets. */
@@ -32,19 +34,22 @@ export function fallback<I, O, P>(
       [firstId, first],
       [secondId, second],
     ],
-    output: oneOfCodec([agent, other]),
+    form: oneOfForm([
+      [firstId, agent],
+      [secondId, other],
+    ]),
     begin(input, scope) {
       const contain = (): Containment => ({ isContained: true });
       let running: RunningStep = scope.step({ id: firstId, agent: first, input, contain }, (answer) => {
         if (answer.kind !== 'failed') {
-          scope.complete(answer.output);
+          scope.complete(answer.output, givenById(firstId, givenByOf(answer)));
           return;
         }
         const { name: errorName, message, path = '' } = answer.failure;
         const given = { input, error: { name: errorName, message, path } };
         running = scope.step({ id: secondId, agent: second, input: given }, (last) => {
           if (last.kind === 'failed') scope.fail(last.cause, last.failure);
-          else scope.complete(last.output);
+          else scope.complete(last.output, givenById(secondId, givenByOf(last)));
         });
       });
       return () => {

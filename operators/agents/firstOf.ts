@@ -1,9 +1,11 @@
 import type { Containment, RunningStep } from '../../lib/definition/scope';
+import { givenByOf } from '../../lib/definition/scope';
 import { DefinitionError } from '../../lib/errors/definitionErrors';
 import { AllFailedError } from '../../lib/errors/stepErrors';
 import type { Agent, OutputOf } from '../../lib/model/agentType';
 import type { Failure } from '../../lib/model/failure';
-import { oneOfCodec } from './internal/outputCodec';
+import { givenById } from '../../lib/model/givenBy';
+import { oneOfForm } from './internal/outputCodec';
 import { idsOf, structure } from './internal/structure';
 
 /**
@@ -24,7 +26,7 @@ export function firstOf<I, A extends readonly Agent<never, unknown>[]>(
     kind: 'firstOf',
     name,
     agents: entries,
-    output: oneOfCodec(agents),
+    form: oneOfForm(entries),
     begin(input, scope) {
       const running = new Map<string, RunningStep>();
       const failures: Failure[] = [];
@@ -49,7 +51,7 @@ export function firstOf<I, A extends readonly Agent<never, unknown>[]>(
           running.delete(id);
           if (answer.kind !== 'failed') {
             stop('lost');
-            scope.complete(answer.output);
+            scope.complete(answer.output, givenById(id, givenByOf(answer)));
             return;
           }
           failed.add(id);

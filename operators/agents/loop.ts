@@ -1,9 +1,11 @@
 import { yesOrNo } from '../../lib/definition/checks';
-import { definitionOf } from '../../lib/definition/definition';
 import type { RunningStep } from '../../lib/definition/scope';
+import { givenByOf } from '../../lib/definition/scope';
 import { DefinitionError } from '../../lib/errors/definitionErrors';
 import { LoopLimitError } from '../../lib/errors/stepErrors';
 import type { Agent } from '../../lib/model/agentType';
+import type { GivenBy } from '../../lib/model/givenBy';
+import { formOf } from './internal/outputCodec';
 import { structure } from './internal/structure';
 
 /** When a loop ends. */
@@ -32,23 +34,23 @@ export function loop<I, O extends I>(
     kind: 'loop',
     name,
     agents: [[agent.name, body]],
-    output: definitionOf(agent)?.output,
+    form: formOf(agent),
     begin(input, scope) {
       let running: RunningStep | undefined;
       const begin = (round: number, value: unknown): void => {
         running = scope.step({ id: idOf(round), agent: body, input: value }, (answer) => {
           if (answer.kind === 'failed') scope.fail(answer.cause, answer.failure);
-          else judge(round, answer.output);
+          else judge(round, answer.output, givenByOf(answer));
         });
       };
-      const judge = (round: number, output: unknown): void => {
+      const judge = (round: number, output: unknown, givenBy: GivenBy | undefined): void => {
         if (scope.recorded(idOf(round + 1)) !== undefined) begin(round + 1, output);
         else {
           scope.decide(
             'until',
             () => yesOrNo(until(output as O, round), `until of loop "${name}"`),
             (isEnough) => {
-              if (isEnough) scope.complete(output);
+              if (isEnough) scope.complete(output, givenBy);
               else if (round + 1 >= max) scope.fail(new LoopLimitError(scope.path, max));
               else begin(round + 1, output);
             },

@@ -2,14 +2,16 @@ import * as t from 'io-ts';
 
 import { validate } from '../../lib/codec/validate';
 import type { FunctionDefinition } from '../../lib/definition/definition';
-import { defineAgent, definitionOf } from '../../lib/definition/definition';
+import { defineAgent } from '../../lib/definition/definition';
 import type { RunningStep, Scope } from '../../lib/definition/scope';
+import { givenByOf } from '../../lib/definition/scope';
 import { pathBelow } from '../../lib/engine/task';
 import { DefinitionError } from '../../lib/errors/definitionErrors';
 import { CompensationError } from '../../lib/errors/runErrors';
 import type { Agent } from '../../lib/model/agentType';
 import type { Failure } from '../../lib/model/failure';
 import type { StepResult } from '../../lib/model/stepResult';
+import { formOf } from './internal/outputCodec';
 import { structure } from './internal/structure';
 import { stepsToUndo, UNDO, undoableAgents, undoId } from './internal/undoOrder';
 
@@ -47,12 +49,11 @@ export function saga<I, O>(
   if (agent.name === 'undo') throw new DefinitionError(name, 'the agent cannot be called "undo"; rename it');
   const work = agent as unknown as Agent<never, unknown>;
   const agents = undoableAgents(name, [work, ...dynamic]);
-  const output = definitionOf(agent)?.output;
   return structure({
     kind: 'saga',
     name,
     agents: [[agent.name, work]],
-    ...(output !== undefined && { output }),
+    form: formOf(agent),
     begin(input, scope) {
       let running: RunningStep | undefined;
       const undo = (failure: Failure, cause: unknown): void => {
@@ -84,7 +85,7 @@ export function saga<I, O>(
         });
       });
       running = scope.step({ id: agent.name, agent: work, input }, (answer) => {
-        if (answer.kind !== 'failed') scope.complete(answer.output);
+        if (answer.kind !== 'failed') scope.complete(answer.output, givenByOf(answer));
         else undo(answer.failure, answer.cause);
       });
       return () => running?.cancel();

@@ -6,15 +6,17 @@ import { dagOf } from '../../lib/definition/dag';
 import type { Definition, StructureDefinition } from '../../lib/definition/definition';
 import { defineAgent, definitionOf, depthOf, isContainer } from '../../lib/definition/definition';
 import type { TaskPolicy } from '../../lib/definition/scope';
+import type { CompiledSource } from '../../lib/definition/source';
 import { compileSource } from '../../lib/definition/source';
 import type { Resolved, Source, SourceFor, Wire, WireOwner } from '../../lib/definition/wire';
 import { wireOf } from '../../lib/definition/wire';
 import { beginDag } from '../../lib/engine/dag/runDag';
 import { DefinitionError } from '../../lib/errors/definitionErrors';
 import type { Agent, AGENT, Answered, Emitted, StepContext, StepPolicy } from '../../lib/model/agentType';
+import { withoutGaps } from '../../lib/model/givenBy';
 import { agent as agentOf } from './agent';
 import { asOperator } from './internal/asOperator';
-import { resultCodec } from './internal/outputCodec';
+import { resultForm } from './internal/outputCodec';
 
 /** How a step is carried out that may be left out. */
 export interface ConditionalPolicy<I, D> extends StepPolicy {
@@ -141,8 +143,11 @@ export function workflow<I, const S extends Source>(
 
   const built = build(wireOf({ kind: 'input', owner }), step);
   isBuilt = true;
-  const dag = dagOf(steps, compileSource(owner, built, 'the result'));
-  const { input, output = resultCodec(steps, built), ...policy } = options;
+  const { input, output, ...policy } = options;
+  const result = compileSource(owner, built, 'the result');
+  // What is undefined in it is the business of its codec.
+  const givenBy: CompiledSource['givenBy'] = (...read) => withoutGaps(result.givenBy(...read));
+  const dag = dagOf(steps, output === undefined ? result : { ...result, givenBy });
   checkPolicy(name, policy);
   const definition: StructureDefinition = {
     kind: 'workflow',
@@ -163,6 +168,7 @@ export function workflow<I, const S extends Source>(
     result: dag.result.text,
     ...(input !== undefined && { input: input as t.Type<unknown, unknown> }),
     ...(output !== undefined && { output: output as t.Type<unknown, unknown> }),
+    form: resultForm(steps, built),
     begin: (value, scope) => beginDag(dag, value, scope),
   };
   const self: Agent<I, Resolved<S>> = defineAgent<I, Resolved<S>>(

@@ -87,7 +87,7 @@ describe('the result of a workflow', () => {
     ]);
   });
 
-  it('is saved with the gaps named, so that JSON keeps them', async () => {
+  it('is saved with the gaps named beside it, so that JSON keeps them', async () => {
     const store = memoryStore();
     await execute(
       workflow('w', (n: Wire<number>, step) => step('pair', pair, n)),
@@ -95,7 +95,10 @@ describe('the result of a workflow', () => {
       { store, runId: 'r' },
     );
 
-    expect((await store.loadRun('r'))?.steps.get('pair')?.output).toEqual({ items: [1, null], gaps: [1] });
+    expect((await store.loadRun('r'))?.steps.get('pair')).toMatchObject({
+      output: [1, null],
+      givenBy: { items: { 1: null }, gaps: [1] },
+    });
   });
 
   it('keeps the form of the agents whose outputs stand in it', async () => {

@@ -40,6 +40,13 @@ const any = fc.oneof(
   event('step.logged', { path: step.path, level: fc.constant('INFO'), message: fc.string() }),
   event('step.retrying', { ...step, ...attempt, error: failure, delayMs: fc.nat() }),
   event('step.completed', { ...step, ...attempt, ...duration, output: value }),
+  event('step.completed', {
+    ...step,
+    ...attempt,
+    ...duration,
+    output: value,
+    givenBy: fc.constantFrom('x', null, { id: 'x', by: { items: { 1: 'y' }, gaps: [0] } }),
+  }),
   event('step.failed', { ...step, ...attempt, ...duration, error: failure }),
   event('step.failed', {
     ...step,

@@ -1,7 +1,7 @@
 import { RunState as StateCodec } from '../../../lib/codec/stateCodec';
 import { validate } from '../../../lib/codec/validate';
 import type { Definition } from '../../../lib/definition/definition';
-import { planOf } from '../../../lib/definition/definition';
+import { decodedOutput, planOf } from '../../../lib/definition/definition';
 import { transitionsFrom } from '../../../lib/engine/transitions';
 import type { RunEvent, Transition } from '../../../lib/model/event';
 import { isJournaled } from '../../../lib/model/event';
@@ -107,7 +107,6 @@ function callText({ path, attempt }: Pick<CallId, 'path' | 'attempt'>): string {
 /** The beginning of a run carries its plan, and its end the output as it is used, not as it is saved. */
 function liveEvent(event: RunEvent, definition: Definition): RunEvent {
   if (event.type === 'run.started') return { ...event, plan: planOf(definition) };
-  const { output: codec, name } = definition;
-  if (event.type !== 'run.completed' || codec === undefined) return event;
-  return { ...event, output: validate(codec, event.output, `saved output of "${name}"`) };
+  if (event.type !== 'run.completed') return event;
+  return { ...event, output: decodedOutput(definition, event.output, event.givenBy) };
 }

@@ -1,6 +1,7 @@
 import type { Dag, DagStep, Dependent } from '../../definition/dag';
 import type { Answer, RunningStep, Scope, StepRequest } from '../../definition/scope';
 import type { Reading } from '../../definition/source';
+import type { GivenBy } from '../../model/givenBy';
 import type { Stop } from '../../streams/pull';
 import { dagFeeds } from './liveReaders';
 import { containmentOf } from './containment';
@@ -135,15 +136,17 @@ export function beginDag(dag: Dag, input: unknown, scope: Scope): Stop {
     if (remaining > 0 || isOver) return;
     isOver = true;
     let output: unknown;
+    let givenBy: GivenBy | undefined;
     try {
       output = dag.result.read(reading);
+      givenBy = dag.result.givenBy(reading, output);
     } catch (error) {
       scope.fail(error);
       return;
     }
     // Not before: a retry of what failed above them would find them skipped.
     for (const { id, agent } of impossible) scope.skip(id, agent, 'upstream');
-    scope.complete(output);
+    scope.complete(output, givenBy);
   };
 
   /** What an answer changes for one that waits for it. */

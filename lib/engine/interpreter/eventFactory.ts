@@ -1,8 +1,9 @@
 import type { Containment } from '../../definition/scope';
 import type { LogLevel, RunEvent, StepSkipped, StepSuspended } from '../../model/event';
 import type { Failure } from '../../model/failure';
+import type { GivenBy } from '../../model/givenBy';
 import { askingOf } from '../../model/incarnation';
-import type { Engine } from '../engine';
+import type { Engine, KnownAnswer } from '../engine';
 import type { StepTask } from '../task';
 import { pathBelow } from '../task';
 
@@ -88,7 +89,7 @@ export class EventFactory {
     };
   }
 
-  completed(task: StepTask, output: unknown, kept: readonly unknown[] | undefined): RunEvent {
+  completed(task: StepTask, { output, kept, givenBy }: KnownAnswer): RunEvent {
     const event: RunEvent = {
       type: 'step.completed',
       runId: this.#runId,
@@ -100,12 +101,15 @@ export class EventFactory {
       output,
       duration: this.#seconds(task.startedAt),
     };
-    return task.partials === 0
-      ? event
-      : { ...event, partials: task.partials, ...(kept !== undefined && { kept }) };
+    if (task.partials === 0 && givenBy === undefined) return event;
+    return {
+      ...event,
+      ...(givenBy !== undefined && { givenBy }),
+      ...(task.partials > 0 && { partials: task.partials, ...(kept !== undefined && { kept }) }),
+    };
   }
 
-  recalled(task: StepTask, output: unknown, kept: readonly unknown[] | undefined): RunEvent {
+  recalled(task: StepTask, { output, kept, givenBy }: KnownAnswer): RunEvent {
     return {
       type: 'step.completed',
       runId: this.#runId,
@@ -116,6 +120,7 @@ export class EventFactory {
       attempt: task.attempt,
       output,
       duration: this.#seconds(task.startedAt),
+      ...(givenBy !== undefined && { givenBy }),
       ...(kept !== undefined && { partials: kept.length, kept }),
       cached: true,
     };
@@ -202,13 +207,14 @@ export class EventFactory {
     };
   }
 
-  runCompleted(output: unknown): RunEvent {
+  runCompleted(output: unknown, givenBy: GivenBy | undefined): RunEvent {
     return {
       type: 'run.completed',
       runId: this.#runId,
       seq: this.#next(),
       at: this.#engine.now(),
       output,
+      ...(givenBy !== undefined && { givenBy }),
       duration: this.#seconds(this.#lifeBegan),
     };
   }

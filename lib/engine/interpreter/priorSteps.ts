@@ -1,5 +1,5 @@
-import { validate } from '../../codec/validate';
 import type { Definition } from '../../definition/definition';
+import { decodedOutput } from '../../definition/definition';
 import type { Answer } from '../../definition/scope';
 import { NestedInputError } from '../../errors/stepErrors';
 import { toFailure } from '../../model/failure';
@@ -71,7 +71,7 @@ export function savedAnswer(
     }
     switch (saved.status) {
       case 'COMPLETED':
-        return completedAnswer(task.definition, saved.output, saved.kept);
+        return completedAnswer(task.definition, saved);
       case 'SKIPPED':
         return { kind: 'skipped', output: saved.output };
       case 'FAILED':
@@ -93,14 +93,18 @@ export type CompletedAnswer = Extract<Answer, { kind: 'completed' }>;
 /**
  * The answer of a step that has completed, from the form in which its output is saved.
  *
- * @param kept - Its partial results, where another step reads them live.
  * @throws ValidationError when the agent's codec cannot read what was saved.
  */
 export function completedAnswer(
-  { name, output: codec }: Definition,
-  stored: unknown,
-  kept: readonly unknown[] | undefined,
+  definition: Definition,
+  { output: stored, givenBy, kept }: Pick<StepResult, 'output' | 'givenBy' | 'kept'>,
 ): CompletedAnswer {
-  const output = codec === undefined ? stored : validate(codec, stored, `saved output of agent "${name}"`);
-  return kept === undefined ? { kind: 'completed', output } : { kind: 'completed', output, kept };
+  const output = decodedOutput(definition, stored, givenBy);
+  if (kept === undefined && givenBy === undefined) return { kind: 'completed', output };
+  return {
+    kind: 'completed',
+    output,
+    ...(kept !== undefined && { kept }),
+    ...(givenBy !== undefined && { givenBy }),
+  };
 }

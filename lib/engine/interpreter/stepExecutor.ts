@@ -3,11 +3,13 @@ import type { Observable } from 'rxjs';
 import { validate } from '../../codec/validate';
 import { yesOrNo } from '../../definition/checks';
 import type { Definition, StructureDefinition } from '../../definition/definition';
-import { definitionOf, isContainer, isStructure } from '../../definition/definition';
+import { definitionOf, encodedOutput, isContainer, isStructure } from '../../definition/definition';
 import type { Answer, Decided, StepRequest } from '../../definition/scope';
+import { givenByOf } from '../../definition/scope';
 import { PoisonStepError, StepTimeoutError } from '../../errors/stepErrors';
 import type { Agent } from '../../model/agentType';
 import type { LogLevel, RunEvent } from '../../model/event';
+import type { GivenBy } from '../../model/givenBy';
 import type { Failure } from '../../model/failure';
 import { InvalidArgumentError, toFailure } from '../../model/failure';
 import { openOrigins } from '../../model/openFailures';
@@ -324,10 +326,10 @@ export class StepExecutor implements StepMachine, QueueOwner {
   }
 
   /** False when the agent's codec cannot read the answer. */
-  #takeRecalled(task: StepTask, { output, kept }: KnownAnswer, since: number): boolean {
+  #takeRecalled(task: StepTask, known: KnownAnswer, since: number): boolean {
     let answer: Answer;
     try {
-      answer = completedAnswer(task.definition, output, kept);
+      answer = completedAnswer(task.definition, known);
     } catch {
       return false;
     }
@@ -335,9 +337,9 @@ export class StepExecutor implements StepMachine, QueueOwner {
     task.startedAt = since;
     if (this.#isOver || !isRunning(task)) return true;
     task.watch?.started();
-    for (const value of kept ?? []) void task.watch?.partial(value);
+    for (const value of known.kept ?? []) void task.watch?.partial(value);
     task.phase = 'ended';
-    this.engine.record(this.events.recalled(task, output, kept), () => {
+    this.engine.record(this.events.recalled(task, known), () => {
       this.#answer(task, answer);
     });
     return true;
@@ -448,30 +450,34 @@ export class StepExecutor implements StepMachine, QueueOwner {
     return isRunning(task) ? task.watch?.partial(value) : undefined;
   }
 
-  completeStep(task: StepTask, output: unknown): void {
+  completeStep(task: StepTask, output: unknown, givenBy?: GivenBy): void {
     const isRoot = task === this.#root;
     const { kept } = task;
-    let stored: unknown;
+    let known: KnownAnswer;
     let answered: CompletedAnswer;
     try {
       const of = isRoot ? this.#definition : task.definition;
-      stored = this.engine.keep(of.output === undefined ? output : of.output.encode(output), task.path);
-      answered = completedAnswer(of, stored, kept);
+      const stored = this.engine.keep(encodedOutput(of, output, givenBy), task.path);
+      known = {
+        output: stored,
+        ...(kept !== undefined && { kept }),
+        ...(givenBy !== undefined && { givenBy }),
+      };
+      answered = completedAnswer(of, known);
     } catch (error) {
       this.failStep(task, error);
       return;
     }
     this.#leaveRunning(task, 'has answered without it');
     if (isRoot) {
-      const event = this.events.runCompleted(answered.output);
-      const isSame = stored === answered.output;
-      this.#end(event, undefined, isSame ? undefined : ({ ...event, output: stored } as RunEvent));
+      const event = this.events.runCompleted(answered.output, givenBy);
+      const isSame = known.output === answered.output;
+      this.#end(event, undefined, isSame ? undefined : ({ ...event, output: known.output } as RunEvent));
       return;
     }
     task.phase = 'ended';
-    this.engine.record(this.events.completed(task, stored, kept), () => {
-      if (task.policy.cache !== undefined)
-        this.engine.memorize?.(task, kept === undefined ? { output: stored } : { output: stored, kept });
+    this.engine.record(this.events.completed(task, known), () => {
+      if (task.policy.cache !== undefined) this.engine.memorize?.(task, known);
       this.#answer(task, answered);
     });
   }
@@ -647,7 +653,7 @@ function singleStepWorkflow(agent: Agent<never, unknown>): StructureDefinition {
     begin(input, scope) {
       const step = scope.step({ id: agent.name, agent, input }, (answer) => {
         if (answer.kind === 'failed') scope.fail(answer.cause, answer.failure);
-        else scope.complete(answer.output);
+        else scope.complete(answer.output, givenByOf(answer));
       });
       return () => {
         step.cancel();

@@ -1,5 +1,6 @@
 import type { Answer, StepRequest } from '../../definition/scope';
 import type { Failure } from '../../model/failure';
+import type { GivenBy } from '../../model/givenBy';
 import type { StepTask } from '../task';
 import type { PriorSteps } from './priorSteps';
 import type { Waiting } from './suspend';
@@ -16,7 +17,7 @@ export interface StepMachine extends Waiting {
   /** Takes a partial result. Where a Promise comes back, the next one is only asked for after it has settled. */
   takePartial(task: StepTask, value: unknown): void | Promise<void>;
   /** The attempt under way has given this. */
-  completeStep(task: StepTask, output: unknown): void;
+  completeStep(task: StepTask, output: unknown, givenBy?: GivenBy): void;
   /** The attempt under way has failed; the policy says whether another one follows. */
   failStep(task: StepTask, error: unknown, known?: Failure): void;
   /** Stops a step and all below it, and puts on record how it was left. */

@@ -9,6 +9,7 @@ import type {
 import { StreamSourceError } from '../../errors/stepErrors';
 import type { Agent } from '../../model/agentType';
 import type { Failure } from '../../model/failure';
+import type { GivenBy } from '../../model/givenBy';
 import type { StepResult } from '../../model/stepResult';
 import type { StepTable } from '../../model/stepTable';
 import type { Pull, PullReceiver } from '../../streams/pull';
@@ -88,8 +89,8 @@ export class StructureScope implements Scope {
     if (isRunning(this.#task)) void this.#machine.takePartial(this.#task, value);
   }
 
-  complete(output: unknown): void {
-    if (isRunning(this.#task)) this.#machine.completeStep(this.#task, output);
+  complete(output: unknown, givenBy?: GivenBy): void {
+    if (isRunning(this.#task)) this.#machine.completeStep(this.#task, output, givenBy);
   }
 
   fail(error: unknown, failure?: Failure): void {

@@ -50,13 +50,14 @@ export function memorizeIn(
   cache: AnswerCache | undefined,
   task: StepTask,
   now: number,
-  { output, kept }: KnownAnswer,
+  { output, givenBy, kept }: KnownAnswer,
 ): void {
   const key = cache === undefined ? undefined : keyOf(task);
   if (cache === undefined || key === undefined) return;
   const ttlMs = task.policy.cache?.ttlMs;
   const done = cache.set(key, {
     output,
+    ...(givenBy !== undefined && { givenBy }),
     ...(kept !== undefined && { kept }),
     ...(ttlMs !== undefined && ttlMs < Infinity && { expiresAt: now + ttlMs }),
   });

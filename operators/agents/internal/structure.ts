@@ -14,6 +14,7 @@ export interface StructureParts
   /** The agents by the id of their step. */
   readonly agents: readonly (readonly [id: string, agent: Agent<never, unknown>])[];
   readonly output?: StructureDefinition['output'] | undefined;
+  readonly form?: StructureDefinition['form'] | undefined;
 }
 
 /**
@@ -21,7 +22,7 @@ export interface StructureParts
  *
  * @throws DefinitionError when the name cannot stand in a path, or a part is no agent.
  */
-export function structure<I, O>({ name, agents, output, ...rest }: StructureParts): Agent<I, O> {
+export function structure<I, O>({ name, agents, output, form, ...rest }: StructureParts): Agent<I, O> {
   checkName(name, `the name of the ${rest.kind}`, name);
   for (const [id, agent] of agents) {
     if (definitionOf(agent) === undefined) {
@@ -48,6 +49,7 @@ export function structure<I, O>({ name, agents, output, ...rest }: StructurePart
       isConditional: false,
     })),
     ...(output !== undefined && { output }),
+    ...(form !== undefined && { form }),
   };
   const self: Agent<I, O> = defineAgent<I, O>(
     asOperator(() => self, definition),

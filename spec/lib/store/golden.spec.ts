@@ -2,6 +2,22 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
+import * as t from 'io-ts';
+import { lastValueFrom } from 'rxjs';
+
+import type { Agent } from '../../../index';
+import {
+  agent,
+  branch,
+  chain,
+  each,
+  execute,
+  fallback,
+  firstOf,
+  fork,
+  resume,
+  salvage,
+} from '../../../index';
 import { lowdbStore } from '../../../lib/store/folder/lowdbStore';
 import { append, folded, life, throughJson } from './support/life';
 
@@ -10,18 +26,23 @@ const golden = resolve(__dirname, '../../golden');
 /** From format 2 on an output may be journaled as a change of an earlier one. */
 const changing = (step: number) => ({ step, text: '.'.repeat(700) });
 
+/** A copy of a folder of golden files, which are named so that no formatter touches them. */
+function copyOf(from: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-golden-'));
+  for (const name of readdirSync(from, { recursive: true, encoding: 'utf8' })) {
+    if (!name.endsWith('.golden')) continue;
+    mkdirSync(join(folder, dirname(name)), { recursive: true });
+    cpSync(join(from, name), join(folder, name.slice(0, -'.golden'.length)));
+  }
+  return folder;
+}
+
 describe.each(readdirSync(golden))('a store of format %s (promises test 20, P9)', (version) => {
   const lifeOf = (runId: string, steps: number) =>
     version === 'v1' ? life(runId, steps) : life(runId, steps, changing);
   let folder: string;
   beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'millrace-golden-'));
-    // Named so that no formatter touches them.
-    for (const name of readdirSync(join(golden, version, 'crashed'), { recursive: true, encoding: 'utf8' })) {
-      if (!name.endsWith('.golden')) continue;
-      mkdirSync(join(folder, dirname(name)), { recursive: true });
-      cpSync(join(golden, version, 'crashed', name), join(folder, name.slice(0, -'.golden'.length)));
-    }
+    folder = copyOf(join(golden, version, 'crashed'));
   });
   afterEach(() => {
     rmSync(folder, { recursive: true, force: true });
@@ -40,5 +61,80 @@ describe.each(readdirSync(golden))('a store of format %s (promises test 20, P9)'
     await claim.release(undefined);
     await store.close();
     expect(throughJson(await lowdbStore(folder).loadRun('crashed'))).toEqual(folded(events));
+  });
+});
+
+const day = new t.Type<Date, string>(
+  'day',
+  (value): value is Date => value instanceof Date,
+  (value, context) => (typeof value === 'string' ? t.success(new Date(value)) : t.failure(value, context)),
+  (date) => date.toISOString(),
+);
+const failing = agent(
+  'failing',
+  (_: unknown): Date => {
+    throw new Error('no');
+  },
+  { output: day },
+);
+const dated = agent('dated', (_: unknown) => new Date(0), { output: day });
+const words = agent('words', (_: unknown) => '1970-01-01T00:00:00.000Z');
+const use = agent('use', (value: unknown) =>
+  [value].flat().map((item) => (item instanceof Date ? 'day' : (item ?? 'gap'))),
+);
+const failsOften = agent('i', (item: number) => item);
+
+/** The definitions whose runs the golden stores hold, and what each gives when it goes on. */
+const alternatives: Record<string, readonly [work: Agent<never, unknown>, output: unknown]> = {
+  fallback: [chain('c', fallback('m', failing, words), use), ['1970-01-01T00:00:00.000Z']],
+  branch: [
+    chain(
+      'c',
+      branch('m', (): 'w' | 'd' => 'd', { w: words, d: dated }),
+      use,
+    ),
+    ['day'],
+  ],
+  firstOf: [chain('c', firstOf('m', dated, words), use), ['day']],
+  each: [chain('c', each('m', fallback('f', failing, dated)), use), ['day', 'day']],
+  gaps: [chain('c', each('m', failsOften), use), ['gap', 2]],
+  many: [chain('c', each('m', failsOften), use), [1, 2]],
+  root: [fallback('m', failing, dated), new Date(0)],
+};
+
+describe.each(['v2', 'v3'])('outputs of several agents in a store of format %s', (version) => {
+  let folder: string;
+  beforeEach(() => {
+    folder = copyOf(join(golden, version, 'alternatives'));
+  });
+  afterEach(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it.each(Object.entries(alternatives))('are read as what gave them: %s', async (runId, [work, output]) => {
+    const store = lowdbStore(folder);
+    expect(await store.listRuns()).toHaveLength(Object.keys(alternatives).length);
+    const copy = await fork(runId, { store, runId: 'copy' });
+
+    const whole = await execute(work, [1, 2] as never, { store, runId });
+    const forked = await lastValueFrom(resume(work, copy, { store }));
+
+    expect(whole).toMatchObject({ status: 'COMPLETED', output });
+    expect(forked.state).toMatchObject({ status: 'COMPLETED', output });
+    await store.close();
+
+    const opened = lowdbStore(folder);
+    expect((await execute(work, [1, 2] as never, { store: opened, runId })).output).toEqual(output);
+    await opened.close();
+  });
+
+  it('survive being salvaged', async () => {
+    const into = `${folder}-salvaged`;
+    await salvage(folder, into);
+    const store = lowdbStore(into);
+    const [work, output] = alternatives['branch'] as (typeof alternatives)[string];
+    expect((await execute(work, [1, 2] as never, { store, runId: 'branch' })).output).toEqual(output);
+    await store.close();
+    rmSync(into, { recursive: true, force: true });
   });
 });

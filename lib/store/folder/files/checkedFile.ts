@@ -15,8 +15,8 @@ import type { Files } from './files';
 import { largeJson } from './largeJson';
 import { writeBytes } from './nodeFiles';
 
-/** The format of the JSON files that this release writes. */
-export const FILE_FORMAT = 1;
+/** The format of the JSON files that this release writes. All earlier ones are read: they differ as those of the journal do. */
+export const FILE_FORMAT = 3;
 
 /** What a JSON file of a store is about. */
 export type FileKind = 'run' | 'history' | 'snapshot' | 'message' | 'log' | 'answer';
@@ -130,10 +130,10 @@ export function parseChecked(path: string, kind: FileKind, bytes: Buffer): Reado
     throw new StoreCorruptError(path, 0, 'it is no JSON');
   }
   const fields = content as Readonly<Record<string, unknown>>;
-  if (typeof fields['format'] === 'number' && fields['format'] > FILE_FORMAT) {
-    throw new StoreFormatError(path, fields['format'], FILE_FORMAT);
-  }
-  if (fields['format'] !== FILE_FORMAT || fields['kind'] !== kind) {
+  const { format } = fields;
+  if (typeof format === 'number' && format > FILE_FORMAT)
+    throw new StoreFormatError(path, format, FILE_FORMAT);
+  if (typeof format !== 'number' || !Number.isInteger(format) || format < 1 || fields['kind'] !== kind) {
     throw new StoreCorruptError(path, 0, `it is no ${kind} file`);
   }
   return fields;

@@ -38,8 +38,11 @@ export interface JournalHeader {
   readonly generation: number;
 }
 
-/** The format of the journal that this release writes; in format 1 every output stood whole. */
-export const JOURNAL_FORMAT = 2;
+/**
+ * The format of the journal that this release writes. In format 1 every output stood whole; up to format 2 an output of several
+ * agents said within itself who gave it, and a failure did not say whether it is contained. All are read.
+ */
+export const JOURNAL_FORMAT = 3;
 
 /**
  * Reads the files of a journal, oldest first. Gives way to other work every few milliseconds.

@@ -3,6 +3,7 @@ import * as t from 'io-ts';
 
 import { Json, listOf, Moment } from '../../../codec/plainCodecs';
 import { record } from '../../../codec/recordCodec';
+import { GivenBy } from '../../../codec/stateCodec';
 import { explain } from '../../../codec/validate';
 import { StoreCorruptError } from '../../../errors/storageErrors';
 import type { Pause } from '../../../streams/yieldOften';
@@ -21,7 +22,7 @@ interface FiledAnswer extends KeptAnswer {
 const Answer: t.Type<FiledAnswer> = record<FiledAnswer>(
   'Answer',
   { key: t.string },
-  { output: Json, kept: listOf(Json), expiresAt: Moment },
+  { output: Json, givenBy: GivenBy, kept: listOf(Json), expiresAt: Moment },
 );
 
 /** How many answers may wait to be written; those beyond are not kept. */
@@ -62,8 +63,13 @@ type Fields = readonly (readonly [name: string, text: string])[];
 /** The answer without what its file says besides. */
 function answerOf(filed: KeptAnswer | undefined): KeptAnswer | undefined {
   if (filed === undefined) return undefined;
-  const { output, kept, expiresAt } = filed;
-  return { output, ...(kept !== undefined && { kept }), ...(expiresAt !== undefined && { expiresAt }) };
+  const { output, givenBy, kept, expiresAt } = filed;
+  return {
+    output,
+    ...(givenBy !== undefined && { givenBy }),
+    ...(kept !== undefined && { kept }),
+    ...(expiresAt !== undefined && { expiresAt }),
+  };
 }
 
 /** Removes the answers that are too old, or cannot be read; what no store has written stays. */
