@@ -32,7 +32,7 @@ function callOf(called: Agent<number, unknown>, options: Partial<InProcessOption
   const task = newTask(undefined, 'step', definition, definition.policy, 1, () => undefined);
   task.attempt = 1;
   return callInProcess({
-    runId: 'run',
+    run: { runId: 'run' },
     task,
     input: 1,
     publisher: listTeller([]),

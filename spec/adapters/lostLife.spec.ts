@@ -23,7 +23,8 @@ describe('a life whose server is lost', () => {
     const asked: (() => Promise<unknown>)[] = [];
     void served.workflow.run(
       {
-        key: 'life',
+        key: 'r',
+        set: () => undefined,
         request: () => ({ attemptCompletedSignal: attempt.signal }),
         run: (_name: string, closure: () => Promise<unknown>) => {
           asked.push(closure);

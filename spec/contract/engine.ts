@@ -1,6 +1,6 @@
 import { firstValueFrom, takeWhile, toArray } from 'rxjs';
 
-import type { Agent, RunEvent, RunState, Transition } from '../../index';
+import type { Agent, Failure, RunEvent, RunState, Transition } from '../../index';
 import { answer, cancel, execute, fork, memoryStore, outcomes, resume, run } from '../../index';
 import type { RunOptions, Where } from '../../lib/engine/runOptions';
 import { collect } from '../support/told';
@@ -141,6 +141,57 @@ export function describeEngine(name: string, open: () => Promise<TestedEngine>):
       expect(final).toMatchObject({ status: 'COMPLETED', output: { sign: false } });
     });
 
+    it('takes an answer for one question only', async () => {
+      const options = { ...engine.options, runId: nextId() };
+      const asked = await execute(scripted.signing, 'a', options);
+      const { asking } = asked.steps.get('sign') ?? {};
+      const other = answer(options.runId, 'sign', true, { ...engine.options, asking: `${String(asking)}0` });
+      await expect(other).rejects.toMatchObject({ name: 'NotWaitingError' });
+      const aside = answer(options.runId, 'aside', true, engine.options);
+      await expect(aside).rejects.toMatchObject({ name: 'NotWaitingError' });
+      await answer(options.runId, 'sign', true, {
+        ...engine.options,
+        ...(asking !== undefined && { asking }),
+      });
+      const final = await ended(engine, scripted.signing, options);
+
+      expect(asking).toMatch(/\.\d+$/);
+      expect(final).toMatchObject({ status: 'COMPLETED', output: { sign: true } });
+      await expect(answer(options.runId, 'sign', false, engine.options)).rejects.toMatchObject({
+        name: 'RunEndedError',
+      });
+      await expect(cancel(options.runId, engine.options)).rejects.toMatchObject({ name: 'RunEndedError' });
+    });
+
+    it('tries all failures again in one life', async () => {
+      const options = { ...engine.options, runId: nextId() };
+      const failed = await execute(scripted.threeFail, 'a', options);
+      const again = await told(run(scripted.threeFail, 'a', options));
+
+      expect(failed.status).toBe('FAILED');
+      expect(again.final).toMatchObject({
+        status: 'COMPLETED',
+        life: 2,
+        output: { x: 'a at 2', z: 'a at 2' },
+      });
+      expect(again.events.filter(({ type }) => type === 'step.started')).toHaveLength(3);
+    });
+
+    it('hands out one idempotency key for all attempts at a step, and none that another run has', async () => {
+      const runId = nextId();
+      const options = { ...engine.options, runId };
+      const first = await execute(scripted.keys, 2, options);
+      const again = await execute(scripted.keys, 2, options);
+      const other = await execute(scripted.keys, 1, { ...engine.options, runId: `${runId}/key` });
+
+      expect(first.status).toBe('FAILED');
+      const keys = [first.error?.message, again.output, other.output];
+      expect(keys[0]).toBe(keys[1]);
+      expect(keys[0]).toMatch(/.\/key$/);
+      expect(keys[2]).not.toBe(keys[0]);
+      expect(keys[0]).not.toContain(runId);
+    });
+
     it('says which answer no step waits for', async () => {
       const options = { ...engine.options, runId: nextId() };
       await execute(scripted.signing, 'a', options);
@@ -278,23 +329,35 @@ async function told(transitions: ReturnType<typeof run>): Promise<Told> {
     (byPath['path' in event ? event.path : ''] ??= []).push({
       ...same,
       data: typeof data === 'function' ? (data as () => unknown)() : data,
+      ...('error' in same && { error: withoutPlaceOfCause(same.error) }),
     });
   }
   const { state } = last;
   const { status, output, input, error, life } = state;
   const steps = [...state.steps].map(
-    ({ duration: _d, timestamp: _t, deadline: _l, seq: _s, asking: _a, ...row }) => row,
+    ({ duration: _d, timestamp: _t, deadline: _l, seq: _s, asking: _a, ...row }) => ({
+      ...row,
+      error: row.error && withoutPlaceOfCause(row.error),
+    }),
   );
   steps.sort((a, b) => (a.stepId < b.stepId ? -1 : 1));
   return {
     events: collected.events,
     byPath,
     final: state,
-    state: { status, output, input, error, life, steps },
+    state: { status, output, input, error: error && withoutPlaceOfCause(error), life, steps },
     seqs: collected.events
       .filter(({ type }) => type !== 'step.emitted' && type !== 'step.logged')
       .map(({ seq }) => seq),
   };
+}
+
+/** An engine that reads failures from a journal knows of a cause where it began; the process that threw it does not say. */
+function withoutPlaceOfCause(failure: Failure): Failure {
+  const { cause } = failure;
+  if (cause === undefined) return failure;
+  const { path: _path, ...rest } = cause;
+  return { ...failure, cause: withoutPlaceOfCause(rest) };
 }
 
 function given({ status, output, error }: RunState): unknown {

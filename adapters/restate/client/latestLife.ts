@@ -15,6 +15,7 @@ import { knownRun } from './runRecord';
 export interface Latest<O> {
   readonly life: number;
   readonly state: RunState<O>;
+  readonly isUnderWay: boolean;
 }
 
 /** The latest life of a run, and how the run stands; undefined for an unknown run. */
@@ -34,7 +35,7 @@ export async function latestLife<O>(
       const known = await knownRun(context, agent, runId);
       if (known === undefined) return undefined;
       base = known.state;
-      latest = known.isResting ? { life: known.life, state: base } : undefined;
+      latest = known.isResting ? { life: known.life, state: base, isUnderWay: false } : undefined;
       life = known.isResting ? known.life : known.life - 1;
       continue;
     }
@@ -44,35 +45,13 @@ export async function latestLife<O>(
     if (result === 'under way') {
       const follow = follower<O>(base, definition, ignore);
       await readEvents(context, following, follow, { from: 0, parts: 0 }, { waitMs: BATCH_MS });
-      return { life, state: follow.state() };
+      return { life, state: follow.state(), isUnderWay: true };
     }
     base = await stateAfter(context, following, result);
-    latest = { life, state: base };
+    latest = { life, state: base, isUnderWay: false };
   }
 }
 
 function ignore(): void {
   // Only the state matters.
-}
-
-/** Which life of a run is the latest, without reading how the run stands; undefined for an unknown run. */
-export async function latestOf(
-  context: EngineContext,
-  agent: Agent<never, unknown>,
-  runId: string,
-): Promise<{ readonly key: string; readonly isUnderWay: boolean } | undefined> {
-  let latest: string | undefined;
-  for (let life = 1; ; life += 1) {
-    const key = keyOf(runId, life);
-    const result = await resultOf(context, agent, key);
-    if (result === 'unknown' && life === 1) {
-      const known = await knownRun(context, agent, runId);
-      if (known === undefined) return undefined;
-      latest = keyOf(runId, known.life);
-      life = known.isResting ? known.life : known.life - 1;
-    } else if (result === 'unknown')
-      return latest === undefined ? undefined : { key: latest, isUnderWay: false };
-    else if (result === 'under way') return { key, isUnderWay: true };
-    else latest = key;
-  }
 }

@@ -1,6 +1,5 @@
 import { asyncScheduler, Observable } from 'rxjs';
 
-import { jsonValue } from '../../../lib/codec/jsonValue';
 import type { RunEngine, RunRequest } from '../../../lib/engine/engine';
 import { RunEndedError, RunError } from '../../../lib/errors/runErrors';
 import { UnknownRunError } from '../../../lib/errors/storageErrors';
@@ -13,19 +12,16 @@ import type { RunState } from '../../../lib/model/state';
 import type { RunSummary } from '../../../lib/store/store';
 import type { Ingress } from '../protocol/ingress';
 import { ingressOf } from '../protocol/ingress';
-import type { GivenAnswer } from '../protocol/protocol';
-import { LARGEST_VALUE } from '../protocol/wireLimits';
 import { agentOfRun, metRuns } from './agentOfRun';
-import { askWorker } from './askWorker';
+import { answerRun } from './answerRun';
 import type { BegunRun } from './cancelRun';
 import { cancelBegun, cancelRun } from './cancelRun';
 import type { EngineContext } from './engineContext';
 import { paceOf } from './engineContext';
 import { followRun } from './followRun';
 import { forkRun } from './forkRun';
-import { latestLife, latestOf } from './latestLife';
+import { latestLife } from './latestLife';
 import { listRuns } from './listRuns';
-import { askRecord } from './runRecord';
 
 /** Where the server is, and how its runs are followed. */
 export interface RestateEngineOptions {
@@ -152,16 +148,8 @@ export function restateEngine(options: RestateEngineOptions): RestateEngine {
       return latest?.state;
     },
     async answer(runId, path, value, { agent: given, asking } = {}) {
-      const body: GivenAnswer = {
-        path,
-        value: jsonValue(value, path, { bytes: LARGEST_VALUE }),
-        ...(asking !== undefined && { asking }),
-      };
       const agent = await agentOfRun(context, met, runId, given);
-      const latest = await latestOf(context, agent, runId);
-      if (latest === undefined) throw new UnknownRunError(runId);
-      if (latest.isUnderWay) await askWorker(context, agent, latest.key, 'answer', body);
-      else await askRecord(context, agent, runId, 'answer', body);
+      await answerRun(context, agent, runId, { path, value, ...(asking !== undefined && { asking }) });
     },
     async cancel(runId, { agent: given } = {}) {
       const agent = await agentOfRun(context, met, runId, given);

@@ -99,8 +99,12 @@ export interface StateChunk {
 export interface GivenAnswer {
   readonly path: string;
   readonly value?: unknown;
-  /** Id of the asking that is meant; the one that is open when left out. */
+  /** Id of the question that is meant; the first that the step asks when left out. */
   readonly asking?: string;
+  /** The run that is meant, among those that have had its id. */
+  readonly incarnation?: string;
+  /** When it was given, epoch milliseconds. */
+  readonly at?: number;
 }
 
 /** An answer that a life could not take any more. */
@@ -183,6 +187,8 @@ export interface CallReport {
   readonly below?: readonly NestedResult[];
   /** Nested steps that failed. */
   readonly failedBelow?: readonly string[];
+  /** Those of them that the function has heard of. */
+  readonly heard?: readonly string[];
 }
 
 /** What a step asked for by a function has done. */
@@ -195,6 +201,7 @@ export interface NestedResult {
 /** A call of an agent's function as an invocation of its own. */
 export interface StepRequest {
   readonly runId: string;
+  readonly incarnation?: string;
   /** Key of the life to which parts are told. */
   readonly key: string;
   readonly path: string;

@@ -22,8 +22,7 @@ import { LARGEST_VALUE, MOST_STEPS } from '../protocol/wireLimits';
 import { StepStoppedError, TooManyStepsError } from '../restateErrors';
 import type { EventLog } from './eventLog';
 import { eventLog } from './eventLog';
-import type { Inbox } from './inbox';
-import { inboxOf } from './inbox';
+import { Inbox } from './inbox';
 import { PendingOps } from './pendingOps';
 import type { SharedPolicies } from './sharedPolicies';
 import { sharedPolicies } from './sharedPolicies';
@@ -57,6 +56,8 @@ export interface DurableEngineOptions {
 export class DurableEngine implements Engine {
   /** Everything told so far, in order. */
   readonly events: readonly RunEvent[];
+  /** Which run this is; questions bear it. */
+  readonly incarnation: string | undefined;
   readonly #context: WorkflowContext;
   readonly #runId: string;
   readonly #place: DurableEngineOptions['place'];
@@ -74,11 +75,18 @@ export class DurableEngine implements Engine {
   constructor({ context, state, at, answers, cache, place }: DurableEngineOptions) {
     this.#context = context;
     this.#runId = state.runId;
+    this.incarnation = state.incarnation;
     this.#place = place;
     this.#clock = at;
     this.#log = eventLog(state);
     this.events = this.#log.events;
-    this.#inbox = inboxOf(context, answers, this.#pending);
+    this.#inbox = new Inbox(context, answers, this.#pending, {
+      incarnation: state.incarnation,
+      step: (path) => this.steps().get(path),
+      warn: (message) => {
+        this.tell(this.#warning(message));
+      },
+    });
     this.#shared = sharedPolicies({ context, cache, now: () => this.#clock, pending: this.#pending });
   }
 
@@ -172,7 +180,7 @@ export class DurableEngine implements Engine {
     });
   }
 
-  signal(path: string, answered: (value: unknown, done?: () => void) => void): Stop {
+  signal(path: string, answered: (value: unknown, done?: () => void, at?: number) => void): Stop {
     return this.#inbox.signal(path, answered);
   }
 
@@ -237,6 +245,19 @@ export class DurableEngine implements Engine {
     return this.#clock;
   }
 
+  #warning(message: string): RunEvent {
+    const seq = this.events.at(-1)?.seq ?? 0;
+    return {
+      type: 'step.logged',
+      runId: this.#runId,
+      seq,
+      at: this.#clock,
+      path: '',
+      level: 'WARNING',
+      message,
+    };
+  }
+
   #advance(at: number): void {
     this.#clock = Math.max(this.#clock, at);
   }
@@ -288,6 +309,7 @@ function readDecision<T>(recorded: RecordedDecision): Decided<T> {
 function applyCallResult(task: StepTask, call: CallResult, callbacks: CallCallbacks): void {
   task.partials = call.partials ?? 0;
   if (call.kept !== undefined) task.kept = [...call.kept];
+  if (call.heard !== undefined) task.heardFailures = [...call.heard];
   if (call.failedBelow !== undefined) task.failedBelow = [...(task.failedBelow ?? []), ...call.failedBelow];
   if (call.kind === 'failed') callbacks.fail(task, new StepError(call.failure, undefined));
   else if (call.kind === 'stopped') {

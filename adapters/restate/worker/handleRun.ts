@@ -4,6 +4,7 @@ import type { CallCallbacks } from '../../../lib/engine/engine';
 import { StepExecutor } from '../../../lib/engine/interpreter/stepExecutor';
 import type { StepTask } from '../../../lib/engine/task';
 import type { Agent } from '../../../lib/model/agentType';
+import type { RunIdentity } from '../../../lib/model/incarnation';
 import type { StepTable } from '../../../lib/model/stepTable';
 import type { AnswerCache } from '../../../lib/store/answerCache';
 import type { LifeResult, SideEvent, StartRequest, WireEvent } from '../protocol/protocol';
@@ -31,7 +32,7 @@ export interface Worker {
 /** The life that a step is called in. */
 export interface PlacedLife {
   readonly context: WorkflowContext;
-  readonly runId: string;
+  readonly run: RunIdentity;
   readonly key: string;
   known(): StepTable;
   readonly publisher: EventPublisher;
@@ -79,7 +80,7 @@ export interface LifeEnd {
 /** One life under way in this process. A class, because its events, its calls and its timer share what they know. */
 class RunHandler implements PlacedLife {
   readonly context: WorkflowContext;
-  readonly runId: string;
+  readonly run: RunIdentity;
   readonly key: string;
   readonly publisher: EventPublisher;
   readonly underWay = new Set<InProcessCall>();
@@ -103,7 +104,8 @@ class RunHandler implements PlacedLife {
     { state, event, input, isResumed, warning }: OpenedLife,
   ) {
     this.context = context;
-    this.runId = request.runId;
+    const { runId, incarnation } = state;
+    this.run = { runId, ...(incarnation !== undefined && { incarnation }) };
     this.key = context.key;
     this.#worker = worker;
     this.#lost = context.request().attemptCompletedSignal;

@@ -1,57 +1,107 @@
 import type { WorkflowContext } from '@restatedev/restate-sdk';
 
-import type { Engine } from '../../../lib/engine/engine';
+import type { StepResult } from '../../../lib/model/stepResult';
+import { fateOf } from '../../../lib/store/messages';
+import type { Stop } from '../../../lib/streams/pull';
 import type { GivenAnswer } from '../protocol/protocol';
 import type { PendingOps } from './pendingOps';
 
-/** The answers from outside for one life of a run: those it begins with, and those that come. */
-export interface Inbox extends Required<Pick<Engine, 'signal' | 'unheard'>> {
-  /** Answers that nobody has used. */
-  unused(): readonly GivenAnswer[];
-  /** Position of the first message that was not read. */
-  read(): number;
+/** Hears an answer for a step. `at` is when it was given, epoch milliseconds. */
+type Listener = (value: unknown, done?: () => void, at?: number) => void;
+
+/** The life for which answers come. */
+export interface InboxOwner {
+  readonly incarnation: string | undefined;
+  /** A step as it stands now. */
+  step(path: string): StepResult | undefined;
+  warn(message: string): void;
 }
 
 /**
- * Reads durable promises `in:<index>`, one after another, from the first time that somebody waits for an answer. An answer
- * stays here until it is done with: whoever it is for may only ask for it later.
- *
- * @param early - Answers that earlier lives have not used.
+ * The answers from outside for one life of a run: those it begins with, and those that come. Reads durable promises
+ * `in:<index>`, one after another, from the first time that somebody waits for an answer. An answer stays here until it is done
+ * with, because whoever it is for may only ask for it later; one that was meant for another question is dropped.
  */
-export function inboxOf(context: WorkflowContext, early: readonly GivenAnswer[], pending: PendingOps): Inbox {
-  const answers = [...early];
-  const listeners = new Map<string, (value: unknown, done?: () => void) => void>();
-  let position = -1;
+export class Inbox {
+  readonly #context: WorkflowContext;
+  readonly #pending: PendingOps;
+  readonly #owner: InboxOwner;
+  readonly #answers: GivenAnswer[];
+  readonly #listeners = new Map<string, Listener>();
+  #position = -1;
 
-  const listen = (): void => {
-    position += 1;
-    pending.await(context.promise<GivenAnswer>(`in:${position}`).get(), (value) => {
+  /** @param early - Answers that earlier lives have not used. */
+  constructor(
+    context: WorkflowContext,
+    early: readonly GivenAnswer[],
+    pending: PendingOps,
+    owner: InboxOwner,
+  ) {
+    this.#context = context;
+    this.#pending = pending;
+    this.#owner = owner;
+    this.#answers = [...early];
+  }
+
+  /** Hears the answers for a step: those that are there at once, later ones as they come. */
+  signal(path: string, answered: Listener): Stop {
+    this.#listeners.set(path, answered);
+    if (this.#position < 0) this.#listen();
+    // One that does not fit is done with; the next may.
+    for (const given of this.#answers.filter((answer) => answer.path === path)) this.#offer(given);
+    return () => {
+      if (this.#listeners.get(path) === answered) this.#listeners.delete(path);
+    };
+  }
+
+  /** Paths of answers for which nobody listens. */
+  unheard(): readonly string[] {
+    return this.#answers.flatMap(({ path }) => (this.#listeners.has(path) ? [] : [path]));
+  }
+
+  /** Answers that nobody has used. */
+  unused(): readonly GivenAnswer[] {
+    return this.#answers;
+  }
+
+  /** Position of the first message that was not read. */
+  read(): number {
+    return Math.max(this.#position, 0);
+  }
+
+  #listen(): void {
+    this.#position += 1;
+    const next = this.#context.promise<GivenAnswer>(`in:${this.#position}`).get();
+    this.#pending.await(next, (value) => {
       const given = value as GivenAnswer;
-      answers.push(given);
-      listen();
-      offer(given);
+      this.#answers.push(given);
+      this.#listen();
+      this.#offer(given);
     });
-  };
+  }
 
-  const offer = (given: GivenAnswer): void => {
-    listeners.get(given.path)?.(given.value, () => {
-      const at = answers.indexOf(given);
-      if (at >= 0) answers.splice(at, 1);
-    });
-  };
+  #offer(given: GivenAnswer): void {
+    const { path, value, at } = given;
+    const hearing = { incarnation: this.#owner.incarnation, life: 0, since: 0 };
+    const fate = fateOf({ kind: 'answer', ...given, value }, hearing, this.#owner.step(path));
+    if (fate === 'void') {
+      this.#drop(given);
+      // What was meant for an earlier run of this id does not concern this one.
+      if (given.incarnation === this.#owner.incarnation)
+        this.#owner.warn(`Dropped an answer to step "${path}": its question is no longer open`);
+    } else if (fate === 'taken') {
+      this.#listeners.get(path)?.(
+        value,
+        () => {
+          this.#drop(given);
+        },
+        at,
+      );
+    }
+  }
 
-  return {
-    signal(path, answered) {
-      listeners.set(path, answered);
-      if (position < 0) listen();
-      // One that does not fit is done with; the next may.
-      for (const given of answers.filter((answer) => answer.path === path)) offer(given);
-      return () => {
-        listeners.delete(path);
-      };
-    },
-    unheard: () => answers.flatMap(({ path }) => (listeners.has(path) ? [] : [path])),
-    unused: () => answers,
-    read: () => Math.max(position, 0),
-  };
+  #drop(given: GivenAnswer): void {
+    const position = this.#answers.indexOf(given);
+    if (position >= 0) this.#answers.splice(position, 1);
+  }
 }

@@ -13,6 +13,7 @@ import { AttemptOverError, DuplicateStepError } from '../../../lib/errors/stepEr
 import type { Agent } from '../../../lib/model/agentType';
 import type { RunEvent } from '../../../lib/model/event';
 import { isJournaled } from '../../../lib/model/event';
+import type { RunIdentity } from '../../../lib/model/incarnation';
 import { idleState } from '../../../lib/model/state';
 import type { StepResult } from '../../../lib/model/stepResult';
 import { StepTable } from '../../../lib/model/stepTable';
@@ -28,7 +29,7 @@ import { withEmit } from './withEmit';
 
 /** The call that asks for nested steps, and what is known of earlier ones. */
 export interface NestedOptions {
-  readonly runId: string;
+  readonly run: RunIdentity;
   readonly under: CallId;
   readonly publisher: EventPublisher;
   readonly known: () => Promise<StepTable | undefined>;
@@ -88,9 +89,14 @@ export class NestedEngine {
     return this.#opened?.caller.failedBelow ?? [];
   }
 
+  /** Paths of those whose failure the function has heard of. */
+  get heardFailures(): readonly string[] {
+    return this.#opened?.caller.heardFailures ?? [];
+  }
+
   /** Begins a run of one step, which stands for the function that is being called. */
   async #open(): Promise<Session> {
-    const { runId, under, known } = this.#options;
+    const { run, under, known } = this.#options;
     const steps = stepsBelow(await known(), under.path);
     let call: Pick<Session, 'caller' | 'callbacks'> | undefined;
     const engine = new SinkEngine(this.#sink(steps), under.path, (caller, callbacks) => {
@@ -101,7 +107,7 @@ export class NestedEngine {
     });
     const agent = rootOver(under.path);
     const interpreter = new StepExecutor({
-      runId,
+      runId: run.runId,
       agent,
       input: undefined,
       engine,
@@ -119,8 +125,8 @@ export class NestedEngine {
 
   /** The publisher in the place of a store. */
   #sink(steps: StepTable): LocalOptions<unknown> {
-    const { runId, cache, publisher } = this.#options;
-    const state = { ...idleState(runId, '', []), status: 'RUNNING' as const, steps };
+    const { run, cache, publisher } = this.#options;
+    const state = { ...idleState(run.runId, '', []), ...run, status: 'RUNNING' as const, steps };
     const claim: Claim = {
       state,
       cache,

@@ -10,6 +10,7 @@ import type { StepTask } from '../../../lib/engine/task';
 import { StateValueError } from '../../../lib/errors/runErrors';
 import type { Agent } from '../../../lib/model/agentType';
 import type { LogLevel, RunEvent } from '../../../lib/model/event';
+import type { RunIdentity } from '../../../lib/model/incarnation';
 import type { StepTable } from '../../../lib/model/stepTable';
 import type { AnswerCache } from '../../../lib/store/answerCache';
 import type { Stop } from '../../../lib/streams/pull';
@@ -25,7 +26,7 @@ import { NestedEngine } from './nestedEngine';
 
 /** What is called, and what its call needs. */
 export interface ReportedCallOptions {
-  readonly runId: string;
+  readonly run: RunIdentity;
   readonly task: StepTask;
   readonly input: unknown;
   readonly publisher: EventPublisher;
@@ -74,8 +75,8 @@ export class ReportedCall implements CallCallbacks {
   }
 
   begin(): void {
-    const { runId, task, input } = this.#options;
-    this.#stop = callFunction({ runId }, task, input, this, asyncScheduler);
+    const { run, task, input } = this.#options;
+    this.#stop = callFunction(run, task, input, this, asyncScheduler);
     // It may have been stopped, or have failed, while it was still being called.
     if (!this.isWanted()) this.#stop?.();
   }
@@ -105,7 +106,8 @@ export class ReportedCall implements CallCallbacks {
     }
     const index = this.#partials;
     this.#partials += 1;
-    const { runId, live } = this.#options;
+    const { run, live } = this.#options;
+    const { runId } = run;
     const { path, definition } = task;
     const [at, attempt] = [asyncScheduler.now(), this.#attempt];
     const told = { runId, seq: 0, at, path, agent: definition.name, attempt, index, value };
@@ -118,7 +120,7 @@ export class ReportedCall implements CallCallbacks {
     if (this.#isEnded) return;
     this.#tell(`l:${this.#callId().execution}:${this.#logs}`, {
       type: 'step.logged',
-      runId: this.#options.runId,
+      runId: this.#options.run.runId,
       seq: 0,
       at: asyncScheduler.now(),
       path: task.path,
@@ -130,12 +132,12 @@ export class ReportedCall implements CallCallbacks {
   }
 
   step<I, O>(task: StepTask, id: string, agent: Agent<I, O>, input: I): Observable<O> {
-    const { runId, publisher, known, cache } = this.#options;
+    const { run, publisher, known, cache } = this.#options;
     const cannotWait = (error: Error): void => {
       this.fail(task, error);
       this.#stop?.();
     };
-    this.#nested ??= new NestedEngine({ runId, under: this.#callId(), publisher, known, cache, cannotWait });
+    this.#nested ??= new NestedEngine({ run, under: this.#callId(), publisher, known, cache, cannotWait });
     if (!this.isWanted()) this.#nested.close();
     return this.#nested.step(id, agent, input);
   }
@@ -179,7 +181,7 @@ export class ReportedCall implements CallCallbacks {
       (error: unknown) => failedEnd(task, error, end.at),
     );
     const tail = this.#id === undefined ? [] : await publisher.take(this.#id.execution);
-    const failedBelow = this.#nested?.failedBelow ?? [];
+    const { failedBelow = [], heardFailures: heard = [] } = this.#nested ?? {};
     const told = publisher.told();
     this.#ended({
       ...last,
@@ -187,6 +189,7 @@ export class ReportedCall implements CallCallbacks {
       ...(this.#partials > 0 && { partials: this.#partials }),
       ...(tail.length > 0 && { tail: tail.map(({ event }) => event) }),
       ...(failedBelow.length > 0 && { failedBelow }),
+      ...(heard.length > 0 && { heard }),
     });
   }
 

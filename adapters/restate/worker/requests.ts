@@ -55,7 +55,10 @@ const Start = t.intersection([
   }),
 ]);
 
-const Answer = t.intersection([t.type({ path: t.string }), t.partial({ value: t.unknown })]);
+const Answer = t.intersection([
+  t.type({ path: t.string }),
+  t.partial({ value: t.unknown, asking: t.string, incarnation: t.string, at: Millis }),
+]);
 
 const Events = t.type({ from: Position, parts: Position, waitMs: Millis });
 

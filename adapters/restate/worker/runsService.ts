@@ -148,7 +148,7 @@ function callInline(
 ): Placed {
   let isCalledHere = false;
   const call: InProcessCall = callInProcess({
-    runId: life.runId,
+    run: life.run,
     task,
     input,
     publisher: life.publisher,
@@ -198,11 +198,11 @@ function invokeRemote(
   away: string,
   position: number,
 ): Placed {
-  const { context, runId, key } = life;
+  const { context, run, key } = life;
   const { path, attempt, revision } = task;
   const { timeoutMs, idleTimeoutMs, keepPartials = false } = task.policy;
   const request: StepRequest = {
-    runId,
+    ...run,
     key,
     path,
     attempt,

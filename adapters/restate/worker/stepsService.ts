@@ -39,7 +39,10 @@ export function stepsService(agent: Agent<never, unknown>, pool: string, options
         const publisher = eventPublisher(options.ingress, runs, request.key, () => []);
         const underWay = new Set<InProcessCall>();
         const call = callInProcess({
-          runId: request.runId,
+          run: {
+            runId: request.runId,
+            ...(request.incarnation !== undefined && { incarnation: request.incarnation }),
+          },
           task,
           input: request.input,
           publisher,

@@ -23,6 +23,15 @@ export const scripted = {
     const first = step('first', agent('first', flaky(1)), text);
     return step('second', agent('second', flaky(2)), first);
   }),
+  threeFail: workflow('threeFail', (text: Wire<string>, step) => ({
+    x: step('x', agent('x', flaky(2)), text),
+    y: step('y', agent('y', flaky(2)), text),
+    z: step('z', agent('z', flaky(2)), text),
+  })),
+  keys: agent('key', (enough: number, { idempotencyKey, attempt }) => {
+    if (attempt < enough) throw new Error(idempotencyKey);
+    return idempotencyKey;
+  }),
   hanging: chain('hangs', upper, hanging),
   failing: workflow('failing', (text: Wire<string>, step) => ({
     fails: step('fails', chain('late', later, broken), text),

@@ -1,0 +1,34 @@
+import { asyncScheduler } from 'rxjs';
+
+import { jsonValue } from '../../../lib/codec/jsonValue';
+import type { Agent } from '../../../lib/model/agentType';
+import { addressMessage } from '../../../lib/store/messages';
+import type { GivenAnswer } from '../protocol/protocol';
+import { keyOf } from '../protocol/serviceNames';
+import { LARGEST_VALUE } from '../protocol/wireLimits';
+import { askWorker } from './askWorker';
+import type { EngineContext } from './engineContext';
+import { latestLife } from './latestLife';
+import { askRecord } from './runRecord';
+
+/**
+ * Gives a run the answer to the question that is open at a step, or to the first that it will ask.
+ *
+ * @throws UnknownRunError, RunEndedError, UnknownStepError, NotWaitingError
+ * @throws StateValueError when the value is no plain JSON, or too large.
+ */
+export async function answerRun(
+  context: EngineContext,
+  agent: Agent<never, unknown>,
+  runId: string,
+  { path, value, asking }: Pick<GivenAnswer, 'path' | 'value' | 'asking'>,
+): Promise<void> {
+  const kept = jsonValue(value, path, { bytes: LARGEST_VALUE });
+  const latest = await latestLife(context, agent, runId);
+  const message = { kind: 'answer' as const, path, value: kept, ...(asking !== undefined && { asking }) };
+  const addressed = addressMessage(runId, latest?.state, message, asyncScheduler.now());
+  const { kind: _kind, ...given } = addressed;
+  if (latest?.isUnderWay === true)
+    await askWorker(context, agent, keyOf(runId, latest.life), 'answer', given);
+  else await askRecord(context, agent, runId, 'answer', given);
+}
