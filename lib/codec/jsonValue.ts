@@ -12,12 +12,12 @@ export interface JsonLimits {
 /**
  * The value as it will be after a resume: itself when JSON keeps it unchanged.
  *
- * Where only `undefined` properties, `-0` or objects without a prototype stand in the way, the answer is a copy without
- * them: what a dependant sees live is what it would see after a resume. `undefined` as the whole value is legal.
+ * Where only `undefined` properties, properties that are not enumerable or stand under symbols, `-0` or objects without a prototype stand in the way, the answer is a copy without them: what a dependant sees live is what
+ * it would see after a resume. `undefined` as the whole value is legal.
  * Nothing is frozen or changed. Costs about as much as `JSON.stringify`.
  *
  * @param path - Path of the step that gave the value; empty for the run itself. Only used in the error.
- * @throws StateValueError for everything JSON would change or lose, and beyond the limits.
+ * @throws StateValueError for everything JSON would change, for functions, and beyond the limits; it names the place.
  */
 export function jsonValue(value: unknown, path: string, limits: JsonLimits = {}): unknown {
   if (value === undefined) return undefined;
@@ -84,8 +84,12 @@ function keepArray(array: readonly unknown[], walk: Walk): unknown {
   const sizeBefore = walk.size;
   enter(array, walk);
   const { length } = array;
-  if (Reflect.ownKeys(array).length !== length + 1) refuse(walk, strangeArray(array));
+  const ownKeys = Reflect.ownKeys(array);
   let copy: unknown[] | undefined;
+  if (ownKeys.length !== length + 1) {
+    checkItems(array, ownKeys, walk);
+    copy = [];
+  }
   for (let i = 0; i < length; i += 1) {
     walk.keys.push(i);
     const before = readItem(array, i, walk);
@@ -107,9 +111,11 @@ function keepObject(object: object, walk: Walk): unknown {
   const sizeBefore = walk.size;
   enter(object, walk);
   const keys = Object.keys(object);
-  if (Reflect.ownKeys(object).length !== keys.length)
-    refuse(walk, 'an object with hidden or symbol-keyed properties');
-  let copy: Record<string, unknown> | undefined = prototype === null ? {} : undefined;
+  const ownKeys = Reflect.ownKeys(object);
+  // JSON leaves out what is not enumerable or stands under a symbol; SDKs hide the id of the request there.
+  const hasHidden = ownKeys.length !== keys.length;
+  if (hasHidden) checkHidden(object, ownKeys, walk);
+  let copy: Record<string, unknown> | undefined = prototype === null || hasHidden ? {} : undefined;
   for (const key of keys) {
     walk.size += key.length + 4;
     walk.keys.push(key);
@@ -179,9 +185,21 @@ function isRootPrototype(prototype: object): boolean {
   return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf');
 }
 
-function strangeArray(array: readonly unknown[]): string {
-  for (let i = 0; i < array.length; i += 1) if (!Object.hasOwn(array, i)) return 'an array with holes';
-  return 'an array with further properties';
+/** Refuses what is not an item of the array and is not hidden either, and holes: JSON would make them null. */
+function checkItems(array: readonly unknown[], ownKeys: readonly (string | symbol)[], walk: Walk): void {
+  const keys = Object.keys(array);
+  for (let i = 0; i < array.length; i += 1) if (!Object.hasOwn(array, i)) refuse(walk, 'an array with holes');
+  if (keys.length > array.length) refuse(walk, 'an array with further properties');
+  checkHidden(array, ownKeys, walk);
+}
+
+/** A `toJSON` that is hidden would change everything else. */
+function checkHidden(container: object, ownKeys: readonly (string | symbol)[], walk: Walk): void {
+  if (!ownKeys.includes('toJSON')) return;
+  const property = Object.getOwnPropertyDescriptor(container, 'toJSON');
+  if (property?.enumerable === true) return;
+  if (property?.get !== undefined || typeof property?.value === 'function')
+    refuse(walk, 'a value with a toJSON of its own');
 }
 
 function tooLarge(walk: Walk): string {

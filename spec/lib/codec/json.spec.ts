@@ -43,6 +43,31 @@ describe('jsonValue() (promises test 13, P5)', () => {
     expect(Object.keys(value)).toEqual(['a', 'b', 'c']);
   });
 
+  it('leaves out what JSON leaves out: hidden properties, as SDKs attach them to their answers, and those under symbols', () => {
+    const hidden = (value: object): object => Object.defineProperty(value, '_request_id', { value: 'req_1' });
+    const answer = hidden({
+      id: 'msg_1',
+      content: [hidden({ text: 'hi' })],
+      list: hidden([1, 2]),
+      [Symbol('x')]: 1,
+    });
+
+    const kept = jsonValue(answer, 'x') as object;
+    expect(kept).toStrictEqual({ id: 'msg_1', content: [{ text: 'hi' }], list: [1, 2] });
+    expect(kept).not.toHaveProperty('_request_id');
+    expect(answer).toHaveProperty('_request_id', 'req_1');
+    expect(throughJson(answer)).toStrictEqual(kept);
+  });
+
+  it('calls no getter that is hidden', () => {
+    const value = Object.defineProperty({ a: 1 }, 'b', {
+      get: () => {
+        throw new Error('called');
+      },
+    });
+    expect(jsonValue(value, 'x')).toStrictEqual({ a: 1 });
+  });
+
   it.each<[string, unknown, string, RegExp]>([
     ['a Map', { index: new Map() }, '.index', /a Map/],
     ['a Set', [new Set()], '[0]', /a Set/],
@@ -52,8 +77,7 @@ describe('jsonValue() (promises test 13, P5)', () => {
     ['a bigint', 1n, '', /bigint/],
     ['a function', { f: () => 1 }, '.f', /function/],
     ['a symbol', Symbol('x'), '', /symbol/],
-    ['a symbol key', { [Symbol('x')]: 1 }, '', /symbol-keyed/],
-    ['a hidden property', Object.defineProperty({}, 'x', { value: 1 }), '', /hidden/],
+    ['a hidden toJSON', [Object.defineProperty({}, 'toJSON', { value: () => 1 })], '[0]', /toJSON/],
     [
       'a getter',
       {
