@@ -3,7 +3,7 @@ import type { MonoTypeOperatorFunction } from 'rxjs';
 import { defer, finalize } from 'rxjs';
 
 import type { RunEvent, RunFailed, StepFailed, StepStarted, Transition } from '../lib/model/event';
-import { isEnd } from '../lib/model/event';
+import { isEnd, isMidway } from '../lib/model/event';
 import type { Failure } from '../lib/model/failure';
 import { hideSecrets } from '../lib/model/secretTexts';
 import { watch } from '../operators/taps/watch';
@@ -34,9 +34,17 @@ export function traceTo<O>(api: OpenTelemetryApi): MonoTypeOperatorFunction<Tran
       return source.pipe(
         watch((transition) => {
           const { event } = transition;
-          if (event.type === 'run.started' || event.type === 'run.resumed') {
+          // Who comes in the middle of a run sees the rest of it.
+          if (
+            event.type === 'run.started' ||
+            event.type === 'run.resumed' ||
+            (!traces.has(event.runId) && isMidway(event))
+          ) {
             const name = hideSecrets(event.type === 'run.started' ? event.name : transition.state.name);
-            traces.set(event.runId, beginTrace(api, tracer, outside, event, name));
+            traces.set(
+              event.runId,
+              beginTrace(api, tracer, outside, { event, life: transition.state.life, name }),
+            );
           }
           traces.get(event.runId)?.take(event);
           if (isEnd(event)) traces.delete(event.runId);
@@ -58,8 +66,7 @@ function beginTrace(
   api: OpenTelemetryApi,
   tracer: Api.Tracer,
   outside: Api.Context,
-  begun: Extract<RunEvent, { type: 'run.started' | 'run.resumed' }>,
-  name: string,
+  { event: begun, life, name }: { readonly event: RunEvent; readonly life: number; readonly name: string },
 ): RunTrace {
   const root = tracer.startSpan(
     `invoke_workflow ${name}`,
@@ -69,7 +76,7 @@ function beginTrace(
         'gen_ai.operation.name': 'invoke_workflow',
         'gen_ai.workflow.name': name,
         'millrace.run.id': hideSecrets(begun.runId),
-        'millrace.run.life': begun.type === 'run.started' ? 1 : begun.life,
+        'millrace.run.life': begun.type === 'run.resumed' ? begun.life : life,
       },
     },
     outside,

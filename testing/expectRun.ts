@@ -2,12 +2,12 @@ import { TestScheduler } from 'rxjs/testing';
 
 import type { MaybeWhere, RunOptions, RunSettings } from '../lib/engine/runOptions';
 import type { Agent } from '../lib/model/agentType';
-import type { RunEvent, Transition } from '../lib/model/event';
+import type { Transition } from '../lib/model/event';
 import type { RunState } from '../lib/model/state';
 import type { RunArguments } from '../operators/runs/run';
 import { run } from '../operators/runs/run';
-import type { Mark, Point } from './lanes';
-import { marblesOf, pointsOf } from './lanes';
+import type { Point } from './lanes';
+import { lanesOf, marblesOf, pointsOf } from './lanes';
 import { withScheduler } from './virtual';
 import { InvalidArgumentError, MillraceError } from '../lib/model/failure';
 
@@ -60,7 +60,7 @@ export function expectRun<I, O>(
   });
   return {
     toBe(lanes) {
-      const drawn = drawnLanes(transitions.map(({ event }) => event));
+      const drawn = lanesOf(transitions.map(({ event }) => event));
       const wrong = Object.entries(lanes).flatMap(([path, expected]) => {
         const points = drawn.get(path) ?? [];
         return isSame(pointsOf(expected), points)
@@ -110,30 +110,6 @@ export interface WrongLane {
 
 function shown(marbles: string): string {
   return marbles === '' ? 'nothing' : marbles;
-}
-
-const markOf: Readonly<Partial<Record<RunEvent['type'], Mark>>> = {
-  'step.started': 's',
-  'step.retrying': 'r',
-  'step.completed': '|',
-  'step.failed': '#',
-  'step.skipped': 'k',
-  'step.cancelled': 'x',
-  'step.suspended': 'w',
-  'step.answered': 'a',
-};
-
-function drawnLanes(events: readonly RunEvent[]): ReadonlyMap<string, readonly Point[]> {
-  const lanes = new Map<string, Point[]>();
-  const startedAt = events[0]?.at ?? 0;
-  for (const event of events) {
-    const mark = markOf[event.type];
-    if (mark === undefined || !('path' in event)) continue;
-    const lane = lanes.get(event.path) ?? [];
-    lanes.set(event.path, lane);
-    lane.push({ at: event.at - startedAt, mark });
-  }
-  return lanes;
 }
 
 function isSame(some: readonly Point[], others: readonly Point[]): boolean {

@@ -68,6 +68,7 @@ export interface Exploration {
  * await explore(report, { input: 'book.txt', seeds: 500 });
  * ```
  *
+ * @throws InvalidArgumentError when there is no seed, or one that is not a whole number: nothing would be tried.
  * @throws InterleavingError with the seed of the first order that breaks the invariant.
  */
 export async function explore<I, O>(
@@ -75,6 +76,7 @@ export async function explore<I, O>(
   options: ExploreOptions<I, O>,
 ): Promise<Exploration> {
   const { seeds, patienceMs = 5_000, input } = options;
+  checkSeeds(seeds);
   const make = definitionOf(workflow) === undefined ? (workflow as () => Agent<I, O>) : undefined;
   const explored = (seed: number): Promise<ExploredRun<O>> =>
     oneOrder(make === undefined ? (workflow as Agent<I, O>) : make(), input, seed, patienceMs);
@@ -91,6 +93,18 @@ export async function explore<I, O>(
     }
   }
   return { seeds: chosen.length, orders: orders.size };
+}
+
+function checkSeeds(seeds: number | readonly number[]): void {
+  const isGood =
+    typeof seeds === 'number'
+      ? Number.isInteger(seeds) && seeds >= 1
+      : Array.isArray(seeds) && seeds.length > 0 && seeds.every(Number.isInteger);
+  if (isGood) return;
+  throw new InvalidArgumentError(
+    `Cannot explore ${typeof seeds === 'number' ? String(seeds) : `[${String(seeds)}]`} orders`,
+    'give how many, a whole number from 1, or a list of whole numbers as seeds',
+  );
 }
 
 function sameAs<O>({ state }: ExploredRun<O>): (run: ExploredRun<O>) => void {

@@ -1,6 +1,8 @@
 import type { ObservableNotification } from 'rxjs';
 import { TestScheduler } from 'rxjs/testing';
 
+import type { RunEvent } from '../lib/model/event';
+
 /** Something that happened to a step: `s` started, `r` failed and tries again, `|` completed, `#` failed, `k` skipped, `x` cancelled, `w` waits for an answer, `a` answered. */
 export type Mark = 's' | 'r' | '|' | '#' | 'k' | 'x' | 'w' | 'a';
 
@@ -29,6 +31,36 @@ export function pointsOf(marbles: string): readonly Point[] {
     at: atMs,
     mark: notification.kind === 'N' ? String(notification.value) : notification.kind === 'E' ? '#' : '|',
   }));
+}
+
+const markOf: Readonly<Partial<Record<RunEvent['type'], Mark>>> = {
+  'step.started': 's',
+  'step.retrying': 'r',
+  'step.completed': '|',
+  'step.failed': '#',
+  'step.skipped': 'k',
+  'step.cancelled': 'x',
+  'step.suspended': 'w',
+  'step.answered': 'a',
+};
+
+/** What happened to each step, in whole milliseconds since the run began. */
+export function lanesOf(events: readonly RunEvent[]): ReadonlyMap<string, readonly Point[]> {
+  const lanes = new Map<string, Point[]>();
+  let startedAt = events[0]?.at ?? 0;
+  for (const event of events) {
+    if (event.type === 'run.started') {
+      // A run that was forgotten and begun anew under the same id.
+      lanes.clear();
+      startedAt = event.at;
+    }
+    const mark = markOf[event.type];
+    if (mark === undefined || !('path' in event)) continue;
+    const lane = lanes.get(event.path) ?? [];
+    lanes.set(event.path, lane);
+    lane.push({ at: Math.max(0, Math.round(event.at - startedAt)), mark });
+  }
+  return lanes;
 }
 
 /**

@@ -3,24 +3,34 @@ import type { RunState } from '../lib/model/state';
 import type { StepResult } from '../lib/model/stepResult';
 import type { Store } from '../lib/store/store';
 import type { Point } from './lanes';
-import { marblesOf } from './lanes';
+import { lanesOf, marblesOf } from './lanes';
+import type { RecordingStore } from './recordingStore';
+
+/** Where a recorded run is looked up: a `recordingStore` knows all of it, any other store only how it ended. */
+export type MarblesSource = Pick<Store, 'loadRun'> & Partial<Pick<RecordingStore, 'recorded'>>;
 
 /**
  * A recorded run as a timeline: one marble diagram a step, in milliseconds since the run began, in the form that
  * `expectRun(...).toBe` takes. So a run that went wrong somewhere becomes a test.
  *
- * It shows what the store keeps: of each step the last attempt of the last life. `w` marks a step that waits for an answer
- * and `x` one that was left unfinished.
+ * Of a `recordingStore` it shows everything that was written down: every attempt of every life. Of any other store it shows what
+ * stores keep: of each step the last attempt of the last life. `r` marks an attempt that failed, `w` a step that waits for an
+ * answer, `a` one that was answered, and `x` one that was left unfinished.
  *
  * @throws UnknownRunError
  */
-export async function toMarbles(store: Pick<Store, 'loadRun'>, runId: string): Promise<string> {
+export async function toMarbles(store: MarblesSource, runId: string): Promise<string> {
   const state = await store.loadRun(runId);
   if (state === undefined) throw new UnknownRunError(runId);
-  const lines = [...state.steps].flatMap((step) => {
-    const points = pointsOf(step, state.startedAt);
-    return points.length === 0 ? [] : [`  ${nameOf(step.stepId)}: '${marblesOf(points)}',`];
-  });
+  const recorded = store.recorded?.(runId);
+  // What was there before the recording began is only known as it ended.
+  const lanes =
+    recorded?.before === undefined && recorded !== undefined ? lanesOf(recorded.events) : undefined;
+  const points =
+    lanes ?? new Map([...state.steps].map((step) => [step.stepId, pointsOf(step, state.startedAt)]));
+  const lines = [...points].flatMap(([path, marks]) =>
+    marks.length === 0 ? [] : [`  ${nameOf(path)}: '${marblesOf(marks)}',`],
+  );
   return [`// ${headline(state)}`, '{', ...lines, '}'].join('\n');
 }
 

@@ -101,6 +101,7 @@ export const Step: t.Type<StepResult> = record<StepResult>(
     kept: listOf(Json),
     critical: t.boolean,
     crashes: Count,
+    cached: t.boolean,
     seq: Count,
     revision: Count,
     inputHash: t.string,
@@ -137,6 +138,8 @@ const stateJson: t.Type<RunStateJson> = record<RunStateJson>(
     error: Failure,
     reason: t.string,
     endedAt: Moment,
+    duration: Finite,
+    worked: Finite,
     forkedFrom: record<NonNullable<RunStateRecord['forkedFrom']>>(
       'forkedFrom',
       { runId: t.string, path: t.string },

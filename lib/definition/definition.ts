@@ -14,6 +14,7 @@ import type { RunState } from '../model/state';
 import { idleState } from '../model/state';
 import type { Stop } from '../streams/pull';
 import type { Scope } from './scope';
+import type { Arrow } from './source';
 
 /** What an agent consists of, for those who carry it out. */
 export type Definition = FunctionDefinition | StructureDefinition;
@@ -65,6 +66,8 @@ export interface StructureDefinition extends Common {
   readonly answers?: t.Type<unknown, unknown>;
   /** Texts of the sources that make the result, for a graph. */
   readonly result?: readonly string[];
+  /** The same sources as data, and those of each part. */
+  readonly arrows?: { readonly parts: readonly (readonly Arrow[])[]; readonly result: readonly Arrow[] };
 }
 
 /** One declared step of a structure. */

@@ -19,9 +19,17 @@ export interface CompiledSource {
   readonly groups: readonly Group[];
   /** What it reads, as text, one entry a wire. */
   readonly text: readonly string[];
+  /** The same as data, for pictures: ids may hold whatever the texts are made of. */
+  readonly arrows: readonly Arrow[];
   readonly read: (reading: Reading) => unknown;
   /** Who gave the parts of what was read. */
   readonly givenBy: (reading: Reading, value: unknown) => GivenBy | undefined;
+}
+
+/** One wire: from the input or from the step with this index, and how it is read. */
+export interface Arrow {
+  readonly from: number | 'input';
+  readonly mode: 'value' | 'settled' | 'live' | 'quorum';
 }
 
 /** Waiting for one step: for its output, for its end whatever it is, or for its start. */
@@ -51,6 +59,7 @@ interface Parsed {
   readonly steps: readonly Edge[];
   readonly groups: readonly Group[];
   readonly text: readonly string[];
+  readonly arrows: readonly Arrow[];
   readonly read: (reading: Reading) => unknown;
   /** Absent where no agent gave it as it is. */
   readonly givenBy?: CompiledSource['givenBy'];
@@ -75,6 +84,7 @@ export function compileSource(owner: WireOwner, source: Source, where: string): 
     live: edges.flatMap(({ from, mode }) => (mode === 'live' ? [from] : [])),
     groups: parsed.groups,
     text: [...new Set(parsed.text)],
+    arrows: parsed.arrows,
     read: parsed.read,
     givenBy: parsed.givenBy ?? (() => undefined),
   };
@@ -87,7 +97,13 @@ function parse(owner: WireOwner, source: Source, where: string): Parsed {
       return join(owner, source, where);
     case 'input':
       refuseStranger(owner, node.owner, where, 'the input');
-      return { steps: [], groups: [], text: ['input'], read: (reading) => reading.input };
+      return {
+        steps: [],
+        groups: [],
+        text: ['input'],
+        arrows: [{ from: 'input', mode: 'value' }],
+        read: (reading) => reading.input,
+      };
     case 'step': {
       refuseStranger(owner, node.owner, where, `step "${node.id}"`);
       const { index } = node;
@@ -95,6 +111,7 @@ function parse(owner: WireOwner, source: Source, where: string): Parsed {
         steps: [{ from: index, mode: 'value' }],
         groups: [],
         text: [node.id],
+        arrows: [{ from: index, mode: 'value' }],
         read: (reading) => outputOf(reading.answers[index]),
         givenBy: ({ answers }) => {
           const answer = answers[index];
@@ -122,6 +139,7 @@ function parse(owner: WireOwner, source: Source, where: string): Parsed {
         steps: [{ from: index, mode: 'live' }],
         groups: [],
         text: [`live(${of.id})`],
+        arrows: [{ from: index, mode: 'live' }],
         read: (reading) => reading.live(index),
       };
     }
@@ -166,6 +184,7 @@ function together(parts: readonly Parsed[]): Omit<Parsed, 'read' | 'givenBy'> {
     steps: parts.flatMap((part) => part.steps),
     groups: parts.flatMap((part) => part.groups),
     text: parts.flatMap((part) => part.text),
+    arrows: parts.flatMap((part) => part.arrows),
   };
 }
 
@@ -197,6 +216,7 @@ function settle(all: Parsed, source: Source, owner: WireOwner, where: string): P
     steps: all.steps.map(({ from, mode }) => ({ from, mode: mode === 'live' ? mode : 'settled' })),
     groups: [],
     text: [`settled(${all.text.join(', ')})`],
+    arrows: all.arrows.map(({ from, mode }) => ({ from, mode: mode === 'live' ? mode : 'settled' })),
     read: either(source),
   };
 }
@@ -224,6 +244,7 @@ function quorum(owner: WireOwner, source: Source, count: number, where: string):
     steps: [],
     groups: [group],
     text: [`quorum(${String(count)} of ${members.flatMap(({ text }) => text).join(', ')})`],
+    arrows: members.flatMap(({ arrows }) => arrows.map(({ from }) => ({ from, mode: 'quorum' as const }))),
     read: (reading) => reading.chosen(group).map((member) => members[member]?.read(reading)),
   };
 }

@@ -1,6 +1,7 @@
 import type { Agent } from '../model/agentType';
 import type { Definition, Part, StructureDefinition } from './definition';
 import { definitionOf, isContainer } from './definition';
+import type { Arrow } from './source';
 
 /**
  * An agent as a Mermaid flowchart: one node a step, one subgraph a nested structure, one arrow a wire. Paste it into
@@ -15,8 +16,7 @@ export function toMermaid<I, O>(agent: Agent<I, O>): string {
 }
 
 function drawInside(structure: StructureDefinition, base: string, lines: string[], indent: string): void {
-  const input = nodeId(base, 'input');
-  lines.push(`${indent}${input}(["input"])`);
+  lines.push(`${indent}${edgeId(structure, base, 'input')}(["input"])`);
   for (const part of structure.parts) drawPart(part, base, lines, indent);
   drawArrows(structure, base, lines, indent);
 }
@@ -37,41 +37,32 @@ function drawPart(part: Part, base: string, lines: string[], indent: string): vo
 }
 
 function drawArrows(structure: StructureDefinition, base: string, lines: string[], indent: string): void {
-  const { parts, shape } = structure;
-  const input = nodeId(base, 'input');
+  const { parts, shape, arrows } = structure;
+  const input = edgeId(structure, base, 'input');
+  const node = (from: Arrow['from']): string =>
+    from === 'input' ? input : nodeId(base, (parts[from] as Part).id);
+  const drawn = new Set<string>();
+  const draw = (to: string, sources: readonly Arrow[] = []): void => {
+    for (const { from, mode } of sources)
+      drawn.add(`${indent}${node(from)} ${mode === 'value' ? '-->' : `-. "${mode}" .->`} ${to}`);
+  };
   parts.forEach((part, position) => {
     const to = nodeId(base, part.id);
-    if (shape === 'sequence') {
-      lines.push(
-        `${indent}${position === 0 ? input : nodeId(base, (parts[position - 1] as Part).id)} --> ${to}`,
-      );
-    } else if (shape === 'alternatives') {
-      lines.push(`${indent}${input} -.-> ${to}`);
-    } else {
-      drawSources(part.sources, to, base, lines, indent);
-    }
+    if (shape === 'sequence') draw(to, [{ from: position === 0 ? 'input' : position - 1, mode: 'value' }]);
+    else if (shape === 'alternatives') drawn.add(`${indent}${input} -.-> ${to}`);
+    else draw(to, arrows?.parts[position]);
   });
-  if (shape === 'graph' && structure.result !== undefined) {
-    const output = nodeId(base, 'output');
-    lines.push(`${indent}${output}(["output"])`);
-    drawSources(structure.result, output, base, lines, indent);
+  if (shape === 'graph' && arrows !== undefined) {
+    const output = edgeId(structure, base, 'output');
+    drawn.add(`${indent}${output}(["output"])`);
+    draw(output, arrows.result);
   }
+  lines.push(...drawn);
 }
 
-function drawSources(
-  sources: readonly string[],
-  to: string,
-  base: string,
-  lines: string[],
-  indent: string,
-): void {
-  for (const source of sources) {
-    const adaptor = /^(live|settled|quorum)\((?:\d+ of )?(.*)\)$/.exec(source);
-    const arrow = adaptor === null ? '-->' : `-. "${adaptor[1] ?? ''}" .->`;
-    for (const from of (adaptor?.[2] ?? source).split(', ')) {
-      lines.push(`${indent}${nodeId(base, from)} ${arrow} ${to}`);
-    }
-  }
+/** Where a structure begins or ends, told apart from a step of the same name. */
+function edgeId(structure: StructureDefinition, base: string, id: 'input' | 'output'): string {
+  return structure.parts.some((part) => part.id === id) ? `the_${nodeId(base, id)}` : nodeId(base, id);
 }
 
 /** Mermaid takes letters, digits and `_` in an id; everything else becomes its code point. */
@@ -80,6 +71,9 @@ function nodeId(base: string, id: string): string {
   return `n_${path.replace(/[^A-Za-z0-9]/gu, (letter) => `_${(letter.codePointAt(0) ?? 0).toString(16)}_`)}`;
 }
 
+/** What Mermaid would read as Markdown, as a directive, or as the end of the label is written by number. */
 function text(label: string): string {
-  return label.replace(/["#<>&]/g, (letter) => `#${String(letter.charCodeAt(0))};`);
+  return label
+    .replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ')
+    .replace(/["#<>&`%]/g, (letter) => `#${String(letter.charCodeAt(0))};`);
 }

@@ -182,7 +182,13 @@ export function forkedState(state: RunState, { runId, from, ...rest }: ForkedFro
     ...openFailures(state.steps).map(({ stepId }) => stepId),
   ]);
   const now = asyncScheduler.now();
-  const { output: _output, error: _error, ...kept } = asAnotherRun(state, runId, newIncarnation());
+  const {
+    output: _output,
+    error: _error,
+    duration: _duration,
+    worked: _worked,
+    ...kept
+  } = asAnotherRun(state, runId, newIncarnation());
   return Object.freeze({
     ...kept,
     status: 'CANCELLED',

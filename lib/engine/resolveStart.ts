@@ -11,7 +11,7 @@ import type { RunCompleted, RunResumed, RunStarted, StepLogged } from '../model/
 import { openFailures } from '../model/openFailures';
 import type { PlanDiff } from '../model/plan';
 import type { RunState } from '../model/state';
-import { idleState } from '../model/state';
+import { idleState, lifeSeconds } from '../model/state';
 import { isStream } from '../streams/pull';
 import { downstream } from './invalidate';
 
@@ -108,8 +108,8 @@ export function resolveStart<O>(question: StartQuestion<O>): Start<O> {
 
 /** The end of a completed run, as it is told to somebody who asks for the run again. */
 export function replayedEnd<O>(state: RunState<O>, at: number): RunCompleted {
-  const { runId, seq, output, givenBy, startedAt, endedAt = startedAt } = state;
-  const duration = (endedAt - startedAt) / 1000;
+  const { runId, seq, output, givenBy } = state;
+  const duration = lifeSeconds(state) ?? 0;
   return {
     type: 'run.completed',
     runId,
@@ -183,8 +183,12 @@ function withoutStreams(input: unknown): unknown {
   return replaced(input, []);
 }
 
+/** What is deeper is refused where it is saved. */
+const DEEPEST = 256;
+
 function replaced(value: unknown, above: readonly unknown[]): unknown {
-  if (typeof value !== 'object' || value === null || above.includes(value)) return value;
+  if (typeof value !== 'object' || value === null || above.length > DEEPEST || above.includes(value))
+    return value;
   if (isStream(value)) return { [MARK]: true };
   const isPlain = Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype;
   if (!isPlain) return value;

@@ -196,12 +196,15 @@ export class StateValueError extends MillraceError {
   /** What is wrong with it. */
   readonly why: string;
 
-  constructor(path: string, at: string, why: string) {
-    const owner = path === '' ? 'the run' : `step "${path}"`;
+  /** @param what - What the value belongs to, where that is neither a step nor the run; no codec can help there. */
+  constructor(path: string, at: string, why: string, what?: string) {
+    const owner = what ?? (path === '' ? 'the run' : `step "${path}"`);
     const where = at === '' ? 'it' : at;
     super(
       `Cannot save a value of ${owner}: ${where} is ${why}`,
-      'give plain JSON data, or an output codec that encodes it',
+      what === undefined
+        ? 'give plain JSON data, or an output codec that encodes it'
+        : 'give plain JSON data',
     );
     this.path = path;
     this.at = at;

@@ -2,6 +2,7 @@ import { VirtualAction, VirtualTimeScheduler } from 'rxjs';
 
 import type { ExecutionLog } from '../model/executionLog';
 import type { RunState } from '../model/state';
+import { lifeSeconds } from '../model/state';
 import type { Alert } from './alert';
 import type { Monitor } from './monitor';
 import { createMonitor } from './monitor';
@@ -62,18 +63,24 @@ export function backTest(runs: Iterable<PastRun>, addRules: (monitor: Monitor) =
   return alerts;
 }
 
-/** What a monitor would have heard of a run that rests in a store: of its latest life, if that completed or failed. */
+/**
+ * What a monitor would have heard of a run that rests in a store: of its latest life, if that completed or failed; without the
+ * steps of earlier lives, without answers from the cache, and without the rest between the lives.
+ */
 export function pastRun(state: RunState): PastRun | undefined {
-  const { name, status, startedAt, endedAt } = state;
-  if (endedAt === undefined || (status !== 'COMPLETED' && status !== 'FAILED')) return undefined;
+  const { name, status, endedAt } = state;
+  const duration = lifeSeconds(state);
+  if (endedAt === undefined || duration === undefined || (status !== 'COMPLETED' && status !== 'FAILED'))
+    return undefined;
+  const beganAt = Math.floor(endedAt - duration * 1_000);
   const agents = [...state.steps]
     .filter((step) => step.status === 'COMPLETED' || step.status === 'FAILED')
+    .filter((step) => step.cached !== true && Date.parse(step.timestamp ?? '') >= beganAt)
     .map((step) => ({
       agentName: step.agent,
       duration: step.duration,
       success: step.status === 'COMPLETED',
     }));
-  const duration = (endedAt - startedAt) / 1_000;
   return { workflowName: name, endedAt, duration, success: status === 'COMPLETED', agents };
 }
 

@@ -243,6 +243,11 @@ export function isJournaled(event: RunEvent): boolean {
   return event.type !== 'step.emitted' && event.type !== 'step.logged';
 }
 
+/** Whether this event shows that a life is under way, to somebody who has not heard it begin. */
+export function isMidway(event: RunEvent): event is RunEvent & OfStep {
+  return 'path' in event && event.path !== '' && isJournaled(event);
+}
+
 /** Whether a life of the run ends with this event. */
 export function isEnd(event: RunEvent): event is RunCompleted | RunFailed | RunSuspended | RunCancelled {
   switch (event.type) {

@@ -98,8 +98,11 @@ function apply(edit: StateEdit, event: RunEvent): void {
       const { failedPath } = edit;
       const hasDied = edit.status === 'RUNNING';
       edit.run('RUNNING', (run) => {
+        // A life that crashed left no end: how long it was is not known.
+        run.worked ??= run.endedAt === undefined ? 0 : Math.max(0, run.endedAt - run.startedAt) / 1_000;
         run.life = event.life;
         setOrDelete(run, 'died', hasDied ? (run.died ?? 0) + 1 : undefined);
+        delete run.duration;
         delete run.endedAt;
         delete run.error;
         delete run.reason;
@@ -150,6 +153,7 @@ function apply(edit: StateEdit, event: RunEvent): void {
       setOrDelete(step, 'givenBy', event.givenBy);
       setOrDelete(step, 'partials', event.partials);
       setOrDelete(step, 'kept', event.kept);
+      setOrDelete(step, 'cached', event.cached === true ? true : undefined);
       setOrDelete(step, 'request', undefined);
       setOrDelete(step, 'deadline', undefined);
       setOrDelete(step, 'asking', undefined);
@@ -202,13 +206,14 @@ function apply(edit: StateEdit, event: RunEvent): void {
       edit.run('COMPLETED', (run) => {
         run.output = event.output;
         if (event.givenBy !== undefined) run.givenBy = event.givenBy as Draft<GivenBy>;
-        run.endedAt = event.at;
+        endLife(run, event);
       });
       break;
     case 'run.failed':
       edit.rest();
       edit.run('FAILED', (run) => {
-        Object.assign(run, { error: event.error, endedAt: event.at });
+        Object.assign(run, { error: event.error });
+        endLife(run, event);
       });
       break;
     case 'run.suspended':
@@ -216,19 +221,30 @@ function apply(edit: StateEdit, event: RunEvent): void {
       // Nothing moves any more, so whoever could have failed because of them has not.
       edit.containAll();
       edit.run('SUSPENDED', (run) => {
-        run.endedAt = event.at;
+        endLife(run, event);
       });
       break;
     case 'run.cancelled':
       edit.rest();
       edit.run('CANCELLED', (run) => {
-        run.endedAt = event.at;
+        endLife(run, event);
         if (event.reason !== undefined) run.reason = event.reason;
       });
       break;
     default:
       event satisfies never; // a new event type stops the build here
   }
+}
+
+/** From the second life on, the time since the start is not the time at work. */
+function endLife(
+  run: { endedAt?: number; duration?: number; worked?: number },
+  { at, duration }: { readonly at: number; readonly duration: number },
+): void {
+  run.endedAt = at;
+  if (run.worked === undefined) return;
+  run.duration = duration;
+  run.worked += duration;
 }
 
 /** A field that is undefined is left out. What is not there is not deleted: that alone costs as much as a whole event. */

@@ -35,6 +35,13 @@ export interface RunState<O = unknown> {
   readonly startedAt: number;
   /** Epoch milliseconds of the end of the latest life. */
   readonly endedAt?: number;
+  /** Seconds of the latest life, when it has ended; absent in the first life, which took from `startedAt` to `endedAt`. */
+  readonly duration?: number;
+  /**
+   * Seconds at work in all lives that have ended, without the rest between them; absent in the first life. A life that ended in
+   * a crash adds nothing: nobody saw how long it was.
+   */
+  readonly worked?: number;
   /** Counts the lives from 1; 0 for a run that has not begun. */
   readonly life: number;
   /** How many lives before this one were cut off by a crash, one after the other; absent when the latest came to its end. */
@@ -77,3 +84,14 @@ export function pendingSteps(plan: Plan): StepTable {
 }
 
 const tables = new WeakMap<Plan, StepTable>();
+
+/** Seconds that the latest life took, when it has ended. */
+export function lifeSeconds({ duration, startedAt, endedAt }: RunState): number | undefined {
+  if (endedAt === undefined) return undefined;
+  return duration ?? Math.max(0, endedAt - startedAt) / 1_000;
+}
+
+/** Seconds in which the run was at work, without the rest between its lives. */
+export function workedSeconds(state: RunState): number {
+  return state.worked ?? lifeSeconds(state) ?? 0;
+}

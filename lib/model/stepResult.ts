@@ -34,6 +34,8 @@ export interface StepResult {
   readonly critical?: boolean;
   /** Number of the event that completed it. */
   readonly seq?: number;
+  /** True when the answer of an earlier call was taken and the agent was not called. */
+  readonly cached?: boolean;
   /** How often the process died inside this step. */
   readonly crashes?: number;
   /** How often its calls counted no more, because what it is called with had changed; absent when never. */

@@ -1,5 +1,6 @@
 import { formatSeconds } from '../metrics/figures';
 import type { RunState } from '../model/state';
+import { workedSeconds } from '../model/state';
 import type { StepResult } from '../model/stepResult';
 import { columns, printable } from './columns';
 
@@ -16,14 +17,22 @@ export function runSummary(state: RunState): string {
 
 function headOf(state: RunState): string {
   const parts = [`${printable(state.name)}: ${state.status}`, `run ${printable(state.runId)}`];
-  if (state.endedAt !== undefined)
-    parts.push(`${formatSeconds((state.endedAt - state.startedAt) / 1_000)} s`);
+  if (state.endedAt !== undefined) parts.push(timeText(state, (state.endedAt - state.startedAt) / 1_000));
   if (state.life > 1) parts.push(`life ${state.life}`);
   if (state.error !== undefined) {
     const where = state.error.path === undefined ? '' : ` at ${printable(state.error.path)}`;
     parts.push(`failed${where}: ${printable(state.error.message)}`);
   }
   return parts.join('  ');
+}
+
+/** Time at work; and the time since the start, where the run rested between its lives. */
+function timeText(state: RunState, sinceStart: number): string {
+  const worked = `${formatSeconds(workedSeconds(state))} s`;
+  const whole = `${formatSeconds(sinceStart)} s`;
+  return state.worked === undefined || worked === whole
+    ? worked
+    : `${worked} at work, ${whole} since the start`;
 }
 
 function rowOf(step: StepResult): readonly string[] {

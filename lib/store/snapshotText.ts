@@ -7,6 +7,7 @@ import type { Snapshot, SnapshotMetadata, SnapshotSummary } from '../model/snaps
 import type { RunState as RunStateRecord } from '../model/state';
 import { checkValues } from './claimRun';
 import { stateText } from './folder/records/runFile';
+import { StateValueError } from '../errors/runErrors';
 import { InvalidArgumentError } from '../model/failure';
 
 /** A snapshot as text, taken at once: what happens to the values later does not change it. */
@@ -24,7 +25,7 @@ export function captureSnapshot(
   metadata: SnapshotMetadata,
 ): SnapshotText {
   checkValues(state);
-  const kept = JSON.parse(JSON.stringify(jsonValue(metadata, ''))) as SnapshotMetadata;
+  const kept = JSON.parse(JSON.stringify(checkedMetadata(name, metadata))) as SnapshotMetadata;
   const summary = {
     snapshotId,
     name,
@@ -33,6 +34,15 @@ export function captureSnapshot(
     metadata: kept,
   };
   return { summary: Object.freeze(summary), state: [...stateText(state)] };
+}
+
+function checkedMetadata(name: string, metadata: SnapshotMetadata): unknown {
+  try {
+    return jsonValue(metadata, '');
+  } catch (error) {
+    if (!(error instanceof StateValueError)) throw error;
+    throw new StateValueError('', error.at, error.why, `the metadata of snapshot "${name}"`);
+  }
 }
 
 /** The snapshot that was captured, as it will be read back. */

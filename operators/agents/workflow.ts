@@ -166,6 +166,7 @@ export function workflow<I, const S extends Source>(
       isConditional: when !== undefined,
     })),
     result: dag.result.text,
+    arrows: { parts: steps.map(({ source }) => source.arrows), result: dag.result.arrows },
     ...(input !== undefined && { input: input as t.Type<unknown, unknown> }),
     ...(output !== undefined && { output: output as t.Type<unknown, unknown> }),
     form: resultForm(steps, built),

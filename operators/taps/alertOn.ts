@@ -27,7 +27,7 @@ export function alertOn<O>(
   listener: (alert: Alert) => unknown,
   options: TapOptions = {},
 ): MonoTypeOperatorFunction<Transition<O>> {
-  const monitor = isMonitor(rules) ? rules : monitorWith(rules);
+  const monitor = isMonitor(rules) ? rules : monitorWith(rules, options);
   // Shared by all subscriptions, as the numbers are: each of them hears every alert, and the first one tells it.
   const told = new WeakSet<Alert>();
   // The listener must be there before anything is counted: what comes first in the pipe is subscribed last.
@@ -54,8 +54,13 @@ export function alertOn<O>(
   return isMonitor(rules) ? listen : pipe(measure<O>(monitor as Monitor, options), listen);
 }
 
-function monitorWith(rules: Readonly<Record<string, AlertRule>>): Monitor {
-  const monitor = createMonitor();
+function monitorWith(rules: Readonly<Record<string, AlertRule>>, { onTapError }: TapOptions): Monitor {
+  let failures = 0;
+  const tell = (_component: string, message: string): void => {
+    failures += 1;
+    onTapError?.(new Error(message), failures);
+  };
+  const monitor = createMonitor(onTapError === undefined ? {} : { logger: { error: tell } });
   for (const [name, rule] of Object.entries(rules)) monitor.addAlertRule(name, rule);
   return monitor;
 }

@@ -2,6 +2,7 @@ import type { MonoTypeOperatorFunction } from 'rxjs';
 
 import type { Monitor } from '../../lib/metrics/monitor';
 import type { Transition } from '../../lib/model/event';
+import { isMidway } from '../../lib/model/event';
 import type { OwnTimes } from './internal/ownTimes';
 import { ownTimes } from './internal/ownTimes';
 import type { TapOptions } from './tap';
@@ -42,6 +43,7 @@ export function measure<O>(
       return {
         next(transition) {
           const { event } = transition;
+          if (!runs.has(event.runId) && isMidway(event)) begin(event.runId, transition.state.name);
           switch (event.type) {
             case 'run.started':
               begin(event.runId, event.name);

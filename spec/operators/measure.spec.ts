@@ -97,4 +97,22 @@ describe('measure()', () => {
       .subscribe();
     expect(fired).toEqual(['slow']);
   });
+
+  it('counts a run that it joins midway, and none that is only told again', () => {
+    const monitor = createMonitor();
+    const all = transitionsOf('r', [
+      started,
+      { type: 'step.completed', ...attempt('a'), output: 1, duration: 2 },
+      { type: 'run.completed', output: 1, duration: 3 },
+    ]);
+    from(all.slice(1)).pipe(measure(monitor)).subscribe();
+    from(
+      transitionsOf('q', [started, { type: 'run.completed', output: 1, duration: 3, replayed: true }]).slice(
+        1,
+      ),
+    )
+      .pipe(measure(monitor))
+      .subscribe();
+    expect(monitor.getMetrics('w')).toMatchObject({ executions: 1, agents: { a: { executions: 1 } } });
+  });
 });

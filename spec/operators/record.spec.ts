@@ -102,4 +102,36 @@ describe('record()', () => {
       expect.objectContaining({ message: 'more than 3 lines wait for the history, one is lost' }),
     ]);
   });
+
+  it('loses no line of a run that lets nobody else work meanwhile', async () => {
+    const history = memoryHistory();
+    const steps = Array.from({ length: 12_000 }, (_, i): RunFact => ({
+      type: 'step.skipped',
+      path: `s${i}`,
+      agent: 'a',
+      reason: 'when',
+    }));
+    from(transitionsOf('r', [started, ...steps, { type: 'run.completed', output: 1, duration: 1 }]))
+      .pipe(record(history))
+      .subscribe();
+    let log = await history.getLog('r').catch(() => undefined);
+    while (log?.status !== 'completed') {
+      await soon();
+      log = await history.getLog('r').catch(() => undefined);
+    }
+    expect(log.steps).toHaveLength(12_000);
+  });
+
+  it('writes what is left of a run that it joins midway', async () => {
+    const history = memoryHistory();
+    const all = transitionsOf('r', [
+      started,
+      { type: 'step.skipped', path: 'a', agent: 'a', reason: 'when' },
+      { type: 'step.skipped', path: 'b', agent: 'b', reason: 'when' },
+      { type: 'run.completed', output: 1, duration: 1 },
+    ]);
+    from(all.slice(2)).pipe(record(history)).subscribe();
+    await soon();
+    expect(await history.getLog('r')).toMatchObject({ status: 'completed', steps: [{ stepName: 'b' }] });
+  });
 });

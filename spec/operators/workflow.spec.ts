@@ -8,6 +8,7 @@ import {
   memoryStore,
   outputs,
   pick,
+  live,
   quorum,
   run,
   settled,
@@ -329,6 +330,37 @@ describe('workflow()', () => {
         '  n_b -. "settled" .-> n_c',
         '  n_output(["output"])',
         '  n_c --> n_output',
+      ].join('\n'),
+    );
+  });
+
+  it('keeps apart steps, the input and sources whatever they are called', () => {
+    const w = workflow('w', (input: Wire<number>, step) => {
+      const a = step('input', now('%%{init: {}}%%'), input);
+      const b = step('output', now('`b`'), a);
+      const c = step('a, b', now('c'), b);
+      const d = step('live(feed)', now('d'), live(c));
+      return step('e', now('e'), { d: settled(d), q: quorum(1, [a, c]), input });
+    });
+    expect(toMermaid(w)).toBe(
+      [
+        'flowchart TD',
+        '  the_n_input(["input"])',
+        '  n_input["input: #37;#37;{init: {}}#37;#37;"]',
+        '  n_output["output: #96;b#96;"]',
+        '  n_a_2c__20_b["a, b: c"]',
+        '  n_live_28_feed_29_["live(feed): d"]',
+        '  n_e["e"]',
+        '  the_n_input --> n_input',
+        '  n_input --> n_output',
+        '  n_output --> n_a_2c__20_b',
+        '  n_a_2c__20_b -. "live" .-> n_live_28_feed_29_',
+        '  n_live_28_feed_29_ -. "settled" .-> n_e',
+        '  n_input -. "quorum" .-> n_e',
+        '  n_a_2c__20_b -. "quorum" .-> n_e',
+        '  the_n_input --> n_e',
+        '  the_n_output(["output"])',
+        '  n_e --> the_n_output',
       ].join('\n'),
     );
   });

@@ -1,4 +1,4 @@
-import { firstValueFrom, lastValueFrom, map, of, takeUntil, timer } from 'rxjs';
+import { firstValueFrom, lastValueFrom, map, of, retry, takeUntil, timer } from 'rxjs';
 import { TestScheduler } from 'rxjs/testing';
 
 import type { Wire } from '../../lib/definition/wire';
@@ -10,7 +10,14 @@ import { chain } from '../../operators/agents/chain';
 import { workflow } from '../../operators/agents/workflow';
 import { partials } from '../../operators/runs/partials';
 import { run } from '../../operators/runs/run';
-import { expectRun, explore, fakeAgent, InterleavingError, toMarbles } from '../../testing/index';
+import {
+  expectRun,
+  explore,
+  fakeAgent,
+  InterleavingError,
+  recordingStore,
+  toMarbles,
+} from '../../testing/index';
 import { marbles } from '../support/marbles';
 import { collect } from '../support/told';
 
@@ -163,12 +170,40 @@ describe('toMarbles()', () => {
     expect(text).toContain("  not: 'k',");
   });
 
+  it('draws every attempt of every life that was recorded', async () => {
+    const store = recordingStore(memoryStore());
+    const plan = [
+      { afterMs: 20, error: new Error('down') },
+      { afterMs: 20, error: new Error('down') },
+      { afterMs: 5, value: 1 },
+    ];
+    const flaky = fakeAgent<number>('b', plan, { retry: { count: 1, delayMs: 10 } });
+    const scheduler = new TestScheduler(() => undefined);
+    scheduler.run(({ flush }) => {
+      const lives = run(chain('c', flaky), 1, { store, runId: 'r', scheduler }).pipe(
+        retry({ count: 1, delay: 30 }),
+      );
+      collect(lives);
+      flush();
+    });
+    expect((await toMarbles(store, 'r')).split('\n')).toContain("  b: 's 19ms r 9ms s 19ms # 29ms s----|',");
+  });
+
   it('refuses a run that nobody knows', async () => {
     await expect(toMarbles(memoryStore(), 'nobody')).rejects.toThrow(UnknownRunError);
   });
 });
 
 describe('explore()', () => {
+  it.each([[0], [Number.NaN], [-1], [1.5], [[]], [[Number.NaN]]])(
+    'refuses %j seeds, with which nothing is tried',
+    async (seeds) => {
+      await expect(explore(report(), { input: 'x', seeds })).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+      });
+    },
+  );
+
   /** Keeps the answer that came last: right only when they come in the order of declaration. */
   const racy = () => {
     let latest = '';

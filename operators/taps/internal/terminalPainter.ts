@@ -30,6 +30,8 @@ function createPainter(screen: Screen): Painter {
   let isPainting = false;
   let paintedAt = 0;
   let isMidLine = false;
+  /** Lines that are to stay above the picture and are not written yet. */
+  let said = '';
   let release: (() => void) | undefined;
 
   const put = (text: string): void => {
@@ -62,9 +64,13 @@ function createPainter(screen: Screen): Painter {
     return fitting.map((line) => `${line}\n`).join('');
   };
   /** Everything in one write, and the cursor hidden only within it: whatever ends the process, the cursor is there. */
-  const paint = (above = ''): void => {
-    if (isMidLine && above === '') return;
-    const text = `${erasing()}${above}${picture()}`;
+  const paint = (): void => {
+    // Somebody is in the middle of a line: it is not cut while there is time.
+    if (isMidLine && parts.size > 0) return;
+    const above = isMidLine && said !== '' ? `\n${said}` : said;
+    if (said !== '') isMidLine = false;
+    said = '';
+    const text = `${erasing()}${above}${parts.size > 0 ? picture() : ''}`;
     paintedAt = performance.now();
     if (text !== '') put(`\u001b[?25l${text}\u001b[?25h`);
   };
@@ -81,7 +87,17 @@ function createPainter(screen: Screen): Painter {
     timer ??= setTimeout(tick, Math.max(BETWEEN_MS, waitMs)).unref();
   };
   const stepAside = (): void => {
-    if (!isPainting && drawn.length > 0) put(erasing());
+    if (isPainting || (drawn.length === 0 && said === '')) return;
+    const above = isMidLine ? '' : said;
+    if (!isMidLine) said = '';
+    put(`${erasing()}${above}`);
+  };
+  /** What was said last would be lost with the timer. */
+  const sayNow = (): void => {
+    quietly(() => {
+      if (said !== '') put(`${erasing()}${isMidLine ? '\n' : ''}${said}`);
+      said = '';
+    });
   };
   const comeBack = (text: unknown): void => {
     if (isPainting) return;
@@ -93,7 +109,14 @@ function createPainter(screen: Screen): Painter {
 
   return {
     add(draw) {
-      if (parts.size === 0) release = listenToOthers(screen, stepAside, comeBack);
+      if (parts.size === 0) {
+        const restore = listenToOthers(screen, stepAside, comeBack);
+        callAtExit(sayNow, true);
+        release = () => {
+          callAtExit(sayNow, false);
+          restore();
+        };
+      }
       parts.add(draw);
       schedule();
       return () => {
@@ -101,20 +124,35 @@ function createPainter(screen: Screen): Painter {
         clearTimeout(timer);
         timer = undefined;
         try {
-          put(erasing());
+          if (said === '') put(erasing());
+          else paint();
         } finally {
           release?.();
         }
       };
     },
     say(draw) {
-      const text = draw(columnsOf(screen))
+      said += draw(columnsOf(screen))
         .map((line) => `${line}\n`)
         .join('');
-      paint(isMidLine ? `\n${text}` : text);
-      isMidLine = false;
+      // With thousands of runs a repaint for each that ends would take longer than they do.
+      if (parts.size === 0 || performance.now() - paintedAt >= BETWEEN_MS) paint();
+      else schedule();
     },
   };
+}
+
+const atExit = new Set<() => void>();
+
+function exiting(): void {
+  for (const call of atExit) call();
+}
+
+/** One listener for all screens: Node warns about the eleventh. */
+function callAtExit(call: () => void, isWanted: boolean): void {
+  if (isWanted && atExit.size === 0) process.on('exit', exiting);
+  if (isWanted) atExit.add(call);
+  else if (atExit.delete(call) && atExit.size === 0) process.off('exit', exiting);
 }
 
 /** Lets the picture step aside while others write to the same terminal, until the function it gives is called. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -112,5 +112,46 @@ describe('openMonitor()', () => {
     monitor.endWorkflow('w', 1, true);
     const saved = JSON.parse(JSON.stringify(monitor.save())) as ReturnType<typeof monitor.save>;
     expect(createMonitor({ saved }).getMetrics('w')).toEqual(monitor.getMetrics('w'));
+  });
+
+  it('has the numbers of all who write one file', async () => {
+    const before = await openMonitor(metricsFile(file));
+    before.endWorkflow('w', 3, true);
+    await before.close();
+    const alone = createMonitor();
+    alone.endWorkflow('w', 3, true);
+    const open = await Promise.all([1, 2, 3].map(() => openMonitor(metricsFile(file))));
+    for (let i = 0; i < 30; i += 1) {
+      for (const monitor of [open[i % 3]!, alone]) {
+        monitor.logAgentExecution('w', `agent ${i % 2}`, i / 7, i % 4 !== 0);
+        monitor.endWorkflow('w', i / 5, i % 3 !== 0);
+        monitor.endWorkflow(`only ${i % 3}`, 1, true);
+      }
+      if (i % 5 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    for (const monitor of open) await monitor.close();
+
+    const together = await openMonitor(metricsFile(file));
+    expect([...together.workflowNames()].sort()).toEqual([...alone.workflowNames()].sort());
+    const { stdevDuration, avgDuration, totalDuration, agents, ...exact } = alone.getMetrics('w');
+    const found = together.getMetrics('w');
+    expect(found).toMatchObject(exact);
+    expect(found.stdevDuration).toBeCloseTo(stdevDuration, 9);
+    expect(found.avgDuration).toBeCloseTo(avgDuration, 9);
+    expect(found.totalDuration).toBeCloseTo(totalDuration, 9);
+    expect(found.agents['agent 0']?.executions).toBe(agents['agent 0']?.executions);
+    await together.close();
+    expect(readdirSync(folder)).toEqual(['metrics.json']);
+  });
+
+  it('saves nothing that it could not read, however long a run was said to take', async () => {
+    const monitor = await openMonitor(metricsFile(file));
+    for (const duration of [1e200, Number.MAX_VALUE, Infinity, -1, Number.NaN, 1])
+      monitor.endWorkflow('w', duration, true);
+    monitor.logAgentExecution('w', 'a', 1e300, true);
+    await monitor.close();
+    const again = await openMonitor(metricsFile(file));
+    expect(again.getMetrics('w')).toMatchObject({ executions: 6, maxDuration: 1e9 });
+    await again.close();
   });
 });

@@ -18,9 +18,15 @@ import type { PastRun } from '../../../lib/metrics/backTest';
 import { backTest, pastExecution, pastRun } from '../../../lib/metrics/backTest';
 import { createMonitor } from '../../../lib/metrics/monitor';
 import { above, failureRateOver } from '../../../lib/metrics/ruleConditions';
+import type { RunFact } from '../../../lib/model/event';
+import { reduceRun } from '../../../lib/model/reduce';
+import type { RunState } from '../../../lib/model/state';
+import { idleState } from '../../../lib/model/state';
+import { runSummary } from '../../../lib/report/runSummary';
 import { agent } from '../../../operators/agents/agent';
 import { run } from '../../../operators/runs/run';
 import { everything } from '../../support/everything';
+import { attempt } from '../../support/events';
 import { marbles } from '../../support/marbles';
 
 const MINUTE = 60_000;
@@ -236,5 +242,28 @@ describe('backTest()', () => {
       success: false,
       agents: [{ agentName: 'a', duration: 2, success: false }],
     });
+  });
+
+  it('takes of a run what a monitor would have heard: its latest life, without the rest before, earlier steps and the cache', () => {
+    const facts: readonly RunFact[] = [
+      { type: 'run.started', name: 'w', input: 1, plan: [] },
+      { type: 'step.started', ...attempt('early') },
+      { type: 'step.completed', ...attempt('early'), output: 1, duration: 1 },
+      { type: 'run.suspended', waiting: ['ask'], duration: 0.002 },
+      { type: 'run.resumed', life: 2, reused: 1 },
+      { type: 'step.started', ...attempt('late') },
+      { type: 'step.completed', ...attempt('late'), output: 1, duration: 0.001 },
+      { type: 'step.started', ...attempt('cached') },
+      { type: 'step.completed', ...attempt('cached'), output: 1, duration: 0, cached: true },
+      { type: 'run.completed', output: 1, duration: 0.003 },
+    ];
+    const ats = [0, 0, 1, 2, 3_600_000, 3_600_000, 3_600_001, 3_600_001, 3_600_002, 3_600_003];
+    const state = facts.reduce<RunState>(
+      (before, fact, index) => reduceRun(before, { ...fact, runId: 'r', seq: index + 1, at: ats[index]! }),
+      idleState('r', 'w', []),
+    );
+    expect(pastRun(state)).toMatchObject({ duration: 0.003, agents: [{ agentName: 'late' }] });
+    expect(state).toMatchObject({ duration: 0.003, worked: 0.005 });
+    expect(runSummary(state)).toContain('0.0050 s at work, 3600.0 s since the start');
   });
 });
