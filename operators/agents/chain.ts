@@ -8,13 +8,32 @@ import type { RunningStep } from '../../lib/definition/scope';
 import { givenByOf } from '../../lib/definition/scope';
 import { DefinitionError } from '../../lib/errors/definitionErrors';
 import type { Agent } from '../../lib/model/agentType';
+import { InvalidArgumentError } from '../../lib/model/failure';
 import type { GivenBy } from '../../lib/model/givenBy';
 import { asOperator } from './internal/asOperator';
 import { formOf } from './internal/outputCodec';
 import { idsOf } from './internal/structure';
-import { InvalidArgumentError } from '../../lib/model/failure';
 
 type Link<I, O> = OperatorFunction<I, O>;
+
+type AnyLink = Link<never, unknown>;
+
+type Taken<L> = L extends Link<infer I, unknown> ? I : never;
+
+type Given<L> = L extends Link<never, infer O> ? O : never;
+
+type LastOf<L extends readonly AnyLink[]> = L extends readonly [...AnyLink[], infer Z] ? Z : L[number];
+
+/** What comes before each link; nobody knows what comes before the first. */
+type Before<L extends readonly AnyLink[]> = readonly [never, ...{ [K in keyof L]: Given<L[K]> }];
+
+/**
+ * Each link as it has to be, position by position, so that the one that does not fit is blamed. `L[K]` stands in it for the
+ * compiler to infer from.
+ */
+type Fitting<L extends readonly AnyLink[]> = {
+  [K in keyof L]: L[K] & (K extends keyof Before<L> ? Link<Before<L>[K], unknown> : unknown);
+};
 
 /**
  * Agents one after another: the output of each is the input of the next. Any other RxJS operator may be a link too; it
@@ -25,8 +44,11 @@ type Link<I, O> = OperatorFunction<I, O>;
  * @throws DefinitionError when there is no link, or a link is not an operator.
  */
 export function chain<A, B>(name: string, a: Link<A, B>): Agent<A, B>;
+/** The same with two links. */
 export function chain<A, B, C>(name: string, a: Link<A, B>, b: Link<B, C>): Agent<A, C>;
+/** The same with three links. */
 export function chain<A, B, C, D>(name: string, a: Link<A, B>, b: Link<B, C>, c: Link<C, D>): Agent<A, D>;
+/** The same with four links. */
 export function chain<A, B, C, D, E>(
   name: string,
   a: Link<A, B>,
@@ -34,6 +56,7 @@ export function chain<A, B, C, D, E>(
   c: Link<C, D>,
   d: Link<D, E>,
 ): Agent<A, E>;
+/** The same with five links. */
 export function chain<A, B, C, D, E, F>(
   name: string,
   a: Link<A, B>,
@@ -42,6 +65,7 @@ export function chain<A, B, C, D, E, F>(
   d: Link<D, E>,
   e: Link<E, F>,
 ): Agent<A, F>;
+/** The same with six links. */
 export function chain<A, B, C, D, E, F, G>(
   name: string,
   a: Link<A, B>,
@@ -51,6 +75,7 @@ export function chain<A, B, C, D, E, F, G>(
   e: Link<E, F>,
   f: Link<F, G>,
 ): Agent<A, G>;
+/** The same with seven links. */
 export function chain<A, B, C, D, E, F, G, H>(
   name: string,
   a: Link<A, B>,
@@ -61,6 +86,7 @@ export function chain<A, B, C, D, E, F, G, H>(
   f: Link<F, G>,
   g: Link<G, H>,
 ): Agent<A, H>;
+/** The same with eight links. */
 export function chain<A, B, C, D, E, F, G, H, J>(
   name: string,
   a: Link<A, B>,
@@ -72,8 +98,11 @@ export function chain<A, B, C, D, E, F, G, H, J>(
   g: Link<G, H>,
   h: Link<H, J>,
 ): Agent<A, J>;
-/** A chain of any length whose links all take and give the same type. */
-export function chain<T>(name: string, ...links: readonly Link<T, T>[]): Agent<T, T>;
+/** The same with any number of links: each must take what the one before it gives, in an array each after each. */
+export function chain<L extends readonly AnyLink[]>(
+  name: string,
+  ...links: Fitting<L>
+): Agent<Taken<L[0]>, Given<LastOf<L>>>;
 export function chain(name: string, ...links: readonly Link<never, unknown>[]): Agent<never, unknown> {
   checkName(name, 'the name of the chain', name);
   if (links.length === 0) throw new DefinitionError(name, 'a chain needs at least one agent');
