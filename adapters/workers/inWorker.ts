@@ -6,6 +6,7 @@ import { MessageChannel } from 'node:worker_threads';
 
 import Piscina from 'piscina';
 
+import type { CallContext } from '../../lib/engine/local/callFunction';
 import type { Agent, StepContext } from '../../lib/model/agentType';
 import type { AgentOptions } from '../../operators/agents/agent';
 import { agent } from '../../operators/agents/agent';
@@ -81,12 +82,15 @@ function sharedPool(): Piscina {
 async function callInThread<O>(
   pool: Piscina,
   call: Pick<ThreadCall, 'file' | 'name' | 'input'>,
-  context: StepContext,
+  context: StepContext & Partial<Pick<CallContext, 'hold'>>,
 ): Promise<O> {
+  // Until its thread begins, this call waits for others.
+  const begins = context.hold?.();
+  const leave = await placeIn(pool, context.signal);
   const { port1: here, port2: there } = new MessageChannel();
   const { runId, path, attempt, idempotencyKey } = context;
   const task: ThreadCall = { ...call, runId, path, attempt, idempotencyKey, port: there };
-  const heard = listen(here, context);
+  const heard = listen(here, context, begins);
   try {
     const answer = (await pool.run(task, { signal: context.signal, transferList: [there] })) as ThreadAnswer;
     // The end may overtake the last of what is told.
@@ -94,20 +98,75 @@ async function callInThread<O>(
     if (answer.ok) return value as O;
     throw new StepError(answer.failure, undefined);
   } finally {
+    leave();
     here.close();
   }
+}
+
+/** The calls of a pool: those under way, and in order those that wait for a thread. */
+interface Calls {
+  underWay: number;
+  readonly waiting: Set<() => void>;
+}
+
+const callsIn = new WeakMap<Piscina, Calls>();
+
+/**
+ * Waits until a thread can take one more call. What comes back gives the place to the next one.
+ *
+ * The pool has a queue of its own, but where the calls in threads and in the queue are aborted together it starts no thread
+ * for those behind them, when it keeps none (`minThreads: 0`). So it is only given what it can begin.
+ */
+async function placeIn(pool: Piscina, signal: AbortSignal): Promise<() => void> {
+  const calls = callsIn.get(pool) ?? { underWay: 0, waiting: new Set() };
+  callsIn.set(pool, calls);
+  const { maxThreads, concurrentTasksPerWorker } = pool.options;
+  if (calls.underWay >= maxThreads * concurrentTasksPerWorker) {
+    await new Promise<void>((resolve, reject) => {
+      const enter = (): void => {
+        signal.removeEventListener('abort', giveUp);
+        resolve();
+      };
+      const giveUp = (): void => {
+        calls.waiting.delete(enter);
+        reject(new DOMException('The call waited for a thread, and nobody wants it any more', 'AbortError'));
+      };
+      if (signal.aborted) {
+        giveUp();
+        return;
+      }
+      calls.waiting.add(enter);
+      signal.addEventListener('abort', giveUp, { once: true });
+    });
+  } else calls.underWay += 1;
+  return () => {
+    const [next] = calls.waiting;
+    if (next === undefined) calls.underWay -= 1;
+    else {
+      calls.waiting.delete(next);
+      next();
+    }
+  };
 }
 
 /**
  * Passes on what the thread tells. The function that comes back waits until so many messages have come, or nobody wants them
  * any more, and gives the answer among them.
  */
-function listen(port: MessagePort, context: StepContext): (count: number) => Promise<unknown> {
+function listen(
+  port: MessagePort,
+  context: StepContext,
+  begins: (() => void) | undefined,
+): (count: number) => Promise<unknown> {
   let count = 0;
   let wanted = Infinity;
   let answer: unknown;
   let enough: (() => void) | undefined;
   port.on('message', (message: ThreadMessage) => {
+    if (message.kind === 'begins') {
+      begins?.();
+      return;
+    }
     if (message.kind === 'answer') answer = message.value;
     else if (message.kind === 'partial') context.emit(message.value);
     else context.log(message.level, message.message, message.data);

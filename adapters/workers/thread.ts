@@ -19,8 +19,9 @@ export interface ThreadCall {
   readonly port: MessagePort;
 }
 
-/** What is told while the call goes on; the answer is the last of it. */
+/** What is told while the call goes on: first that it begins, which does not count, and the answer last. */
 export type ThreadMessage =
+  | { readonly kind: 'begins' }
   | { readonly kind: 'answer'; readonly value: unknown }
   | { readonly kind: 'partial'; readonly value: unknown }
   | { readonly kind: 'log'; readonly level: LogLevel; readonly message: string; readonly data?: object };
@@ -45,6 +46,7 @@ export interface ThreadContext extends Pick<ThreadCall, 'runId' | 'path' | 'atte
  */
 export async function callHere(call: ThreadCall): Promise<ThreadAnswer> {
   const { file, name, input, port, ...place } = call;
+  port.postMessage({ kind: 'begins' } satisfies ThreadMessage);
   let told = 0;
   const tell = (message: ThreadMessage): void => {
     port.postMessage(message);

@@ -29,7 +29,9 @@ export function checkPolicy(owner: string, policy: StepPolicy): void {
   const { retry, timeoutMs, idleTimeoutMs, limit, cache } = policy;
   const retries = typeof retry === 'object' ? retry.count : retry;
   if (retries !== undefined && !isCount(retries, 0)) refuse(owner, 'retry', 'a whole number from 0', retries);
-  const delayMs = typeof retry === 'object' ? retry.delayMs : undefined;
+  const { delayMs, retryIf } = typeof retry === 'object' ? retry : { delayMs: undefined, retryIf: undefined };
+  if (retryIf !== undefined && typeof retryIf !== 'function')
+    refuse(owner, 'retry.retryIf', 'a function', kindOf(retryIf));
   if (typeof delayMs !== 'function') checkTime(owner, 'retry.delayMs', delayMs);
   checkTime(owner, 'timeoutMs', timeoutMs);
   checkTime(owner, 'idleTimeoutMs', idleTimeoutMs);
@@ -40,8 +42,9 @@ export function checkPolicy(owner: string, policy: StepPolicy): void {
     throw new DefinitionError(owner, 'a limit needs a concurrency or a rate');
   checkConcurrency(owner, 'limit.concurrency', concurrency);
   checkConcurrency(owner, 'limit.rate.count', rate?.count);
-  if (rate !== undefined && !(rate.perMs > 0 && rate.perMs < Infinity))
-    refuse(owner, 'limit.rate.perMs', 'positive', rate.perMs);
+  if (rate === undefined) return;
+  checkTime(owner, 'limit.rate.perMs', rate.perMs);
+  if (!(rate.perMs > 0 && rate.perMs < Infinity)) refuse(owner, 'limit.rate.perMs', 'positive', rate.perMs);
 }
 
 /**
@@ -55,7 +58,13 @@ export function checkConcurrency(owner: string, what: string, concurrency: numbe
 }
 
 function checkTime(owner: string, what: string, ms: number | undefined): void {
-  if (ms !== undefined && !(ms >= 0)) refuse(owner, what, 'at least 0', ms);
+  if (ms === undefined) return;
+  if (typeof ms !== 'number') refuse(owner, what, 'a number of milliseconds', kindOf(ms));
+  if (!(ms >= 0)) refuse(owner, what, 'at least 0', ms);
+}
+
+function kindOf(value: unknown): string {
+  return value === null ? 'null' : `a ${typeof value}`;
 }
 
 const isCount = (value: number, least: number): boolean =>
@@ -72,6 +81,8 @@ function refuse(owner: string, what: string, must: string, got: unknown): never 
  */
 export function yesOrNo(answer: unknown, what: string): boolean {
   if (typeof answer === 'boolean') return answer;
+  // What becomes of it concerns nobody: it is refused in any case.
+  if (answer instanceof Promise) answer.catch(() => undefined);
   const got = answer instanceof Promise ? 'a Promise; it must answer at once' : typeof answer;
   throw new InvalidArgumentError(
     `Cannot decide: ${what} must give true or false, got ${got}`,

@@ -146,15 +146,19 @@ export class NoCaseError extends MillraceError {
   readonly selected: string;
 
   constructor(path: string, selected: unknown, cases: readonly string[]) {
-    const what = typeof selected === 'string' ? `"${selected}"` : typeof selected;
-    super(
-      `Cannot choose at step "${path}": there is no case ${what}, only ${cases.join(', ')}`,
-      'add the case, or a default',
-      { tellsNext: false },
-    );
+    const why =
+      typeof selected === 'string'
+        ? `there is no case "${selected}", only ${cases.join(', ')}`
+        : `its selector gave ${named(selected)} where the name of a case is needed: ${cases.join(', ')}`;
+    super(`Cannot choose at step "${path}": ${why}`, 'add the case, or a default', { tellsNext: false });
     this.path = path;
     this.selected = String(selected);
   }
+}
+
+function named(selected: unknown): string {
+  if (selected instanceof Promise) return 'a Promise; it must answer at once,';
+  return typeof selected === 'object' && selected !== null ? 'an object' : String(selected);
 }
 
 /** A loop has gone through all the rounds it may take, and the output is still not good enough. */

@@ -98,9 +98,9 @@ export interface CachePolicy<I = never> {
 export interface StepPolicy {
   /** How often a failed call is repeated. */
   readonly retry?: number | RetryPolicy;
-  /** Longest time for one attempt, in milliseconds. */
+  /** Longest time for one attempt, in milliseconds; while it waits for its own `context.step` none passes. */
   readonly timeoutMs?: number;
-  /** Longest silence between two partial results of one attempt, in milliseconds. */
+  /** Longest silence between two partial results of one attempt, in milliseconds, `context.step` apart as above. */
   readonly idleTimeoutMs?: number;
   /** How many calls may be under way, and begin, over all runs. */
   readonly limit?: LimitPolicy;

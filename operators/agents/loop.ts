@@ -20,7 +20,7 @@ export interface LoopOptions<O> {
  * Applies an agent to its own output, round after round, until that is good enough. Each round is a durable step,
  * `refine[0]`, `refine[1]`…; once the next one has begun, `until` is not asked about this one again.
  *
- * @throws DefinitionError when `max` is not at least 1.
+ * @throws DefinitionError when `max` is not a whole number from 1.
  * @throws LoopLimitError (the step fails) when `max` rounds were not enough.
  */
 export function loop<I, O extends I>(
@@ -28,7 +28,8 @@ export function loop<I, O extends I>(
   agent: Agent<I, O>,
   { until, max }: LoopOptions<NoInfer<O>>,
 ): Agent<I, O> {
-  if (!(max >= 1)) throw new DefinitionError(name, `max is ${String(max)}; give 1 or more rounds`);
+  if (!(max >= 1) || (max !== Infinity && !Number.isInteger(max)))
+    throw new DefinitionError(name, `max is ${String(max)}; give a whole number of rounds, 1 or more`);
   const body = agent as unknown as Agent<never, unknown>;
   return structure({
     kind: 'loop',

@@ -92,4 +92,37 @@ describe('inWorker()', () => {
 
     expect(state.output).toEqual([10, 100, 1_000].map(primes));
   });
+
+  it.each([
+    ['waiting, then running', [1, 0]],
+    ['running, then waiting', [0, 1]],
+  ])('begins what waits behind calls that end together: %s', async (_order, order) => {
+    const one = threadPool(1);
+    const endless = inWorker(heavy, 'forever', { pool: one });
+    const quick = inWorker<number, number>(heavy, 'primes', { pool: one });
+    await execute(quick, 1);
+    const stops = [new AbortController(), new AbortController()];
+    for (const { signal } of stops) void execute(endless, undefined, { signal });
+    const third = execute(quick, 10);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    for (const index of order) stops[index]?.abort();
+
+    expect((await third).output).toBe(4);
+    await one.destroy();
+  });
+
+  it('counts no time while a call waits for a thread', async () => {
+    const one = threadPool(1);
+    const slow = inWorker<number, number>(heavy, 'primes', { pool: one, timeoutMs: 2_000, as: 'slow' });
+    await execute(slow, 1);
+    const stop = new AbortController();
+    void execute(inWorker(heavy, 'forever', { pool: one }), undefined, { signal: stop.signal });
+    const behind = execute(slow, 10);
+    setTimeout(() => {
+      stop.abort();
+    }, 2_300);
+
+    expect((await behind).output).toBe(4);
+    await one.destroy();
+  });
 });

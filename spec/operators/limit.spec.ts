@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import * as t from 'io-ts';
 import {
   fromEvent,
   lastValueFrom,
@@ -8,6 +9,7 @@ import {
   Observable,
   of,
   takeUntil,
+  tap,
   timer,
   toArray,
   VirtualTimeScheduler,
@@ -20,7 +22,9 @@ import type { Agent, StepPolicy } from '../../lib/model/agentType';
 import { memoryStore } from '../../lib/store/memory/memoryStore';
 import { agent } from '../../operators/agents/agent';
 import { chain } from '../../operators/agents/chain';
+import { each } from '../../operators/agents/each';
 import { workflow } from '../../operators/agents/workflow';
+import { execute } from '../../operators/runs/execute';
 import { outputs } from '../../operators/runs/outputs';
 import { run } from '../../operators/runs/run';
 import { runEach } from '../../operators/runs/runEach';
@@ -347,5 +351,33 @@ describe('limit', () => {
     expect(limited({ concurrency: 0 })).toThrow('limit.concurrency must be a whole number from 1, got 0');
     expect(limited({ rate: { count: 1.5, perMs: 1 } })).toThrow('limit.rate.count');
     expect(limited({ rate: { count: 1, perMs: 0 } })).toThrow('limit.rate.perMs must be positive, got 0');
+  });
+
+  it('counts the rate from where a call begins, however long a tap takes before', async () => {
+    const began: number[] = [];
+    const call = agent('call', (_: number) => began.push(performance.now()), {
+      limit: { rate: { count: 1, perMs: 40 } },
+    });
+    const busy = (ms: number): void => {
+      const since = performance.now();
+      while (performance.now() - since < ms);
+    };
+    let heard = 0;
+    await lastValueFrom(
+      run(each('all', call), [1, 2, 3]).pipe(
+        tap(({ event }) => {
+          if (event.type === 'step.started' && event.path.includes('call') && (heard += 1) === 1) busy(30);
+        }),
+      ),
+    );
+    const gaps = began.slice(1).map((at, index) => at - (began[index] ?? 0));
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(40);
+  });
+
+  it('gives the place of one that never begins to the next', async () => {
+    const limit = { rate: { count: 1, perMs: 60_000 } };
+    const strict = agent('strict', (n: number) => n, { input: t.number, limit });
+    expect((await execute(strict, 'no' as never)).status).toBe('FAILED');
+    expect((await execute(strict, 1)).output).toBe(1);
   });
 });

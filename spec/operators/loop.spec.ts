@@ -30,6 +30,7 @@ describe('loop()', () => {
     expect(error).toMatchObject({ name: 'LoopLimitError', retryable: false });
     expect(steps.size).toBe(3);
     expect(() => loop('l', double, { until: () => true, max: 0 })).toThrow('max is 0');
+    expect(() => loop('l', double, { until: () => true, max: 1.5 })).toThrow('max is 1.5');
   });
 
   it('fails when until throws, and when a round fails', async () => {

@@ -1,3 +1,4 @@
+import { yesOrNo } from '../../definition/checks';
 import type { RetryPolicy, StepPolicy } from '../../model/agentType';
 import type { Failure } from '../../model/failure';
 import { InvalidArgumentError } from '../../model/failure';
@@ -13,7 +14,8 @@ export type RetryDecision = { readonly delayMs: number } | 'give up';
 export function retryDecision(policy: StepPolicy, failure: Failure, tries: number): RetryDecision {
   const { count, delayMs = 0, retryIf } = retryPolicyOf(policy);
   if (!failure.retryable || tries > count) return 'give up';
-  if (retryIf !== undefined && !retryIf(failure)) return 'give up';
+  if (retryIf !== undefined && !yesOrNo(retryIf(failure), `retry.retryIf after attempt ${String(tries)}`))
+    return 'give up';
   const delay = typeof delayMs === 'number' ? delayMs : delayMs(failure, tries);
   if (typeof delay !== 'number' || Number.isNaN(delay)) {
     throw new InvalidArgumentError(

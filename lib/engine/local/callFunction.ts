@@ -1,5 +1,5 @@
-import type { Observable, SchedulerLike } from 'rxjs';
-import { throwError } from 'rxjs';
+import type { SchedulerLike } from 'rxjs';
+import { Observable, throwError } from 'rxjs';
 
 import type { FunctionDefinition } from '../../definition/definition';
 import { AttemptOverError, EmptyAnswerError, StepTimeoutError } from '../../errors/stepErrors';
@@ -11,9 +11,10 @@ import { idempotencyKeyOf } from '../../model/incarnation';
 import type { Stop } from '../../streams/pull';
 import type { CallCallbacks } from '../engine';
 import type { StepTask } from '../task';
+import { beginCall } from './limiter';
 import type { Receiver } from './receive';
 import { receive } from './receive';
-import { startTimer } from './startTimer';
+import { TimeLimit } from './startTimer';
 
 /**
  * Calls the function of an agent once, in this process, under the limits of its policy.
@@ -46,8 +47,10 @@ class Call implements Receiver, ContextCall {
   readonly #scheduler: SchedulerLike;
   #controller: AbortController | undefined;
   #stopReceiving: Stop | undefined;
-  #stopDeadline: Stop | undefined;
-  #stopIdle: Stop | undefined;
+  #deadline: TimeLimit | undefined;
+  #idle: TimeLimit | undefined;
+  /** What keeps its time from counting: nested steps that it waits for, a thread that is not free yet. */
+  #holds = 0;
   #values = 0;
   #isStopped = false;
   #output: unknown;
@@ -69,7 +72,13 @@ class Call implements Receiver, ContextCall {
 
   begin(input: unknown, context: StepContext): void {
     try {
-      this.#stopReceiving = receive(this.#definition.invoke(input, context), this);
+      const { task } = this;
+      const { invoke } = this.#definition;
+      const answer =
+        task.policy.limit === undefined
+          ? invoke(input, context)
+          : beginCall(task, this.#scheduler, () => invoke(input, context));
+      this.#stopReceiving = receive(answer, this);
     } catch (error) {
       this.fail(error);
     }
@@ -77,9 +86,12 @@ class Call implements Receiver, ContextCall {
       this.#tearDown();
       return;
     }
-    const { timeoutMs } = this.task.policy;
-    if (timeoutMs !== undefined) this.#stopDeadline = this.#giveUpAfter(timeoutMs, 'timeoutMs');
-    this.#watchIdle();
+    const { timeoutMs, idleTimeoutMs } = this.task.policy;
+    if (timeoutMs !== undefined) this.#deadline = this.#giveUpAfter(timeoutMs, 'timeoutMs');
+    if (idleTimeoutMs !== undefined) this.#idle = this.#giveUpAfter(idleTimeoutMs, 'idleTimeoutMs');
+    if (this.#holds > 0) return;
+    this.#deadline?.restart();
+    this.#idle?.restart();
   }
 
   stop(): void {
@@ -98,7 +110,32 @@ class Call implements Receiver, ContextCall {
       this.callbacks.log(this.task, 'WARNING', message);
       return throwError(() => new AttemptOverError(`${path}/${id}`));
     }
-    return this.callbacks.step(this.task, id, agent, input);
+    const nested = this.callbacks.step(this.task, id, agent, input);
+    const { timeoutMs, idleTimeoutMs } = this.task.policy;
+    if (timeoutMs === undefined && idleTimeoutMs === undefined) return nested;
+    return new Observable((subscriber) => {
+      subscriber.add(this.hold());
+      return nested.subscribe(subscriber);
+    });
+  }
+
+  /** Its time does not count until the function that comes back is called. */
+  hold(): Stop {
+    let isHeld = true;
+    this.#holds += 1;
+    if (this.#holds === 1) {
+      this.#deadline?.hold();
+      this.#idle?.hold();
+    }
+    return () => {
+      if (!isHeld) return;
+      isHeld = false;
+      this.#holds -= 1;
+      if (this.#holds > 0 || this.isOver) return;
+      this.#deadline?.resume();
+      // What it has waited for is as good as a sign of life.
+      this.#idle?.restart();
+    };
   }
 
   emit(partial: unknown): void {
@@ -127,9 +164,9 @@ class Call implements Receiver, ContextCall {
     if (this.callbacks.isWanted?.(this.task) === false) this.stop();
     if (demand === undefined) return undefined;
     // A reader that takes its time is no silence of this function.
-    this.#stopIdle?.();
+    this.#idle?.hold();
     return demand.then(() => {
-      if (!this.isOver) this.#watchIdle();
+      this.#watchIdle();
     });
   }
 
@@ -160,8 +197,8 @@ class Call implements Receiver, ContextCall {
 
   #close(): void {
     this.isOver = true;
-    this.#stopDeadline?.();
-    this.#stopIdle?.();
+    this.#deadline?.hold();
+    this.#idle?.hold();
   }
 
   /** Stops what the function gave. What its own teardown throws must not keep the run from ending. */
@@ -180,14 +217,11 @@ class Call implements Receiver, ContextCall {
   }
 
   #watchIdle(): void {
-    const { idleTimeoutMs } = this.task.policy;
-    if (idleTimeoutMs === undefined) return;
-    this.#stopIdle?.();
-    this.#stopIdle = this.#giveUpAfter(idleTimeoutMs, 'idleTimeoutMs');
+    if (this.#holds === 0 && !this.isOver) this.#idle?.restart();
   }
 
-  #giveUpAfter(limitMs: number, kind: 'timeoutMs' | 'idleTimeoutMs'): Stop {
-    return startTimer(this.#scheduler, limitMs, () => {
+  #giveUpAfter(limitMs: number, kind: 'timeoutMs' | 'idleTimeoutMs'): TimeLimit {
+    return new TimeLimit(this.#scheduler, limitMs, () => {
       this.stop();
       this.callbacks.fail(this.task, new StepTimeoutError(this.task.path, limitMs, kind));
     });
@@ -202,6 +236,7 @@ export interface ContextCall {
   readonly signal: AbortSignal;
   emit(partial: unknown): void;
   step<I, O>(id: string, agent: Agent<I, O>, input: I): Observable<O>;
+  hold(): Stop;
 }
 
 /**
@@ -237,6 +272,11 @@ export class CallContext implements StepContext {
 
   readonly step = <I, O>(id: string, agent: Agent<I, O>, input: I): Observable<O> =>
     this.#call.step(id, agent, input);
+
+  /** For agents of this package that wait before they work: the time limits of the call do not count until that is over. */
+  hold(): Stop {
+    return this.#call.hold();
+  }
 
   // One for all: a getter in a literal makes V8 keep every such object as a hash table. Most calls need no signal.
   static readonly #signal: PropertyDescriptor & ThisType<CallContext> = {

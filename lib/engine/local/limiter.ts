@@ -10,8 +10,35 @@ export interface Limiter {
   /**
    * `enter` is called when there is room: at once, from within this call, or later. What comes back leaves: it gives the
    * room to the next one, or gives up waiting.
+   *
+   * @param call - What is let in, where `beginCall` calls it; otherwise it begins when it is let in.
    */
-  admit(key: string, enter: () => void): Stop;
+  admit(key: string, enter: () => void, call?: object): Stop;
+}
+
+/** What to do when a call that was let in begins. */
+const beginnings = new WeakMap<object, (at?: number) => void>();
+
+/**
+ * Calls the function of something that a limit has let in. The rate counts from here: whatever came between, such as a tap
+ * that takes its time, would let the calls behind it follow too closely.
+ */
+export function beginCall<T>(call: object, scheduler: SchedulerLike, begin: () => T): T {
+  const begins = beginnings.get(call);
+  if (begins === undefined) return begin();
+  beginnings.delete(call);
+  const clock = clockOf(scheduler);
+  const before = clock.now();
+  try {
+    return begin();
+  } finally {
+    // What the machine needs before the first line of a function that it has never called counts too.
+    begins(Math.min(clock.now(), before + 1));
+  }
+}
+
+function clockOf(scheduler: SchedulerLike): { now(): number } {
+  return scheduler === asyncScheduler ? performance : scheduler;
 }
 
 /**
@@ -31,8 +58,10 @@ const limiters = new WeakMap<LimitPolicy, WeakMap<SchedulerLike, Limiter>>();
 /** Those who share one key. */
 interface Lane {
   inside: number;
-  /** When the latest came in, oldest first: as many as the rate allows. */
-  readonly entries: number[];
+  /** When the latest began, oldest first: no more than the rate allows. */
+  readonly begun: number[];
+  /** How many were let in and have not begun. */
+  beginning: number;
   readonly waiting: Set<() => void>;
   stopTimer: Stop | undefined;
   /** Somebody is being let in: whatever that sets off, the loop goes on with it. */
@@ -42,27 +71,34 @@ interface Lane {
 const FEW_LANES = 64;
 
 function limiterFor({ concurrency = Infinity, rate }: LimitPolicy, scheduler: SchedulerLike): Limiter {
-  const clock = scheduler === asyncScheduler ? performance : scheduler;
+  const clock = clockOf(scheduler);
   const lanes = new Map<string, Lane>();
   let sweepAt = FEW_LANES;
 
-  /** Milliseconds until the rate lets one more in. */
-  const pauseOf = ({ entries }: Lane): number => {
-    const oldest = entries[0];
-    if (rate === undefined || oldest === undefined || entries.length < rate.count) return 0;
+  /** Milliseconds until the rate lets one more in; unknown while those that count have not begun. */
+  const pauseOf = ({ begun, beginning }: Lane): number => {
+    if (rate === undefined || begun.length + beginning < rate.count) return 0;
+    const oldest = begun[begun.length + beginning - rate.count];
     // A clock that was set back must not close the lane for longer than the span.
-    return Math.min(rate.perMs, oldest + rate.perMs - clock.now());
+    return oldest === undefined ? Infinity : Math.min(rate.perMs, oldest + rate.perMs - clock.now());
   };
-  const isUnused = ({ inside, waiting, entries }: Lane): boolean =>
+  const isUnused = ({ inside, waiting, begun, beginning }: Lane): boolean =>
     inside === 0 &&
     waiting.size === 0 &&
-    (rate === undefined || (entries.at(-1) ?? -Infinity) + rate.perMs <= clock.now());
+    beginning === 0 &&
+    (rate === undefined || (begun.at(-1) ?? -Infinity) + rate.perMs <= clock.now());
+  const note = (lane: Lane, at: number): void => {
+    if (rate === undefined) return;
+    lane.begun.push(at);
+    if (lane.begun.length > rate.count) lane.begun.shift();
+  };
 
   /** Lets the first one in, if there is room. */
   const admitNext = (lane: Lane): boolean => {
     const next = lane.waiting.values().next();
     if (next.done === true || lane.inside >= concurrency) return false;
     const pauseMs = pauseOf(lane);
+    if (pauseMs === Infinity) return false;
     if (pauseMs > 0) {
       lane.stopTimer = startTimer(scheduler, pauseMs, () => {
         admitWaiting(lane);
@@ -71,10 +107,6 @@ function limiterFor({ concurrency = Infinity, rate }: LimitPolicy, scheduler: Sc
     }
     lane.waiting.delete(next.value);
     lane.inside += 1;
-    if (rate !== undefined) {
-      lane.entries.push(clock.now());
-      if (lane.entries.length > rate.count) lane.entries.shift();
-    }
     next.value();
     return true;
   };
@@ -96,19 +128,38 @@ function limiterFor({ concurrency = Infinity, rate }: LimitPolicy, scheduler: Sc
       for (const [other, known] of lanes) if (isUnused(known)) lanes.delete(other);
       sweepAt = Math.max(FEW_LANES, lanes.size * 2);
     }
-    lane = { inside: 0, entries: [], waiting: new Set(), stopTimer: undefined, isAdmitting: false };
+    lane = {
+      inside: 0,
+      begun: [],
+      beginning: 0,
+      waiting: new Set(),
+      stopTimer: undefined,
+      isAdmitting: false,
+    };
     lanes.set(key, lane);
     return lane;
   };
 
   return {
-    admit(key, enter) {
+    admit(key, enter, call) {
       const lane = laneOf(key);
       let isIn = false;
       let hasLeft = false;
       const entry = (): void => {
         isIn = true;
-        enter();
+        if (rate === undefined) enter();
+        else if (call === undefined) {
+          note(lane, clock.now());
+          enter();
+        } else {
+          lane.beginning += 1;
+          beginnings.set(call, (at) => {
+            lane.beginning -= 1;
+            if (at !== undefined) note(lane, at);
+            admitWaiting(lane);
+          });
+          enter();
+        }
       };
       lane.waiting.add(entry);
       admitWaiting(lane);
@@ -117,6 +168,7 @@ function limiterFor({ concurrency = Infinity, rate }: LimitPolicy, scheduler: Sc
         hasLeft = true;
         if (isIn) lane.inside -= 1;
         else lane.waiting.delete(entry);
+        if (call !== undefined) neverBegins(call);
         admitWaiting(lane);
         if (rate === undefined && isUnused(lane) && lanes.get(key) === lane) lanes.delete(key);
       };
@@ -124,10 +176,18 @@ function limiterFor({ concurrency = Infinity, rate }: LimitPolicy, scheduler: Sc
   };
 }
 
+/** Something that was let in has left before it began. */
+function neverBegins(call: object): void {
+  const begins = beginnings.get(call);
+  beginnings.delete(call);
+  begins?.();
+}
+
 /**
  * Asks a limit to let a call with this input in: `enter` is called at once, from within this call, or when there is room.
  * What comes back gives the room to the next one, or gives up waiting.
  *
+ * @param call - What is let in, where `beginCall` calls it; otherwise it begins when it is let in.
  * @throws What the limit's `key` throws.
  */
 export function admitTo(
@@ -135,6 +195,7 @@ export function admitTo(
   input: unknown,
   scheduler: SchedulerLike,
   enter: () => void,
+  call?: object,
 ): Stop {
-  return limiterOf(limit, scheduler).admit(limit.key?.(input as never) ?? '', enter);
+  return limiterOf(limit, scheduler).admit(limit.key?.(input as never) ?? '', enter, call);
 }

@@ -4,6 +4,7 @@ import type { SchedulerLike } from 'rxjs';
 import { asyncScheduler } from 'rxjs';
 
 import { jsonValue } from '../../codec/jsonValue';
+import { isStructure } from '../../definition/definition';
 import type { Decided } from '../../definition/scope';
 import { NoRunError } from '../../errors/runErrors';
 import type { LimitPolicy } from '../../model/agentType';
@@ -128,8 +129,15 @@ export class LocalEngine<O> implements Engine {
     return callFunction(this.#options.state, task, input, callbacks, this.#scheduler);
   }
 
-  admit(limit: LimitPolicy, { input }: StepTask, enter: () => void): Stop {
-    return admitTo(limit, input, this.#scheduler, enter);
+  admit(limit: LimitPolicy, task: StepTask, enter: () => void): Stop {
+    // A composite is no call: it begins when it is let in.
+    return admitTo(
+      limit,
+      task.input,
+      this.#scheduler,
+      enter,
+      isStructure(task.definition) ? undefined : task,
+    );
   }
 
   recall(task: StepTask, answer: (known: KnownAnswer | undefined) => void): void {

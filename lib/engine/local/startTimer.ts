@@ -1,4 +1,5 @@
 import type { SchedulerLike } from 'rxjs';
+import { asyncScheduler } from 'rxjs';
 
 import type { Stop } from '../../streams/pull';
 
@@ -17,6 +18,50 @@ export function startTimer(scheduler: SchedulerLike, delayMs: number, work: () =
   return () => {
     subscription.unsubscribe();
   };
+}
+
+/** A time limit that can be held: what passes meanwhile does not count. */
+export class TimeLimit {
+  readonly #scheduler: SchedulerLike;
+  readonly #limitMs: number;
+  readonly #passed: () => void;
+  #leftMs: number;
+  #since = 0;
+  #stop: Stop | undefined;
+
+  /** @param passed - Called once the limit has passed. */
+  constructor(scheduler: SchedulerLike, limitMs: number, passed: () => void) {
+    this.#scheduler = scheduler;
+    this.#limitMs = limitMs;
+    this.#leftMs = limitMs;
+    this.#passed = passed;
+  }
+
+  /** Counts from the beginning. */
+  restart(): void {
+    this.#leftMs = this.#limitMs;
+    this.resume();
+  }
+
+  /** Counts what is left. */
+  resume(): void {
+    this.#stop?.();
+    this.#since = this.#now();
+    this.#stop = startTimer(this.#scheduler, this.#leftMs, this.#passed);
+  }
+
+  /** Stops counting. */
+  hold(): void {
+    if (this.#stop === undefined) return;
+    this.#stop();
+    this.#stop = undefined;
+    this.#leftMs = Math.max(0, this.#leftMs - Math.max(0, this.#now() - this.#since));
+  }
+
+  // The clock of the real scheduler may be set.
+  #now(): number {
+    return this.#scheduler === asyncScheduler ? performance.now() : this.#scheduler.now();
+  }
 }
 
 /** Runs `then` now, or after the Promise settles. A rejection is only reported: the store has already surfaced it. */
