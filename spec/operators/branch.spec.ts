@@ -32,7 +32,7 @@ describe('branch()', () => {
     const closed = branch('closed', () => 'gone' as 'big', { big });
     expect((await execute(closed, 1)).error).toMatchObject({ name: 'NoCaseError', retryable: false });
     const unsaid = branch('unsaid', () => null as never, { a: small } as never);
-    expect((await execute(unsaid, 1 as never)).error?.message).toContain(
+    expect((await execute(unsaid, 1)).error?.message).toContain(
       'its selector gave null where the name of a case',
     );
     const inherited = branch('inherited', () => 'toString' as 'big', { big });
