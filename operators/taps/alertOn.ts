@@ -5,6 +5,7 @@ import type { Alert, AlertRule } from '../../lib/metrics/alert';
 import type { Monitor } from '../../lib/metrics/monitor';
 import { createMonitor } from '../../lib/metrics/monitor';
 import type { Transition } from '../../lib/model/event';
+import { InvalidArgumentError } from '../../lib/model/failure';
 import { measure } from './measure';
 import type { TapOptions } from './tap';
 import { sideEffect } from './tap';
@@ -58,7 +59,7 @@ function monitorWith(rules: Readonly<Record<string, AlertRule>>, { onTapError }:
   let failures = 0;
   const tell = (_component: string, message: string): void => {
     failures += 1;
-    onTapError?.(new Error(message), failures);
+    onTapError?.(new InvalidArgumentError(message, 'mend the rule', { tellsNext: false }), failures);
   };
   const monitor = createMonitor(onTapError === undefined ? {} : { logger: { error: tell } });
   for (const [name, rule] of Object.entries(rules)) monitor.addAlertRule(name, rule);
