@@ -13,6 +13,9 @@ import { E, t } from '../fp';
 import { agent, chain, explain, run, runSummary } from '../index';
 import type { OutputOf } from '../index';
 
+// Whoever reads may leave early, as `| head` does.
+process.stdout.on('error', () => process.exit());
+
 const Penguin = t.type({
   Species: t.string,
   'Body Mass (g)': t.number,

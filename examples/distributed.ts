@@ -21,6 +21,9 @@ import { E } from '../fp';
 import { agent, outcomes, progress, runEach, workflow } from '../index';
 import type { Wire } from '../index';
 
+// Whoever reads may leave early, as `| head` does.
+process.stdout.on('error', () => process.exit());
+
 const load = agent('load', (file: string) => readFile(file, 'utf8'));
 const normalize = agent('normalize', (html: string) =>
   html

@@ -4,7 +4,7 @@
  *
  *   npx ts-node examples/log-watch.ts [file]      without a file it watches one that it writes itself
  */
-import { appendFileSync, mkdtempSync, watch as watchFile, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdtempSync, watch as watchFile, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -38,6 +38,9 @@ import {
   runEach,
 } from '../index';
 
+// Whoever reads may leave early, as `| head` does.
+process.stdout.on('error', () => process.exit());
+
 const WINDOW_MS = 500;
 
 const parse = agent('parse', (lines: readonly string[]) =>
@@ -68,8 +71,14 @@ monitor.alert('two bad windows in a row', (stats$) =>
 
 const stop$ = merge(fromEvent(process, 'SIGINT'), fromEvent(process, 'SIGTERM'));
 
+const given = process.argv[2];
+if (given !== undefined && !existsSync(given)) {
+  console.error(`Cannot watch "${given}": there is no such file`);
+  process.exit(1);
+}
+
 // Ended before the windows, so that the last one, however short, still counts.
-const lines$ = linesOf(process.argv[2] ?? selfWritten()).pipe(takeUntil(stop$));
+const lines$ = linesOf(given ?? selfWritten()).pipe(takeUntil(stop$));
 
 lines$
   .pipe(

@@ -33,6 +33,9 @@ import {
 } from '../index';
 import type { Transition, Wire } from '../index';
 
+// Whoever reads may leave early, as `| head` does.
+process.stdout.on('error', () => process.exit());
+
 /* eslint-disable @typescript-eslint/unbound-method -- what `its` holds are plain functions */
 const nlp = winkNLP(model);
 const { its } = nlp;

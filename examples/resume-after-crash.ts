@@ -12,6 +12,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { agent, chain, lowdbStore, run, runSummary } from '../index';
 
+// Whoever reads may leave early, as `| head` does.
+process.stdout.on('error', () => process.exit());
+
 const store = lowdbStore(process.env['MILLRACE_STATE'] ?? join(tmpdir(), 'millrace-resume-after-crash'));
 
 interface Article {

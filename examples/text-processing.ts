@@ -13,6 +13,9 @@ import { E } from '../fp';
 import { agent, outcomes, runEach, runSummary, workflow } from '../index';
 import type { RunEvent, Wire } from '../index';
 
+// Whoever reads may leave early, as `| head` does.
+process.stdout.on('error', () => process.exit());
+
 const load = agent('load', (file: string) => readFile(file, 'utf8'));
 
 const normalize = agent('normalize', (text: string) => text.normalize('NFC').toLowerCase());

@@ -1,4 +1,5 @@
-import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, fsyncSync, mkdirSync, openSync, statSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
 
 /** Where finished lines go. Nothing here throws: what could not be written is counted. */
 export interface LineSink {
@@ -23,6 +24,7 @@ const open = new Set<LineSink>();
  *
  * Written synchronously on purpose: a line is lost only when the process is killed from outside in the very turn that logs
  * it, and then no more than the last 64 KiB. When the disk refuses, the batch is counted as lost and the next one is tried again.
+ * A file that was renamed, as logrotate does, or deleted is left and begun anew, its folder too.
  */
 export function fileSink(path: string, onLost: OnLost): LineSink {
   let file: number | undefined;
@@ -42,7 +44,12 @@ export function fileSink(path: string, onLost: OnLost): LineSink {
     const bytes = Buffer.from(`${isTorn ? '\n' : ''}${lines.join('\n')}\n`);
     let written = 0;
     try {
-      file ??= openSync(path, 'a', 0o600);
+      if (file !== undefined && !isStillAt(path, file)) {
+        release(file);
+        file = undefined;
+        isTorn = false;
+      }
+      file ??= opened(path);
       while (written < bytes.length) written += writeSync(file, bytes, written);
       isTorn = false;
     } catch (error) {
@@ -70,6 +77,23 @@ export function fileSink(path: string, onLost: OnLost): LineSink {
   };
   remember(sink);
   return sink;
+}
+
+function opened(path: string): number {
+  try {
+    return openSync(path, 'a', 0o600);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    mkdirSync(dirname(path), { recursive: true });
+    return openSync(path, 'a', 0o600);
+  }
+}
+
+/** Whether what is open is still what stands under this name. */
+function isStillAt(path: string, file: number): boolean {
+  const there = statSync(path, { throwIfNoEntry: false });
+  const ours = fstatSync(file);
+  return there?.ino === ours.ino && there.dev === ours.dev;
 }
 
 function lineFeedsIn(bytes: Uint8Array): number {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Writable } from 'node:stream';
@@ -273,11 +273,36 @@ describe('createLogger()', () => {
 
   it('counts what a disk refuses, and goes on', async () => {
     const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
-    const logger = createLogger({ file: join(folder, 'missing', 'run.log') });
+    writeFileSync(join(folder, 'no folder'), '');
+    const logger = createLogger({ file: join(folder, 'no folder', 'run.log') });
     logger.info('a', 'b');
     await logger.close();
     expect(logger.getDropCount()).toBe(1);
     expect(warn).toHaveBeenCalledTimes(1);
+  });
+
+  it('makes the folder, and begins the file anew when it is renamed or deleted, its folder too', async () => {
+    const below = join(folder, 'made', 'twice');
+    const file = join(below, 'run.log');
+    const logger = createLogger({ file });
+    const turn = () => new Promise((resolve) => setImmediate(resolve));
+    logger.info('a', 'first');
+    await turn();
+    renameSync(file, `${file}.1`);
+    logger.info('a', 'second');
+    await turn();
+    rmSync(file);
+    logger.info('a', 'third');
+    await turn();
+    const third = readFileSync(file, 'utf8');
+    rmSync(below, { recursive: true });
+    mkdirSync(below);
+    logger.info('a', 'fourth');
+    await logger.close();
+
+    expect(third).toMatch(/^[^\n]*third[^\n]*\n$/);
+    expect(readFileSync(file, 'utf8')).toContain('fourth');
+    expect(logger.getDropCount()).toBe(0);
   });
 
   it('only remembers and counts what comes after close(), which may be called twice', async () => {
