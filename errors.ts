@@ -27,6 +27,7 @@ export {
   EmptyAnswerError,
   ItemMissingError,
   LoopLimitError,
+  NestedAgentError,
   NestedInputError,
   NoCaseError,
   PoisonStepError,

@@ -41,7 +41,7 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
     'run.resumed': event(
       'run.resumed',
       { ...occurrence, life: Count, reused: Count },
-      { plan: Plan, input: Json, dropped: listOf(t.string), opened: listOf(t.string) },
+      { plan: Plan, name: t.string, input: Json, dropped: listOf(t.string), opened: listOf(t.string) },
     ),
     'run.completed': event(
       'run.completed',

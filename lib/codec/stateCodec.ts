@@ -51,7 +51,7 @@ export const Plan: t.Type<PlanRecord> = listOf(
   record<PlanStep>(
     'PlanStep',
     { path: t.string, kind: oneOf(kinds), agent: t.string, sources: listOf(t.string) },
-    { result: listOf(t.string) },
+    { version: t.string, result: listOf(t.string) },
   ),
 );
 

@@ -22,6 +22,8 @@ export type Definition = FunctionDefinition | StructureDefinition;
 interface Common {
   readonly name: string;
   readonly policy: StepPolicy;
+  /** Told apart from other versions of the same agent: what one has given is not taken for what the other would give. */
+  readonly version?: string;
   /** Checks the input before anything runs. */
   readonly input?: t.Type<unknown, unknown>;
   /** Gives the output the form in which it is saved, and takes it back from there. */
@@ -201,21 +203,68 @@ function planned(
     kind: definition.kind,
     agent: definition.name,
     sources,
+    ...(definition.version !== undefined && { version: definition.version }),
     ...(result !== undefined && { result }),
   });
 }
 
 /** A short text that two plans share exactly when they are equal: SHA-256 over their JSON, 64 hexadecimal digits. */
 export function fingerprint(plan: Plan): string {
-  const rows = plan.map(({ path, kind, agent, sources, result }) => [
+  const rows = plan.map(({ path, kind, agent, sources, result, version }) => [
     path,
     kind,
     agent,
     sources,
     result ?? [],
+    // As it was before there were versions.
+    ...(version === undefined ? [] : [version]),
   ]);
   return createHash('sha256').update(JSON.stringify(rows)).digest('hex');
 }
+
+/**
+ * A short text that two agents share exactly when they have the same name, kind, version and parts, and so have their parts,
+ * also those that no plan knows. It says nothing about the functions.
+ */
+export function identityOf(definition: Definition): string {
+  const known = identities.get(definition);
+  if (known !== undefined) return known;
+  const { kind, name, version = null } = definition;
+  const parts = isStructure(definition) ? definition.parts : [];
+  const text = JSON.stringify([
+    [kind, name, version],
+    ...parts.map(({ id, agent, sources }) => [id, sources, identityOf(definitionOf(agent) as Definition)]),
+  ]);
+  const identity = createHash('sha256').update(text).digest('base64url').slice(0, 11);
+  identities.set(definition, identity);
+  return identity;
+}
+
+/**
+ * The same, and also the text of their functions: a version that nobody has to think of, for what may be lost without harm.
+ * Where an agent has a version, that counts instead.
+ */
+export function workOf(definition: Definition): string {
+  const known = works.get(definition);
+  if (known !== undefined) return known;
+  const texts: string[] = [];
+  const seen = new Set<Definition>();
+  const waiting: Definition[] = [definition];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    if (seen.has(next)) continue;
+    seen.add(next);
+    if (isStructure(next)) waiting.push(...next.parts.map(({ agent }) => definitionOf(agent) as Definition));
+    else if (next.version === undefined) texts.push(String(next.invoke));
+  }
+  const work = createHash('sha256')
+    .update(JSON.stringify([identityOf(definition), ...texts]))
+    .digest('base64url');
+  works.set(definition, work);
+  return work;
+}
+
+const identities = new WeakMap<Definition, string>();
+const works = new WeakMap<Definition, string>();
 
 /** How a run of an agent stands before it begins: IDLE, with every declared step PENDING. */
 export function initialState<I, O>(agent: Agent<I, O>, runId = ''): RunState<O> {

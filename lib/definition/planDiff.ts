@@ -23,6 +23,7 @@ function isChanged(before: PlanStep | undefined, after: PlanStep): boolean {
     before !== undefined &&
     (before.agent !== after.agent ||
       before.kind !== after.kind ||
+      before.version !== after.version ||
       !isDeepStrictEqual([...before.sources], [...after.sources]))
   );
 }

@@ -9,7 +9,7 @@ import { UnknownRunError } from '../errors/storageErrors';
 import type { Agent } from '../model/agentType';
 import type { RunCompleted, RunResumed, RunStarted, StepLogged } from '../model/event';
 import { openFailures } from '../model/openFailures';
-import type { PlanDiff } from '../model/plan';
+import type { Plan, PlanDiff } from '../model/plan';
 import type { RunState } from '../model/state';
 import { idleState, lifeSeconds } from '../model/state';
 import { isStream } from '../streams/pull';
@@ -71,7 +71,7 @@ export function resolveStart<O>(question: StartQuestion<O>): Start<O> {
       event: { type: 'run.started', runId, seq, at, ...made, name: agent.name, input: given, plan },
     };
   }
-  const diff = planDiff(saved.plan, plan);
+  const diff = definitionDiff(saved, agent.name, plan);
   const isInputChanged =
     given !== undefined && given !== saved.input && !isDeepStrictEqual(given, saved.input);
   if (question.onMismatch === 'refuse') {
@@ -85,7 +85,12 @@ export function resolveStart<O>(question: StartQuestion<O>): Start<O> {
   if (saved.status === 'COMPLETED' && !isChanged) {
     return { state: restored(saved, definition), input: saved.input, event: undefined };
   }
-  const dropped = isChanged ? downstream(plan, diff, isInputChanged, saved.steps) : [];
+  const dropped =
+    diff?.renamed !== undefined
+      ? [...saved.steps].map(({ stepId }) => stepId)
+      : isChanged
+        ? downstream(plan, diff, isInputChanged, saved.steps)
+        : [];
   const event: RunResumed = {
     type: 'run.resumed',
     runId,
@@ -94,6 +99,7 @@ export function resolveStart<O>(question: StartQuestion<O>): Start<O> {
     life: saved.life + 1,
     reused: reusedSteps(saved, dropped),
     ...(diff !== undefined && { plan }),
+    ...(diff?.renamed !== undefined && { name: agent.name }),
     ...(isInputChanged && { input: given }),
     ...(dropped.length > 0 && { dropped }),
     ...opened(saved, dropped),
@@ -103,6 +109,16 @@ export function resolveStart<O>(question: StartQuestion<O>): Start<O> {
     input: hasStream ? question.input : isInputChanged ? given : saved.input,
     event,
     ...(isChanged && { warning: warningOf(event, diff, isInputChanged, dropped) }),
+  };
+}
+
+/** How what is run differs from what was run: by its plan, or by its name alone. */
+function definitionDiff(saved: RunState, name: string, plan: Plan): PlanDiff | undefined {
+  const diff = planDiff(saved.plan, plan);
+  if (saved.name === name) return diff;
+  return {
+    ...(diff ?? { added: [], removed: [], changed: [], results: [] }),
+    renamed: { from: saved.name, to: name },
   };
 }
 

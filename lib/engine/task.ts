@@ -18,6 +18,8 @@ export interface StepTask {
   readonly contain: StepRequest['contain'];
   /** Whether its input, or that of a step above it, may hold streams of steps that are under way. */
   readonly isReader: boolean;
+  /** Steps on record, this one among them, that are dropped when it begins. */
+  supersedes: readonly string[] | undefined;
   input: unknown;
   /** Number of the attempt under way, over all lives of the run; 0 before the first. */
   attempt: number;
@@ -75,6 +77,7 @@ export function newTask(
     watch,
     isAnew,
     contain,
+    supersedes: undefined,
     isReader: isReader || parent?.isReader === true,
     input,
     attempt: 0,

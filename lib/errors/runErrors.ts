@@ -69,10 +69,11 @@ export class DefinitionMismatchError extends MillraceError {
   }
 }
 
-function inWords({ added, removed, changed, results }: PlanDiff): string {
+function inWords({ added, removed, changed, results, renamed }: PlanDiff): string {
   const part = (what: string, paths: readonly string[]): string[] =>
     paths.length === 0 ? [] : [`${what}: ${paths.slice(0, 5).join(', ')}${paths.length > 5 ? ', …' : ''}`];
   return [
+    ...(renamed === undefined ? [] : [`it was begun as "${renamed.from}"`]),
     ...part('added', added),
     ...part('removed', removed),
     ...part('changed', changed),

@@ -108,9 +108,34 @@ export class NestedInputError extends MillraceError {
   constructor(path: string) {
     super(
       `Cannot reuse step "${path}": its input differs from the one it was first called with`,
-      'put what varies into the id',
+      "put what varies into the id, or say onMismatch: 'actual' to carry it out anew",
     );
     this.path = path;
+  }
+}
+
+/** A step of which something is on record was then carried out by another agent, or by another definition of it. */
+export class NestedAgentError extends MillraceError {
+  override readonly name = 'NestedAgentError';
+  readonly code = 'NESTED_AGENT';
+  readonly retryable = false;
+  /** Path of the step. */
+  readonly path: string;
+  /** Name of the agent on record. */
+  readonly before: string;
+  /** Name of the agent that it is now. */
+  readonly now: string;
+
+  constructor(path: string, before: string, now: string) {
+    super(
+      before === now
+        ? `Cannot reuse step "${path}": "${now}" is no longer the definition it was first carried out by`
+        : `Cannot reuse step "${path}": it was first carried out by "${before}", and now by "${now}"`,
+      "give it another id, or say onMismatch: 'actual' to carry it out anew",
+    );
+    this.path = path;
+    this.before = before;
+    this.now = now;
   }
 }
 

@@ -90,7 +90,10 @@ export interface LimitPolicy<I = never> {
 export interface CachePolicy<I = never> {
   /** Milliseconds until the answer is too old; it never is when left out. */
   readonly ttlMs?: number;
-  /** Inputs with the same key have the same answer; their JSON when left out. Name a version here when the function changes. */
+  /**
+   * Inputs with the same key have the same answer, of all agents with this name and version: so agents share on purpose. When left
+   * out it is the JSON of the input, and only the same agent is meant: the same name, parts, version and text of its functions.
+   */
   key?(input: I): string;
 }
 

@@ -78,6 +78,8 @@ export interface RunResumed extends Occurrence {
   readonly reused: number;
   /** The definition changed and the new one wins: the plan from now on. */
   readonly plan?: Plan;
+  /** What is run has another name than before: its name from now on. */
+  readonly name?: string;
   /** The input changed and the new one wins: the input from now on. */
   readonly input?: unknown;
   /** Steps whose saved results no longer hold and are dropped. */
@@ -91,9 +93,12 @@ export interface StepStarted extends OfAttempt {
   readonly type: 'step.started';
   /** True for a step whose policy says `critical`. */
   readonly critical?: boolean;
-  /** Hash of the input, for steps whose place in the run is decided while it runs. */
+  /** Hash of the input and, behind a dot, of the agent, for steps whose place in the run is decided while it runs. */
   readonly inputHash?: string;
-  /** Steps below this one whose saved results belong to another input and are dropped. */
+  /**
+   * Steps whose saved results belong to another input or agent and are dropped: below this one, and with its own path this one
+   * too, which then begins anew whatever it had come to.
+   */
   readonly dropped?: readonly string[];
   /** Failed steps of the same function, which has heard of them and goes on. */
   readonly caught?: readonly string[];

@@ -23,6 +23,8 @@ export interface PlanStep {
   readonly agent: string;
   /** What it reads, as text: `input`, paths of other steps, or an adaptor around those such as `settled(a, b)`. */
   readonly sources: readonly string[];
+  /** Version of the agent, where it has one. */
+  readonly version?: string;
   /** On the first step of a workflow: what the workflow gives, as text. */
   readonly result?: readonly string[];
 }
@@ -40,8 +42,10 @@ export interface PlanDiff {
   readonly added: readonly string[];
   /** Paths of steps that are gone. */
   readonly removed: readonly string[];
-  /** Same path, but another agent, another kind or other sources. */
+  /** Same path, but another agent, another kind or version, or other sources. */
   readonly changed: readonly string[];
   /** Workflows that give something else than before; the empty path is the run itself. */
   readonly results: readonly string[];
+  /** What was run has another name than what is run now. */
+  readonly renamed?: { readonly from: string; readonly to: string };
 }

@@ -53,6 +53,7 @@ export function refusal(
     default: {
       if (state.status !== 'RUNNING') return `${event.type} in a run that is ${state.status}`;
       if (event.type === 'step.logged') return undefined;
+      if (event.type === 'step.started' && event.dropped?.includes(event.path) === true) return undefined;
       const status = state.steps.get(event.path)?.status ?? 'PENDING';
       return movesFrom[event.type].has(status)
         ? undefined
@@ -109,16 +110,18 @@ function apply(edit: StateEdit, event: RunEvent): void {
         delete run.output;
         delete run.givenBy;
         if (event.plan !== undefined) run.plan = event.plan as Draft<RunState['plan']>;
+        if (event.name !== undefined) run.name = event.name;
         if ('input' in event) run.input = event.input;
       });
       edit.drop(event.dropped ?? []);
       edit.crash();
       if (event.opened !== undefined) edit.open(event.opened);
       else if (failedPath !== undefined) edit.reopen(failedPath);
-      if (event.plan !== undefined) edit.extend(event.plan);
+      if (event.plan !== undefined) edit.replace(event.plan, event.dropped ?? [], event.life);
       break;
     }
     case 'step.started': {
+      if (event.dropped !== undefined) edit.drop(event.dropped);
       const step = edit.step(event.path, event.at);
       step.agent = event.agent;
       step.status = 'RUNNING';
@@ -126,7 +129,6 @@ function apply(edit: StateEdit, event: RunEvent): void {
       setOrDelete(step, 'partials', undefined);
       setOrDelete(step, 'critical', event.critical);
       setOrDelete(step, 'inputHash', event.inputHash);
-      if (event.dropped !== undefined) edit.drop(event.dropped);
       for (const path of event.caught ?? []) edit.contain(path, true);
       break;
     }

@@ -7,6 +7,7 @@ import { pendingSteps } from './state';
 import type { StepResult } from './stepResult';
 import { pendingStep } from './stepResult';
 import type { StepDraft, StepTableEdit } from './stepTable';
+import { StepTable } from './stepTable';
 
 // Freezing deeply would freeze the user's inputs and outputs too: only our own records are frozen, one by one.
 const immer = new Immer({ autoFreeze: false });
@@ -78,10 +79,26 @@ export class StateEdit {
     this.#steps = pendingSteps(plan).edit();
   }
 
-  /** Adds the planned steps that were not there before. */
-  extend(plan: Plan): void {
+  /**
+   * Another plan from this life on: the steps that were dropped with the old one are gone, new ones are PENDING. Those count as
+   * called before, because a step of that path may have been: no key that it had handed out is used again.
+   */
+  replace(plan: Plan, dropped: readonly string[], life: number): void {
+    const planned = new Set(plan.map(({ path }) => path));
+    const before = new Set(this.#run.plan.map(({ path }) => path));
+    const gone = dropped.filter(
+      (path) =>
+        !planned.has(path) && pathsFrom(path).some((above) => before.has(above) && !planned.has(above)),
+    );
+    if (gone.length > 0) {
+      const left = new Set(gone);
+      this.#steps = StepTable.of(this.#rows().filter(({ stepId }) => !left.has(stepId))).edit();
+    }
     const edit = this.#edit();
-    for (const { path, agent } of plan) if (edit.get(path) === undefined) edit.set(pendingStep(path, agent));
+    for (const { path, agent } of plan) {
+      if (edit.get(path) !== undefined) continue;
+      edit.set(Object.freeze({ ...pendingStep(path, agent), ...(life > 1 && { revision: life - 1 }) }));
+    }
   }
 
   /** A failed step is to be tried again. */
@@ -188,6 +205,14 @@ export class StateEdit {
 /** A step that the plan does not name. */
 function unplanned(path: string): StepResult {
   return pendingStep(path, '');
+}
+
+/** A path and all above it. */
+function pathsFrom(path: string): readonly string[] {
+  const paths = [path];
+  for (let end = path.length - 1; end > 0; end -= 1)
+    if (path[end] === '/' || path[end] === '[') paths.push(path.slice(0, end));
+  return paths;
 }
 
 /** Whether `path` is `ancestor` or lies below it: `pages[3]/ocr` lies below `pages[3]` and below `pages`. */

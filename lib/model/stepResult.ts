@@ -40,7 +40,7 @@ export interface StepResult {
   readonly crashes?: number;
   /** How often its calls counted no more, because what it is called with had changed; absent when never. */
   readonly revision?: number;
-  /** Hash of the input, for steps whose place is decided while the run goes on. */
+  /** Hash of the input and, behind a dot, of the agent, for steps whose place is decided while the run goes on. */
   readonly inputHash?: string;
   /** What the answerer is asked to decide on, while the step is suspended. */
   readonly request?: unknown;

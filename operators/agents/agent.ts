@@ -32,6 +32,12 @@ export interface AgentOptions<I, O> extends StepPolicy {
   compensate?(output: O, context: StepContext): unknown;
   /** How many inputs are handled at once in a plain `pipe`; 1 when left out. */
   readonly concurrency?: number;
+  /**
+   * Another one when what the function gives has changed so that saved outputs must not be used any more: a run that is resumed
+   * is refused, or calls it again with `onMismatch: 'actual'`. To go on with saved outputs instead, give an `output` codec that
+   * reads both forms.
+   */
+  readonly version?: string | number;
 }
 
 /** How the values of a stream become the one output of a step. */
@@ -76,13 +82,14 @@ export function agent<I, O>(
   if (kind !== 'function') throw new DefinitionError(name, `its work must be a function, got ${kind}`);
   checkPolicy(name, options);
   checkConcurrency(name, 'concurrency', options.concurrency);
-  const { input, output, concurrency, reduce, ...rest } = options;
+  const { input, output, concurrency, reduce, version, ...rest } = options;
   const { compensate, ...policy } = rest as StepPolicy & Pick<FunctionDefinition, 'compensate'>;
   const definition = {
     kind: 'function',
     name,
     policy,
     invoke: work,
+    ...(version !== undefined && { version: checkedVersion(name, version) }),
     ...(input !== undefined && { input }),
     ...(output !== undefined && { output }),
     ...(concurrency !== undefined && { concurrency }),
@@ -94,4 +101,10 @@ export function agent<I, O>(
     definition,
   );
   return self;
+}
+
+function checkedVersion(name: string, version: unknown): string {
+  if (typeof version === 'string' || (typeof version === 'number' && Number.isFinite(version)))
+    return String(version);
+  throw new DefinitionError(name, `version is ${String(version)}; give a text or a number`);
 }

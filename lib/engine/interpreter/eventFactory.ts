@@ -1,3 +1,4 @@
+import { identityOf } from '../../definition/definition';
 import type { Containment } from '../../definition/scope';
 import type { LogLevel, RunEvent, StepSkipped, StepSuspended } from '../../model/event';
 import type { Failure } from '../../model/failure';
@@ -36,7 +37,8 @@ export class EventFactory {
       attempt,
     };
     if (policy.critical !== true && policy.checkInput !== true && dropped.length === 0) return event;
-    const inputHash = policy.checkInput === true ? this.#engine.hash(input) : undefined;
+    const hash = policy.checkInput === true ? this.#engine.hash(input) : undefined;
+    const inputHash = hash === undefined ? undefined : `${hash}.${identityOf(definition)}`;
     const caught = parent?.heardFailures;
     return {
       ...event,

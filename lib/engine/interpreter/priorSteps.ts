@@ -1,7 +1,7 @@
 import type { Definition } from '../../definition/definition';
-import { decodedOutput } from '../../definition/definition';
+import { decodedOutput, identityOf } from '../../definition/definition';
 import type { Answer } from '../../definition/scope';
-import { NestedInputError } from '../../errors/stepErrors';
+import { NestedAgentError, NestedInputError } from '../../errors/stepErrors';
 import { toFailure } from '../../model/failure';
 import type { StepResult } from '../../model/stepResult';
 import type { StepTable } from '../../model/stepTable';
@@ -56,19 +56,31 @@ function isUntouched({ status, attempts }: StepResult): boolean {
   return status === 'PENDING' && attempts === 0;
 }
 
-/**
- * How a step has ended before, as its structure hears it; undefined when it has not ended. A step that is asked for with
- * another input than before, or whose saved output can no longer be read, has failed.
- */
-export function savedAnswer(
+/** Why what is on record of a step does not belong to the step that is asked for; undefined when it does. */
+export function misfit(
   engine: Pick<Engine, 'hash'>,
-  task: StepTask,
+  { path, input, definition }: StepTask,
   saved: StepResult,
-): Answer | undefined {
+): NestedInputError | NestedAgentError | undefined {
+  if (isUntouched(saved)) return undefined;
+  const { agent, inputHash } = saved;
+  // An undoing step bears a name of its own making.
+  if (agent !== '' && agent !== definition.name) return new NestedAgentError(path, agent, definition.name);
+  if (inputHash === undefined) return undefined;
+  // Releases before format 3 kept the input alone.
+  const [hash, identity] = inputHash.split('.');
+  if ((engine.hash(input) ?? hash) !== hash) return new NestedInputError(path);
+  if (identity !== undefined && identity !== identityOf(definition))
+    return new NestedAgentError(path, agent, definition.name);
+  return undefined;
+}
+
+/**
+ * How a step has ended before, as its structure hears it; undefined when it has not ended. A step whose saved output can no
+ * longer be read has failed.
+ */
+export function savedAnswer(task: StepTask, saved: StepResult): Answer | undefined {
   try {
-    if (saved.inputHash !== undefined && (engine.hash(task.input) ?? saved.inputHash) !== saved.inputHash) {
-      throw new NestedInputError(task.path);
-    }
     switch (saved.status) {
       case 'COMPLETED':
         return completedAnswer(task.definition, saved);

@@ -26,7 +26,7 @@ import { ContextSteps } from './contextSteps';
 import { EventFactory } from './eventFactory';
 import { Permits } from './permits';
 import type { CompletedAnswer } from './priorSteps';
-import { completedAnswer, PriorSteps, savedAnswer } from './priorSteps';
+import { completedAnswer, misfit, PriorSteps, savedAnswer } from './priorSteps';
 import type { RetryDecision } from './retryDecision';
 import { asksUser, retryDecision } from './retryDecision';
 import type { StepMachine } from './stepMachine';
@@ -44,6 +44,8 @@ export interface Execution {
   readonly known: StepTable | undefined;
   /** Number of the latest journaled event. */
   readonly seq: number;
+  /** Whether what is on record of another input or agent is dropped where it comes to light; refused when left out. */
+  readonly onMismatch?: 'refuse' | 'actual';
   /** How often the process may die inside a step before the step counts as failed. */
   readonly maxCrashes: number;
   /** Called once, after the event that ends the life was told. `cause` is what was thrown, if it failed. */
@@ -267,7 +269,15 @@ export class StepExecutor implements StepMachine, QueueOwner {
   #takeUp(task: StepTask, saved: StepResult): boolean {
     task.attempt = saved.attempts;
     if (saved.revision !== undefined) task.revision = saved.revision;
-    const answer = savedAnswer(this.engine, task, saved);
+    const problem = misfit(this.engine, task, saved);
+    if (problem !== undefined && this.#execution.onMismatch === 'actual') {
+      this.#supersede(task, saved, problem);
+      return false;
+    }
+    const answer: Answer | undefined =
+      problem === undefined
+        ? savedAnswer(task, saved)
+        : { kind: 'failed', failure: toFailure(problem, task.path), cause: problem };
     if (answer !== undefined) {
       if (answer.kind === 'failed') noteFailure(task);
       this.#answer(task, answer);
@@ -288,6 +298,19 @@ export class StepExecutor implements StepMachine, QueueOwner {
       return false;
     this.#giveUp(task, new PoisonStepError(task.path, crashes));
     return true;
+  }
+
+  /** What is on record of the step and below it is dropped when it begins; it is called as if it had never been. */
+  #supersede(task: StepTask, saved: StepResult, { message }: Error): void {
+    task.attempt = 0;
+    // As the record will count it, so that no key is used again.
+    task.revision = (saved.revision ?? 0) + (saved.attempts > 0 ? 1 : 0);
+    task.supersedes = [task.path, ...this.prior.begunBelow(task.path)];
+    const { length } = task.supersedes;
+    const dropped = `${String(length)} saved ${length === 1 ? 'step is' : 'steps are'} dropped`;
+    this.engine.tell(
+      this.events.logged(task.path, 'WARNING', `${message}; it is carried out anew, ${dropped}`),
+    );
   }
 
   /** Carries the step out, unless it is not wanted or its answer can be had without. */
@@ -372,7 +395,9 @@ export class StepExecutor implements StepMachine, QueueOwner {
     task.failedBelow = undefined;
     task.heardFailures = undefined;
     task.phase = 'running';
-    const dropped = task.isAnew && task.tries === 1 ? this.prior.begunBelow(task.path) : [];
+    const dropped =
+      task.supersedes ?? (task.isAnew && task.tries === 1 ? this.prior.begunBelow(task.path) : []);
+    task.supersedes = undefined;
     this.engine.note(this.events.started(task, dropped));
     if (dropped.length > 0) this.prior.renew();
   }

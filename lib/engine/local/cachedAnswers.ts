@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 
 import { jsonValue } from '../../codec/jsonValue';
+import { workOf } from '../../definition/definition';
 import { toFailure } from '../../model/failure';
 import type { AnswerCache, KeptAnswer } from '../../store/answerCache';
 import type { KnownAnswer } from '../engine';
@@ -64,15 +65,23 @@ export function memorizeIn(
   done?.catch(warn('keep the answer', task));
 }
 
-/** The same for the same agent and input; undefined for an input without JSON. May call a function of the user's. */
-function keyOf({ definition: { name }, policy: { cache }, input }: StepTask): string | undefined {
+/**
+ * The same for the same agent and input; undefined for an input without JSON. May call a function of the user's.
+ *
+ * With a key of its own an agent shares with all agents of its name and version: that is how to share on purpose. Without one the
+ * key holds what the agent consists of, the text of its functions included: another one of that name calls for itself.
+ */
+function keyOf({ definition, policy: { cache }, input }: StepTask): string | undefined {
+  const { name, version } = definition;
   const own = cache?.key?.(input as never);
   let text: string;
   try {
     const value = own ?? jsonValue(input, '');
     text = JSON.stringify([
       name,
-      own === undefined ? 'input' : 'key',
+      ...(own === undefined
+        ? ['input', workOf(definition)]
+        : ['key', ...(version === undefined ? [] : [version])]),
       ...(value === undefined ? [] : [value]),
     ]);
   } catch {

@@ -154,6 +154,7 @@ class RunLife<O> implements MailboxOwner {
       known: this.#claim.state === undefined ? undefined : this.#engine.steps(),
       seq: event.seq,
       maxCrashes,
+      onMismatch: options.onMismatch ?? 'refuse',
       ended: (cause) => {
         this.#end(cause);
       },
