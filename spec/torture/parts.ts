@@ -20,6 +20,7 @@ export const parts: readonly Part[] = [
   { name: 'io-kill', tests: '2', specs: ['lib/store/crash'], only: 'test 2\\)', seconds: 5 },
   { name: 'io-power', tests: '3', specs: ['lib/store/crash'], only: 'test 3\\)', seconds: 60 },
   { name: 'io-errors', tests: '4', specs: ['lib/store/crash'], only: 'test 4\\)', seconds: 10 },
+  { name: 'io-sweep', tests: '4', specs: ['lib/store/faultSweep'], seconds: 120 },
   { name: 'io-together', tests: '2, 3, 4', specs: ['lib/store/manyRuns'], seconds: 20 },
   { name: 'io-full-disk', tests: '4', specs: ['process/full-disk'], seconds: 60 },
   { name: 'damage-cuts', tests: '5', specs: ['lib/store/damage'], only: 'test 5\\)', seconds: 330 },

@@ -1,0 +1,126 @@
+import { everyNth, tally } from '../../support/torture';
+import { execute } from '../../../index';
+import { storeOn } from './support/crash';
+import { errno, MemoryFiles } from './support/memoryFiles';
+import { agentsOf, mixedWork, Told } from './support/mixedWork';
+
+const uncaught: unknown[] = [];
+const note = (error: unknown): void => {
+  uncaught.push(error);
+};
+let warnings: string[] = [];
+let warned: jest.SpyInstance;
+beforeAll(() => {
+  process.on('uncaughtException', note).on('unhandledRejection', note);
+  warned = jest.spyOn(process, 'emitWarning').mockImplementation((warning) => {
+    warnings.push(String(warning));
+  });
+});
+afterAll(() => {
+  process.off('uncaughtException', note).off('unhandledRejection', note);
+  warned.mockRestore();
+});
+
+async function workOn(files: MemoryFiles): Promise<Told> {
+  const told = new Told();
+  warnings = [];
+  await mixedWork(storeOn(files, 'disk', 4_000), told);
+  told.problems.push(...warnings);
+  return told;
+}
+
+/** What has become of the work, once nothing fails any more and everything is taken up again. */
+async function outcome(files: MemoryFiles, told: Told): Promise<Readonly<Record<string, unknown>>> {
+  const store = storeOn(files);
+  const { batch, asks } = agentsOf(told);
+  const known = new Set((await store.listRuns()).map(({ runId }) => runId));
+  const lost = [...told.steps].flatMap(([runId, paths]) =>
+    !known.has(runId) && !told.deleted.has(runId) ? [...paths].map((path) => `${runId} ${path}`) : [],
+  );
+  const end = async (runId: string, act: () => Promise<{ readonly output?: unknown }>) =>
+    [runId, (await act()).output] as const;
+  const outputs = [await end('batch', () => execute(batch, 1, { store, runId: 'batch' }))];
+  if (!told.answered.has('asks')) {
+    await execute(asks, 1, { store, runId: 'asks' });
+    await store.post('asks', { kind: 'answer', path: 'ok', value: true });
+  }
+  outputs.push(await end('asks', () => execute(asks, 1, { store, runId: 'asks' })));
+  if (known.has('forked'))
+    outputs.push(await end('forked', () => execute(batch, 1, { store, runId: 'forked' })));
+  const listed = new Set((await store.snapshots.list()).map(({ snapshotId }) => snapshotId));
+  for (const snapshotId of told.snapshots) {
+    if (!listed.has(snapshotId)) lost.push(`snapshot ${snapshotId}`);
+    await store.snapshots.load(snapshotId);
+  }
+  await store.close();
+  return {
+    lost,
+    calledAgain: told.calledAgain,
+    forgotten: [...told.deleted].filter((runId) => known.has(runId)),
+    outputs: Object.fromEntries(outputs.filter(([runId]) => runId !== 'forked')),
+    forked: outputs.find(([runId]) => runId === 'forked')?.[1] ?? 60,
+  };
+}
+
+const right = {
+  lost: [],
+  calledAgain: [],
+  forgotten: [],
+  outputs: { batch: 60, asks: 1 },
+  forked: 60,
+};
+
+/** Runs, snapshots, messages and logs as a reader finds them, to tell whether a fault left a mark. */
+async function mark(files: MemoryFiles): Promise<string> {
+  const store = storeOn(files);
+  const runs = (await store.listRuns()).map(({ runId, status }) => `${runId} ${status}`).sort();
+  const snapshots = (await store.snapshots.list()).length;
+  const logs = (await store.logs.list()).map(({ logId, status, stepCount }) => [logId, status, stepCount]);
+  const inbox = [...files.all().keys()].filter((path) => path.includes('/inbox/')).length;
+  const answers = [...files.all().keys()].filter((path) => path.includes('/cache/')).length;
+  return JSON.stringify({ runs, snapshots, logs, inbox, answers });
+}
+
+describe('an error at any call to the file system while everything a store does goes on (promises test 4)', () => {
+  it('is counted on work that ends as it should', async () => {
+    const files = new MemoryFiles();
+    files.countsLooks = true;
+    const told = await workOn(files);
+
+    expect(told.problems).toEqual([]);
+    expect(await outcome(files.afterKill(), told)).toEqual(right);
+    expect(uncaught).toEqual([]);
+  });
+
+  it.each(['EMFILE', 'EACCES', 'EIO', 'ENOSPC', 'EROFS', 'ENOTDIR'])(
+    '%s: is told or mended, harms no process, loses nothing acknowledged, and the runs go on',
+    async (code) => {
+      const whole = new MemoryFiles();
+      whole.countsLooks = true;
+      const { problems } = await workOn(whole);
+      const marked = await mark(whole.afterKill());
+      const step = everyNth(10);
+      const first = 1 + (code.charCodeAt(1) % step);
+      for (let at = first; at <= whole.calls; at += step) {
+        tally('errors', 1);
+        const files = new MemoryFiles();
+        files.countsLooks = true;
+        let hit = '';
+        files.fate = ({ number, name, path }) => {
+          if (number !== at) return undefined;
+          hit = `${name} ${path}`;
+          return { error: errno(code, path) };
+        };
+        const told = await workOn(files);
+        files.fate = () => undefined;
+        const isTold = told.problems.length > problems.length;
+        const isMended = isTold || (await mark(files.afterKill())) === marked;
+
+        expect([at, hit, isMended ? 'told or mended' : told.problems]).toEqual([at, hit, 'told or mended']);
+        expect([at, hit, await outcome(files.afterKill(), told)]).toEqual([at, hit, right]);
+        expect([at, hit, uncaught]).toEqual([at, hit, []]);
+      }
+    },
+    120_000,
+  );
+});

@@ -1,0 +1,134 @@
+import * as t from 'io-ts';
+import type { Observable } from 'rxjs';
+import { of, throwError } from 'rxjs';
+
+import type { Store, Transition } from '../../../../index';
+import {
+  agent,
+  answer,
+  approval,
+  cancel,
+  chain,
+  each,
+  everyStep,
+  executionHistory,
+  fork,
+  record,
+  resume,
+  run,
+  saveTo,
+} from '../../../../index';
+
+/** What was told to somebody while the work went on: nothing of it may be lost. */
+export class Told {
+  /** Paths of steps, by run, whose end was told. */
+  readonly steps = new Map<string, Set<string>>();
+  readonly snapshots = new Set<string>();
+  readonly answered = new Set<string>();
+  readonly deleted = new Set<string>();
+  /** Everything that went wrong, as it was told. */
+  readonly problems: unknown[] = [];
+  /** Steps whose function was called after their end had been told. */
+  readonly calledAgain: string[] = [];
+
+  hear({ event }: Transition): void {
+    if (event.type === 'step.logged') this.problems.push(event.message);
+    if (event.type !== 'step.completed') return;
+    const steps = this.steps.get(event.runId) ?? new Set();
+    this.steps.set(event.runId, steps.add(event.path));
+  }
+
+  called(runId: string, path: string): void {
+    if (this.steps.get(runId)?.has(path) === true) this.calledAgain.push(`${runId} ${path}`);
+  }
+}
+
+/** The agents of the work, whose calls are noted. */
+export function agentsOf(told: Told) {
+  const called =
+    <I>(work: (input: I, attempt: number) => number | Observable<number>) =>
+    (input: I, context: { readonly runId: string; readonly path: string; readonly attempt: number }) => {
+      told.called(context.runId, context.path);
+      return work(input, context.attempt);
+    };
+  const item = agent(
+    'item',
+    called((n: number, attempt) =>
+      n === 2 && attempt === 1 ? throwError(() => new Error('once')) : of(n * 10),
+    ),
+    { retry: 1, cache: {} },
+  );
+  const batch = chain(
+    'batch',
+    agent('list', (n: number) => [n, n + 1, n + 2]),
+    each('items', item),
+    agent(
+      'sum',
+      called((all: readonly number[]) => all.reduce((a, b) => a + b, 0)),
+    ),
+  );
+  const asks = chain(
+    'asks',
+    approval<boolean, number>('ok', t.boolean),
+    agent(
+      'after',
+      called((ok: boolean) => (ok ? 1 : 0)),
+    ),
+  );
+  return { batch, asks };
+}
+
+/**
+ * A little of all that a store does: a list with a retry and a cache, a question answered twice, a cancel, snapshots, a
+ * record, a fork, a delete and a prune, two runs at once. What fails is told, and the rest goes on.
+ */
+export async function mixedWork(store: Store, told: Told): Promise<void> {
+  const { batch, asks } = agentsOf(told);
+  const attempt = async (act: () => Promise<unknown>): Promise<boolean> => {
+    try {
+      await act();
+      return true;
+    } catch (error) {
+      told.problems.push(error);
+      return false;
+    }
+  };
+  const taps = { onTapError: (error: unknown) => told.problems.push(error) };
+  const runAll = (transitions: Observable<Transition>) =>
+    attempt(
+      () =>
+        new Promise<void>((resolve, reject) => {
+          transitions.subscribe({
+            next: (transition) => told.hear(transition),
+            error: reject,
+            complete: resolve,
+          });
+        }),
+    );
+  const history = executionHistory(store.logs);
+  await Promise.all([
+    runAll(
+      run(batch, 1, { store, runId: 'batch' }).pipe(
+        saveTo(everyStep(), { store, ...taps }),
+        record(history, taps),
+      ),
+    ),
+    runAll(run(asks, 1, { store, runId: 'asks' })),
+  ]);
+  if (await attempt(() => answer('asks', 'ok', true, { store }))) told.answered.add('asks');
+  await attempt(() => answer('asks', 'ok', true, { store }));
+  await runAll(resume(asks, 'asks', { store }));
+  await runAll(run(asks, 1, { store, runId: 'unwanted' }));
+  await attempt(() => cancel('unwanted', { store }));
+  await runAll(resume(asks, 'unwanted', { store }));
+  await attempt(() => fork('batch', { store, from: 'sum', runId: 'forked' }));
+  await runAll(resume(batch, 'forked', { store }));
+  await attempt(async () => {
+    for (const { snapshotId } of await store.snapshots.list()) told.snapshots.add(snapshotId);
+  });
+  await attempt(async () => {
+    if (await store.deleteRun('unwanted')) told.deleted.add('unwanted');
+  });
+  await attempt(() => store.prune({ olderThanMs: 60_000 }));
+  await attempt(() => store.close());
+}
