@@ -6,8 +6,8 @@ import { explain } from '../codec/validate';
 import type { Snapshot, SnapshotMetadata, SnapshotSummary } from '../model/snapshot';
 import type { RunState as RunStateRecord } from '../model/state';
 import { checkValues } from './claimRun';
-import { stateText } from './folder/records/runFile';
 import { StateValueError } from '../errors/runErrors';
+import { stateText } from './folder/records/stateText';
 import { InvalidArgumentError } from '../model/failure';
 
 /** A snapshot as text, taken at once: what happens to the values later does not change it. */

@@ -50,7 +50,10 @@ export function runSaver(options: SaverOptions): RunSaver {
     if (run.firstSeq === undefined || state === undefined || lives.get(run.runId) !== run) return;
     // The file must not know more than the journal will after a power loss.
     await journal.sync();
-    await writeRunFile(files, layout.run(run.runId), { upTo, state }, pause, syncRuns);
+    const { ownBytes, lastAt } = run;
+    run.fileBytes = await writeRunFile(files, layout.run(run.runId), { upTo, state }, pause, syncRuns);
+    run.ownBytes -= ownBytes;
+    run.firstAt = lastAt;
     lines.set(run.runId, { ...summaryOf(state), upTo });
     run.firstSeq = run.lastSeq > upTo ? upTo + 1 : undefined;
     if (run.firstSeq === undefined && !run.isClaimed) lives.delete(run.runId);

@@ -57,9 +57,25 @@ export interface LiveRun {
   /** Its first record that its file does not hold yet; undefined when the file holds everything. */
   firstSeq: number | undefined;
   lastSeq: number;
+  /** Length of its file; 0 without one. */
+  fileBytes: number;
+  /** What it has written to the journal since, and how much all had written at its first record there, and at its last. */
+  ownBytes: number;
+  firstAt: number;
+  lastAt: number;
 }
 
 /** A run that stands in this state, of which the file holds everything up to record `lastSeq`. */
 export function liveRun(runId: string, state: RunState | undefined, lastSeq: number): LiveRun {
-  return { runId, fold: runFold(runId, state), isClaimed: false, firstSeq: undefined, lastSeq };
+  return {
+    runId,
+    fold: runFold(runId, state),
+    isClaimed: false,
+    firstSeq: undefined,
+    lastSeq,
+    fileBytes: 0,
+    ownBytes: 0,
+    firstAt: 0,
+    lastAt: 0,
+  };
 }

@@ -73,6 +73,8 @@ export function startSession(start: SessionStart): Session {
   const inbox = new InboxWatch(files, layout.inbox);
   let lost: StorageError | undefined;
   let isClosed = false;
+  /** Characters written to the journal. */
+  let written = 0;
   let problem: unknown;
   let queue: Promise<unknown> = Promise.resolve();
 
@@ -111,8 +113,15 @@ export function startSession(start: SessionStart): Session {
   const write = (live: LiveRun, json: string): void => {
     if (isClosed) throw closed();
     if (lost !== undefined) throw lost;
+    const writtenBefore = written;
     live.lastSeq = journal.write(json);
-    live.firstSeq ??= live.lastSeq;
+    written += json.length;
+    live.ownBytes += json.length;
+    live.lastAt = written;
+    if (live.firstSeq === undefined) {
+      live.firstSeq = live.lastSeq;
+      live.firstAt = writtenBefore;
+    }
     lives.set(live.runId, live);
   };
 
@@ -278,7 +287,9 @@ export function startSession(start: SessionStart): Session {
       inbox.posted(name);
     },
     checkpointAll() {
-      for (const live of lives.values()) if (live.firstSeq !== undefined) saveSoon(live);
+      let files = 0;
+      for (const { fileBytes } of lives.values()) files += fileBytes;
+      for (const live of lives.values()) if (isDue(live, written, files)) saveSoon(live);
     },
     failure: () => lost ?? journal.failure,
     async abandon() {
@@ -309,3 +320,16 @@ export function startSession(start: SessionStart): Session {
     },
   };
 }
+
+/**
+ * Whether the file of a run that goes on is worth writing anew, so that the journal can be shortened: when a share of its length
+ * has come to the journal since, of its own, or of all so much as the files of all take. Then files and journal together stay
+ * within a few times the length of what they hold, and what is written in all grows with it, not with its square.
+ */
+function isDue(live: LiveRun, written: number, allFileBytes: number): boolean {
+  if (live.firstSeq === undefined) return false;
+  return live.ownBytes >= live.fileBytes * SHARE || written - live.firstAt >= allFileBytes;
+}
+
+/** A larger share writes less, and keeps more of the journal. */
+const SHARE = 0.25;

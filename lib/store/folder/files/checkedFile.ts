@@ -15,11 +15,22 @@ import type { Files } from './files';
 import { largeJson } from './largeJson';
 import { writeBytes } from './nodeFiles';
 
-/** The format of the JSON files that this release writes. All earlier ones are read: they differ as those of the journal do. */
+/**
+ * The format of the JSON files that this release writes. All earlier ones are read: they differ as those of the journal do, and
+ * in 3 the outputs of a run file share what they have in common.
+ */
 export const FILE_FORMAT = 3;
 
 /** What a JSON file of a store is about. */
 export type FileKind = 'run' | 'history' | 'snapshot' | 'message' | 'log' | 'answer';
+
+/** How a file is written where the usual way is not enough. */
+export interface WriteSteps {
+  /** Makes the names of its folder survive; for those who write many files there at once. */
+  readonly syncFolder?: (() => Promise<void>) | undefined;
+  /** Called with the path and the length of the new file before it takes the name; what it throws keeps the old one. */
+  readonly check?: (path: string, bytes: number) => Promise<void>;
+}
 
 /**
  * Writes a JSON file so that a crash leaves either the old one or the new one: a second file, synced, takes the name.
@@ -27,7 +38,6 @@ export type FileKind = 'run' | 'history' | 'snapshot' | 'message' | 'log' | 'ans
  * What stands there and is not a file of this kind is refused. The file says its format and its kind first and ends with a checksum of everything before.
  *
  * @param fields - Pairs of a name and its JSON text; a long text comes in pieces.
- * @param syncFolder - Makes the names of its folder survive; for those who write many files there at once.
  * @throws StorageError; the old file is still there then.
  */
 export async function writeChecked(
@@ -36,16 +46,17 @@ export async function writeChecked(
   kind: FileKind,
   fields: Iterable<readonly [string, string | Iterable<string>]>,
   pause: Pause,
-  syncFolder = () => files.syncFolder(dirname(path)),
+  { syncFolder = () => files.syncFolder(dirname(path)), check }: WriteSteps = {},
 ): Promise<void> {
   const beside = `${path}.tmp`;
   let file: number | undefined;
+  let size = 0;
   try {
     file = createAnew(files, beside);
     let crc = 0;
-    let size = 0;
     const write = (text: string): void => {
       const bytes = Buffer.from(text);
+      if (size + bytes.length > MOST_BYTES) throw tooLarge(path);
       crc = crc32(bytes, crc);
       writeBytes(files, file as unknown as number, bytes, size);
       size += bytes.length;
@@ -67,6 +78,7 @@ export async function writeChecked(
     await files.sync(file);
     files.close(file);
     file = undefined;
+    await check?.(beside, size);
     if ((await whoseFile(files, path, kind)) === 'foreign') throw foreignFile('replace', path, kind);
     files.rename(beside, path);
     await syncFolder();
@@ -79,6 +91,18 @@ export async function writeChecked(
     }
     throw storageErrorOf(error, 'write', path);
   }
+}
+
+/** No process reads a longer file. */
+const MOST_BYTES = Math.min(constants.MAX_LENGTH, 2 ** 32 - 1);
+
+function tooLarge(path: string): StorageError {
+  return new StorageError(
+    'write',
+    path,
+    `it would have more than ${String(MOST_BYTES)} bytes, which nobody could read back`,
+    'pass on less from step to step; until then the journal keeps what it would hold',
+  );
 }
 
 /** Makes a file, in place of what an attempt that ended early may have left. */

@@ -1,13 +1,14 @@
 import { isLeft } from 'fp-ts/lib/Either';
+import type * as t from 'io-ts';
 
-import { RunState } from '../../../codec/stateCodec';
 import { explain } from '../../../codec/validate';
-import { StoreCorruptError } from '../../../errors/storageErrors';
+import { StorageError, StoreCorruptError } from '../../../errors/storageErrors';
 import type { RunState as RunStateRecord } from '../../../model/state';
 import type { Pause } from '../../../streams/yieldOften';
 import { readChecked, writeChecked } from '../files/checkedFile';
 import type { Files } from '../files/files';
 import { lowDatabase } from '../files/lowdbFile';
+import { decodeShared, sharedStateText } from './sharedOutputs';
 
 /** What stands in the file of a run. */
 export interface RunFile {
@@ -16,30 +17,43 @@ export interface RunFile {
   readonly state: RunStateRecord;
 }
 
-/** Writes how a run stands, one step a line, through lowdb. */
+/** Writes how a run stands, one step a line, through lowdb. Returns the length of the file in bytes. */
 export async function writeRunFile(
   files: Files,
   path: string,
   run: RunFile,
   pause: Pause,
   syncFolder?: () => Promise<void>,
-): Promise<void> {
-  const write = (data: RunFile | null) =>
-    data === null
-      ? Promise.resolve()
-      : writeChecked(
-          files,
-          path,
-          'run',
-          [
-            ['upTo', String(data.upTo)],
-            ['state', stateText(data.state)],
-          ],
-          pause,
-          syncFolder,
-        );
-  await lowDatabase<RunFile | null>({ write }, run).write();
+): Promise<number> {
+  let size = 0;
+  const check = async (beside: string, bytes: number): Promise<void> => {
+    size = bytes;
+    if (bytes >= READ_BACK_BYTES) await checkReadable(files, beside, run);
+  };
+  const write = ({ upTo, state }: RunFile): Promise<void> => {
+    const fields = [['upTo', String(upTo)] as const, ['state', sharedStateText(state)] as const];
+    return writeChecked(files, path, 'run', fields, pause, { syncFolder, check });
+  };
+  await lowDatabase<RunFile>({ write }, run).write();
+  return size;
 }
+
+/** From this length on a file is read back before it takes the place of anything: limits lie only beyond. */
+const READ_BACK_BYTES = 1 << 20;
+
+/** @throws StorageError when what was written cannot be read again. */
+async function checkReadable(files: Files, path: string, { upTo, state }: RunFile): Promise<void> {
+  let read: RunFile | undefined;
+  try {
+    read = await readRunFile(files, path, state.runId);
+  } catch (error) {
+    throw new StorageError('read back', path, (error as Error).message, UNREADABLE);
+  }
+  if (read?.upTo !== upTo || read.state.seq !== state.seq)
+    throw new StorageError('read back', path, 'it is not what was written', UNREADABLE);
+}
+
+const UNREADABLE = 'the journal keeps the run; look at the disk and the memory of this machine';
 
 /**
  * Reads how a run stands, through lowdb; undefined when there is no file.
@@ -58,7 +72,7 @@ export async function readRunFile(files: Files, path: string, runId: string): Pr
 
 function decode(path: string, runId: string, fields: Readonly<Record<string, unknown>>): RunFile {
   const { upTo } = fields;
-  const state = RunState.decode(fields['state']);
+  const state = stateIn(path, fields['state']);
   if (isLeft(state))
     throw new StoreCorruptError(path, 0, explain(state.left)[0] ?? 'it holds no state of a run');
   if (typeof upTo !== 'number' || !Number.isSafeInteger(upTo))
@@ -67,27 +81,14 @@ function decode(path: string, runId: string, fields: Readonly<Record<string, unk
   return { upTo, state: state.right };
 }
 
-/** The state as JSON text in pieces. */
-export function* stateText(state: RunStateRecord): Generator<string> {
-  const { steps, plan, ...rest } = state;
-  let separator = '{\n';
-  for (const [name, value] of Object.entries(rest)) {
-    if (value === undefined) continue;
-    yield `${separator}${JSON.stringify(name)}: ${JSON.stringify(value)}`;
-    separator = ',\n';
+function stateIn(path: string, json: unknown): t.Validation<RunStateRecord> {
+  try {
+    return decodeShared(json);
+  } catch (error) {
+    throw new StoreCorruptError(
+      path,
+      0,
+      `a change of an output that does not fit: ${(error as Error).message}`,
+    );
   }
-  yield* list('plan', plan);
-  yield* list('steps', steps);
-  yield '\n}';
-}
-
-function* list(name: string, items: Iterable<unknown>): Generator<string> {
-  let separator = `,\n${JSON.stringify(name)}: [\n`;
-  let isEmpty = true;
-  for (const item of items) {
-    yield `${separator}${JSON.stringify(item)}`;
-    separator = ',\n';
-    isEmpty = false;
-  }
-  yield isEmpty ? `,\n${JSON.stringify(name)}: []` : '\n]';
 }
