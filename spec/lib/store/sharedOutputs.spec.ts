@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 
 import * as fc from 'fast-check';
+import { isRight } from 'fp-ts/lib/Either';
 
 import { agent, chain, each, execute, lowdbStore } from '../../../index';
 import { RunState } from '../../../lib/codec/stateCodec';
@@ -83,7 +84,10 @@ describe('a run file whose outputs have much in common', () => {
         };
         const read = decodeShared(JSON.parse([...sharedStateText(state)].join('')));
         const whole = RunState.decode(JSON.parse([...stateText(state)].join('')));
-        expect(JSON.parse(JSON.stringify(read))).toEqual(JSON.parse(JSON.stringify(whole)));
+        // What no run may hold, such as a property named __proto__, is refused either way.
+        expect(read._tag).toBe(whole._tag);
+        if (isRight(read) && isRight(whole))
+          expect(throughJson(read.right)).toEqual(throughJson(whole.right));
       }),
     );
   });
