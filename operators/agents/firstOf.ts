@@ -41,7 +41,10 @@ export function firstOf<I, A extends readonly Agent<never, unknown>[]>(
         if (failed.size < ids.length) return { isContained: true };
         return { isContained: false, exposes: ids.filter((other) => other !== id) };
       };
-      const winner = ids.find((id) => scope.recorded(id)?.status === 'COMPLETED');
+      // A crash may come when more than one has completed, and before the others are stopped: the first on record has won.
+      const [winner] = ids
+        .filter((id) => scope.recorded(id)?.status === 'COMPLETED')
+        .sort((a, b) => (scope.recorded(a)?.seq ?? 0) - (scope.recorded(b)?.seq ?? 0));
       for (const [id, agent] of entries) {
         if (winner !== undefined && winner !== id) {
           if (scope.recorded(id)?.status !== 'FAILED') scope.skip(id, agent, 'lost');
