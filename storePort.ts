@@ -52,3 +52,12 @@ export type {
   Store,
 } from './lib/store/store';
 export { addressMessage } from './lib/store/messages';
+export type {
+  RowChange,
+  RowPatch,
+  SavedStream,
+  StreamChange,
+  StreamClaim,
+  StreamRest,
+  StreamSummary,
+} from './lib/store/streamRest';

@@ -89,6 +89,7 @@ export function recordingStore(store: Store): RecordingStore {
     post: (runId, message) => store.post(runId, message),
     snapshots: store.snapshots,
     logs: store.logs,
+    streams: store.streams,
     close: () => store.close(),
     recorded: (runId) => runs.get(runId),
   };

@@ -2,6 +2,7 @@ import type { Store } from '../lib/store/store';
 import { claims } from './contract/claims';
 import { lists } from './contract/lists';
 import { closing, places } from './contract/places';
+import { remembered } from './contract/remembered';
 import { services } from './contract/services';
 import { snapshots } from './contract/snapshots';
 import type { StoreCase } from './contract/storeCase';
@@ -48,7 +49,7 @@ export interface ContractCase {
  * ```
  */
 export function storeContract({ open, reopen, discard }: ContractStores): readonly ContractCase[] {
-  const everywhere = [...claims, ...values, ...lists, ...snapshots, ...services, ...closing];
+  const everywhere = [...claims, ...values, ...lists, ...snapshots, ...services, ...remembered, ...closing];
   const cases: readonly StoreCase[] = reopen === undefined ? everywhere : [...everywhere, ...places];
   return cases.map(({ name, check }) => ({
     name,

@@ -90,3 +90,10 @@ export function yesOrNo(answer: unknown, what: string): boolean {
     { tellsNext: false },
   );
 }
+
+/** @throws DefinitionError when something else stands where a function belongs. */
+export function checkFunction(owner: string, what: string, given: unknown): void {
+  if (typeof given !== 'function') {
+    throw new DefinitionError(owner, `${what} must be a function, got ${typeof given}`);
+  }
+}

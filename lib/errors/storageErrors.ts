@@ -247,3 +247,44 @@ export class LinesLostError extends MillraceError {
     super(problem, 'take them faster, or tell less', { tellsNext: false });
   }
 }
+
+/** A stream was to be claimed, or forgotten, while somebody else in this process has it. */
+export class StreamActiveError extends MillraceError {
+  override readonly name = 'StreamActiveError';
+  readonly code = 'STREAM_ACTIVE';
+  readonly retryable = false;
+  readonly streamName: string;
+
+  constructor(streamName: string) {
+    super(
+      `Cannot go on with stream "${streamName}": it is under way in this process`,
+      'unsubscribe there, or use another name',
+    );
+    this.streamName = streamName;
+  }
+}
+
+/** A name of a stream, or of what an operator remembers in it, that cannot be used. */
+export class StreamNameError extends MillraceError {
+  override readonly name = 'StreamNameError';
+  readonly code = 'STREAM_NAME_INVALID';
+  readonly retryable = false;
+
+  constructor(why: string) {
+    super(
+      `Cannot use this name for a stream: ${why}`,
+      'give a string of 1 to 200 characters that nothing else in the stream has',
+    );
+  }
+}
+
+/**
+ * Accepts every string of 1 to 200 characters; what it contains never reaches the file system.
+ *
+ * @throws StreamNameError
+ */
+export function checkStreamName(name: unknown): asserts name is string {
+  if (typeof name !== 'string') throw new StreamNameError(`it is a value of type ${typeof name}`);
+  if (name === '') throw new StreamNameError('it is empty');
+  if (name.length > 200) throw new StreamNameError(`it has ${String(name.length)} characters`);
+}

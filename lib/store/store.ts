@@ -4,6 +4,7 @@ import type { RunMessage } from '../model/message';
 import type { Snapshot, SnapshotMetadata, SnapshotSummary } from '../model/snapshot';
 import type { RunState, RunStatus } from '../model/state';
 import type { AnswerCache } from './answerCache';
+import type { StreamRest } from './streamRest';
 
 /**
  * Where runs rest: what people ask of a store, and what an engine asks of it.
@@ -51,6 +52,8 @@ export interface Store extends RunRest {
   readonly snapshots: SnapshotStore;
   /** Where execution logs rest; `executionHistory(store.logs)` keeps them. */
   readonly logs: LogRest;
+  /** Where streams rest that remember. */
+  readonly streams: StreamRest;
   /** Waits for everything that is being written, and lets the next writer in. */
   close(): Promise<void>;
 }

@@ -1,6 +1,7 @@
 import { isObservable, Observable, takeWhile } from 'rxjs';
 
 import { Fifo } from './fifo';
+import { carried, deliver } from './streamItem';
 
 /** Stops what is under way; calling it again does nothing. */
 export type Stop = () => void;
@@ -197,7 +198,7 @@ class ObservablePull implements Pull {
     // Looked at after each item: whoever has enough may say so while an endless source is still subscribing.
     const wanted = this.#source.pipe(
       takeWhile((value) => {
-        this.#early.push(value);
+        this.#early.push(carried(value));
         this.#give();
         return !this.#isOver;
       }),
@@ -217,6 +218,10 @@ class ObservablePull implements Pull {
     if (this.#isOver) this.#subscription.unsubscribe();
   }
 
+  readonly #item = (value: unknown): void => {
+    this.#receiver.item(value);
+  };
+
   #end(finish: () => void): void {
     this.#finish = finish;
     this.#give();
@@ -228,7 +233,7 @@ class ObservablePull implements Pull {
     try {
       while (this.#wanted > 0 && this.#early.length > 0) {
         this.#wanted -= 1;
-        this.#receiver.item(this.#early.shift());
+        deliver(this.#early.shift(), this.#item);
       }
       if (this.#wanted === 0 || this.#finish === undefined || this.#isOver) return;
       this.#isOver = true;

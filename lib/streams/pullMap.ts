@@ -4,6 +4,7 @@ import { takeWhile } from 'rxjs';
 import { Fifo } from './fifo';
 import type { OpenPull, Pull, PullReceiver } from './pull';
 import { fromPull, pullFrom, pullOf, pushAll } from './pull';
+import { carried, currentItem, deliver } from './streamItem';
 
 /**
  * `mergeMap` that carries demand and never deepens the stack: it asks for an input only when there is room for it, in a
@@ -100,12 +101,15 @@ class MappedPull<I, O> implements Pull {
       this.#fail(error);
       return;
     }
+    // What is done with an input of a stream that remembers belongs to its item, which is handled when this has ended.
+    const item = currentItem();
+    const release = item?.hold();
     const one: { subscription?: Unsubscribable } = {};
     this.#running.add(one);
     // Looked at after each value: whoever has enough may say so while this one is still subscribing.
     const wanted = answers.pipe(
       takeWhile((value) => {
-        this.#ready.push(value);
+        this.#ready.push(carried(value, item));
         this.#give();
         return !this.#isOver && this.#failed === undefined;
       }),
@@ -117,6 +121,7 @@ class MappedPull<I, O> implements Pull {
       complete: () => {
         this.#running.delete(one);
         this.#give();
+        release?.();
         this.#ask();
       },
     });
@@ -152,13 +157,17 @@ class MappedPull<I, O> implements Pull {
     try {
       while (this.#wanted > 0 && this.#ready.length > 0 && !this.#isOver) {
         this.#wanted -= 1;
-        this.#receiver.item(this.#ready.shift());
+        deliver(this.#ready.shift(), this.#item);
       }
       if (this.#wanted > 0 && !this.#isOver) this.#finish();
     } finally {
       this.#isGiving = false;
     }
   }
+
+  readonly #item = (value: O): void => {
+    this.#receiver.item(value);
+  };
 
   #finish(): void {
     const how = this.#failed ?? (this.#running.size === 0 ? this.#ended : undefined);

@@ -1,7 +1,7 @@
 import type { OperatorFunction, Subscriber } from 'rxjs';
 import { asyncScheduler, catchError, defer, EMPTY, finalize, Observable, of, tap } from 'rxjs';
 
-import { startTimer } from '../../lib/engine/local/startTimer';
+import { reportUnheard, startTimer } from '../../lib/engine/local/startTimer';
 import { newRunId } from '../../lib/engine/newRunId';
 import type { MaybeWhere, RunOptions, RunSettings } from '../../lib/engine/runOptions';
 import { RunError } from '../../lib/errors/runErrors';
@@ -12,6 +12,8 @@ import { InvalidArgumentError, toFailure } from '../../lib/model/failure';
 import { idleState } from '../../lib/model/state';
 import { onAbort } from '../../lib/streams/onAbort';
 import { pullMap } from '../../lib/streams/pullMap';
+import type { StreamItem } from '../../lib/streams/streamItem';
+import { currentItem, withItem } from '../../lib/streams/streamItem';
 import { markInputError, markLastFailure } from './outcomes';
 import { pulled } from './pulled';
 import type { RunArguments } from './run';
@@ -39,6 +41,11 @@ export interface RunsOfInputs<I> {
   readonly whenBusy?: WhenBusy;
   /** How many runs are under way at once with `merge`; 16 when left out. */
   readonly concurrency?: number;
+  /**
+   * Behind `fromOffset`: which runs the store keeps once the offset has passed their input; those that wait or can be resumed stay in
+   * any case. `all` when left out.
+   */
+  readonly keep?: 'all' | 'failed' | 'none';
   /** How often a run that failed is resumed before its failure counts, and after how many milliseconds. */
   readonly retry?: number | { readonly count: number; readonly delayMs?: number };
 }
@@ -50,6 +57,9 @@ export interface RunsOfInputs<I> {
  * no other. An input whose name belongs to a run that is under way is refused under a name of its own: a `run.failed` with a
  * `RunActiveError`. An error of the inputs themselves errors the stream, once every run of the inputs before it has ended.
  * RxJS's `retry()` behind this operator would run all inputs again; the option `retry` resumes one run by itself.
+ *
+ * Behind `fromOffset` a run is named after its item when `runId` is left out, and an input counts as handled when its run has completed,
+ * waits for an answer, or was cancelled; one that has failed for good goes to `onFailed`.
  *
  * @throws InvalidArgumentError when `concurrency` is not at least 1, or `retry` is not a number of times and of milliseconds.
  */
@@ -82,14 +92,23 @@ class Runs<I, O> {
   readonly #agent: Agent<I, O>;
   readonly #options: RunSettings & MaybeWhere;
   readonly #nameOf: (input: I, index: number) => string;
+  readonly #keep: 'all' | 'failed' | 'none';
   readonly #resumes: { readonly count: number; readonly delayMs: number };
 
   constructor(agent: Agent<I, O>, options: RunEachOptions<I>) {
-    const { runId, retry = 0, whenBusy: _whenBusy, concurrency: _concurrency, ...rest } = options;
+    const {
+      runId,
+      retry = 0,
+      keep = 'all',
+      whenBusy: _whenBusy,
+      concurrency: _concurrency,
+      ...rest
+    } = options;
     const newId = rest.newRunId ?? newRunId;
     this.#agent = agent;
     this.#options = rest;
-    this.#nameOf = (input, index) => runId?.(input, index) ?? newId();
+    this.#keep = keep;
+    this.#nameOf = (input, index) => runId?.(input, index) ?? currentItem()?.nameFor(agent.name) ?? newId();
     this.#resumes = { delayMs: 0, ...(typeof retry === 'number' ? { count: retry } : retry) };
     const { count, delayMs } = this.#resumes;
     if (!(count >= 0)) throw new InvalidArgumentError(`retry is ${String(count)}`, 'give a number of times');
@@ -117,6 +136,7 @@ class Runs<I, O> {
     const { count } = this.#resumes;
     const options = { ...this.#options, runId, ...(signal !== undefined && { signal }) };
     const given = [input, options] as unknown as RunArguments<I, RunOptions>;
+    const item = currentItem();
     let hasFailed = false;
     // One for all lives: without a store it is what keeps the run.
     const carried = run(this.#agent, ...given);
@@ -124,11 +144,16 @@ class Runs<I, O> {
       carried.pipe(
         tap(({ event }) => {
           if (event.type === 'run.failed' && index >= count) markLastFailure(event);
+          if (event.type === 'run.completed' && this.#keep !== 'all') this.#forgetLater(item, runId);
         }),
         catchError((error: unknown) => {
-          if (!(error instanceof RunError)) return of(this.#notBegun(runId, error, input));
-          hasFailed = true;
-          return index < count ? this.#pause(signal) : EMPTY;
+          if (error instanceof RunError && index < count) {
+            hasFailed = true;
+            return this.#pause(signal);
+          }
+          if (error instanceof RunError && this.#keep === 'none') this.#forgetLater(item, runId);
+          item?.fail(error);
+          return error instanceof RunError ? EMPTY : of(this.#notBegun(runId, error, input));
         }),
       );
     if (count === 0) return life(0);
@@ -140,6 +165,15 @@ class Runs<I, O> {
       }
     }
     return pulled(lives()).pipe(pullMap(life, 1));
+  }
+
+  /** The offset has passed the input of this run: nobody asks for it again. */
+  #forgetLater(item: StreamItem | undefined, runId: string): void {
+    const { store } = this.#options;
+    if (store === undefined) return;
+    item?.onKept(() => {
+      store.deleteRun(runId).catch(reportUnheard);
+    });
   }
 
   /** What is told of an input that gave way before its run could begin. */
@@ -225,8 +259,11 @@ class LatestRun<I, O> {
         return;
       }
       const before = this.#underWay.get(named);
+      const item = currentItem();
       const start = (): void => {
-        this.#start(input, named, signal, subscriber);
+        withItem(item, () => {
+          this.#start(input, named, signal, subscriber);
+        });
       };
       if (before === undefined) {
         start();

@@ -11,6 +11,7 @@ export interface Layout {
   readonly journal: string;
   readonly inbox: string;
   readonly lock: string;
+  readonly streams: string;
   readonly history: string;
   run(runId: string): string;
 }
@@ -26,6 +27,7 @@ export function layoutOf(folder: string): Layout {
     journal: join(folder, 'journal'),
     inbox: join(folder, 'inbox'),
     lock: join(folder, 'lock'),
+    streams: join(folder, 'streams'),
     history: join(folder, 'history.json'),
     run: (runId) => join(runs, `${fileName(runId)}.json`),
   };

@@ -29,6 +29,7 @@ import { checkStore, postMessage } from './records/inboxFiles';
 import type { LogIndex } from './records/logFiles';
 import { listLogs, logIndex, readLog, writeLog } from './records/logFiles';
 import { deleteSnapshot, listSnapshots, loadSnapshot, writeSnapshot } from './records/snapshotFiles';
+import { listStreams } from './records/streamFiles';
 import type { Session } from './session';
 import { folderReader } from './view';
 
@@ -172,6 +173,15 @@ export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Sto
       async list() {
         await settled();
         return logs === undefined ? readLogs() : logs.list();
+      },
+    },
+    streams: {
+      async claim(name) {
+        return (await writing()).streams.claim(name);
+      },
+      list: () => listStreams(files, layout.streams, pause),
+      async delete(name) {
+        return (await writing()).streams.delete(name);
       },
     },
     async close() {

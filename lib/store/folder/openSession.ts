@@ -67,6 +67,7 @@ export async function openSession(options: OpenOptions): Promise<Session> {
       layout,
       store,
       durability: options.durability,
+      rotateBytes: options.rotateBytes,
       pause,
       journal,
       lines: new Map(view.lines),

@@ -27,6 +27,8 @@ import type { Lock } from './lock/lock';
 import { cacheFiles } from './records/cacheFiles';
 import { forgetMessages, forgetUnheard, InboxWatch } from './records/inboxFiles';
 import { summaryIn } from './records/runIndex';
+import type { StreamSession } from './records/streamFiles';
+import { streamSession } from './records/streamFiles';
 import type { TailRun } from './view';
 import { readResting } from './view';
 import { InvalidArgumentError } from '../../model/failure';
@@ -47,6 +49,8 @@ export interface Session {
   enqueue<T>(job: (files: Files) => Promise<T>): Promise<T>;
   /** Tells a message that has just been written under this name. */
   posted(name: string): void;
+  /** Streams that remember. */
+  readonly streams: StreamSession;
   /** Brings all files up to date, so that the older files of the journal can go. */
   checkpointAll: () => void;
   /** Why nothing can be written here any more, until the folder is opened anew; undefined while it can. */
@@ -62,6 +66,7 @@ export interface SessionStart extends Pick<
   'files' | 'layout' | 'store' | 'pause' | 'journal' | 'lines'
 > {
   readonly durability: Durability;
+  readonly rotateBytes: number;
   readonly tail: ReadonlyMap<string, TailRun>;
   readonly lock: Lock;
 }
@@ -109,6 +114,15 @@ export function startSession(start: SessionStart): Session {
       throw lost;
     }
   };
+
+  const streams = streamSession({
+    files,
+    folder: layout.streams,
+    durability,
+    rotateBytes: start.rotateBytes,
+    pause: start.pause,
+    check,
+  });
 
   const write = (live: LiveRun, json: string): void => {
     if (isClosed) throw closed();
@@ -286,6 +300,7 @@ export function startSession(start: SessionStart): Session {
     posted: (name) => {
       inbox.posted(name);
     },
+    streams,
     checkpointAll() {
       let files = 0;
       for (const { fileBytes } of lives.values()) files += fileBytes;
@@ -306,6 +321,7 @@ export function startSession(start: SessionStart): Session {
       isClosed = true;
       inbox.close();
       try {
+        await streams.close();
         await queue;
         problem = undefined;
         await saver.saveAll();

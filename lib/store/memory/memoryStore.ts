@@ -21,6 +21,7 @@ import { stateCopy } from '../stateCopy';
 import type { ReceivedMessage, SnapshotStore, Store } from '../store';
 import { prunable, select, summaryOf } from '../summary';
 import { InvalidArgumentError } from '../../model/failure';
+import { memoryStreams } from './memoryStreams';
 
 /** How a store in memory works. */
 export interface MemoryStoreOptions {
@@ -117,6 +118,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
       load: async (logId) => Promise.resolve(logs.get(logId)),
       list: async () => Promise.resolve([...logs.values()].map(summaryOfLog).sort(newestFirst)),
     },
+    streams: memoryStreams(),
     close: async () => Promise.resolve(),
   };
 }

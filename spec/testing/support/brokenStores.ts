@@ -6,6 +6,7 @@ import { idleState } from '../../../lib/model/state';
 import type { StepResult } from '../../../lib/model/stepResult';
 import { StepTable } from '../../../lib/model/stepTable';
 import type { Claim, Store } from '../../../lib/store/store';
+import type { StreamClaim } from '../../../lib/store/streamRest';
 
 /** Makes a broken store of a sound one. */
 type Bug = (store: Store) => Store;
@@ -46,6 +47,18 @@ const inSnapshots = (change: (snapshots: Store['snapshots']) => Partial<Store['s
 /** A bug in the execution logs. */
 const inLogs = (change: (logs: Store['logs']) => Partial<Store['logs']>): Bug =>
   inStore(({ logs }) => ({ logs: { ...logs, ...change(logs) } }));
+
+/** A bug in the claims of streams. */
+const inStreams = (change: (claim: StreamClaim) => Partial<StreamClaim>): Bug =>
+  inStore(({ streams }) => ({
+    streams: {
+      ...streams,
+      claim: async (name) => {
+        const claim = await streams.claim(name);
+        return { ...claim, ...change(claim) };
+      },
+    },
+  }));
 
 const asJson = (state: RunState): RunState => ({
   ...state,
@@ -396,6 +409,64 @@ export const brokenStores: Readonly<Record<string, readonly [bug: Bug, ...finds:
       return withClaim(store, () => ({ cache }));
     },
     'cache: gives what was kept under a key, as it was',
+  ],
+  'keeps the offset of a stream and not its rows': [
+    inStreams(({ commit }) => ({ commit: (change) => commit({ ...change, rows: [] }) })),
+    'streams: give back offsets and rows as they were committed',
+    'streams: hand out rows that may be changed',
+    'streams: are listed by name, with what they hold',
+  ],
+  'deletes no row of a stream': [
+    inStreams(({ commit }) => ({
+      commit: (change) =>
+        commit({
+          ...change,
+          rows: change.rows.filter((row) => row.value !== undefined || row.patches !== undefined),
+        }),
+    })),
+    'streams: give back offsets and rows as they were committed',
+  ],
+  'gives a stream to everybody': [
+    inStore(({ streams }) => ({
+      streams: {
+        ...streams,
+        claim: async (name) => {
+          const claim = await streams.claim(name);
+          await claim.release();
+          return claim;
+        },
+      },
+    })),
+    'streams: are claimed by one at a time, each name by itself',
+    'streams: are forgotten when nobody has them',
+  ],
+  'loses what is committed while a stream is left': [
+    inStreams(({ commit, release }) => {
+      const late: Parameters<StreamClaim['commit']>[0][] = [];
+      return {
+        commit: (change) => void late.push(change),
+        release: async () => {
+          if (late.some(({ rows }) => rows.length > 0)) for (const change of late) await commit(change);
+          await release();
+        },
+      };
+    }),
+    'streams: wait for one that is just being left',
+  ],
+  'takes any name for a stream': [
+    inStore(({ streams }) => ({
+      streams: { ...streams, claim: async (name) => streams.claim(name.slice(0, 200) || 'nameless') },
+    })),
+    'streams: have names of 1 to 200 characters',
+  ],
+  'forgets a stream that somebody has': [
+    inStore(({ streams }) => ({
+      streams: {
+        ...streams,
+        delete: async (name) => (await streams.list()).some((one) => one.name === name),
+      },
+    })),
+    'streams: are forgotten when nobody has them',
   ],
   'forgets everything when it is closed': [
     inStore(({ listRuns, deleteRun }) => ({

@@ -26,7 +26,7 @@ export class GuardedFiles implements Files {
   constructor(files: Files, layouts: readonly Layout[], fence: () => void = () => undefined) {
     this.#files = files instanceof GuardedFiles ? files.#files : files;
     this.#folders = new Set(
-      layouts.flatMap(({ runs, snapshots, logs, cache, journal, inbox, lock }) => [
+      layouts.flatMap(({ runs, snapshots, logs, cache, journal, inbox, lock, streams }) => [
         runs,
         snapshots,
         logs,
@@ -34,6 +34,7 @@ export class GuardedFiles implements Files {
         journal,
         inbox,
         lock,
+        streams,
       ]),
     );
     this.#fence = fence;
@@ -166,7 +167,8 @@ export class GuardedFiles implements Files {
   }
 
   #checkFolder(folder: string): void {
-    if (!this.#folders.has(folder)) return;
+    // Each stream has a folder of its own below one of these.
+    if (!this.#folders.has(folder) && !this.#folders.has(dirname(folder))) return;
     const found = this.look(folder);
     if (found === undefined || found.kind === 'folder') return;
     const what = found.kind === 'link' ? 'a link' : found.kind === 'file' ? 'a file' : 'not a folder';

@@ -1,0 +1,159 @@
+import type { SchedulerLike, Subscriber } from 'rxjs';
+import { asyncScheduler, Observable } from 'rxjs';
+
+import { InvalidArgumentError } from '../../lib/model/failure';
+import type { Store } from '../../lib/store/store';
+import type { Pull, Stop } from '../../lib/streams/pull';
+import { pullFrom } from '../../lib/streams/pull';
+import { openStream, sharedSession } from './internal/openSession';
+import type { OnFailed, StreamSession } from './internal/streamSession';
+
+/** A value, and the offset from which its source goes on behind it. Offsets are plain JSON. */
+export interface Positioned<T, O> {
+  /** Where to go on behind the value. */
+  readonly offset: O;
+  /** What the source gave. */
+  readonly value: T;
+}
+
+/** Reads a source from an offset on, such as a file, a topic or a table; from its beginning where that is undefined. */
+export type ReadFrom<T, O> = (
+  offset: O | undefined,
+) => Observable<Positioned<T, O>> | AsyncIterable<Positioned<T, O>> | Iterable<Positioned<T, O>>;
+
+/** How a source is read. */
+export interface FromOffsetOptions {
+  /** Names the stream: subscribing again with the same name goes on with it. */
+  readonly name: string;
+  /** Where the offset rests, and what the operators behind remember. */
+  readonly store: Pick<Store, 'streams'>;
+  /** How many items may be under way, read and not handled yet; 64 when left out. */
+  readonly inFlight?: number;
+  /**
+   * What happens when the handling of an item has failed for good: `stop` the stream with the error, so that it begins with this
+   * item again; let the offset `pass` it; or a function that puts it somewhere else first. `stop` when left out.
+   */
+  readonly onFailed?: OnFailed;
+  /** The clock; give a `TestScheduler` for virtual time. */
+  readonly scheduler?: SchedulerLike;
+}
+
+/**
+ * A source that is read on from where it was left: the store keeps the offset below which everything behind it has been handled.
+ *
+ * An item is handled when the operators behind it have returned, and when the runs that `runEach` has begun for it have ended. Items
+ * are read only while fewer than `inFlight` are not handled, so a slow end makes for a slow source. After a crash, what was under way
+ * is read again, and its runs have the same ids. RxJS's own asynchronous operators between here and the end hold nothing: what they
+ * delay counts as handled.
+ *
+ * @throws StreamActiveError (in the stream) while another subscriber has this name, StoreLockedError while another process has the store.
+ * @throws InvalidArgumentError when `inFlight` is not at least 1.
+ *
+ * @example
+ * ```ts
+ * fromOffset(lines('access.log'), { name: 'access', store }).pipe(scanned('count', (n) => n + 1, 0)).subscribe(console.log);
+ * ```
+ */
+export function fromOffset<T, O>(read: ReadFrom<T, O>, options: FromOffsetOptions): Observable<T> {
+  const { name, store, inFlight = 64, onFailed = 'stop', scheduler = asyncScheduler } = options;
+  if (!(inFlight >= 1)) throw new InvalidArgumentError(`inFlight is ${String(inFlight)}`, 'give 1 or more');
+  return new Observable<T>((subscriber) => {
+    const joined = sharedSession();
+    const reading = new Reading(name, read, inFlight, subscriber);
+    if (joined !== undefined) {
+      reading.begin(joined);
+      return () => {
+        reading.stop();
+      };
+    }
+    const release = openStream({ name, store, scheduler, onFailed }, subscriber, (session) => {
+      reading.begin(session);
+    });
+    return () => {
+      reading.stop();
+      release(!reading.hasEnded);
+    };
+  });
+}
+
+/** One source that is being read. A class, because what it gives may come from within the call that asks for it. */
+class Reading<T, O> {
+  hasEnded = false;
+  readonly #name: string;
+  readonly #read: ReadFrom<T, O>;
+  readonly #inFlight: number;
+  readonly #subscriber: Subscriber<T>;
+  #session: StreamSession | undefined;
+  #pull: Pull | undefined;
+  #stopRoom: Stop | undefined;
+  #isAsking = false;
+  #isFilling = false;
+  #isOver = false;
+
+  constructor(name: string, read: ReadFrom<T, O>, inFlight: number, subscriber: Subscriber<T>) {
+    this.#name = name;
+    this.#read = read;
+    this.#inFlight = inFlight;
+    this.#subscriber = subscriber;
+  }
+
+  begin(session: StreamSession): void {
+    this.#session = session;
+    this.#stopRoom = session.onRoom(() => {
+      this.fill();
+    });
+    try {
+      this.#pull = pullFrom(this.#read(session.offset(this.#name) as O | undefined), {
+        item: (given) => {
+          this.#isAsking = false;
+          const { offset, value } = given as Positioned<T, O>;
+          session.handle(this.#name, offset, value, () => {
+            this.#subscriber.next(value);
+            // Whoever failed, or left, while it was told the item has not taken it.
+            return !this.#subscriber.closed;
+          });
+          this.fill();
+        },
+        end: () => {
+          this.#isOver = true;
+          // What waits for its end, such as open windows, comes when everything before it is kept.
+          session.whenIdle(() => {
+            this.hasEnded = true;
+            this.#subscriber.complete();
+          });
+        },
+        fail: (error) => {
+          this.#isOver = true;
+          session.whenIdle(() => {
+            this.#subscriber.error(error);
+          });
+        },
+      });
+    } catch (error) {
+      this.#subscriber.error(error);
+      return;
+    }
+    this.fill();
+  }
+
+  /** Asks for items as long as there is room. A loop, because an item may come within the call that asks for it. */
+  fill(): void {
+    if (this.#isFilling || this.#pull === undefined) return;
+    this.#isFilling = true;
+    while (!this.#isAsking && !this.#isOver && !this.#subscriber.closed && this.#hasRoom()) {
+      this.#isAsking = true;
+      this.#pull.next();
+    }
+    this.#isFilling = false;
+  }
+
+  #hasRoom(): boolean {
+    return this.#session !== undefined && this.#session.inFlight < this.#inFlight;
+  }
+
+  stop(): void {
+    this.#isOver = true;
+    this.#stopRoom?.();
+    this.#pull?.stop();
+  }
+}

@@ -1,0 +1,80 @@
+import type { SchedulerLike, Subscriber } from 'rxjs';
+
+import { reportUnheard } from '../../../lib/engine/local/startTimer';
+import type { Store } from '../../../lib/store/store';
+import type { StreamClaim } from '../../../lib/store/streamRest';
+import type { OnFailed } from './streamSession';
+import { StreamSession } from './streamSession';
+
+/** Which stream is opened, and how. */
+export interface OpenStreamOptions {
+  readonly name: string;
+  readonly store: Pick<Store, 'streams'>;
+  readonly scheduler: SchedulerLike;
+  readonly onFailed: OnFailed;
+}
+
+/**
+ * Claims a stream for a subscriber, who is told when it cannot be claimed or cannot go on. `begin` is called at once where the store
+ * answers at once. What comes back ends the session: when everything is written down, or, where `isLeft`, at once.
+ */
+export function openStream<T>(
+  options: OpenStreamOptions,
+  subscriber: Subscriber<T>,
+  begin: (session: StreamSession) => void,
+): (isLeft: boolean) => void {
+  let session: StreamSession | undefined;
+  let isOver = false;
+  const broken = (error: unknown): void => {
+    if (!subscriber.closed) subscriber.error(error);
+  };
+  const release = (open: Pick<StreamSession, 'release'>): void => {
+    // Nobody listens any more who could be told.
+    open.release()?.catch(reportUnheard);
+  };
+  const start = (claim: StreamClaim): void => {
+    if (isOver) {
+      release(claim);
+      return;
+    }
+    session = new StreamSession({ ...options, claim, broken });
+    begin(session);
+  };
+  try {
+    const claim = options.store.streams.claim(options.name);
+    if (claim instanceof Promise) claim.then(start).catch(broken);
+    else start(claim);
+  } catch (error) {
+    broken(error);
+  }
+  return (isLeft) => {
+    if (isOver) return;
+    isOver = true;
+    const open = session;
+    if (open === undefined) return;
+    if (isLeft) release(open);
+    else {
+      open.whenIdle(() => {
+        release(open);
+      });
+    }
+  };
+}
+
+let shared: StreamSession | undefined;
+
+/** The session that sources join which are subscribed to within this call. */
+export function sharedSession(): StreamSession | undefined {
+  return shared;
+}
+
+/** Lets the sources that are subscribed to within this call join a session. */
+export function sharing<T>(session: StreamSession, work: () => T): T {
+  const before = shared;
+  shared = session;
+  try {
+    return work();
+  } finally {
+    shared = before;
+  }
+}

@@ -1,0 +1,437 @@
+import type { Patch } from 'immer';
+import { enablePatches, Immer } from 'immer';
+import type { SchedulerLike } from 'rxjs';
+
+import { jsonValue } from '../../../lib/codec/jsonValue';
+import { StreamNameError } from '../../../lib/errors/storageErrors';
+import { InvalidArgumentError } from '../../../lib/model/failure';
+import type { RowChange, StreamClaim } from '../../../lib/store/streamRest';
+import type { Stop } from '../../../lib/streams/pull';
+import type { StreamItem } from '../../../lib/streams/streamItem';
+import { currentItem, withItem } from '../../../lib/streams/streamItem';
+
+enablePatches();
+const immer = new Immer({ autoFreeze: false });
+
+/** What happens to an item whose handling has failed for good. */
+export type OnFailed =
+  /** The stream errors, and its offset stays before the item. */
+  | 'stop'
+  /** The item counts as handled. */
+  | 'pass'
+  /** The same, once this has returned, or its Promise has resolved: a place for what could not be handled. */
+  | ((value: unknown, error: unknown) => unknown);
+
+/** What a session needs. */
+export interface SessionOptions {
+  readonly name: string;
+  readonly claim: StreamClaim;
+  readonly scheduler: SchedulerLike;
+  readonly onFailed: OnFailed;
+  /** The stream cannot go on. */
+  readonly broken: (error: unknown) => void;
+}
+
+/**
+ * A stream that remembers, while it is under way: its items in the order in which they came, and what its operators hold.
+ *
+ * An item is done when nobody holds it any more. Items that are done, and before which nothing is open, are written down together:
+ * their offsets and all changes that were made for them are one record. So a table never says more than the offset, and never less.
+ */
+export class StreamSession {
+  readonly name: string;
+  readonly scheduler: SchedulerLike;
+  readonly #options: SessionOptions;
+  readonly #tables = new Map<string, Table>();
+  /** Not yet written down, oldest first. */
+  readonly #items: Item[] = [];
+  #unkept = 0;
+  #changes = 0;
+  #isBroken = false;
+  #idle: (() => void)[] = [];
+  readonly #rooms = new Set<() => void>();
+
+  constructor(options: SessionOptions) {
+    this.name = options.name;
+    this.scheduler = options.scheduler;
+    this.#options = options;
+  }
+
+  /** The offset below which everything was handled when the stream was claimed; undefined for a new source. */
+  offset(source: string): unknown {
+    return this.#options.claim.saved?.offsets.get(source);
+  }
+
+  /** How many items are not done, or not written down. */
+  get inFlight(): number {
+    return this.#items.length + this.#unkept;
+  }
+
+  /**
+   * What an operator remembers, as it was left.
+   *
+   * @throws StreamNameError when another operator of the stream has this name.
+   */
+  table(name: string): Table {
+    if (this.#tables.has(name)) {
+      throw new StreamNameError(`two operators of stream "${this.name}" remember under "${name}"`);
+    }
+    const table = new Table(name, this.#options.claim.saved?.tables.get(name));
+    this.#tables.set(name, table);
+    return table;
+  }
+
+  /**
+   * Handles an item of a source: everything that `work` does belongs to it. Where it gives false, nobody has taken the item: it is
+   * not done, and is handled again by whoever claims the stream next.
+   */
+  handle(source: string, offset: unknown, value: unknown, work: () => boolean): void {
+    this.#begin(new Item(this, `${this.name}@${textOf(offset)}`, value, [source, offset]), work);
+  }
+
+  /** Handles something that no source gave, such as the end of a window that a clock has closed. */
+  tick(id: string, work: () => boolean): void {
+    this.#begin(new Item(this, `${this.name}@${id}`, undefined, undefined), work);
+  }
+
+  #begin(item: Item, work: () => boolean): void {
+    this.#items.push(item);
+    const release = item.hold();
+    if (withItem(item, work)) release();
+  }
+
+  /** Numbers a change: changes are written down in the order in which they were made. */
+  nextChange(): number {
+    return (this.#changes += 1);
+  }
+
+  /** Writes down what can be: called whenever an item is done. */
+  settle(): void {
+    if (this.#isBroken) return;
+    const count = this.#countToKeep();
+    if (count === 0) return;
+    const done = this.#items.splice(0, count);
+    const offsets = new Map(done.flatMap(({ reached }) => (reached === undefined ? [] : [reached])));
+    const rows = done
+      .flatMap(({ changes }) => changes)
+      .sort((a, b) => a.number - b.number)
+      .map(({ row }) => row);
+    let durable: void | Promise<void> = undefined;
+    try {
+      if (offsets.size > 0 || rows.length > 0) {
+        durable = this.#options.claim.commit({ offsets: [...offsets], rows, at: this.scheduler.now() });
+      }
+    } catch (error) {
+      this.#break(error);
+      return;
+    }
+    if (durable === undefined) {
+      this.#kept(done);
+      return;
+    }
+    this.#unkept += done.length;
+    durable.then(
+      () => {
+        this.#unkept -= done.length;
+        this.#kept(done);
+      },
+      (error: unknown) => {
+        this.#break(error);
+      },
+    );
+  }
+
+  /**
+   * How many items can be written down: all of them are done, and every change that was made before their last one is theirs.
+   * Otherwise a table would hold what later items have made of it. Items that wait for this are bounded, as all are that are in
+   * flight.
+   */
+  #countToKeep(): number {
+    let done = this.#items.findIndex(({ isDone }) => !isDone);
+    if (done === -1) done = this.#items.length;
+    let earliestBehind = Infinity;
+    for (const { changes } of this.#items.slice(done)) {
+      earliestBehind = Math.min(earliestBehind, changes[0]?.number ?? Infinity);
+    }
+    let latest = 0;
+    const latestUpTo = this.#items.slice(0, done).map(({ changes }) => {
+      latest = Math.max(latest, changes.at(-1)?.number ?? 0);
+      return latest;
+    });
+    for (let count = done; count > 0; count -= 1) {
+      if ((latestUpTo[count - 1] ?? 0) < earliestBehind) return count;
+      earliestBehind = Math.min(earliestBehind, this.#items[count - 1]?.changes[0]?.number ?? Infinity);
+    }
+    return 0;
+  }
+
+  #kept(done: readonly Item[]): void {
+    for (const item of done) item.kept();
+    for (const look of [...this.#rooms]) look();
+    if (this.inFlight > 0) return;
+    for (const idle of this.#idle.splice(0)) idle();
+  }
+
+  /** Calls back whenever items are written down, so that there may be room for others. */
+  onRoom(look: () => void): Stop {
+    this.#rooms.add(look);
+    return () => {
+      this.#rooms.delete(look);
+    };
+  }
+
+  /** Calls back when everything that came is written down. */
+  whenIdle(work: () => void): void {
+    if (this.inFlight === 0) work();
+    else this.#idle.push(work);
+  }
+
+  /** What was done with an item has failed for good. */
+  failed(value: unknown, error: unknown, release: Stop): void {
+    const { onFailed } = this.#options;
+    if (onFailed === 'stop') {
+      this.#break(error);
+      return;
+    }
+    if (onFailed === 'pass') {
+      release();
+      return;
+    }
+    Promise.resolve()
+      .then(() => onFailed(value, error))
+      .then(release, (thrown: unknown) => {
+        this.#break(thrown);
+      });
+  }
+
+  #break(error: unknown): void {
+    if (this.#isBroken) return;
+    this.#isBroken = true;
+    this.#options.broken(error);
+  }
+
+  /** Gives the stream back. What is not done is handled again by whoever claims it next. */
+  release(): void | Promise<void> {
+    this.#isBroken = true;
+    return this.#options.claim.release();
+  }
+}
+
+/** The session of the item that is being handled. */
+export function currentSession(): StreamSession | undefined {
+  const session = currentItem()?.session;
+  return session instanceof StreamSession ? session : undefined;
+}
+
+/** A change, and when it was made. */
+interface NumberedChange {
+  readonly number: number;
+  readonly row: RowChange;
+}
+
+class Item implements StreamItem {
+  readonly id: string;
+  readonly session: StreamSession;
+  readonly reached: readonly [source: string, offset: unknown] | undefined;
+  readonly changes: NumberedChange[] = [];
+  readonly #value: unknown;
+  readonly #names = new Map<string, number>();
+  #holders = 0;
+  #afterwards: (() => void)[] = [];
+
+  constructor(
+    session: StreamSession,
+    id: string,
+    value: unknown,
+    reached: readonly [source: string, offset: unknown] | undefined,
+  ) {
+    this.session = session;
+    this.id = id;
+    this.#value = value;
+    this.reached = reached;
+  }
+
+  get isDone(): boolean {
+    return this.#holders === 0;
+  }
+
+  nameFor(who: string, id = this.id): string {
+    const name = `${who} ${id}`;
+    const count = this.#names.get(name) ?? 0;
+    this.#names.set(name, count + 1);
+    return count === 0 ? name : `${name} #${String(count)}`;
+  }
+
+  note(row: RowChange): void {
+    this.changes.push({ number: this.session.nextChange(), row });
+  }
+
+  hold(): Stop {
+    this.#holders += 1;
+    let isHeld = true;
+    return () => {
+      if (!isHeld) return;
+      isHeld = false;
+      this.#holders -= 1;
+      if (this.#holders === 0) this.session.settle();
+    };
+  }
+
+  fail(error: unknown): void {
+    this.session.failed(this.#value, error, this.hold());
+  }
+
+  onKept(work: () => void): void {
+    this.#afterwards.push(work);
+  }
+
+  kept(): void {
+    for (const work of this.#afterwards.splice(0)) work();
+  }
+}
+
+/** A part of an item: what an operator makes of it under an id of its own, such as a window that it closes. */
+class ItemPart implements StreamItem {
+  readonly id: string;
+  readonly item: Item;
+
+  constructor(item: Item, id: string) {
+    this.item = item;
+    this.id = id;
+  }
+
+  get session(): StreamSession {
+    return this.item.session;
+  }
+
+  nameFor(who: string): string {
+    return this.item.nameFor(who, this.id);
+  }
+
+  hold(): Stop {
+    return this.item.hold();
+  }
+
+  fail(error: unknown): void {
+    this.item.fail(error);
+  }
+
+  onKept(work: () => void): void {
+    this.item.onKept(work);
+  }
+}
+
+/** Does something as a part of the item that is being handled, under an id of its own. */
+export function asPart<T>(id: string, work: () => T): T {
+  const item = whole(currentItem());
+  return item === undefined ? work() : withItem(new ItemPart(item, id), work);
+}
+
+function whole(item: StreamItem | undefined): Item | undefined {
+  if (item instanceof ItemPart) return item.item;
+  return item instanceof Item ? item : undefined;
+}
+
+/** What one operator remembers: rows of plain JSON by key. Every change belongs to the item that is being handled. */
+export class Table {
+  readonly #name: string;
+  readonly #rows: Map<string, unknown>;
+
+  constructor(name: string, saved: ReadonlyMap<string, unknown> = new Map()) {
+    this.#name = name;
+    this.#rows = new Map(saved);
+  }
+
+  /** All rows, as they are now and will be. */
+  get rows(): ReadonlyMap<string, unknown> {
+    return this.#rows;
+  }
+
+  has(key: string): boolean {
+    return this.#rows.has(key);
+  }
+
+  get(key: string): unknown {
+    return this.#rows.get(key);
+  }
+
+  /** @throws StateValueError when the row is not plain JSON. */
+  set(key: string, row: unknown): void {
+    const value = jsonValue(row, this.#name);
+    this.#rows.delete(key);
+    this.#rows.set(key, ownCopy(value));
+    this.#note({ table: this.#name, key, value });
+  }
+
+  delete(key: string): void {
+    if (this.#rows.delete(key)) this.#note({ table: this.#name, key });
+  }
+
+  /**
+   * Changes a row with an Immer recipe, and keeps what has changed instead of the whole.
+   *
+   * @throws StateValueError when the row is not plain JSON afterwards.
+   */
+  update(key: string, recipe: (draft: never) => unknown): unknown {
+    const before = this.#rows.get(key);
+    if (typeof before !== 'object' || before === null) {
+      const after = immer.produce({ row: before }, (draft) => {
+        const given = recipe(draft.row as never);
+        if (given !== undefined) draft.row = given;
+      }).row;
+      if (!Object.is(after, before)) this.set(key, after);
+      return after;
+    }
+    const [after, patches] = immer.produceWithPatches(before, recipe as (draft: object) => object);
+    if (patches.length === 0) return after;
+    if (patches.some(({ path }: Patch) => path.length === 0)) {
+      this.set(key, after);
+      return after;
+    }
+    for (const { value } of patches) if (value !== undefined) jsonValue(value, this.#name);
+    this.#rows.set(key, after);
+    this.#note({ table: this.#name, key, patches: patches });
+    return after;
+  }
+
+  /** Adds to a list inside a row without copying it. The list belongs to this table: nobody else may hold it. */
+  append(key: string, field: string, value: unknown): void {
+    const row = this.#rows.get(key) as Record<string, unknown[]>;
+    const list = row[field] ?? [];
+    const kept = jsonValue(value, this.#name);
+    this.#note({ table: this.#name, key, patches: [{ op: 'add', path: [field, list.length], value: kept }] });
+    list.push(kept);
+  }
+
+  /** Sets one field of a row without copying it. The row belongs to this table: nobody else may hold it. */
+  assign(key: string, field: string, value: unknown): void {
+    const row = this.#rows.get(key) as Record<string, unknown>;
+    const kept = jsonValue(value, this.#name);
+    this.#note({ table: this.#name, key, patches: [{ op: 'replace', path: [field], value: kept }] });
+    row[field] = kept;
+  }
+
+  #note(row: RowChange): void {
+    const item = whole(currentItem());
+    if (item === undefined) {
+      throw new InvalidArgumentError(
+        `Cannot remember anything in "${this.#name}": no item is being handled`,
+        'change what is remembered within the call that hands an item on',
+      );
+    }
+    item.note(row);
+  }
+}
+
+/** A row whose lists may grow: what has been noted of it must not. */
+function ownCopy(row: unknown): unknown {
+  if (typeof row !== 'object' || row === null || Array.isArray(row)) return row;
+  const copy: Record<string, unknown> = {};
+  for (const [field, value] of Object.entries(row))
+    copy[field] = Array.isArray(value) ? value.slice() : value;
+  return copy;
+}
+
+function textOf(offset: unknown): string {
+  return typeof offset === 'string' ? offset : JSON.stringify(offset);
+}

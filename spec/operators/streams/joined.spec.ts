@@ -1,0 +1,104 @@
+import { lastValueFrom, toArray } from 'rxjs';
+
+import { memoryStore } from '../../../index';
+import { fromOffset } from '../../../operators/streams/fromOffset';
+import { joined } from '../../../operators/streams/joined';
+import { latestBy } from '../../../operators/streams/latestBy';
+import { scanned } from '../../../operators/streams/scanned';
+
+interface Thing {
+  readonly id: string;
+  readonly at: number;
+}
+
+const from =
+  (things: readonly Thing[]) =>
+  (offset = 0) =>
+    things.slice(offset).map((value, index) => ({ offset: offset + index + 1, value }));
+
+const options = (store = memoryStore()) => ({
+  name: 'orders',
+  store,
+  key: { left: (thing: Thing) => thing.id, right: (thing: Thing) => thing.id },
+  at: { left: (thing: Thing) => thing.at, right: (thing: Thing) => thing.at },
+  withinMs: 10,
+});
+
+describe('joined()', () => {
+  it('pairs items with the same key whose times are close', async () => {
+    const store = memoryStore();
+    const orders = [
+      { id: 'a', at: 1 },
+      { id: 'b', at: 2 },
+    ];
+    const payments = [
+      { id: 'b', at: 5 },
+      { id: 'a', at: 30 },
+    ];
+
+    const pairs = await lastValueFrom(
+      joined(
+        fromOffset(from(orders), { name: 'orders.left', store }),
+        fromOffset(from(payments), { name: 'orders.right', store }),
+        options(store),
+      ).pipe(toArray()),
+    );
+
+    expect(pairs).toEqual([[orders[1], payments[0]]]);
+  });
+
+  it('remembers what has come over a restart, and counts each pair once', async () => {
+    const store = memoryStore();
+    const left: Thing[] = [{ id: 'a', at: 1 }];
+    const right: Thing[] = [];
+    const count = () =>
+      lastValueFrom(
+        joined(
+          fromOffset(from(left), { name: 'l', store }),
+          fromOffset(from(right), { name: 'r', store }),
+          options(store),
+        ).pipe(scanned('pairs', (n) => n + 1, 0)),
+        { defaultValue: 'none' },
+      );
+
+    expect(await count()).toBe('none');
+    right.push({ id: 'a', at: 2 });
+    expect(await count()).toBe(1);
+    left.push({ id: 'a', at: 3 });
+    expect(await count()).toBe(2);
+    expect((await store.streams.list())[0]?.offsets).toEqual({ l: 2, r: 1 });
+  });
+
+  it('forgets what can have no partner any more', async () => {
+    const store = memoryStore();
+    const left = [{ id: 'a', at: 1 }];
+    const right = [{ id: 'b', at: 100 }];
+    await lastValueFrom(
+      joined(
+        fromOffset(from(left), { name: 'l', store }),
+        fromOffset(from(right), { name: 'r', store }),
+        options(store),
+      ),
+      { defaultValue: undefined },
+    );
+
+    expect((await store.streams.list())[0]?.tables).toEqual({ orders: 2 });
+  });
+});
+
+describe('latestBy()', () => {
+  it('keeps the latest item of each key over a restart', async () => {
+    const store = memoryStore();
+    const things: Thing[] = [
+      { id: 'a', at: 1 },
+      { id: 'b', at: 2 },
+      { id: 'a', at: 3 },
+    ];
+    const latest = () =>
+      lastValueFrom(fromOffset(from(things), { name: 's', store }).pipe(latestBy('by id', ({ id }) => id)));
+
+    expect([...(await latest()).values()]).toEqual([things[1], things[2]]);
+    things.push({ id: 'c', at: 4 });
+    expect([...(await latest()).keys()]).toEqual(['b', 'a', 'c']);
+  });
+});
