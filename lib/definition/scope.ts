@@ -89,8 +89,8 @@ export interface Scope {
   recorded(id: string): StepResult | undefined;
   /** All steps of the run as they stand now. */
   table(): StepTable;
-  /** When the run is cancelled on request: what has to happen before it ends. `done` tells that it has. */
-  onCancel(undo: (done: () => void) => void): void;
+  /** Says how to undo what the structure has done, should the run be cancelled on request, or the structure be stopped. */
+  canUndo(undoable: Undoable): void;
   /** Calls a function of the user's whose result decides how the run goes on. */
   decide<T>(question: string, decision: () => T, answer: (value: T) => void): void;
   /** Waits for an answer from outside, until its deadline if there is one. */
@@ -114,6 +114,15 @@ export interface Scope {
   complete(output: unknown, givenBy?: GivenBy): void;
   /** `failure` is given where a nested step has failed, so that the place where it began is kept. */
   fail(error: unknown, failure?: Failure): void;
+}
+
+/** What undoes what it has done, once: nothing restarts it or tears it down but the end of the life. */
+export interface Undoable {
+  readonly isUndoing: () => boolean;
+  /** Whether all is undone. */
+  readonly isUndone: () => boolean;
+  /** Begins to undo, unless it has. `done` tells that all is undone. */
+  undo(done: () => void): void;
 }
 
 export interface WaitRequest {

@@ -3,7 +3,7 @@ import * as t from 'io-ts';
 import { validate } from '../../lib/codec/validate';
 import type { FunctionDefinition } from '../../lib/definition/definition';
 import { defineAgent } from '../../lib/definition/definition';
-import type { RunningStep, Scope } from '../../lib/definition/scope';
+import type { RunningStep, Scope, StepRequest, Undoable } from '../../lib/definition/scope';
 import { givenByOf } from '../../lib/definition/scope';
 import { pathBelow } from '../../lib/engine/task';
 import { DefinitionError } from '../../lib/errors/definitionErrors';
@@ -30,8 +30,13 @@ export interface SagaOptions {
  * back only: resuming the run tries those again that have failed, and then fails as before. To try the work again, begin
  * another run.
  *
- * Steps beside the saga go on until all is undone, but none begins. A step that was stopped in flight has no output and is not undone: let its function look at the signal. Unsubscribing,
- * unlike `cancel()`, stops everything at once, also undoing; resuming goes on with it.
+ * A saga that is stopped by what is around it, because of a time limit, a race that it lost or a step that failed, undoes first
+ * where the run goes on without it or cannot be resumed with success. A failed run that can be resumed keeps what it has done.
+ * Undoing is one sequence: nothing restarts it or tears it down, and each step is undone once.
+ *
+ * When the run is cancelled, steps beside the saga go on until all is undone, but none begins. A step that was stopped in flight
+ * has no output and is not undone: let its function look at the signal. Unsubscribing, unlike `cancel()`, stops everything at
+ * once, also undoing; resuming goes on with it.
  *
  * @example
  * ```ts
@@ -55,42 +60,108 @@ export function saga<I, O>(
     agents: [[agent.name, work]],
     form: formOf(agent),
     begin(input, scope) {
-      let running: RunningStep | undefined;
-      const undo = (failure: Failure, cause: unknown): void => {
-        undoAll(scope, agent.name, agents, {
-          running: (step) => {
-            running = step;
-          },
-          done: (broken) => {
-            if (broken === undefined) scope.fail(cause, { ...failure, retryable: false });
-            else {
-              const error = new CompensationError(broken.step, broken.failure, failure);
-              scope.fail(error, error.failure);
-            }
-          },
-        });
-      };
-      const before = scope.recorded(undoId(0));
-      if (before !== undefined) {
-        undo(scope.recorded(agent.name)?.error ?? cancelled, undefined);
-        return () => running?.cancel();
+      const going = new Going(scope, agent.name, agents);
+      scope.canUndo(going);
+      if (scope.recorded(undoId(0)) !== undefined) {
+        going.goBack({ failure: scope.recorded(agent.name)?.error ?? cancelled, cause: undefined });
+        return () => undefined;
       }
-      scope.onCancel((done) => {
-        running?.cancel();
-        undoAll(scope, agent.name, agents, {
-          running: (step) => {
-            running = step;
-          },
-          done,
-        });
-      });
-      running = scope.step({ id: agent.name, agent: work, input }, (answer) => {
-        if (answer.kind !== 'failed') scope.complete(answer.output, givenByOf(answer));
-        else undo(answer.failure, answer.cause);
-      });
-      return () => running?.cancel();
+      going.goForth({ id: agent.name, agent: work, input });
+      return () => {
+        going.stop();
+      };
     },
   });
+}
+
+/** Why a saga goes back by itself. */
+interface Reason {
+  readonly failure: Failure;
+  readonly cause: unknown;
+}
+
+/** How one saga goes: forth first, and back at most once. */
+class Going implements Undoable {
+  readonly #scope: Scope;
+  readonly #workId: string;
+  readonly #agents: ReadonlyMap<string, FunctionDefinition>;
+  readonly #waiting: (() => void)[] = [];
+  #work: RunningStep | undefined;
+  #direction: 'forth' | 'back' | 'over' = 'forth';
+  #reason: Reason | undefined;
+
+  constructor(scope: Scope, workId: string, agents: ReadonlyMap<string, FunctionDefinition>) {
+    this.#scope = scope;
+    this.#workId = workId;
+    this.#agents = agents;
+  }
+
+  readonly isUndoing = (): boolean => this.#direction === 'back';
+
+  readonly isUndone = (): boolean => this.#direction === 'over';
+
+  goForth(request: StepRequest): void {
+    this.#work = this.#scope.step(request, (answer) => {
+      if (answer.kind !== 'failed') this.#scope.complete(answer.output, givenByOf(answer));
+      else this.goBack({ failure: answer.failure, cause: answer.cause });
+    });
+  }
+
+  /** What is being undone goes on being undone. */
+  stop(): void {
+    this.#work?.cancel();
+  }
+
+  goBack(reason: Reason): void {
+    this.#reason = reason;
+    this.#begin();
+  }
+
+  undo(done: () => void): void {
+    if (this.#direction === 'over') {
+      done();
+      return;
+    }
+    this.#waiting.push(done);
+    this.#begin();
+  }
+
+  #begin(): void {
+    if (this.#direction !== 'forth') return;
+    this.#direction = 'back';
+    this.#work?.cancel();
+    const scope = this.#scope;
+    const steps = stepsToUndo(scope.table(), pathBelow(scope.path, this.#workId), this.#agents);
+    let broken: Broken | undefined;
+    const next = (index: number): void => {
+      const step = steps[index];
+      if (step === undefined) {
+        this.#end(broken);
+        return;
+      }
+      const of = this.#agents.get(step.agent) as FunctionDefinition;
+      scope.step({ id: undoId(index), agent: undoing(of), input: step, isUndo: true }, (answer) => {
+        if (answer.kind === 'failed') broken ??= { step: step.stepId, failure: answer.failure };
+        next(index + 1);
+      });
+    };
+    next(0);
+  }
+
+  #end(broken: Broken | undefined): void {
+    this.#direction = 'over';
+    // Who cancels the run again, while it still goes back because of that, hears that it is cancelled.
+    const isCancelledAgain = this.#reason?.failure === cancelled && this.#waiting.length > 0;
+    if (this.#reason !== undefined && !isCancelledAgain) {
+      const { failure, cause } = this.#reason;
+      if (broken === undefined) this.#scope.fail(cause, { ...failure, retryable: false });
+      else {
+        const error = new CompensationError(broken.step, broken.failure, failure);
+        this.#scope.fail(error, error.failure);
+      }
+    }
+    for (const done of this.#waiting.splice(0)) done();
+  }
 }
 
 const cancelled: Failure = {
@@ -103,31 +174,6 @@ const cancelled: Failure = {
 interface Broken {
   readonly step: string;
   readonly failure: Failure;
-}
-
-function undoAll(
-  scope: Scope,
-  id: string,
-  agents: ReadonlyMap<string, FunctionDefinition>,
-  hear: { readonly running: (step: RunningStep) => void; readonly done: (broken?: Broken) => void },
-): void {
-  const steps = stepsToUndo(scope.table(), pathBelow(scope.path, id), agents);
-  let broken: Broken | undefined;
-  const next = (index: number): void => {
-    const step = steps[index];
-    if (step === undefined) {
-      hear.done(broken);
-      return;
-    }
-    const of = agents.get(step.agent) as FunctionDefinition;
-    hear.running(
-      scope.step({ id: undoId(index), agent: undoing(of), input: step, isUndo: true }, (answer) => {
-        if (answer.kind === 'failed') broken ??= { step: step.stepId, failure: answer.failure };
-        next(index + 1);
-      }),
-    );
-  };
-  next(0);
 }
 
 /** What undoing gives does not matter to anybody. */

@@ -1,16 +1,17 @@
 import type { Definition } from '../../definition/definition';
 import { definitionOf, isContainer, isStructure } from '../../definition/definition';
+import type { Undoable } from '../../definition/scope';
 import type { StepTask } from '../task';
 import type { WorkQueue } from './workQueue';
 
-/** Undoes what a saga has done; `done` is called when all of it is. */
-type Undo = (done: () => void) => void;
-
-/** How a run is cancelled on request: sagas undo what they have to undo before it stops. */
+/**
+ * What sagas have to undo when the run is cancelled on request, or when they are stopped while the run goes on. Undoing is one
+ * sequence for each saga: whoever needs it done waits for it.
+ */
 export class Cancellation {
   readonly #queue: WorkQueue;
   // Most runs have no saga.
-  #undoers: Map<StepTask, Undo> | undefined;
+  #sagas: Map<StepTask, Undoable> | undefined;
   #undoing: Set<StepTask> | undefined;
   #isHolding = false;
   #hasBegun = false;
@@ -24,9 +25,28 @@ export class Cancellation {
     return this.#isHolding;
   }
 
-  /** A step says what has to happen before the run ends. */
-  onCancel(task: StepTask, undo: Undo): void {
-    (this.#undoers ??= new Map()).set(task, undo);
+  /** The steps that undo what others have done. */
+  get undoing(): Iterable<StepTask> {
+    return this.#undoing ?? [];
+  }
+
+  add(task: StepTask, undoable: Undoable): void {
+    // An earlier attempt of the same one was stopped, and goes on in this one.
+    for (const other of this.#sagas?.keys() ?? []) if (other.path === task.path) this.remove(other);
+    (this.#sagas ??= new Map()).set(task, undoable);
+  }
+
+  /** The saga has come to its end by itself: it is undone, or there is nothing to undo. */
+  remove(task: StepTask): void {
+    this.#sagas?.delete(task);
+  }
+
+  isUndoing(task: StepTask): boolean {
+    return this.#sagas?.get(task)?.isUndoing() === true;
+  }
+
+  hasAny(): boolean {
+    return this.#sagas !== undefined && this.#sagas.size > 0;
   }
 
   /** The step undoes what others have done. */
@@ -34,26 +54,38 @@ export class Cancellation {
     (this.#undoing ??= new Set()).add(task);
   }
 
-  /** Begins to undo; false when there is nothing that wants to. `done` is called when all have. */
-  begin(done: () => void): boolean {
-    if (this.#hasBegun) return true;
-    const live = [...(this.#undoers ?? [])].filter(([task]) => isLive(task));
-    const outermost = live.filter(
-      ([task]) => !hasAbove(task, (above) => live.some(([one]) => one === above)),
+  /**
+   * Lets sagas at and below a step, of which nothing else goes on, come to the end of undoing.
+   *
+   * @param all - Whether those undo too that have not begun to; otherwise they are left as they are, for a later attempt or life.
+   * @returns False when nothing is left to undo; otherwise `done` is called later.
+   */
+  undoBelow(task: StepTask, all: boolean, done: () => void): boolean {
+    const undoing = this.#below(task).filter(([, saga]) => saga.isUndoing());
+    if (undoing.length > 0) {
+      // What one saga undoes may be what another one has to build on when it undoes.
+      this.#undo(undoing, () => {
+        if (!this.undoBelow(task, all, done)) done();
+      });
+      return true;
+    }
+    if (!all) return false;
+    // An outer saga undoes what the inner ones have done, too.
+    const sagas = this.#below(task).filter(([saga]) => !hasAbove(saga, (above) => this.#isUndone(above)));
+    const outermost = sagas.filter(
+      ([one]) => !hasAbove(one, (above) => sagas.some(([saga]) => saga === above)),
     );
     if (outermost.length === 0) return false;
-    this.#isHolding = true;
-    this.#hasBegun = true;
-    this.#queue.enqueue(() => {
-      let left = outermost.length;
-      for (const [, undo] of outermost) {
-        undo(() => {
-          left -= 1;
-          if (left === 0) done();
-        });
-      }
-    });
+    this.#undo(outermost, done);
     return true;
+  }
+
+  /** Begins to undo all there is on request; false when there is nothing. `done` is called when all is undone. */
+  begin(root: StepTask, done: () => void): boolean {
+    if (this.#hasBegun) return true;
+    this.#isHolding = this.#isHolding || this.hasAny();
+    this.#hasBegun = this.undoBelow(root, true, done);
+    return this.#hasBegun;
   }
 
   /** From here on nothing begins that does not undo. */
@@ -71,16 +103,37 @@ export class Cancellation {
       !(undoing !== undefined && (undoing.has(task) || hasAbove(task, (above) => undoing.has(above))))
     );
   }
+
+  #isUndone(task: StepTask): boolean {
+    return this.#sagas?.get(task)?.isUndone() === true;
+  }
+
+  #below(task: StepTask): (readonly [StepTask, Undoable])[] {
+    return [...(this.#sagas ?? [])].filter(
+      ([saga, { isUndone }]) => !isUndone() && (saga === task || hasAbove(saga, (above) => above === task)),
+    );
+  }
+
+  /** Lets these undo, each once, and goes on in work of its own. */
+  #undo(sagas: readonly (readonly [StepTask, Undoable])[], done: () => void): void {
+    let left = sagas.length;
+    for (const [task, saga] of sagas) {
+      this.#queue.enqueue(() => {
+        saga.undo(() => {
+          for (const [undone] of this.#below(task)) this.remove(undone);
+          this.remove(task);
+          left -= 1;
+          if (left === 0) this.#queue.enqueue(done);
+        });
+      });
+    }
+  }
 }
 
 /** Whether an agent has something within that may want to undo. */
 export function hasSaga(definition: Definition | undefined): boolean {
   if (definition === undefined || !isStructure(definition)) return false;
   return definition.kind === 'saga' || definition.parts.some(({ agent }) => hasSaga(definitionOf(agent)));
-}
-
-function isLive({ phase }: StepTask): boolean {
-  return phase === 'running' || phase === 'suspended';
 }
 
 function hasAbove(task: StepTask, test: (above: StepTask) => boolean): boolean {

@@ -4,7 +4,7 @@ import { validate } from '../../codec/validate';
 import { yesOrNo } from '../../definition/checks';
 import type { Definition, StructureDefinition } from '../../definition/definition';
 import { definitionOf, encodedOutput, isContainer, isStructure } from '../../definition/definition';
-import type { Answer, Decided, StepRequest } from '../../definition/scope';
+import type { Answer, Decided, StepRequest, Undoable } from '../../definition/scope';
 import { givenByOf } from '../../definition/scope';
 import { PoisonStepError, StepTimeoutError } from '../../errors/stepErrors';
 import type { Agent } from '../../model/agentType';
@@ -78,6 +78,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
   #calls: CallCallbacks | undefined;
   /** Functions that read streams of steps under way. */
   #readers: Map<StepTask, readonly FeedReading[]> | undefined;
+  /** Failures of sagas: a run that fails with one fails again when it is resumed. */
+  #finalFailures: WeakSet<Failure> | undefined;
   #isResting = false;
   /** Why functions are not answered any more, when it is not their own step that ended. */
   #whyOver: string | undefined;
@@ -131,7 +133,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
       this.#cancellation.holdAll();
       this.begin();
     }
-    if (!this.#cancellation.begin(finish)) finish();
+    if (!this.#cancellation.begin(this.#root, finish)) finish();
   }
 
   /** Stops everything at once. Returns the event that tells so; undefined when the life has ended already. */
@@ -142,6 +144,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
     this.#stopSettling?.();
     this.#whyOver = reason === undefined ? 'the run was cancelled' : `the run was cancelled: ${reason}`;
     this.cancelStep(this.#root);
+    for (const task of this.#cancellation.undoing) this.cancelStep(task);
     return this.events.runCancelled(reason);
   }
 
@@ -238,8 +241,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
     if (!this.#isOver) this.failStep(this.#root, error);
   }
 
-  onCancel(task: StepTask, undo: (done: () => void) => void): void {
-    this.#cancellation.onCancel(task, undo);
+  canUndo(task: StepTask, undoable: Undoable): void {
+    this.#cancellation.add(task, undoable);
   }
 
   contextStep<I, O>(parent: StepTask, id: string, agent: Agent<I, O>, input: I): Observable<O> {
@@ -438,6 +441,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
     task.stop = this.engine.sleep(task.path, timeoutMs, () => {
       this.queue.enqueue(() => {
         if (task.attempt !== timed || (task.phase !== 'running' && task.phase !== 'suspended')) return;
+        // It has failed already.
+        if (this.#cancellation.isUndoing(task)) return;
         this.failStep(task, new StepTimeoutError(task.path, timeoutMs, 'timeoutMs'));
       });
     });
@@ -493,13 +498,22 @@ export class StepExecutor implements StepMachine, QueueOwner {
       this.failStep(task, error);
       return;
     }
+    this.#cancellation.remove(task);
     this.#leaveRunning(task, 'has answered without it');
-    if (isRoot) {
-      const event = this.events.runCompleted(answered.output, givenBy);
-      const isSame = known.output === answered.output;
-      this.#end(event, undefined, isSame ? undefined : ({ ...event, output: known.output } as RunEvent));
-      return;
-    }
+    // What was stopped below goes no further: the run goes on without it.
+    this.#afterUndoing(task, true, () => {
+      if (isRoot) this.#completeRun(answered, known);
+      else this.#recordCompleted(task, answered, known);
+    });
+  }
+
+  #completeRun({ output }: CompletedAnswer, known: KnownAnswer): void {
+    const event = this.events.runCompleted(output, known.givenBy);
+    const isSame = known.output === output;
+    this.#end(event, undefined, isSame ? undefined : ({ ...event, output: known.output } as RunEvent));
+  }
+
+  #recordCompleted(task: StepTask, answered: CompletedAnswer, known: KnownAnswer): void {
     task.phase = 'ended';
     this.engine.record(this.events.completed(task, known), () => {
       if (task.policy.cache !== undefined) this.engine.memorize?.(task, known);
@@ -513,10 +527,19 @@ export class StepExecutor implements StepMachine, QueueOwner {
     this.suspended.delete(task);
     this.#leaveRunning(task, `failed: ${failure.message}`);
     if (isRoot) {
-      const others = openOrigins(this.engine.steps()).filter((path) => path !== failure.path);
-      this.#end(this.events.runFailed(failure, others), error);
+      this.#afterUndoing(task, this.#isFinal(task, failure), () => {
+        const others = openOrigins(this.engine.steps()).filter((path) => path !== failure.path);
+        this.#end(this.events.runFailed(failure, others), error);
+      });
       return;
     }
+    // Another attempt goes on where sagas below were stopped; one that goes back already is no part of it.
+    this.#afterUndoing(task, false, () => {
+      this.#decideRetry(task, error, failure);
+    });
+  }
+
+  #decideRetry(task: StepTask, error: unknown, failure: Failure): void {
     const decision = (): RetryDecision => retryDecision(task.policy, failure, task.tries);
     if (!failure.retryable || !asksUser(task.policy)) {
       this.#retryOrGiveUp(task, error, failure, decision());
@@ -549,11 +572,30 @@ export class StepExecutor implements StepMachine, QueueOwner {
 
   /** The step fails, whether or not it was ever called. */
   #giveUp(task: StepTask, error: unknown, failure: Failure = toFailure(error, task.path)): void {
-    task.phase = 'ended';
-    noteFailure(task);
-    this.engine.record(this.events.failed(task, failure), () => {
-      this.#answer(task, { kind: 'failed', failure, cause: error });
+    if (task.definition.kind === 'saga') (this.#finalFailures ??= new WeakSet()).add(failure);
+    const goesOn = this.#cancellation.hasAny() && task.contain?.().isContained === true;
+    this.#afterUndoing(task, goesOn || this.#isFinal(task, failure), () => {
+      task.phase = 'ended';
+      noteFailure(task);
+      this.engine.record(this.events.failed(task, failure), () => {
+        this.#answer(task, { kind: 'failed', failure, cause: error });
+      });
     });
+  }
+
+  /** Whether trying again cannot help: a saga only goes back, once it has begun to. */
+  #isFinal({ definition }: StepTask, failure: Failure): boolean {
+    return definition.kind === 'saga' || this.#finalFailures?.has(failure) === true;
+  }
+
+  /** Goes on once sagas that were stopped below a step, which has ended, have undone what they must. */
+  #afterUndoing(task: StepTask, all: boolean, then: () => void): void {
+    const waits =
+      this.#cancellation.hasAny() &&
+      this.#cancellation.undoBelow(task, all, () => {
+        if (task.phase !== 'done' && !this.#isOver) then();
+      });
+    if (!waits) then();
   }
 
   /** The step is not wanted: it gives what its policy puts in its place. */

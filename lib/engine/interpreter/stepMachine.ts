@@ -1,4 +1,4 @@
-import type { Answer, StepRequest } from '../../definition/scope';
+import type { Answer, StepRequest, Undoable } from '../../definition/scope';
 import type { Failure } from '../../model/failure';
 import type { GivenBy } from '../../model/givenBy';
 import type { StepTask } from '../task';
@@ -24,6 +24,6 @@ export interface StepMachine extends Waiting {
   cancelStep(task: StepTask, as?: 'lost'): void;
   /** A reader of streams has begun to wait. */
   readerWaits(): void;
-  /** When the run is cancelled on request: what has to happen before it ends. */
-  onCancel(task: StepTask, undo: (done: () => void) => void): void;
+  /** A structure can undo what it has done. */
+  canUndo(task: StepTask, undoable: Undoable): void;
 }

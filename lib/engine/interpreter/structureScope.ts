@@ -3,6 +3,7 @@ import type {
   RunningStep,
   Scope,
   StepRequest,
+  Undoable,
   WaitAnswer,
   WaitRequest,
 } from '../../definition/scope';
@@ -46,8 +47,8 @@ export class StructureScope implements Scope {
     return this.#machine.engine.steps();
   }
 
-  onCancel(undo: (done: () => void) => void): void {
-    this.#machine.onCancel(this.#task, undo);
+  canUndo(undoable: Undoable): void {
+    this.#machine.canUndo(this.#task, undoable);
   }
 
   recorded(id: string): StepResult | undefined {

@@ -1,0 +1,222 @@
+import { setTimeout as wait } from 'node:timers/promises';
+
+import {
+  agent,
+  cancel,
+  chain,
+  each,
+  execute,
+  fallback,
+  firstOf,
+  memoryStore,
+  run,
+  saga,
+  sleep,
+  workflow,
+} from '../../index';
+import type { Agent, RunState, Wire } from '../../index';
+import { crashPoints, recordingStore } from '../../testing/index';
+
+let log: string[] = [];
+
+beforeEach(() => {
+  log = [];
+});
+
+const book = (name: string, undoMs = 0) =>
+  agent(
+    name,
+    async (input: unknown) => {
+      await wait(1);
+      log.push(name);
+      return input;
+    },
+    {
+      compensate: async () => {
+        log.push(`undo ${name}`);
+        await wait(undoMs);
+        log.push(`undone ${name}`);
+      },
+    },
+  );
+const patient = agent('patient', async (input: unknown, { signal }) => {
+  await wait(200, undefined, { signal }).catch(() => undefined);
+  return input;
+});
+const boom = agent('boom', async () => {
+  await wait(20);
+  throw new Error('boom');
+});
+const other = agent('other', () => 'other');
+const booking = () => saga('s', chain('work', book('book'), patient));
+const beside = (self: Agent<unknown, unknown>) =>
+  workflow('w', (input: Wire<unknown>, step) => ({
+    s: step('s', booking(), input),
+    b: step('b', self, input),
+  }));
+const limited = () =>
+  workflow('w', (input: Wire<unknown>, step) => step('s', booking(), input, { timeoutMs: 20 }));
+
+describe('a saga that is stopped by what is around it', () => {
+  const undone: Record<string, () => Agent<unknown, unknown>> = {
+    'its own time limit': limited,
+    'a time limit that a fallback takes': () => fallback('f', limited(), other),
+    'a step beside it that fails, and a fallback that takes it': () => fallback('f', beside(boom), other),
+    'a race that it loses': () => firstOf('race', booking(), chain('quick', sleep('nap', 20), other)),
+    'a saga beside it that goes back': () => beside(saga('t', boom)),
+    'an item of an each whose saga goes back': () =>
+      chain(
+        'c',
+        agent('items', () => [1, 2]),
+        each(
+          'e',
+          saga(
+            's',
+            chain(
+              'i',
+              book('book'),
+              agent('second', async (n: unknown) => {
+                await wait(n === 1 ? 20 : 200);
+                if (n === 1) throw new Error('one');
+              }),
+            ),
+          ),
+        ),
+      ),
+  };
+  for (const [name, made] of Object.entries(undone)) {
+    it(`is undone once: ${name}`, async () => {
+      const store = memoryStore();
+
+      const { status } = await execute(made(), 1, { store, runId: 'r' });
+      const atTheEnd = log.slice();
+      if (status === 'FAILED') await execute(made(), 1, { store, runId: 'r' });
+
+      const bookings = log.filter((entry) => entry === 'book').length;
+      expect(atTheEnd.filter((entry) => entry === 'undone book')).toHaveLength(bookings);
+      expect(log).toEqual(atTheEnd);
+    });
+  }
+
+  it('keeps what a resume needs when the run fails because of another step', async () => {
+    let isDown = true;
+    const flaky = agent('flaky', async () => {
+      await wait(20);
+      if (isDown) throw new Error('down');
+      return 1;
+    });
+    const quick = saga('s', chain('work', book('book'), sleep('nap', 60)));
+    const self = workflow('w', (input: Wire<unknown>, step) => ({
+      s: step('s', quick, input),
+      b: step('b', flaky, input),
+    }));
+    const store = memoryStore();
+
+    expect((await execute(self, 1, { store, runId: 'r' })).status).toBe('FAILED');
+    isDown = false;
+
+    expect((await execute(self, 1, { store, runId: 'r' })).status).toBe('COMPLETED');
+    expect(log).toEqual(['book']);
+  });
+
+  it('is undone before what comes after it begins', async () => {
+    const after = agent('after', () => log.push('after'));
+
+    await execute(chain('c', firstOf('race', booking(), chain('quick', sleep('nap', 20), other)), after), 1);
+
+    expect(log).toEqual(['book', 'undo book', 'undone book', 'after']);
+  });
+});
+
+describe('a saga that goes back', () => {
+  const undos = (state: RunState) =>
+    [...state.steps].filter(({ stepId }) => stepId.includes('undo[')).map(({ status }) => status);
+  const slowly = (last: Agent<unknown, unknown>) =>
+    saga('s', chain('work', book('a', 20), book('b', 20), last));
+  const whole = ['a', 'b', 'undo b', 'undone b', 'undo a', 'undone a'];
+
+  it('is not begun again by a cancel, and keeps its reason', async () => {
+    const self = slowly(agent('last', () => Promise.reject(new Error('no room'))));
+    const store = memoryStore();
+    const ended = execute(self, 1, { store, runId: 'r' });
+    await wait(20);
+    await cancel('r', { store });
+
+    const state = await ended;
+
+    expect(log).toEqual(whole);
+    expect(undos(state)).toEqual(['COMPLETED', 'COMPLETED']);
+    expect((await execute(self, 1, { store, runId: 'r' })).error?.message).toBe('no room');
+    expect(log).toEqual(whole);
+  });
+
+  it('is not begun again, or torn down, by a second cancel or an abort', async () => {
+    const self = slowly(patient);
+    const store = memoryStore();
+    const controller = new AbortController();
+    const ended = execute(self, 1, { store, runId: 'r', signal: controller.signal });
+    await wait(20);
+    await cancel('r', { store });
+    await wait(15);
+    await cancel('r', { store });
+    controller.abort();
+
+    expect((await ended).status).toBe('CANCELLED');
+    expect(log).toEqual(whole);
+  });
+
+  it('goes on where it stood after a crash, though the cancel is heard again', async () => {
+    const self = slowly(patient);
+    const recording = recordingStore(memoryStore());
+    const ended = execute(self, 1, { store: recording, runId: 'r' });
+    await wait(20);
+    await cancel('r', { store: recording });
+    await ended;
+
+    for (const { after, store } of crashPoints(recording, 'r')) {
+      if (!('path' in after) || !after.path.includes('undo[')) continue;
+      await cancel('r', { store }).catch(() => undefined);
+      log = [];
+      const state = await execute(self, 1, { store, runId: 'r' });
+      expect(undos(state)).toEqual(['COMPLETED', 'COMPLETED']);
+      await wait(25);
+      const settled = log.slice();
+      await execute(self, 1, { store, runId: 'r' });
+      expect(log).toEqual(settled);
+    }
+  });
+
+  it('is not torn down inside another one that is cancelled', async () => {
+    const inner = saga(
+      'inner',
+      chain(
+        'i',
+        book('b', 30),
+        agent('last', () => Promise.reject(new Error('no'))),
+      ),
+    );
+    const self = saga('outer', chain('o', book('a'), inner) as Agent<unknown, unknown>);
+    const store = memoryStore();
+    const ended = execute(self, 1, { store, runId: 'r' });
+    await wait(20);
+    await cancel('r', { store });
+
+    await ended;
+
+    expect(log).toEqual(['a', 'b', 'undo b', 'undone b', 'undo a', 'undone a']);
+  });
+
+  it('stops at once when its subscriber leaves, and goes on in the next life', async () => {
+    const self = slowly(agent('last', () => Promise.reject(new Error('no room'))));
+    const store = memoryStore();
+    const left = run(self, 1, { store, runId: 'r' }).subscribe({ error: () => undefined });
+    await wait(20);
+    left.unsubscribe();
+    const soFar = log.length;
+    await wait(60);
+
+    expect(log.filter((entry) => entry.startsWith('undo '))).toHaveLength(1);
+    expect(log.length).toBeLessThanOrEqual(soFar + 1);
+    expect(undos(await execute(self, 1, { store, runId: 'r' }))).toEqual(['COMPLETED', 'COMPLETED']);
+  });
+});
