@@ -6,10 +6,11 @@ import { addressMessage } from '../../../lib/store/messages';
 import type { GivenAnswer } from '../protocol/protocol';
 import { keyOf } from '../protocol/serviceNames';
 import { LARGEST_VALUE } from '../protocol/wireLimits';
+import { WorkerUnreachableError } from '../restateErrors';
 import { askWorker } from './askWorker';
 import type { EngineContext } from './engineContext';
 import { latestLife } from './latestLife';
-import { askRecord } from './runRecord';
+import { askRecord, sendAnswer } from './runRecord';
 
 /**
  * Gives a run the answer to the question that is open at a step, or to the first that it will ask.
@@ -24,8 +25,14 @@ export async function answerRun(
   { path, value, asking }: Pick<GivenAnswer, 'path' | 'value' | 'asking'>,
 ): Promise<void> {
   const kept = jsonValue(value, path, { bytes: LARGEST_VALUE });
-  const latest = await latestLife(context, agent, runId);
-  const message = { kind: 'answer' as const, path, value: kept, ...(asking !== undefined && { asking }) };
+  const named = asking !== undefined && { asking };
+  const latest = await latestLife(context, agent, runId).catch(async (error: unknown) => {
+    // The server keeps it until a worker is there; what it is meant for is only known as far as was said.
+    if (error instanceof WorkerUnreachableError)
+      await sendAnswer(context, agent, runId, { path, value: kept, ...named });
+    throw error;
+  });
+  const message = { kind: 'answer' as const, path, value: kept, ...named };
   const addressed = addressMessage(runId, latest?.state, message, asyncScheduler.now());
   const { kind: _kind, ...given } = addressed;
   if (latest?.isUnderWay === true)

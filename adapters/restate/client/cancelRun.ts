@@ -1,15 +1,20 @@
 import { asyncScheduler } from 'rxjs';
 
+import { RunState as StateCodec } from '../../../lib/codec/stateCodec';
 import type { Agent } from '../../../lib/model/agentType';
+import { idleState } from '../../../lib/model/state';
+import type { Ingress } from '../protocol/ingress';
 import { handlerPath } from '../protocol/ingress';
 import type { CancelRequest, StartRequest } from '../protocol/protocol';
-import { keyOf } from '../protocol/serviceNames';
+import { keyOf, lifeOf } from '../protocol/serviceNames';
 import { EngineUnreachableError, WorkerUnreachableError } from '../restateErrors';
 import { askWorker } from './askWorker';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
-import { resultOf } from './lifeResult';
+import { resultOf, stateAfter } from './lifeResult';
+import { query, sqlText } from './listRuns';
 import { knownRun } from './runRecord';
+import { killLife, lifeTrouble } from './stuckLives';
 
 /** A run that this process has asked for, as it is followed meanwhile. */
 export interface BegunRun {
@@ -27,6 +32,7 @@ const FIRST_GAP_MS = 20;
 const LONGEST_GAP_MS = 1_000;
 const ANSWER_MS = 5_000;
 const NOT_BEGUN_GAP_MS = 50;
+const LOOK_MS = 3_000;
 
 /**
  * Cancels a run whose beginning may still be on its way to the server: who takes back a question does not learn whether it
@@ -61,22 +67,98 @@ export async function cancelBegun(context: EngineContext, run: BegunRun, isAsked
 }
 
 /**
- * Cancels a run because somebody has asked for it.
+ * Cancels a run because somebody has asked for it. A life that no worker can bring to its end is ended by the admin, where
+ * there is one: what its sagas have to undo, another life undoes.
  *
- * @throws WorkerUnreachableError when no worker has begun its life within the patience.
+ * @throws WorkerUnreachableError when no worker has heard of it within the patience, and there is no admin.
  */
 export async function cancelRun(
   context: EngineContext,
   run: { readonly agent: Agent<never, unknown>; readonly runId: string },
 ): Promise<Exclude<CancelOutcome, 'not begun'>> {
-  const until = asyncScheduler.now() + context.patienceMs;
+  const { admin, patienceMs } = context;
+  const until = asyncScheduler.now() + patienceMs;
+  // A worker that is there answers in milliseconds; one that is not must not take all the patience.
+  const briefly = admin === undefined ? context : { ...context, patienceMs: Math.min(patienceMs, ANSWER_MS) };
   for (;;) {
-    const came = await cancelLatest(context, run, true);
-    if (came !== 'not begun') return came;
+    const came = await cancelLatest(briefly, run, true).catch((error: unknown) => {
+      if (admin === undefined || !isAway(error)) throw error;
+      return 'not begun' as const;
+    });
+    if (came === 'ended' || came === 'unknown') return came;
+    if (admin !== undefined) {
+      // One that is heard ends within milliseconds, unless there is much to undo, or its journal does not fit its code.
+      const since = asyncScheduler.now();
+      let left = await endStuck(context, admin, run, came === 'not begun');
+      while (came === 'cancelled' && left === 'open' && asyncScheduler.now() < since + LOOK_MS) {
+        await new Promise((resolve) => setTimeout(resolve, NOT_BEGUN_GAP_MS));
+        left = await endStuck(context, admin, run, false);
+      }
+      if (left === 'ended') return 'cancelled';
+    }
+    if (came === 'cancelled') return came;
     if (asyncScheduler.now() >= until)
-      throw new WorkerUnreachableError(run.runId, run.agent.name, context.patienceMs);
+      throw new WorkerUnreachableError(run.runId, run.agent.name, patienceMs);
     await new Promise((resolve) => setTimeout(resolve, NOT_BEGUN_GAP_MS));
   }
+}
+
+/** Ends the lives that nobody brings on. `open` when one is under way all the same, `over` when none is. */
+async function endStuck(
+  context: EngineContext,
+  admin: Ingress,
+  { agent, runId }: { readonly agent: Agent<never, unknown>; readonly runId: string },
+  isUnheard: boolean,
+): Promise<'ended' | 'open' | 'over'> {
+  const service = serviceFor(agent);
+  const rows = await query(
+    admin,
+    `select target_service_key from sys_invocation where target_service_name = '${service}' and target_handler_name = 'run' and status <> 'completed' and (target_service_key = '${sqlText(runId)}' or ends_with(target_service_key, '~${sqlText(runId)}'))`,
+  );
+  const keys = rows
+    .map((row) => String(row['target_service_key']))
+    .filter((key) => lifeOf(key).runId === runId);
+  for (const key of keys) {
+    const trouble = await lifeTrouble(admin, service, key);
+    const isStuck = trouble?.failure !== undefined && (trouble.isMisfit || isUnheard);
+    if (trouble === undefined || !isStuck) continue;
+    await killLife(admin, trouble.id);
+    if (trouble.isMisfit) await undoAfter(context, agent, key);
+    return 'ended';
+  }
+  return keys.length > 0 ? 'open' : 'over';
+}
+
+/** Begins the life that undoes what one that has broken off had done. */
+async function undoAfter(context: EngineContext, agent: Agent<never, unknown>, key: string): Promise<void> {
+  const { runId, life } = lifeOf(key);
+  const result = await resultOf(context, agent, key);
+  if (typeof result !== 'object') return;
+  const { signal } = new AbortController();
+  const known = await knownRun(context, agent, runId);
+  const base = known?.state ?? idleState(runId, agent.name, []);
+  const following = {
+    agent,
+    runId,
+    key,
+    base,
+    input: undefined,
+    isRefusing: false,
+    tell: () => undefined,
+    signal,
+  };
+  const state = await stateAfter(context, following, result);
+  if (state.seq === 0) return;
+  const start: StartRequest = {
+    runId,
+    life: life + 1,
+    at: asyncScheduler.now(),
+    onMismatch: 'refuse',
+    isCancelled: true,
+    seed: StateCodec.encode(state),
+  };
+  const path = handlerPath(serviceFor(agent), keyOf(runId, life + 1), 'run/send');
+  await context.ingress.request(path, { body: start });
 }
 
 function isAway(error: unknown): boolean {

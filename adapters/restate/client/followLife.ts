@@ -8,30 +8,21 @@ import { InputMismatchError } from '../../../lib/errors/runErrors';
 import type { Agent } from '../../../lib/model/agentType';
 import type { Transition } from '../../../lib/model/event';
 import type { RunState } from '../../../lib/model/state';
+import { IngressError } from '../protocol/ingress';
 import type { StartRequest } from '../protocol/protocol';
 import { endOfLife } from './endOfLife';
 import type { EngineContext } from './engineContext';
 import { follower } from './follower';
+import type { Following } from './lifeResult';
+import { resultOf } from './lifeResult';
 import { readEvents } from './readEvents';
 import { stalled } from './stalled';
 import { watchLife } from './watchLife';
 import { StepError } from '../../../lib/errors/stepErrors';
 
-/** A life that is followed, and whoever listens. */
-export interface Following<O> {
-  readonly agent: Agent<never, O>;
-  readonly runId: string;
-  readonly key: string;
-  /** How the run stands before this life. */
-  readonly base: RunState<O>;
-  readonly input: unknown;
-  readonly isRefusing: boolean;
-  readonly tell: (transition: Transition<O>) => void;
-  readonly signal: AbortSignal;
-}
-
 /**
- * Follows one life to its end; begins it when `start` is given, or answers `known` when it had begun before.
+ * Follows one life to its end; begins it when `start` is given, or answers `known` when it had begun before, `broken` when it
+ * has ended without a result.
  *
  * The question that begins it is answered with its end. Only a run that takes longer than a batch is asked for events too.
  */
@@ -39,7 +30,7 @@ export async function followLife<O>(
   context: EngineContext,
   following: Following<O>,
   start?: StartRequest,
-): Promise<RunState<O> | 'known'> {
+): Promise<RunState<O> | 'known' | 'broken'> {
   const { agent, key, base, runId } = following;
   const definition = definitionOf(agent) as Definition;
   const local = new AbortController();
@@ -100,12 +91,21 @@ export async function followLife<O>(
     if (wrong !== undefined) throw wrong;
     return follow.state();
   } catch (error) {
+    const isAnswer = error instanceof IngressError && !error.isAway;
+    // Whoever asks how it has ended finds out why.
+    if (wrong === undefined && isAnswer && (await isBroken(context, agent, key))) return 'broken';
     throw wrong ?? error;
   } finally {
     context.pace.end();
     following.signal.removeEventListener('abort', leave);
     local.abort('over');
   }
+}
+
+/** Whether a life has ended without a result. */
+async function isBroken(context: EngineContext, agent: Agent<never, unknown>, key: string): Promise<boolean> {
+  const result = await resultOf(context, agent, key);
+  return typeof result === 'object' && result.broken !== undefined;
 }
 
 function isOtherInput<O>({ input, isRefusing }: Following<O>, transition: Transition<O>): boolean {

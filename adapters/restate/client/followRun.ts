@@ -19,8 +19,8 @@ import { keyOf } from '../protocol/serviceNames';
 import { LARGEST_VALUE } from '../protocol/wireLimits';
 import { cancelLatest } from './cancelRun';
 import type { EngineContext } from './engineContext';
-import type { Following } from './followLife';
 import { followLife } from './followLife';
+import type { Following } from './lifeResult';
 import { resultOf, stateAfter } from './lifeResult';
 import { knownRun } from './runRecord';
 
@@ -51,7 +51,9 @@ class FollowedRun<O> {
   #base: RunState<O>;
   #life = 1;
   #knowledge: Knowledge = 'unknown';
-  /** For a life after a completed one: nobody else hands that on. */
+  /** Whether the life that is over has left nothing but what it had told. */
+  #isBroken = false;
+  /** For a life after a completed or broken one: nobody else hands that on. */
   #seed: unknown;
 
   constructor(context: EngineContext, run: RunToFollow<O>) {
@@ -67,7 +69,7 @@ class FollowedRun<O> {
     for (;;) {
       if (this.#knowledge === 'unknown' && begins) {
         const end = await this.#begin();
-        if (end !== 'known') return end;
+        if (end !== 'known' && end !== 'broken') return end;
       }
       if (this.#knowledge !== 'over') {
         const end = await this.#followBegun();
@@ -101,7 +103,7 @@ class FollowedRun<O> {
     this.#knowledge = known.isResting ? 'over' : 'begun';
   }
 
-  async #begin(): Promise<RunState<O> | 'known'> {
+  async #begin(): Promise<RunState<O> | 'known' | 'broken'> {
     const { request, signal, asks } = this.#run;
     const start: StartRequest = {
       runId: request.runId,
@@ -112,6 +114,7 @@ class FollowedRun<O> {
       ...(this.#input !== undefined && { input: this.#input }),
       ...(this.#seed !== undefined && { seed: this.#seed }),
       ...(request.signal?.aborted === true && { isCancelled: true }),
+      ...(this.#isBroken && this.#seed === undefined && { isAnew: true }),
     };
     if (!signal.aborted) asks(this.#life);
     return followLife(this.#context, this.#following(), start);
@@ -134,9 +137,11 @@ class FollowedRun<O> {
       if (begins && request.signal?.aborted === true) {
         await cancelLatest(this.#context, request, true, this.#life);
       }
-      return (await followLife(this.#context, this.#following())) as RunState<O>;
+      const end = await followLife(this.#context, this.#following());
+      return typeof end === 'object' ? end : this.#followBegun();
     }
     this.#base = await stateAfter(this.#context, this.#following(), result);
+    this.#isBroken = result.broken !== undefined;
     this.#knowledge = 'over';
     return undefined;
   }
@@ -155,7 +160,8 @@ class FollowedRun<O> {
   async #tellAgain(): Promise<RunState<O>> {
     const { agent, runId } = this.#run.request;
     const result = await resultOf(this.#context, agent, keyOf(runId, this.#life));
-    if (result !== 'unknown') return (await followLife(this.#context, this.#following())) as RunState<O>;
+    if (result !== 'unknown' && !this.#isBroken)
+      return (await followLife(this.#context, this.#following())) as RunState<O>;
     const state = this.#base;
     this.#run.tell({ event: restEvent(state), state });
     return state;
@@ -165,16 +171,16 @@ class FollowedRun<O> {
   #decide(): RunState<O> | undefined {
     const { request, tell } = this.#run;
     const before = this.#base;
-    if (this.#life === 0) return undefined;
+    if (this.#life === 0 || (this.#isBroken && before.seq === 0)) return undefined;
     const isChanged = this.#input !== undefined && !isDeepStrictEqual(this.#input, before.input);
     if (isChanged && request.onMismatch === 'refuse') throw new InputMismatchError(request.runId);
     if (before.status === 'COMPLETED' && !isChanged) {
       tell({ event: replayedEnd(before, asyncScheduler.now()), state: before });
       return before;
     }
+    const isHandedOn = before.status === 'COMPLETED' || (this.#isBroken && before.seq > 0);
     // Its output as it is used need not be JSON.
-    this.#seed =
-      before.status === 'COMPLETED' ? StateCodec.encode({ ...before, output: undefined }) : undefined;
+    this.#seed = isHandedOn ? StateCodec.encode({ ...before, output: undefined }) : undefined;
     return undefined;
   }
 

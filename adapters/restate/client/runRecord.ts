@@ -3,7 +3,7 @@ import { validate } from '../../../lib/codec/validate';
 import type { Agent } from '../../../lib/model/agentType';
 import type { RunState } from '../../../lib/model/state';
 import { callPath, handlerPath, IngressError } from '../protocol/ingress';
-import type { ReadRecord } from '../protocol/protocol';
+import type { GivenAnswer, ReadRecord } from '../protocol/protocol';
 import { KEPT_MARK, recordKey, RECORDS_SERVICE } from '../protocol/serviceNames';
 import { WorkerUnreachableError } from '../restateErrors';
 import type { EngineContext } from './engineContext';
@@ -79,4 +79,15 @@ export async function askRecord(
     if ((error as Error).name !== 'TimeoutError') throw error;
     throw new WorkerUnreachableError(runId, agent.name, patienceMs);
   }
+}
+
+/** Leaves an answer for a run with the server, whether or not a worker is there to take it. */
+export async function sendAnswer(
+  { ingress }: EngineContext,
+  agent: Agent<never, unknown>,
+  runId: string,
+  given: GivenAnswer,
+): Promise<void> {
+  const path = handlerPath(RECORDS_SERVICE, recordKey(serviceFor(agent), runId), 'answer/send');
+  await ingress.request(path, { body: given });
 }

@@ -6,7 +6,8 @@ import { pause } from '../protocol/pause';
 import { RunStalledError } from '../restateErrors';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
-import { query, sqlText } from './listRuns';
+import type { LifeTrouble } from './stuckLives';
+import { killLife, lifeTrouble } from './stuckLives';
 
 const CHECK_MS = 3_000;
 const NO_ANSWER = 'no worker has answered';
@@ -60,24 +61,17 @@ export async function stalled(
   }
 }
 
-/** What the admin says of a life: its status, and why it does not move. */
-interface Standing {
-  readonly status: string;
-  readonly failure?: string;
-}
-
-async function standing(admin: Ingress | undefined, service: string, key: string): Promise<Standing> {
+/** How a life stands; a journal that does not fit the code ends it, so that another life can go on. */
+async function standing(
+  admin: Ingress | undefined,
+  service: string,
+  key: string,
+): Promise<Pick<LifeTrouble, 'status' | 'failure'>> {
   if (admin === undefined) return { status: '' };
   try {
-    const rows = await query(
-      admin,
-      `select status, last_failure from sys_invocation where target_service_name = '${service}' and target_service_key = '${sqlText(key)}' and target_handler_name = 'run'`,
-    );
-    const [row] = rows;
-    const failure = row?.['last_failure'];
-    const status = String(row?.['status']);
-    const isStuck = status === 'backing-off' || status === 'paused';
-    return { status, ...(isStuck && typeof failure === 'string' && { failure }) };
+    const trouble = await lifeTrouble(admin, service, key);
+    if (trouble?.isMisfit === true) await killLife(admin, trouble.id);
+    return trouble ?? { status: 'undefined' };
   } catch {
     // An admin that is away, or a gateway before it that refuses: only the reason is lost, and it is asked for again.
     return { status: '' };

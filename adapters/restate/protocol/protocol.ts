@@ -47,6 +47,8 @@ export interface LifeResult {
   readonly parts: number;
   /** Why the life never began. */
   readonly refused?: Failure;
+  /** Why the life has ended without a result: it was killed, or its handler has failed for good. Never sent. */
+  readonly broken?: string;
 }
 
 /**

@@ -35,7 +35,8 @@ export function openLife(
   before: Before | undefined,
 ): OpenedLife | RefusedLife {
   const { runId, input, onMismatch } = request;
-  const given = before?.state ?? request.seed;
+  // Of a life that has broken off, whoever asks for the next one knows more.
+  const given = request.seed ?? before?.state;
   // Otherwise it would begin from nothing, with an input that nobody has given.
   if (given === undefined && request.life > 1 && request.isAnew !== true)
     return { refused: toFailure(new UnknownRunError(runId)) };

@@ -137,13 +137,13 @@ async function read(context: ObjectSharedContext): Promise<ReadRecord | null> {
 /** An answer for the run, wherever it stands. */
 async function answer(context: ObjectContext, given: GivenAnswer): Promise<void> {
   const kept = await context.get<Kept>('record');
-  if (kept === null) return;
   const { service, runId } = recordedRun(context.key);
-  if (!kept.isResting) {
+  if (kept?.isResting !== true) {
     context.genericSend({
       service,
       method: 'answer',
-      key: keyOf(runId, kept.life),
+      // Where nothing is kept, the run is in its first life.
+      key: keyOf(runId, kept?.life ?? 1),
       parameter: given,
       inputSerde: JSON_SERDE,
     });

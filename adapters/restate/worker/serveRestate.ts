@@ -8,6 +8,7 @@ import type { Agent } from '../../../lib/model/agentType';
 import { serviceFor } from '../client/engineContext';
 import { ingressOf } from '../protocol/ingress';
 import { answersService } from './answerCacheService';
+import { recoverRuns } from './recoverRuns';
 import { runRecordsService } from './runRecords';
 import { runsService } from './runsService';
 import type { Placement, ServiceOptions } from './serviceOptions';
@@ -115,11 +116,13 @@ export async function serveRestate(
   });
   const taken = (server.address() as AddressInfo).port;
   const uri = options.uri ?? `http://${host}:${taken}`;
+  let stopRecovering = (): void => undefined;
   const worker: RestateWorker = {
     port: taken,
     uri,
     close() {
       isClosing = true;
+      stopRecovering();
       return close();
     },
   };
@@ -130,6 +133,7 @@ export async function serveRestate(
     await worker.close();
     throw error;
   }
+  if (options.admin !== undefined && runs) stopRecovering = recoverRuns(agents, addresses, options.admin);
   return worker;
 }
 
