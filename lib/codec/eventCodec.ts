@@ -3,7 +3,7 @@ import * as t from 'io-ts';
 import type { RunEvent as AnyRunEvent } from '../model/event';
 import { Count, Finite, Json, listOf, Moment, oneOf } from './plainCodecs';
 import type { Optional, Required } from './recordCodec';
-import { record } from './recordCodec';
+import { recordCodec } from './recordCodec';
 import { Failure, GivenBy, Plan } from './stateCodec';
 
 /** An event that the store keeps. */
@@ -110,7 +110,7 @@ function event<K extends JournaledEvent['type']>(
   optional: Optional<Body<K>>,
 ): t.Type<Extract<JournaledEvent, { readonly type: K }>> {
   // The type has chosen the codec: it need not be checked once more.
-  return record<Body<K>>(type, required, optional) as unknown as t.Type<
+  return recordCodec<Body<K>>(type, required, optional) as unknown as t.Type<
     Extract<JournaledEvent, { readonly type: K }>
   >;
 }

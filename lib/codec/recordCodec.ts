@@ -15,7 +15,7 @@ type OptionalKey<T> = {
  *
  * Unlike `t.type` it does not look at inherited properties, and a value that fits costs one pass without allocation.
  */
-export function record<T extends object>(
+export function recordCodec<T extends object>(
   name: string,
   required: Required<T>,
   optional: Optional<T>,

@@ -3,18 +3,18 @@ import * as t from 'io-ts';
 
 import type { AnswerMessage, CancelMessage } from '../model/message';
 import { Count, Json, Moment } from './plainCodecs';
-import { record } from './recordCodec';
+import { recordCodec } from './recordCodec';
 import { explain } from './validate';
 
 /** An answer as it is read from the inbox. */
-export const Answer = record<AnswerMessage>(
+export const Answer = recordCodec<AnswerMessage>(
   'answer',
   { kind: t.literal('answer'), path: t.string },
   { value: Json, incarnation: t.string, asking: t.string, at: Moment },
 );
 
 /** A cancel as it is read from the inbox. */
-export const Cancel = record<CancelMessage>(
+export const Cancel = recordCodec<CancelMessage>(
   'cancel',
   { kind: t.literal('cancel') },
   { reason: t.string, incarnation: t.string, life: Count, at: Moment },

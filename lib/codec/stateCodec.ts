@@ -10,11 +10,11 @@ import type { RunState as RunStateRecord, RunStatus } from '../model/state';
 import type { StepResult, StepStatus } from '../model/stepResult';
 import { StepTable } from '../model/stepTable';
 import { Count, Finite, guard, Json, listOf, Moment, oneOf } from './plainCodecs';
-import { record } from './recordCodec';
+import { recordCodec } from './recordCodec';
 
 /** An error as it is stored. */
 export const Failure: t.Type<FailureRecord> = t.recursion('Failure', () =>
-  record<FailureRecord>(
+  recordCodec<FailureRecord>(
     'Failure',
     { name: t.string, message: t.string, retryable: t.boolean },
     {
@@ -48,7 +48,7 @@ const kinds: Readonly<Record<AgentKind, true>> = {
 
 /** The declared shape of a run. */
 export const Plan: t.Type<PlanRecord> = listOf(
-  record<PlanStep>(
+  recordCodec<PlanStep>(
     'PlanStep',
     { path: t.string, kind: oneOf(kinds), agent: t.string, sources: listOf(t.string) },
     { version: t.string, result: listOf(t.string) },
@@ -82,7 +82,7 @@ const stepStatus = oneOf<StepStatus>({
 const orNull = <T>(codec: t.Type<T>): t.Type<T | null> => t.union([codec, t.null]);
 
 /** One row of the step table. */
-export const Step: t.Type<StepResult> = record<StepResult>(
+export const Step: t.Type<StepResult> = recordCodec<StepResult>(
   'StepResult',
   {
     stepId: t.string,
@@ -109,7 +109,7 @@ export const Step: t.Type<StepResult> = record<StepResult>(
     deadline: Moment,
     asking: t.string,
     asked: Count,
-    answer: record<NonNullable<StepResult['answer']>>(
+    answer: recordCodec<NonNullable<StepResult['answer']>>(
       'answer',
       { by: oneOf({ answer: true, deadline: true }) },
       { value: Json },
@@ -117,7 +117,7 @@ export const Step: t.Type<StepResult> = record<StepResult>(
   },
 );
 
-const stateJson: t.Type<RunStateJson> = record<RunStateJson>(
+const stateJson: t.Type<RunStateJson> = recordCodec<RunStateJson>(
   'RunState',
   {
     runId: t.string,
@@ -140,7 +140,7 @@ const stateJson: t.Type<RunStateJson> = record<RunStateJson>(
     endedAt: Moment,
     duration: Finite,
     worked: Finite,
-    forkedFrom: record<NonNullable<RunStateRecord['forkedFrom']>>(
+    forkedFrom: recordCodec<NonNullable<RunStateRecord['forkedFrom']>>(
       'forkedFrom',
       { runId: t.string, path: t.string },
       {},
@@ -172,7 +172,7 @@ export const Metadata: t.Type<SnapshotMetadata> = new t.Type<SnapshotMetadata>(
 );
 
 /** A snapshot without its body. */
-export const SnapshotHead: t.Type<SnapshotSummary> = record<SnapshotSummary>(
+export const SnapshotHead: t.Type<SnapshotSummary> = recordCodec<SnapshotSummary>(
   'Snapshot',
   { snapshotId: t.string, name: t.string, timestamp: t.string, runId: t.string, metadata: Metadata },
   {},

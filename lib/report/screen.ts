@@ -18,7 +18,7 @@ export function columnsOf(screen: Screen): number {
 }
 
 /** Its height; 24 when it does not say. */
-export function rowsOf(screen: Screen): number {
+export function heightOf(screen: Screen): number {
   return screen.rows === undefined || screen.rows < 2 ? 24 : screen.rows;
 }
 

@@ -5,7 +5,7 @@ import { InvalidArgumentError } from '../../lib/model/failure';
 import type { Store } from '../../lib/store/store';
 import type { Pull, Stop } from '../../lib/streams/pull';
 import { pullFrom } from '../../lib/streams/pull';
-import { openStream, sharedSession } from './internal/openSession';
+import { openStream, sharedSession } from './internal/openStream';
 import type { OnFailed, StreamSession } from './internal/streamSession';
 
 /** A value, and the offset from which its source goes on behind it. Offsets are plain JSON. */

@@ -1,7 +1,7 @@
 import { asyncScheduler, merge, Observable, Subject, takeUntil } from 'rxjs';
 
 import type { FromOffsetOptions } from './fromOffset';
-import { openStream, sharing } from './internal/openSession';
+import { openStream, sharing } from './internal/openStream';
 
 /**
  * Several sources as one stream: the offsets of all of them and what the operators behind remember become durable together. The

@@ -42,11 +42,11 @@ function recordForm(forms: ReadonlyMap<string, OutputForm>): OutputForm {
       const codec = form(givenByPart(givenBy, key));
       return codec === undefined ? [] : [[key, codec] as const];
     });
-    return codecs.length === 0 ? undefined : recordCodec(codecs);
+    return codecs.length === 0 ? undefined : outputsCodec(codecs);
   };
 }
 
-function recordCodec(codecs: readonly (readonly [string, Codec])[]): Codec {
+function outputsCodec(codecs: readonly (readonly [string, Codec])[]): Codec {
   const changed = (record: unknown, change: (codec: Codec, value: unknown) => unknown): object => {
     const copy: Record<string, unknown> = { ...(record as object) };
     for (const [key, codec] of codecs) {

@@ -3,7 +3,7 @@ import { asyncScheduler, Observable, Subject, takeUntil } from 'rxjs';
 
 import { InvalidArgumentError } from '../../../lib/model/failure';
 import type { Store } from '../../../lib/store/store';
-import { openStream } from './openSession';
+import { openStream } from './openStream';
 import type { StreamSession, Table } from './streamSession';
 import { currentSession } from './streamSession';
 

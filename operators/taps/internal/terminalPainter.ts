@@ -1,6 +1,6 @@
 import { widthOf } from '../../../lib/report/columns';
 import type { Screen } from '../../../lib/report/screen';
-import { columnsOf, ignoreErrorsOf, rowsOf } from '../../../lib/report/screen';
+import { columnsOf, heightOf, ignoreErrorsOf } from '../../../lib/report/screen';
 
 /** Keeps a picture at the bottom of a terminal, below what others write there; repaints at most ten times a second. */
 export interface Painter {
@@ -55,10 +55,10 @@ function createPainter(screen: Screen): Painter {
   };
   const picture = (): string => {
     const width = columnsOf(screen);
-    const height = Math.max(2, Math.floor((rowsOf(screen) - 1) / Math.max(1, parts.size)));
+    const height = Math.max(2, Math.floor((heightOf(screen) - 1) / Math.max(1, parts.size)));
     const lines: string[] = [];
     for (const draw of parts) lines.push(...draw(width, height));
-    const room = Math.max(1, rowsOf(screen) - 1);
+    const room = Math.max(1, heightOf(screen) - 1);
     const fitting = lines.length > room ? lines.slice(-room) : lines;
     drawn = fitting.map(widthOf);
     return fitting.map((line) => `${line}\n`).join('');

@@ -4,7 +4,7 @@ import * as t from 'io-ts';
 
 import { jsonValue } from '../../../codec/jsonValue';
 import { Count, listOf } from '../../../codec/plainCodecs';
-import { record } from '../../../codec/recordCodec';
+import { recordCodec } from '../../../codec/recordCodec';
 import type { RunEvent as AnyEvent } from '../../../model/event';
 import type { RunState } from '../../../model/state';
 import { isAffordable, isReserved } from './outputDiff';
@@ -39,10 +39,10 @@ const Patch: t.Type<ImmerPatch> = new t.Type<ImmerPatch>(
   t.identity,
 );
 
-const Base = record<BaseRef>('BaseRef', { path: t.string, seq: Count }, {});
+const Base = recordCodec<BaseRef>('BaseRef', { path: t.string, seq: Count }, {});
 
 /** What is read back beside the event: nothing of it is trusted but that its checksum fits. */
-export const OutputChange: t.Type<OutputChange> = record<OutputChange>(
+export const OutputChange: t.Type<OutputChange> = recordCodec<OutputChange>(
   'OutputChange',
   { base: Base, patches: listOf(Patch) },
   {},

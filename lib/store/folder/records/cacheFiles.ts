@@ -2,7 +2,7 @@ import { isLeft } from 'fp-ts/lib/Either';
 import * as t from 'io-ts';
 
 import { Json, listOf, Moment } from '../../../codec/plainCodecs';
-import { record } from '../../../codec/recordCodec';
+import { recordCodec } from '../../../codec/recordCodec';
 import { GivenBy } from '../../../codec/stateCodec';
 import { explain } from '../../../codec/validate';
 import { StoreCorruptError } from '../../../errors/storageErrors';
@@ -19,7 +19,7 @@ interface FiledAnswer extends KeptAnswer {
   readonly key: string;
 }
 
-const Answer: t.Type<FiledAnswer> = record<FiledAnswer>(
+const Answer: t.Type<FiledAnswer> = recordCodec<FiledAnswer>(
   'Answer',
   { key: t.string },
   { output: Json, givenBy: GivenBy, kept: listOf(Json), expiresAt: Moment },

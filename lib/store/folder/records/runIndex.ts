@@ -2,7 +2,7 @@ import { isLeft } from 'fp-ts/lib/Either';
 import * as t from 'io-ts';
 
 import { Count, listOf, Moment } from '../../../codec/plainCodecs';
-import { record } from '../../../codec/recordCodec';
+import { recordCodec } from '../../../codec/recordCodec';
 import { Status } from '../../../codec/stateCodec';
 import { explain } from '../../../codec/validate';
 import { StoreCorruptError } from '../../../errors/storageErrors';
@@ -75,13 +75,13 @@ export async function readHistoryFile(
   return database.data ?? undefined;
 }
 
-const Question = record<OpenQuestion>(
+const Question = recordCodec<OpenQuestion>(
   'OpenQuestion',
   { path: t.string, asking: t.string },
   { dueAt: Moment },
 );
 
-const Line: t.Type<HistoryLine> = record<HistoryLine>(
+const Line: t.Type<HistoryLine> = recordCodec<HistoryLine>(
   'HistoryLine',
   { runId: t.string, name: t.string, status: Status, startedAt: Moment, life: Count, upTo: Count },
   { endedAt: Moment, failedStep: t.string, waiting: listOf(Question) },
@@ -91,7 +91,7 @@ interface Read extends HistoryFile {
   readonly runs: readonly HistoryLine[];
 }
 
-const History: t.Type<Read> = record<Read>(
+const History: t.Type<Read> = recordCodec<Read>(
   'history',
   { store: t.string, upTo: Count, runs: listOf(Line) },
   {},

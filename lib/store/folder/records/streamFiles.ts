@@ -4,7 +4,7 @@ import { isLeft } from 'fp-ts/lib/Either';
 import * as t from 'io-ts';
 
 import { Count, Json, listOf, Moment, oneOf } from '../../../codec/plainCodecs';
-import { record } from '../../../codec/recordCodec';
+import { recordCodec } from '../../../codec/recordCodec';
 import { explain } from '../../../codec/validate';
 import {
   checkStreamName,
@@ -341,7 +341,7 @@ type Pair = readonly [key: string, value: unknown];
 
 const Pair: t.Type<Pair> = t.tuple([t.string, Json]) as unknown as t.Type<Pair>;
 
-const StreamFile: t.Type<StreamFile> = record<StreamFile>(
+const StreamFile: t.Type<StreamFile> = recordCodec<StreamFile>(
   'stream',
   {
     name: t.string,
@@ -354,19 +354,19 @@ const StreamFile: t.Type<StreamFile> = record<StreamFile>(
   {},
 );
 
-const Patch: t.Type<RowPatch> = record<RowPatch>(
+const Patch: t.Type<RowPatch> = recordCodec<RowPatch>(
   'RowPatch',
   { op: oneOf({ add: true, replace: true, remove: true }), path: t.array(t.union([t.string, t.number])) },
   { value: Json },
 );
 
-const Row: t.Type<RowChange> = record<RowChange>(
+const Row: t.Type<RowChange> = recordCodec<RowChange>(
   'RowChange',
   { table: t.string, key: t.string },
   { value: Json, patches: listOf(Patch) },
 );
 
-const Change: t.Type<StreamChange> = record<StreamChange>(
+const Change: t.Type<StreamChange> = recordCodec<StreamChange>(
   'StreamChange',
   { rows: listOf(Row), at: Moment },
   { offsets: listOf(Pair) },
