@@ -1,3 +1,4 @@
+import type { Found } from '../../../../lib/store/folder/files/files';
 import { MemoryFiles } from './memoryFiles';
 
 /*
@@ -56,5 +57,57 @@ export class StealsLocks extends MemoryFiles {
   override link(from: string, to: string): void {
     this.remove(to);
     super.link(from, to);
+  }
+}
+
+/** As if a run counted as forgotten before the record that says so was on the disk. */
+export class ForgetsTooSoon extends MemoryFiles {
+  #isForgetting = false;
+
+  override write(file: number, bytes: Uint8Array, position: number): number {
+    this.#isForgetting = Buffer.from(bytes).includes('store.deleted');
+    return super.write(file, bytes, position);
+  }
+
+  override async sync(file: number): Promise<void> {
+    if (!this.#isForgetting) await super.sync(file);
+  }
+}
+
+/** As if what was written while a sync was under way counted as synced: the latest record is not on the disk. */
+export class CountsTooMuch extends MemoryFiles {
+  readonly #ends = new Map<number, number>();
+
+  override write(file: number, bytes: Uint8Array, position: number): number {
+    this.#ends.set(file, position);
+    return super.write(file, bytes, position);
+  }
+
+  override async sync(file: number): Promise<void> {
+    await super.sync(file);
+    this.losesAfter(file, this.#ends.get(file) ?? 0);
+  }
+}
+
+/** As if nobody looked whether the lock is still there. */
+export class NeverLooks extends MemoryFiles {
+  override look(path: string): Found | undefined {
+    return path.includes('/lock/') ? { kind: 'file', id: 'as ever', stamp: 0 } : super.look(path);
+  }
+}
+
+/** As if every file in the folder of the store were its own. */
+export class TakesAllForOurs extends MemoryFiles {
+  override async read(path: string, limit?: number): Promise<Buffer | undefined> {
+    const bytes = await super.read(path, limit);
+    if (limit === undefined || !path.includes('/cache/')) return bytes;
+    return Buffer.from('{\n"format": 3,\n"kind": "answer"');
+  }
+}
+
+/** As if used messages stayed. */
+export class KeepsMessages extends MemoryFiles {
+  override remove(path: string): boolean {
+    return path.includes('/inbox/') && path.endsWith('.json') ? false : super.remove(path);
   }
 }

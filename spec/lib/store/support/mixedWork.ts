@@ -11,6 +11,7 @@ import {
   chain,
   each,
   everyStep,
+  execute,
   executionHistory,
   fork,
   record,
@@ -18,12 +19,15 @@ import {
   run,
   saveTo,
 } from '../../../../index';
+import { storeOn } from './crash';
+import type { MemoryFiles } from './memoryFiles';
 
 /** What was told to somebody while the work went on: nothing of it may be lost. */
 export class Told {
   /** Paths of steps, by run, whose end was told. */
   readonly steps = new Map<string, Set<string>>();
   readonly snapshots = new Set<string>();
+  readonly logs = new Set<string>();
   readonly answered = new Set<string>();
   readonly deleted = new Set<string>();
   /** Everything that went wrong, as it was told. */
@@ -124,7 +128,11 @@ export async function mixedWork(store: Store, told: Told): Promise<void> {
   await attempt(() => fork('batch', { store, from: 'sum', runId: 'forked' }));
   await runAll(resume(batch, 'forked', { store }));
   await attempt(async () => {
-    for (const { snapshotId } of await store.snapshots.list()) told.snapshots.add(snapshotId);
+    const state = await store.loadRun('batch');
+    if (state !== undefined) told.snapshots.add((await store.snapshots.save('mine', state)).snapshotId);
+  });
+  await attempt(async () => {
+    told.logs.add((await history.createLog('mine', 'mine')).logId);
   });
   await attempt(async () => {
     if (await store.deleteRun('unwanted')) told.deleted.add('unwanted');
@@ -132,3 +140,48 @@ export async function mixedWork(store: Store, told: Told): Promise<void> {
   await attempt(() => store.prune({ olderThanMs: 60_000 }));
   await attempt(() => store.close());
 }
+
+/** What has become of the work, once nothing fails any more and everything is taken up again. */
+export async function outcome(files: MemoryFiles, told: Told): Promise<Readonly<Record<string, unknown>>> {
+  const store = storeOn(files);
+  const { batch, asks } = agentsOf(told);
+  const known = new Set((await store.listRuns()).map(({ runId }) => runId));
+  const lost = [...told.steps].flatMap(([runId, paths]) =>
+    !known.has(runId) && !told.deleted.has(runId) ? [...paths].map((path) => `${runId} ${path}`) : [],
+  );
+  const end = async (runId: string, act: () => Promise<{ readonly output?: unknown }>) =>
+    [runId, (await act()).output] as const;
+  const outputs = [await end('batch', () => execute(batch, 1, { store, runId: 'batch' }))];
+  if (!told.answered.has('asks')) {
+    const { status } = await execute(asks, 1, { store, runId: 'asks' });
+    // An answer that was refused may have arrived all the same.
+    if (status === 'SUSPENDED') await store.post('asks', { kind: 'answer', path: 'ok', value: true });
+  }
+  outputs.push(await end('asks', () => execute(asks, 1, { store, runId: 'asks' })));
+  if (known.has('forked'))
+    outputs.push(await end('forked', () => execute(batch, 1, { store, runId: 'forked' })));
+  const listed = new Set((await store.snapshots.list()).map(({ snapshotId }) => snapshotId));
+  for (const snapshotId of told.snapshots) {
+    if (!listed.has(snapshotId)) lost.push(`snapshot ${snapshotId}`);
+    await store.snapshots.load(snapshotId);
+  }
+  for (const logId of told.logs) if ((await store.logs.load(logId)) === undefined) lost.push(`log ${logId}`);
+  await store.logs.list();
+  await store.close();
+  return {
+    lost,
+    calledAgain: told.calledAgain,
+    forgotten: [...told.deleted].filter((runId) => known.has(runId)),
+    outputs: Object.fromEntries(outputs.filter(([runId]) => runId !== 'forked')),
+    forked: outputs.find(([runId]) => runId === 'forked')?.[1] ?? 60,
+  };
+}
+
+/** What must have become of it. */
+export const right = {
+  lost: [],
+  calledAgain: [],
+  forgotten: [],
+  outputs: { batch: 60, asks: 1 },
+  forked: 60,
+};

@@ -1,0 +1,115 @@
+import { everyNth } from '../../support/torture';
+import {
+  CountsTooMuch,
+  ForgetsTooSoon,
+  KeepsMessages,
+  NeverLooks,
+  TakesAllForOurs,
+} from './support/buggyFiles';
+import { Ended, storeOn } from './support/crash';
+import { append, life } from './support/life';
+import type { Ignored } from './support/memoryFiles';
+import { MemoryFiles } from './support/memoryFiles';
+import { mixedWork, outcome, right, Told } from './support/mixedWork';
+
+let warned: jest.SpyInstance;
+beforeAll(() => {
+  warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+});
+afterAll(() => {
+  warned.mockRestore();
+});
+
+type Kind = new (ignored?: Ignored) => MemoryFiles;
+
+/** The power is lost while everything a store does goes on: what is not as it must be afterwards, until something is. */
+async function firstLoss(Kind: Kind, ignored: Ignored = {}, step = 1): Promise<string | undefined> {
+  const whole = new Kind(ignored);
+  await mixedWork(storeOn(whole), new Told());
+  for (let at = whole.calls + 1; at > 0; at -= step) {
+    const files = new Kind(ignored);
+    files.fate = ({ number }) => (number < at ? undefined : { error: new Ended('the power is lost') });
+    const told = new Told();
+    await mixedWork(storeOn(files, 'disk', 4_000), told);
+    const left = files.afterPowerLoss('nothing survives');
+    try {
+      const found = JSON.stringify(await outcome(left, told));
+      if (found !== JSON.stringify(right)) return `${String(at)}: ${found}`;
+    } catch (error) {
+      return `${String(at)}: ${String(error)}`;
+    }
+  }
+  return undefined;
+}
+
+describe('the power-loss test of everything a store does finds a store (promises test 23)', () => {
+  const within = (folder: string) => (path: string) => path.includes(`/${folder}/`);
+  const names = (folder: string) => (path: string) => path === `/state${folder}`;
+  it.each<[string, Kind, Ignored]>([
+    ['that never syncs the names of its folders', MemoryFiles, { syncFolder: names('') }],
+    ['that does not sync an answer', MemoryFiles, { sync: within('inbox') }],
+    ['that does not sync the name of an answer', MemoryFiles, { syncFolder: names('/inbox') }],
+    ['that does not sync an execution log', MemoryFiles, { sync: within('logs') }],
+    ['that does not sync the name of an execution log', MemoryFiles, { syncFolder: names('/logs') }],
+    ['that forgets a run before that is on the disk', ForgetsTooSoon, {}],
+    ['that counts as synced what was written during a sync', CountsTooMuch, {}],
+  ])(
+    '%s',
+    async (_, Kind, ignored) => {
+      expect(await firstLoss(Kind, ignored)).toBeDefined();
+    },
+    60_000,
+  );
+
+  it('and nothing in the store as it is', async () => {
+    expect(await firstLoss(MemoryFiles, {}, everyNth(9))).toBeUndefined();
+  }, 60_000);
+});
+
+/** Whether a store acknowledges something after somebody else has taken its lock. */
+async function acknowledgesLate(files: MemoryFiles): Promise<boolean> {
+  const [first, ...rest] = life('book', 3);
+  const claim = await storeOn(files).claim('book');
+  await claim.append(first!);
+  for (const path of files.all().keys()) if (path.includes('/lock/')) files.put(path, undefined);
+  const other = storeOn(files);
+  await (await other.claim('other')).release(undefined);
+  const late = await append(claim, rest).then(
+    () => true,
+    () => false,
+  );
+  await other.close();
+  return late;
+}
+
+describe('the test of a lost lock finds a store (promises test 23)', () => {
+  it('that never looks for its lock again', async () => {
+    expect(await acknowledgesLate(new NeverLooks())).toBe(true);
+  });
+
+  it('and nothing in the store as it is', async () => {
+    expect(await acknowledgesLate(new MemoryFiles())).toBe(false);
+  });
+});
+
+/** What is left of a stranger's file, and of messages, after the work and a prune. */
+async function leftovers(files: MemoryFiles): Promise<readonly string[]> {
+  files.makeFolder('/state/cache');
+  files.put('/state/cache/notes.json', Buffer.from('mine'));
+  await mixedWork(storeOn(files), new Told());
+  return [...files.all().keys()].filter((path) => /inbox|notes/.test(path));
+}
+
+describe('the test of what is removed finds a store (promises test 23)', () => {
+  it('that removes files of others', async () => {
+    expect(await leftovers(new TakesAllForOurs())).toEqual([]);
+  });
+
+  it('that keeps messages it has used', async () => {
+    expect((await leftovers(new KeepsMessages())).length).toBeGreaterThan(1);
+  });
+
+  it('and nothing in the store as it is', async () => {
+    expect(await leftovers(new MemoryFiles())).toEqual(['/state/cache/notes.json']);
+  });
+});
