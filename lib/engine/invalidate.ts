@@ -8,6 +8,7 @@ import type { RunState } from '../model/state';
 import { pendingStep } from '../model/stepResult';
 import { StepTable } from '../model/stepTable';
 import { newIncarnation } from './newRunId';
+import { undoneSagas, withoutUndone } from './undone';
 
 /**
  * Paths of the saved steps whose results no longer hold when the definition or the input has changed: those that changed,
@@ -170,7 +171,7 @@ export interface ForkedFrom {
 
 /**
  * A run that stands where another one stood before a step, for the next life to go on from: that step, what is above and below
- * it, what was made from it, and every step that failed, as in any run that is resumed, are PENDING.
+ * it, what was made from it, and every step that failed, as in any run that is resumed, are PENDING. So is what a saga has undone.
  *
  * @throws UnknownStepError
  */
@@ -184,6 +185,7 @@ export function forkedState(state: RunState, { runId, from, ...rest }: ForkedFro
   const now = asyncScheduler.now();
   const {
     output: _output,
+    givenBy: _givenBy,
     error: _error,
     duration: _duration,
     worked: _worked,
@@ -194,7 +196,7 @@ export function forkedState(state: RunState, { runId, from, ...rest }: ForkedFro
     status: 'CANCELLED',
     input: 'input' in rest ? rest.input : state.input,
     steps: StepTable.of(
-      [...kept.steps].map((step) =>
+      [...withoutUndone(kept.steps, state.plan, undoneSagas(state.steps))].map((step) =>
         again.has(step.stepId) || step.status === 'RUNNING' ? pendingStep(step.stepId, step.agent) : step,
       ),
     ),

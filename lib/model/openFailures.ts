@@ -20,7 +20,8 @@ export function openOrigins(steps: StepTable): readonly string[] {
   );
 }
 
-function isWithinFact(path: string, steps: StepTable): boolean {
+/** Whether something above a path has ended, or has failed and is contained: nothing below it is tried again. */
+export function isWithinFact(path: string, steps: StepTable): boolean {
   for (let end = 1; end < path.length; end += 1) {
     if (path[end] !== '/' && (path[end] !== '[' || isRepeat(path, end, steps))) continue;
     const above = steps.get(path.slice(0, end));
