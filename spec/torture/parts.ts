@@ -30,6 +30,7 @@ export const parts: readonly Part[] = [
   { name: 'dags', tests: '8', specs: ['operators/randomDags'], seconds: 550 },
   { name: 'always-resume', tests: '9', specs: ['operators/alwaysResume'], seconds: 10 },
   { name: 'prefixes', tests: '8, 9', specs: ['operators/prefixes'], seconds: 110 },
+  { name: 'one-resume', tests: 'P21', specs: ['laws/oneResume'], seconds: 1500 },
   { name: 'lock', tests: '11', specs: ['lib/store/lock'], seconds: 65 },
   { name: 'values', tests: '13', specs: ['operators/values', 'lib/codec/json'], seconds: 65 },
   { name: 'many-inputs', tests: '27', specs: ['operators/manyInputs'], seconds: 300 },
