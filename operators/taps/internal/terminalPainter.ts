@@ -18,128 +18,171 @@ export function painterOf(screen: Screen): Painter {
   const known = painters.get(screen);
   if (known !== undefined) return known;
   ignoreErrorsOf(screen);
-  const painter = createPainter(screen);
+  const painter = new TerminalPainter(screen);
   painters.set(screen, painter);
   return painter;
 }
 
-function createPainter(screen: Screen): Painter {
-  const parts = new Set<(width: number, height: number) => readonly string[]>();
-  let drawn: readonly number[] = [];
-  let timer: NodeJS.Timeout | undefined;
-  let isPainting = false;
-  let paintedAt = 0;
-  let isMidLine = false;
-  /** Lines that are to stay above the picture and are not written yet. */
-  let said = '';
-  let release: (() => void) | undefined;
+type Draw = (width: number, height: number) => readonly string[];
 
-  const put = (text: string): void => {
-    isPainting = true;
+/** Whatever it changes goes out in one write: what is removed, what is to stay, and the picture anew. */
+class TerminalPainter implements Painter {
+  readonly #screen: Screen;
+  readonly #parts = new Set<Draw>();
+  /** Columns that each line of the picture on the screen takes. */
+  #drawn: readonly number[] = [];
+  /** Lines that are to stay above the picture and are not written yet. */
+  #said = '';
+  /** Somebody else has begun a line on the screen and not ended it. */
+  #isMidLine = false;
+  #isPainting = false;
+  #paintedAt = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #release: (() => void) | undefined;
+
+  constructor(screen: Screen) {
+    this.#screen = screen;
+  }
+
+  add(draw: Draw): () => void {
+    if (this.#parts.size === 0) this.#watchScreen();
+    this.#parts.add(draw);
+    this.#schedule();
+    return () => {
+      if (this.#parts.delete(draw) && this.#parts.size === 0) this.#leaveScreen();
+    };
+  }
+
+  say(draw: (width: number) => readonly string[]): void {
+    this.#said += asLines(draw(columnsOf(this.#screen)));
+    // With thousands of runs a repaint for each that ends would take longer than they do.
+    if (this.#parts.size === 0 || this.#isDue()) this.#paint();
+    else this.#schedule();
+  }
+
+  #watchScreen(): void {
+    const restore = listenToOthers(
+      this.#screen,
+      () => {
+        this.#stepAside();
+      },
+      (text) => {
+        this.#comeBack(text);
+      },
+    );
+    callAtExit(this.#sayNow, true);
+    this.#release = () => {
+      callAtExit(this.#sayNow, false);
+      restore();
+    };
+  }
+
+  #leaveScreen(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     try {
-      screen.write(text);
+      if (this.#said === '') this.#put(this.#erasing());
+      else this.#paint();
     } finally {
-      isPainting = false;
+      this.#release?.();
     }
+  }
+
+  /** Somebody else is about to write. */
+  #stepAside(): void {
+    if (this.#isPainting || (this.#drawn.length === 0 && this.#said === '')) return;
+    const above = this.#isMidLine ? '' : this.#said;
+    if (!this.#isMidLine) this.#said = '';
+    this.#put(`${this.#erasing()}${above}`);
+  }
+
+  /** Somebody else has written this. */
+  #comeBack(text: unknown): void {
+    if (this.#isPainting) return;
+    const written =
+      typeof text === 'string' ? text : text instanceof Uint8Array ? Buffer.from(text).toString() : '';
+    if (written !== '') this.#isMidLine = !written.endsWith('\n');
+    if (this.#parts.size > 0 && this.#isDue()) this.#paint();
+  }
+
+  /** The process ends: what was said last would be lost with the timer. */
+  readonly #sayNow = (): void => {
+    quietly(() => {
+      if (this.#said !== '') this.#put(`${this.#erasing()}${this.#isMidLine ? '\n' : ''}${this.#said}`);
+      this.#said = '';
+    });
   };
+
+  #schedule(waitMs = 0): void {
+    this.#timer ??= setTimeout(
+      () => {
+        this.#tick();
+      },
+      Math.max(BETWEEN_MS, waitMs),
+    ).unref();
+  }
+
+  #tick(): void {
+    this.#timer = undefined;
+    const begun = performance.now();
+    quietly(() => {
+      this.#paint();
+    });
+    // A picture of very many steps takes its time: painting never gets more than a tenth of it.
+    if (this.#parts.size > 0) this.#schedule(10 * (performance.now() - begun));
+  }
+
+  #isDue(): boolean {
+    return performance.now() - this.#paintedAt >= BETWEEN_MS;
+  }
+
+  /** The cursor is hidden only within the one write: whatever ends the process, the cursor is there. */
+  #paint(): void {
+    // Somebody is in the middle of a line: it is not cut while there is time.
+    if (this.#isMidLine && this.#parts.size > 0) return;
+    const above = this.#isMidLine && this.#said !== '' ? `\n${this.#said}` : this.#said;
+    if (this.#said !== '') this.#isMidLine = false;
+    this.#said = '';
+    const text = `${this.#erasing()}${above}${this.#parts.size > 0 ? this.#picture() : ''}`;
+    this.#paintedAt = performance.now();
+    if (text !== '') this.#put(`\u001b[?25l${text}\u001b[?25h`);
+  }
+
   /**
    * The codes that remove the picture; a line that the terminal wrapped, because it became narrower, counts for all its rows.
    *
    * The first row goes by itself: tmux keeps a screen that is erased as a whole in its history.
    */
-  const erasing = (): string => {
-    const width = columnsOf(screen);
-    const rows = drawn.reduce((sum, line) => sum + Math.max(1, Math.ceil(line / width)), 0);
-    drawn = [];
+  #erasing(): string {
+    const width = columnsOf(this.#screen);
+    const rows = this.#drawn.reduce((sum, line) => sum + Math.max(1, Math.ceil(line / width)), 0);
+    this.#drawn = [];
     return rows === 0 ? '' : `\u001b[${rows}A\r\u001b[2K\n\u001b[0J\u001b[1A`;
-  };
-  const picture = (): string => {
-    const width = columnsOf(screen);
-    const height = Math.max(2, Math.floor((heightOf(screen) - 1) / Math.max(1, parts.size)));
-    const lines: string[] = [];
-    for (const draw of parts) lines.push(...draw(width, height));
-    const room = Math.max(1, heightOf(screen) - 1);
-    const fitting = lines.length > room ? lines.slice(-room) : lines;
-    drawn = fitting.map(widthOf);
-    return fitting.map((line) => `${line}\n`).join('');
-  };
-  /** Everything in one write, and the cursor hidden only within it: whatever ends the process, the cursor is there. */
-  const paint = (): void => {
-    // Somebody is in the middle of a line: it is not cut while there is time.
-    if (isMidLine && parts.size > 0) return;
-    const above = isMidLine && said !== '' ? `\n${said}` : said;
-    if (said !== '') isMidLine = false;
-    said = '';
-    const text = `${erasing()}${above}${parts.size > 0 ? picture() : ''}`;
-    paintedAt = performance.now();
-    if (text !== '') put(`\u001b[?25l${text}\u001b[?25h`);
-  };
-  const tick = (): void => {
-    timer = undefined;
-    const begun = performance.now();
-    quietly(() => {
-      paint();
-    });
-    // A picture of very many steps takes its time: painting never gets more than a tenth of it.
-    if (parts.size > 0) schedule(10 * (performance.now() - begun));
-  };
-  const schedule = (waitMs = 0): void => {
-    timer ??= setTimeout(tick, Math.max(BETWEEN_MS, waitMs)).unref();
-  };
-  const stepAside = (): void => {
-    if (isPainting || (drawn.length === 0 && said === '')) return;
-    const above = isMidLine ? '' : said;
-    if (!isMidLine) said = '';
-    put(`${erasing()}${above}`);
-  };
-  /** What was said last would be lost with the timer. */
-  const sayNow = (): void => {
-    quietly(() => {
-      if (said !== '') put(`${erasing()}${isMidLine ? '\n' : ''}${said}`);
-      said = '';
-    });
-  };
-  const comeBack = (text: unknown): void => {
-    if (isPainting) return;
-    const written =
-      typeof text === 'string' ? text : text instanceof Uint8Array ? Buffer.from(text).toString() : '';
-    if (written !== '') isMidLine = !written.endsWith('\n');
-    if (parts.size > 0 && performance.now() - paintedAt >= BETWEEN_MS) paint();
-  };
+  }
 
-  return {
-    add(draw) {
-      if (parts.size === 0) {
-        const restore = listenToOthers(screen, stepAside, comeBack);
-        callAtExit(sayNow, true);
-        release = () => {
-          callAtExit(sayNow, false);
-          restore();
-        };
-      }
-      parts.add(draw);
-      schedule();
-      return () => {
-        if (!parts.delete(draw) || parts.size > 0) return;
-        clearTimeout(timer);
-        timer = undefined;
-        try {
-          if (said === '') put(erasing());
-          else paint();
-        } finally {
-          release?.();
-        }
-      };
-    },
-    say(draw) {
-      said += draw(columnsOf(screen))
-        .map((line) => `${line}\n`)
-        .join('');
-      // With thousands of runs a repaint for each that ends would take longer than they do.
-      if (parts.size === 0 || performance.now() - paintedAt >= BETWEEN_MS) paint();
-      else schedule();
-    },
-  };
+  #picture(): string {
+    const width = columnsOf(this.#screen);
+    const room = Math.max(1, heightOf(this.#screen) - 1);
+    const height = Math.max(2, Math.floor(room / Math.max(1, this.#parts.size)));
+    const lines: string[] = [];
+    for (const draw of this.#parts) lines.push(...draw(width, height));
+    const fitting = lines.length > room ? lines.slice(-room) : lines;
+    this.#drawn = fitting.map(widthOf);
+    return asLines(fitting);
+  }
+
+  #put(text: string): void {
+    this.#isPainting = true;
+    try {
+      this.#screen.write(text);
+    } finally {
+      this.#isPainting = false;
+    }
+  }
+}
+
+function asLines(lines: readonly string[]): string {
+  return lines.map((line) => `${line}\n`).join('');
 }
 
 const atExit = new Set<() => void>();
