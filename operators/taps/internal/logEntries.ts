@@ -1,7 +1,7 @@
 import { types } from 'node:util';
 
 import type { LogData } from '../../../lib/log/entry';
-import type { LogLevel, RunEvent, StepCompleted, StepFailed } from '../../../lib/model/event';
+import type { LogLevel, RunEvent, StepCompleted } from '../../../lib/model/event';
 import type { Failure } from '../../../lib/model/failure';
 
 /** What the log says about an event. */
@@ -37,92 +37,66 @@ export function levelOf(event: RunEvent): LogLevel {
 
 /** The log entry for an event. Details that cost something are functions, called only when the entry is kept. */
 export function entryOf(event: RunEvent): EventEntry {
-  const { runId } = event;
-  switch (event.type) {
-    case 'run.started':
-      return entry('run started', () => ({ runId, steps: event.plan.length }));
-    case 'run.resumed': {
-      const message = `run resumed: ${event.reused} finished steps are reused`;
-      return entry(message, () => ({
-        runId,
-        life: event.life,
-        reused: event.reused,
-        dropped: event.dropped,
-      }));
-    }
-    case 'step.started':
-      return entry('step started', () => ofAttempt(event));
-    case 'step.emitted':
-      return entry('step emitted', () => ({
-        ...ofAttempt(event),
-        index: event.index,
-        value: event.value,
-      }));
-    case 'step.logged':
-      return entry(event.message, () => {
-        const data = typeof event.data === 'function' ? (event.data as () => unknown)() : event.data;
-        return { runId, path: event.path, ...fieldsOf(data) };
-      });
-    case 'step.retrying':
-      return entry(
-        `attempt ${event.attempt} failed, next in ${event.delayMs} ms: ${event.error.message}`,
-        () => ({
-          ...ofAttempt(event),
-          delayMs: event.delayMs,
-          error: withStacks(event.error),
-        }),
-      );
-    case 'step.completed':
-      return entry('step completed', () => ({ ...ofAttempt(event), duration: event.duration }));
-    case 'step.failed':
-      return failedEntry(event);
-    case 'step.skipped':
-      return entry(
-        event.reason === 'when' ? 'step skipped: its condition was false' : 'step skipped: another won',
-        () => ({
-          runId,
-          path: event.path,
-          agent: event.agent,
-          reason: event.reason,
-        }),
-      );
-    case 'step.cancelled':
-      return entry('step cancelled', () => ({ runId, path: event.path }));
-    case 'step.suspended':
-      return entry('step waits for an answer', () => ({
-        ...ofAttempt(event),
-        request: event.request,
-        deadline: event.deadline,
-      }));
-    case 'step.answered':
-      return entry(event.by === 'answer' ? 'step was answered' : 'step was not answered in time', () => ({
-        runId,
-        path: event.path,
-        by: event.by,
-      }));
-    case 'run.completed':
-      return event.replayed === true
-        ? entry('run had completed before, nothing ran', () => ({ runId }))
-        : entry('run completed', () => ({ runId, duration: event.duration }));
-    case 'run.failed':
-      return entry(failedBecause('run', event.error, undefined), () => ({
-        runId,
-        duration: event.duration,
-        ...cause(event.error, undefined),
-      }));
-    case 'run.suspended':
-      return entry(`run waits for ${event.waiting.join(', ')}`, () => ({
-        runId,
-        duration: event.duration,
-      }));
-    case 'run.cancelled':
-      return entry('run cancelled', () => ({
-        runId,
-        duration: event.duration,
-        reason: event.reason,
-      }));
-  }
+  return entries[event.type](event as never);
 }
+
+const entries: { readonly [K in RunEvent['type']]: (event: Extract<RunEvent, { type: K }>) => EventEntry } = {
+  'run.started': ({ runId, plan }) => entry('run started', () => ({ runId, steps: plan.length })),
+  'run.resumed': ({ runId, life, reused, dropped }) =>
+    entry(`run resumed: ${reused} finished steps are reused`, () => ({ runId, life, reused, dropped })),
+  'step.started': (event) => entry('step started', () => ofAttempt(event)),
+  'step.emitted': (event) =>
+    entry('step emitted', () => ({ ...ofAttempt(event), index: event.index, value: event.value })),
+  'step.logged': ({ runId, path, message, data }) =>
+    entry(message, () => {
+      const told = typeof data === 'function' ? (data as () => unknown)() : data;
+      return { runId, path, ...fieldsOf(told) };
+    }),
+  'step.retrying': (event) =>
+    entry(`attempt ${event.attempt} failed, next in ${event.delayMs} ms: ${event.error.message}`, () => ({
+      ...ofAttempt(event),
+      delayMs: event.delayMs,
+      error: withStacks(event.error),
+    })),
+  'step.completed': (event) =>
+    entry('step completed', () => ({ ...ofAttempt(event), duration: event.duration })),
+  'step.failed': (event) =>
+    entry(failedBecause('step', event.error, event.path), () => ({
+      ...ofAttempt(event),
+      duration: event.duration,
+      ...cause(event.error, event.path),
+    })),
+  'step.skipped': ({ runId, path, agent, reason }) =>
+    entry(reason === 'when' ? 'step skipped: its condition was false' : 'step skipped: another won', () => ({
+      runId,
+      path,
+      agent,
+      reason,
+    })),
+  'step.cancelled': ({ runId, path }) => entry('step cancelled', () => ({ runId, path })),
+  'step.suspended': (event) =>
+    entry('step waits for an answer', () => ({
+      ...ofAttempt(event),
+      request: event.request,
+      deadline: event.deadline,
+    })),
+  'step.answered': ({ runId, path, by }) =>
+    entry(by === 'answer' ? 'step was answered' : 'step was not answered in time', () => ({
+      runId,
+      path,
+      by,
+    })),
+  'run.completed': ({ runId, duration, replayed }) =>
+    replayed === true
+      ? entry('run had completed before, nothing ran', () => ({ runId }))
+      : entry('run completed', () => ({ runId, duration })),
+  'run.failed': ({ runId, duration, error }) =>
+    entry(failedBecause('run', error, undefined), () => ({ runId, duration, ...cause(error, undefined) })),
+  'run.suspended': ({ runId, duration, waiting }) =>
+    entry(`run waits for ${waiting.join(', ')}`, () => ({ runId, duration })),
+  'run.cancelled': ({ runId, duration, reason }) =>
+    entry('run cancelled', () => ({ runId, duration, reason })),
+};
 
 /** What an agent logs as fields of the entry; as one field when it has none, or when they would hide the run and the step. */
 function fieldsOf(data: unknown): object {
@@ -148,14 +122,6 @@ export function outputEntryOf(event: StepCompleted): EventEntry {
 
 function entry(message: string, data: LogData): EventEntry {
   return { message, data };
-}
-
-function failedEntry(event: StepFailed): EventEntry {
-  return entry(failedBecause('step', event.error, event.path), () => ({
-    ...ofAttempt(event),
-    duration: event.duration,
-    ...cause(event.error, event.path),
-  }));
 }
 
 /** The error itself is told where it began; above that, only where that was. */
