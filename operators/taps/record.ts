@@ -4,7 +4,7 @@ import type { ExecutionHistory } from '../../lib/history/executionHistory';
 import type { RunEvent, Transition } from '../../lib/model/event';
 import { isMidway } from '../../lib/model/event';
 import { hideSecrets } from '../../lib/model/secretTexts';
-import type { TapOptions } from './tap';
+import type { Attempt, TapOptions, WatchEnd, Watcher } from './tap';
 import { sideEffect } from './tap';
 import { LinesLostError } from '../../lib/errors/storageErrors';
 
@@ -31,91 +31,99 @@ export function record<O>(
   history: RecordTarget,
   options: RecordOptions = {},
 ): MonoTypeOperatorFunction<Transition<O>> {
-  const { queue } = options;
-  const most = queue ?? 10_000;
-  return sideEffect<Transition<O>>(
-    'record',
-    (attempt) => {
-      const logs = new Map<string, OpenLog>();
+  return sideEffect<Transition<O>>('record', (attempt) => new Recording(history, options, attempt), options);
+}
 
-      /** Makes this call when those before it are done. */
-      const next = (log: OpenLog, call: () => Promise<unknown>, isEnd = false): void => {
-        // Without a limit of its own a quick history is never behind: see `isBehind`.
-        const isFull = log.waiting >= most && (queue !== undefined || log.isBehind);
-        if (isFull && !isEnd) {
-          log.lost += 1;
-          throw new LinesLostError(`more than ${most} lines wait for the history, one is lost`);
-        }
-        log.waiting += 1;
-        // A run that keeps the thread to itself lets no history answer, however quick it is.
-        log.turn ??= setImmediate(() => {
-          log.isBehind = true;
+/** The logs of all runs that one subscription sees. */
+class Recording<O> implements Watcher<Transition<O>> {
+  readonly #history: RecordTarget;
+  readonly #options: RecordOptions;
+  readonly #attempt: Attempt;
+  readonly #logs = new Map<string, OpenLog>();
+
+  constructor(history: RecordTarget, options: RecordOptions, attempt: Attempt) {
+    this.#history = history;
+    this.#options = options;
+    this.#attempt = attempt;
+  }
+
+  next({ event, state }: Transition<O>): void {
+    const { runId } = event;
+    if (event.type === 'run.started') this.#begin(runId, event.name, 1);
+    else if (event.type === 'run.resumed') this.#begin(runId, state.name, event.life);
+    else if (!this.#logs.has(runId) && isMidway(event)) this.#begin(runId, state.name, state.life);
+    const outcome = outcomes[event.type];
+    if (outcome === undefined) return;
+    if (!('path' in event)) this.#finish(runId, outcome);
+    else {
+      const log = this.#logs.get(runId);
+      const seconds = 'duration' in event ? event.duration : 0;
+      if (log !== undefined)
+        this.#write(log, () => this.#history.addStepResult(log.logId, event.path, outcome, seconds));
+    }
+  }
+
+  end(how: WatchEnd): void {
+    // Who leaves early hears no `run.cancelled`.
+    if (how === 'unsubscribe') for (const runId of [...this.#logs.keys()]) this.#finish(runId, 'cancelled');
+  }
+
+  #begin(runId: string, name: string, life: number): void {
+    const log: OpenLog = {
+      logId: life > 1 ? `${runId}#${life}` : runId,
+      waiting: 0,
+      written: Promise.resolve(),
+      turn: undefined,
+      isBehind: false,
+      lost: 0,
+    };
+    this.#logs.set(runId, log);
+    this.#write(log, () => this.#history.createLog(name, log.logId));
+  }
+
+  #finish(runId: string, status: string): void {
+    const log = this.#logs.get(runId);
+    this.#logs.delete(runId);
+    if (log === undefined) return;
+    const { logId, lost } = log;
+    if (lost > 0)
+      process.emitWarning(
+        `Execution log "${hideSecrets(logId)}" lacks ${lost} lines: the history was behind`,
+        'MillraceWarning',
+      );
+    this.#write(log, () => this.#history.completeLog(logId, status), true);
+  }
+
+  /** Makes this call when those before it are done. */
+  #write(log: OpenLog, call: () => Promise<unknown>, isEnd = false): void {
+    const { queue } = this.#options;
+    const most = queue ?? 10_000;
+    // Without a limit of its own a quick history is never behind: see `isBehind`.
+    const isFull = log.waiting >= most && (queue !== undefined || log.isBehind);
+    if (isFull && !isEnd) {
+      log.lost += 1;
+      throw new LinesLostError(`more than ${most} lines wait for the history, one is lost`);
+    }
+    log.waiting += 1;
+    // A run that keeps the thread to itself lets no history answer, however quick it is.
+    log.turn ??= setImmediate(() => {
+      log.isBehind = true;
+    });
+    log.written = log.written
+      .then(() => call())
+      .catch((error: unknown) => {
+        this.#attempt(() => {
+          throw error;
         });
-        log.written = log.written
-          .then(() => call())
-          .catch((error: unknown) => {
-            attempt(() => {
-              throw error;
-            });
-          })
-          .finally(() => {
-            log.waiting -= 1;
-            if (log.waiting > 0) return;
-            clearImmediate(log.turn);
-            log.turn = undefined;
-            log.isBehind = false;
-          });
-      };
-      const begin = (runId: string, name: string, life: number): void => {
-        const log: OpenLog = {
-          logId: life > 1 ? `${runId}#${life}` : runId,
-          waiting: 0,
-          written: Promise.resolve(),
-          turn: undefined,
-          isBehind: false,
-          lost: 0,
-        };
-        logs.set(runId, log);
-        next(log, () => history.createLog(name, log.logId));
-      };
-      const end = (runId: string, status: string): void => {
-        const log = logs.get(runId);
-        logs.delete(runId);
-        if (log === undefined) return;
-        const { logId, lost } = log;
-        if (lost > 0)
-          process.emitWarning(
-            `Execution log "${hideSecrets(logId)}" lacks ${lost} lines: the history was behind`,
-            'MillraceWarning',
-          );
-        next(log, () => history.completeLog(logId, status), true);
-      };
-
-      return {
-        next(transition) {
-          const { event } = transition;
-          const outcome = outcomes[event.type];
-          if (event.type === 'run.started') begin(event.runId, event.name, 1);
-          else if (event.type === 'run.resumed') begin(event.runId, transition.state.name, event.life);
-          else if (!logs.has(event.runId) && isMidway(event))
-            begin(event.runId, transition.state.name, transition.state.life);
-          if (outcome === undefined) return;
-          if (!('path' in event)) end(event.runId, outcome);
-          else {
-            const log = logs.get(event.runId);
-            const seconds = 'duration' in event ? event.duration : 0;
-            if (log !== undefined)
-              next(log, () => history.addStepResult(log.logId, event.path, outcome, seconds));
-          }
-        },
-        end(how) {
-          // Who leaves early hears no `run.cancelled`.
-          if (how === 'unsubscribe') for (const runId of [...logs.keys()]) end(runId, 'cancelled');
-        },
-      };
-    },
-    options,
-  );
+      })
+      .finally(() => {
+        log.waiting -= 1;
+        if (log.waiting > 0) return;
+        clearImmediate(log.turn);
+        log.turn = undefined;
+        log.isBehind = false;
+      });
+  }
 }
 
 interface OpenLog {
