@@ -2,7 +2,14 @@ import type * as Api from '@opentelemetry/api';
 import type { MonoTypeOperatorFunction } from 'rxjs';
 import { defer, finalize } from 'rxjs';
 
-import type { RunEvent, RunFailed, StepFailed, StepStarted, Transition } from '../lib/model/event';
+import type {
+  RunEvent,
+  RunFailed,
+  StepFailed,
+  StepRetrying,
+  StepStarted,
+  Transition,
+} from '../lib/model/event';
 import { isEnd, isMidway } from '../lib/model/event';
 import type { Failure } from '../lib/model/failure';
 import { hideSecrets } from '../lib/model/secretTexts';
@@ -43,7 +50,7 @@ export function traceTo<O>(api: OpenTelemetryApi): MonoTypeOperatorFunction<Tran
             const name = hideSecrets(event.type === 'run.started' ? event.name : transition.state.name);
             traces.set(
               event.runId,
-              beginTrace(api, tracer, outside, { event, life: transition.state.life, name }),
+              new RunTrace(api, tracer, outside, { event, life: transition.state.life, name }),
             );
           }
           traces.get(event.runId)?.take(event);
@@ -56,35 +63,76 @@ export function traceTo<O>(api: OpenTelemetryApi): MonoTypeOperatorFunction<Tran
     });
 }
 
-interface RunTrace {
-  take(event: RunEvent): void;
+/** The spans of one life of a run. */
+class RunTrace {
+  readonly #api: OpenTelemetryApi;
+  readonly #tracer: Api.Tracer;
+  readonly #outside: Api.Context;
+  readonly #root: Api.Span;
+  readonly #steps = new Map<string, Api.Span>();
+
+  constructor(
+    api: OpenTelemetryApi,
+    tracer: Api.Tracer,
+    outside: Api.Context,
+    { event: begun, life, name }: { readonly event: RunEvent; readonly life: number; readonly name: string },
+  ) {
+    this.#api = api;
+    this.#tracer = tracer;
+    this.#outside = outside;
+    const attributes = {
+      'gen_ai.operation.name': 'invoke_workflow',
+      'gen_ai.workflow.name': name,
+      'millrace.run.id': hideSecrets(begun.runId),
+      'millrace.run.life': begun.type === 'run.resumed' ? begun.life : life,
+    };
+    this.#root = tracer.startSpan(
+      `invoke_workflow ${name}`,
+      { startTime: dateOf(begun.at), attributes },
+      outside,
+    );
+  }
+
+  take(event: RunEvent): void {
+    switch (event.type) {
+      case 'step.started':
+        this.#begin(event);
+        break;
+      case 'step.retrying':
+        this.#noteRetry(event);
+        break;
+      case 'step.completed':
+      case 'step.failed':
+        if (event.type === 'step.failed') this.#fail(this.#steps.get(event.path), event);
+        this.#steps.get(event.path)?.setAttribute('millrace.step.attempt', event.attempt);
+        this.#end(event);
+        break;
+      case 'step.skipped':
+      case 'step.cancelled':
+      case 'step.suspended':
+        this.#end(event);
+        break;
+      case 'run.failed':
+        this.#fail(this.#root, event);
+        this.#endAll('failed', event.at);
+        break;
+      case 'run.completed':
+      case 'run.suspended':
+      case 'run.cancelled':
+        this.#endAll(event.type.slice('run.'.length), event.at);
+        break;
+      default:
+        break;
+    }
+  }
+
   /** Nobody listens any more. */
-  leave(): void;
-}
+  leave(): void {
+    this.#endAll('cancelled');
+  }
 
-function beginTrace(
-  api: OpenTelemetryApi,
-  tracer: Api.Tracer,
-  outside: Api.Context,
-  { event: begun, life, name }: { readonly event: RunEvent; readonly life: number; readonly name: string },
-): RunTrace {
-  const root = tracer.startSpan(
-    `invoke_workflow ${name}`,
-    {
-      startTime: dateOf(begun.at),
-      attributes: {
-        'gen_ai.operation.name': 'invoke_workflow',
-        'gen_ai.workflow.name': name,
-        'millrace.run.id': hideSecrets(begun.runId),
-        'millrace.run.life': begun.type === 'run.resumed' ? begun.life : life,
-      },
-    },
-    outside,
-  );
-  const steps = new Map<string, Api.Span>();
-
-  const begin = (event: StepStarted): void => {
-    const running = steps.get(event.path);
+  #begin(event: StepStarted): void {
+    const running = this.#steps.get(event.path);
     if (running !== undefined) {
       running.addEvent('millrace.attempt', { 'millrace.step.attempt': event.attempt }, dateOf(event.at));
       return;
@@ -95,75 +143,43 @@ function beginTrace(
       'gen_ai.agent.name': agent,
       'millrace.step.path': hideSecrets(event.path),
     };
-    const parent = api.trace.setSpan(outside, nearestAbove(event.path, steps) ?? root);
-    steps.set(
-      event.path,
-      tracer.startSpan(`invoke_agent ${agent}`, { startTime: dateOf(event.at), attributes }, parent),
+    const above = nearestAbove(event.path, this.#steps) ?? this.#root;
+    const span = this.#tracer.startSpan(
+      `invoke_agent ${agent}`,
+      { startTime: dateOf(event.at), attributes },
+      this.#api.trace.setSpan(this.#outside, above),
     );
-  };
-  const end = (path: string, at: number, outcome: string): void => {
-    const span = steps.get(path);
-    steps.delete(path);
-    span?.setAttribute('millrace.step.outcome', outcome).end(dateOf(at));
-  };
-  const fail = (span: Api.Span | undefined, { error, at }: StepFailed | RunFailed): void => {
+    this.#steps.set(event.path, span);
+  }
+
+  #noteRetry({ path, error, delayMs, at }: StepRetrying): void {
+    const attributes = {
+      'error.type': error.name,
+      'exception.message': hideSecrets(error.message),
+      'millrace.delay_ms': delayMs,
+    };
+    this.#steps.get(path)?.addEvent('millrace.retrying', attributes, dateOf(at));
+  }
+
+  #fail(span: Api.Span | undefined, { error, at }: StepFailed | RunFailed): void {
     const message = hideSecrets(error.message);
     span?.setAttribute('error.type', error.name);
     span?.recordException({ name: error.name, message, ...stackOf(error) }, dateOf(at));
-    span?.setStatus({ code: api.SpanStatusCode.ERROR, message });
-  };
-  const endAll = (outcome: string, at?: number): void => {
-    for (const span of steps.values())
-      span.setAttribute('millrace.step.outcome', 'cancelled').end(dateOf(at));
-    steps.clear();
-    root.setAttribute('millrace.run.outcome', outcome).end(dateOf(at));
-  };
+    span?.setStatus({ code: this.#api.SpanStatusCode.ERROR, message });
+  }
 
-  return {
-    take(event) {
-      switch (event.type) {
-        case 'step.started':
-          begin(event);
-          break;
-        case 'step.retrying':
-          steps.get(event.path)?.addEvent(
-            'millrace.retrying',
-            {
-              'error.type': event.error.name,
-              'exception.message': hideSecrets(event.error.message),
-              'millrace.delay_ms': event.delayMs,
-            },
-            dateOf(event.at),
-          );
-          break;
-        case 'step.completed':
-        case 'step.failed':
-          if (event.type === 'step.failed') fail(steps.get(event.path), event);
-          steps.get(event.path)?.setAttribute('millrace.step.attempt', event.attempt);
-          end(event.path, event.at, event.type.slice('step.'.length));
-          break;
-        case 'step.skipped':
-        case 'step.cancelled':
-        case 'step.suspended':
-          end(event.path, event.at, event.type.slice('step.'.length));
-          break;
-        case 'run.failed':
-          fail(root, event);
-          endAll('failed', event.at);
-          break;
-        case 'run.completed':
-        case 'run.suspended':
-        case 'run.cancelled':
-          endAll(event.type.slice('run.'.length), event.at);
-          break;
-        default:
-          break;
-      }
-    },
-    leave() {
-      endAll('cancelled');
-    },
-  };
+  #end({ type, path, at }: Extract<RunEvent, { path: string }>): void {
+    const span = this.#steps.get(path);
+    this.#steps.delete(path);
+    span?.setAttribute('millrace.step.outcome', type.slice('step.'.length)).end(dateOf(at));
+  }
+
+  #endAll(outcome: string, at?: number): void {
+    for (const span of this.#steps.values())
+      span.setAttribute('millrace.step.outcome', 'cancelled').end(dateOf(at));
+    this.#steps.clear();
+    this.#root.setAttribute('millrace.run.outcome', outcome).end(dateOf(at));
+  }
 }
 
 /** Where the error came from, when it was thrown in this process. */
