@@ -1,6 +1,6 @@
 import * as t from 'io-ts';
 
-import type { RunEvent as AnyRunEvent } from '../model/event';
+import type { RunEvent as AnyRunEvent, TimeLimit } from '../model/event';
 import { Count, Finite, Json, listOf, Moment, oneOf } from './plainCodecs';
 import type { Optional, Required } from './recordCodec';
 import { recordCodec } from './recordCodec';
@@ -64,6 +64,7 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
       inputHash: t.string,
       dropped: listOf(t.string),
       caught: listOf(t.string),
+      limitAt: Moment,
     }),
     'step.retrying': event(
       'step.retrying',
@@ -82,7 +83,11 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
     ),
     'step.skipped': event(
       'step.skipped',
-      { ...ofStep, agent: t.string, reason: oneOf({ when: true, lost: true, upstream: true }) },
+      {
+        ...ofStep,
+        agent: t.string,
+        reason: oneOf({ when: true, lost: true, upstream: true, abandoned: true }),
+      },
       { output: Json },
     ),
     'step.cancelled': event('step.cancelled', ofStep, {}),
@@ -90,6 +95,7 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
       request: Json,
       deadline: Moment,
       asking: t.string,
+      limits: listOf(recordCodec<TimeLimit>('TimeLimit', { path: t.string, limitAt: Moment }, {})),
     }),
     'step.answered': event(
       'step.answered',

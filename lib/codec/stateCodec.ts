@@ -109,6 +109,8 @@ export const Step: t.Type<StepResult> = recordCodec<StepResult>(
     deadline: Moment,
     asking: t.string,
     asked: Count,
+    limitAt: Moment,
+    abandoned: t.literal(true),
     answer: recordCodec<NonNullable<StepResult['answer']>>(
       'answer',
       { by: oneOf({ answer: true, deadline: true }) },

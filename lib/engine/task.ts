@@ -49,6 +49,10 @@ export interface StepTask {
   nestedIds: Set<string> | undefined;
   /** Nested steps of the function that have not answered, each with who waits for it. */
   children: Map<StepTask, Subscriber<never>> | undefined;
+  /** When its attempt ends in any case, epoch milliseconds; undefined without a time limit. */
+  limitAt: number | undefined;
+  /** How long its attempt may take, in milliseconds: the rest where it is under the limit of an earlier life. */
+  limitMs: number | undefined;
   /** Paths of nested steps whose failures the function's current attempt has heard of. */
   heardFailures: string[] | undefined;
 }
@@ -95,6 +99,8 @@ export function newTask(
     failedBelow: undefined,
     nestedIds: undefined,
     children: undefined,
+    limitAt: undefined,
+    limitMs: undefined,
     heardFailures: undefined,
   };
   return policy.limit === undefined ? task : Object.assign(task, { room: task });

@@ -102,6 +102,8 @@ export interface StepStarted extends OfAttempt {
   readonly dropped?: readonly string[];
   /** Failed steps of the same function, which has heard of them and goes on. */
   readonly caught?: readonly string[];
+  /** The time limit of an earlier life that this attempt is still under, epoch milliseconds: something below it waits. */
+  readonly limitAt?: number;
 }
 
 /** A partial result: a token, a percentage, one value of a stream. */
@@ -165,7 +167,10 @@ export interface StepFailed extends OfAttempt {
   readonly exposes?: readonly string[];
 }
 
-/** A step will not run: its `when` said no, another agent won, or what it needs has failed. */
+/**
+ * A step will not run: its `when` said no, another agent won, what it needs has failed, or it had asked and nobody waits for its
+ * answer any more (`abandoned`).
+ */
 export interface StepSkipped extends OfStep {
   readonly type: 'step.skipped';
   /** Name of the agent. */
@@ -173,12 +178,19 @@ export interface StepSkipped extends OfStep {
   /** What the dependants get instead of an output. */
   readonly output?: unknown;
   /** Why; absent when nobody said. */
-  readonly reason: 'when' | 'lost' | 'upstream';
+  readonly reason: 'when' | 'lost' | 'upstream' | 'abandoned';
 }
 
 /** A running step was stopped because its run stops; it is PENDING again. */
 export interface StepCancelled extends OfStep {
   readonly type: 'step.cancelled';
+}
+
+/** A time limit of an attempt. */
+export interface TimeLimit {
+  readonly path: string;
+  /** Epoch milliseconds. */
+  readonly limitAt: number;
 }
 
 /** A step waits for an answer from outside. */
@@ -190,6 +202,8 @@ export interface StepSuspended extends OfAttempt {
   readonly deadline?: number;
   /** The id of the question, which no other question in any run has; absent for a step that sleeps. */
   readonly asking?: string;
+  /** The time limits that count on meanwhile: of this step and of those above it. */
+  readonly limits?: readonly TimeLimit[];
 }
 
 /** The answer a suspended step waited for has come, or its deadline has passed. */

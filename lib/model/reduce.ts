@@ -54,7 +54,8 @@ export function refusal(
       if (state.status !== 'RUNNING') return `${event.type} in a run that is ${state.status}`;
       if (event.type === 'step.logged') return undefined;
       if (event.type === 'step.started' && event.dropped?.includes(event.path) === true) return undefined;
-      const status = state.steps.get(event.path)?.status ?? 'PENDING';
+      const row = state.steps.get(event.path);
+      const status = row === undefined || row.abandoned === true ? 'PENDING' : row.status;
       return movesFrom[event.type].has(status)
         ? undefined
         : `${event.type} for step "${event.path}", which is ${status}`;
@@ -129,6 +130,8 @@ function apply(edit: StateEdit, event: RunEvent): void {
       setOrDelete(step, 'partials', undefined);
       setOrDelete(step, 'critical', event.critical);
       setOrDelete(step, 'inputHash', event.inputHash);
+      setOrDelete(step, 'limitAt', event.limitAt);
+      setOrDelete(step, 'abandoned', undefined);
       for (const path of event.caught ?? []) edit.contain(path, true);
       break;
     }
@@ -141,6 +144,7 @@ function apply(edit: StateEdit, event: RunEvent): void {
       const step = edit.step(event.path, event.at);
       step.status = 'RUNNING';
       step.error = event.error;
+      setOrDelete(step, 'limitAt', undefined);
       edit.forgetQuestion(event.path);
       for (const path of event.reset ?? []) edit.reset(path);
       break;
@@ -159,6 +163,7 @@ function apply(edit: StateEdit, event: RunEvent): void {
       setOrDelete(step, 'request', undefined);
       setOrDelete(step, 'deadline', undefined);
       setOrDelete(step, 'asking', undefined);
+      setOrDelete(step, 'limitAt', undefined);
       setOrDelete(step, 'answer', undefined);
       break;
     }
@@ -167,6 +172,7 @@ function apply(edit: StateEdit, event: RunEvent): void {
       step.status = 'FAILED';
       step.error = event.error;
       step.duration = event.duration;
+      setOrDelete(step, 'limitAt', undefined);
       setOrDelete(step, 'contained', event.contained);
       for (const path of event.exposes ?? []) edit.contain(path, false);
       break;
@@ -176,6 +182,9 @@ function apply(edit: StateEdit, event: RunEvent): void {
       step.agent = event.agent;
       step.status = 'SKIPPED';
       step.output = event.output;
+      for (const key of ['request', 'deadline', 'asking', 'limitAt', 'answer'] as const)
+        setOrDelete(step, key, undefined);
+      setOrDelete(step, 'abandoned', event.reason === 'abandoned' ? true : undefined);
       break;
     }
     case 'step.cancelled': {
@@ -191,6 +200,7 @@ function apply(edit: StateEdit, event: RunEvent): void {
       setOrDelete(step, 'deadline', event.deadline);
       setOrDelete(step, 'asking', event.asking);
       setOrDelete(step, 'answer', undefined);
+      for (const { path, limitAt } of event.limits ?? []) edit.limit(path, limitAt);
       if (event.asking !== undefined) step.asked = (step.asked ?? 0) + 1;
       break;
     }

@@ -128,6 +128,11 @@ export class StateEdit {
     delete step.answer;
   }
 
+  /** A step has a time limit that counts on while something in it waits. */
+  limit(path: string, limitAt: number): void {
+    if (this.steps.get(path) !== undefined) this.#edit().draft(path, unplanned).limitAt = limitAt;
+  }
+
   /** Whether what a failed step belongs to goes on without it. */
   contain(path: string, isContained: boolean): void {
     if (this.steps.get(path)?.status !== 'FAILED') return;

@@ -50,6 +50,10 @@ export interface StepResult {
   readonly asking?: string;
   /** How many questions this step has asked in this run; absent when none. */
   readonly asked?: number;
+  /** Epoch milliseconds at which the attempt ends in any case, while something in a step with a time limit waits. */
+  readonly limitAt?: number;
+  /** True for a skipped step that had asked, and whose answer nobody waited for any more: it may be asked for again. */
+  readonly abandoned?: true;
   /** The answer that came, until the step has used it. */
   readonly answer?: { readonly by: 'answer' | 'deadline'; readonly value?: unknown };
 }

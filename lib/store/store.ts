@@ -143,7 +143,7 @@ export interface OpenQuestion {
   readonly path: string;
   /** The id of the question: give it to `answer()`, so that the answer reaches no other. */
   readonly asking: string;
-  /** Epoch milliseconds after which an answer is not waited for any longer. */
+  /** Epoch milliseconds after which an answer is not waited for any longer: its deadline, or the end of a time limit around it. */
   readonly dueAt?: number;
 }
 

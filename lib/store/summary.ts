@@ -1,4 +1,6 @@
 import type { RunState } from '../model/state';
+import type { StepResult } from '../model/stepResult';
+import type { StepTable } from '../model/stepTable';
 import { InvalidArgumentError } from '../model/failure';
 import { openQuestions } from './messages';
 import type { OpenQuestion, PruneLimits, RunQuery, RunSummary, Store } from './store';
@@ -22,11 +24,20 @@ const NOTHING: readonly OpenQuestion[] = Object.freeze([]);
 function waitingIn(state: RunState): readonly OpenQuestion[] {
   const open = openQuestions(state);
   if (open.length === 0) return NOTHING;
-  return open.map(({ stepId, asking = '', deadline }) => ({
-    path: stepId,
-    asking,
-    ...(deadline !== undefined && { dueAt: deadline }),
-  }));
+  return open.map((row) => {
+    const dueAt = dueAtOf(row, state.steps);
+    return { path: row.stepId, asking: row.asking ?? '', ...(dueAt !== undefined && { dueAt }) };
+  });
+}
+
+/** When a question is over: at its own deadline, or when the time limit of a step that it belongs to ends. */
+function dueAtOf({ stepId, deadline, limitAt }: StepResult, steps: StepTable): number | undefined {
+  let dueAt = Math.min(deadline ?? Infinity, limitAt ?? Infinity);
+  for (let end = 1; end < stepId.length; end += 1) {
+    if (stepId[end] === '/' || stepId[end] === '[')
+      dueAt = Math.min(dueAt, steps.get(stepId.slice(0, end))?.limitAt ?? Infinity);
+  }
+  return dueAt === Infinity ? undefined : dueAt;
 }
 
 /** A line about a run, and whether nobody carries the run on now. */

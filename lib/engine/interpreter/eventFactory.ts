@@ -1,6 +1,6 @@
 import { identityOf } from '../../definition/definition';
 import type { Containment } from '../../definition/scope';
-import type { LogLevel, RunEvent, StepSkipped, StepSuspended } from '../../model/event';
+import type { LogLevel, RunEvent, StepSkipped, StepSuspended, TimeLimit } from '../../model/event';
 import type { Failure } from '../../model/failure';
 import type { GivenBy } from '../../model/givenBy';
 import { askingOf } from '../../model/incarnation';
@@ -25,7 +25,8 @@ export class EventFactory {
 
   // Whole literals, not spreads of a common part: these run for every step.
 
-  started(task: StepTask, dropped: readonly string[]): RunEvent {
+  /** @param limitAt - The time limit of an earlier life that it is still under. */
+  started(task: StepTask, dropped: readonly string[], limitAt?: number): RunEvent {
     const { path, definition, attempt, policy, input, parent } = task;
     const event: RunEvent = {
       type: 'step.started',
@@ -36,7 +37,8 @@ export class EventFactory {
       agent: definition.name,
       attempt,
     };
-    if (policy.critical !== true && policy.checkInput !== true && dropped.length === 0) return event;
+    const isPlain = policy.critical !== true && policy.checkInput !== true && dropped.length === 0;
+    if (isPlain && limitAt === undefined) return event;
     const hash = policy.checkInput === true ? this.#engine.hash(input) : undefined;
     const inputHash = hash === undefined ? undefined : `${hash}.${identityOf(definition)}`;
     const caught = parent?.heardFailures;
@@ -46,6 +48,7 @@ export class EventFactory {
       ...(inputHash !== undefined && { inputHash }),
       ...(dropped.length > 0 && { dropped }),
       ...(caught !== undefined && { caught: caught.slice() }),
+      ...(limitAt !== undefined && { limitAt }),
     };
   }
 
@@ -185,7 +188,9 @@ export class EventFactory {
     return { ...this.#suspended(task), deadline };
   }
 
-  #suspended({ path, definition, attempt }: StepTask): StepSuspended {
+  #suspended(task: StepTask): StepSuspended {
+    const { path, definition, attempt } = task;
+    const limits = limitsOver(task);
     return {
       type: 'step.suspended',
       runId: this.#runId,
@@ -195,6 +200,7 @@ export class EventFactory {
       agent: definition.name,
       attempt,
       request: undefined,
+      ...(limits.length > 0 && { limits }),
     };
   }
 
@@ -273,4 +279,13 @@ function containmentOf({ parent, contain, heardFailures = [] }: StepTask): Requi
   const exposed = exposes.map((id) => pathBelow(parent?.path ?? '', id));
   // A function that fails has not gone on without what it heard of.
   return { isContained, exposes: [...exposed, ...heardFailures] };
+}
+
+function limitsOver(task: StepTask): readonly TimeLimit[] {
+  const limits: TimeLimit[] = [];
+  for (let above: StepTask | undefined = task; above !== undefined; above = above.parent) {
+    const { path, limitAt } = above;
+    if (limitAt !== undefined) limits.push({ path, limitAt });
+  }
+  return limits;
 }

@@ -41,6 +41,19 @@ export class PriorSteps {
     return false;
   }
 
+  /**
+   * The time limit that an attempt at this step is still under, epoch milliseconds: something in it has waited since an earlier
+   * life. Undefined where the attempt is a new one.
+   */
+  limitAt(path: string): number | undefined {
+    const limitAt = this.#steps?.get(path)?.limitAt;
+    if (limitAt === undefined) return undefined;
+    for (const { stepId, status } of this.#steps ?? []) {
+      if (status === 'SUSPENDED' && (stepId === path || isBelow(stepId, path))) return limitAt;
+    }
+    return undefined;
+  }
+
   /** Reads the record again: what has happened in this life belongs to it from here on. */
   renew(): void {
     this.#steps = this.#engine.steps();
@@ -48,7 +61,7 @@ export class PriorSteps {
 }
 
 /** `pages[3]/ocr` is below `pages`, `pages2` is not. */
-function isBelow(path: string, above: string): boolean {
+export function isBelow(path: string, above: string): boolean {
   return path.startsWith(above) && (path[above.length] === '/' || path[above.length] === '[');
 }
 
@@ -85,6 +98,8 @@ export function savedAnswer(task: StepTask, saved: StepResult): Answer | undefin
       case 'COMPLETED':
         return completedAnswer(task.definition, saved);
       case 'SKIPPED':
+        // Nobody had waited for it any more; somebody does again.
+        if (saved.abandoned === true) return undefined;
         return { kind: 'skipped', output: saved.output };
       case 'FAILED':
         return {

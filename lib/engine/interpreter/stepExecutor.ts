@@ -26,10 +26,11 @@ import { ContextSteps } from './contextSteps';
 import { EventFactory } from './eventFactory';
 import { Permits } from './permits';
 import type { CompletedAnswer } from './priorSteps';
-import { completedAnswer, misfit, PriorSteps, savedAnswer } from './priorSteps';
+import { completedAnswer, isBelow, misfit, PriorSteps, savedAnswer } from './priorSteps';
 import type { RetryDecision } from './retryDecision';
 import { asksUser, retryDecision } from './retryDecision';
 import type { StepMachine } from './stepMachine';
+import { LAST_MOMENT_OF_DATE } from './suspend';
 import { StructureScope } from './structureScope';
 import type { QueueOwner } from './workQueue';
 import { WorkQueue } from './workQueue';
@@ -69,6 +70,10 @@ export class StepExecutor implements StepMachine, QueueOwner {
   readonly prior: PriorSteps;
   readonly permits: Permits;
   readonly suspended = new Set<StepTask>();
+  /** Steps that are SUSPENDED on record and that nobody has asked for again, each with its agent. */
+  readonly #leftOpen = new Map<string, string>();
+  /** Those among them that somebody has waited for in this life. */
+  readonly #left = new Set<string>();
   readonly #execution: Execution;
   /** What was run: a single agent is not its own root. */
   readonly #definition: Definition;
@@ -100,6 +105,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
     this.#definition = definitionOf(agent) as Definition;
     const root = isContainer(this.#definition) ? this.#definition : singleStepWorkflow(agent);
     this.#root = newTask(undefined, '', root, {}, input, ignore);
+    for (const { stepId, status, agent: name } of known ?? [])
+      if (status === 'SUSPENDED') this.#leftOpen.set(stepId, name);
   }
 
   /** Whether the life has ended. */
@@ -211,7 +218,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
       const message = `No step waits for the answer to "${path}"; these wait: ${others}`;
       this.engine.tell(this.events.logged('', 'WARNING', message));
     }
-    // Whoever hears a warning may stop the run.
+    this.#abandon((path) => this.#hasEndedAbove(path));
+    // Whoever hears of that may stop the run.
     if (this.#isOver) return;
     const functions = [...this.#contextSteps.parents(), ...(this.#readers?.keys() ?? [])];
     if (functions.length === 0) {
@@ -261,6 +269,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
     this.queue.setActive(task, true);
     if (task.isAnew) this.prior.renew();
     const saved = this.prior.at(path);
+    this.#leftOpen.delete(path);
     if (saved !== undefined && this.#takeUp(task, saved)) return task;
     if (this.#cancellation.holdsBack(task)) return task;
     if (request.problem !== undefined) this.#giveUp(task, request.problem.error);
@@ -289,6 +298,9 @@ export class StepExecutor implements StepMachine, QueueOwner {
     if (saved.status === 'SUSPENDED') {
       task.startedAt = this.engine.elapsed();
       task.tries = 1;
+      this.#limitAttempt(task);
+      if (this.#isPastLimit(task)) return true;
+      this.#limitTime(task);
       this.#beginStructure(task, task.input);
       return true;
     }
@@ -401,14 +413,15 @@ export class StepExecutor implements StepMachine, QueueOwner {
     const dropped =
       task.supersedes ?? (task.isAnew && task.tries === 1 ? this.prior.begunBelow(task.path) : []);
     task.supersedes = undefined;
-    this.engine.note(this.events.started(task, dropped));
+    this.#leftOpen.delete(task.path);
+    this.engine.note(this.events.started(task, dropped, this.#limitAttempt(task)));
     if (dropped.length > 0) this.prior.renew();
   }
 
   #callStep(task: StepTask): void {
     this.#beginAttempt(task);
     // Whoever heard that it starts may have stopped it, or the run.
-    if (!isRunning(task) || this.#isOver) return;
+    if (!isRunning(task) || this.#isOver || this.#isPastLimit(task)) return;
     try {
       task.watch?.started();
       const { input: codec } = task.definition;
@@ -433,12 +446,33 @@ export class StepExecutor implements StepMachine, QueueOwner {
     if (readings.length > 0) (this.#readers ??= new Map()).set(task, readings);
   }
 
+  /** How long the attempt may take. Gives the limit of an earlier life that it is still under. */
+  #limitAttempt(task: StepTask): number | undefined {
+    const { timeoutMs } = task.policy;
+    // The time of a function is its own: what it waits for does not count.
+    if (timeoutMs === undefined || !isStructure(task.definition)) return undefined;
+    const now = this.engine.now();
+    const before = task.tries === 1 && !task.isAnew ? this.prior.limitAt(task.path) : undefined;
+    task.limitAt = before ?? Math.min(LAST_MOMENT_OF_DATE, now + timeoutMs);
+    // Never longer than was asked for, also when the clock has been set back since.
+    task.limitMs = before === undefined ? timeoutMs : Math.max(0, Math.min(timeoutMs, before - now));
+    return before;
+  }
+
+  /** Fails an attempt whose time was over before this life began: what waits within it is not heard any more. */
+  #isPastLimit(task: StepTask): boolean {
+    const { timeoutMs = 0 } = task.policy;
+    if (task.limitMs !== 0 || timeoutMs === 0) return false;
+    this.failStep(task, new StepTimeoutError(task.path, timeoutMs, 'timeoutMs'));
+    return true;
+  }
+
   /** An agent's function is timed where it is called; a structure here. */
   #limitTime(task: StepTask): void {
     const { timeoutMs } = task.policy;
-    if (timeoutMs === undefined) return;
-    const { attempt: timed } = task;
-    task.stop = this.engine.sleep(task.path, timeoutMs, () => {
+    const { attempt: timed, limitMs } = task;
+    if (timeoutMs === undefined || limitMs === undefined) return;
+    task.stop = this.engine.sleep(task.path, limitMs, () => {
       this.queue.enqueue(() => {
         if (task.attempt !== timed || (task.phase !== 'running' && task.phase !== 'suspended')) return;
         // It has failed already.
@@ -508,6 +542,9 @@ export class StepExecutor implements StepMachine, QueueOwner {
   }
 
   #completeRun({ output }: CompletedAnswer, known: KnownAnswer): void {
+    this.#abandon(() => true);
+    // Whoever heard of that may have stopped the run.
+    if (this.#isOver) return;
     const event = this.events.runCompleted(output, known.givenBy);
     const isSame = known.output === output;
     this.#end(event, undefined, isSame ? undefined : ({ ...event, output: known.output } as RunEvent));
@@ -519,6 +556,29 @@ export class StepExecutor implements StepMachine, QueueOwner {
       if (task.policy.cache !== undefined) this.engine.memorize?.(task, known);
       this.#answer(task, answered);
     });
+    this.#abandon((path) => isBelow(path, task.path));
+  }
+
+  /** Nobody waits any more for what these steps had asked. */
+  #abandon(isPast: (path: string) => boolean): void {
+    if (this.#leftOpen.size === 0) return;
+    for (const [path, agent] of [...this.#leftOpen]) {
+      if (this.#isOver || !isPast(path)) continue;
+      this.#leftOpen.delete(path);
+      this.engine.note(this.events.skipped(path, agent, 'abandoned'));
+    }
+  }
+
+  /** Whether a step belongs to one that has ended, or that an attempt of this life has left. */
+  #hasEndedAbove(path: string): boolean {
+    const steps = this.engine.steps();
+    for (let end = 1; end < path.length; end += 1) {
+      if (path[end] !== '/' && path[end] !== '[') continue;
+      const { status, contained } = steps.get(path.slice(0, end)) ?? {};
+      if (status === 'COMPLETED' || status === 'SKIPPED' || (status === 'FAILED' && contained === true))
+        return true;
+    }
+    return this.#left.has(path);
   }
 
   failStep(task: StepTask, error: unknown, known?: Failure): void {
@@ -577,9 +637,11 @@ export class StepExecutor implements StepMachine, QueueOwner {
     this.#afterUndoing(task, goesOn || this.#isFinal(task, failure), () => {
       task.phase = 'ended';
       noteFailure(task);
-      this.engine.record(this.events.failed(task, failure), () => {
+      const event = this.events.failed(task, failure);
+      this.engine.record(event, () => {
         this.#answer(task, { kind: 'failed', failure, cause: error });
       });
+      if ('contained' in event) this.#abandon((path) => isBelow(path, task.path));
     });
   }
 
@@ -657,7 +719,10 @@ export class StepExecutor implements StepMachine, QueueOwner {
     this.#contextSteps.cancelBelow(task, this.#whyOver ?? `step "${task.path}" was stopped`);
     if (this.#isOver || phase === 'ended') return;
     if (as === 'lost') this.engine.note(this.events.skipped(task.path, task.definition.name, 'lost'));
-    else if (phase !== 'suspended' && task.tries > 0) this.engine.note(this.events.cancelled(task.path));
+    else if (phase === 'suspended') {
+      this.#leftOpen.set(task.path, task.definition.name);
+      this.#left.add(task.path);
+    } else if (task.tries > 0) this.engine.note(this.events.cancelled(task.path));
   }
 
   /** Asks a function of the user's how a step goes on. A step that has stopped meanwhile does not hear what it decided. */

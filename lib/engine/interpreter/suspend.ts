@@ -170,7 +170,7 @@ function leftUntil(engine: Pick<Engine, 'now'>, { deadline, timestamp }: StepRes
   return Math.max(0, Math.min(lengthMs, deadline - engine.now()));
 }
 // A later moment, or Infinity, could not be read back from a store.
-const LAST_MOMENT_OF_DATE = 8.64e15;
+export const LAST_MOMENT_OF_DATE = 8.64e15;
 
 function momentIn(engine: Pick<Engine, 'now'>, ms: number): number {
   return Math.min(LAST_MOMENT_OF_DATE, engine.now() + ms);

@@ -32,10 +32,12 @@ export function recallFrom(
     answer(undefined);
     return;
   }
+  const { ttlMs = Infinity } = task.policy.cache ?? {};
+  // One that is to last longer than answers may was kept before the clock was set back, nobody knows how long ago.
+  const isFresh = ({ expiresAt }: KeptAnswer): boolean =>
+    expiresAt === undefined || (now < expiresAt && expiresAt - now <= ttlMs);
   const usable = (found: KeptAnswer | undefined): KnownAnswer | undefined =>
-    found === undefined ||
-    (found.expiresAt ?? Infinity) <= now ||
-    (task.policy.keepPartials === true && found.kept === undefined)
+    found === undefined || !isFresh(found) || (task.policy.keepPartials === true && found.kept === undefined)
       ? undefined
       : found;
   const found = cache.get(key);

@@ -1,0 +1,336 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import * as t from 'io-ts';
+import { delay, lastValueFrom, of, toArray } from 'rxjs';
+
+import {
+  agent,
+  answer,
+  approval,
+  chain,
+  execute,
+  fallback,
+  firstOf,
+  lowdbStore,
+  memoryStore,
+  resume,
+  run,
+  sleep,
+  workflow,
+} from '../../index';
+import type { Agent, Store, Wire } from '../../index';
+import { collect } from '../support/told';
+
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const ask = approval<number, number>('ask', t.number);
+const slow = (ms: number) => (n: number) => of(n).pipe(delay(ms));
+
+const folders: string[] = [];
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-deadlines-'));
+  folders.push(folder);
+  return folder;
+}
+
+describe.each<[string, () => Store]>([
+  ['in memory', () => memoryStore()],
+  ['in a folder', () => lowdbStore(newFolder())],
+])('a deadline of a run %s', (_name, make) => {
+  let store: Store;
+  beforeEach(() => {
+    store = make();
+  });
+  afterEach(() => store.close());
+  const start = (work: Agent<number, unknown>) => execute(work, 1, { store, runId: 'r' });
+
+  it('decides: an answer that was given later does not beat it, although the run rested', async () => {
+    const boss = agent('boss', (_: number) => -1);
+    const asked = chain(
+      'c',
+      approval<number, number, number>('ask', t.number, { timeoutMs: 40, onTimeout: boss }),
+    );
+    await start(asked);
+    await wait(60);
+    await answer('r', 'ask', 5, { store });
+    const told = await lastValueFrom(resume(asked, 'r', { store }).pipe(toArray()));
+
+    expect(told.at(-1)?.state.output).toBe(-1);
+    expect(told.map(({ event }) => event)).toContainEqual(
+      expect.objectContaining({
+        type: 'step.logged',
+        level: 'WARNING',
+        message: 'Cannot take the answer: it was given after the deadline; the step goes on waiting',
+      }),
+    );
+  });
+
+  it('lets an answer through that was given in time, whenever the run goes on', async () => {
+    const asked = chain('c', approval<number, number>('ask', t.number, { timeoutMs: 60 }));
+    await start(asked);
+    await answer('r', 'ask', 5, { store });
+    await wait(90);
+    expect((await start(asked)).output).toBe(5);
+  });
+
+  it.each<[string, Agent<number, number>]>([
+    ['a structure', chain('inner', ask)],
+    ['an approval itself', ask],
+  ])('is the time limit of %s around a question, and counts while the run rests', async (_what, inner) => {
+    const flow = workflow('flow', (n: Wire<number>, step) => step('part', inner, n, { timeoutMs: 200 }));
+    const first = await start(flow);
+    expect(first.status).toBe('SUSPENDED');
+    const [{ path, dueAt } = { path: '' }] = (await store.listRuns())[0]?.waiting ?? [];
+    expect(dueAt).toEqual(expect.any(Number));
+    await wait(220);
+    await answer('r', path, 5, { store });
+    const late = await start(flow);
+
+    expect(late).toMatchObject({ status: 'FAILED', error: { name: 'StepTimeoutError', path: 'part' } });
+  });
+
+  it('is kept over several lives, and not begun anew by any', async () => {
+    const flow = workflow('flow', (n: Wire<number>, step) =>
+      step('part', chain('inner', ask), n, { timeoutMs: 200 }),
+    );
+    const due = async () => (await store.listRuns())[0]?.waiting[0]?.dueAt;
+    await start(flow);
+    const first = await due();
+    for (let life = 2; life < 5; life += 1) {
+      await wait(20);
+      expect((await start(flow)).status).toBe('SUSPENDED');
+      expect(await due()).toBe(first);
+    }
+    await answer('r', 'part/ask', 5, { store });
+    expect((await start(flow)).output).toBe(5);
+  });
+
+  it('decides the same beside a step that moves', async () => {
+    const flow = workflow('flow', (n: Wire<number>, step) => ({
+      part: step('part', chain('inner', ask), n, { timeoutMs: 50 }),
+      beside: step('beside', slow(200), n),
+    }));
+    expect((await start(flow)).error).toMatchObject({ name: 'StepTimeoutError', path: 'part' });
+  });
+
+  it('is a new one for a new attempt: nothing in it waited', async () => {
+    const flow = workflow('flow', (n: Wire<number>, step) =>
+      step(
+        'part',
+        chain(
+          'inner',
+          agent('a', slow(100)),
+          agent('b', (n: number) => n),
+        ),
+        n,
+        { timeoutMs: 150 },
+      ),
+    );
+    const seen = collect(run(flow, 1, { store, runId: 'r' }));
+    await wait(80);
+    seen.leave?.();
+    await wait(80);
+    expect((await start(flow)).output).toBe(1);
+  });
+
+  it('holds for a sleep too, left and taken up again', async () => {
+    const flow = workflow('flow', (n: Wire<number>, step) =>
+      step('part', chain('inner', sleep<number>('nap', 500)), n, { timeoutMs: 120 }),
+    );
+    const seen = collect(run(flow, 1, { store, runId: 'r' }));
+    await wait(80);
+    seen.leave?.();
+    const begun = performance.now();
+    expect((await start(flow)).error?.name).toBe('StepTimeoutError');
+    expect(performance.now() - begun).toBeLessThan(100);
+  });
+});
+
+describe('a clock that is set back while a run rests', () => {
+  afterEach(() => {
+    jest.restoreAllMocks();
+  });
+
+  it('makes no question open for longer than was asked for', async () => {
+    const store = memoryStore();
+    const boss = agent('boss', (_: number) => -1);
+    const asked = workflow('flow', (n: Wire<number>, step) => ({
+      ok: step(
+        'ok',
+        approval<number, number, number>('ask', t.number, { timeoutMs: 50, onTimeout: boss }),
+        n,
+      ),
+      beside: step('beside', slow(120), n),
+    }));
+    const seen = collect(run(asked, 1, { store, runId: 'r' }));
+    await wait(10);
+    seen.leave?.();
+    const now = Date.now.bind(Date);
+    jest.spyOn(Date, 'now').mockImplementation(() => now() - 3_600_000);
+    const begun = performance.now();
+    expect((await execute(asked, 1, { store, runId: 'r' })).output).toEqual({ ok: -1, beside: 1 });
+    expect(performance.now() - begun).toBeLessThan(2_000);
+  });
+
+  it('makes no cached answer last longer', async () => {
+    let calls = 0;
+    const cached = agent('cached', (_: number) => (calls += 1), { cache: { ttlMs: 1_000 } });
+    const store = memoryStore();
+    await execute(cached, 1, { store });
+    await execute(cached, 1, { store });
+    expect(calls).toBe(1);
+    const now = Date.now.bind(Date);
+    jest.spyOn(Date, 'now').mockImplementation(() => now() - 3_600_000);
+    await execute(cached, 1, { store });
+    expect(calls).toBe(2);
+  });
+});
+
+describe('a sleep', () => {
+  it('asks for its length in the first life only, and keeps to it whatever the code says later', async () => {
+    const store = memoryStore();
+    let asked = 0;
+    const nap = (ms: number) =>
+      chain(
+        'c',
+        sleep<number>('nap', () => ((asked += 1), ms)),
+      );
+    const seen = collect(run(nap(150), 1, { store, runId: 'r' }));
+    seen.leave?.();
+    const begun = performance.now();
+    expect((await execute(nap(1), 1, { store, runId: 'r' })).output).toBe(1);
+    expect(asked).toBe(1);
+    expect(performance.now() - begun).toBeGreaterThan(100);
+
+    const short = chain('c', sleep<number>('nap', 1));
+    const other = collect(run(chain('c', sleep<number>('nap', 150)), 1, { store, runId: 's' }));
+    other.leave?.();
+    const again = performance.now();
+    await execute(short, 1, { store, runId: 's' });
+    expect(performance.now() - again).toBeGreaterThan(100);
+  });
+});
+
+describe('a question that nobody waits for any more', () => {
+  const broken = agent('broken', (_: number): number => {
+    throw new Error('no');
+  });
+  const both = workflow('both', (n: Wire<number>, step) => ({
+    ask: step('ask', ask, n),
+    broken: step('broken', broken, n),
+  }));
+  const statusOf = async (store: Store, runId: string): Promise<Record<string, string>> =>
+    Object.fromEntries(
+      [...(await store.loadRun(runId))!.steps].map(({ stepId, status }) => [stepId, status]),
+    );
+
+  it('is skipped when its structure has failed and another one has taken over', async () => {
+    const store = memoryStore();
+    const work = chain(
+      'c',
+      fallback(
+        'f',
+        both,
+        agent('other', () => ({ ask: 0, broken: 0 })),
+      ),
+    );
+    const told = await lastValueFrom(run(work, 1, { store, runId: 'r' }).pipe(toArray()));
+    expect(told.at(-1)?.state.status).toBe('COMPLETED');
+    expect(told.map(({ event }) => event)).toContainEqual(
+      expect.objectContaining({ type: 'step.skipped', path: 'f/both/ask', reason: 'abandoned' }),
+    );
+    expect((await statusOf(store, 'r'))['f/both/ask']).toBe('SKIPPED');
+  });
+
+  it('is not among those that a run rests for: the event, the state and the list agree', async () => {
+    const store = memoryStore();
+    const work = chain(
+      'c',
+      fallback('f', both, approval('later', t.type({ ask: t.number, broken: t.number }))),
+    );
+    const told = await lastValueFrom(run(work, 1, { store, runId: 'r' }).pipe(toArray()));
+    const suspended = Object.entries(await statusOf(store, 'r')).filter(
+      ([, status]) => status === 'SUSPENDED',
+    );
+
+    expect(told.at(-1)?.event).toMatchObject({ type: 'run.suspended', waiting: ['f/later'] });
+    expect(suspended.map(([path]) => path)).toEqual(['f/later']);
+    expect((await store.listRuns())[0]?.waiting.map(({ path }) => path)).toEqual(['f/later']);
+    await expect(answer('r', 'f/both/ask', 1, { store })).rejects.toMatchObject({ code: 'NOT_WAITING' });
+  });
+
+  it.each<[string, Agent<number, unknown>]>([
+    ['lost a race', chain('c', firstOf('first', chain('slow', ask), agent('quick', slow(5))))],
+    [
+      'timed out',
+      chain(
+        'c',
+        fallback(
+          'f',
+          workflow('w', (n: Wire<number>, step) => step('part', chain('inner', ask), n, { timeoutMs: 5 })),
+          agent('other', ({ input }: { input: number }) => slow(30)(input)),
+        ),
+      ),
+    ],
+  ])('is skipped when what it belongs to has %s', async (_how, work) => {
+    const store = memoryStore();
+    const beside = workflow('beside', (n: Wire<number>, step) => [
+      step('work', work, n),
+      step('moves', slow(60), n),
+    ]);
+    expect((await execute(beside, 1, { store, runId: 'r' })).status).toBe('COMPLETED');
+    expect(Object.values(await statusOf(store, 'r'))).not.toContain('SUSPENDED');
+  });
+
+  it('is asked anew when its structure is tried again after all', async () => {
+    const store = memoryStore();
+    let calls = 0;
+    const flaky = agent('flaky', (n: number) => {
+      if ((calls += 1) === 1) throw new Error('no');
+      return n;
+    });
+    const pair = workflow('pair', (n: Wire<number>, step) => ({
+      ask: step('ask', ask, n),
+      flaky: step('flaky', flaky, n),
+    }));
+    const other = agent('other', (_: unknown): never => {
+      throw new Error('nor this');
+    });
+    const work = workflow('w', (n: Wire<number>, step) =>
+      step('f', fallback('f', pair, other), n, { retry: 1 }),
+    );
+    const told = await lastValueFrom(run(work, 1, { store, runId: 'r' }).pipe(toArray()));
+    expect(told.map(({ event }) => event)).toContainEqual(
+      expect.objectContaining({ type: 'step.skipped', path: 'f/pair/ask', reason: 'abandoned' }),
+    );
+    expect((await store.loadRun('r'))?.steps.get('f/pair/ask')).toMatchObject({
+      status: 'SUSPENDED',
+      asked: 2,
+    });
+    await answer('r', 'f/pair/ask', 7, { store });
+    expect((await execute(work, 1, { store, runId: 'r' })).output).toEqual({ ask: 7, flaky: 1 });
+  });
+
+  it('stays open in a run that has failed beside it, and is the same when the run goes on', async () => {
+    const store = memoryStore();
+    let isDown = true;
+    const flaky = agent('flaky', (n: number) => {
+      if (isDown) throw new Error('no');
+      return n;
+    });
+    const pair = workflow('pair', (n: Wire<number>, step) => ({
+      ask: step('ask', ask, n),
+      flaky: step('flaky', flaky, n),
+    }));
+    const failed = await execute(pair, 1, { store, runId: 'r' });
+    const asking = failed.steps.get('ask')?.asking;
+    expect([failed.status, failed.steps.get('ask')?.status]).toEqual(['FAILED', 'SUSPENDED']);
+    await answer('r', 'ask', 7, { store, asking: asking! });
+    isDown = false;
+    expect((await execute(pair, 1, { store, runId: 'r' })).output).toEqual({ ask: 7, flaky: 1 });
+  });
+});
