@@ -5,6 +5,7 @@ import type { AnswerMessage, CancelMessage, RunMessage } from '../model/message'
 import type { AgentKind } from '../model/plan';
 import type { RunState } from '../model/state';
 import type { StepResult } from '../model/stepResult';
+import { isOpen, openQuestions } from './summary';
 
 /**
  * A message with the name of what it is meant for, as it is kept until the run hears it: the incarnation of the run, the
@@ -27,11 +28,6 @@ export function addressMessage(
   if (state === undefined) throw new UnknownRunError(runId);
   const meant = message.kind === 'cancel' ? addressedCancel(state, message) : addressedAnswer(state, message);
   return { ...meant, at };
-}
-
-/** The questions of a run that are open. */
-export function openQuestions({ status, steps }: RunState): readonly StepResult[] {
-  return status === 'COMPLETED' ? [] : [...steps].filter(isOpen);
 }
 
 function addressedCancel(state: RunState, message: CancelMessage): CancelMessage {
@@ -76,11 +72,6 @@ function addressedAnswer(state: RunState, message: AnswerMessage): AnswerMessage
   if (kind === undefined && row === undefined && !isPossible(state, path))
     throw new UnknownStepError(runId, path);
   return meant;
-}
-
-/** Whether a step waits for an answer; one that sleeps does not. Questions of earlier versions have no id. */
-function isOpen(row: StepResult): boolean {
-  return row.status === 'SUSPENDED' && (row.asking !== undefined || 'request' in row);
 }
 
 /** Whether the run may get a step of this path although its plan has none: below one whose steps are decided as it runs. */

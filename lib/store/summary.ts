@@ -2,7 +2,6 @@ import type { RunState } from '../model/state';
 import type { StepResult } from '../model/stepResult';
 import type { StepTable } from '../model/stepTable';
 import { InvalidArgumentError } from '../model/failure';
-import { openQuestions } from './messages';
 import type { OpenQuestion, PruneLimits, RunQuery, RunSummary, Store } from './store';
 
 /** The one line about a run. */
@@ -17,6 +16,16 @@ export function summaryOf(state: RunState): RunSummary {
     ...(state.error?.path === undefined ? {} : { failedStep: state.error.path }),
     waiting: waitingIn(state),
   });
+}
+
+/** The questions of a run that are open. */
+export function openQuestions({ status, steps }: RunState): readonly StepResult[] {
+  return status === 'COMPLETED' ? [] : [...steps].filter(isOpen);
+}
+
+/** Whether a step waits for an answer; one that sleeps does not. Questions of earlier versions have no id. */
+export function isOpen(row: StepResult): boolean {
+  return row.status === 'SUSPENDED' && (row.asking !== undefined || 'request' in row);
 }
 
 const NOTHING: readonly OpenQuestion[] = Object.freeze([]);

@@ -38,6 +38,7 @@ export const parts: readonly Part[] = [
   { name: 'soak', tests: '17', specs: ['torture/soak'], seconds: 60 },
   { name: 'leaks', tests: '18', specs: ['operators/leaks'], seconds: 10 },
   { name: 'clocks', tests: '19', specs: ['operators/clockJumps', 'process/faketime'], seconds: 60 },
+  { name: 'belongs', tests: '22', specs: ['laws/belongs'], seconds: 900 },
   { name: 'golden', tests: '20', specs: ['lib/store/golden'], seconds: 3 },
   { name: 'names', tests: '21', specs: ['lib/store/fileName'], seconds: 15 },
   { name: 'logs', tests: '22', specs: ['process/logs', 'lib/log/logger'], seconds: 10 },
