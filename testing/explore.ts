@@ -121,7 +121,7 @@ function shown(value: unknown): string {
   return text === undefined ? String(value) : text.slice(0, 200);
 }
 
-/** An answer that has come and waits to be handed on. */
+/** What can happen next: an answer that has come is handed on, or time passes. */
 interface Held {
   readonly label: string;
   readonly hand: () => void;
@@ -129,10 +129,10 @@ interface Held {
 
 /** Calls functions at once, and keeps what they answer until it is handed on. */
 class HeldEngine<O> extends LocalEngine<O> {
-  /** Answers that have come. */
-  readonly held = new Set<Held>();
   /** Calls that have not answered. */
   underWay = 0;
+  /** Answers that have come. */
+  readonly #held = new Set<Held>();
   readonly #scheduler: VirtualTimeScheduler;
 
   constructor(options: LocalOptions<O>, scheduler: VirtualTimeScheduler) {
@@ -155,7 +155,7 @@ class HeldEngine<O> extends LocalEngine<O> {
     const hold = (hand: () => void): void => {
       answered();
       mine = { label: task.path, hand };
-      this.held.add(mine);
+      this.#held.add(mine);
     };
     const holding: CallCallbacks = {
       emit: (of, partial) => callbacks.emit(of, partial),
@@ -178,33 +178,50 @@ class HeldEngine<O> extends LocalEngine<O> {
     const stop = withScheduler(this.#scheduler, () => super.call(task, value, holding));
     return () => {
       answered();
-      if (mine !== undefined) this.held.delete(mine);
+      if (mine !== undefined) this.#held.delete(mine);
       stop?.();
     };
   }
+
+  /** What can happen next: in the order in which the answers came, or by name, so that nothing but the seed decides. */
+  moves(isInOrder: boolean): readonly Held[] {
+    const answers = isInOrder
+      ? [...this.#held]
+      : [...this.#held].sort((a, b) => (a.label < b.label ? -1 : 1));
+    const next = this.#scheduler.actions[0] as { readonly delay: number } | undefined;
+    if (next === undefined) return answers;
+    const pass = (): void => {
+      this.#scheduler.maxFrames = next.delay;
+      this.#scheduler.flush();
+    };
+    return [...answers, { label: '(time passes)', hand: pass }];
+  }
+
+  make(move: Held): void {
+    this.#held.delete(move);
+    move.hand();
+  }
 }
 
-/** Seed 0 stands for the plain order: answers are handed on as they come. */
-async function oneOrder<I, O>(
-  agent: Agent<I, O>,
-  input: I | undefined,
-  seed: number,
-  patienceMs: number,
-): Promise<ExploredRun<O>> {
+/** A run whose answers are held. */
+interface HeldRun<O> {
+  readonly engine: HeldEngine<O>;
+  readonly transitions: readonly Transition<O>[];
+  isOver: boolean;
+  /** What broke the machinery. */
+  problem?: { readonly error: unknown };
+}
+
+async function beginHeldRun<I, O>(agent: Agent<I, O>, input: I | undefined): Promise<HeldRun<O>> {
   const definition = definitionOf(agent);
   if (definition === undefined) {
     throw new InvalidArgumentError('Cannot explore what is no agent', 'make one with agent()');
   }
-  const random = randomOf(seed);
   const scheduler = new VirtualTimeScheduler(undefined, Infinity);
   const runId = 'explored';
   const claim = await memoryStore().claim(runId);
   const plan = planOf(definition);
   const transitions: Transition<O>[] = [];
-  const order: string[] = [];
-  let isOver = false;
-  let problem: { readonly error: unknown } | undefined;
-
   const engine = new HeldEngine<O>(
     {
       claim,
@@ -212,12 +229,12 @@ async function oneOrder<I, O>(
       scheduler,
       tell: (transition) => transitions.push(transition),
       broken: (error) => {
-        problem = { error };
+        run.problem = { error };
       },
     },
     scheduler,
   );
-  const { held } = engine;
+  const run: HeldRun<O> = { engine, transitions, isOver: false };
   engine.record({ type: 'run.started', runId, seq: 1, at: 0, name: agent.name, input, plan }, () => {
     new StepExecutor({
       runId,
@@ -228,36 +245,35 @@ async function oneOrder<I, O>(
       seq: 1,
       maxCrashes: Infinity,
       ended: () => {
-        isOver = true;
+        run.isOver = true;
       },
     }).begin();
   });
+  return run;
+}
 
-  const moves = (): readonly Held[] => {
-    const next = scheduler.actions[0] as { readonly delay: number } | undefined;
-    const pass = {
-      label: '(time passes)',
-      hand: () => {
-        scheduler.maxFrames = next?.delay ?? 0;
-        scheduler.flush();
-      },
-    };
-    // By name and not as they came, so that the seed alone decides.
-    const answers = seed === 0 ? [...held] : [...held].sort((a, b) => (a.label < b.label ? -1 : 1));
-    return next === undefined ? answers : [...answers, pass];
-  };
+/** Seed 0 stands for the plain order: answers are handed on as they come. */
+async function oneOrder<I, O>(
+  agent: Agent<I, O>,
+  input: I | undefined,
+  seed: number,
+  patienceMs: number,
+): Promise<ExploredRun<O>> {
+  const random = randomOf(seed);
+  const run = await beginHeldRun(agent, input);
+  const { engine, transitions } = run;
+  const order: string[] = [];
   let waitedMs = 0;
-  const hasEnded = (): boolean => isOver || problem !== undefined;
+  const hasEnded = (): boolean => run.isOver || run.problem !== undefined;
   while (!hasEnded()) {
     // What comes from Promises comes first: then it is there whatever the machine is doing.
     if (engine.underWay > 0) for (let turn = 0; turn < 2; turn += 1) await setImmediate();
-    const possible = moves();
+    const possible = engine.moves(seed === 0);
     const move = possible[Math.floor(random() * possible.length)];
     if (move !== undefined) {
       waitedMs = 0;
-      held.delete(move);
       order.push(move.label);
-      move.hand();
+      engine.make(move);
     } else if (!hasEnded()) {
       if (engine.underWay === 0 || waitedMs >= patienceMs)
         throw new InterleavingError(agent.name, seed, order, new Error('the run is stuck'));
@@ -265,6 +281,6 @@ async function oneOrder<I, O>(
       waitedMs += 1;
     }
   }
-  if (problem !== undefined) throw problem.error;
+  if (run.problem !== undefined) throw run.problem.error;
   return { seed, order, transitions, state: engine.state() };
 }
