@@ -108,57 +108,19 @@ export interface Monitor {
  */
 export function createMonitor(options: MonitorOptions = {}): Monitor {
   const { scheduler = asyncScheduler, saved, logger, print = toStdout } = options;
-  const workflows = new Map<string, Measured>();
-  for (const one of saved?.workflows ?? []) addTo(workflows, one.workflowName, one);
   const desk = new AlertDesk(scheduler, reporter(logger), saved);
-  const shownAt = new Map<string, number>();
+  const workflows = new MeasuredWorkflows(desk, scheduler, saved?.workflows);
   let unnamed = 0;
-
-  const known = (name: string): Measured | undefined => workflows.get(hideSecrets(name));
-  const measured = (name: string): Measured => known(name) ?? addTo(workflows, hideSecrets(name));
-  const sampleOf = ({ metrics, samples }: Measured, latest?: Execution): StatsSample => ({
-    ...workflowFigures(metrics),
-    agents: samples.take(),
-    at: scheduler.now(),
-    ...(latest === undefined ? {} : { latest }),
-  });
-  const show = (sample: StatsSample): void => {
-    shownAt.set(sample.workflowName, sample.at);
-    desk.show(sample);
-  };
-  const check = (workflow: Measured): void => {
-    const { workflowName, successes, failures } = workflow.metrics;
-    if (successes + failures === 0) return;
-    const sample = sampleOf(workflow);
-    // The end of a run has shown itself already.
-    if (shownAt.get(workflowName) !== sample.at) show(sample);
-    desk.ask(sample);
-  };
-  const statsOf = (name: string): WorkflowStats | undefined => {
-    const workflow = known(name);
-    return workflow === undefined ? undefined : workflowStats(workflow.metrics);
-  };
-  const checkAlerts = (workflowName?: string): readonly ActiveAlert[] => {
-    if (desk.isIdle()) return [];
-    const asked = workflowName === undefined ? [...workflows.values()] : [known(workflowName)];
-    for (const workflow of asked) if (workflow !== undefined) check(workflow);
-    desk.endOrphans(workflowName === undefined ? undefined : hideSecrets(workflowName), statsOf);
-    return desk.active();
-  };
-  const allStats = (): WorkflowStats[] =>
-    [...workflows.values()].map(({ metrics }) => workflowStats(metrics));
-
+  // A plain object: `openMonitor` and whoever wraps a monitor spread it.
   return {
     startWorkflow(_workflowId, workflowName) {
-      measured(workflowName);
+      workflows.named(workflowName);
     },
     endWorkflow(workflowName, duration, success) {
-      const workflow = measured(workflowName);
-      addRun(workflow.metrics, { duration, success });
-      if (desk.hasRules()) show(sampleOf(workflow, { duration, success }));
+      workflows.addRun(workflowName, { duration, success });
     },
     logAgentExecution(workflowName, agentName, duration, success, ownDuration = duration) {
-      const { metrics, samples } = measured(workflowName);
+      const { metrics, samples } = workflows.named(workflowName);
       const name = hideSecrets(agentName);
       samples.willChange(name);
       addAgentExecution(metrics, name, { duration, success, ownDuration });
@@ -170,19 +132,20 @@ export function createMonitor(options: MonitorOptions = {}): Monitor {
     alert: (ruleName, stream) => {
       desk.addStream(ruleName, stream);
     },
-    checkAlerts,
+    checkAlerts: (workflowName) => workflows.checkAlerts(workflowName),
     alerts$: desk.alerts$,
-    getMetrics: (workflowName) => statsOf(workflowName) ?? workflowStats(createWorkflowMetrics(workflowName)),
-    workflowNames: () => [...workflows.keys()],
-    metricsReport: (reportOptions) => metricsReport(allStats(), reportOptions),
+    getMetrics: (workflowName) =>
+      workflows.stats(workflowName) ?? workflowStats(createWorkflowMetrics(workflowName)),
+    workflowNames: () => workflows.names(),
+    metricsReport: (reportOptions) => metricsReport(workflows.allStats(), reportOptions),
     printMetricsReport: (reportOptions) => {
-      print(metricsReport(allStats(), reportOptions));
+      print(metricsReport(workflows.allStats(), reportOptions));
     },
     save() {
       const rules = desk.memories();
       return {
         version: 1,
-        workflows: [...workflows.values()].map(({ metrics }) => saveWorkflowMetrics(metrics)),
+        workflows: workflows.save(),
         alerts: desk.active(),
         ...(rules.length === 0 ? {} : { rules }),
       };
@@ -200,11 +163,92 @@ interface Measured {
   readonly samples: AgentSamples;
 }
 
-function addTo(workflows: Map<string, Measured>, name: string, saved?: SavedWorkflowMetrics): Measured {
-  const metrics = createWorkflowMetrics(name, saved);
-  const workflow = { metrics, samples: new AgentSamples(metrics.agentMetrics) };
-  workflows.set(name, workflow);
-  return workflow;
+/** The numbers of all workflows, and when the rules saw them last. */
+class MeasuredWorkflows {
+  readonly #desk: AlertDesk;
+  readonly #scheduler: SchedulerLike;
+  readonly #workflows = new Map<string, Measured>();
+  readonly #shownAt = new Map<string, number>();
+
+  constructor(
+    desk: AlertDesk,
+    scheduler: SchedulerLike,
+    saved: readonly SavedWorkflowMetrics[] | undefined = [],
+  ) {
+    this.#desk = desk;
+    this.#scheduler = scheduler;
+    for (const one of saved) this.#add(one.workflowName, one);
+  }
+
+  /** The workflow of this name, known from now on. */
+  named(name: string): Measured {
+    return this.#known(name) ?? this.#add(hideSecrets(name));
+  }
+
+  addRun(name: string, execution: Execution): void {
+    const workflow = this.named(name);
+    addRun(workflow.metrics, execution);
+    if (this.#desk.hasRules()) this.#show(this.#sampleOf(workflow, execution));
+  }
+
+  checkAlerts(name: string | undefined): readonly ActiveAlert[] {
+    if (this.#desk.isIdle()) return [];
+    const asked = name === undefined ? [...this.#workflows.values()] : [this.#known(name)];
+    for (const workflow of asked) if (workflow !== undefined) this.#check(workflow);
+    this.#desk.endOrphans(name === undefined ? undefined : hideSecrets(name), (one) => this.stats(one));
+    return this.#desk.active();
+  }
+
+  names(): readonly string[] {
+    return [...this.#workflows.keys()];
+  }
+
+  stats(name: string): WorkflowStats | undefined {
+    const workflow = this.#known(name);
+    return workflow === undefined ? undefined : workflowStats(workflow.metrics);
+  }
+
+  allStats(): WorkflowStats[] {
+    return [...this.#workflows.values()].map(({ metrics }) => workflowStats(metrics));
+  }
+
+  save(): readonly SavedWorkflowMetrics[] {
+    return [...this.#workflows.values()].map(({ metrics }) => saveWorkflowMetrics(metrics));
+  }
+
+  #known(name: string): Measured | undefined {
+    return this.#workflows.get(hideSecrets(name));
+  }
+
+  #add(name: string, saved?: SavedWorkflowMetrics): Measured {
+    const metrics = createWorkflowMetrics(name, saved);
+    const workflow = { metrics, samples: new AgentSamples(metrics.agentMetrics) };
+    this.#workflows.set(name, workflow);
+    return workflow;
+  }
+
+  #check(workflow: Measured): void {
+    const { workflowName, successes, failures } = workflow.metrics;
+    if (successes + failures === 0) return;
+    const sample = this.#sampleOf(workflow);
+    // The end of a run has shown itself already.
+    if (this.#shownAt.get(workflowName) !== sample.at) this.#show(sample);
+    this.#desk.ask(sample);
+  }
+
+  #show(sample: StatsSample): void {
+    this.#shownAt.set(sample.workflowName, sample.at);
+    this.#desk.show(sample);
+  }
+
+  #sampleOf({ metrics, samples }: Measured, latest?: Execution): StatsSample {
+    return {
+      ...workflowFigures(metrics),
+      agents: samples.take(),
+      at: this.#scheduler.now(),
+      ...(latest === undefined ? {} : { latest }),
+    };
+  }
 }
 
 /** Tells the first failure of each rule. */
