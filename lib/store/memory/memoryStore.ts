@@ -4,6 +4,7 @@ import { asyncScheduler } from 'rxjs';
 import { jsonValue } from '../../codec/jsonValue';
 import { RunState } from '../../codec/stateCodec';
 import { checkRunId, RunActiveError, RunExistsError, UnknownSnapshotError } from '../../errors/storageErrors';
+import type { RunEvent } from '../../model/event';
 import type { ExecutionLog } from '../../model/executionLog';
 import type { RunMessage } from '../../model/message';
 import type { RunState as RunStateRecord } from '../../model/state';
@@ -18,7 +19,15 @@ import { addressMessage } from '../messages';
 import type { SnapshotText } from '../snapshotText';
 import { captureSnapshot, snapshotOf } from '../snapshotText';
 import { stateCopy } from '../stateCopy';
-import type { ReceivedMessage, SnapshotStore, Store } from '../store';
+import type {
+  Claim,
+  PruneLimits,
+  ReceivedMessage,
+  RunQuery,
+  RunSummary,
+  SnapshotStore,
+  Store,
+} from '../store';
 import { prunable, select, summaryOf } from '../summary';
 import { InvalidArgumentError } from '../../model/failure';
 import { memoryStreams } from './memoryStreams';
@@ -37,78 +46,20 @@ export interface MemoryStoreOptions {
  */
 export function memoryStore(options: MemoryStoreOptions = {}): Store {
   const { clock = asyncScheduler } = options;
-  const runs = new Map<string, RunFold>();
-  const claimed = new Set<string>();
+  const runs = new MemoryRuns(clock);
   const logs = new Map<string, ExecutionLog>();
-  const inbox = memoryInbox();
-  const cache = memoryCache();
-  const summaries = () =>
-    [...runs].flatMap(([runId, run]) => {
-      const state = run.state();
-      return state === undefined ? [] : [{ run: summaryOf(state), isResting: !claimed.has(runId) }];
-    });
-
+  // A plain object, as every store: whoever wraps one spreads it.
   return {
-    claim(runId) {
-      checkRunId(runId);
-      if (claimed.has(runId)) throw new RunActiveError(runId);
-      claimed.add(runId);
-      let fold = runs.get(runId);
-      const state = fold?.state();
-      const write = (text: string) => {
-        if (fold === undefined) runs.set(runId, (fold = runFold(runId, undefined)));
-        fold.add(text);
-      };
-      return {
-        state: state && stateCopy(state),
-        checksValues: true,
-        cache,
-        append: (event) => {
-          write(JSON.stringify(event));
-        },
-        note: (event) => {
-          write(JSON.stringify(event));
-        },
-        inbox: (listener) => inbox.listen(runId, listener),
-        release: () => {
-          claimed.delete(runId);
-        },
-      };
-    },
-    loadRun: async (runId) => {
-      checkRunId(runId);
-      const state = runs.get(runId)?.state();
-      return Promise.resolve(state && stateCopy(state));
-    },
-    listRuns: async (query) => Promise.resolve(select(summaries(), query)),
-    deleteRun: async (runId) => {
-      checkRunId(runId);
-      if (claimed.has(runId)) return Promise.reject(new RunActiveError(runId));
-      inbox.forget(runId);
-      return Promise.resolve(runs.delete(runId));
-    },
+    claim: (runId) => runs.claim(runId),
+    loadRun: async (runId) => Promise.resolve(runs.load(runId)),
+    listRuns: async (query) => Promise.resolve(runs.list(query)),
+    deleteRun: async (runId) => Promise.resolve(runs.delete(runId)),
     importRun: async (state) => {
-      checkRunId(state.runId);
-      checkValues(state);
-      if (runs.has(state.runId) || claimed.has(state.runId)) throw new RunExistsError(state.runId);
-      runs.set(state.runId, runFold(state.runId, copyOf(state)));
-      inbox.forget(state.runId);
+      runs.import(state);
       return Promise.resolve();
     },
-    prune: async (limits) => {
-      const forgotten = prunable(summaries(), limits, clock.now());
-      for (const runId of forgotten) {
-        runs.delete(runId);
-        inbox.forget(runId);
-      }
-      return Promise.resolve(forgotten);
-    },
-    post: async (runId, message) => {
-      checkRunId(runId);
-      const meant = addressMessage(runId, runs.get(runId)?.state(), message, clock.now());
-      inbox.post(runId, meant);
-      return Promise.resolve(meant);
-    },
+    prune: async (limits) => Promise.resolve(runs.prune(limits)),
+    post: async (runId, message) => Promise.resolve(runs.post(runId, message)),
     snapshots: memorySnapshots(clock),
     logs: {
       save: async (log) => {
@@ -121,6 +72,93 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
     streams: memoryStreams(),
     close: async () => Promise.resolve(),
   };
+}
+
+/** Runs that are forgotten with the process. */
+class MemoryRuns {
+  readonly #clock: Clock;
+  readonly #runs = new Map<string, RunFold>();
+  readonly #claimed = new Set<string>();
+  readonly #inbox = memoryInbox();
+  readonly #cache = memoryCache();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  claim(runId: string): Claim {
+    checkRunId(runId);
+    if (this.#claimed.has(runId)) throw new RunActiveError(runId);
+    this.#claimed.add(runId);
+    let fold = this.#runs.get(runId);
+    const state = fold?.state();
+    const write = (event: RunEvent): void => {
+      const text = JSON.stringify(event);
+      if (fold === undefined) this.#runs.set(runId, (fold = runFold(runId, undefined)));
+      fold.add(text);
+    };
+    return {
+      state: state && stateCopy(state),
+      checksValues: true,
+      cache: this.#cache,
+      append: write,
+      note: write,
+      inbox: (listener) => this.#inbox.listen(runId, listener),
+      release: () => {
+        this.#claimed.delete(runId);
+      },
+    };
+  }
+
+  load(runId: string): RunStateRecord | undefined {
+    checkRunId(runId);
+    const state = this.#runs.get(runId)?.state();
+    return state && stateCopy(state);
+  }
+
+  list(query: RunQuery | undefined): readonly RunSummary[] {
+    return select(this.#summaries(), query);
+  }
+
+  delete(runId: string): boolean {
+    checkRunId(runId);
+    if (this.#claimed.has(runId)) throw new RunActiveError(runId);
+    return this.#forget(runId);
+  }
+
+  import(state: RunStateRecord): void {
+    const { runId } = state;
+    checkRunId(runId);
+    checkValues(state);
+    if (this.#runs.has(runId) || this.#claimed.has(runId)) throw new RunExistsError(runId);
+    this.#runs.set(runId, runFold(runId, copyOf(state)));
+    this.#inbox.forget(runId);
+  }
+
+  prune(limits: PruneLimits): readonly string[] {
+    const forgotten = prunable(this.#summaries(), limits, this.#clock.now());
+    for (const runId of forgotten) this.#forget(runId);
+    return forgotten;
+  }
+
+  post(runId: string, message: RunMessage): RunMessage {
+    checkRunId(runId);
+    const meant = addressMessage(runId, this.#runs.get(runId)?.state(), message, this.#clock.now());
+    this.#inbox.post(runId, meant);
+    return meant;
+  }
+
+  #forget(runId: string): boolean {
+    this.#inbox.forget(runId);
+    return this.#runs.delete(runId);
+  }
+
+  #summaries(): readonly { readonly run: RunSummary; readonly isResting: boolean }[] {
+    return [...this.#runs].flatMap(([runId, run]) => {
+      const state = run.state();
+      return state === undefined ? [] : [{ run: summaryOf(state), isResting: !this.#claimed.has(runId) }];
+    });
+  }
 }
 
 /** The state as it would be read back from a file. */
