@@ -49,7 +49,7 @@ export function limiterOf(limit: LimitPolicy, scheduler: SchedulerLike): Limiter
   let byClock = limiters.get(limit);
   if (byClock === undefined) limiters.set(limit, (byClock = new WeakMap()));
   let limiter = byClock.get(scheduler);
-  if (limiter === undefined) byClock.set(scheduler, (limiter = limiterFor(limit, scheduler)));
+  if (limiter === undefined) byClock.set(scheduler, (limiter = new LaneLimiter(limit, scheduler)));
   return limiter;
 }
 
@@ -70,38 +70,81 @@ interface Lane {
 
 const FEW_LANES = 64;
 
-function limiterFor({ concurrency = Infinity, rate }: LimitPolicy, scheduler: SchedulerLike): Limiter {
-  const clock = clockOf(scheduler);
-  const lanes = new Map<string, Lane>();
-  let sweepAt = FEW_LANES;
+/** Admits to one limit, on one clock. */
+class LaneLimiter implements Limiter {
+  readonly #concurrency: number;
+  readonly #rate: LimitPolicy['rate'];
+  readonly #scheduler: SchedulerLike;
+  readonly #clock: { now(): number };
+  readonly #lanes = new Map<string, Lane>();
+  #sweepAt = FEW_LANES;
 
-  /** Milliseconds until the rate lets one more in; unknown while those that count have not begun. */
-  const pauseOf = ({ begun, beginning }: Lane): number => {
-    if (rate === undefined || begun.length + beginning < rate.count) return 0;
-    const oldest = begun[begun.length + beginning - rate.count];
-    // A clock that was set back must not close the lane for longer than the span.
-    return oldest === undefined ? Infinity : Math.min(rate.perMs, oldest + rate.perMs - clock.now());
-  };
-  const isUnused = ({ inside, waiting, begun, beginning }: Lane): boolean =>
-    inside === 0 &&
-    waiting.size === 0 &&
-    beginning === 0 &&
-    (rate === undefined || (begun.at(-1) ?? -Infinity) + rate.perMs <= clock.now());
-  const note = (lane: Lane, at: number): void => {
-    if (rate === undefined) return;
-    lane.begun.push(at);
-    if (lane.begun.length > rate.count) lane.begun.shift();
-  };
+  constructor({ concurrency = Infinity, rate }: LimitPolicy, scheduler: SchedulerLike) {
+    this.#concurrency = concurrency;
+    this.#rate = rate;
+    this.#scheduler = scheduler;
+    this.#clock = clockOf(scheduler);
+  }
+
+  admit(key: string, enter: () => void, call?: object): Stop {
+    const lane = this.#laneOf(key);
+    let isIn = false;
+    let hasLeft = false;
+    const entry = (): void => {
+      isIn = true;
+      this.#countBeginning(lane, call);
+      enter();
+    };
+    lane.waiting.add(entry);
+    this.#admitWaiting(lane);
+    return () => {
+      if (hasLeft) return;
+      hasLeft = true;
+      if (isIn) lane.inside -= 1;
+      else lane.waiting.delete(entry);
+      if (call !== undefined) neverBegins(call);
+      this.#admitWaiting(lane);
+      if (this.#rate === undefined && this.#isUnused(lane) && this.#lanes.get(key) === lane)
+        this.#lanes.delete(key);
+    };
+  }
+
+  /** The rate counts what is let in: now, or when the call begins. */
+  #countBeginning(lane: Lane, call: object | undefined): void {
+    if (this.#rate === undefined) return;
+    if (call === undefined) {
+      this.#note(lane, this.#clock.now());
+      return;
+    }
+    lane.beginning += 1;
+    beginnings.set(call, (at) => {
+      lane.beginning -= 1;
+      if (at !== undefined) this.#note(lane, at);
+      this.#admitWaiting(lane);
+    });
+  }
+
+  #admitWaiting(lane: Lane): void {
+    if (lane.isAdmitting) return;
+    lane.stopTimer?.();
+    lane.stopTimer = undefined;
+    lane.isAdmitting = true;
+    try {
+      while (this.#admitNext(lane));
+    } finally {
+      lane.isAdmitting = false;
+    }
+  }
 
   /** Lets the first one in, if there is room. */
-  const admitNext = (lane: Lane): boolean => {
+  #admitNext(lane: Lane): boolean {
     const next = lane.waiting.values().next();
-    if (next.done === true || lane.inside >= concurrency) return false;
-    const pauseMs = pauseOf(lane);
+    if (next.done === true || lane.inside >= this.#concurrency) return false;
+    const pauseMs = this.#pauseOf(lane);
     if (pauseMs === Infinity) return false;
     if (pauseMs > 0) {
-      lane.stopTimer = startTimer(scheduler, pauseMs, () => {
-        admitWaiting(lane);
+      lane.stopTimer = startTimer(this.#scheduler, pauseMs, () => {
+        this.#admitWaiting(lane);
       });
       return false;
     }
@@ -109,26 +152,36 @@ function limiterFor({ concurrency = Infinity, rate }: LimitPolicy, scheduler: Sc
     lane.inside += 1;
     next.value();
     return true;
-  };
-  const admitWaiting = (lane: Lane): void => {
-    if (lane.isAdmitting) return;
-    lane.stopTimer?.();
-    lane.stopTimer = undefined;
-    lane.isAdmitting = true;
-    try {
-      while (admitNext(lane));
-    } finally {
-      lane.isAdmitting = false;
+  }
+
+  /** Milliseconds until the rate lets one more in; unknown while those that count have not begun. */
+  #pauseOf({ begun, beginning }: Lane): number {
+    const rate = this.#rate;
+    if (rate === undefined || begun.length + beginning < rate.count) return 0;
+    const oldest = begun[begun.length + beginning - rate.count];
+    // A clock that was set back must not close the lane for longer than the span.
+    return oldest === undefined ? Infinity : Math.min(rate.perMs, oldest + rate.perMs - this.#clock.now());
+  }
+
+  #note({ begun }: Lane, at: number): void {
+    if (this.#rate === undefined) return;
+    begun.push(at);
+    if (begun.length > this.#rate.count) begun.shift();
+  }
+
+  #isUnused({ inside, waiting, begun, beginning }: Lane): boolean {
+    if (inside > 0 || waiting.size > 0 || beginning > 0) return false;
+    return this.#rate === undefined || (begun.at(-1) ?? -Infinity) + this.#rate.perMs <= this.#clock.now();
+  }
+
+  #laneOf(key: string): Lane {
+    const known = this.#lanes.get(key);
+    if (known !== undefined) return known;
+    if (this.#lanes.size >= this.#sweepAt) {
+      for (const [other, lane] of this.#lanes) if (this.#isUnused(lane)) this.#lanes.delete(other);
+      this.#sweepAt = Math.max(FEW_LANES, this.#lanes.size * 2);
     }
-  };
-  const laneOf = (key: string): Lane => {
-    let lane = lanes.get(key);
-    if (lane !== undefined) return lane;
-    if (lanes.size >= sweepAt) {
-      for (const [other, known] of lanes) if (isUnused(known)) lanes.delete(other);
-      sweepAt = Math.max(FEW_LANES, lanes.size * 2);
-    }
-    lane = {
+    const lane: Lane = {
       inside: 0,
       begun: [],
       beginning: 0,
@@ -136,44 +189,9 @@ function limiterFor({ concurrency = Infinity, rate }: LimitPolicy, scheduler: Sc
       stopTimer: undefined,
       isAdmitting: false,
     };
-    lanes.set(key, lane);
+    this.#lanes.set(key, lane);
     return lane;
-  };
-
-  return {
-    admit(key, enter, call) {
-      const lane = laneOf(key);
-      let isIn = false;
-      let hasLeft = false;
-      const entry = (): void => {
-        isIn = true;
-        if (rate === undefined) enter();
-        else if (call === undefined) {
-          note(lane, clock.now());
-          enter();
-        } else {
-          lane.beginning += 1;
-          beginnings.set(call, (at) => {
-            lane.beginning -= 1;
-            if (at !== undefined) note(lane, at);
-            admitWaiting(lane);
-          });
-          enter();
-        }
-      };
-      lane.waiting.add(entry);
-      admitWaiting(lane);
-      return () => {
-        if (hasLeft) return;
-        hasLeft = true;
-        if (isIn) lane.inside -= 1;
-        else lane.waiting.delete(entry);
-        if (call !== undefined) neverBegins(call);
-        admitWaiting(lane);
-        if (rate === undefined && isUnused(lane) && lanes.get(key) === lane) lanes.delete(key);
-      };
-    },
-  };
+  }
 }
 
 /** Something that was let in has left before it began. */
