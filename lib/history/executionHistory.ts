@@ -1,13 +1,18 @@
 import { asyncScheduler } from 'rxjs';
 import { monotonicFactory } from 'ulid';
 
+import { InvalidArgumentError } from '../model/failure';
 import { LogCompletedError, UnknownLogError } from '../errors/storageErrors';
 import type { ExecutionLog, LogRest, LogSummary } from '../model/executionLog';
 import { hideSecrets } from '../model/secretTexts';
 
 /** Keeps logs of executions: by hand, or with `record(history)`. */
 export interface ExecutionHistory {
-  /** Begins a log: `running`, without an end. A log id that is not given is made. */
+  /**
+   * Begins a log: `running`, without an end. A log id that is not given is made.
+   *
+   * @throws InvalidArgumentError when there is a log with this id.
+   */
   createLog(workflowName: string, logId?: string): Promise<ExecutionLog>;
   /**
    * Adds one line. Lines stand in the order of the calls; nobody has to wait between them.
@@ -64,8 +69,32 @@ export function executionHistory(rest: LogRest, clock: { now(): number } = async
     }
   };
 
+  /** Ids of logs that are being begun. */
+  const beginning = new Set<string>();
+  /** A log is evidence: no other one takes its place. */
+  const checkFree = async (logId: string): Promise<void> => {
+    const isTaken = beginning.has(logId);
+    beginning.add(logId);
+    if (!isTaken && (await loadOrRelease(logId)) === undefined) return;
+    if (!isTaken) beginning.delete(logId);
+    throw new InvalidArgumentError(
+      `Cannot begin execution log "${logId}": there is one with this id`,
+      'give another id, or none',
+    );
+  };
+  const loadOrRelease = async (logId: string): Promise<ExecutionLog | undefined> => {
+    try {
+      return await rest.load(logId);
+    } catch (error) {
+      beginning.delete(logId);
+      throw error;
+    }
+  };
+
   return {
-    async createLog(workflowName, logId = nextId(clock.now())) {
+    async createLog(workflowName, id) {
+      const logId = id ?? nextId(clock.now());
+      if (id !== undefined) await checkFree(logId);
       const log: ExecutionLog = {
         logId,
         workflowName: hideSecrets(workflowName),
@@ -74,7 +103,11 @@ export function executionHistory(rest: LogRest, clock: { now(): number } = async
         status: 'running',
         steps: [],
       };
-      await rest.save(log);
+      try {
+        await rest.save(log);
+      } finally {
+        beginning.delete(logId);
+      }
       return Object.freeze(log);
     },
     addStepResult(logId, stepName, status, duration) {

@@ -2,6 +2,7 @@ import type { MonoTypeOperatorFunction } from 'rxjs';
 
 import type { ExecutionHistory } from '../../lib/history/executionHistory';
 import type { RunEvent, Transition } from '../../lib/model/event';
+import { InvalidArgumentError } from '../../lib/model/failure';
 import { isMidway } from '../../lib/model/event';
 import { hideSecrets } from '../../lib/model/secretTexts';
 import type { Attempt, TapOptions, WatchEnd, Watcher } from './tap';
@@ -24,7 +25,8 @@ export type RecordTarget = Pick<ExecutionHistory, 'createLog' | 'addStepResult' 
  * Writes an execution log for each life of a run: begun with the run, a line for each step that completed, failed or was
  * skipped, ended as `completed`, `failed`, `suspended` or `cancelled`.
  *
- * The first life's log bears the `runId`, those of later lives `<runId>#2` and so on. Nothing waits for the history. A
+ * The first life's log bears the `runId`, those of later lives `<runId>#2` and so on; where another run's log has that id, a
+ * new one is made. Nothing waits for the history. A
  * completed run that is only told again is not recorded again.
  */
 export function record<O>(
@@ -78,7 +80,7 @@ class Recording<O> implements Watcher<Transition<O>> {
       lost: 0,
     };
     this.#logs.set(runId, log);
-    this.#write(log, () => this.#history.createLog(name, log.logId));
+    this.#write(log, () => beginLog(this.#history, log, name));
   }
 
   #finish(runId: string, status: string): void {
@@ -91,7 +93,7 @@ class Recording<O> implements Watcher<Transition<O>> {
         `Execution log "${hideSecrets(logId)}" lacks ${lost} lines: the history was behind`,
         'MillraceWarning',
       );
-    this.#write(log, () => this.#history.completeLog(logId, status), true);
+    this.#write(log, () => this.#history.completeLog(log.logId, status), true);
   }
 
   /** Makes this call when those before it are done. */
@@ -126,8 +128,18 @@ class Recording<O> implements Watcher<Transition<O>> {
   }
 }
 
+/** Another run may have had the id: its log stays, and this one gets an id of its own. */
+async function beginLog(history: RecordTarget, log: OpenLog, name: string): Promise<void> {
+  try {
+    await history.createLog(name, log.logId);
+  } catch (error) {
+    if (!(error instanceof InvalidArgumentError)) throw error;
+    log.logId = (await history.createLog(name)).logId;
+  }
+}
+
 interface OpenLog {
-  readonly logId: string;
+  logId: string;
   waiting: number;
   written: Promise<unknown>;
   /** Set while lines wait. */

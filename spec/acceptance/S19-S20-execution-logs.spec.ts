@@ -81,6 +81,7 @@ describe.each(['disk', 'memory'])('execution logs in a store (%s)', (where) => {
       const { logId } = await history.createLog('w', 'my/log');
       await history.completeLog(logId, 'failed');
 
+      await expect(history.createLog('other', logId)).rejects.toThrow('there is one with this id');
       await expect(history.completeLog(logId, 'completed')).rejects.toThrow(LogCompletedError);
       await expect(history.addStepResult(logId, 's', 'completed', 0)).rejects.toThrow(LogCompletedError);
       expect(await history.getLog(logId)).toMatchObject({ status: 'failed', steps: [] });
