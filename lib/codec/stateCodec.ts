@@ -102,6 +102,7 @@ export const Step: t.Type<StepResult> = recordCodec<StepResult>(
     critical: t.boolean,
     crashes: Count,
     cached: t.boolean,
+    inherited: t.literal(true),
     seq: Count,
     revision: Count,
     inputHash: t.string,

@@ -54,8 +54,8 @@ export interface StepRequest {
   readonly problem?: { readonly error: unknown } | undefined;
   readonly policy?: TaskPolicy;
   readonly watch?: Watch | undefined;
-  /** It undoes what others have done: it is carried out also when the run is being cancelled. */
-  readonly isUndo?: boolean;
+  /** Path of the step that it undoes: it is carried out also when the run is being cancelled. */
+  readonly undoes?: string;
   /** Its input holds streams of steps that are under way: while it waits for them it brings nothing on by itself. */
   readonly isReader?: boolean;
   /** It has another input than before: what is on record below it is dropped, unless it has ended. */

@@ -56,6 +56,8 @@ export interface Engine {
   recall?(task: StepTask, answer: (known: KnownAnswer | undefined, failed?: KeyFailed) => void): void;
   /** Keeps the answer of a step for those who ask the same. */
   memorize?(task: StepTask, known: KnownAnswer): void;
+  /** What the step at this path has done is being undone: nobody may use its answer from now on. */
+  forget?(path: string): void;
   /** Calls a function of the user's whose result decides how the run goes on; it is called once a run. */
   decide<T>(path: string, question: string, decision: () => T, answer: (decided: Decided<T>) => void): void;
   /** Waits, for any length of time. */

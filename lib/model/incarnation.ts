@@ -31,7 +31,7 @@ export function askingOf(incarnation: string | undefined, seq: number): string {
 export function asAnotherRun(state: RunState, runId: string, incarnation: string): RunState {
   const steps = state.steps.withValues(
     (output) => output,
-    (row) => askedAnew(row, incarnation),
+    (row) => inherited(askedAnew(row, incarnation)),
   );
   return Object.freeze({ ...state, runId, incarnation, steps });
 }
@@ -42,4 +42,9 @@ function askedAnew(row: StepResult, incarnation: string): StepResult {
   if (row.status !== 'SUSPENDED' || asking === undefined) return Object.freeze(rest);
   const seq = Number(asking.slice(asking.lastIndexOf('.') + 1));
   return Object.freeze({ ...rest, asking: askingOf(incarnation, seq), asked: 1 });
+}
+
+/** What is done was done by the run that this one is made from, which alone may undo it. */
+function inherited(row: StepResult): StepResult {
+  return row.status === 'COMPLETED' ? Object.freeze({ ...row, inherited: true as const }) : row;
 }

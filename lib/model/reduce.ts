@@ -127,6 +127,7 @@ function apply(edit: StateEdit, event: RunEvent): void {
       step.agent = event.agent;
       step.status = 'RUNNING';
       step.attempts = event.attempt;
+      setOrDelete(step, 'inherited', undefined);
       setOrDelete(step, 'partials', undefined);
       setOrDelete(step, 'critical', event.critical);
       setOrDelete(step, 'inputHash', event.inputHash);

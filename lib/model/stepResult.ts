@@ -36,6 +36,8 @@ export interface StepResult {
   readonly seq?: number;
   /** True when the answer of an earlier call was taken and the agent was not called. */
   readonly cached?: boolean;
+  /** True when the run that this one was made from has done it: only that run undoes it. */
+  readonly inherited?: true;
   /** How often the process died inside this step. */
   readonly crashes?: number;
   /** How often its calls counted no more, because what it is called with had changed; absent when never. */

@@ -8,6 +8,8 @@ export interface KeptAnswer {
   readonly givenBy?: GivenBy;
   /** Partial results, where another step read them live. */
   readonly kept?: readonly unknown[];
+  /** What gave the answer, where that can be undone. */
+  readonly doneBy?: string;
   /** Epoch milliseconds; absent when the answer never gets too old. */
   readonly expiresAt?: number;
 }

@@ -140,7 +140,7 @@ class Going implements Undoable {
         return;
       }
       const of = this.#agents.get(step.agent) as FunctionDefinition;
-      scope.step({ id: undoId(index), agent: undoing(of), input: step, isUndo: true }, (answer) => {
+      scope.step({ id: undoId(index), agent: undoing(of), input: step, undoes: step.stepId }, (answer) => {
         if (answer.kind === 'failed') broken ??= { step: step.stepId, failure: answer.failure };
         next(index + 1);
       });

@@ -44,6 +44,7 @@ const { shape } = fc.letrec<{ shape: Shape }>((tie) => {
 interface Ledger {
   readonly booked: Map<string, number>;
   readonly undone: Map<string, number>;
+  readonly keys: Set<string>;
 }
 
 function count(counts: Map<string, number>, path: string): void {
@@ -64,9 +65,11 @@ function build(shape: Shape, ledger: Ledger, next: () => string): Agent<unknown,
           return context.path;
         },
         {
-          compensate: async (path) => {
+          // Outside, the key of a call that is made again tells that it is the same one.
+          compensate: async (path, { idempotencyKey }) => {
             await wait(1);
-            count(ledger.undone, path);
+            if (!ledger.keys.has(idempotencyKey)) count(ledger.undone, path);
+            ledger.keys.add(idempotencyKey);
           },
         },
       );
@@ -122,7 +125,7 @@ describe('sagas, whatever they are made of', () => {
         fc.option(fc.nat(30), { nil: undefined }),
         fc.boolean(),
         async (made, stopAt, asked) => {
-          const ledger: Ledger = { booked: new Map(), undone: new Map() };
+          const ledger: Ledger = { booked: new Map(), undone: new Map(), keys: new Set() };
           let named = 0;
           const self = saga(
             'whole',

@@ -265,7 +265,10 @@ export class StepExecutor implements StepMachine, QueueOwner {
     }
     const policy = request.policy ?? definition.policy;
     const task = newTask(parent, path, definition, policy, request.input, answer, request);
-    if (request.isUndo === true) this.#cancellation.markUndoing(task);
+    if (request.undoes !== undefined) {
+      this.#cancellation.markUndoing(task);
+      this.engine.forget?.(request.undoes);
+    }
     this.queue.setActive(task, true);
     if (task.isAnew) this.prior.renew();
     const saved = this.prior.at(path);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 
 import { jsonValue } from '../../codec/jsonValue';
-import { workOf } from '../../definition/definition';
+import { isStructure, workOf } from '../../definition/definition';
 import { toFailure } from '../../model/failure';
 import type { AnswerCache, KeptAnswer } from '../../store/answerCache';
 import type { KnownAnswer } from '../engine';
@@ -40,28 +40,63 @@ export function recallFrom(
     found === undefined || !isFresh(found) || (task.policy.keepPartials === true && found.kept === undefined)
       ? undefined
       : found;
-  const found = cache.get(key);
-  if (!(found instanceof Promise)) answer(usable(found));
+  const standing = (found: (KnownAnswer & { readonly doneBy?: string }) | undefined) => {
+    if (found?.doneBy === undefined) return found;
+    return whenThere(cache.get(undoneKey(found.doneBy)), (undone) =>
+      undone === undefined ? found : undefined,
+    );
+  };
+  const found = whenThere(cache.get(key), (kept) => standing(usable(kept)));
+  if (!(found instanceof Promise)) answer(found);
   else
-    found.then(usable, warn('read the cached answer', task)).then(answer, (error: unknown) => {
+    found.catch(warn('read the cached answer', task)).then(answer, (error: unknown) => {
       process.emitWarning(error instanceof Error ? error : String(error));
     });
 }
 
-/** Keeps the answer of a step for those who ask the same. */
+function whenThere<T, R>(value: T | Promise<T>, then: (value: T) => R | Promise<R>): R | Promise<R> {
+  return value instanceof Promise ? value.then(then) : then(value);
+}
+
+/** What this has done is being undone: an answer that it left must not be used any more. */
+export function forgetIn(cache: AnswerCache | undefined, doneBy: string): void {
+  const done = cache?.set(undoneKey(doneBy), { output: null });
+  done?.catch((error: unknown) => {
+    process.emitWarning(
+      `Cannot forget the answer of "${doneBy}": ${toFailure(error).message}`,
+      'MillraceWarning',
+    );
+  });
+}
+
+function undoneKey(doneBy: string): string {
+  return createHash('sha256')
+    .update(JSON.stringify(['undone', doneBy]))
+    .digest('hex');
+}
+
+/**
+ * Keeps the answer of a step for those who ask the same.
+ *
+ * @param doneBy - Names what gave the answer, for `forgetIn`.
+ */
 export function memorizeIn(
   cache: AnswerCache | undefined,
   task: StepTask,
   now: number,
   { output, givenBy, kept }: KnownAnswer,
+  doneBy?: string,
 ): void {
   const key = cache === undefined ? undefined : keyOf(task);
   if (cache === undefined || key === undefined) return;
   const ttlMs = task.policy.cache?.ttlMs;
+  const { definition } = task;
+  const canBeUndone = !isStructure(definition) && definition.compensate !== undefined;
   const done = cache.set(key, {
     output,
     ...(givenBy !== undefined && { givenBy }),
     ...(kept !== undefined && { kept }),
+    ...(canBeUndone && doneBy !== undefined && { doneBy }),
     ...(ttlMs !== undefined && ttlMs < Infinity && { expiresAt: now + ttlMs }),
   });
   done?.catch(warn('keep the answer', task));

@@ -9,6 +9,7 @@ import type { Decided } from '../../definition/scope';
 import { NoRunError } from '../../errors/runErrors';
 import type { LimitPolicy } from '../../model/agentType';
 import type { RunEvent, Transition } from '../../model/event';
+import { idempotencyKeyOf } from '../../model/incarnation';
 import { reduceRunAll } from '../../model/reduce';
 import type { RunState } from '../../model/state';
 import type { StepTable } from '../../model/stepTable';
@@ -19,7 +20,7 @@ import type { CallCallbacks, Engine, KnownAnswer } from '../engine';
 import type { StepTask } from '../task';
 import type { Transitions } from '../transitions';
 import { transitionsFrom } from '../transitions';
-import { hashOf, memorizeIn, recallFrom } from './cachedAnswers';
+import { forgetIn, hashOf, memorizeIn, recallFrom } from './cachedAnswers';
 import { callFunction } from './callFunction';
 import { admitTo } from './limiter';
 import type { Listener, Mailbox } from './mailbox';
@@ -145,7 +146,11 @@ export class LocalEngine<O> implements Engine {
   }
 
   memorize(task: StepTask, known: KnownAnswer): void {
-    memorizeIn(this.#options.claim.cache, task, this.#scheduler.now(), known);
+    memorizeIn(this.#options.claim.cache, task, this.#scheduler.now(), known, this.#done(task.path));
+  }
+
+  forget(path: string): void {
+    forgetIn(this.#options.claim.cache, this.#done(path));
   }
 
   decide<T>(
@@ -192,6 +197,11 @@ export class LocalEngine<O> implements Engine {
   close(): void {
     this.#isClosed = true;
     for (const { event } of this.#waiting.splice(0)) this.#transitions.pass(event);
+  }
+
+  /** Names what a step of this run has done, for those who find its answer in the cache. */
+  #done(path: string): string {
+    return idempotencyKeyOf(this.#options.state, { path, revision: 0 });
   }
 
   #enqueue(event: RunEvent, then: (() => void) | undefined, durable: void | Promise<void>): void {

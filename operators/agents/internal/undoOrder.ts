@@ -56,7 +56,10 @@ export function stepsToUndo(
       return known;
     });
     const isUndone = prefixes.some((prefix) => hasBegun(table.get(`${prefix}/${undoId(0)}`)));
-    if (step.status === 'COMPLETED' && agents.has(step.agent) && !isUndone) found.push({ step, place });
+    // What another run has done, and only its answer came here, is not this run's to undo.
+    const isOwn = step.cached !== true && step.inherited !== true;
+    if (step.status === 'COMPLETED' && isOwn && agents.has(step.agent) && !isUndone)
+      found.push({ step, place });
   }
   return found.sort((a, b) => compare(b.place, a.place)).map(({ step }) => step);
 }

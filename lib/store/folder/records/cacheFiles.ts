@@ -22,7 +22,7 @@ interface FiledAnswer extends KeptAnswer {
 const Answer: t.Type<FiledAnswer> = recordCodec<FiledAnswer>(
   'Answer',
   { key: t.string },
-  { output: Json, givenBy: GivenBy, kept: listOf(Json), expiresAt: Moment },
+  { output: Json, givenBy: GivenBy, kept: listOf(Json), doneBy: t.string, expiresAt: Moment },
 );
 
 /** How many answers may wait to be written; those beyond are not kept. */
@@ -63,11 +63,12 @@ type Fields = readonly (readonly [name: string, text: string])[];
 /** The answer without what its file says besides. */
 function answerOf(filed: KeptAnswer | undefined): KeptAnswer | undefined {
   if (filed === undefined) return undefined;
-  const { output, givenBy, kept, expiresAt } = filed;
+  const { output, givenBy, kept, doneBy, expiresAt } = filed;
   return {
     output,
     ...(givenBy !== undefined && { givenBy }),
     ...(kept !== undefined && { kept }),
+    ...(doneBy !== undefined && { doneBy }),
     ...(expiresAt !== undefined && { expiresAt }),
   };
 }

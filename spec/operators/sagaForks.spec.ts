@@ -1,0 +1,143 @@
+import { lastValueFrom } from 'rxjs';
+
+import {
+  agent,
+  anyOf,
+  chain,
+  everyStep,
+  execute,
+  fallback,
+  fork,
+  memoryStore,
+  onFailure,
+  restore,
+  resume,
+  run,
+  saga,
+  saveTo,
+} from '../../index';
+import type { Agent, RunState, Store } from '../../index';
+
+let log: string[] = [];
+let isDown = true;
+
+beforeEach(() => {
+  log = [];
+  isDown = true;
+});
+
+const pay = agent(
+  'pay',
+  (n: number) => {
+    log.push('pay');
+    return n;
+  },
+  { compensate: () => void log.push('refund') },
+);
+const cachedPay = agent(
+  'pay',
+  (n: number) => {
+    log.push('pay');
+    return n;
+  },
+  { cache: {}, compensate: () => void log.push('refund') },
+);
+const ship = agent('ship', (n: number) => {
+  if (isDown) throw new Error('no carrier');
+  log.push('ship');
+  return n;
+});
+const order = saga('order', chain('w', pay, ship));
+
+async function goesOn(self: Agent<number, unknown>, runId: string, store: Store): Promise<RunState> {
+  return lastValueFrom(resume(self, runId, { store })).then(
+    ({ state }) => state,
+    (error: unknown) => (error as { readonly state: RunState }).state,
+  );
+}
+
+describe('what a saga has undone', () => {
+  for (const from of ['w/ship', 'w/pay', 'w']) {
+    it(`is done again by a fork from "${from}"`, async () => {
+      const store = memoryStore();
+      await execute(order, 5, { store, runId: 'a' });
+      expect(log.splice(0)).toEqual(['pay', 'refund']);
+      isDown = false;
+
+      await fork('a', { store, from, runId: 'f' });
+
+      expect((await goesOn(order, 'f', store)).status).toBe('COMPLETED');
+      expect(log).toEqual(['pay', 'ship']);
+    });
+  }
+
+  for (const name of ['step_w/pay_complete', 'failed_w/ship']) {
+    it(`is done again by a run that is restored from the snapshot "${name}"`, async () => {
+      const store = memoryStore();
+      await lastValueFrom(
+        run(order, 5, { store, runId: 'a' }).pipe(saveTo(anyOf(everyStep(), onFailure()), { store })),
+      ).catch(() => undefined);
+      log = [];
+      isDown = false;
+      const taken = (await store.snapshots.list()).find((snapshot) => snapshot.name === name);
+
+      await restore(taken!.snapshotId, { store, runId: 'r' });
+
+      expect((await goesOn(order, 'r', store)).status).toBe('COMPLETED');
+      expect(log).toEqual(['pay', 'ship']);
+    });
+  }
+
+  it('is left alone by a fork when what is around it has gone on without it', async () => {
+    const other = agent('other', () => log.push('other'));
+    const self = chain('c', fallback('f', saga('inner', chain('w', pay, ship)), other), ship);
+    const store = memoryStore();
+    await execute(self, 5, { store, runId: 'a' });
+    expect(log.splice(0)).toEqual(['pay', 'refund', 'other']);
+    isDown = false;
+
+    await fork('a', { store, runId: 'f' });
+
+    expect((await goesOn(self, 'f', store)).status).toBe('COMPLETED');
+    expect(log).toEqual(['ship']);
+  });
+});
+
+describe('what another run has done', () => {
+  it('is not undone by forks of it that fail', async () => {
+    const store = memoryStore();
+    isDown = false;
+    await execute(order, 5, { store, runId: 'a' });
+    log = [];
+    isDown = true;
+
+    for (const runId of ['f1', 'f2']) {
+      await fork('a', { store, from: 'w/ship', runId });
+      expect((await goesOn(order, runId, store)).status).toBe('FAILED');
+    }
+
+    expect(log).toEqual([]);
+  });
+
+  it('is not undone by a run that found its answer in the cache', async () => {
+    const store = memoryStore();
+    await execute(chain('c', cachedPay), 5, { store });
+    log = [];
+
+    expect((await execute(saga('order', chain('w', cachedPay, ship)), 5, { store })).status).toBe('FAILED');
+
+    expect(log).toEqual([]);
+  });
+
+  it('is not taken from the cache once it is undone', async () => {
+    const store = memoryStore();
+    await execute(saga('order', chain('w', cachedPay, ship)), 5, { store });
+    expect(log.splice(0)).toEqual(['pay', 'refund']);
+    isDown = false;
+
+    await execute(saga('order', chain('w', cachedPay, ship)), 5, { store });
+    await execute(saga('order', chain('w', cachedPay, ship)), 5, { store });
+
+    expect(log).toEqual(['pay', 'ship', 'ship']);
+  });
+});
