@@ -10,13 +10,14 @@ import { givenByOf } from '../../lib/definition/scope';
 import type { SettledFailure } from '../../lib/definition/wire';
 import { ItemMissingError, NestedInputError } from '../../lib/errors/stepErrors';
 import type { Agent } from '../../lib/model/agentType';
+import type { Failure } from '../../lib/model/failure';
+import { InvalidArgumentError } from '../../lib/model/failure';
 import type { GivenBy } from '../../lib/model/givenBy';
 import { givenByItems } from '../../lib/model/givenBy';
-import type { PullReceiver } from '../../lib/streams/pull';
+import type { Pull, PullReceiver } from '../../lib/streams/pull';
 import { isStream, pullFrom } from '../../lib/streams/pull';
 import { eitherListForm, listForm } from './internal/outputCodec';
 import { structure } from './internal/structure';
-import { InvalidArgumentError } from '../../lib/model/failure';
 
 /** What `each` goes over. Everything but an array is a stream: it is read once and cannot be saved. */
 export type Items<T> = readonly T[] | Observable<T> | AsyncIterable<T> | IterableIterator<T>;
@@ -73,7 +74,13 @@ export function each<I, O>(
     name,
     agents: [[agent.name, plan.agent]],
     form: plan.isCollecting ? eitherListForm(agent) : listForm(agent),
-    begin: (input, scope) => beginEach(plan, input, scope),
+    begin: (input, scope) => {
+      const run = new EachRun(plan, input, scope);
+      run.proceed();
+      return () => {
+        run.stop();
+      };
+    },
   });
 }
 
@@ -84,109 +91,122 @@ interface EachPlan {
   readonly isCollecting: boolean;
 }
 
-function beginEach({ agent, concurrency, key, isCollecting }: EachPlan, input: unknown, scope: Scope) {
-  const isArray = Array.isArray(input);
-  if (!isArray && !isStream(input)) {
-    throw new InvalidArgumentError(`Cannot go over ${typeName(input)}`, 'give an array or a stream');
-  }
-  const outputs: unknown[] = [];
-  const givenBy: (GivenBy | undefined)[] = [];
-  const running = new Map<number, RunningStep>();
-  const keys = key === undefined ? undefined : new Set<string>();
-  // What a stream gives is only known by its place: the same place must hold the same item again.
-  const policy: TaskPolicy = { ...definitionOf(agent)?.policy, ...(!isArray && { checkInput: true }) };
-  const contain = isCollecting ? (): Containment => ({ isContained: true }) : undefined;
-  let begun = 0;
-  let isAsking = false;
-  let hasEnded = false;
-  let isOver = false;
+/** One `each` under way: begins items as there is room for them, and hears how they end. */
+class EachRun implements PullReceiver {
+  readonly #plan: EachPlan;
+  readonly #scope: Scope;
+  readonly #isArray: boolean;
+  readonly #policy: TaskPolicy;
+  readonly #pull: Pull;
+  readonly #outputs: unknown[] = [];
+  readonly #givenBy: (GivenBy | undefined)[] = [];
+  readonly #running = new Map<number, RunningStep>();
+  readonly #keys = new Set<string>();
+  #begun = 0;
+  #isAsking = false;
+  #hasEnded = false;
+  #isOver = false;
 
-  const idOf = (item: unknown): string => {
-    if (key === undefined || keys === undefined) return `[${String(begun)}]/${agent.name}`;
-    const name = key(item, begun);
-    if (keys.has(name)) {
+  constructor(plan: EachPlan, input: unknown, scope: Scope) {
+    this.#plan = plan;
+    this.#scope = scope;
+    this.#isArray = Array.isArray(input);
+    // What a stream gives is only known by its place: the same place must hold the same item again.
+    this.#policy = { ...definitionOf(plan.agent)?.policy, ...(!this.#isArray && { checkInput: true }) };
+    // The items of an array are at hand: they are no turns of their own.
+    if (Array.isArray(input)) this.#pull = pullFrom(input.values(), this);
+    else if (isStream(input)) this.#pull = scope.pull(input, this);
+    else throw new InvalidArgumentError(`Cannot go over ${typeName(input)}`, 'give an array or a stream');
+  }
+
+  /** Takes what there is room for; ends when nothing is left. */
+  proceed(): void {
+    if (!this.#isAsking && !this.#hasEnded && !this.#isOver && this.#running.size < this.#plan.concurrency) {
+      this.#isAsking = true;
+      this.#pull.next();
+    }
+    if (!this.#hasEnded || this.#running.size > 0 || this.#isOver) return;
+    this.#isOver = true;
+    const gaps = this.#outputs.flatMap((output, index) => (output === undefined ? [index] : []));
+    this.#scope.complete(this.#outputs, givenByItems(this.#givenBy, gaps));
+  }
+
+  stop(): void {
+    this.#isOver = true;
+    this.#pull.stop();
+    for (const step of this.#running.values()) step.cancel();
+  }
+
+  item(item: unknown): void {
+    this.#isAsking = false;
+    this.#launch(item);
+    if (!this.#isOver) this.proceed();
+  }
+
+  end(): void {
+    this.#hasEnded = true;
+    const next = `[${String(this.#begun)}]/${this.#plan.agent.name}`;
+    const isMissing =
+      !this.#isArray && this.#plan.key === undefined && this.#scope.recorded(next) !== undefined;
+    if (isMissing) this.fail(new ItemMissingError(this.#scope.path, this.#begun));
+    else this.proceed();
+  }
+
+  fail(error: unknown, failure?: Failure): void {
+    this.stop();
+    this.#scope.fail(error, failure);
+  }
+
+  #launch(item: unknown): void {
+    let id: string;
+    try {
+      id = this.#idOf(item);
+    } catch (error) {
+      this.fail(error);
+      return;
+    }
+    const index = this.#begun;
+    this.#begun += 1;
+    const { agent, isCollecting } = this.#plan;
+    const contain = isCollecting ? contained : undefined;
+    const step = this.#scope.step({ id, agent, input: item, policy: this.#policy, contain }, (answer) => {
+      this.#running.delete(index);
+      this.#take(index, answer);
+    });
+    this.#running.set(index, step);
+  }
+
+  #idOf(item: unknown): string {
+    const { agent, key } = this.#plan;
+    if (key === undefined) return `[${String(this.#begun)}]/${agent.name}`;
+    const name = key(item, this.#begun);
+    if (this.#keys.has(name)) {
       throw new InvalidArgumentError(
         `Cannot tell two items apart: both have the key "${name}"`,
         'give each item a key of its own',
       );
     }
-    keys.add(name);
+    this.#keys.add(name);
     return `[${quoted(name)}]/${agent.name}`;
-  };
+  }
 
-  const stop = (): void => {
-    isOver = true;
-    pull.stop();
-    for (const step of running.values()) step.cancel();
-  };
-
-  const launch = (item: unknown): void => {
-    let id: string;
-    try {
-      id = idOf(item);
-    } catch (error) {
-      stop();
-      scope.fail(error);
-      return;
-    }
-    const index = begun;
-    begun += 1;
-    const step = scope.step({ id, agent, input: item, policy, contain }, (answer) => {
-      running.delete(index);
-      take(index, answer);
-    });
-    running.set(index, step);
-  };
-
-  const take = (index: number, answer: Answer): void => {
-    givenBy[index] = givenByOf(answer);
-    if (answer.kind !== 'failed') outputs[index] = isCollecting ? right(answer.output) : answer.output;
+  #take(index: number, answer: Answer): void {
+    const { isCollecting } = this.#plan;
+    this.#givenBy[index] = givenByOf(answer);
+    if (answer.kind !== 'failed') this.#outputs[index] = isCollecting ? right(answer.output) : answer.output;
     else if (isCollecting && !(answer.cause instanceof NestedInputError)) {
       const { name, message, path = '' } = answer.failure;
-      outputs[index] = left({ name, message, path });
+      this.#outputs[index] = left({ name, message, path });
     } else {
-      stop();
-      scope.fail(answer.cause, answer.failure);
+      this.fail(answer.cause, answer.failure);
       return;
     }
-    proceed();
-  };
+    this.proceed();
+  }
+}
 
-  const proceed = (): void => {
-    if (!isAsking && !hasEnded && !isOver && running.size < concurrency) {
-      isAsking = true;
-      pull.next();
-    }
-    if (!hasEnded || running.size > 0 || isOver) return;
-    isOver = true;
-    const gaps = outputs.flatMap((output, index) => (output === undefined ? [index] : []));
-    scope.complete(outputs, givenByItems(givenBy, gaps));
-  };
-
-  const receiver: PullReceiver = {
-    item(item) {
-      isAsking = false;
-      launch(item);
-      if (!isOver) proceed();
-    },
-    end() {
-      hasEnded = true;
-      const next = `[${String(begun)}]/${agent.name}`;
-      if (isArray || keys !== undefined || scope.recorded(next) === undefined) proceed();
-      else {
-        stop();
-        scope.fail(new ItemMissingError(scope.path, begun));
-      }
-    },
-    fail(error) {
-      stop();
-      scope.fail(error);
-    },
-  };
-  // The items of an array are at hand: they are no turns of their own.
-  const pull = isArray ? pullFrom(input.values(), receiver) : scope.pull(input, receiver);
-  proceed();
-  return stop;
+function contained(): Containment {
+  return { isContained: true };
 }
 
 /** A key as it stands in a path: quoted, and without what separates the parts of a path. */
