@@ -3,9 +3,11 @@ import type { Answer, RunningStep, Scope, StepRequest } from '../../definition/s
 import type { Reading } from '../../definition/source';
 import type { GivenBy } from '../../model/givenBy';
 import type { Stop } from '../../streams/pull';
-import { dagFeeds } from './liveReaders';
+import type { DagContainment } from './containment';
 import { containmentOf } from './containment';
-import type { Effect } from './quorums';
+import type { DagFeeds } from './liveReaders';
+import { dagFeeds } from './liveReaders';
+import type { Effect, Quorums } from './quorums';
 import { quorums } from './quorums';
 
 /**
@@ -14,68 +16,79 @@ import { quorums } from './quorums';
  * Costs one decrement an edge; nothing is looked at that an answer does not touch.
  */
 export function beginDag(dag: Dag, input: unknown, scope: Scope): Stop {
-  const { steps, dependents, liveDependents, isContained } = dag;
-  const unmet = dag.unmet.slice();
-  const answers: (Answer | undefined)[] = steps.map(() => undefined);
-  const running: (RunningStep | undefined)[] = steps.map(() => undefined);
-  const groups = quorums((index) => scope.recorded((steps[index] as DagStep).id)?.seq);
-  const metLive = new Set<Dependent>();
-  const feeds = dagFeeds(() => {
-    scope.readerWaits();
-  });
-  const containment = containmentOf(dag, (id) => scope.recorded(id)?.status === 'FAILED');
+  const run = new DagRun(dag, input, scope);
+  run.begin();
+  return () => {
+    run.stop();
+  };
+}
+
+type Failed = Answer & { readonly kind: 'failed' };
+
+/** One workflow under way; its steps are named by their index. The index behind the last step stands for the result. */
+class DagRun {
+  readonly #dag: Dag;
+  readonly #scope: Scope;
+  /** How many answers each step still waits for. */
+  readonly #unmet: number[];
+  readonly #answers: (Answer | undefined)[];
+  readonly #running: (RunningStep | undefined)[];
+  readonly #metLive = new Set<Dependent>();
+  readonly #groups: Quorums;
+  readonly #feeds: DagFeeds;
+  readonly #containment: DagContainment;
+  readonly #reading: Reading;
   /** Steps that cannot run because of a contained failure. */
-  const impossible: DagStep[] = [];
-  let remaining = steps.length;
-  let isOver = false;
+  readonly #impossible: DagStep[] = [];
+  #remaining: number;
+  #isOver = false;
 
-  const reading: Reading = {
-    input,
-    answers,
-    chosen: (group) => groups.chosen(group),
-    live: (from) => feeds.open(from),
-  };
+  constructor(dag: Dag, input: unknown, scope: Scope) {
+    const { steps } = dag;
+    this.#dag = dag;
+    this.#scope = scope;
+    this.#unmet = dag.unmet.slice();
+    this.#answers = steps.map(() => undefined);
+    this.#running = steps.map(() => undefined);
+    this.#remaining = steps.length;
+    this.#groups = quorums((index) => scope.recorded((steps[index] as DagStep).id)?.seq);
+    this.#feeds = dagFeeds(() => {
+      scope.readerWaits();
+    });
+    this.#containment = containmentOf(dag, (id) => scope.recorded(id)?.status === 'FAILED');
+    this.#reading = {
+      input,
+      answers: this.#answers,
+      chosen: (group) => this.#groups.chosen(group),
+      live: (from) => this.#feeds.open(from),
+    };
+  }
 
-  const isStopped = (): boolean => isOver;
-  const stop = (): void => {
-    isOver = true;
-    for (const step of running) step?.cancel();
-    feeds.leaveAll();
-  };
-
-  /** The step is called, for the first time or again: those who read it live begin, or begin anew. */
-  const started = (index: number): void => {
-    feeds.begin(index);
-    const startable: number[] = [];
-    for (const dependent of liveDependents[index] ?? []) {
-      const reader = running[dependent.to];
-      if (reader !== undefined) {
-        reader.cancel();
-        feeds.leave(dependent.to);
-        startable.push(dependent.to);
-      } else if (met(dependent, index, undefined) === 'ready') startable.push(dependent.to);
+  begin(): void {
+    if (this.#remaining === 0) this.#finishIfDone();
+    for (const index of this.#dag.roots) {
+      if (this.#isOver) break;
+      this.#launch(index);
     }
-    for (const to of startable) if (!isOver && to < steps.length) launch(to);
-  };
+  }
 
-  const fail = (answer: Answer & { readonly kind: 'failed' }): void => {
-    stop();
-    scope.fail(answer.cause, answer.failure);
-  };
+  stop(): void {
+    this.#isOver = true;
+    for (const step of this.#running) step?.cancel();
+    this.#feeds.leaveAll();
+  }
 
-  const watchOf = (index: number): StepRequest['watch'] => ({
-    started() {
-      started(index);
-    },
-    partial: (partial) => feeds.push(index, partial),
-  });
+  #fail(answer: Failed): void {
+    this.stop();
+    this.#scope.fail(answer.cause, answer.failure);
+  }
 
-  const launch = (index: number): void => {
-    const { id, agent, source, policy } = steps[index] as DagStep;
+  #launch(index: number): void {
+    const { id, agent, source, policy } = this.#dag.steps[index] as DagStep;
     let value: unknown;
     let problem: StepRequest['problem'];
     try {
-      value = feeds.reading(index, () => source.read(reading));
+      value = this.#feeds.reading(index, () => source.read(this.#reading));
     } catch (error) {
       problem = { error };
     }
@@ -85,91 +98,119 @@ export function beginDag(dag: Dag, input: unknown, scope: Scope): Stop {
       input: value,
       policy,
       problem,
-      watch: policy.keepPartials === true ? watchOf(index) : undefined,
+      watch: policy.keepPartials === true ? this.#watchOf(index) : undefined,
       isReader: source.live.length > 0,
-      isAnew: source.live.some((step) => feeds.hasBegun(step)),
-      contain: isContained[index] === true ? () => containment.failed(index) : undefined,
+      isAnew: source.live.some((step) => this.#feeds.hasBegun(step)),
+      contain: this.#isContained(index) ? () => this.#containment.failed(index) : undefined,
     };
-    running[index] = scope.step(request, (answer) => {
-      running[index] = undefined;
-      feeds.leave(index);
-      settle(index, answer);
+    this.#running[index] = this.#scope.step(request, (answer) => {
+      this.#running[index] = undefined;
+      this.#feeds.leave(index);
+      this.#settle(index, answer);
     });
-  };
+  }
+
+  #isContained(index: number): boolean {
+    return this.#dag.isContained[index] === true;
+  }
+
+  #watchOf(index: number): StepRequest['watch'] {
+    return {
+      started: () => {
+        this.#started(index);
+      },
+      partial: (partial) => this.#feeds.push(index, partial),
+    };
+  }
+
+  /** The step is called, for the first time or again: those who read it live begin, or begin anew. */
+  #started(index: number): void {
+    this.#feeds.begin(index);
+    const startable: number[] = [];
+    for (const dependent of this.#dag.liveDependents[index] ?? []) {
+      const reader = this.#running[dependent.to];
+      if (reader !== undefined) {
+        reader.cancel();
+        this.#feeds.leave(dependent.to);
+        startable.push(dependent.to);
+      } else if (this.#meet(dependent, index, undefined) === 'ready') startable.push(dependent.to);
+    }
+    for (const to of startable) if (!this.#isOver && !this.#isResult(to)) this.#launch(to);
+  }
+
+  #isResult(index: number): boolean {
+    return index === this.#dag.steps.length;
+  }
 
   /** Takes an answer, and with it those of all steps that can no longer run because of it. */
-  const settle = (first: number, firstAnswer: Answer): void => {
+  #settle(first: number, firstAnswer: Answer): void {
     const settled: [number, Answer][] = [[first, firstAnswer]];
     const startable: number[] = [];
     for (const [index, answer] of settled) {
-      if (answers[index] !== undefined) continue;
-      answers[index] = answer;
-      remaining -= 1;
-      if (steps[index]?.policy.keepPartials === true) feeds.end(index, answer);
-      if (answer.kind === 'failed') {
-        if (isContained[index] !== true) {
-          fail(answer);
-          return;
-        }
-        containment.note(index);
+      if (this.#answers[index] !== undefined) continue;
+      this.#note(index, answer);
+      if (answer.kind === 'failed' && !this.#isContained(index)) {
+        this.#fail(answer);
+        return;
       }
-      for (const dependent of dependents[index] ?? []) {
-        const effect = met(dependent, index, answer);
-        if (effect === 'impossible' && answers[dependent.to] === undefined) {
-          if (dependent.to === steps.length) {
-            fail(answer as Answer & { readonly kind: 'failed' });
+      for (const dependent of this.#dag.dependents[index] ?? []) {
+        const { to } = dependent;
+        const effect = this.#meet(dependent, index, answer);
+        if (effect === 'impossible' && this.#answers[to] === undefined) {
+          if (this.#isResult(to)) {
+            this.#fail(answer as Failed);
             return;
           }
-          impossible.push(steps[dependent.to] as DagStep);
-          settled.push([dependent.to, answer]);
-        } else if (effect === 'ready' && dependent.to < steps.length) startable.push(dependent.to);
+          this.#impossible.push(this.#dag.steps[to] as DagStep);
+          settled.push([to, answer]);
+        } else if (effect === 'ready' && !this.#isResult(to)) startable.push(to);
       }
     }
     for (const index of startable) {
-      if (isOver) return;
-      if (answers[index] === undefined) launch(index);
+      if (this.#isOver) return;
+      if (this.#answers[index] === undefined) this.#launch(index);
     }
-    finishIfDone();
-  };
+    this.#finishIfDone();
+  }
 
-  const finishIfDone = (): void => {
-    if (remaining > 0 || isOver) return;
-    isOver = true;
-    let output: unknown;
-    let givenBy: GivenBy | undefined;
-    try {
-      output = dag.result.read(reading);
-      givenBy = dag.result.givenBy(reading, output);
-    } catch (error) {
-      scope.fail(error);
-      return;
-    }
-    // Not before: a retry of what failed above them would find them skipped.
-    for (const { id, agent } of impossible) scope.skip(id, agent, 'upstream');
-    scope.complete(output, givenBy);
-  };
+  #note(index: number, answer: Answer): void {
+    this.#answers[index] = answer;
+    this.#remaining -= 1;
+    if (this.#dag.steps[index]?.policy.keepPartials === true) this.#feeds.end(index, answer);
+    if (answer.kind === 'failed' && this.#isContained(index)) this.#containment.note(index);
+  }
 
   /** What an answer changes for one that waits for it. */
-  const met = (dependent: Dependent, from: number, answer: Answer | undefined): Effect => {
+  #meet(dependent: Dependent, from: number, answer: Answer | undefined): Effect {
     const { to, mode, group, member } = dependent;
     if (mode === 'live') {
-      if (metLive.has(dependent)) return 'waits';
-      metLive.add(dependent);
+      if (this.#metLive.has(dependent)) return 'waits';
+      this.#metLive.add(dependent);
     }
     if (mode === 'value' && answer?.kind === 'failed') return 'impossible';
     if (group !== undefined && member !== undefined && answer !== undefined) {
-      const reached = groups.met(group, member, from, answer);
+      const reached = this.#groups.met(group, member, from, answer);
       if (reached !== 'ready') return reached;
     }
-    const left = (unmet[to] ?? 0) - 1;
-    unmet[to] = left;
+    const left = (this.#unmet[to] ?? 0) - 1;
+    this.#unmet[to] = left;
     return left === 0 ? 'ready' : 'waits';
-  };
-
-  if (steps.length === 0) finishIfDone();
-  for (const index of dag.roots) {
-    if (isStopped()) break;
-    launch(index);
   }
-  return stop;
+
+  #finishIfDone(): void {
+    if (this.#remaining > 0 || this.#isOver) return;
+    this.#isOver = true;
+    let output: unknown;
+    let givenBy: GivenBy | undefined;
+    try {
+      output = this.#dag.result.read(this.#reading);
+      givenBy = this.#dag.result.givenBy(this.#reading, output);
+    } catch (error) {
+      this.#scope.fail(error);
+      return;
+    }
+    // Not before: a retry of what failed above them would find them skipped.
+    for (const { id, agent } of this.#impossible) this.#scope.skip(id, agent, 'upstream');
+    this.#scope.complete(output, givenBy);
+  }
 }
