@@ -46,6 +46,8 @@ export {
   StoreCorruptError,
   StoreFormatError,
   StoreLockedError,
+  StreamActiveError,
+  StreamNameError,
   UnknownLogError,
   UnknownRunError,
   UnknownSnapshotError,

@@ -253,6 +253,7 @@ export class StreamActiveError extends MillraceError {
   override readonly name = 'StreamActiveError';
   readonly code = 'STREAM_ACTIVE';
   readonly retryable = false;
+  /** Under which it is claimed. */
   readonly streamName: string;
 
   constructor(streamName: string) {

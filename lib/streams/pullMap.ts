@@ -1,5 +1,5 @@
 import type { Observable, OperatorFunction, Unsubscribable } from 'rxjs';
-import { takeWhile } from 'rxjs';
+import { Subject, takeUntil, takeWhile } from 'rxjs';
 
 import { Fifo } from './fifo';
 import type { OpenPull, Pull, PullReceiver } from './pull';
@@ -35,13 +35,19 @@ interface Mapping<I, O> {
   readonly sourceFailed: ((error: unknown) => void) | undefined;
 }
 
+/** What was made of one input, while it is under way. */
+interface Running {
+  readonly leave: Subject<void>;
+  subscription?: Unsubscribable;
+}
+
 /** What is under way and what nobody has taken yet are together no more than `concurrency`. */
 class MappedPull<I, O> implements Pull {
   readonly #mapping: Mapping<I, O>;
   readonly #receiver: PullReceiver<O>;
   readonly #inputs: Pull;
   readonly #ready = new Fifo<O>();
-  readonly #running = new Set<{ readonly subscription?: Unsubscribable }>();
+  readonly #running = new Set<Running>();
   #index = 0;
   #wanted = 0;
   #isAsking = false;
@@ -104,7 +110,8 @@ class MappedPull<I, O> implements Pull {
     // What is done with an input of a stream that remembers belongs to its item, which is handled when this has ended.
     const item = currentItem();
     const release = item?.hold();
-    const one: { subscription?: Unsubscribable } = {};
+    const left$ = new Subject<void>();
+    const one: Running = { leave: left$ };
     this.#running.add(one);
     // Looked at after each value: whoever has enough may say so while this one is still subscribing.
     const wanted = answers.pipe(
@@ -113,12 +120,14 @@ class MappedPull<I, O> implements Pull {
         this.#give();
         return !this.#isOver && this.#failed === undefined;
       }),
+      takeUntil(left$),
     );
     one.subscription = wanted.subscribe({
       error: (error: unknown) => {
         this.#fail(error);
       },
       complete: () => {
+        if (this.#isOver || this.#failed !== undefined) return;
         this.#running.delete(one);
         this.#give();
         release?.();
@@ -142,7 +151,9 @@ class MappedPull<I, O> implements Pull {
     const errors: unknown[] = [];
     for (const one of running) {
       try {
-        one.subscription?.unsubscribe();
+        // One that is still subscribing is told so in another way.
+        if (one.subscription === undefined) one.leave.next();
+        else one.subscription.unsubscribe();
       } catch (error) {
         errors.push(error);
       }

@@ -66,6 +66,7 @@ describe('errors', () => {
       'lib/store/folder/deltas/applyDeltas.ts',
       'lib/store/folder/files/largeJson.ts',
       'lib/store/folder/files/nodeFiles.ts',
+      'lib/store/folder/records/sharedOutputs.ts',
       'testing/explore.ts',
     ]);
   });

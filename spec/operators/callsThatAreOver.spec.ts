@@ -2,7 +2,8 @@ import { setTimeout as wait } from 'node:timers/promises';
 
 import { firstValueFrom } from 'rxjs';
 
-import { agent, execute, memoryStore, run } from '../../index';
+import type { Wire } from '../../index';
+import { agent, chain, execute, memoryStore, run, workflow } from '../../index';
 import { collect } from '../support/told';
 
 describe('a call that is over', () => {
@@ -42,18 +43,18 @@ describe('a call that is over', () => {
   it('a function that was stopped while it waited for a nested step can clean up', async () => {
     const cleaned = jest.fn();
     const patient = agent('patient', () => new Promise<never>(() => undefined));
-    const parent = agent(
-      'parent',
-      async (_: number, ctx) => {
-        try {
-          return await firstValueFrom(ctx.step('child', patient, 1));
-        } finally {
-          cleaned();
-        }
-      },
-      { timeoutMs: 15 },
+    const parent = agent('parent', async (_: number, ctx) => {
+      try {
+        return await firstValueFrom(ctx.step('child', patient, 1));
+      } finally {
+        cleaned();
+      }
+    });
+    // The time of a function is its own: what it waits for is limited by what stands above it.
+    const limited = workflow('limited', (input: Wire<number>, step) =>
+      step('all', chain('all', parent), input, { timeoutMs: 15 }),
     );
-    await execute(parent, 1);
+    await execute(limited, 1);
     await wait(1);
     expect(cleaned).toHaveBeenCalledTimes(1);
   });

@@ -1,21 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
-import { isRight } from 'fp-ts/lib/Either';
 import * as t from 'io-ts';
-import { concat, finalize, from, lastValueFrom, of, throwError, toArray } from 'rxjs';
+import { finalize, from } from 'rxjs';
 
-import {
-  agent,
-  approval,
-  chain,
-  execute,
-  loop,
-  memoryStore,
-  outcomes,
-  run,
-  runEach,
-  workflow,
-} from '../../index';
+import { agent, approval, chain, execute, loop, memoryStore, run, workflow } from '../../index';
 import type { Wire } from '../../index';
 import { collect } from '../support/told';
 
@@ -78,17 +66,6 @@ describe('policies and arguments', () => {
       { retry: { count: 1, delayMs: (() => undefined) as never } },
     );
     expect((await execute(broken)).error?.message).toContain('retry.delayMs gave undefined');
-  });
-
-  it('a source of inputs that breaks is not blamed on a run that has ended', async () => {
-    const inputs = concat(
-      of(1),
-      throwError(() => new Error('source')),
-    );
-    const all = await lastValueFrom(
-      inputs.pipe(runEach(agent('a', (x: number) => x)), outcomes(), toArray()),
-    );
-    expect(all.map((outcome) => (isRight(outcome) ? 'ok' : outcome.left.runId))).toEqual(['ok', '']);
   });
 
   it('what is no agent, and what is no store, is refused at once', () => {

@@ -265,7 +265,7 @@ describe('when a run rests: a question inside a function', () => {
     },
     'the step takes too long': (self) =>
       execute(
-        workflow('w', (input: Wire<number>, step) => step('a', self, input, { timeoutMs: 10 })),
+        workflow('w', (input: Wire<number>, step) => step('a', chain('all', self), input, { timeoutMs: 10 })),
         1,
       ),
   };

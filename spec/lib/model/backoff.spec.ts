@@ -43,12 +43,12 @@ describe('backoff()', () => {
 
   it('refuses numbers that make no sense', () => {
     expect(() => backoff({ initialMs: -1 })).toThrow(
-      'Cannot make a backoff: initialMs must be at least 0, got -1',
+      'Cannot make a backoff: initialMs is -1; give a number at least 0',
     );
     expect(() => backoff({ initialMs: 1, factor: 0.5 })).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
     );
-    expect(() => backoff({ initialMs: 1, jitter: 2 })).toThrow('jitter must be from 0 to 1, got 2');
+    expect(() => backoff({ initialMs: 1, jitter: 2 })).toThrow('jitter is 2; give a number from 0 to 1');
     expect(() => backoff({ initialMs: NaN })).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
   });
 });
@@ -58,6 +58,7 @@ describe('NonRetryableError', () => {
     expect(toFailure(new NonRetryableError('malformed'))).toEqual({
       name: 'NonRetryableError',
       message: 'malformed',
+      code: 'NOT_RETRYABLE',
       retryable: false,
     });
   });
