@@ -13,7 +13,7 @@ function tellerInto(batches: (readonly string[])[], fails: () => boolean = () =>
       return batches.push((body as PublishRequest).parts.map((part) => ('key' in part ? part.key : '')));
     },
   };
-  return eventPublisher(ingress, 'service', 'key', () => []);
+  return eventPublisher(ingress, 'service', { key: 'key', secret: 'secret' }, () => []);
 }
 
 function part(key: string, size: number, execution = 'a'): SideEvent {

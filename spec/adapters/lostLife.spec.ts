@@ -31,7 +31,7 @@ describe('a life whose server is lost', () => {
           return new Promise(() => undefined);
         },
       },
-      { runId: 'r', life: 1, at: 0, input: 1, onMismatch: 'refuse' },
+      { runId: 'r', life: 1, at: 0, input: 1, onMismatch: 'refuse', secret: 'secret' },
     );
 
     attempt.abort();

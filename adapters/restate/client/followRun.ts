@@ -111,6 +111,7 @@ class FollowedRun<O> {
       at: asyncScheduler.now(),
       onMismatch: request.onMismatch,
       incarnation: newIncarnation(),
+      secret: newIncarnation(),
       ...(this.#input !== undefined && { input: this.#input }),
       ...(this.#seed !== undefined && { seed: this.#seed }),
       ...(request.signal?.aborted === true && { isCancelled: true }),

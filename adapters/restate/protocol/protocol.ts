@@ -12,6 +12,8 @@ export interface StartRequest {
   readonly onMismatch: 'refuse' | 'actual';
   /** An id that no other run has, for a run that begins. */
   readonly incarnation?: string;
+  /** What only the server and those who carry the life out know: by it they are told from strangers. */
+  readonly secret?: string;
   /** Somebody wants the run to end: the life only undoes what sagas have done. */
   readonly isCancelled?: boolean;
   /** The lives before this one have broken and left nothing: it begins as the first one does. */
@@ -163,6 +165,8 @@ export interface CancelRequest {
 
 /** Tells parts; `hint` is a position from which on there may be room. */
 export interface PublishRequest {
+  /** That of the life. */
+  readonly secret: string;
   readonly hint: number;
   readonly parts: readonly SideEvent[];
 }
@@ -206,6 +210,8 @@ export interface StepRequest {
   readonly incarnation?: string;
   /** Key of the life to which parts are told. */
   readonly key: string;
+  /** That of the life. */
+  readonly secret: string;
   readonly path: string;
   readonly attempt: number;
   /** That of the step; 0 when left out. */

@@ -33,7 +33,7 @@ export function answersService() {
         },
       ),
       forget: handlers.object.exclusive(
-        { journalRetention: 0 },
+        { journalRetention: 0, ingressPrivate: true },
         async (context: ObjectContext): Promise<void> => {
           const answer = await context.get<KeptAnswer>('answer');
           // A newer answer stays.

@@ -23,6 +23,12 @@ export interface EventPublisher {
   close(): void;
 }
 
+/** The life that events are about. */
+export interface ToldLife {
+  readonly key: string;
+  readonly secret: string;
+}
+
 interface Waiting {
   readonly part: SideEvent;
   /** They are told in the order in which they came. */
@@ -40,15 +46,16 @@ const AGAIN_MS = 250;
 export function eventPublisher(
   ingress: Ingress,
   service: string,
-  key: string,
+  { key, secret }: ToldLife,
   before: () => readonly SideEvent[],
 ): EventPublisher {
-  return new QueuedPublisher(ingress, handlerPath(service, key, 'tell'), before);
+  return new QueuedPublisher(ingress, handlerPath(service, key, 'tell'), secret, before);
 }
 
 class QueuedPublisher implements EventPublisher {
   readonly #ingress: Ingress;
   readonly #path: string;
+  readonly #secret: string;
   readonly #before: () => readonly SideEvent[];
   #abort: AbortController | undefined;
   #isClosed = false;
@@ -63,9 +70,10 @@ class QueuedPublisher implements EventPublisher {
   #hint = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(ingress: Ingress, path: string, before: () => readonly SideEvent[]) {
+  constructor(ingress: Ingress, path: string, secret: string, before: () => readonly SideEvent[]) {
     this.#ingress = ingress;
     this.#path = path;
+    this.#secret = secret;
     this.#before = before;
   }
 
@@ -137,7 +145,7 @@ class QueuedPublisher implements EventPublisher {
 
   /** False when nobody took it. */
   async #publish(parts: readonly SideEvent[]): Promise<boolean> {
-    const request: PublishRequest = { hint: this.#hint, parts };
+    const request: PublishRequest = { hint: this.#hint, secret: this.#secret, parts };
     const { signal } = (this.#abort ??= new AbortController());
     try {
       const limits = { body: request, signal, timeoutMs: 5_000 };

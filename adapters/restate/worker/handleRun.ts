@@ -14,7 +14,7 @@ import { DurableEngine } from './durableEngine';
 import type { Placed } from './durableEngine';
 import type { EventBatcher } from './eventBatcher';
 import { eventBatcher, slimEvent } from './eventBatcher';
-import type { EventPublisher } from './eventPublisher';
+import type { EventPublisher, ToldLife } from './eventPublisher';
 import type { OpenedLife } from './openLife';
 import type { Before, Rest } from './keptRun';
 import { openLife } from './openLife';
@@ -25,7 +25,7 @@ export interface Worker {
   readonly cache: AnswerCache;
   /** The lives under way here. One whose attempt is lost, or suspended by the server, is gone without coming to its end. */
   readonly lives: Set<PlacedLife>;
-  publisher(key: string, before: () => readonly SideEvent[]): EventPublisher;
+  publisher(life: ToldLife, before: () => readonly SideEvent[]): EventPublisher;
   place(life: PlacedLife, task: StepTask, input: unknown, callbacks: CallCallbacks): Placed;
 }
 
@@ -34,6 +34,7 @@ export interface PlacedLife {
   readonly context: WorkflowContext;
   readonly run: RunIdentity;
   readonly key: string;
+  readonly secret: string;
   known(): StepTable;
   readonly publisher: EventPublisher;
   /** Calls of functions that are under way here. */
@@ -82,6 +83,7 @@ class RunHandler implements PlacedLife {
   readonly context: WorkflowContext;
   readonly run: RunIdentity;
   readonly key: string;
+  readonly secret: string;
   readonly publisher: EventPublisher;
   readonly underWay = new Set<InProcessCall>();
   readonly #worker: Worker;
@@ -107,11 +109,12 @@ class RunHandler implements PlacedLife {
     const { runId, incarnation } = state;
     this.run = { runId, ...(incarnation !== undefined && { incarnation }) };
     this.key = context.key;
+    this.secret = request.secret ?? '';
     this.#worker = worker;
     this.#lost = context.request().attemptCompletedSignal;
     this.#isCancelled = request.isCancelled === true;
     this.#lastFlush = request.at;
-    this.publisher = worker.publisher(context.key, () => this.#previews());
+    this.publisher = worker.publisher({ key: context.key, secret: this.secret }, () => this.#previews());
     this.#engine = new DurableEngine({
       context,
       state,

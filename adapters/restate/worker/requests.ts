@@ -51,6 +51,7 @@ const Start = t.intersection([
     isCancelled: t.boolean,
     isAnew: t.boolean,
     incarnation: t.string,
+    secret: t.string,
     seed: t.unknown,
   }),
 ]);
@@ -95,12 +96,14 @@ export function acceptIndex(body: unknown): { readonly index: number } {
   return accept(t.type({ index: Position }), body, 'text');
 }
 
+const Batch = t.type({ hint: Position, parts: t.array(Value), secret: t.string });
+
 /** Side events: looked at only so far that whoever reads them finds events. */
 export function acceptBatch(body: unknown): PublishRequest {
-  const { hint, parts } = accept(t.type({ hint: Position, parts: t.array(Value) }), body, 'tell');
+  const { hint, parts, secret } = accept(Batch, body, 'tell');
   const wrong = parts.findIndex((part) => !isSideEvent(part));
   if (wrong >= 0) throw new BadRequestError('tell', [`.parts[${wrong}] is not an event`]);
-  return { hint, parts: parts as unknown as readonly SideEvent[] };
+  return { hint, secret, parts: parts as unknown as readonly SideEvent[] };
 }
 
 function isSideEvent({ event, index, key, under }: Readonly<Record<string, unknown>>): boolean {

@@ -5,7 +5,7 @@ import type {
   WorkflowContext,
   WorkflowSharedContext,
 } from '@restatedev/restate-sdk';
-import { handlers, workflow } from '@restatedev/restate-sdk';
+import { handlers, TerminalError, workflow } from '@restatedev/restate-sdk';
 
 import { jsonValue } from '../../../lib/codec/jsonValue';
 import type { Definition } from '../../../lib/definition/definition';
@@ -54,8 +54,10 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
     handlers: {
       run: handlers.workflow.workflow(
         async (context: WorkflowContext, body: StartRequest): Promise<LifeResult> => {
-          const request = acceptStart(body, context.key);
-          context.set('self', { id: context.request().id } satisfies Self);
+          const asked = acceptStart(body, context.key);
+          const secret = asked.secret ?? context.rand.uuidv4();
+          const request = { ...asked, secret };
+          context.set('self', { id: context.request().id, secret } satisfies Self);
           const kept = new KeptRun(context, name);
           const isFirst = request.life === 1;
           const before = isFirst ? undefined : await kept.take();
@@ -72,8 +74,11 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
       ),
       tell: handlers.workflow.shared(
         { journalRetention: 0 },
-        (context: WorkflowSharedContext, body: PublishRequest): Promise<number> =>
-          publishBatch(context, acceptBatch(body)),
+        async (context: WorkflowSharedContext, body: PublishRequest): Promise<number> => {
+          const request = acceptBatch(body);
+          await refuseStrangers(context, request.secret);
+          return publishBatch(context, request);
+        },
       ),
       nested: handlers.workflow.shared({ journalRetention: 0, ingressPrivate: true }, readNested),
       answer: handlers.workflow.shared(
@@ -90,6 +95,18 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
 /** What a life tells those who ask for it while it is under way. */
 interface Self {
   readonly id: InvocationId;
+  readonly secret: string;
+}
+
+/**
+ * Lets those in who carry the life out.
+ *
+ * @throws TerminalError with status 403 for anybody else.
+ */
+async function refuseStrangers(context: WorkflowSharedContext, secret: string): Promise<void> {
+  const self = await context.get<Self>('self');
+  if (self === null || secret === '' || self.secret !== secret)
+    throw new TerminalError('Only those who carry the life out may do this', { errorCode: 403 });
 }
 
 /** Cancels the life; false when it has not begun. */
@@ -116,7 +133,7 @@ function workerOf(
     agent,
     cache,
     lives: new Set(),
-    publisher: (key, before) => eventPublisher(ingress, name, key, before),
+    publisher: (life, before) => eventPublisher(ingress, name, life, before),
     place(life, task, input, callbacks) {
       const where = placement(task.definition.name);
       const position = where === 'inline' ? -1 : table.indexOf(task.definition as (typeof table)[number]);
@@ -198,12 +215,13 @@ function invokeRemote(
   away: string,
   position: number,
 ): Placed {
-  const { context, run, key } = life;
+  const { context, run, key, secret } = life;
   const { path, attempt, revision } = task;
   const { timeoutMs, idleTimeoutMs, keepPartials = false } = task.policy;
   const request: StepRequest = {
     ...run,
     key,
+    secret,
     path,
     attempt,
     ...(revision > 0 && { revision }),

@@ -1,5 +1,5 @@
 import type { Context } from '@restatedev/restate-sdk';
-import { service, TerminalError } from '@restatedev/restate-sdk';
+import { handlers, service, TerminalError } from '@restatedev/restate-sdk';
 
 import type { Definition, FunctionDefinition } from '../../../lib/definition/definition';
 import { definitionOf, isStructure } from '../../../lib/definition/definition';
@@ -25,45 +25,49 @@ export function stepsService(agent: Agent<never, unknown>, pool: string, options
   return service({
     name: stepsServiceOf(runs, pool),
     handlers: {
-      call: async (context: Context, request: StepRequest): Promise<CallResult> => {
-        const called = table[request.agent];
-        if (called === undefined) throw new TerminalError(`There is no agent ${request.agent} in ${runs}`);
-        const { path, attempt, revision = 0, timeoutMs, idleTimeoutMs, keepPartials } = request;
-        const policy = {
-          ...(timeoutMs !== undefined && { timeoutMs }),
-          ...(idleTimeoutMs !== undefined && { idleTimeoutMs }),
-        };
-        const task = newTask(undefined, path, called, policy, request.input, () => undefined);
-        task.attempt = attempt;
-        task.revision = revision;
-        const publisher = eventPublisher(options.ingress, runs, request.key, () => []);
-        const underWay = new Set<InProcessCall>();
-        const call = callInProcess({
-          run: {
-            runId: request.runId,
-            ...(request.incarnation !== undefined && { incarnation: request.incarnation }),
-          },
-          task,
-          input: request.input,
-          publisher,
-          keepPartials,
-          keepsNested,
-          cache: answersOn(options.ingress),
-          limit: called.policy.limit,
-          underWay,
-          known: () => nestedSoFar(options.ingress, runs, request.key, path, undefined),
-        });
-        context.request().attemptCompletedSignal.addEventListener('abort', () => {
-          call.abandon();
-          publisher.close();
-        });
-        try {
-          return await context.run(path, () => call.run(), { maxRetryAttempts: 1 });
-        } finally {
-          call.stop();
-          publisher.close();
-        }
-      },
+      // Only lives call it: a stranger would call a function past its approval.
+      call: handlers.handler(
+        { ingressPrivate: true },
+        async (context: Context, request: StepRequest): Promise<CallResult> => {
+          const called = table[request.agent];
+          if (called === undefined) throw new TerminalError(`There is no agent ${request.agent} in ${runs}`);
+          const { path, attempt, revision = 0, timeoutMs, idleTimeoutMs, keepPartials } = request;
+          const policy = {
+            ...(timeoutMs !== undefined && { timeoutMs }),
+            ...(idleTimeoutMs !== undefined && { idleTimeoutMs }),
+          };
+          const task = newTask(undefined, path, called, policy, request.input, () => undefined);
+          task.attempt = attempt;
+          task.revision = revision;
+          const publisher = eventPublisher(options.ingress, runs, request, () => []);
+          const underWay = new Set<InProcessCall>();
+          const call = callInProcess({
+            run: {
+              runId: request.runId,
+              ...(request.incarnation !== undefined && { incarnation: request.incarnation }),
+            },
+            task,
+            input: request.input,
+            publisher,
+            keepPartials,
+            keepsNested,
+            cache: answersOn(options.ingress),
+            limit: called.policy.limit,
+            underWay,
+            known: () => nestedSoFar(options.ingress, runs, request.key, path, undefined),
+          });
+          context.request().attemptCompletedSignal.addEventListener('abort', () => {
+            call.abandon();
+            publisher.close();
+          });
+          try {
+            return await context.run(path, () => call.run(), { maxRetryAttempts: 1 });
+          } finally {
+            call.stop();
+            publisher.close();
+          }
+        },
+      ),
     },
     options: serviceSettings(options),
   });
