@@ -4,7 +4,7 @@ import type { RunEvent as AnyRunEvent, TimeLimit } from '../model/event';
 import { Count, Finite, Json, listOf, Moment, oneOf } from './plainCodecs';
 import type { Optional, Required } from './recordCodec';
 import { recordCodec } from './recordCodec';
-import { Failure, GivenBy, Plan } from './stateCodec';
+import { Failure, GivenBy, Plan, Usage } from './stateCodec';
 
 /** An event that the store keeps. */
 export type JournaledEvent = Exclude<AnyRunEvent, { readonly type: 'step.emitted' | 'step.logged' }>;
@@ -46,19 +46,23 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
     'run.completed': event(
       'run.completed',
       { ...occurrence, duration: Finite },
-      { output: Json, givenBy: GivenBy, replayed: t.boolean },
+      { output: Json, givenBy: GivenBy, replayed: t.boolean, usage: Usage },
     ),
     'run.failed': event(
       'run.failed',
       { ...occurrence, error: Failure, duration: Finite },
-      { others: listOf(t.string) },
+      { others: listOf(t.string), usage: Usage },
     ),
     'run.suspended': event(
       'run.suspended',
       { ...occurrence, waiting: listOf(t.string), duration: Finite },
-      {},
+      { usage: Usage },
     ),
-    'run.cancelled': event('run.cancelled', { ...occurrence, duration: Finite }, { reason: t.string }),
+    'run.cancelled': event(
+      'run.cancelled',
+      { ...occurrence, duration: Finite },
+      { reason: t.string, usage: Usage },
+    ),
     'step.started': event('step.started', ofAttempt, {
       critical: t.boolean,
       inputHash: t.string,
@@ -69,17 +73,24 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
     'step.retrying': event(
       'step.retrying',
       { ...ofAttempt, error: Failure, delayMs: Finite },
-      { reset: listOf(t.string) },
+      { reset: listOf(t.string), usage: Usage },
     ),
     'step.completed': event(
       'step.completed',
       { ...ofAttempt, duration: Finite },
-      { output: Json, givenBy: GivenBy, partials: Count, kept: listOf(Json), cached: t.boolean },
+      {
+        output: Json,
+        givenBy: GivenBy,
+        partials: Count,
+        kept: listOf(Json),
+        cached: t.boolean,
+        usage: Usage,
+      },
     ),
     'step.failed': event(
       'step.failed',
       { ...ofAttempt, error: Failure, duration: Finite },
-      { contained: t.literal(true), exposes: listOf(t.string) },
+      { contained: t.literal(true), exposes: listOf(t.string), usage: Usage },
     ),
     'step.skipped': event(
       'step.skipped',
@@ -90,7 +101,7 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
       },
       { output: Json },
     ),
-    'step.cancelled': event('step.cancelled', ofStep, {}),
+    'step.cancelled': event('step.cancelled', ofStep, { usage: Usage }),
     'step.suspended': event('step.suspended', ofAttempt, {
       request: Json,
       deadline: Moment,

@@ -9,6 +9,7 @@ import type { SnapshotMetadata, SnapshotSummary } from '../model/snapshot';
 import type { RunState as RunStateRecord, RunStatus } from '../model/state';
 import type { StepResult, StepStatus } from '../model/stepResult';
 import { StepTable } from '../model/stepTable';
+import type { Usage as UsageRecord } from '../model/usage';
 import { Count, Finite, guard, Json, listOf, Moment, oneOf } from './plainCodecs';
 import { recordCodec } from './recordCodec';
 
@@ -30,6 +31,13 @@ export const Failure: t.Type<FailureRecord> = t.recursion('Failure', () =>
 
 /** Who gave an output. */
 export const GivenBy: t.Type<GivenByRecord> = guard('who gave an output', isGivenBy);
+
+/** What work has cost. */
+export const Usage: t.Type<UsageRecord> = recordCodec<UsageRecord>(
+  'Usage',
+  {},
+  { tokens: Finite, usd: Finite },
+);
 
 const kinds: Readonly<Record<AgentKind, true>> = {
   function: true,
@@ -135,6 +143,7 @@ const stateJson: t.Type<RunStateJson> = recordCodec<RunStateJson>(
   {
     incarnation: t.string,
     died: Count,
+    used: Usage,
     input: Json,
     output: Json,
     givenBy: GivenBy,

@@ -49,6 +49,8 @@ export interface StepTask {
   nestedIds: Set<string> | undefined;
   /** Nested steps of the function that have not answered, each with who waits for it. */
   children: Map<StepTask, Subscriber<never>> | undefined;
+  /** Whether its attempt has told what it used: then its output is not counted once more. */
+  hasReported: boolean;
   /** When its attempt ends in any case, epoch milliseconds; undefined without a time limit. */
   limitAt: number | undefined;
   /** How long its attempt may take, in milliseconds: the rest where it is under the limit of an earlier life. */
@@ -99,6 +101,7 @@ export function newTask(
     failedBelow: undefined,
     nestedIds: undefined,
     children: undefined,
+    hasReported: false,
     limitAt: undefined,
     limitMs: undefined,
     heardFailures: undefined,

@@ -2,6 +2,7 @@ import type { Failure } from './failure';
 import type { GivenBy } from './givenBy';
 import type { Plan } from './plan';
 import type { RunState } from './state';
+import type { Usage } from './usage';
 
 /** How serious a log entry is, from least to most. */
 export type LogLevel = 'DEBUG' | 'INFO' | 'WARNING' | 'ERROR' | 'CRITICAL';
@@ -54,6 +55,11 @@ interface OfAttempt extends OfStep {
   readonly agent: string;
   /** Counts the calls of the agent for this step from 1, over all lives of the run. */
   readonly attempt: number;
+}
+
+interface Reporting {
+  /** What the run has used since the latest event that says so; absent when nothing was reported. */
+  readonly usage?: Usage;
 }
 
 /** The first life of a run begins. */
@@ -127,7 +133,7 @@ export interface StepLogged extends OfStep {
 }
 
 /** An attempt failed and another one follows after `delayMs`. */
-export interface StepRetrying extends OfAttempt {
+export interface StepRetrying extends OfAttempt, Reporting {
   readonly type: 'step.retrying';
   /** Why it failed. */
   readonly error: Failure;
@@ -138,7 +144,7 @@ export interface StepRetrying extends OfAttempt {
 }
 
 /** A step has its output, and the output is saved. */
-export interface StepCompleted extends OfAttempt {
+export interface StepCompleted extends OfAttempt, Reporting {
   readonly type: 'step.completed';
   /** What it gave. */
   readonly output: unknown;
@@ -155,7 +161,7 @@ export interface StepCompleted extends OfAttempt {
 }
 
 /** A step failed for good: no attempt is left. */
-export interface StepFailed extends OfAttempt {
+export interface StepFailed extends OfAttempt, Reporting {
   readonly type: 'step.failed';
   /** Why it failed. */
   readonly error: Failure;
@@ -182,7 +188,7 @@ export interface StepSkipped extends OfStep {
 }
 
 /** A running step was stopped because its run stops; it is PENDING again. */
-export interface StepCancelled extends OfStep {
+export interface StepCancelled extends OfStep, Reporting {
   readonly type: 'step.cancelled';
 }
 
@@ -216,7 +222,7 @@ export interface StepAnswered extends OfStep {
 }
 
 /** The run has its output. */
-export interface RunCompleted extends Occurrence {
+export interface RunCompleted extends Occurrence, Reporting {
   readonly type: 'run.completed';
   /** What it gave. */
   readonly output: unknown;
@@ -229,7 +235,7 @@ export interface RunCompleted extends Occurrence {
 }
 
 /** The run failed; it can be resumed. */
-export interface RunFailed extends Occurrence {
+export interface RunFailed extends Occurrence, Reporting {
   readonly type: 'run.failed';
   /** The failure that ended the run. */
   readonly error: Failure;
@@ -240,7 +246,7 @@ export interface RunFailed extends Occurrence {
 }
 
 /** Every branch that can move has come to rest; at least one step waits for an answer. */
-export interface RunSuspended extends Occurrence {
+export interface RunSuspended extends Occurrence, Reporting {
   readonly type: 'run.suspended';
   /** Paths of the steps that wait. */
   readonly waiting: readonly string[];
@@ -249,7 +255,7 @@ export interface RunSuspended extends Occurrence {
 }
 
 /** The run was stopped from outside; it can be resumed. */
-export interface RunCancelled extends Occurrence {
+export interface RunCancelled extends Occurrence, Reporting {
   readonly type: 'run.cancelled';
   /** Seconds. */
   readonly duration: number;

@@ -33,7 +33,8 @@ export function asAnotherRun(state: RunState, runId: string, incarnation: string
     (output) => output,
     (row) => inherited(askedAnew(row, incarnation)),
   );
-  return Object.freeze({ ...state, runId, incarnation, steps });
+  const { used: _used, died: _died, ...rest } = state;
+  return Object.freeze({ ...rest, runId, incarnation, steps });
 }
 
 function askedAnew(row: StepResult, incarnation: string): StepResult {

@@ -6,6 +6,7 @@ import type { RunState } from './state';
 import { StateEdit } from './stateEdit';
 import type { StepStatus } from './stepResult';
 import type { StepTable } from './stepTable';
+import { addedUsage } from './usage';
 
 /**
  * The state after one more event. Pure and total: an event that is not a legal move leaves the state as it is, the very
@@ -84,6 +85,12 @@ function refusedEnd(status: RunState['status'], type: string): string | undefine
 
 function apply(edit: StateEdit, event: RunEvent): void {
   if (event.type !== 'step.emitted' && event.type !== 'step.logged') edit.seq = Math.max(edit.seq, event.seq);
+  if ('usage' in event) {
+    const { usage } = event;
+    edit.run(edit.status, (run) => {
+      run.used = addedUsage(run.used, usage);
+    });
+  }
   switch (event.type) {
     case 'run.started':
       edit.run('RUNNING', (run) => {

@@ -3,6 +3,7 @@ import type { GivenBy } from './givenBy';
 import type { Plan } from './plan';
 import { pendingStep } from './stepResult';
 import { StepTable } from './stepTable';
+import type { Usage } from './usage';
 
 /** Where a run stands. */
 export type RunStatus = 'IDLE' | 'RUNNING' | 'SUSPENDED' | 'COMPLETED' | 'FAILED' | 'CANCELLED';
@@ -46,6 +47,8 @@ export interface RunState<O = unknown> {
   readonly life: number;
   /** How many lives before this one were cut off by a crash, one after the other; absent when the latest came to its end. */
   readonly died?: number;
+  /** What its steps have reported to have used, over all lives; absent when nothing. */
+  readonly used?: Usage;
   /** Number of the latest journaled event. */
   readonly seq: number;
   /** Where this run was forked from, if it was. */

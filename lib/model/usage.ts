@@ -27,6 +27,17 @@ export function reportedUsage(value: unknown): Usage | undefined {
   return { ...(tokens !== undefined && { tokens }), ...(usd !== undefined && { usd }) };
 }
 
+/** Both together. */
+export function addedUsage(one: Usage | undefined, other: Usage): Usage {
+  const tokens = sumOf(one?.tokens, other.tokens);
+  const usd = sumOf(one?.usd, other.usd);
+  return { ...(tokens !== undefined && { tokens }), ...(usd !== undefined && { usd }) };
+}
+
+function sumOf(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined && other === undefined ? undefined : (one ?? 0) + (other ?? 0);
+}
+
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null;
 }

@@ -3,6 +3,7 @@ import type { LogRest } from '../model/executionLog';
 import type { RunMessage } from '../model/message';
 import type { Snapshot, SnapshotMetadata, SnapshotSummary } from '../model/snapshot';
 import type { RunState, RunStatus } from '../model/state';
+import type { Usage } from '../model/usage';
 import type { AnswerCache } from './answerCache';
 import type { StreamRest } from './streamRest';
 
@@ -133,6 +134,8 @@ export interface RunSummary {
   readonly life: number;
   /** Path of the step whose failure ended the run. */
   readonly failedStep?: string;
+  /** What its steps have reported to have used, over all lives. */
+  readonly used?: Usage;
   /** The questions that are open, in the order of the steps. */
   readonly waiting: readonly OpenQuestion[];
 }

@@ -15,6 +15,7 @@ export function summaryOf(state: RunState): RunSummary {
     life: state.life,
     ...(state.error?.path === undefined ? {} : { failedStep: state.error.path }),
     waiting: waitingIn(state),
+    ...(state.used !== undefined && { used: state.used }),
   });
 }
 

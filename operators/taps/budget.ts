@@ -16,6 +16,7 @@ import type { Spending } from '../../lib/errors/runErrors';
 import { BudgetExceededError } from '../../lib/errors/runErrors';
 import type { RunEvent, Transition } from '../../lib/model/event';
 import { isEnd } from '../../lib/model/event';
+import { InvalidArgumentError } from '../../lib/model/failure';
 import type { Usage } from '../../lib/model/usage';
 import { reportedUsage } from '../../lib/model/usage';
 
@@ -42,9 +43,10 @@ export interface BudgetOptions {
  *
  * An agent reports usage in its output, `{ text, usage: { tokens: 120, usd: 0.002 } }`, or while it works with
  * `context.emit({ usage: { tokens: 12 } })`; then failed attempts count too. Of an attempt that has emitted usage the output
- * is not counted once more, and an answer from the cache costs nothing. Each subscription counts from `used`; behind `runEach` all runs share the budget.
+ * is not counted once more, and an answer from the cache costs nothing. What a run has used is on record, in `state.used`, so
+ * that a run that is resumed, also after a crash, goes on counting where it was; behind `runEach` all runs share the budget.
  *
- * Put it behind `retry()`: in front of it a resumed run would get the whole budget again.
+ * @throws InvalidArgumentError when a limit is not a number from 0; as an error of the stream when a usage is not.
  *
  * @example
  * ```ts
@@ -52,6 +54,10 @@ export interface BudgetOptions {
  * ```
  */
 export function budget<O>(options: BudgetOptions): MonoTypeOperatorFunction<Transition<O>> {
+  for (const kind of ['tokens', 'usd', 'steps', 'ms'] as const) {
+    checkAmount('make a budget', kind, options[kind]);
+    checkAmount('make a budget', `used.${kind}`, options.used?.[kind]);
+  }
   return (transitions) =>
     defer(() => {
       let latest: Transition<O> | undefined;
@@ -73,6 +79,7 @@ export function budget<O>(options: BudgetOptions): MonoTypeOperatorFunction<Tran
       );
       const isWithin = (transition: Transition<O>): boolean => {
         latest = transition;
+        account.takeUp(transition);
         account.count(transition.event);
         if (!isEnd(transition.event)) check(['tokens', 'usd', 'steps']);
         return excess === undefined;
@@ -85,7 +92,27 @@ export function budget<O>(options: BudgetOptions): MonoTypeOperatorFunction<Tran
     });
 }
 
+/** @throws InvalidArgumentError when it is not a number from 0: nothing would be stopped then, in silence. */
+function checkAmount(action: string, name: string, value: unknown): void {
+  if (value === undefined || (typeof value === 'number' && value >= 0)) return;
+  throw new InvalidArgumentError(
+    `Cannot ${action}: ${name} is ${typeof value === 'number' ? String(value) : `a ${typeof value}`}`,
+    'give a number from 0',
+  );
+}
+
+/** What stands in the field `usage` of a value under the names that are counted, whatever it is. */
+function checkReported(value: unknown, path: string): void {
+  const usage = (value as { readonly usage?: unknown } | null | undefined)?.usage;
+  if (typeof usage !== 'object' || usage === null) return;
+  const { tokens, usd } = usage as Readonly<Record<string, unknown>>;
+  checkAmount(`count what step "${path}" used`, 'tokens', tokens ?? undefined);
+  checkAmount(`count what step "${path}" used`, 'usd', usd ?? undefined);
+}
+
 interface Account {
+  /** A run that goes on has used what its record says. */
+  takeUp(transition: Transition): void;
   count(event: RunEvent): void;
   used(): Spending;
 }
@@ -95,14 +122,29 @@ function accountOf({ usage = reportedUsage, scheduler, used = {} }: BudgetOption
   const startedAt = clock.now() - (used.ms ?? 0);
   const reporting = new Set<string>();
   let { tokens = 0, usd = 0, steps = 0 } = used;
+  const known = new Set<string>();
   const add = (value: unknown, event: RunEvent): boolean => {
+    const path = 'path' in event ? event.path : '';
+    if (usage === reportedUsage) checkReported(value, path);
     const more = usage(value, event);
     if (more === undefined) return false;
+    checkAmount(`count what step "${path}" used`, 'tokens', more.tokens);
+    checkAmount(`count what step "${path}" used`, 'usd', more.usd);
     tokens += more.tokens ?? 0;
     usd += more.usd ?? 0;
     return true;
   };
+  const isTold = Object.keys(used).length > 0;
   return {
+    takeUp({ event, state }) {
+      if (known.has(event.runId)) return;
+      known.add(event.runId);
+      // Whoever says what was used before knows better.
+      if (event.type !== 'run.resumed' || isTold) return;
+      tokens += state.used?.tokens ?? 0;
+      usd += state.used?.usd ?? 0;
+      for (const { attempts } of state.steps) steps += attempts;
+    },
     count(event) {
       if (event.type === 'step.started') {
         steps += 1;

@@ -6,6 +6,7 @@ import { memoryStore } from '../../lib/store/memory/memoryStore';
 import { agent } from '../../operators/agents/agent';
 import { chain } from '../../operators/agents/chain';
 import { workflow } from '../../operators/agents/workflow';
+import { execute } from '../../operators/runs/execute';
 import { outcomes } from '../../operators/runs/outcomes';
 import { outputs } from '../../operators/runs/outputs';
 import { run } from '../../operators/runs/run';
@@ -197,5 +198,52 @@ describe('budget()', () => {
 
   it('counts nothing when nothing comes', () => {
     expect(collect(EMPTY.pipe(budget({ tokens: 0 }))).ended).toBe('complete');
+  });
+});
+
+describe('what a run has used', () => {
+  const spend = (name: string) => agent(name, (_: unknown) => ({ usage: { tokens: 60 } }));
+  const work = chain('work', spend('a'), spend('b'), spend('c'), spend('d'));
+
+  it('is on record, so that a run that is resumed does not get the whole budget again', async () => {
+    const store = memoryStore();
+    const live = () =>
+      lastValueFrom(run(work, 0, { store, runId: 'r' }).pipe(budget({ tokens: 100 }))).then(
+        () => 'completed',
+        (error: unknown) => (error as { readonly name: string }).name,
+      );
+    expect([await live(), await live(), await live()]).toEqual(Array(3).fill('BudgetExceededError'));
+    expect((await store.loadRun('r'))?.used).toEqual({ tokens: 120 });
+    expect((await store.listRuns())[0]?.used).toEqual({ tokens: 120 });
+  });
+
+  it('counts what was told while a step worked, also when it failed, and its output not once more', async () => {
+    const store = memoryStore();
+    const talk = agent(
+      'talk',
+      (_: unknown, context) => {
+        context.emit({ usage: { tokens: 5 } });
+        if (context.attempt === 1) throw new Error('again');
+        return { usage: { tokens: 5 } };
+      },
+      { retry: 1 },
+    );
+    const state = await execute(chain('work', talk), 0, { store, runId: 'r' });
+    expect(state.used).toEqual({ tokens: 10 });
+  });
+
+  it.each([{ tokens: NaN }, { usd: NaN }, { steps: NaN }, { ms: NaN }, { used: { tokens: NaN } }])(
+    'has no limit that is no number: %p',
+    (options) => {
+      expect(() => budget(options)).toThrow('is NaN');
+    },
+  );
+
+  it.each<[string, unknown]>([
+    ['not a number', { tokens: NaN }],
+    ['a text', { tokens: '4' }],
+  ])('stops the stream by name when a usage is %s', async (_what, usage) => {
+    const counted = run(work, 0).pipe(budget({ tokens: 1_000, usage: () => usage as never }));
+    await expect(lastValueFrom(counted)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 });

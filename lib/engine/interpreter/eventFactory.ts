@@ -4,6 +4,8 @@ import type { LogLevel, RunEvent, StepSkipped, StepSuspended, TimeLimit } from '
 import type { Failure } from '../../model/failure';
 import type { GivenBy } from '../../model/givenBy';
 import { askingOf } from '../../model/incarnation';
+import type { Usage } from '../../model/usage';
+import { addedUsage } from '../../model/usage';
 import type { Engine, KnownAnswer } from '../engine';
 import type { StepTask } from '../task';
 import { pathBelow } from '../task';
@@ -14,6 +16,8 @@ export class EventFactory {
   readonly #engine: Engine;
   readonly #lifeBegan: number;
   #seq: number;
+  /** What was reported, and no event has said yet. */
+  #usage: Usage | undefined;
 
   /** @param latestSeq - Number of the latest journaled event of the run. */
   constructor(runId: string, engine: Engine, latestSeq: number) {
@@ -85,6 +89,7 @@ export class EventFactory {
       runId: this.#runId,
       seq: this.#next(),
       at: this.#engine.now(),
+      ...this.#takeUsage(),
       path,
       agent: definition.name,
       attempt,
@@ -100,6 +105,7 @@ export class EventFactory {
       runId: this.#runId,
       seq: this.#next(),
       at: this.#engine.now(),
+      ...this.#takeUsage(),
       path: task.path,
       agent: task.definition.name,
       attempt: task.attempt,
@@ -139,6 +145,7 @@ export class EventFactory {
       runId: this.#runId,
       seq: this.#next(),
       at: this.#engine.now(),
+      ...this.#takeUsage(),
       path,
       agent: definition.name,
       attempt,
@@ -168,6 +175,7 @@ export class EventFactory {
       runId: this.#runId,
       seq: this.#next(),
       at: this.#engine.now(),
+      ...this.#takeUsage(),
       path,
     };
   }
@@ -221,6 +229,7 @@ export class EventFactory {
       runId: this.#runId,
       seq: this.#next(),
       at: this.#engine.now(),
+      ...this.#takeUsage(),
       output,
       ...(givenBy !== undefined && { givenBy }),
       duration: this.#seconds(this.#lifeBegan),
@@ -233,6 +242,7 @@ export class EventFactory {
       runId: this.#runId,
       seq: this.#next(),
       at: this.#engine.now(),
+      ...this.#takeUsage(),
       error,
       ...(others.length > 0 && { others }),
       duration: this.#seconds(this.#lifeBegan),
@@ -245,6 +255,7 @@ export class EventFactory {
       runId: this.#runId,
       seq: this.#next(),
       at: this.#engine.now(),
+      ...this.#takeUsage(),
       waiting,
       duration: this.#seconds(this.#lifeBegan),
     };
@@ -256,9 +267,22 @@ export class EventFactory {
       runId: this.#runId,
       seq: this.#next(),
       at: this.#engine.now(),
+      ...this.#takeUsage(),
       duration: this.#seconds(this.#lifeBegan),
       ...(reason !== undefined && { reason }),
     };
+  }
+
+  /** The next event that ends something says so. */
+  report(usage: Usage): void {
+    this.#usage = addedUsage(this.#usage, usage);
+  }
+
+  #takeUsage(): { readonly usage?: Usage } | undefined {
+    const usage = this.#usage;
+    if (usage === undefined) return undefined;
+    this.#usage = undefined;
+    return { usage };
   }
 
   #next(): number {

@@ -17,6 +17,7 @@ import type { StepResult } from '../../model/stepResult';
 import type { StepTable } from '../../model/stepTable';
 import type { FeedReading } from '../../streams/liveFeed';
 import { feedReadings } from '../../streams/liveFeed';
+import { reportedUsage } from '../../model/usage';
 import type { Stop } from '../../streams/pull';
 import type { CallCallbacks, Engine, KnownAnswer } from '../engine';
 import type { StepTask } from '../task';
@@ -408,6 +409,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
     task.attempt += 1;
     task.tries += 1;
     task.partials = 0;
+    task.hasReported = false;
     task.kept = task.policy.keepPartials === true ? [] : undefined;
     task.nestedIds = undefined;
     task.failedBelow = undefined;
@@ -513,6 +515,11 @@ export class StepExecutor implements StepMachine, QueueOwner {
       }
       task.kept.push(value);
     }
+    const usage = reportedUsage(value);
+    if (usage !== undefined) {
+      task.hasReported = true;
+      this.events.report(usage);
+    }
     this.engine.tell(this.events.emitted(task, index, value));
     return isRunning(task) ? task.watch?.partial(value) : undefined;
   }
@@ -555,6 +562,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
 
   #recordCompleted(task: StepTask, answered: CompletedAnswer, known: KnownAnswer): void {
     task.phase = 'ended';
+    const usage = isStructure(task.definition) || task.hasReported ? undefined : reportedUsage(known.output);
+    if (usage !== undefined) this.events.report(usage);
     this.engine.record(this.events.completed(task, known), () => {
       if (task.policy.cache !== undefined) this.engine.memorize?.(task, known);
       this.#answer(task, answered);

@@ -3,7 +3,7 @@ import * as t from 'io-ts';
 
 import { Count, listOf, Moment } from '../../../codec/plainCodecs';
 import { recordCodec } from '../../../codec/recordCodec';
-import { Status } from '../../../codec/stateCodec';
+import { Status, Usage } from '../../../codec/stateCodec';
 import { explain } from '../../../codec/validate';
 import { StoreCorruptError } from '../../../errors/storageErrors';
 import type { Pause } from '../../../streams/yieldOften';
@@ -84,7 +84,7 @@ const Question = recordCodec<OpenQuestion>(
 const Line: t.Type<HistoryLine> = recordCodec<HistoryLine>(
   'HistoryLine',
   { runId: t.string, name: t.string, status: Status, startedAt: Moment, life: Count, upTo: Count },
-  { endedAt: Moment, failedStep: t.string, waiting: listOf(Question) },
+  { endedAt: Moment, failedStep: t.string, waiting: listOf(Question), used: Usage },
 );
 
 interface Read extends HistoryFile {
