@@ -6,6 +6,7 @@
 export { DefinitionError } from './lib/errors/definitionErrors';
 export type { Spending } from './lib/errors/runErrors';
 export {
+  AgentNotServedError,
   AnswerMisfitError,
   BudgetExceededError,
   CompensationError,

@@ -4,7 +4,9 @@
  * @packageDocumentation
  */
 export { initialState } from './lib/definition/definition';
+export type { InputOf } from './lib/model/agentType';
 export type {
+  LogLevel,
   RunCancelled,
   RunCompleted,
   RunEvent,
@@ -42,6 +44,8 @@ export type { LowdbStoreOptions } from './lib/store/folder/lowdbStore';
 export type { MemoryStoreOptions } from './lib/store/memory/memoryStore';
 export type { LeftOut } from './lib/store/salvage/leftOut';
 export type {
+  Attendance,
+  Attendant,
   Claim,
   PruneLimits,
   ReceivedMessage,

@@ -87,6 +87,7 @@ export function recordingStore(store: Store): RecordingStore {
     listRuns: (query) => store.listRuns(query),
     importRun: (state) => store.importRun(state),
     post: (runId, message) => store.post(runId, message),
+    attend: (attendant) => store.attend(attendant),
     snapshots: store.snapshots,
     logs: store.logs,
     streams: store.streams,

@@ -56,7 +56,7 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
     'run.suspended': event(
       'run.suspended',
       { ...occurrence, waiting: listOf(t.string), duration: Finite },
-      { usage: Usage },
+      { reason: t.string, usage: Usage },
     ),
     'run.cancelled': event(
       'run.cancelled',

@@ -31,6 +31,27 @@ export class RunError extends MillraceError {
   }
 }
 
+/** A run was to be carried on by a process that does not serve its agent. */
+export class AgentNotServedError extends MillraceError {
+  override readonly name = 'AgentNotServedError';
+  readonly code = 'AGENT_NOT_SERVED';
+  readonly retryable = false;
+  /** The id of the run. */
+  readonly runId: string;
+  /** Name of its agent. */
+  readonly agent: string;
+
+  constructor(runId: string, agent: string, served: readonly string[]) {
+    const names = served.map((name) => `"${name}"`).join(', ');
+    super(
+      `Cannot carry on run "${runId}": nobody serves "${agent}" here, only ${names || 'nothing'}`,
+      'pass its agent to serve()',
+    );
+    this.runId = runId;
+    this.agent = agent;
+  }
+}
+
 /** A saved run was to be resumed with an input that differs from the saved one. */
 export class InputMismatchError extends MillraceError {
   override readonly name = 'InputMismatchError';

@@ -245,11 +245,13 @@ export interface RunFailed extends Occurrence, Reporting {
   readonly duration: number;
 }
 
-/** Every branch that can move has come to rest; at least one step waits for an answer. */
+/** Every branch that can move has come to rest and at least one step waits for an answer, or whoever served the run stopped. */
 export interface RunSuspended extends Occurrence, Reporting {
   readonly type: 'run.suspended';
   /** Paths of the steps that wait. */
   readonly waiting: readonly string[];
+  /** `drain` when whoever served the run stopped, and the run goes on by itself once it is served again. */
+  readonly reason?: string;
   /** Seconds. */
   readonly duration: number;
 }

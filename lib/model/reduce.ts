@@ -242,6 +242,7 @@ function apply(edit: StateEdit, event: RunEvent): void {
       edit.containAll();
       edit.run('SUSPENDED', (run) => {
         endLife(run, event);
+        if (event.reason !== undefined) run.reason = event.reason;
       });
       break;
     case 'run.cancelled':

@@ -49,6 +49,12 @@ export interface Store extends RunRest {
    * @throws RunEndedError, UnknownStepError, NotWaitingError
    */
   post(runId: string, message: RunMessage): Promise<RunMessage>;
+  /**
+   * Tells whoever serves the runs of this store what may have to be carried on. Opens the store for writing.
+   *
+   * @throws StoreLockedError when another process writes to the store.
+   */
+  attend(attendant: Attendant): Promise<Attendance>;
   /** Where snapshots rest. */
   readonly snapshots: SnapshotStore;
   /** Where execution logs rest; `executionHistory(store.logs)` keeps them. */
@@ -103,6 +109,24 @@ export interface Claim {
   release(state: (() => RunState | undefined) | undefined): void | Promise<void>;
 }
 
+/** Whoever serves the runs of a store: hears what may have to be carried on. Nothing is told from within a call to the store. */
+export interface Attendant {
+  /** A message waits for a run that nobody carries on. Told once a message, those that were there before too. */
+  posted(runId: string): void;
+  /** A run has come to rest: its life has ended, or it was put in. */
+  rested(run: RunSummary): void;
+  /** Messages cannot be looked for now; it is tried again. Told once until it works. */
+  troubled(error: Error): void;
+}
+
+/** The ear of an attendant. */
+export interface Attendance {
+  /** What waits for a run, oldest first. What cannot be read is left out: the run hears of it when it is carried on. */
+  messages(runId: string): readonly RunMessage[];
+  /** Hears nothing more. */
+  leave(): void;
+}
+
 /** Which runs to list. */
 export interface RunQuery {
   /** Name of the agent that was run. */
@@ -136,6 +160,8 @@ export interface RunSummary {
   readonly failedStep?: string;
   /** What its steps have reported to have used, over all lives. */
   readonly used?: Usage;
+  /** Why the latest life was cut short, such as `drain`; absent when nobody said. */
+  readonly reason?: string;
   /** The questions that are open, in the order of the steps. */
   readonly waiting: readonly OpenQuestion[];
 }

@@ -14,6 +14,7 @@ export function summaryOf(state: RunState): RunSummary {
     ...(state.endedAt === undefined ? {} : { endedAt: state.endedAt }),
     life: state.life,
     ...(state.error?.path === undefined ? {} : { failedStep: state.error.path }),
+    ...(state.reason === undefined ? {} : { reason: state.reason }),
     waiting: waitingIn(state),
     ...(state.used !== undefined && { used: state.used }),
   });

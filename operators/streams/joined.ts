@@ -6,7 +6,7 @@ import { InvalidArgumentError } from '../../lib/model/failure';
 import type { FromOffsetOptions } from './fromOffset';
 import { remember } from './internal/remember';
 import type { StreamSession, Table } from './internal/streamSession';
-import { TimeHeap } from './internal/timeHeap';
+import { TimeHeap } from '../../lib/streams/timeHeap';
 import { together } from './together';
 
 /** Which items belong together, and where that is remembered. */

@@ -6,7 +6,7 @@ import type { RememberOptions } from './internal/remember';
 import { remember } from './internal/remember';
 import type { StreamSession, Table } from './internal/streamSession';
 import { asPart } from './internal/streamSession';
-import { TimeHeap } from './internal/timeHeap';
+import { TimeHeap } from '../../lib/streams/timeHeap';
 
 /** Which items belong together. */
 export type WindowSpec =

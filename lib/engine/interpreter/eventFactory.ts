@@ -249,7 +249,7 @@ export class EventFactory {
     };
   }
 
-  runSuspended(waiting: readonly string[]): RunEvent {
+  runSuspended(waiting: readonly string[], reason?: 'drain'): RunEvent {
     return {
       type: 'run.suspended',
       runId: this.#runId,
@@ -257,6 +257,7 @@ export class EventFactory {
       at: this.#engine.now(),
       ...this.#takeUsage(),
       waiting,
+      ...(reason !== undefined && { reason }),
       duration: this.#seconds(this.#lifeBegan),
     };
   }

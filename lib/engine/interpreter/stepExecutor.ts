@@ -86,6 +86,9 @@ export class StepExecutor implements StepMachine, QueueOwner {
   #readers: Map<StepTask, readonly FeedReading[]> | undefined;
   /** Failures of sagas: a run that fails with one fails again when it is resumed. */
   #finalFailures: WeakSet<Failure> | undefined;
+  /** While the run is drained: the functions under way, and all steps that have ended and whose result is not handed on yet. */
+  readonly #inFlight = new Set<StepTask>();
+  #isDraining = false;
   #isResting = false;
   /** Why functions are not answered any more, when it is not their own step that ended. */
   #whyOver: string | undefined;
@@ -133,6 +136,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
 
   /** Undoes what sagas have to undo and then stops. `stopped` gets the event that tells so. */
   cancel(reason: string | undefined, stopped: (event: RunEvent) => void): void {
+    // What has to be undone begins steps.
+    this.#isDraining = false;
     const finish = (): void => {
       const event = this.stop(reason);
       if (event !== undefined) stopped(event);
@@ -142,6 +147,47 @@ export class StepExecutor implements StepMachine, QueueOwner {
       this.begin();
     }
     if (!this.#cancellation.begin(this.#root, finish)) finish();
+  }
+
+  /**
+   * Calls no further function, and ends the life as suspended once those under way have ended. Nothing happens while a run goes
+   * back because it is cancelled.
+   */
+  drain(): void {
+    if (this.#isOver || this.#cancellation.isUnderWay) return;
+    this.#isDraining = true;
+    this.queue.enqueue(ignore);
+  }
+
+  /** Ends the life as drained, whatever is under way. False when it goes back because it is cancelled. */
+  cutOff(): boolean {
+    if (this.#cancellation.isUnderWay) return false;
+    if (!this.#isOver) this.#endDrained();
+    return true;
+  }
+
+  #endDrained(): void {
+    this.#whyOver = 'whoever served the run stops; the run goes on later';
+    const waiting = [...this.suspended].map(({ path }) => path);
+    this.#end(this.events.runSuspended(waiting, 'drain'), undefined);
+    this.cancelStep(this.#root);
+  }
+
+  /** A function that has asked for steps waits for those that move, or for what does not begin any more. */
+  #isDrained(): boolean {
+    if (this.#inFlight.size === 0) return true;
+    const waiting = new Set(this.#contextSteps.parents());
+    return [...this.#inFlight].every((task) => waiting.has(task));
+  }
+
+  /** How the step has ended is being written down. */
+  #hasEnded(task: StepTask): void {
+    task.phase = 'ended';
+    this.#inFlight.add(task);
+  }
+
+  #landed(task: StepTask): void {
+    if (this.#inFlight.delete(task) && this.#isDraining) this.queue.enqueue(ignore);
   }
 
   /** Stops everything at once. Returns the event that tells so; undefined when the life has ended already. */
@@ -158,6 +204,10 @@ export class StepExecutor implements StepMachine, QueueOwner {
 
   /** Room that nobody uses goes to others, and functions that only wait for what waits do not keep the run from resting. */
   onDrained(): void {
+    if (this.#isDraining) {
+      if (this.#isDrained()) this.#endDrained();
+      return;
+    }
     if (this.suspended.size === 0) return;
     this.permits.lendResting();
     if (this.#readers !== undefined && this.queue.active > 0 && this.queue.active === this.#waitingReaders())
@@ -171,7 +221,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
    * their calls over. They begin anew in the life after the answer.
    */
   onIdle(): void {
-    if (this.suspended.size === 0 || this.#cancellation.isUnderWay || this.#isResting) return;
+    if (this.suspended.size === 0 || this.#cancellation.isUnderWay || this.#isResting || this.#isDraining)
+      return;
     if (this.engine.settle === undefined || !this.#hasWaitingFunctions()) {
       this.#rest();
       return;
@@ -380,7 +431,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
     if (this.#isOver || !isRunning(task)) return true;
     task.watch?.started();
     for (const value of known.kept ?? []) void task.watch?.partial(value);
-    task.phase = 'ended';
+    this.#hasEnded(task);
     this.engine.record(this.events.recalled(task, known), () => {
       this.#answer(task, answer);
     });
@@ -424,6 +475,9 @@ export class StepExecutor implements StepMachine, QueueOwner {
   }
 
   #callStep(task: StepTask): void {
+    const isFunction = !isStructure(task.definition);
+    // It is called in the next life.
+    if (this.#isDraining && isFunction) return;
     this.#beginAttempt(task);
     // Whoever heard that it starts may have stopped it, or the run.
     if (!isRunning(task) || this.#isOver || this.#isPastLimit(task)) return;
@@ -432,11 +486,12 @@ export class StepExecutor implements StepMachine, QueueOwner {
       const { input: codec } = task.definition;
       const accepted =
         codec === undefined ? task.input : validate(codec, task.input, `input of step "${task.path}"`);
-      if (isStructure(task.definition)) {
+      if (!isFunction) {
         this.#limitTime(task);
         this.#beginStructure(task, accepted);
         return;
       }
+      this.#inFlight.add(task);
       if (task.isReader) this.#watchReading(task, accepted);
       const stop = this.engine.call(task, accepted, (this.#calls ??= callsOf(this)));
       if (isRunning(task)) task.stop = stop;
@@ -561,7 +616,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
   }
 
   #recordCompleted(task: StepTask, answered: CompletedAnswer, known: KnownAnswer): void {
-    task.phase = 'ended';
+    this.#hasEnded(task);
     const usage = isStructure(task.definition) || task.hasReported ? undefined : reportedUsage(known.output);
     if (usage !== undefined) this.events.report(usage);
     this.engine.record(this.events.completed(task, known), () => {
@@ -636,6 +691,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
       });
     };
     this.engine.record(this.events.retrying(task, failure, decision.delayMs), () => {
+      this.#landed(task);
       if (task.phase === 'done') return;
       if (decision.delayMs === 0) retry();
       else task.stop = this.engine.sleep(task.path, decision.delayMs, retry);
@@ -647,7 +703,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
     if (task.definition.kind === 'saga') (this.#finalFailures ??= new WeakSet()).add(failure);
     const goesOn = this.#cancellation.hasAny() && task.contain?.().isContained === true;
     this.#afterUndoing(task, goesOn || this.#isFinal(task, failure), () => {
-      task.phase = 'ended';
+      this.#hasEnded(task);
       noteFailure(task);
       const event = this.events.failed(task, failure);
       this.engine.record(event, () => {
@@ -681,7 +737,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
       this.#giveUp(task, error);
       return;
     }
-    task.phase = 'ended';
+    this.#hasEnded(task);
     this.engine.record(this.events.skipped(task.path, task.definition.name, 'when', output), () => {
       this.#answer(task, { kind: 'skipped', output });
     });
@@ -706,6 +762,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
       if (task.phase === 'done') return;
       task.phase = 'done';
       this.queue.setActive(task, false);
+      this.#inFlight.delete(task);
       try {
         task.answer(answered);
       } catch (error) {
@@ -720,6 +777,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
     if (phase === 'done') return;
     this.suspended.delete(task);
     task.phase = 'done';
+    this.#landed(task);
     this.queue.dropAsked(task);
     this.queue.setActive(task, false);
     const { stop } = task;

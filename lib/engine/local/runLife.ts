@@ -17,6 +17,7 @@ import type { Start } from '../resolveStart';
 import { replayedEnd, resolveStart } from '../resolveStart';
 import type { RunOptions } from '../runOptions';
 import { claimFor } from './claimFor';
+import type { Drain, Drainable } from './drain';
 import { LocalEngine } from './localEngine';
 import type { MailboxOwner } from './mailbox';
 import { Mailbox } from './mailbox';
@@ -31,6 +32,8 @@ export interface LocalRun<O> {
   /** Whether the store must know the run already. */
   readonly mustExist: boolean;
   readonly options: Pick<RunOptions, 'scheduler' | 'onMismatch' | 'maxCrashes' | 'signal'>;
+  /** Ends the life early, so that whoever serves the run later goes on with it. */
+  readonly drain?: Drain;
 }
 
 /** A cold stream of one life of a run: subscribing claims and starts or resumes it, unsubscribing cancels it. */
@@ -99,7 +102,7 @@ function startExecution<O>(
 type Begun<O> = Start<O> & { readonly event: RunStarted | RunResumed };
 
 /** One life of a run in this process: tells its transitions to the subscriber until it ends. */
-class RunLife<O> implements MailboxOwner {
+class RunLife<O> implements MailboxOwner, Drainable {
   readonly #run: LocalRun<O>;
   readonly #claim: Claim;
   readonly #start: Begun<O>;
@@ -110,6 +113,8 @@ class RunLife<O> implements MailboxOwner {
   #cancelRequest: { readonly reason: string | undefined } | undefined;
   #latest: RunEvent['type'];
   #stopListening: Stop | undefined;
+  #leaveDrain: Stop | undefined;
+  #isDraining = false;
   #isOver = false;
   #isReleased = false;
 
@@ -136,6 +141,7 @@ class RunLife<O> implements MailboxOwner {
   }
 
   begin(): void {
+    this.#leaveDrain = this.#run.drain?.join(this);
     this.#engine.record(this.#start.event, () => {
       if (!this.#isOver) this.#execute();
     });
@@ -162,6 +168,7 @@ class RunLife<O> implements MailboxOwner {
     this.#executor = executor;
     this.#mailbox.open();
     if (signal !== undefined && !this.#hasEnded()) this.#stopListening = onAbort(signal, this.#abort);
+    if (this.#isDraining) executor.drain();
     if (this.#cancelRequest === undefined) executor.begin();
     else this.cancel(this.#cancelRequest.reason);
   }
@@ -180,6 +187,17 @@ class RunLife<O> implements MailboxOwner {
         this.#end(undefined);
       });
     });
+  }
+
+  drain(): void {
+    this.#isDraining = true;
+    if (!this.#isOver) this.#executor?.drain();
+  }
+
+  cutOff(): void {
+    if (this.#isOver) return;
+    if (this.#executor === undefined) this.drain();
+    else if (!this.#executor.cutOff()) this.leave();
   }
 
   step(path: string): StepResult | undefined {
@@ -275,6 +293,7 @@ class RunLife<O> implements MailboxOwner {
 
   #settle(isFinished: boolean): void {
     this.#stopListening?.();
+    this.#leaveDrain?.();
     this.#mailbox.close(isFinished);
   }
 

@@ -150,6 +150,9 @@ export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Sto
       session?.posted(name);
       return meant;
     },
+    async attend(attendant) {
+      return (await writing()).attend(attendant);
+    },
     snapshots: {
       async save(name, state, metadata = {}) {
         const text = captureSnapshot(nextId(), clock.now(), name, state, metadata);

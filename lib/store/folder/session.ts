@@ -13,7 +13,7 @@ import type { RunState } from '../../model/state';
 import { claimRun } from '../claimRun';
 import type { Durability } from '../durability';
 import { stateCopy } from '../stateCopy';
-import type { Claim } from '../store';
+import type { Attendance, Attendant, Claim } from '../store';
 import type { ListedRun } from '../summary';
 import { summaryOf } from '../summary';
 import type { SaverOptions } from './checkpoint';
@@ -49,6 +49,7 @@ export interface Session {
   enqueue<T>(job: (files: Files) => Promise<T>): Promise<T>;
   /** Tells a message that has just been written under this name. */
   posted(name: string): void;
+  attend(attendant: Attendant): Attendance;
   /** Streams that remember. */
   readonly streams: StreamSession;
   /** Brings all files up to date, so that the older files of the journal can go. */
@@ -76,6 +77,7 @@ export function startSession(start: SessionStart): Session {
   const { files, layout, durability, journal, lines } = start;
   const lives = new Map<string, LiveRun>();
   const inbox = new InboxWatch(files, layout.inbox);
+  const attendants = new Set<Attendant>();
   let lost: StorageError | undefined;
   let isClosed = false;
   /** Characters written to the journal. */
@@ -167,6 +169,16 @@ export function startSession(start: SessionStart): Session {
   // What cannot be removed now may be when the store is opened again.
   enqueue(sweepInbox).catch(() => undefined);
 
+  /** What a life has left, to whoever serves the runs. */
+  const tellRested = ({ fold }: LiveRun): void => {
+    const state = attendants.size === 0 ? undefined : fold.state();
+    if (state === undefined) return;
+    const summary = summaryOf(state);
+    queueMicrotask(() => {
+      for (const attendant of attendants) attendant.rested(summary);
+    });
+  };
+
   const claimOf = (live: LiveRun, state: RunState | undefined): Claim =>
     claimRun({
       state,
@@ -181,6 +193,7 @@ export function startSession(start: SessionStart): Session {
       inbox: (listener) => inbox.listen(live.runId, listener),
       release() {
         live.isClaimed = false;
+        tellRested(live);
         if (live.firstSeq === undefined) lives.delete(live.runId);
         else saveSoon(live);
         return saver.isBehind() ? queue.then(() => undefined) : undefined;
@@ -295,10 +308,22 @@ export function startSession(start: SessionStart): Session {
       write(live, json);
       saveSoon(live);
       await journal.sync();
+      tellRested(live);
     },
     enqueue,
     posted: (name) => {
       inbox.posted(name);
+    },
+    attend(attendant) {
+      attendants.add(attendant);
+      const attendance = inbox.attend(attendant);
+      return {
+        messages: (runId) => attendance.messages(runId),
+        leave() {
+          attendants.delete(attendant);
+          attendance.leave();
+        },
+      };
     },
     streams,
     checkpointAll() {

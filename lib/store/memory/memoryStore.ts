@@ -20,6 +20,8 @@ import type { SnapshotText } from '../snapshotText';
 import { captureSnapshot, snapshotOf } from '../snapshotText';
 import { stateCopy } from '../stateCopy';
 import type {
+  Attendance,
+  Attendant,
   Claim,
   PruneLimits,
   ReceivedMessage,
@@ -60,6 +62,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
     },
     prune: async (limits) => Promise.resolve(runs.prune(limits)),
     post: async (runId, message) => Promise.resolve(runs.post(runId, message)),
+    attend: async (attendant) => Promise.resolve(runs.attend(attendant)),
     snapshots: memorySnapshots(clock),
     logs: {
       save: async (log) => {
@@ -81,6 +84,7 @@ class MemoryRuns {
   readonly #claimed = new Set<string>();
   readonly #inbox = memoryInbox();
   readonly #cache = memoryCache();
+  readonly #attendants = new Set<Attendant>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -106,6 +110,7 @@ class MemoryRuns {
       inbox: (listener) => this.#inbox.listen(runId, listener),
       release: () => {
         this.#claimed.delete(runId);
+        this.#tellRested(runId);
       },
     };
   }
@@ -133,6 +138,7 @@ class MemoryRuns {
     if (this.#runs.has(runId) || this.#claimed.has(runId)) throw new RunExistsError(runId);
     this.#runs.set(runId, runFold(runId, copyOf(state)));
     this.#inbox.forget(runId);
+    this.#tellRested(runId);
   }
 
   prune(limits: PruneLimits): readonly string[] {
@@ -145,7 +151,37 @@ class MemoryRuns {
     checkRunId(runId);
     const meant = addressMessage(runId, this.#runs.get(runId)?.state(), message, this.#clock.now());
     this.#inbox.post(runId, meant);
+    queueMicrotask(() => {
+      for (const attendant of this.#attendants) this.#tellPosted(attendant, runId);
+    });
     return meant;
+  }
+
+  attend(attendant: Attendant): Attendance {
+    this.#attendants.add(attendant);
+    queueMicrotask(() => {
+      for (const runId of this.#inbox.runIds()) this.#tellPosted(attendant, runId);
+    });
+    return {
+      messages: (runId) => this.#inbox.messages(runId),
+      leave: () => {
+        this.#attendants.delete(attendant);
+      },
+    };
+  }
+
+  /** A run that is carried on has heard for itself. */
+  #tellPosted(attendant: Attendant, runId: string): void {
+    if (!this.#claimed.has(runId) && this.#attendants.has(attendant)) attendant.posted(runId);
+  }
+
+  #tellRested(runId: string): void {
+    const state = this.#attendants.size === 0 ? undefined : this.#runs.get(runId)?.state();
+    if (state === undefined) return;
+    const summary = summaryOf(state);
+    queueMicrotask(() => {
+      for (const attendant of this.#attendants) attendant.rested(summary);
+    });
   }
 
   #forget(runId: string): boolean {
@@ -176,6 +212,10 @@ function copyOf(state: RunStateRecord): RunStateRecord {
 /** Messages that are forgotten with the process. */
 export interface MemoryInbox {
   post(runId: string, message: RunMessage): void;
+  /** The runs for which something waits. */
+  runIds(): readonly string[];
+  /** What waits for a run, oldest first. */
+  messages(runId: string): readonly RunMessage[];
   /** Drops what waits for a run. */
   forget(runId: string): void;
   listen(runId: string, listener: (message: ReceivedMessage) => void): () => void;
@@ -187,7 +227,9 @@ export function memoryInbox(): MemoryInbox {
   const received = (runId: string, message: RunMessage): ReceivedMessage => ({
     ...message,
     done() {
-      waiting.get(runId)?.delete(message);
+      const messages = waiting.get(runId);
+      messages?.delete(message);
+      if (messages?.size === 0) waiting.delete(runId);
     },
   });
   return {
@@ -197,6 +239,8 @@ export function memoryInbox(): MemoryInbox {
       waiting.set(runId, messages.add(kept));
       listeners.get(runId)?.(received(runId, kept));
     },
+    runIds: () => [...waiting].flatMap(([runId, messages]) => (messages.size > 0 ? [runId] : [])),
+    messages: (runId) => [...(waiting.get(runId) ?? [])],
     forget: (runId) => {
       waiting.delete(runId);
     },

@@ -8,7 +8,7 @@ import {
 import type { RunMessage } from '../../../model/message';
 import { realTimers } from '../../../streams/realTimers';
 import type { Pause } from '../../../streams/yieldOften';
-import type { ReceivedMessage } from '../../store';
+import type { Attendance, Attendant, ReceivedMessage } from '../../store';
 import { makeSideFolder, parseChecked, removeOurs, within, writeChecked } from '../files/checkedFile';
 import type { Files } from '../files/files';
 import { fileName } from '../layout';
@@ -106,6 +106,14 @@ const SAME_LOOK_MS = 20;
 
 type Listener = (message: ReceivedMessage) => void;
 
+/** Who serves the runs of the store. */
+interface Server {
+  readonly attendant: Attendant;
+  /** Names it has been told of, or whose run hears them by itself. */
+  known: Set<string>;
+  isTold: boolean;
+}
+
 /** A run that hears its messages. */
 interface Hearer {
   readonly runId: string;
@@ -126,6 +134,7 @@ export class InboxWatch {
   readonly #files: Files;
   readonly #inbox: string;
   readonly #hearers = new Map<string, Set<Hearer>>();
+  readonly #servers = new Set<Server>();
   /** The names that were there at the latest listing, by what they begin with. */
   #names = new Map<string, string[]>();
   /** Done with, and still there: they could not be removed. */
@@ -161,19 +170,37 @@ export class InboxWatch {
     };
   }
 
+  /** Tells of runs for which something waits, also later, until they leave. */
+  attend(attendant: Attendant): Attendance {
+    const server: Server = { attendant, known: new Set(), isTold: false };
+    this.#servers.add(server);
+    this.#timer ??= this.#start();
+    this.#guardedList();
+    this.#tellServer(server);
+    return {
+      messages: (runId) => {
+        this.#guardedList();
+        const names = (this.#names.get(prefixOf(runId)) ?? []).filter((name) => !this.#leftovers.has(name));
+        return names.sort().flatMap((name) => this.#peek(name, runId));
+      },
+      leave: () => {
+        this.#servers.delete(server);
+        this.#rest();
+      },
+    };
+  }
+
   /** Looks for new messages now. */
   look(): void {
     this.#removeLeftovers();
-    if (this.#hearers.size === 0) {
+    if (this.#hearers.size === 0 && this.#servers.size === 0) {
       this.#rest();
       return;
     }
-    const all = [...this.#hearers.values()].flatMap((hearers) => [...hearers]);
-    this.#guarded(all, () => {
-      this.#list();
-    });
+    this.#guardedList();
     if (!this.#isUntold) return;
     this.#isUntold = false;
+    for (const server of this.#servers) this.#tellServer(server);
     for (const [prefix, hearers] of [...this.#hearers]) {
       if (this.#names.has(prefix)) for (const hearer of [...hearers]) this.#tell(prefix, hearer);
     }
@@ -181,12 +208,16 @@ export class InboxWatch {
 
   /** Tells a message that this store has just written under this name. */
   posted(name: string): void {
+    // The latest listing does not have it.
+    this.#isListedInTurn = false;
     const prefix = name.slice(0, name.lastIndexOf('~') + 1);
+    for (const server of this.#servers) this.#tellServerOf(server, prefix, name);
     for (const hearer of [...(this.#hearers.get(prefix) ?? [])]) this.#hear(name, hearer);
   }
 
   close(): void {
     this.#hearers.clear();
+    this.#servers.clear();
     this.#removeLeftovers();
     this.#leftovers.clear();
     this.#rest();
@@ -200,7 +231,7 @@ export class InboxWatch {
   }
 
   #rest(): void {
-    if (this.#hearers.size > 0 || this.#leftovers.size > 0) return;
+    if (this.#hearers.size + this.#servers.size + this.#leftovers.size > 0) return;
     realTimers.clearInterval(this.#timer);
     this.#timer = undefined;
   }
@@ -238,6 +269,62 @@ export class InboxWatch {
     if (this.#isListedInTurn) return;
     this.#isListedInTurn = true;
     realTimers.setImmediate(() => (this.#isListedInTurn = false));
+  }
+
+  #guardedList(): void {
+    this.#guarded(
+      [...this.#hearers.values()].flatMap((hearers) => [...hearers]),
+      () => {
+        this.#list();
+      },
+    );
+  }
+
+  #tellServer(server: Server): void {
+    const before = server.known;
+    server.known = new Set();
+    for (const [prefix, names] of this.#names) {
+      for (const name of names) {
+        if (before.has(name)) server.known.add(name);
+        else this.#tellServerOf(server, prefix, name);
+      }
+    }
+  }
+
+  /** A run that is carried on hears for itself; when it comes to rest, whoever serves it looks what is left. */
+  #tellServerOf(server: Server, prefix: string, name: string): void {
+    if (server.known.has(name)) return;
+    server.known.add(name);
+    if (this.#hearers.has(prefix) || this.#leftovers.has(name)) return;
+    try {
+      const path = within(this.#inbox, name);
+      const bytes = this.#files.readNow(path);
+      const runId = bytes && runIdIn(path, bytes);
+      if (runId === undefined || prefix !== prefixOf(runId)) return;
+      queueMicrotask(() => {
+        if (this.#servers.has(server)) server.attendant.posted(runId);
+      });
+    } catch (error) {
+      server.known.delete(name); // Read again at the next look.
+      this.#isUntold = true;
+      this.#warnServer(server, error as Error);
+    }
+  }
+
+  #peek(name: string, runId: string): readonly RunMessage[] {
+    try {
+      const path = within(this.#inbox, name);
+      const bytes = this.#files.readNow(path);
+      return bytes === undefined ? [] : [read(path, runId, bytes)];
+    } catch {
+      return []; // The run is told of it when it listens.
+    }
+  }
+
+  #warnServer(server: Server, error: Error): void {
+    if (server.isTold) return;
+    server.isTold = true;
+    server.attendant.troubled(error);
   }
 
   /** What the latest listing has for a run, oldest first. */
@@ -302,8 +389,9 @@ export class InboxWatch {
   #guarded(hearers: readonly Hearer[], act: () => void): void {
     try {
       act();
-      for (const hearer of hearers) hearer.isTold = false;
+      for (const one of [...hearers, ...this.#servers]) one.isTold = false;
     } catch (error) {
+      for (const server of this.#servers) this.#warnServer(server, error as Error);
       for (const hearer of hearers) this.#warn(hearer, error as Error);
     }
   }

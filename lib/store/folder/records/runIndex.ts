@@ -84,7 +84,7 @@ const Question = recordCodec<OpenQuestion>(
 const Line: t.Type<HistoryLine> = recordCodec<HistoryLine>(
   'HistoryLine',
   { runId: t.string, name: t.string, status: Status, startedAt: Moment, life: Count, upTo: Count },
-  { endedAt: Moment, failedStep: t.string, waiting: listOf(Question), used: Usage },
+  { endedAt: Moment, failedStep: t.string, reason: t.string, waiting: listOf(Question), used: Usage },
 );
 
 interface Read extends HistoryFile {

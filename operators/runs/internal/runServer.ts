@@ -1,0 +1,387 @@
+import type { SchedulerLike, Subscriber } from 'rxjs';
+import { asyncScheduler } from 'rxjs';
+
+import { Drain } from '../../../lib/engine/local/drain';
+import { claimAndRun } from '../../../lib/engine/local/runLife';
+import { startTimer } from '../../../lib/engine/local/startTimer';
+import type { RunSettings } from '../../../lib/engine/runOptions';
+import { AgentNotServedError, RunError } from '../../../lib/errors/runErrors';
+import {
+  RunActiveError,
+  StorageError,
+  StoreLockedError,
+  UnknownRunError,
+} from '../../../lib/errors/storageErrors';
+import type { Agent } from '../../../lib/model/agentType';
+import type { StepLogged, Transition } from '../../../lib/model/event';
+import { toFailure } from '../../../lib/model/failure';
+import type { RunState } from '../../../lib/model/state';
+import { idleState } from '../../../lib/model/state';
+import { fateOf, hearingOf } from '../../../lib/store/messages';
+import type { Attendance, Attendant, RunSummary, Store } from '../../../lib/store/store';
+import { summaryOf } from '../../../lib/store/summary';
+import { Fifo } from '../../../lib/streams/fifo';
+import { onAbort } from '../../../lib/streams/onAbort';
+import type { Stop } from '../../../lib/streams/pull';
+import { realTimers } from '../../../lib/streams/realTimers';
+import { TimeHeap } from '../../../lib/streams/timeHeap';
+import { markLastFailure } from '../outcomes';
+
+/** How often a run that fails is resumed, and after how many milliseconds. */
+export type ServeRetry = number | { readonly count: number; readonly delayMs?: number };
+
+/** How runs are served. */
+export interface ServeOptions extends Pick<RunSettings, 'maxCrashes' | 'onMismatch' | 'signal'> {
+  /** Where the runs rest. One process serves a folder at a time. */
+  readonly store: Store;
+  /** How many runs are under way at once; 16 when left out. A run that waits for an answer takes no place, one that sleeps does. */
+  readonly concurrency?: number;
+  /**
+   * How often a run that fails is resumed, counted since this began to serve; those that it finds failed are resumed too then.
+   * Failed runs are left alone when left out.
+   */
+  readonly retry?: ServeRetry;
+  /** How long steps under way may go on when this stops, in milliseconds; 0 when left out. They are cut off then. */
+  readonly drainMs?: number;
+  /** Whether SIGTERM and SIGINT drain; no handler is installed when left out. A second signal ends the process as usual. */
+  readonly signals?: boolean;
+  /** The clock. Give a virtual one in tests. */
+  readonly scheduler?: SchedulerLike;
+}
+
+/** How long at most until the clock is looked at again, in milliseconds: it may have been set, or the machine been asleep. */
+const LONGEST_WAIT_MS = 30_000;
+
+/**
+ * Serves the runs of a store for one subscriber.
+ *
+ * A run that may want to be carried on stands in `#ready`, by its id alone. Whether it does is decided when its turn comes, from
+ * its state: so everything that points to it, such as a message, a deadline, a crash, may point to it twice, or wrongly.
+ */
+export class RunServer implements Attendant {
+  readonly #agents: ReadonlyMap<string, Agent<never, unknown>>;
+  readonly #options: ServeOptions;
+  readonly #subscriber: Subscriber<Transition>;
+  readonly #scheduler: SchedulerLike;
+  readonly #retry: { readonly count: number; readonly delayMs: number };
+  readonly #ready = new Fifo<string>();
+  readonly #isReady = new Set<string>();
+  readonly #underWay = new Set<string>();
+  /** Runs that something pointed to while they were under way. */
+  readonly #again = new Set<string>();
+  readonly #due = new TimeHeap<string>();
+  /** Runs that could not be carried on, with the number of their latest event then. */
+  readonly #refused = new Map<string, number>();
+  /** How often a run was resumed because it had failed. */
+  readonly #retried = new Map<string, number>();
+  readonly #drain = new Drain();
+  readonly #stops: Stop[] = [];
+  #attendance: Attendance | undefined;
+  #stopTimer: Stop | undefined;
+  #timerAt = Infinity;
+  #isStopping = false;
+  #broken: { readonly error: unknown } | undefined;
+
+  constructor(
+    agents: ReadonlyMap<string, Agent<never, unknown>>,
+    options: ServeOptions,
+    subscriber: Subscriber<Transition>,
+  ) {
+    const { retry = 0, scheduler = asyncScheduler } = options;
+    this.#agents = agents;
+    this.#options = options;
+    this.#subscriber = subscriber;
+    this.#scheduler = scheduler;
+    this.#retry = { delayMs: 0, ...(typeof retry === 'number' ? { count: retry } : retry) };
+  }
+
+  begin(): void {
+    const { signal, signals = false, scheduler } = this.#options;
+    const stop = (): void => {
+      this.stop();
+    };
+    if (signals) {
+      for (const name of ['SIGTERM', 'SIGINT'] as const) {
+        process.on(name, stop);
+        this.#stops.push(() => process.off(name, stop));
+      }
+    }
+    if (signal !== undefined) this.#stops.push(onAbort(signal, stop));
+    // A process that serves lives on although nothing happens.
+    if (scheduler === undefined) {
+      const alive = realTimers.setInterval(() => undefined, 2 ** 30);
+      this.#stops.push(() => {
+        realTimers.clearInterval(alive);
+      });
+    }
+    this.#open().catch((error: unknown) => {
+      this.#break(error);
+    });
+  }
+
+  /** Begins nothing more, and ends once the runs under way have ended or rest. */
+  stop(): void {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    for (const stop of this.#stops.splice(0)) stop();
+    this.#attendance?.leave();
+    this.#stopTimer?.();
+    this.#ready.clear();
+    const { drainMs = 0 } = this.#options;
+    this.#drain.begin();
+    if (drainMs > 0 && this.#underWay.size > 0) {
+      const cut = (): void => {
+        this.#drain.cut();
+      };
+      this.#stops.push(startTimer(this.#scheduler, drainMs, cut));
+    } else this.#drain.cut();
+    this.#endIfDone();
+  }
+
+  posted(runId: string): void {
+    this.#point(runId);
+  }
+
+  rested(run: RunSummary): void {
+    this.#look(run);
+  }
+
+  troubled(error: Error): void {
+    this.#warn('', error, undefined);
+  }
+
+  async #open(): Promise<void> {
+    const { store } = this.#options;
+    const attendance = await store.attend(this);
+    this.#attendance = attendance;
+    if (this.#hasStopped()) {
+      attendance.leave();
+      return;
+    }
+    for (const run of await store.listRuns({
+      status: ['RUNNING', 'SUSPENDED', ...(this.#retry.count > 0 ? (['FAILED'] as const) : [])],
+      isResting: true,
+    }))
+      this.#look(run);
+  }
+
+  /** A function, because the compiler does not see that it may have stopped while something was awaited. */
+  #hasStopped(): boolean {
+    return this.#isStopping;
+  }
+
+  /** A run that rests: what it waits for, if for anything. */
+  #look(run: RunSummary): void {
+    if (this.#isStopping) return;
+    const { runId, status, reason } = run;
+    if (status === 'RUNNING' || (status === 'SUSPENDED' && reason === 'drain')) this.#point(runId);
+    else if (status === 'FAILED') {
+      if ((this.#retried.get(runId) ?? 0) < this.#retry.count)
+        this.#remindAt(retryAt(run, this.#retry.delayMs), runId);
+    } else if (status === 'SUSPENDED') {
+      const dueAt = earliestDue(run);
+      if (dueAt !== undefined) this.#remindAt(dueAt, runId);
+      if (this.#attendance !== undefined && this.#attendance.messages(runId).length > 0) this.#point(runId);
+    } else this.#retried.delete(runId);
+  }
+
+  /** A run may want to be carried on. */
+  #point(runId: string): void {
+    if (this.#isStopping || this.#isReady.has(runId)) return;
+    if (this.#underWay.has(runId)) {
+      this.#again.add(runId);
+      return;
+    }
+    this.#isReady.add(runId);
+    this.#ready.push(runId);
+    this.#takeUp();
+  }
+
+  #remindAt(at: number, runId: string): void {
+    this.#due.add(at, runId);
+    this.#arm();
+  }
+
+  /** One timer, to what is due first. */
+  #arm(): void {
+    const at = this.#due.earliest;
+    if (this.#isStopping || at >= this.#timerAt || at === Infinity) return;
+    this.#stopTimer?.();
+    this.#timerAt = at;
+    const leftMs = Math.max(0, at - this.#scheduler.now());
+    const waitMs = this.#scheduler === asyncScheduler ? Math.min(leftMs, LONGEST_WAIT_MS) : leftMs;
+    this.#stopTimer = startTimer(this.#scheduler, waitMs, () => {
+      this.#timerAt = Infinity;
+      const now = this.#scheduler.now();
+      while (this.#due.earliest <= now) {
+        const runId = this.#due.take();
+        if (runId !== undefined) this.#point(runId);
+      }
+      this.#arm();
+    });
+  }
+
+  #takeUp(): void {
+    const { concurrency = 16 } = this.#options;
+    while (!this.#isStopping && this.#ready.length > 0 && this.#underWay.size < concurrency) {
+      const runId = this.#ready.shift();
+      this.#isReady.delete(runId);
+      this.#underWay.add(runId);
+      this.#carryOn(runId).then(
+        () => {
+          this.#left(runId);
+        },
+        (error: unknown) => {
+          this.#left(runId);
+          this.#break(error);
+        },
+      );
+    }
+  }
+
+  #left(runId: string): void {
+    this.#underWay.delete(runId);
+    if (this.#again.delete(runId)) this.#point(runId);
+    this.#takeUp();
+    this.#endIfDone();
+  }
+
+  /** Carries a run on if it wants that; resolves when its life has ended. */
+  async #carryOn(runId: string): Promise<void> {
+    const { store } = this.#options;
+    let state: RunState | undefined;
+    try {
+      state = await store.loadRun(runId);
+      if (state === undefined || this.#hasStopped() || !this.#isWanted(state)) return;
+      const agent = this.#agents.get(state.name);
+      if (agent === undefined) throw new AgentNotServedError(runId, state.name, [...this.#agents.keys()]);
+      if (state.status === 'FAILED') this.#retried.set(runId, (this.#retried.get(runId) ?? 0) + 1);
+      await this.#live(agent, runId);
+    } catch (error) {
+      // Somebody else in this process carries it on, or has forgotten it.
+      if (error instanceof RunActiveError || error instanceof UnknownRunError) return;
+      if (isOfStore(error)) throw error;
+      this.#refused.set(runId, state?.seq ?? 0);
+      this.#warn(runId, error, state);
+    }
+  }
+
+  /** Whether somebody has to carry the run on, as it stands. */
+  #isWanted(state: RunState): boolean {
+    const { runId, status, seq, reason, error } = state;
+    if (this.#refused.get(runId) === seq) return false;
+    this.#refused.delete(runId);
+    if (status === 'RUNNING') return true;
+    const now = this.#scheduler.now();
+    const summary = summaryOf(state);
+    if (status === 'FAILED') {
+      const isLeft = (this.#retried.get(runId) ?? 0) < this.#retry.count && error?.retryable !== false;
+      return isLeft && this.#isNow(retryAt(summary, this.#retry.delayMs), runId, now);
+    }
+    if (status !== 'SUSPENDED') return false;
+    if (reason === 'drain' || this.#hasMail(state)) return true;
+    const dueAt = earliestDue(summary);
+    return dueAt !== undefined && this.#isNow(dueAt, runId, now);
+  }
+
+  /** A timer may be early, and the clock may have been set back. */
+  #isNow(at: number, runId: string, now: number): boolean {
+    if (at <= now) return true;
+    this.#remindAt(at, runId);
+    return false;
+  }
+
+  /** Whether the next life would take one of the messages that wait. */
+  #hasMail(state: RunState): boolean {
+    const hearing = hearingOf(state, state.incarnation);
+    return (this.#attendance?.messages(state.runId) ?? []).some((message) => {
+      const row = message.kind === 'answer' ? state.steps.get(message.path) : undefined;
+      return fateOf(message, hearing, row) === 'taken';
+    });
+  }
+
+  #live(agent: Agent<never, unknown>, runId: string): Promise<void> {
+    const { store, maxCrashes, onMismatch, scheduler } = this.#options;
+    const options = {
+      ...(maxCrashes !== undefined && { maxCrashes }),
+      ...(onMismatch !== undefined && { onMismatch }),
+      ...(scheduler !== undefined && { scheduler }),
+    };
+    const life = claimAndRun({
+      rest: store,
+      runId,
+      agent,
+      input: undefined,
+      mustExist: true,
+      options,
+      drain: this.#drain,
+    });
+    return new Promise((resolve, reject) => {
+      life.subscribe({
+        next: (transition) => {
+          this.#tell(transition);
+        },
+        error: (error: unknown) => {
+          // It was told as run.failed.
+          if (error instanceof RunError) resolve();
+          else reject(error instanceof Error ? error : new Error(String(error)));
+        },
+        complete: resolve,
+      });
+    });
+  }
+
+  #tell(transition: Transition): void {
+    const { event } = transition;
+    if (event.type === 'run.failed') {
+      const isLast = (this.#retried.get(event.runId) ?? 0) >= this.#retry.count || !event.error.retryable;
+      if (isLast) markLastFailure(event);
+    }
+    this.#subscriber.next(transition);
+  }
+
+  #warn(runId: string, thrown: unknown, state: RunState | undefined): void {
+    const { name, message, code } = toFailure(thrown);
+    const event: StepLogged = {
+      type: 'step.logged',
+      runId,
+      seq: state?.seq ?? 0,
+      at: this.#scheduler.now(),
+      path: '',
+      level: 'WARNING',
+      message,
+      data: { error: name, ...(code !== undefined && { code }) },
+    };
+    this.#subscriber.next({ event, state: state ?? idleState(runId, '', []) });
+  }
+
+  /** The store can no longer be used: the error is told once no run is under way. */
+  #break(error: unknown): void {
+    this.#broken ??= { error };
+    if (this.#isStopping) this.#endIfDone();
+    else this.stop();
+  }
+
+  #endIfDone(): void {
+    if (!this.#isStopping || this.#underWay.size > 0) return;
+    for (const stop of this.#stops.splice(0)) stop();
+    if (this.#broken !== undefined) this.#subscriber.error(this.#broken.error);
+    else this.#subscriber.complete();
+  }
+}
+
+/** Whether nothing can be done with the store any more, not only with this run. */
+function isOfStore(error: unknown): boolean {
+  return error instanceof StorageError || error instanceof StoreLockedError;
+}
+
+function earliestDue({ waiting }: RunSummary): number | undefined {
+  let earliest: number | undefined;
+  for (const { dueAt } of waiting)
+    if (dueAt !== undefined && !(dueAt >= (earliest ?? Infinity))) earliest = dueAt;
+  return earliest;
+}
+
+function retryAt({ endedAt = 0 }: RunSummary, delayMs: number): number {
+  return endedAt + delayMs;
+}
