@@ -83,8 +83,7 @@ export interface Scope {
   /** Puts on record that a nested step will not run. */
   skip(id: string, agent: Agent<never, unknown>, reason: 'when' | 'lost' | 'upstream'): void;
   /**
-   * What earlier lives, or earlier attempts of this structure, have left of a nested step that has begun; undefined for
-   * any other. Where an engine replays decisions, always undefined.
+   * The row of a nested step that began in an earlier life, or an earlier attempt of this structure; undefined for any other.
    */
   recorded(id: string): StepResult | undefined;
   /** All steps of the run as they stand now. */

@@ -50,15 +50,15 @@ export interface Engine {
    */
   admit?(limit: LimitPolicy, task: StepTask, enter: (failed?: KeyFailed) => void): Stop;
   /**
-   * Looks for the answer that an earlier call with the same input gave. Without it nothing is. Where the `key` of the policy
-   * fails, that is thrown, or handed to `answer`.
+   * Looks for the answer that an earlier call with the same input gave. An engine without it remembers no answers. Where the
+   * `key` of the policy fails, that is thrown, or handed to `answer`.
    */
   recall?(task: StepTask, answer: (known: KnownAnswer | undefined, failed?: KeyFailed) => void): void;
   /** Keeps the answer of a step for those who ask the same. */
   memorize?(task: StepTask, known: KnownAnswer): void;
   /** What the step at this path has done is being undone: nobody may use its answer from now on. */
   forget?(path: string): void;
-  /** Calls a function of the user's whose result decides how the run goes on; it is called once a run. */
+  /** Calls a function of the user's whose result decides how the run goes on. An engine that replays calls it once for a question. */
   decide<T>(path: string, question: string, decision: () => T, answer: (decided: Decided<T>) => void): void;
   /** Waits, for any length of time. */
   sleep(path: string, delayMs: number, wake: () => void): Stop;

@@ -1,9 +1,9 @@
 import { asyncScheduler } from 'rxjs';
 import { monotonicFactory } from 'ulid';
 
-import { InvalidArgumentError } from '../model/failure';
 import { LogCompletedError, UnknownLogError } from '../errors/storageErrors';
 import type { ExecutionLog, LogRest, LogSummary } from '../model/executionLog';
+import { InvalidArgumentError } from '../model/failure';
 import { hideSecrets } from '../model/secretTexts';
 
 /** Keeps logs of executions: by hand, or with `record(history)`. */
@@ -46,101 +46,113 @@ export interface LogQuery {
  * looks like a credential, as in a log.
  */
 export function executionHistory(rest: LogRest, clock: { now(): number } = asyncScheduler): ExecutionHistory {
-  const open = new Map<string, OpenLog>();
-  const nextId = monotonicFactory();
-  const now = (): string => new Date(clock.now()).toISOString();
+  return new LogHistory(rest, clock);
+}
 
-  const change = async (logId: string, edit: (log: ExecutionLog) => ExecutionLog): Promise<ExecutionLog> => {
-    const entry = open.get(logId) ?? { log: load(rest, logId), writing: undefined, next: undefined, uses: 0 };
-    open.set(logId, entry);
-    entry.uses += 1;
-    try {
-      // The chain of Promises keeps the order of the calls; one that is refused leaves the log as it was.
-      const before = entry.log;
-      const after = before.then(edit);
-      entry.log = after.catch(() => before);
-      entry.log.catch(() => undefined); // Whoever called hears of it; nobody else has to.
-      const log = await after;
-      await written(rest, entry);
-      return log;
-    } finally {
-      entry.uses -= 1;
-      if (entry.uses === 0) open.delete(logId);
-    }
-  };
-
+class LogHistory implements ExecutionHistory {
+  readonly #rest: LogRest;
+  readonly #clock: { now(): number };
+  readonly #nextId = monotonicFactory();
+  readonly #open = new Map<string, OpenLog>();
   /** Ids of logs that are being begun. */
-  const beginning = new Set<string>();
+  readonly #beginning = new Set<string>();
+
+  constructor(rest: LogRest, clock: { now(): number }) {
+    this.#rest = rest;
+    this.#clock = clock;
+  }
+
+  async createLog(workflowName: string, id?: string): Promise<ExecutionLog> {
+    const logId = id ?? this.#nextId(this.#clock.now());
+    if (id !== undefined) await this.#reserve(logId);
+    const log: ExecutionLog = {
+      logId,
+      workflowName: hideSecrets(workflowName),
+      startTime: this.#now(),
+      endTime: null,
+      status: 'running',
+      steps: [],
+    };
+    try {
+      await this.#rest.save(log);
+    } finally {
+      this.#beginning.delete(logId);
+    }
+    return Object.freeze(log);
+  }
+
+  addStepResult(logId: string, stepName: string, status: string, duration: number): Promise<ExecutionLog> {
+    const step = Object.freeze({ stepName: hideSecrets(stepName), status, duration, timestamp: this.#now() });
+    return this.#change(logId, (log) => Object.freeze({ ...log, steps: [...log.steps, step] }));
+  }
+
+  completeLog(logId: string, status: string): Promise<ExecutionLog> {
+    const endTime = this.#now();
+    return this.#change(logId, (log) => Object.freeze({ ...log, endTime, status }));
+  }
+
+  async getLog(logId: string): Promise<ExecutionLog> {
+    return this.#open.get(logId)?.log ?? load(this.#rest, logId);
+  }
+
+  async listLogs(query: LogQuery = {}): Promise<readonly LogSummary[]> {
+    const { workflowName, status, since, limit = Number.POSITIVE_INFINITY } = query;
+    const logs = await this.#rest.list();
+    return logs
+      .filter((log) => workflowName === undefined || log.workflowName === workflowName)
+      .filter((log) => status === undefined || log.status === status)
+      .filter((log) => since === undefined || log.startTime >= since)
+      .slice(0, limit);
+  }
+
   /** A log is evidence: no other one takes its place. */
-  const checkFree = async (logId: string): Promise<void> => {
-    const isTaken = beginning.has(logId);
-    beginning.add(logId);
-    if (!isTaken && (await loadOrRelease(logId)) === undefined) return;
-    if (!isTaken) beginning.delete(logId);
+  async #reserve(logId: string): Promise<void> {
+    if (!this.#beginning.has(logId)) {
+      this.#beginning.add(logId);
+      let isFree = false;
+      try {
+        isFree = (await this.#rest.load(logId)) === undefined;
+      } finally {
+        if (!isFree) this.#beginning.delete(logId);
+      }
+      if (isFree) return;
+    }
     throw new InvalidArgumentError(
       `Cannot begin execution log "${logId}": there is one with this id`,
       'give another id, or none',
     );
-  };
-  const loadOrRelease = async (logId: string): Promise<ExecutionLog | undefined> => {
-    try {
-      return await rest.load(logId);
-    } catch (error) {
-      beginning.delete(logId);
-      throw error;
-    }
-  };
+  }
 
-  return {
-    async createLog(workflowName, id) {
-      const logId = id ?? nextId(clock.now());
-      if (id !== undefined) await checkFree(logId);
-      const log: ExecutionLog = {
-        logId,
-        workflowName: hideSecrets(workflowName),
-        startTime: now(),
-        endTime: null,
-        status: 'running',
-        steps: [],
-      };
-      try {
-        await rest.save(log);
-      } finally {
-        beginning.delete(logId);
-      }
-      return Object.freeze(log);
-    },
-    addStepResult(logId, stepName, status, duration) {
-      const step = Object.freeze({ stepName: hideSecrets(stepName), status, duration, timestamp: now() });
-      return change(logId, (log) => {
+  async #change(logId: string, edit: (log: ExecutionLog) => ExecutionLog): Promise<ExecutionLog> {
+    const entry = this.#open.get(logId) ?? {
+      log: load(this.#rest, logId),
+      writing: undefined,
+      next: undefined,
+      uses: 0,
+    };
+    this.#open.set(logId, entry);
+    entry.uses += 1;
+    try {
+      // The chain of Promises keeps the order of the calls; one that is refused leaves the log as it was.
+      const before = entry.log;
+      const after = before.then((log) => {
         if (log.endTime !== null) throw new LogCompletedError(logId, log.status);
-        return Object.freeze({ ...log, steps: [...log.steps, step] });
+        return edit(log);
       });
-    },
-    completeLog(logId, status) {
-      const endTime = now();
-      return change(logId, (log) => {
-        if (log.endTime !== null) throw new LogCompletedError(logId, log.status);
-        return Object.freeze({ ...log, endTime, status });
-      });
-    },
-    /**
-     * A log as it stands.
-     *
-     * @throws UnknownLogError
-     */
-    async getLog(logId) {
-      return open.get(logId)?.log ?? load(rest, logId);
-    },
-    async listLogs({ workflowName, status, since, limit = Number.POSITIVE_INFINITY } = {}) {
-      const logs = await rest.list();
-      return logs
-        .filter((log) => workflowName === undefined || log.workflowName === workflowName)
-        .filter((log) => status === undefined || log.status === status)
-        .filter((log) => since === undefined || log.startTime >= since)
-        .slice(0, limit);
-    },
-  };
+      entry.log = after.catch(() => before);
+      entry.log.catch(() => undefined); // Whoever called hears of it; nobody else has to.
+      const log = await after;
+      await written(this.#rest, entry);
+      return log;
+    } finally {
+      entry.uses -= 1;
+      if (entry.uses === 0) this.#open.delete(logId);
+    }
+  }
+
+  #now(): string {
+    return new Date(this.#clock.now()).toISOString();
+  }
 }
 
 interface OpenLog {

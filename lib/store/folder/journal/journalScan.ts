@@ -131,8 +131,8 @@ function checkHeader({ file, number }: Generation, record: JournalRecord, store:
 /**
  * Decides about what begins at `offset` and is not record `expected`: what a crash leaves is let pass, damage is refused.
  *
- * A crash leaves one line without its end, or sectors that never reached the disk. Records after that prove damage, except
- * where none of them was written after record `expected` had been synced: then all of them were still in flight.
+ * A crash leaves one line without its end, or sectors that never reached the disk. Intact records behind that prove
+ * damage if one of them says that record `expected` had been synced. Otherwise none had reached the disk, and it is a crash.
  */
 function refuseUnlessUnsynced(
   generation: Generation,
