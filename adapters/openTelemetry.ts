@@ -158,7 +158,7 @@ class RunTrace {
       'exception.message': hideSecrets(error.message),
       'millrace.delay_ms': delayMs,
     };
-    this.#steps.get(path)?.addEvent('millrace.retrying', attributes, dateOf(at));
+    (path === '' ? this.#root : this.#steps.get(path))?.addEvent('millrace.retrying', attributes, dateOf(at));
   }
 
   #fail(span: Api.Span | undefined, { error, at }: StepFailed | RunFailed): void {

@@ -55,7 +55,8 @@ export function lanesOf(events: readonly RunEvent[]): ReadonlyMap<string, readon
       startedAt = event.at;
     }
     const mark = markOf[event.type];
-    if (mark === undefined || !('path' in event)) continue;
+    // What has no path concerns the run, not one of its steps.
+    if (mark === undefined || !('path' in event) || event.path === '') continue;
     const lane = lanes.get(event.path) ?? [];
     lanes.set(event.path, lane);
     lane.push({ at: Math.max(0, Math.round(event.at - startedAt)), mark });

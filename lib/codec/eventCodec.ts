@@ -46,7 +46,7 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
     'run.completed': event(
       'run.completed',
       { ...occurrence, duration: Finite },
-      { output: Json, givenBy: GivenBy, replayed: t.boolean, usage: Usage },
+      { output: Json, givenBy: GivenBy, critical: t.boolean, replayed: t.boolean, usage: Usage },
     ),
     'run.failed': event(
       'run.failed',

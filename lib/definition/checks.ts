@@ -1,6 +1,7 @@
 import { DefinitionError } from '../errors/definitionErrors';
 import type { StepPolicy } from '../model/agentType';
 import { InvalidArgumentError } from '../model/failure';
+import type { AgentKind } from '../model/plan';
 
 /**
  * Refuses names that cannot stand in a path: empty ones, and those with `/`, `[` or `]`.
@@ -46,6 +47,45 @@ export function checkPolicy(owner: string, policy: StepPolicy): void {
   checkTime(owner, 'limit.rate.perMs', rate.perMs);
   if (!(rate.perMs > 0 && rate.perMs < Infinity)) refuse(owner, 'limit.rate.perMs', 'positive', rate.perMs);
 }
+
+/**
+ * Refuses, besides, what this kind of agent cannot honour, and names that are none of a policy.
+ *
+ * @throws DefinitionError
+ */
+export function checkPolicyOf(kind: AgentKind, owner: string, policy: StepPolicy): void {
+  const given: unknown = policy;
+  if (typeof given !== 'object' || given === null)
+    throw new DefinitionError(owner, `a policy must be a record, got ${String(given)}`);
+  for (const name of Object.keys(given)) {
+    if (!POLICIES.has(name))
+      throw new DefinitionError(owner, `"${name}" is no policy; there are ${[...POLICIES].join(', ')}`);
+  }
+  checkPolicy(owner, policy);
+  if (kind === 'function' || kind === 'operator') return;
+  if (policy.idleTimeoutMs !== undefined) {
+    const why = kind === 'approval' || kind === 'sleep' ? 'only waits' : 'runs several steps';
+    throw new DefinitionError(
+      owner,
+      `idleTimeoutMs is for agents that stream, and this ${kind} ${why}: give timeoutMs, or give it to those that stream`,
+    );
+  }
+  if (kind === 'saga' && policy.retry !== undefined) {
+    throw new DefinitionError(
+      owner,
+      'a saga that has begun to undo only goes back, so retry cannot be honoured: give it to the agent within',
+    );
+  }
+}
+
+const POLICIES: ReadonlySet<string> = new Set([
+  'retry',
+  'timeoutMs',
+  'idleTimeoutMs',
+  'limit',
+  'cache',
+  'critical',
+] satisfies readonly (keyof StepPolicy)[]);
 
 /**
  * Refuses what is no number of things at once.

@@ -78,6 +78,8 @@ export interface Containment {
 /** What a structure may ask for while it runs. Answers never come from within the call that asked. */
 export interface Scope {
   readonly path: string;
+  /** The structure's own policy, whatever that of the step is. */
+  readonly policy: StepPolicy;
   /** Runs a nested step. Returns its handle. */
   step(request: StepRequest, answer: (answer: Answer) => void): RunningStep;
   /** Puts on record that a nested step will not run. */

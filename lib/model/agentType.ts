@@ -113,6 +113,14 @@ export interface StepPolicy {
   readonly critical?: boolean;
 }
 
+/** The same where the input is known: the keys of the limit and of the cache get it. */
+export interface AgentPolicy<I> extends StepPolicy {
+  /** How many calls may be under way, and begin, over all runs. */
+  readonly limit?: LimitPolicy<I>;
+  /** Whether an answer is kept for others who ask the same. */
+  readonly cache?: CachePolicy<I>;
+}
+
 /** What an agent's function returns, unwrapped: the value inside Promises, Observables and AsyncIterables. */
 export type Answered<R> =
   R extends PromiseLike<infer P>

@@ -132,7 +132,7 @@ export interface StepLogged extends OfStep {
   readonly data?: object | (() => object);
 }
 
-/** An attempt failed and another one follows after `delayMs`. */
+/** An attempt failed and another one follows after `delayMs`; with the empty path it is the whole run that is tried again. */
 export interface StepRetrying extends OfAttempt, Reporting {
   readonly type: 'step.retrying';
   /** Why it failed. */
@@ -230,6 +230,8 @@ export interface RunCompleted extends Occurrence, Reporting {
   readonly givenBy?: GivenBy;
   /** Seconds of this life. */
   readonly duration: number;
+  /** True where the policy of what was run says `critical`. */
+  readonly critical?: boolean;
   /** True when the run had completed earlier and its end is only told again. */
   readonly replayed?: boolean;
 }

@@ -54,6 +54,8 @@ export function refusal(
     default: {
       if (state.status !== 'RUNNING') return `${event.type} in a run that is ${state.status}`;
       if (event.type === 'step.logged') return undefined;
+      // What is tried again is the run.
+      if (event.type === 'step.retrying' && event.path === '') return undefined;
       if (event.type === 'step.started' && event.dropped?.includes(event.path) === true) return undefined;
       const row = state.steps.get(event.path);
       const status = row === undefined || row.abandoned === true ? 'PENDING' : row.status;
@@ -149,11 +151,13 @@ function apply(edit: StateEdit, event: RunEvent): void {
     case 'step.logged':
       break;
     case 'step.retrying': {
-      const step = edit.step(event.path, event.at);
-      step.status = 'RUNNING';
-      step.error = event.error;
-      setOrDelete(step, 'limitAt', undefined);
-      edit.forgetQuestion(event.path);
+      if (event.path !== '') {
+        const step = edit.step(event.path, event.at);
+        step.status = 'RUNNING';
+        step.error = event.error;
+        setOrDelete(step, 'limitAt', undefined);
+        edit.forgetQuestion(event.path);
+      }
       for (const path of event.reset ?? []) edit.reset(path);
       break;
     }

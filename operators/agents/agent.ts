@@ -2,29 +2,23 @@ import type * as t from 'io-ts';
 
 import { checkConcurrency, checkName, checkPolicy } from '../../lib/definition/checks';
 import type { FunctionDefinition } from '../../lib/definition/definition';
-import { defineAgent } from '../../lib/definition/definition';
 import { DefinitionError } from '../../lib/errors/definitionErrors';
 import type {
   Agent,
+  AgentPolicy,
   Answered,
-  CachePolicy,
   Emitted,
-  LimitPolicy,
   StepContext,
   StepPolicy,
 } from '../../lib/model/agentType';
-import { asOperator } from './internal/asOperator';
+import { agentFrom } from './internal/asOperator';
 
 /** How an agent is carried out wherever it is used, and what may go in and out. */
-export interface AgentOptions<I, O> extends StepPolicy {
+export interface AgentOptions<I, O> extends AgentPolicy<I> {
   /** Checks the input before the function is called. */
   readonly input?: t.Type<I, unknown>;
   /** Gives the output the form in which it is saved. Needed for what JSON does not keep, such as dates and maps. */
   readonly output?: t.Type<O, unknown>;
-  /** How many calls are under way at once, and begin within a span of time. */
-  readonly limit?: LimitPolicy<I>;
-  /** For how long an answer is kept for others that ask the same. */
-  readonly cache?: CachePolicy<I>;
   /**
    * Undoes what a call has done, given its output, where the agent works within a `saga` that fails. It may be called again
    * after a crash: `context.idempotencyKey` is the same then.
@@ -96,11 +90,7 @@ export function agent<I, O>(
     ...(reduce !== undefined && { reduce }),
     ...(compensate !== undefined && { compensate }),
   } as unknown as FunctionDefinition;
-  const self: Agent<I, O> = defineAgent<I, O>(
-    asOperator(() => self, definition),
-    definition,
-  );
-  return self;
+  return agentFrom(definition);
 }
 
 function checkedVersion(name: string, version: unknown): string {

@@ -1,20 +1,19 @@
 import type * as t from 'io-ts';
 
 import { validate } from '../../lib/codec/validate';
-import { checkPolicy } from '../../lib/definition/checks';
 import type { OutputForm } from '../../lib/definition/definition';
 import type { RunningStep } from '../../lib/definition/scope';
 import { givenByOf } from '../../lib/definition/scope';
 import { ValidationError } from '../../lib/errors/runErrors';
 import { ApprovalTimeoutError } from '../../lib/errors/stepErrors';
-import type { Agent } from '../../lib/model/agentType';
+import type { Agent, AgentPolicy } from '../../lib/model/agentType';
 import { toFailure } from '../../lib/model/failure';
 import { givenById } from '../../lib/model/givenBy';
 import { alternativesForm, formOf } from './internal/outputCodec';
 import { structure } from './internal/structure';
 
-/** How long an answer is waited for. */
-export interface ApprovalOptions<I, P> {
+/** How long an answer is waited for, and how the step is carried out. */
+export interface ApprovalOptions<I, P> extends AgentPolicy<I> {
   /** Milliseconds from the first asking; the moment is on record, and a restart does not move it. Without it, for ever. */
   readonly timeoutMs?: number;
   /** Decides instead when nobody has answered in time; it gets the request. Without it the step fails. */
@@ -41,15 +40,15 @@ export interface ApprovalOptions<I, P> {
 export function approval<A, I = unknown, P = never>(
   name: string,
   codec: t.Type<A, unknown>,
-  { timeoutMs, onTimeout }: ApprovalOptions<I, P> = {},
+  { onTimeout, ...policy }: ApprovalOptions<I, P> = {},
 ): Agent<I, A | P> {
-  checkPolicy(name, { ...(timeoutMs !== undefined && { timeoutMs }) });
   const other = onTimeout as unknown as Agent<never, unknown> | undefined;
   const inner = other === undefined ? [] : [[other.name, other] as const];
   const answerForm: OutputForm = () => codec as t.Type<unknown, unknown>;
   return structure({
     kind: 'approval',
     name,
+    policy,
     agents: inner,
     answers: codec as t.Type<unknown, unknown>,
     form:
@@ -63,6 +62,7 @@ export function approval<A, I = unknown, P = never>(
           ),
     begin(input, scope) {
       let running: RunningStep | undefined;
+      const { timeoutMs } = scope.policy;
       const request = {
         request: input,
         problem: (value: unknown) => problemWith(codec, value),

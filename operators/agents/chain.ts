@@ -10,7 +10,7 @@ import { DefinitionError } from '../../lib/errors/definitionErrors';
 import type { Agent } from '../../lib/model/agentType';
 import { InvalidArgumentError } from '../../lib/model/failure';
 import type { GivenBy } from '../../lib/model/givenBy';
-import { asOperator } from './internal/asOperator';
+import { agentFrom } from './internal/asOperator';
 import { formOf } from './internal/outputCodec';
 import { idsOf } from './internal/structure';
 
@@ -142,11 +142,7 @@ export function chain(name: string, ...links: readonly Link<never, unknown>[]): 
       return () => running?.cancel();
     },
   };
-  const self: Agent<never, unknown> = defineAgent<never, unknown>(
-    asOperator(() => self, definition),
-    definition,
-  );
-  return self;
+  return agentFrom(definition);
 }
 
 function agentOf(chainName: string, link: unknown, position: number): Agent<never, unknown> {

@@ -9,7 +9,7 @@ import type { Answer, Containment, RunningStep, Scope, TaskPolicy } from '../../
 import { givenByOf } from '../../lib/definition/scope';
 import type { SettledFailure } from '../../lib/definition/wire';
 import { ItemMissingError, NestedInputError } from '../../lib/errors/stepErrors';
-import type { Agent } from '../../lib/model/agentType';
+import type { Agent, AgentPolicy } from '../../lib/model/agentType';
 import type { Failure } from '../../lib/model/failure';
 import { InvalidArgumentError } from '../../lib/model/failure';
 import type { GivenBy } from '../../lib/model/givenBy';
@@ -22,8 +22,8 @@ import { structure } from './internal/structure';
 /** What `each` goes over. Everything but an array is a stream: it is read once and cannot be saved. */
 export type Items<T> = readonly T[] | Observable<T> | AsyncIterable<T> | IterableIterator<T>;
 
-/** How the items are handled. */
-export interface EachOptions<I> {
+/** How the items are handled, and how the whole is carried out. */
+export interface EachOptions<I> extends AgentPolicy<Items<I>> {
   /** How many items are under way at once; 16 when left out. */
   readonly concurrency?: number;
   /** Names an item in its path, `pages["a"]/ocr` instead of `pages[3]/ocr`. Must be pure, and give no two items one name. */
@@ -43,7 +43,7 @@ export interface EachOptions<I> {
  * Observable is not held up, what it gives too early waits. When a run is resumed, a stream must be given again from its
  * beginning: an item that differs from the one that was handled at its place is refused.
  *
- * @throws DefinitionError when `concurrency` is no whole number from 1.
+ * @throws DefinitionError when `concurrency` is no whole number from 1, or a policy cannot be honoured, as `idleTimeoutMs`.
  * @throws NestedInputError, ItemMissingError (the step fails) when a stream that is given again is another one.
  */
 export function each<I, O>(
@@ -60,7 +60,7 @@ export function each<I, O>(
 export function each<I, O>(
   name: string,
   agent: Agent<I, O>,
-  { concurrency = 16, key, onError = 'fail' }: EachOptions<I> = {},
+  { concurrency = 16, key, onError = 'fail', ...policy }: EachOptions<I> = {},
 ): Agent<Items<I>, unknown[]> {
   checkConcurrency(name, 'concurrency', concurrency);
   const plan = {
@@ -72,6 +72,7 @@ export function each<I, O>(
   return structure({
     kind: 'each',
     name,
+    policy,
     agents: [[agent.name, plan.agent]],
     form: plan.isCollecting ? eitherListForm(agent) : listForm(agent),
     begin: (input, scope) => {

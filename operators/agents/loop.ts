@@ -3,13 +3,13 @@ import type { RunningStep } from '../../lib/definition/scope';
 import { givenByOf } from '../../lib/definition/scope';
 import { DefinitionError } from '../../lib/errors/definitionErrors';
 import { LoopLimitError } from '../../lib/errors/stepErrors';
-import type { Agent } from '../../lib/model/agentType';
+import type { Agent, AgentPolicy } from '../../lib/model/agentType';
 import type { GivenBy } from '../../lib/model/givenBy';
 import { formOf } from './internal/outputCodec';
 import { structure } from './internal/structure';
 
-/** When a loop ends. */
-export interface LoopOptions<O> {
+/** When a loop ends, and how the whole is carried out. */
+export interface LoopOptions<I, O> extends AgentPolicy<I> {
   /** Whether this output, of the round counted from 0, is the last one. */
   readonly until: (output: O, round: number) => boolean;
   /** How many rounds there may be. */
@@ -26,7 +26,7 @@ export interface LoopOptions<O> {
 export function loop<I, O extends I>(
   name: string,
   agent: Agent<I, O>,
-  { until, max }: LoopOptions<NoInfer<O>>,
+  { until, max, ...policy }: LoopOptions<NoInfer<I>, NoInfer<O>>,
 ): Agent<I, O> {
   if (!(max >= 1) || (max !== Infinity && !Number.isInteger(max)))
     throw new DefinitionError(name, `max is ${String(max)}; give a whole number of rounds, 1 or more`);
@@ -34,6 +34,7 @@ export function loop<I, O extends I>(
   return structure({
     kind: 'loop',
     name,
+    policy,
     agents: [[agent.name, body]],
     form: formOf(agent),
     begin(input, scope) {

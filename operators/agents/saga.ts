@@ -8,15 +8,16 @@ import { givenByOf } from '../../lib/definition/scope';
 import { pathBelow } from '../../lib/engine/task';
 import { DefinitionError } from '../../lib/errors/definitionErrors';
 import { CompensationError } from '../../lib/errors/runErrors';
-import type { Agent } from '../../lib/model/agentType';
+import type { Agent, AgentPolicy } from '../../lib/model/agentType';
 import type { Failure } from '../../lib/model/failure';
 import type { StepResult } from '../../lib/model/stepResult';
 import { formOf } from './internal/outputCodec';
 import { structure } from './internal/structure';
 import { stepsToUndo, UNDO, undoableAgents, undoId } from './internal/undoOrder';
 
-/** How a saga is carried out. */
-export interface SagaOptions {
+/** How a saga is carried out; `retry` belongs to the agent within, because a saga that has begun to undo only goes back. */
+export interface SagaOptions<I> extends AgentPolicy<I> {
+  readonly retry?: never;
   /** Agents that are used by `context.step` only, which the definition does not show. */
   readonly dynamic?: readonly Agent<never, unknown>[];
 }
@@ -49,7 +50,7 @@ export interface SagaOptions {
 export function saga<I, O>(
   name: string,
   agent: Agent<I, O>,
-  { dynamic = [] }: SagaOptions = {},
+  { dynamic = [], ...policy }: SagaOptions<NoInfer<I>> = {},
 ): Agent<I, O> {
   if (agent.name === 'undo') throw new DefinitionError(name, 'the agent cannot be called "undo"; rename it');
   const work = agent as unknown as Agent<never, unknown>;
@@ -57,6 +58,7 @@ export function saga<I, O>(
   return structure({
     kind: 'saga',
     name,
+    policy,
     agents: [[agent.name, work]],
     form: formOf(agent),
     begin(input, scope) {

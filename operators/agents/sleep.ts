@@ -1,4 +1,4 @@
-import type { Agent } from '../../lib/model/agentType';
+import type { Agent, AgentPolicy } from '../../lib/model/agentType';
 import { structure } from './internal/structure';
 import { InvalidArgumentError } from '../../lib/model/failure';
 
@@ -11,10 +11,15 @@ import { InvalidArgumentError } from '../../lib/model/failure';
  * @example
  * chain('remind', send, sleep('a week', 7 * 86_400_000), sendAgain);
  */
-export function sleep<T = unknown>(name: string, ms: number | ((input: T) => number)): Agent<T, T> {
+export function sleep<T = unknown>(
+  name: string,
+  ms: number | ((input: T) => number),
+  policy: AgentPolicy<NoInfer<T>> = {},
+): Agent<T, T> {
   return structure({
     kind: 'sleep',
     name,
+    policy,
     agents: [],
     begin(input, scope) {
       const decide = (begin: (delayMs: number) => void): void => {

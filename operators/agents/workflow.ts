@@ -1,10 +1,10 @@
 import type * as t from 'io-ts';
 
-import { checkName, checkPolicy } from '../../lib/definition/checks';
+import { checkName, checkPolicy, checkPolicyOf } from '../../lib/definition/checks';
 import type { DagStep } from '../../lib/definition/dag';
 import { dagOf } from '../../lib/definition/dag';
 import type { Definition, StructureDefinition } from '../../lib/definition/definition';
-import { defineAgent, definitionOf, depthOf, isContainer } from '../../lib/definition/definition';
+import { definitionOf, depthOf, isStructure } from '../../lib/definition/definition';
 import type { TaskPolicy } from '../../lib/definition/scope';
 import type { CompiledSource } from '../../lib/definition/source';
 import { compileSource } from '../../lib/definition/source';
@@ -12,10 +12,18 @@ import type { Resolved, Source, SourceFor, Wire, WireOwner } from '../../lib/def
 import { wireOf } from '../../lib/definition/wire';
 import { beginDag } from '../../lib/engine/dag/runDag';
 import { DefinitionError } from '../../lib/errors/definitionErrors';
-import type { Agent, AGENT, Answered, Emitted, StepContext, StepPolicy } from '../../lib/model/agentType';
+import type {
+  Agent,
+  AGENT,
+  AgentPolicy,
+  Answered,
+  Emitted,
+  StepContext,
+  StepPolicy,
+} from '../../lib/model/agentType';
 import { withoutGaps } from '../../lib/model/givenBy';
 import { agent as agentOf } from './agent';
-import { asOperator } from './internal/asOperator';
+import { agentFrom } from './internal/asOperator';
 import { resultForm } from './internal/outputCodec';
 
 /** How a step is carried out that may be left out. */
@@ -76,7 +84,7 @@ export interface StepBuilder {
 }
 
 /** How a workflow is carried out where it is a step, and what may go in and out. */
-export interface WorkflowOptions<I, O> extends StepPolicy {
+export interface WorkflowOptions<I, O> extends AgentPolicy<I> {
   readonly input?: t.Type<I, unknown>;
   readonly output?: t.Type<O, unknown>;
 }
@@ -94,7 +102,7 @@ export interface WorkflowOptions<I, O> extends StepPolicy {
 export function workflow<I, const S extends Source>(
   name: string,
   build: (input: Wire<I>, step: StepBuilder) => S,
-  options?: StepPolicy & { readonly input?: t.Type<I, unknown>; readonly output?: never },
+  options?: AgentPolicy<NoInfer<I>> & { readonly input?: t.Type<I, unknown>; readonly output?: never },
 ): Agent<I, Resolved<S>>;
 /** The same with options, such as codecs for its input and its output. */
 // Apart from the first, because looking for S in the type of a codec can send the compiler down without end.
@@ -126,10 +134,10 @@ export function workflow<I, const S extends Source>(
     const agent = (
       definitionOf(given) === undefined ? agentOf(id, given as (input: unknown) => unknown) : given
     ) as Agent<never, unknown>;
-    if (policy.idleTimeoutMs !== undefined && isContainer(definitionOf(agent) as Definition)) {
+    if (policy.idleTimeoutMs !== undefined && isStructure(definitionOf(agent) as Definition)) {
       throw new DefinitionError(
         name,
-        `step "${id}" runs several steps: give idleTimeoutMs to those that stream`,
+        `step "${id}" runs several steps, or waits: give idleTimeoutMs to those that stream`,
       );
     }
     steps.push({
@@ -148,7 +156,7 @@ export function workflow<I, const S extends Source>(
   // What is undefined in it is the business of its codec.
   const givenBy: CompiledSource['givenBy'] = (...read) => withoutGaps(result.givenBy(...read));
   const dag = dagOf(steps, output === undefined ? result : { ...result, givenBy });
-  checkPolicy(name, policy);
+  checkPolicyOf('workflow', name, policy);
   const definition: StructureDefinition = {
     kind: 'workflow',
     name,
@@ -172,11 +180,7 @@ export function workflow<I, const S extends Source>(
     form: resultForm(steps, built),
     begin: (value, scope) => beginDag(dag, value, scope),
   };
-  const self: Agent<I, Resolved<S>> = defineAgent<I, Resolved<S>>(
-    asOperator(() => self, definition),
-    definition,
-  );
-  return self;
+  return agentFrom(definition);
 }
 
 /** The source of a step that reads nothing. */

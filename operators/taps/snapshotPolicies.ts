@@ -35,12 +35,16 @@ function completedIn(steps: Iterable<{ readonly status: string }>): number {
   return count;
 }
 
-/** Saves the state after each completed step whose policy says `critical`, as `critical_<id>`. */
+/**
+ * Saves the state after each completed step whose policy says `critical`, as `critical_<id>`; after a run of an agent whose policy
+ * says so, as `critical_<name>`.
+ */
 export function critical(): SnapshotPolicy {
   const running = new Map<string, Set<string>>();
-  return ({ event }) => {
+  return ({ event, state }) => {
     const { runId } = event;
     if (isEnd(event)) running.delete(runId);
+    if (event.type === 'run.completed' && event.critical === true) return `critical_${state.name}`;
     if (event.type === 'step.started' && event.critical === true) {
       const paths = running.get(runId) ?? new Set();
       running.set(runId, paths.add(event.path));

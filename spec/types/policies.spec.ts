@@ -3,7 +3,23 @@ import type { Observable } from 'rxjs';
 
 import type { Agent, RunState, StepPolicy, Wire } from '../../index';
 import type { PartialResult } from '../../operators/runs/partials';
-import { agent, backoff, budget, chain, outputs, partials, run, saga, workflow } from '../../index';
+import {
+  agent,
+  backoff,
+  branch,
+  budget,
+  chain,
+  each,
+  firstOf,
+  loop,
+  outputs,
+  partials,
+  run,
+  saga,
+  sleep,
+  withPolicy,
+  workflow,
+} from '../../index';
 import type { FakeAgent } from '../../testing/index';
 import { expectRun, fakeAgent } from '../../testing/index';
 
@@ -77,5 +93,63 @@ describe('types of policies, views and fakes', () => {
     expectTypeOf(expectRun(doubled, 1).toBe({})).toEqualTypeOf<RunState<number>>();
     // @ts-expect-error it takes a number
     expectRun(doubled, 'a');
+  });
+});
+
+describe('types of withPolicy()', () => {
+  const count = agent('count', (order: Order) => order.customer.length);
+  const twice = agent('twice', (size: number) => size * 2);
+
+  it('keep the type of the agent, whatever kind it is', () => {
+    expectTypeOf(withPolicy(count, { retry: 1 })).toEqualTypeOf<Agent<Order, number>>();
+    expectTypeOf(withPolicy(chain('c', count, twice), { timeoutMs: 5 })).toEqualTypeOf<
+      Agent<Order, number>
+    >();
+    expectTypeOf(
+      withPolicy(
+        branch('b', () => 'one', { one: twice }),
+        { limit: { concurrency: 1 } },
+      ),
+    ).toEqualTypeOf<Agent<number, number>>();
+    expectTypeOf(withPolicy(firstOf('f', twice, twice), { critical: true })).toEqualTypeOf<
+      Agent<number, number>
+    >();
+    expectTypeOf(chain('c', withPolicy(count, { retry: 1 }), withPolicy(twice, {}))).toEqualTypeOf<
+      Agent<Order, number>
+    >();
+    const stream = agent('stream', async function* (_: Order) {
+      yield await Promise.resolve('a');
+    });
+    expectTypeOf(withPolicy(stream, { idleTimeoutMs: 5 })).toEqualTypeOf<Agent<Order, string, string>>();
+  });
+
+  it('give the keys of a limit and of a cache the input of the agent, and of a structure', () => {
+    withPolicy(chain('c', count, twice), {
+      limit: { concurrency: 1, key: (order) => order.customer },
+      cache: { key: ({ customer }) => customer },
+    });
+    each('e', count, { cache: { key: (orders) => (Array.isArray(orders) ? String(orders.length) : '') } });
+    loop('l', twice, { until: (size) => size > 8, max: 3, cache: { key: (size) => size.toFixed() } });
+    saga('s', count, { limit: { concurrency: 1, key: ({ customer }) => customer } });
+    sleep('z', (order: Order) => order.customer.length, {
+      limit: { concurrency: 1, key: (o) => o.customer },
+    });
+    workflow('w', (order: Wire<Order>, step) => step('c', count, order), {
+      cache: { key: ({ customer }) => customer },
+    });
+    // @ts-expect-error an order has no name
+    withPolicy(count, { cache: { key: (order) => order.name } });
+    // @ts-expect-error a retry is a number or a record
+    expect(() => withPolicy(count, { retry: 'often' })).toThrow();
+    // @ts-expect-error a saga that has begun to undo only goes back
+    expect(() => saga('s', count, { retry: 1 })).toThrow();
+    // @ts-expect-error a function is no agent
+    expect(() => withPolicy((size: number) => size, { retry: 1 })).toThrow();
+  });
+
+  it('take the same held policy everywhere', () => {
+    const policy: StepPolicy = { retry: 2, cache: {} };
+    expectTypeOf(withPolicy(count, policy)).toEqualTypeOf<Agent<Order, number>>();
+    expectTypeOf(each('e', count, policy)).toExtend<Agent<Order[], number[]>>();
   });
 });

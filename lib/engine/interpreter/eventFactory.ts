@@ -223,7 +223,7 @@ export class EventFactory {
     };
   }
 
-  runCompleted(output: unknown, givenBy: GivenBy | undefined): RunEvent {
+  runCompleted(output: unknown, givenBy: GivenBy | undefined, critical: boolean | undefined): RunEvent {
     return {
       type: 'run.completed',
       runId: this.#runId,
@@ -232,6 +232,7 @@ export class EventFactory {
       ...this.#takeUsage(),
       output,
       ...(givenBy !== undefined && { givenBy }),
+      ...(critical === true && { critical }),
       duration: this.#seconds(this.#lifeBegan),
     };
   }
@@ -310,7 +311,8 @@ function limitsOver(task: StepTask): readonly TimeLimit[] {
   const limits: TimeLimit[] = [];
   for (let above: StepTask | undefined = task; above !== undefined; above = above.parent) {
     const { path, limitAt } = above;
-    if (limitAt !== undefined) limits.push({ path, limitAt });
+    // That of the run itself counts within one life: there is no row to keep it.
+    if (limitAt !== undefined && path !== '') limits.push({ path, limitAt });
   }
   return limits;
 }

@@ -108,7 +108,9 @@ export class StepExecutor implements StepMachine, QueueOwner {
     this.#contextSteps = new ContextSteps(this);
     this.#definition = definitionOf(agent) as Definition;
     const root = isContainer(this.#definition) ? this.#definition : singleStepWorkflow(agent);
-    this.#root = newTask(undefined, '', root, {}, input, ignore);
+    // A single agent is carried out under its policy as the step that it is.
+    const policy = root === this.#definition ? root.policy : {};
+    this.#root = newTask(undefined, '', root, policy, input, ignore);
     for (const { stepId, status, agent: name } of known ?? [])
       if (status === 'SUSPENDED') this.#leftOpen.set(stepId, name);
   }
@@ -119,18 +121,9 @@ export class StepExecutor implements StepMachine, QueueOwner {
   }
 
   begin(): void {
-    this.#hasBegun = true;
     this.queue.enqueue(() => {
-      let accepted = this.#execution.input;
-      try {
-        // A single agent checks its input as the step that it is.
-        const { input: codec } = this.#root.definition;
-        if (codec !== undefined) accepted = validate(codec, accepted, `input of "${this.#definition.name}"`);
-      } catch (error) {
-        this.failStep(this.#root, error);
-        return;
-      }
-      this.#beginStructure(this.#root, accepted);
+      this.queue.setActive(this.#root, true);
+      this.#recall(this.#root);
     });
   }
 
@@ -143,8 +136,12 @@ export class StepExecutor implements StepMachine, QueueOwner {
       if (event !== undefined) stopped(event);
     };
     if (!this.#hasBegun && hasSaga(this.#definition)) {
+      // Undoing needs neither room nor an answer from the cache.
       this.#cancellation.holdAll();
-      this.begin();
+      this.permits.release(this.#root);
+      this.queue.enqueue(() => {
+        this.#callRoot();
+      });
     }
     if (!this.#cancellation.begin(this.#root, finish)) finish();
   }
@@ -405,10 +402,11 @@ export class StepExecutor implements StepMachine, QueueOwner {
       return;
     }
     const looksSince = this.engine.elapsed();
+    const { attempt } = task;
     try {
       this.engine.recall(task, (known, failed) => {
         this.queue.enqueue(() => {
-          if (task.phase === 'done') return;
+          if (task.phase === 'done' || task.attempt !== attempt) return;
           if (failed !== undefined) this.#giveUp(task, failed.error);
           else if (known === undefined || !this.#takeRecalled(task, known, looksSince)) this.#attempt(task);
         });
@@ -420,11 +418,17 @@ export class StepExecutor implements StepMachine, QueueOwner {
 
   /** False when the agent's codec cannot read the answer. */
   #takeRecalled(task: StepTask, known: KnownAnswer, since: number): boolean {
-    let answer: Answer;
+    let answer: CompletedAnswer;
     try {
       answer = completedAnswer(task.definition, known);
     } catch {
       return false;
+    }
+    if (task === this.#root) {
+      const message = 'The answer of an earlier run is taken from the cache';
+      this.engine.tell(this.events.logged('', 'INFO', message));
+      if (!this.#isOver) this.#completeRun(answer, known, false);
+      return true;
     }
     this.#beginAttempt(task);
     task.startedAt = since;
@@ -474,7 +478,33 @@ export class StepExecutor implements StepMachine, QueueOwner {
     if (dropped.length > 0) this.prior.renew();
   }
 
+  /** The root of a run is no step: its attempts are not on record, but that one of them failed is. */
+  #callRoot(): void {
+    const root = this.#root;
+    // A run that is being cancelled only goes back.
+    if (this.#hasBegun && this.#cancellation.isUnderWay) return;
+    this.#hasBegun = true;
+    root.attempt += 1;
+    root.tries += 1;
+    root.failedBelow = undefined;
+    root.phase = 'running';
+    try {
+      const { input: codec } = root.definition;
+      const what = `input of "${this.#definition.name}"`;
+      const accepted = codec === undefined ? root.input : validate(codec, root.input, what);
+      this.#limitAttempt(root);
+      this.#limitTime(root);
+      this.#beginStructure(root, accepted);
+    } catch (error) {
+      this.failStep(root, error);
+    }
+  }
+
   #callStep(task: StepTask): void {
+    if (task === this.#root) {
+      this.#callRoot();
+      return;
+    }
     const isFunction = !isStructure(task.definition);
     // It is called in the next life.
     if (this.#isDraining && isFunction) return;
@@ -511,6 +541,9 @@ export class StepExecutor implements StepMachine, QueueOwner {
     const { timeoutMs } = task.policy;
     // The time of a function is its own: what it waits for does not count.
     if (timeoutMs === undefined || !isStructure(task.definition)) return undefined;
+    const { kind, policy } = task.definition;
+    // An approval's own one is the deadline of its question.
+    if (kind === 'approval' && timeoutMs === policy.timeoutMs) return undefined;
     const now = this.engine.now();
     const before = task.tries === 1 && !task.isAnew ? this.prior.limitAt(task.path) : undefined;
     task.limitAt = before ?? Math.min(LAST_MOMENT_OF_DATE, now + timeoutMs);
@@ -537,7 +570,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
         if (task.attempt !== timed || (task.phase !== 'running' && task.phase !== 'suspended')) return;
         // It has failed already.
         if (this.#cancellation.isUndoing(task)) return;
-        this.failStep(task, new StepTimeoutError(task.path, timeoutMs, 'timeoutMs'));
+        const what = task === this.#root ? task.definition.name : task.path;
+        this.failStep(task, new StepTimeoutError(what, timeoutMs, 'timeoutMs'));
       });
     });
   }
@@ -606,13 +640,19 @@ export class StepExecutor implements StepMachine, QueueOwner {
     });
   }
 
-  #completeRun({ output }: CompletedAnswer, known: KnownAnswer): void {
+  #completeRun({ output }: CompletedAnswer, known: KnownAnswer, isNew = true): void {
     this.#abandon(() => true);
     // Whoever heard of that may have stopped the run.
     if (this.#isOver) return;
-    const event = this.events.runCompleted(output, known.givenBy);
+    const root = this.#root;
+    const event = this.events.runCompleted(output, known.givenBy, root.policy.critical);
     const isSame = known.output === output;
-    this.#end(event, undefined, isSame ? undefined : ({ ...event, output: known.output } as RunEvent));
+    this.#end(event, undefined, {
+      stored: isSame ? undefined : ({ ...event, output: known.output } as RunEvent),
+      recorded: () => {
+        if (isNew && root.policy.cache !== undefined) this.engine.memorize?.(root, known);
+      },
+    });
   }
 
   #recordCompleted(task: StepTask, answered: CompletedAnswer, known: KnownAnswer): void {
@@ -649,20 +689,27 @@ export class StepExecutor implements StepMachine, QueueOwner {
   }
 
   failStep(task: StepTask, error: unknown, known?: Failure): void {
-    const isRoot = task === this.#root;
-    const failure = known ?? toFailure(error, isRoot ? undefined : task.path);
+    const failure = known ?? this.#failureOf(task, error);
     this.suspended.delete(task);
     this.#leaveRunning(task, `failed: ${failure.message}`);
-    if (isRoot) {
-      this.#afterUndoing(task, this.#isFinal(task, failure), () => {
-        const others = openOrigins(this.engine.steps()).filter((path) => path !== failure.path);
-        this.#end(this.events.runFailed(failure, others), error);
-      });
+    if (task === this.#root && task.policy.retry === undefined) {
+      this.#failRun(error, failure);
       return;
     }
     // Another attempt goes on where sagas below were stopped; one that goes back already is no part of it.
     this.#afterUndoing(task, false, () => {
       this.#decideRetry(task, error, failure);
+    });
+  }
+
+  #failureOf(task: StepTask, error: unknown): Failure {
+    return toFailure(error, task === this.#root ? undefined : task.path);
+  }
+
+  #failRun(error: unknown, failure: Failure): void {
+    this.#afterUndoing(this.#root, this.#isFinal(this.#root, failure), () => {
+      const others = openOrigins(this.engine.steps()).filter((path) => path !== failure.path);
+      this.#end(this.events.runFailed(failure, others), error);
     });
   }
 
@@ -699,7 +746,11 @@ export class StepExecutor implements StepMachine, QueueOwner {
   }
 
   /** The step fails, whether or not it was ever called. */
-  #giveUp(task: StepTask, error: unknown, failure: Failure = toFailure(error, task.path)): void {
+  #giveUp(task: StepTask, error: unknown, failure: Failure = this.#failureOf(task, error)): void {
+    if (task === this.#root) {
+      this.#failRun(error, failure);
+      return;
+    }
     if (task.definition.kind === 'saga') (this.#finalFailures ??= new WeakSet()).add(failure);
     const goesOn = this.#cancellation.hasAny() && task.contain?.().isContained === true;
     this.#afterUndoing(task, goesOn || this.#isFinal(task, failure), () => {
@@ -809,8 +860,12 @@ export class StepExecutor implements StepMachine, QueueOwner {
     });
   }
 
-  /** @param stored - Replaces the event in what is written. */
-  #end(event: RunEvent, cause: unknown, stored?: RunEvent): void {
+  /** @param how - `stored` replaces the event in what is written; `recorded` is called once that is done. */
+  #end(
+    event: RunEvent,
+    cause: unknown,
+    how: { readonly stored?: RunEvent | undefined; readonly recorded?: () => void } = {},
+  ): void {
     this.#isOver = true;
     this.queue.end();
     this.#stopSettling?.();
@@ -818,9 +873,10 @@ export class StepExecutor implements StepMachine, QueueOwner {
     this.engine.record(
       event,
       () => {
+        how.recorded?.();
         this.#execution.ended(cause);
       },
-      stored,
+      how.stored,
     );
   }
 }

@@ -8,7 +8,7 @@ import type {
   WaitRequest,
 } from '../../definition/scope';
 import { StreamSourceError } from '../../errors/stepErrors';
-import type { Agent } from '../../model/agentType';
+import type { Agent, StepPolicy } from '../../model/agentType';
 import type { Failure } from '../../model/failure';
 import type { GivenBy } from '../../model/givenBy';
 import type { StepResult } from '../../model/stepResult';
@@ -31,6 +31,10 @@ export class StructureScope implements Scope {
 
   get path(): string {
     return this.#task.path;
+  }
+
+  get policy(): StepPolicy {
+    return this.#task.definition.policy;
   }
 
   step(request: StepRequest, answer: (answer: Answer) => void): RunningStep {

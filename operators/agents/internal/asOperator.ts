@@ -2,6 +2,7 @@ import type { OperatorFunction } from 'rxjs';
 import { asyncScheduler, Observable } from 'rxjs';
 
 import type { Definition } from '../../../lib/definition/definition';
+import { defineAgent } from '../../../lib/definition/definition';
 import { StepExecutor } from '../../../lib/engine/interpreter/stepExecutor';
 import { LocalEngine } from '../../../lib/engine/local/localEngine';
 import { newRunId } from '../../../lib/engine/newRunId';
@@ -14,12 +15,21 @@ import { pullMap } from '../../../lib/streams/pullMap';
 /** One for all: the table of a plan's pending steps is kept for as long as the plan is. */
 const UNPLANNED: Plan = [];
 
+/** Makes an agent of its definition. */
+export function agentFrom<I, O, P = unknown>(definition: Definition): Agent<I, O, P> {
+  const self: Agent<I, O, P> = defineAgent<I, O>(
+    asOperator(() => self, definition),
+    definition,
+  ) as Agent<I, O, P>;
+  return self;
+}
+
 /**
  * How an agent behaves in a plain `pipe`: one answer an input, in order, with its policy, and nothing kept.
  *
  * The first input that fails ends the stream with the error as it was thrown.
  */
-export function asOperator<I, O>(self: () => Agent<I, O>, definition: Definition): OperatorFunction<I, O> {
+function asOperator<I, O>(self: () => Agent<I, O>, definition: Definition): OperatorFunction<I, O> {
   const concurrency = definition.kind === 'function' ? (definition.concurrency ?? 1) : 1;
   return (source) => {
     const prefix = newRunId();

@@ -1,9 +1,9 @@
-import { checkName } from '../../../lib/definition/checks';
+import { checkName, checkPolicyOf } from '../../../lib/definition/checks';
 import type { Part, StructureDefinition } from '../../../lib/definition/definition';
-import { defineAgent, definitionOf, depthOf } from '../../../lib/definition/definition';
+import { definitionOf, depthOf } from '../../../lib/definition/definition';
 import { DefinitionError } from '../../../lib/errors/definitionErrors';
-import type { Agent } from '../../../lib/model/agentType';
-import { asOperator } from './asOperator';
+import type { Agent, StepPolicy } from '../../../lib/model/agentType';
+import { agentFrom } from './asOperator';
 
 /** What a structure of agents is made of; the rest of its definition follows from that. */
 export interface StructureParts
@@ -13,6 +13,8 @@ export interface StructureParts
   readonly name: string;
   /** The agents by the id of their step. */
   readonly agents: readonly (readonly [id: string, agent: Agent<never, unknown>])[];
+  /** How the whole is carried out; its constructor takes it among its options. */
+  readonly policy?: StepPolicy;
   readonly output?: StructureDefinition['output'] | undefined;
   readonly form?: StructureDefinition['form'] | undefined;
 }
@@ -20,10 +22,12 @@ export interface StructureParts
 /**
  * Makes an agent of a structure whose steps are only known when it runs.
  *
- * @throws DefinitionError when the name cannot stand in a path, or a part is no agent.
+ * @throws DefinitionError when the name cannot stand in a path, a part is no agent, or a policy cannot be honoured.
  */
-export function structure<I, O>({ name, agents, output, form, ...rest }: StructureParts): Agent<I, O> {
+export function structure<I, O>(parts: StructureParts): Agent<I, O> {
+  const { name, agents, policy = {}, output, form, ...rest } = parts;
   checkName(name, `the name of the ${rest.kind}`, name);
+  checkPolicyOf(rest.kind, name, policy);
   for (const [id, agent] of agents) {
     if (definitionOf(agent) === undefined) {
       throw new DefinitionError(
@@ -36,7 +40,7 @@ export function structure<I, O>({ name, agents, output, form, ...rest }: Structu
     shape: 'alternatives',
     ...rest,
     name,
-    policy: {},
+    policy,
     depth: depthOf(
       name,
       agents.map(([, agent]) => agent),
@@ -51,11 +55,7 @@ export function structure<I, O>({ name, agents, output, form, ...rest }: Structu
     ...(output !== undefined && { output }),
     ...(form !== undefined && { form }),
   };
-  const self: Agent<I, O> = defineAgent<I, O>(
-    asOperator(() => self, definition),
-    definition,
-  );
-  return self;
+  return agentFrom(definition);
 }
 
 /** The first agent of a name bears the name alone, the second `name[1]`. Numbers that another name ends in are left out. */

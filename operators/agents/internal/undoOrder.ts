@@ -21,13 +21,21 @@ export function undoableAgents(
   }
   for (const definition of seen) {
     const other = byName.get(definition.name);
-    if (other !== undefined && other !== definition)
+    if (other !== undefined && !isSameWork(other, definition))
       throw new DefinitionError(
         saga,
         `two agents are called "${definition.name}" and one of them can be undone; rename one`,
       );
   }
   return byName;
+}
+
+/** An agent with another policy does the same, and is undone the same way. */
+function isSameWork(one: FunctionDefinition, other: Definition): boolean {
+  return (
+    one === other ||
+    (!isStructure(other) && one.invoke === other.invoke && one.compensate === other.compensate)
+  );
 }
 
 /**

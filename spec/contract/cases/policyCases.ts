@@ -1,7 +1,7 @@
 import { concat, NEVER, of } from 'rxjs';
 
 import type { Wire } from '../../../index';
-import { agent, chain, workflow } from '../../../index';
+import { agent, branch, chain, withPolicy, workflow } from '../../../index';
 import type { EngineCase } from '../engineCase';
 import { flaky, hang, upper } from './agents';
 
@@ -52,6 +52,47 @@ export const policyCases: readonly EngineCase[] = [
   {
     title: 'a workflow that is retried as a whole',
     agent: chain('whole', retried),
+    input: 'x',
+    gives: 'X at 2',
+  },
+  {
+    title: 'a root that is retried as a whole',
+    agent: withPolicy(chain('wholeRoot', upper, agent('flaky', flaky(3))), {
+      retry: { count: 2, delayMs: 5 },
+    }),
+    input: 'x',
+    gives: 'X at 3',
+  },
+  {
+    title: 'a root whose retries a function decides',
+    agent: withPolicy(chain('decidedRoot', upper, agent('flaky', flaky(3))), {
+      retry: { count: 5, retryIf: ({ message }) => message !== 'no 2' },
+    }),
+    input: 'x',
+    gives: 'Error',
+  },
+  {
+    title: 'a root that takes too long',
+    agent: withPolicy(chain('lateRoot', upper, agent('hang', hang)), { timeoutMs: 40 }),
+    input: 'x',
+    gives: 'StepTimeoutError',
+  },
+  {
+    title: 'a root with a limit and a cache',
+    agent: withPolicy(chain('sharedRoot', upper), { limit: { concurrency: 1 }, cache: {}, critical: true }),
+    input: 'x',
+    gives: 'X',
+  },
+  {
+    title: 'a link with a policy of its own',
+    agent: chain(
+      'patientLink',
+      upper,
+      withPolicy(
+        branch('choose', () => 'one', { one: agent('flaky', flaky(2)) }),
+        { retry: 1 },
+      ),
+    ),
     input: 'x',
     gives: 'X at 2',
   },
