@@ -1,7 +1,7 @@
 import type { Pause } from '../../streams/yieldOften';
 import { summaryOf } from '../summary';
 import type { Files } from './files/files';
-import type { Journal } from './journal/writeJournal';
+import type { Journal } from './journal/journal';
 import type { Layout } from './layout';
 import type { LiveRun } from './openRun';
 import { writeRunFile } from './records/runFile';

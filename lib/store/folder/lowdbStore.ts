@@ -6,6 +6,7 @@ import { jsonValue } from '../../codec/jsonValue';
 import { checkRunId, RunActiveError, UnknownRunError } from '../../errors/storageErrors';
 import { InvalidArgumentError } from '../../model/failure';
 import type { RunMessage } from '../../model/message';
+import type { RunState } from '../../model/state';
 import { pauses } from '../../streams/yieldOften';
 import { checkValues } from '../claimRun';
 import type { Durability } from '../durability';
@@ -14,7 +15,7 @@ import type { Clock } from '../ids';
 import { ids } from '../ids';
 import { addressMessage } from '../messages';
 import { captureSnapshot, snapshotOf } from '../snapshotText';
-import type { Store } from '../store';
+import type { Attendance, Attendant, Claim, PruneLimits, RunQuery, RunSummary, Store } from '../store';
 import { prunable, select } from '../summary';
 import type { Files } from './files/files';
 import { GuardedFiles } from './files/guardedFiles';
@@ -23,6 +24,7 @@ import { layoutOf } from './layout';
 import type { Owners } from './lock/owner';
 import { processOwners } from './lock/owner';
 import { closedInProcess, openInProcess } from './openFolders';
+import type { OpenOptions } from './openSession';
 import { openSession } from './openSession';
 import { dropOldAnswers } from './records/cacheFiles';
 import { checkStore, postMessage } from './records/inboxFiles';
@@ -31,6 +33,7 @@ import { listLogs, logIndex, readLog, writeLog } from './records/logFiles';
 import { deleteSnapshot, listSnapshots, loadSnapshot, writeSnapshot } from './records/snapshotFiles';
 import { listStreams } from './records/streamFiles';
 import type { Session } from './session';
+import type { FolderReader } from './view';
 import { folderReader } from './view';
 
 /** How a store in a folder works. */
@@ -60,151 +63,200 @@ export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Sto
   const { owners = processOwners } = options;
   checkDurability(durability);
   checkPlace(folder, rotateBytes);
-  const nextId = ids(clock);
   const layout = layoutOf(resolve(folder));
   const files = new GuardedFiles(options.files ?? nodeFiles, [layout]);
-  const pause = pauses();
-  const reader = folderReader(files, layout, owners);
-  let session: Session | undefined;
-  let opening: Promise<Session> | undefined;
-  let closing: Promise<void> | undefined;
+  const store = new LowdbStore({ files, owners, layout, durability, rotateBytes, pause: pauses() }, clock);
+  // A plain object, as every store: whoever wraps one spreads it.
+  return {
+    claim: (runId) => store.claim(runId),
+    loadRun: (runId) => store.loadRun(runId),
+    listRuns: (query) => store.listRuns(query),
+    deleteRun: (runId) => store.deleteRun(runId),
+    importRun: (state) => store.importRun(state),
+    prune: (limits) => store.prune(limits),
+    post: (runId, message) => store.post(runId, message),
+    attend: (attendant) => store.attend(attendant),
+    snapshots: store.snapshots(),
+    logs: store.logs(),
+    streams: store.streams(),
+    close: () => store.close(),
+  };
+}
+
+/** What a store in a folder does; the session is the part of it that lasts as long as the lock. */
+class LowdbStore {
+  readonly #folder: OpenOptions;
+  readonly #clock: Clock;
+  readonly #nextId: () => string;
+  readonly #reader: FolderReader;
+  #session: Session | undefined;
+  #opening: Promise<Session> | undefined;
+  #closing: Promise<void> | undefined;
   /** What is known of the execution logs, as long as nobody else can write any. */
-  let logs: LogIndex | undefined;
-  const readLogs = () => listLogs(files, layout.logs, pause);
+  #logs: LogIndex | undefined;
 
-  const open = async (): Promise<Session> => {
-    opening ??= (closing ?? Promise.resolve())
-      .catch(() => undefined)
-      .then(async () => {
-        const broken = session;
-        session = undefined;
-        await broken?.abandon().catch(() => undefined); // Its runs have been told what broke it.
-        return openInProcess(layout.folder, store, () =>
-          openSession({ files, owners, layout, durability, rotateBytes, pause }),
-        );
-      })
-      .then(
-        (opened) => {
-          session = opened;
-          logs = logIndex(readLogs);
-          opening = undefined;
-          return opened;
-        },
-        (error: unknown) => {
-          opening = undefined;
-          throw error;
-        },
-      );
-    return opening;
-  };
+  constructor(folder: OpenOptions, clock: Clock) {
+    this.#folder = folder;
+    this.#clock = clock;
+    this.#nextId = ids(clock);
+    this.#reader = folderReader(folder.files, folder.layout, folder.owners);
+  }
 
-  /** The open session, unless it has broken: then the folder is opened anew, as another process would. */
-  const usable = (): Session | undefined => (session?.failure() === undefined ? session : undefined);
+  claim(runId: string): Claim | Promise<Claim> {
+    checkRunId(runId);
+    return this.#usable()?.claim(runId) ?? this.#open().then((opened) => opened.claim(runId));
+  }
 
-  const writing = async (): Promise<Session> => usable() ?? open();
+  async loadRun(runId: string): Promise<RunState | undefined> {
+    checkRunId(runId);
+    return ((await this.#settled()) ?? this.#reader).loadRun(runId);
+  }
 
-  /** The open session; one that is just being opened is waited for. */
-  const settled = async (): Promise<Session | undefined> => {
-    await opening?.catch(() => undefined);
-    return session;
-  };
+  async listRuns(query: RunQuery | undefined): Promise<readonly RunSummary[]> {
+    const open = await this.#settled();
+    return select(open === undefined ? await this.#reader.runs() : open.runs(), query);
+  }
 
-  const store: Store = {
-    claim(runId) {
-      checkRunId(runId);
-      return usable()?.claim(runId) ?? open().then((opened) => opened.claim(runId));
-    },
-    async loadRun(runId) {
-      checkRunId(runId);
-      const open = await settled();
-      return (open ?? reader).loadRun(runId);
-    },
-    async listRuns(query) {
-      const open = await settled();
-      return select(open === undefined ? await reader.runs() : open.runs(), query);
-    },
-    async deleteRun(runId) {
-      checkRunId(runId);
-      const open = await writing();
-      const gone = await open.deleteRuns([runId]);
-      if (gone.length === 0 && open.isClaimed(runId)) throw new RunActiveError(runId);
-      return gone.length > 0;
-    },
-    async importRun(state) {
-      checkRunId(state.runId);
-      checkValues(state);
-      await (await writing()).importRun(state);
-    },
-    async prune(limits) {
-      const open = await writing();
-      await open.enqueue((own) => dropOldAnswers(own, layout.cache, clock.now(), pause));
-      return open.deleteRuns(prunable(open.runs(), limits, clock.now()));
-    },
-    async post(runId, message) {
-      checkRunId(runId);
-      const kept = jsonValue(message, '') as RunMessage;
-      if (!checkStore(files, layout.history)) throw new UnknownRunError(runId);
-      const open = await settled();
-      const meant = addressMessage(runId, await (open ?? reader).loadRun(runId), kept, clock.now());
-      const name = await postMessage(files, layout.inbox, nextId(), runId, meant, pause);
-      session?.posted(name);
-      return meant;
-    },
-    async attend(attendant) {
-      return (await writing()).attend(attendant);
-    },
-    snapshots: {
-      async save(name, state, metadata = {}) {
-        const text = captureSnapshot(nextId(), clock.now(), name, state, metadata);
+  async deleteRun(runId: string): Promise<boolean> {
+    checkRunId(runId);
+    const open = await this.#writing();
+    const gone = await open.deleteRuns([runId]);
+    if (gone.length === 0 && open.isClaimed(runId)) throw new RunActiveError(runId);
+    return gone.length > 0;
+  }
+
+  async importRun(state: RunState): Promise<void> {
+    checkRunId(state.runId);
+    checkValues(state);
+    await (await this.#writing()).importRun(state);
+  }
+
+  async prune(limits: PruneLimits): Promise<readonly string[]> {
+    const { layout, pause } = this.#folder;
+    const open = await this.#writing();
+    await open.enqueue((own) => dropOldAnswers(own, layout.cache, this.#clock.now(), pause));
+    return open.deleteRuns(prunable(open.runs(), limits, this.#clock.now()));
+  }
+
+  async post(runId: string, message: RunMessage): Promise<RunMessage> {
+    const { files, layout, pause } = this.#folder;
+    checkRunId(runId);
+    const kept = jsonValue(message, '') as RunMessage;
+    if (!checkStore(files, layout.history)) throw new UnknownRunError(runId);
+    const open = await this.#settled();
+    const state = await (open ?? this.#reader).loadRun(runId);
+    const meant = addressMessage(runId, state, kept, this.#clock.now());
+    const name = await postMessage(files, layout.inbox, this.#nextId(), runId, meant, pause);
+    this.#session?.posted(name);
+    return meant;
+  }
+
+  async attend(attendant: Attendant): Promise<Attendance> {
+    return (await this.#writing()).attend(attendant);
+  }
+
+  snapshots(): Store['snapshots'] {
+    const { files, layout, pause } = this.#folder;
+    return {
+      save: async (name, state, metadata = {}) => {
+        const text = captureSnapshot(this.#nextId(), this.#clock.now(), name, state, metadata);
         // Before it is written: what cannot be read back must not lie in the folder.
         const snapshot = snapshotOf(text);
-        await (await writing()).enqueue((own) => writeSnapshot(own, layout.snapshots, text, pause));
+        await (await this.#writing()).enqueue((own) => writeSnapshot(own, layout.snapshots, text, pause));
         return snapshot;
       },
       load: (snapshotId) => loadSnapshot(files, layout.snapshots, snapshotId),
       delete: async (snapshotId) =>
-        (await writing()).enqueue((own) => deleteSnapshot(own, layout.snapshots, snapshotId)),
+        (await this.#writing()).enqueue((own) => deleteSnapshot(own, layout.snapshots, snapshotId)),
       list: () => listSnapshots(files, layout.snapshots, pause),
-    },
-    logs: {
-      async save(log) {
-        const open = await writing();
+    };
+  }
+
+  logs(): Store['logs'] {
+    const { files, layout, pause } = this.#folder;
+    return {
+      save: async (log) => {
+        const open = await this.#writing();
         const write = () => open.enqueue((own) => writeLog(own, layout.logs, log, pause));
-        await (logs === undefined ? write() : logs.save(log, write));
+        await (this.#logs === undefined ? write() : this.#logs.save(log, write));
       },
       load: (logId) => readLog(files, layout.logs, logId),
-      async list() {
-        await settled();
-        return logs === undefined ? readLogs() : logs.list();
+      list: async () => {
+        await this.#settled();
+        return this.#logs === undefined ? this.#readLogs() : this.#logs.list();
       },
-    },
-    streams: {
-      async claim(name) {
-        return (await writing()).streams.claim(name);
-      },
+    };
+  }
+
+  streams(): Store['streams'] {
+    const { files, layout, pause } = this.#folder;
+    return {
+      claim: async (name) => (await this.#writing()).streams.claim(name),
       list: () => listStreams(files, layout.streams, pause),
-      async delete(name) {
-        return (await writing()).streams.delete(name);
-      },
-    },
-    async close() {
-      await opening?.catch(() => undefined);
-      const open = session;
-      if (open === undefined) return closing;
-      session = undefined;
-      logs = undefined;
-      const ending = (closing = open.failure() === undefined ? open.close() : open.abandon());
-      try {
-        await ending;
-      } finally {
-        // One that failed is not told again: the lock has been given back, and the journal holds everything.
-        if (closing === ending) closing = undefined;
-        closedInProcess(layout.folder);
-      }
-      return undefined;
-    },
-  };
-  return store;
+      delete: async (name) => (await this.#writing()).streams.delete(name),
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.#opening?.catch(() => undefined);
+    const open = this.#session;
+    if (open === undefined) return this.#closing;
+    this.#session = undefined;
+    this.#logs = undefined;
+    const ending = (this.#closing = open.failure() === undefined ? open.close() : open.abandon());
+    try {
+      await ending;
+    } finally {
+      // One that failed is not told again: the lock has been given back, and the journal holds everything.
+      if (this.#closing === ending) this.#closing = undefined;
+      closedInProcess(this.#folder.layout.folder);
+    }
+    return undefined;
+  }
+
+  /** The open session, unless it has broken: then the folder is opened anew, as another process would. */
+  #usable(): Session | undefined {
+    return this.#session?.failure() === undefined ? this.#session : undefined;
+  }
+
+  async #writing(): Promise<Session> {
+    return this.#usable() ?? this.#open();
+  }
+
+  /** The open session; one that is just being opened is waited for. */
+  async #settled(): Promise<Session | undefined> {
+    await this.#opening?.catch(() => undefined);
+    return this.#session;
+  }
+
+  async #open(): Promise<Session> {
+    this.#opening ??= (this.#closing ?? Promise.resolve())
+      .catch(() => undefined)
+      .then(async () => {
+        const broken = this.#session;
+        this.#session = undefined;
+        await broken?.abandon().catch(() => undefined); // Its runs have been told what broke it.
+        return openInProcess(this.#folder.layout.folder, this, () => openSession(this.#folder));
+      })
+      .then(
+        (opened) => {
+          this.#session = opened;
+          this.#logs = logIndex(() => this.#readLogs());
+          this.#opening = undefined;
+          return opened;
+        },
+        (error: unknown) => {
+          this.#opening = undefined;
+          throw error;
+        },
+      );
+    return this.#opening;
+  }
+
+  #readLogs(): ReturnType<typeof listLogs> {
+    const { files, layout, pause } = this.#folder;
+    return listLogs(files, layout.logs, pause);
+  }
 }
 
 /** @throws InvalidArgumentError */

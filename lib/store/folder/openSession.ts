@@ -7,14 +7,13 @@ import type { Durability } from '../durability';
 import type { Files } from './files/files';
 import { GuardedFiles } from './files/guardedFiles';
 import { writeNewFile } from './files/nodeFiles';
-import { writeJournal } from './journal/writeJournal';
+import { Journal } from './journal/journal';
 import type { Layout } from './layout';
 import type { Lock } from './lock/lock';
 import { takeLock } from './lock/lock';
 import type { Owners } from './lock/owner';
 import { writeHistoryFile } from './records/runIndex';
-import type { Session } from './session';
-import { startSession } from './session';
+import { Session } from './session';
 import type { View } from './view';
 import { readView } from './view';
 
@@ -50,7 +49,7 @@ export async function openSession(options: OpenOptions): Promise<Session> {
     await syncAbove(options.files, layout.folder, view.store === undefined);
     const older = await mend(files, layout, view);
     let onRotate = (): void => undefined;
-    const journal = writeJournal({
+    const journal = new Journal({
       files,
       folder: layout.journal,
       store,
@@ -62,7 +61,7 @@ export async function openSession(options: OpenOptions): Promise<Session> {
         onRotate();
       },
     });
-    const session = startSession({
+    const session = new Session({
       files,
       layout,
       store,
@@ -74,7 +73,9 @@ export async function openSession(options: OpenOptions): Promise<Session> {
       tail: view.tail,
       lock,
     });
-    onRotate = session.checkpointAll;
+    onRotate = () => {
+      session.checkpointAll();
+    };
     return session;
   } catch (error) {
     try {

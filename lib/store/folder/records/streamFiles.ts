@@ -21,8 +21,7 @@ import type { Files } from '../files/files';
 import { lowDatabase } from '../files/lowdbFile';
 import type { Generation } from '../journal/journalScan';
 import { scanJournal } from '../journal/journalScan';
-import type { Journal } from '../journal/writeJournal';
-import { writeJournal } from '../journal/writeJournal';
+import { Journal } from '../journal/journal';
 import { fileName } from '../layout';
 
 /** What streams in a folder need of the store that is open for writing. */
@@ -154,7 +153,7 @@ class OpenStream {
     this.#tables = found?.tables ?? new StreamTables();
     this.#stateBytes = 0;
     const bytesOfState = (): number => this.#stateBytes;
-    this.#journal = writeJournal({
+    this.#journal = new Journal({
       files: options.files,
       check: options.check,
       folder,
