@@ -5,7 +5,7 @@ import type { GivenBy } from './givenBy';
 import type { RunState } from './state';
 import { StateEdit } from './stateEdit';
 import type { StepStatus } from './stepResult';
-import type { StepTable } from './stepTable';
+import type { StepDraft, StepTable } from './stepTable';
 import { addedUsage } from './usage';
 
 /**
@@ -93,172 +93,169 @@ function apply(edit: StateEdit, event: RunEvent): void {
       run.used = addedUsage(run.used, usage);
     });
   }
-  switch (event.type) {
-    case 'run.started':
-      edit.run('RUNNING', (run) => {
-        run.name = event.name;
-        if (event.incarnation !== undefined) run.incarnation = event.incarnation;
-        run.input = event.input;
-        run.plan = event.plan as Draft<RunState['plan']>;
-        run.startedAt = event.at;
-        run.life = 1;
-      });
-      edit.replan(event.plan);
-      break;
-    case 'run.resumed': {
-      const { failedPath } = edit;
-      const hasDied = edit.status === 'RUNNING';
-      edit.run('RUNNING', (run) => {
-        // A life that crashed left no end: how long it was is not known.
-        run.worked ??= run.endedAt === undefined ? 0 : Math.max(0, run.endedAt - run.startedAt) / 1_000;
-        run.life = event.life;
-        setOrDelete(run, 'died', hasDied ? (run.died ?? 0) + 1 : undefined);
-        delete run.duration;
-        delete run.endedAt;
-        delete run.error;
-        delete run.reason;
-        delete run.output;
-        delete run.givenBy;
-        if (event.plan !== undefined) run.plan = event.plan as Draft<RunState['plan']>;
-        if (event.name !== undefined) run.name = event.name;
-        if ('input' in event) run.input = event.input;
-      });
-      edit.drop(event.dropped ?? []);
-      edit.crash();
-      if (event.opened !== undefined) edit.open(event.opened);
-      else if (failedPath !== undefined) edit.reopen(failedPath);
-      if (event.plan !== undefined) edit.replace(event.plan, event.dropped ?? [], event.life);
-      break;
-    }
-    case 'step.started': {
-      if (event.dropped !== undefined) edit.drop(event.dropped);
+  changes[event.type](edit, event as never);
+}
+
+/** What each event changes. A new type of event stops the build here. */
+const changes: {
+  readonly [K in RunEvent['type']]: (edit: StateEdit, event: Extract<RunEvent, { type: K }>) => void;
+} = {
+  'run.started': (edit, event) => {
+    edit.run('RUNNING', (run) => {
+      run.name = event.name;
+      if (event.incarnation !== undefined) run.incarnation = event.incarnation;
+      run.input = event.input;
+      run.plan = event.plan as Draft<RunState['plan']>;
+      run.startedAt = event.at;
+      run.life = 1;
+    });
+    edit.replan(event.plan);
+  },
+  'run.resumed': (edit, event) => {
+    const { failedPath } = edit;
+    const hasDied = edit.status === 'RUNNING';
+    edit.run('RUNNING', (run) => {
+      // A life that crashed left no end: how long it was is not known.
+      run.worked ??= run.endedAt === undefined ? 0 : Math.max(0, run.endedAt - run.startedAt) / 1_000;
+      run.life = event.life;
+      setOrDelete(run, 'died', hasDied ? (run.died ?? 0) + 1 : undefined);
+      delete run.duration;
+      delete run.endedAt;
+      delete run.error;
+      delete run.reason;
+      delete run.output;
+      delete run.givenBy;
+      if (event.plan !== undefined) run.plan = event.plan as Draft<RunState['plan']>;
+      if (event.name !== undefined) run.name = event.name;
+      if ('input' in event) run.input = event.input;
+    });
+    edit.drop(event.dropped ?? []);
+    edit.crash();
+    if (event.opened !== undefined) edit.open(event.opened);
+    else if (failedPath !== undefined) edit.reopen(failedPath);
+    if (event.plan !== undefined) edit.replace(event.plan, event.dropped ?? [], event.life);
+  },
+  'step.started': (edit, event) => {
+    if (event.dropped !== undefined) edit.drop(event.dropped);
+    const step = edit.step(event.path, event.at);
+    step.agent = event.agent;
+    step.status = 'RUNNING';
+    step.attempts = event.attempt;
+    setOrDelete(step, 'inherited', undefined);
+    setOrDelete(step, 'partials', undefined);
+    setOrDelete(step, 'critical', event.critical);
+    setOrDelete(step, 'inputHash', event.inputHash);
+    setOrDelete(step, 'limitAt', event.limitAt);
+    setOrDelete(step, 'abandoned', undefined);
+    for (const path of event.caught ?? []) edit.contain(path, true);
+  },
+  'step.emitted': (edit, event) => {
+    edit.step(event.path, event.at).partials = event.index + 1;
+  },
+  'step.logged': () => undefined,
+  'step.retrying': (edit, event) => {
+    if (event.path !== '') {
       const step = edit.step(event.path, event.at);
-      step.agent = event.agent;
       step.status = 'RUNNING';
-      step.attempts = event.attempt;
-      setOrDelete(step, 'inherited', undefined);
-      setOrDelete(step, 'partials', undefined);
-      setOrDelete(step, 'critical', event.critical);
-      setOrDelete(step, 'inputHash', event.inputHash);
-      setOrDelete(step, 'limitAt', event.limitAt);
-      setOrDelete(step, 'abandoned', undefined);
-      for (const path of event.caught ?? []) edit.contain(path, true);
-      break;
-    }
-    case 'step.emitted':
-      edit.step(event.path, event.at).partials = event.index + 1;
-      break;
-    case 'step.logged':
-      break;
-    case 'step.retrying': {
-      if (event.path !== '') {
-        const step = edit.step(event.path, event.at);
-        step.status = 'RUNNING';
-        step.error = event.error;
-        setOrDelete(step, 'limitAt', undefined);
-        edit.forgetQuestion(event.path);
-      }
-      for (const path of event.reset ?? []) edit.reset(path);
-      break;
-    }
-    case 'step.completed': {
-      const step = edit.step(event.path, event.at);
-      step.status = 'COMPLETED';
-      step.output = event.output;
-      step.duration = event.duration;
-      step.seq = event.seq;
-      step.error = null;
-      setOrDelete(step, 'givenBy', event.givenBy);
-      setOrDelete(step, 'partials', event.partials);
-      setOrDelete(step, 'kept', event.kept);
-      setOrDelete(step, 'cached', event.cached === true ? true : undefined);
-      setOrDelete(step, 'request', undefined);
-      setOrDelete(step, 'deadline', undefined);
-      setOrDelete(step, 'asking', undefined);
-      setOrDelete(step, 'limitAt', undefined);
-      setOrDelete(step, 'answer', undefined);
-      break;
-    }
-    case 'step.failed': {
-      const step = edit.step(event.path, event.at);
-      step.status = 'FAILED';
       step.error = event.error;
-      step.duration = event.duration;
       setOrDelete(step, 'limitAt', undefined);
-      setOrDelete(step, 'contained', event.contained);
-      for (const path of event.exposes ?? []) edit.contain(path, false);
-      break;
+      edit.forgetQuestion(event.path);
     }
-    case 'step.skipped': {
-      const step = edit.step(event.path, event.at);
-      step.agent = event.agent;
-      step.status = 'SKIPPED';
-      step.output = event.output;
-      for (const key of ['request', 'deadline', 'asking', 'limitAt', 'answer'] as const)
-        setOrDelete(step, key, undefined);
-      setOrDelete(step, 'abandoned', event.reason === 'abandoned' ? true : undefined);
-      break;
-    }
-    case 'step.cancelled': {
-      const step = edit.step(event.path, event.at);
-      step.status = 'PENDING';
-      setOrDelete(step, 'partials', undefined);
-      break;
-    }
-    case 'step.suspended': {
-      const step = edit.step(event.path, event.at);
-      step.status = 'SUSPENDED';
-      setOrDelete(step, 'request', event.request);
-      setOrDelete(step, 'deadline', event.deadline);
-      setOrDelete(step, 'asking', event.asking);
-      setOrDelete(step, 'answer', undefined);
-      for (const { path, limitAt } of event.limits ?? []) edit.limit(path, limitAt);
-      if (event.asking !== undefined) step.asked = (step.asked ?? 0) + 1;
-      break;
-    }
-    case 'step.answered': {
-      const step = edit.step(event.path, event.at);
-      step.status = 'RUNNING';
-      step.answer = Object.freeze({
-        by: event.by,
-        ...(event.value === undefined ? {} : { value: event.value }),
-      });
-      break;
-    }
-    case 'run.completed':
-      if (event.replayed === true) break;
-      edit.run('COMPLETED', (run) => {
-        run.output = event.output;
-        if (event.givenBy !== undefined) run.givenBy = event.givenBy as Draft<GivenBy>;
-        endLife(run, event);
-      });
-      break;
-    case 'run.failed':
-      edit.rest();
-      edit.run('FAILED', (run) => {
-        Object.assign(run, { error: event.error });
-        endLife(run, event);
-      });
-      break;
-    case 'run.suspended':
-      edit.rest();
-      // Nothing moves any more, so whoever could have failed because of them has not.
-      edit.containAll();
-      edit.run('SUSPENDED', (run) => {
-        endLife(run, event);
-        if (event.reason !== undefined) run.reason = event.reason;
-      });
-      break;
-    case 'run.cancelled':
-      edit.rest();
-      edit.run('CANCELLED', (run) => {
-        endLife(run, event);
-        if (event.reason !== undefined) run.reason = event.reason;
-      });
-      break;
-    default:
-      event satisfies never; // a new event type stops the build here
-  }
+    for (const path of event.reset ?? []) edit.reset(path);
+  },
+  'step.completed': (edit, event) => {
+    const step = edit.step(event.path, event.at);
+    step.status = 'COMPLETED';
+    step.output = event.output;
+    step.duration = event.duration;
+    step.seq = event.seq;
+    step.error = null;
+    setOrDelete(step, 'givenBy', event.givenBy);
+    setOrDelete(step, 'partials', event.partials);
+    setOrDelete(step, 'kept', event.kept);
+    setOrDelete(step, 'cached', event.cached === true ? true : undefined);
+    stopWaiting(step);
+  },
+  'step.failed': (edit, event) => {
+    const step = edit.step(event.path, event.at);
+    step.status = 'FAILED';
+    step.error = event.error;
+    step.duration = event.duration;
+    setOrDelete(step, 'limitAt', undefined);
+    setOrDelete(step, 'contained', event.contained);
+    for (const path of event.exposes ?? []) edit.contain(path, false);
+  },
+  'step.skipped': (edit, event) => {
+    const step = edit.step(event.path, event.at);
+    step.agent = event.agent;
+    step.status = 'SKIPPED';
+    step.output = event.output;
+    stopWaiting(step);
+    setOrDelete(step, 'abandoned', event.reason === 'abandoned' ? true : undefined);
+  },
+  'step.cancelled': (edit, event) => {
+    const step = edit.step(event.path, event.at);
+    step.status = 'PENDING';
+    setOrDelete(step, 'partials', undefined);
+  },
+  'step.suspended': (edit, event) => {
+    const step = edit.step(event.path, event.at);
+    step.status = 'SUSPENDED';
+    setOrDelete(step, 'request', event.request);
+    setOrDelete(step, 'deadline', event.deadline);
+    setOrDelete(step, 'asking', event.asking);
+    setOrDelete(step, 'answer', undefined);
+    for (const { path, limitAt } of event.limits ?? []) edit.limit(path, limitAt);
+    if (event.asking !== undefined) step.asked = (step.asked ?? 0) + 1;
+  },
+  'step.answered': (edit, event) => {
+    const step = edit.step(event.path, event.at);
+    step.status = 'RUNNING';
+    step.answer = Object.freeze({
+      by: event.by,
+      ...(event.value === undefined ? {} : { value: event.value }),
+    });
+  },
+  'run.completed': (edit, event) => {
+    if (event.replayed === true) return;
+    edit.run('COMPLETED', (run) => {
+      run.output = event.output;
+      if (event.givenBy !== undefined) run.givenBy = event.givenBy as Draft<GivenBy>;
+      endLife(run, event);
+    });
+  },
+  'run.failed': (edit, event) => {
+    edit.rest();
+    edit.run('FAILED', (run) => {
+      Object.assign(run, { error: event.error });
+      endLife(run, event);
+    });
+  },
+  'run.suspended': (edit, event) => {
+    edit.rest();
+    // Nothing moves any more, so whoever could have failed because of them has not.
+    edit.containAll();
+    edit.run('SUSPENDED', (run) => {
+      endLife(run, event);
+      if (event.reason !== undefined) run.reason = event.reason;
+    });
+  },
+  'run.cancelled': (edit, event) => {
+    edit.rest();
+    edit.run('CANCELLED', (run) => {
+      endLife(run, event);
+      if (event.reason !== undefined) run.reason = event.reason;
+    });
+  },
+};
+
+/** The step has ended: its question and its deadlines are void. */
+function stopWaiting(step: StepDraft): void {
+  setOrDelete(step, 'request', undefined);
+  setOrDelete(step, 'deadline', undefined);
+  setOrDelete(step, 'asking', undefined);
+  setOrDelete(step, 'limitAt', undefined);
+  setOrDelete(step, 'answer', undefined);
 }
 
 /** From the second life on, the time since the start is not the time at work. */
