@@ -4,9 +4,9 @@ import { InvalidArgumentError } from '../model/failure';
 import type { AgentKind } from '../model/plan';
 
 /**
- * Refuses names that cannot stand in a path: empty ones, and those with `/`, `[` or `]`.
+ * Checks that a name can be part of a path.
  *
- * @throws DefinitionError
+ * @throws DefinitionError when the name is empty or contains `/`, `[` or `]`.
  */
 export function checkName(agent: string, what: string, name: unknown): void {
   if (typeof name !== 'string')
@@ -22,9 +22,9 @@ export function checkName(agent: string, what: string, name: unknown): void {
 }
 
 /**
- * Refuses policies that make no sense: retries, times, limits and lifetimes that are no numbers or out of range.
+ * Checks the retries, times, limits and lifetimes of a policy.
  *
- * @throws DefinitionError
+ * @throws DefinitionError when one of them has the wrong type or is out of range.
  */
 export function checkPolicy(owner: string, policy: StepPolicy): void {
   const { retry, timeoutMs, idleTimeoutMs, limit, cache } = policy;
@@ -90,7 +90,7 @@ const POLICIES: ReadonlySet<string> = new Set([
 /**
  * Refuses what is no number of things at once.
  *
- * @throws DefinitionError
+ * @throws DefinitionError when that is neither a whole number from 1 nor Infinity.
  */
 export function checkConcurrency(owner: string, what: string, concurrency: number | undefined): void {
   if (concurrency !== undefined && !isCount(concurrency, 1))
@@ -115,13 +115,13 @@ function refuse(owner: string, what: string, must: string, got: unknown): never 
 }
 
 /**
- * The answer of a user's predicate, which the compiler cannot vouch for in plain JavaScript: a Promise would always be true.
+ * Checks the answer of a user's predicate. In plain JavaScript no compiler does: a Promise would always count as true.
  *
  * @param what - Which predicate, for the error: `when of step "pay"`.
  */
 export function yesOrNo(answer: unknown, what: string): boolean {
   if (typeof answer === 'boolean') return answer;
-  // What becomes of it concerns nobody: it is refused in any case.
+  // The error below is thrown in any case; how the Promise settles does not matter.
   if (answer instanceof Promise) answer.catch(() => undefined);
   const got = answer instanceof Promise ? 'a Promise; it must answer at once' : typeof answer;
   throw new InvalidArgumentError(
@@ -131,7 +131,7 @@ export function yesOrNo(answer: unknown, what: string): boolean {
   );
 }
 
-/** @throws DefinitionError when something else stands where a function belongs. */
+/** @throws DefinitionError when the value is not a function. */
 export function checkFunction(owner: string, what: string, given: unknown): void {
   if (typeof given !== 'function') {
     throw new DefinitionError(owner, `${what} must be a function, got ${typeof given}`);

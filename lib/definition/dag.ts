@@ -6,7 +6,7 @@ import type { CompiledSource, Group } from './source';
 export interface Dag {
   readonly steps: readonly DagStep[];
   readonly result: CompiledSource;
-  /** Who hears of a step, by index of the step; the index behind the last step is the result. */
+  /** Who waits for each step, by the index of the step. In `to`, the index after the last step means the result. */
   readonly dependents: readonly (readonly Dependent[])[];
   /** How many edges and groups each step waits for; the last entry is the result. */
   readonly unmet: readonly number[];
@@ -14,7 +14,7 @@ export interface Dag {
   readonly roots: readonly number[];
   /** Those of the dependents that read the step live. */
   readonly liveDependents: readonly (readonly Dependent[])[];
-  /** Whether a failure of the step is met by `settled` on every way to the result, by index. */
+  /** By index: whether every way from the step to the result handles a failure, by `settled` or by a quorum. */
   readonly isContained: readonly boolean[];
   /** Whether any step, or the result, reads a quorum. */
   readonly hasGroups: boolean;
@@ -35,7 +35,7 @@ export interface Dependent {
   readonly member?: number;
 }
 
-/** Links steps with those that wait for them. Linear in the number of edges. */
+/** Links each step with those that wait for it. Takes time linear in the number of edges. */
 export function dagOf(steps: readonly DagStep[], result: CompiledSource): Dag {
   const dependents: Dependent[][] = steps.map(() => []);
   const unmet: number[] = [];

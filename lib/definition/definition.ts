@@ -16,23 +16,22 @@ import type { Stop } from '../streams/pull';
 import type { Scope } from './scope';
 import type { Arrow } from './source';
 
-/** What an agent consists of, for those who carry it out. */
+/** What an agent consists of, as the engines see it. */
 export type Definition = FunctionDefinition | StructureDefinition;
 
 interface Common {
   readonly name: string;
   readonly policy: StepPolicy;
-  /** Told apart from other versions of the same agent: what one has given is not taken for what the other would give. */
+  /** Saved outputs of one version are not used for another version of the same agent. */
   readonly version?: string;
   /** Checks the input before anything runs. */
   readonly input?: t.Type<unknown, unknown>;
-  /** Gives the output the form in which it is saved, and takes it back from there. */
+  /** Encodes the output to be saved, and decodes it again. */
   readonly output?: t.Type<unknown, unknown>;
 }
 
 /**
- * The form in which an output is saved, which may depend on who has given it: the codec that brings it there and back;
- * undefined for plain JSON.
+ * The codec with which an output is saved; undefined for plain JSON. It may depend on which agent gave the output.
  */
 export type OutputForm = (givenBy: GivenBy | undefined) => t.Type<unknown, unknown> | undefined;
 
@@ -45,7 +44,7 @@ export interface FunctionDefinition extends Common {
     readonly fold: (accumulated: unknown, value: unknown) => unknown;
     readonly seed: unknown;
   };
-  /** Undoes what a call has done, given its output. */
+  /** Undoes what a call did; it gets the output of the call. */
   readonly compensate?: (output: unknown, context: StepContext) => unknown;
   /** How many inputs are handled at once in a plain `pipe`. */
   readonly concurrency?: number;
@@ -54,15 +53,15 @@ export interface FunctionDefinition extends Common {
 /** An agent made from agents: a synchronous machine that asks its scope for steps. */
 export interface StructureDefinition extends Common {
   readonly kind: Exclude<AgentKind, 'function' | 'operator'>;
-  /** Begins to run. Returns how to stop it and everything it has asked for. */
+  /** Begins to run. Returns a function that stops it and everything it asked for. */
   readonly begin: (input: unknown, scope: Scope) => Stop;
-  /** The form of its output where no codec is given: that of its parts. */
+  /** How its output is saved when it has no codec of its own: as its parts are. */
   readonly form?: OutputForm;
-  /** The steps it declares, in order; those below a step of its own are that step's agent's. */
+  /** The steps it declares, in order. Steps further down belong to the agents of these steps. */
   readonly parts: readonly Part[];
   /** How many structures stand inside each other here. */
   readonly depth: number;
-  /** How its parts hang together, for pictures: `sequence` one after another, `graph` by their sources, else side by side. */
+  /** How pictures link its parts: `sequence` one after another, `graph` by their sources; side by side when left out. */
   readonly shape: 'sequence' | 'graph' | 'alternatives';
   /** What an answer from outside looks like, where it asks for one. */
   readonly answers?: t.Type<unknown, unknown>;
@@ -77,7 +76,7 @@ export interface Part {
   readonly id: string;
   readonly agent: Agent<never, unknown>;
   readonly sources: readonly string[];
-  /** Whether the step is sure to be known before the run begins; those of a branch or of each item are not. */
+  /** Whether the plan names the step before the run begins; it cannot name those of a branch or of an item. */
   readonly isPlanned: boolean;
   /** Whether the step has a `when` and may be left out. */
   readonly isConditional: boolean;
@@ -126,7 +125,7 @@ export function decodedOutput(
   const codec = outputFormOf(definition)(givenBy);
   if (codec === undefined) return stored;
   const gaps = definition.output === undefined ? undefined : gapsOf(givenBy);
-  // Saved as a list of outputs, before the definition had a codec for the whole.
+  // The list was saved before the definition had a codec for the whole output.
   const value =
     gaps !== undefined && Array.isArray(stored)
       ? stored.map((item: unknown, index) => (gaps.includes(index) ? undefined : item))
@@ -137,7 +136,7 @@ export function decodedOutput(
 /**
  * How many structures stand inside each other in a structure of these agents, itself included.
  *
- * @throws DefinitionError beyond 256: each level lengthens every path below it.
+ * @throws DefinitionError when there are more than 256: each level lengthens every path below it.
  */
 export function depthOf(name: string, agents: readonly unknown[]): number {
   let depth = 1;
@@ -168,8 +167,8 @@ export function planOf(definition: Definition): readonly PlanStep[] {
 }
 
 /**
- * Whether an agent only holds steps, and is none itself when it is the root of a run. One that waits is a step in any case:
- * what it waits for is on its own record.
+ * Whether an agent only holds steps, so that it is not a step itself at the root of a run. An agent that waits is always a
+ * step: its record says what it waits for.
  */
 export function isContainer(definition: Definition): definition is StructureDefinition {
   return isStructure(definition) && definition.kind !== 'approval' && definition.kind !== 'sleep';
@@ -216,15 +215,15 @@ export function fingerprint(plan: Plan): string {
     agent,
     sources,
     result ?? [],
-    // As it was before there were versions.
+    // Plans without versions keep the fingerprint they had before there were versions.
     ...(version === undefined ? [] : [version]),
   ]);
   return createHash('sha256').update(JSON.stringify(rows)).digest('hex');
 }
 
 /**
- * A short text that two agents share exactly when they have the same name, kind, version and parts, and so have their parts,
- * also those that no plan knows. It says nothing about the functions.
+ * A short text that two agents share exactly when they have the same name, kind and version, and parts of which the same is
+ * true, also parts that no plan names. It says nothing about the functions.
  */
 export function identityOf(definition: Definition): string {
   const known = identities.get(definition);
@@ -241,8 +240,8 @@ export function identityOf(definition: Definition): string {
 }
 
 /**
- * The same, and also the text of their functions: a version that nobody has to think of, for what may be lost without harm.
- * Where an agent has a version, that counts instead.
+ * The same, made from the source text of the functions too: a version that nobody has to maintain. Only for what may be lost
+ * without harm. Where an agent has a version, that is used instead of the text.
  */
 export function workOf(definition: Definition): string {
   const known = works.get(definition);

@@ -25,7 +25,7 @@ function at(definition: Definition, rest: string): Definition | 'unknown' | unde
 function stepBelow(definition: Definition, path: string): Definition | 'unknown' | undefined {
   if (!isStructure(definition)) return undefined;
   const [only] = definition.parts;
-  // Keys stand in a path without what separates its parts.
+  // A key in a path has `/`, `[` and `]` escaped.
   const item = /^\[[^\]]*\]/.exec(path)?.[0];
   if (definition.kind === 'loop' || definition.kind === 'each') {
     const body = only && definitionOf(only.agent);

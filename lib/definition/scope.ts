@@ -19,11 +19,11 @@ export type Answer =
 /** Who gave what an answer holds, for a structure that passes it on. */
 export function givenByOf(answer: Answer): GivenBy | undefined {
   if (answer.kind === 'completed') return answer.givenBy;
-  // What stands in the place of a step that was left out has the form of no agent.
+  // The value in place of a skipped step came from no agent.
   return answer.kind === 'skipped' ? null : undefined;
 }
 
-/** What a function of the user's decided, or how it failed. */
+/** What a user's function decided, or how it failed. */
 export type Decided<T> =
   { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown };
 
@@ -54,15 +54,15 @@ export interface StepRequest {
   readonly problem?: { readonly error: unknown } | undefined;
   readonly policy?: TaskPolicy;
   readonly watch?: Watch | undefined;
-  /** Path of the step that it undoes: it is carried out also when the run is being cancelled. */
+  /** Path of the step whose work it undoes; such a step also runs while the run is being cancelled. */
   readonly undoes?: string;
-  /** Its input holds streams of steps that are under way: while it waits for them it brings nothing on by itself. */
+  /** Its input holds streams of steps under way. While it waits for those, it does not keep the run active. */
   readonly isReader?: boolean;
-  /** It has another input than before: what is on record below it is dropped, unless it has ended. */
+  /** Its input differs from the one before: what is on record below it is dropped, unless the step has ended. */
   readonly isAnew?: boolean;
   /**
-   * Asked when the step fails for good, before that is on record: whether the structure goes on without it. Where it is left
-   * out, the structure fails with it.
+   * Decides whether the structure goes on without the step. Called when the step fails for good, before that is on record.
+   * When left out, the structure fails with the step.
    */
   readonly contain?: (() => Containment) | undefined;
 }
@@ -82,7 +82,7 @@ export interface Scope {
   readonly policy: StepPolicy;
   /** Runs a nested step. Returns its handle. */
   step(request: StepRequest, answer: (answer: Answer) => void): RunningStep;
-  /** Puts on record that a nested step will not run. */
+  /** Records that a nested step will not run. */
   skip(id: string, agent: Agent<never, unknown>, reason: 'when' | 'lost' | 'upstream'): void;
   /**
    * The row of a nested step that began in an earlier life, or an earlier attempt of this structure; undefined for any other.
@@ -92,7 +92,7 @@ export interface Scope {
   table(): StepTable;
   /** Says how to undo what the structure has done, should the run be cancelled on request, or the structure be stopped. */
   canUndo(undoable: Undoable): void;
-  /** Calls a function of the user's whose result decides how the run goes on. */
+  /** Calls a user's function whose result decides how the run goes on. */
   decide<T>(question: string, decision: () => T, answer: (value: T) => void): void;
   /** Waits for an answer from outside, until its deadline if there is one. */
   wait(request: WaitRequest, answered: (answer: WaitAnswer) => void): void;
@@ -111,9 +111,9 @@ export interface Scope {
   pull(source: object, receiver: PullReceiver): Pull;
   /** A partial result of the structure itself. */
   emit(value: unknown): void;
-  /** `givenBy` says which of its agents gave the output, where it could be another one. */
+  /** `givenBy` says which agent gave the output, where there is more than one candidate. */
   complete(output: unknown, givenBy?: GivenBy): void;
-  /** `failure` is given where a nested step has failed, so that the place where it began is kept. */
+  /** `failure` is the failure of a nested step, if that is the cause: it keeps the path at which the failure began. */
   fail(error: unknown, failure?: Failure): void;
 }
 
@@ -129,7 +129,7 @@ export interface Undoable {
 export interface WaitRequest {
   readonly request: unknown;
   readonly timeoutMs?: number;
-  /** Why an answer cannot be taken; undefined when it can. */
+  /** Why an answer is not acceptable; undefined when it is. */
   readonly problem: (value: unknown) => string | undefined;
 }
 

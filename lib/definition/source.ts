@@ -15,7 +15,7 @@ export interface CompiledSource {
   readonly edges: readonly Edge[];
   /** The steps of these that it reads live. */
   readonly live: readonly number[];
-  /** The groups of which it waits for a part. */
+  /** The groups it waits for. */
   readonly groups: readonly Group[];
   /** What it reads, as text, one entry a wire. */
   readonly text: readonly string[];
@@ -32,7 +32,7 @@ export interface Arrow {
   readonly mode: 'value' | 'settled' | 'live' | 'quorum';
 }
 
-/** Waiting for one step: for its output, for its end whatever it is, or for its start. */
+/** Waiting for one step: for its output, for its end of any kind, or for its start. */
 export interface Edge {
   readonly from: number;
   readonly mode: 'value' | 'settled' | 'live';
@@ -61,14 +61,14 @@ interface Parsed {
   readonly text: readonly string[];
   readonly arrows: readonly Arrow[];
   readonly read: (reading: Reading) => unknown;
-  /** Absent where no agent gave it as it is. */
+  /** Absent when no single agent gave the value unchanged. */
   readonly givenBy?: CompiledSource['givenBy'];
 }
 
 /**
  * Makes a source ready for running.
  *
- * @throws DefinitionError for a wire of another workflow and for what is not a source.
+ * @throws DefinitionError when a wire belongs to another workflow, or the value is not a source.
  */
 export function compileSource(owner: WireOwner, source: Source, where: string): CompiledSource {
   const parsed = parse(owner, source, where);

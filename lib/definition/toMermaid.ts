@@ -71,7 +71,7 @@ function nodeId(base: string, id: string): string {
   return `n_${path.replace(/[^A-Za-z0-9]/gu, (letter) => `_${(letter.codePointAt(0) ?? 0).toString(16)}_`)}`;
 }
 
-/** What Mermaid would read as Markdown, as a directive, or as the end of the label is written by number. */
+/** Characters that Mermaid reads as Markdown, as a directive or as the end of the label are written as numeric entities. */
 function text(label: string): string {
   return label
     .replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ')

@@ -118,7 +118,7 @@ export function pick<S extends Source, U>(source: S, project: (value: Resolved<S
  * ```
  */
 export function live<T, P>(wire: Wire<T, P>): Wire<Live<NoInfer<P>>>;
-/** The same where only you know what comes on the way. */
+/** The same when the compiler cannot infer the type of the partial results. */
 export function live<P>(wire: Wire<unknown>): Wire<Live<P>>;
 export function live<P>(wire: Wire<unknown>): Wire<Live<P>> {
   return wireOf({ kind: 'live', of: wire });

@@ -2,7 +2,7 @@ import type { RunEvent } from '../model/event';
 import { durationText, printable } from './columns';
 import { shortId } from './runPicture';
 
-/** What happened, as one line for a log file or a CI; undefined for what happens too often to be told. */
+/** An event as one line for a log file or CI; undefined for events that are too frequent. */
 export function changeLine(event: RunEvent, name: string): string | undefined {
   const text = changeText(event);
   if (text === undefined) return undefined;

@@ -3,8 +3,8 @@ import type StringWidth from 'string-width';
 import { hideSecrets } from '../model/secretTexts';
 
 /**
- * How many columns of a terminal a text takes: two for each Korean syllable, also one that is written as its letters, as the
- * file names of macOS are; none for a colour.
+ * How many columns of a terminal a text takes. A Korean syllable takes two, also when it is decomposed into letters as in file
+ * names of macOS; a colour code takes none.
  */
 export function widthOf(text: string): number {
   // eslint-disable-next-line @typescript-eslint/no-require-imports -- loaded only when there is something to show
@@ -12,7 +12,7 @@ export function widthOf(text: string): number {
   return stringWidth(text.normalize('NFC'));
 }
 
-/** A text on one line, without what would move the cursor or colour the screen, and without what looks like a credential. */
+/** The text on one line, without control codes for the cursor or colours, and without anything that looks like a credential. */
 export function printable(text: string): string {
   return hideSecrets(text)
     .replace(/[\p{Cc}\p{Zl}\p{Zp}\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu, ' ')

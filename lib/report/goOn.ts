@@ -1,7 +1,7 @@
 import type { RunEvent } from '../model/event';
 import { printable } from './columns';
 
-/** After a run stopped short of its output: what to do next, as lines to read; none when there is nothing to do. */
+/** What to do next after a run stopped without an output, as lines of text; none when there is nothing to do. */
 export function goOnLines(event: RunEvent): readonly string[] {
   switch (event.type) {
     case 'run.failed':

@@ -11,14 +11,14 @@ export interface PictureOptions {
   readonly now: number;
   /** Columns of the terminal. */
   readonly width: number;
-  /** Most lines the picture may have; with one there is only the head. */
+  /** The most lines the picture may have; with one line it is only the head. */
   readonly height: number;
   readonly hasColor: boolean;
 }
 
 /**
  * A run as lines for a terminal: a head, and a line for each step with its state, a bar on the time axis of this life, its
- * duration, and what is to be said about it. When there are too many steps, those that need no attention go first.
+ * duration and a note. When there are too many steps, those that need no attention are left out first.
  */
 export function runPicture(run: WatchedRun, options: PictureOptions): string[] {
   const { width, height, hasColor } = options;
@@ -66,7 +66,7 @@ const byWorth: readonly StepResult['status'][] = [
   'COMPLETED',
 ];
 
-/** So many steps as there is room for, in their order; of those that matter alike the latest. */
+/** As many steps as there is room for, in their order. Of steps that matter equally, the latest are kept. */
 function pickSteps(
   steps: readonly StepResult[],
   room: number,

@@ -6,7 +6,7 @@ import { columns, printable } from './columns';
 
 /**
  * A run and its steps as text to read: name, state, and for each step status, duration, attempts and error; no line feed at
- * the end. Right for a run that has not begun as well.
+ * the end. Works for a run that has not begun, too.
  *
  * @param state - A state that holds thousands of steps gives thousands of lines.
  */
@@ -26,7 +26,7 @@ function headOf(state: RunState): string {
   return parts.join('  ');
 }
 
-/** Time at work; and the time since the start, where the run rested between its lives. */
+/** The time at work, and also the time since the start when the run rested between its lives. */
 function timeText(state: RunState, sinceStart: number): string {
   const worked = `${formatSeconds(workedSeconds(state))} s`;
   const whole = `${formatSeconds(sinceStart)} s`;

@@ -1,4 +1,4 @@
-/** The part of a terminal, or of any stream of text, that progress is written to. */
+/** What progress needs of a terminal, or of any stream of text, to write to it. */
 export interface Screen {
   /** Writes a text. */
   write: (text: string) => unknown;
@@ -12,19 +12,19 @@ export interface Screen {
   readonly rows?: number;
 }
 
-/** Its width; 80 when it does not say, as some terminals do by saying 0. */
+/** Its width in columns; 80 when it is unknown, which some terminals report as 0. */
 export function columnsOf(screen: Screen): number {
   return screen.columns === undefined || screen.columns < 1 ? 80 : screen.columns;
 }
 
-/** Its height; 24 when it does not say. */
+/** Its height in rows; 24 when it is unknown. */
 export function heightOf(screen: Screen): number {
   return screen.rows === undefined || screen.rows < 2 ? 24 : screen.rows;
 }
 
 const ignored = new WeakSet<Screen>();
 
-/** A reader who has left (`| head`) is an `error` event that would end the process. */
+/** A reader that has left (`| head`) causes an `error` event, which would end the process. */
 export function ignoreErrorsOf(screen: Screen): void {
   if (ignored.has(screen)) return;
   ignored.add(screen);

@@ -6,7 +6,7 @@ export interface WatchedRun {
   readonly state: RunState;
   /** When the steps of this life began and ended, epoch milliseconds. */
   readonly times: ReadonlyMap<string, StepTimes>;
-  /** What is to be said about a step besides its status. */
+  /** Notes on steps, shown beside their status. */
   readonly notes: ReadonlyMap<string, string>;
   /** Beginning of this life, epoch milliseconds. */
   readonly beganAt: number;
@@ -23,7 +23,7 @@ export interface RunNotes extends Omit<WatchedRun, 'state'> {
   take(event: RunEvent): void;
 }
 
-/** Steps that came up while the run went on are forgotten when they have ended and there are more than this many. */
+/** How many steps that have ended keep their times and notes; beyond that, the oldest is forgotten. */
 const KEPT = 500;
 
 /** Notes on one life of a run; bounded however many steps there are. */

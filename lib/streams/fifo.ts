@@ -1,4 +1,4 @@
-/** A queue that stays cheap however long it gets: an array's `shift()` moves all that is left. */
+/** A queue whose cost does not depend on its length: an array's `shift()` moves everything that is left. */
 export class Fifo<T> {
   #items: (T | undefined)[] = [];
   #first = 0;
@@ -11,7 +11,7 @@ export class Fifo<T> {
     this.#items.push(item);
   }
 
-  /** Takes the oldest item; only to be called when there is one. */
+  /** Takes the oldest item. Call it only when there is one. */
   shift(): T {
     const item = this.#items[this.#first] as T;
     this.#items[this.#first] = undefined;
@@ -25,12 +25,12 @@ export class Fifo<T> {
   }
 
   clear(): void {
-    // Mostly there was one: setting the length costs five times as much.
+    // Usually there was one item, and setting the length costs five times as much as pop().
     if (this.#items.length === 1) this.#items.pop();
     else this.#items.length = 0;
     this.#first = 0;
   }
 }
 
-// Below this it is not worth copying what is left.
+// Copying a shorter rest is not worth it.
 const FEW = 1024;

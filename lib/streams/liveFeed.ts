@@ -19,7 +19,7 @@ export function feedReadings(input: unknown): readonly FeedReading[] {
   return isPlain ? Object.values(input).flatMap(feedReadings) : [];
 }
 
-/** The partial results of one attempt of a step, for those who read them live: every reader, at any time, gets all of them. */
+/** The partial results of one attempt of a step. A reader gets all of them, whenever it begins to read. */
 export class LiveFeed {
   readonly #items: unknown[] = [];
   readonly #readers = new Set<Reader>();
@@ -32,7 +32,7 @@ export class LiveFeed {
     this.#waits = waits;
   }
 
-  /** One more. Where a Promise comes back, it settles when all who iterate have taken it. */
+  /** Adds a partial result. When it returns a Promise, that settles once every iterating reader has taken the value. */
   push(value: unknown): void | Promise<void> {
     this.#items.push(value);
     for (const reader of [...this.#readers]) reader.look();
@@ -53,7 +53,7 @@ export class LiveFeed {
     });
   }
 
-  /** A stream of everything from the beginning, for one reader. `leave` ends it, and with it what it asked for. */
+  /** Opens a stream of everything from the beginning, for one reader. `leave` ends the stream and what it asked for. */
   open(): { readonly stream: Live<unknown>; readonly leave: Stop } {
     const opened = new Set<Stop>();
     const readers = new Set<Reader>();
@@ -166,7 +166,7 @@ class Reader implements Pull {
     this.#feed.moved();
   }
 
-  /** Gives what is wanted and there. */
+  /** Gives the reader what it wants, as far as it is there. */
   look(): void {
     if (this.#isLooking) return;
     this.#isLooking = true;

@@ -2,8 +2,8 @@ import { toFailure } from '../model/failure';
 import type { Stop } from './pull';
 
 /**
- * Calls back when a signal is aborted, at once when it is already. However many ask, the signal has one listener: Node warns
- * of a leak from eleven on, and one signal may belong to thousands of runs.
+ * Calls back when a signal is aborted; at once when it already is. The signal gets one listener for all callbacks: Node warns
+ * of a leak from the eleventh listener on, and thousands of runs may share one signal.
  */
 export function onAbort(signal: AbortSignal, work: () => void): Stop {
   if (signal.aborted) {
@@ -19,7 +19,7 @@ export function onAbort(signal: AbortSignal, work: () => void): Stop {
   };
 }
 
-/** Why a signal was aborted, in words; undefined when nobody said. */
+/** Why a signal was aborted, in words; undefined when no reason was given. */
 export function abortReason({ reason }: AbortSignal): string | undefined {
   const isPlain = reason instanceof DOMException && reason.name === 'AbortError';
   return isPlain || reason === undefined ? undefined : toFailure(reason).message;
@@ -38,7 +38,7 @@ function listenTo(signal: AbortSignal): Set<Listener> {
     'abort',
     () => {
       listeners.delete(signal);
-      // Some of them end by this, and begin others, which find the signal aborted.
+      // A callback may register others; those find the signal aborted.
       for (const one of works) if (works.delete(one)) one.work();
     },
     { once: true },

@@ -7,15 +7,15 @@ import { carried, deliver } from './streamItem';
 export type Stop = () => void;
 
 /**
- * A source of items that makes nothing before it is asked: the one form in which this library takes items from anywhere.
+ * A source that makes an item only when it is asked for one. This library takes items from every source in this form.
  *
- * Whoever takes an item may ask for the next one from within `item()`: it then comes after that call has returned. So taking
- * many items is a loop of the source and never deepens the stack.
+ * A receiver may ask for the next item from within `item()`; the item comes after that call has returned. So the source loops,
+ * and many items never deepen the stack.
  */
 export interface Pull {
-  /** Asks for one more item. The first that is asked for may come within this call. */
+  /** Asks for one more item. The first item may come within this call. */
   next(): void;
-  /** Nobody wants more: gives the source back, and nothing comes any more. */
+  /** Releases the source; nothing comes after this call. */
   stop(): void;
 }
 
@@ -29,7 +29,7 @@ export interface PullReceiver<T = unknown> {
 /** Begins to take items. Nothing comes before the first `next()`. */
 export type OpenPull<T = unknown> = (receiver: PullReceiver<T>) => Pull;
 
-/** A source that knows how to be asked for items, though it looks like any Observable. */
+/** An Observable that can also be asked for items one by one. */
 export interface Pullable {
   readonly [PULL]: OpenPull;
 }
@@ -43,8 +43,8 @@ export function pullOf(source: unknown): OpenPull | undefined {
 }
 
 /**
- * The partial results of a step that is still under way, from its first one on. Only iterating (`for await`) slows the step
- * down to the pace of the reader; a subscriber gets everything as it comes.
+ * The partial results of a step that is still under way, from its first one on. Iterating
+ * (`for await`) slows the step down to the pace of the reader; a subscriber gets everything as it comes.
  */
 export interface Live<out P> extends Observable<P>, AsyncIterable<P> {
   // An interface of its own, which the compiler compares by `P` alone.
@@ -71,9 +71,9 @@ function isIterator(value: object): boolean {
 }
 
 /**
- * Takes items from a stream one by one. An iterable makes an item only when it is asked for one, and is returned when
- * nobody wants more. An Observable is subscribed to when the first item is asked for, and pushes: what comes too early
- * waits, and its end comes behind that.
+ * Takes items from a stream one by one. An iterable makes an item only when it is asked for one, and its `return()` is called
+ * on `stop()`. An Observable is subscribed to with the first `next()`. It pushes: values that come too early wait, and so does
+ * its end.
  */
 export function pullFrom(source: object, receiver: PullReceiver): Pull {
   const pull = pullOf(source);
@@ -155,7 +155,7 @@ class IteratorPull implements Pull {
   };
 }
 
-/** Gives an iterator back that nobody wants, without waiting for a value under way. */
+/** Calls `return()` of an iterator, without waiting for a value under way. */
 export function returnIterator(iterator: Iterator<unknown> | AsyncIterator<unknown>): void {
   try {
     Promise.resolve(iterator.return?.()).catch(() => undefined);
@@ -193,9 +193,9 @@ class ObservablePull implements Pull {
   }
 
   #subscribe(): void {
-    // What comes while it still subscribes may be enough.
+    // The values that come while this subscribes may be enough.
     this.#subscription = { unsubscribe: () => undefined };
-    // Looked at after each item: whoever has enough may say so while an endless source is still subscribing.
+    // Checked after each item: the receiver may stop while an endless source is still subscribing.
     const wanted = this.#source.pipe(
       takeWhile((value) => {
         this.#early.push(carried(value));
@@ -244,7 +244,7 @@ class ObservablePull implements Pull {
   }
 }
 
-/** An Observable that gives all there is to pull as fast as it comes. */
+/** An Observable that pulls everything as fast as it comes. */
 export function pushAll<T>(open: OpenPull<T>): Observable<T> {
   return new Observable<T>((subscriber) => {
     const items = open({
@@ -266,12 +266,12 @@ export function pushAll<T>(open: OpenPull<T>): Observable<T> {
   });
 }
 
-/** An Observable of what can be pulled: it can be asked for items one by one, and gives all at once to who only subscribes. */
+/** An Observable over a pull source. It can still be pulled item by item; a plain subscriber gets everything at once. */
 export function fromPull<T>(open: OpenPull<T>): Observable<T> {
   return Object.assign(pushAll(open), { [PULL]: open });
 }
 
-/** Iterates over what can be pulled: an item is asked for when `next()` is called, and not before. */
+/** Iterates over a pull source: asks for an item when `next()` is called, and not before. */
 export function iterate<T>(open: OpenPull<T>): AsyncIterator<T> {
   const waiting = new Fifo<Deferred<IteratorResult<T>>>();
   const over = { done: true, value: undefined } as const;

@@ -7,14 +7,13 @@ import { fromPull, pullFrom, pullOf, pushAll } from './pull';
 import { carried, currentItem, deliver } from './streamItem';
 
 /**
- * `mergeMap` that carries demand and never deepens the stack: it asks for an input only when there is room for it, in a
- * loop, however many end at once. From a source that can be pulled it takes no input earlier than that, and it can be pulled
- * itself; what any other source pushes waits.
+ * `mergeMap` that carries demand and never deepens the stack: it asks for an input only when there is room for it, and does so
+ * in a loop, however many inputs end at once. Inputs that a source pushes too early wait. The result can be pulled itself.
  *
- * An error of the source comes behind the answers to all inputs before it. An error of `project`, or of what it gave, stops
- * the others and ends the stream.
+ * An error of the source is passed on after the answers to all inputs before it. An error of `project`, or of the stream it
+ * returned, stops the others and ends the stream.
  *
- * @param sourceFailed - Hears an error of the source, before it is passed on.
+ * @param sourceFailed - Called with an error of the source before that is passed on.
  */
 export function pullMap<I, O>(
   project: (input: I, index: number) => Observable<O>,
@@ -35,13 +34,13 @@ interface Mapping<I, O> {
   readonly sourceFailed: ((error: unknown) => void) | undefined;
 }
 
-/** What was made of one input, while it is under way. */
+/** The stream made from one input, while it is under way. */
 interface Running {
   readonly leave: Subject<void>;
   subscription?: Unsubscribable;
 }
 
-/** What is under way and what nobody has taken yet are together no more than `concurrency`. */
+/** Inputs under way and answers not yet taken are together at most `concurrency`. */
 class MappedPull<I, O> implements Pull {
   readonly #mapping: Mapping<I, O>;
   readonly #receiver: PullReceiver<O>;
@@ -53,9 +52,9 @@ class MappedPull<I, O> implements Pull {
   #isAsking = false;
   #isGiving = false;
   #isOver = false;
-  /** How the inputs have ended: what is under way goes on. */
+  /** How the source ended; what is under way goes on. */
   #ended: { readonly error?: unknown } | undefined;
-  /** What has ended everything. */
+  /** The error that ended everything. */
   #failed: { readonly error: unknown } | undefined;
 
   constructor(mapping: Mapping<I, O>, receiver: PullReceiver<O>) {
@@ -91,7 +90,7 @@ class MappedPull<I, O> implements Pull {
     this.#stopRunning();
   }
 
-  /** Asks for an input when there is room. It comes after what is under way when this is called by one that came before. */
+  /** Asks for an input when there is room. Called from within an earlier input, it returns first: the input comes afterwards. */
   #ask(): void {
     if (this.#isAsking || this.#isOver || this.#ended !== undefined || this.#failed !== undefined) return;
     if (this.#running.size + this.#ready.length >= this.#mapping.concurrency) return;
@@ -113,7 +112,7 @@ class MappedPull<I, O> implements Pull {
     const left$ = new Subject<void>();
     const one: Running = { leave: left$ };
     this.#running.add(one);
-    // Looked at after each value: whoever has enough may say so while this one is still subscribing.
+    // Checked after each value: the subscriber may leave while this stream is still subscribing.
     const wanted = answers.pipe(
       takeWhile((value) => {
         this.#ready.push(carried(value, item));
@@ -161,7 +160,7 @@ class MappedPull<I, O> implements Pull {
     if (errors.length > 0) throw errors[0];
   }
 
-  /** Gives what is ready to whoever wants it, and then how everything has ended. */
+  /** Passes on the answers that are wanted, and after them the end. */
   #give(): void {
     if (this.#isGiving) return;
     this.#isGiving = true;

@@ -3,8 +3,8 @@ import * as timers from 'node:timers';
 /**
  * The timers as they were when this was loaded.
  *
- * Looked up later they may be those of a test: what fakes time replaces the functions of the module and of the global object,
- * and a store would wait for ever for a turn that nobody takes.
+ * Fake timers replace the functions of the module and of the global object. A store that looked them up later would wait for
+ * ever in a test.
  */
 export const realTimers = {
   setTimeout: timers.setTimeout,

@@ -1,9 +1,9 @@
 import { realTimers } from './realTimers';
 
-/** Asked between two pieces of work: a Promise when others have waited long enough, nothing otherwise. */
+/** Called between two pieces of work. Returns a Promise to wait for when other work is due, otherwise nothing. */
 export type Pause = () => Promise<void> | undefined;
 
-/** Gives way to other work whenever 8 ms have been used since the last time. */
+/** Lets other work run after each 8 ms. */
 export function pauses(sliceMs = 8): Pause {
   let since = performance.now();
   return () => {

@@ -17,19 +17,19 @@ import { agentFrom } from './internal/asOperator';
 export interface AgentOptions<I, O> extends AgentPolicy<I> {
   /** Checks the input before the function is called. */
   readonly input?: t.Type<I, unknown>;
-  /** Gives the output the form in which it is saved. Needed for what JSON does not keep, such as dates and maps. */
+  /** Encodes the output to be saved, and decodes it again. Needed for values that JSON does not keep, such as dates and maps. */
   readonly output?: t.Type<O, unknown>;
   /**
-   * Undoes what a call has done, given its output, where the agent works within a `saga` that fails. It may be called again
-   * after a crash: `context.idempotencyKey` is the same then.
+   * Undoes what a call did, when the agent works within a `saga` that fails; it gets the output of the call. It may be called
+   * again after a crash, with the same `context.idempotencyKey`.
    */
   compensate?(output: O, context: StepContext): unknown;
   /** How many inputs are handled at once in a plain `pipe`; 1 when left out. */
   readonly concurrency?: number;
   /**
-   * Another one when what the function gives has changed so that saved outputs must not be used any more: a run that is resumed
-   * is refused, or calls it again with `onMismatch: 'actual'`. To go on with saved outputs instead, give an `output` codec that
-   * reads both forms.
+   * Change it when the outputs of the function have changed so much that saved ones must not be used any more. Resuming a run
+   * with saved outputs then throws, or calls the function again with `onMismatch: 'actual'`. To keep using saved outputs, give
+   * an `output` codec that reads both forms instead.
    */
   readonly version?: string | number;
 }
@@ -44,7 +44,7 @@ export interface Reduction<V, A> {
  * Makes an agent of a function.
  *
  * The function may return a value, a Promise, an Observable, an AsyncIterable, or a Promise of those. A plain value is one
- * output, arrays and strings included. Of a stream every value is a partial result, and the last one is the output, or
+ * output, arrays and strings included. Every value of a stream is a partial result. The output is the last one, or
  * what `reduce` makes of all of them.
  *
  * @example

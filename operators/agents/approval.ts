@@ -16,7 +16,7 @@ import { structure } from './internal/structure';
 export interface ApprovalOptions<I, P> extends AgentPolicy<I> {
   /** Milliseconds from the first asking; the moment is on record, and a restart does not move it. Without it, for ever. */
   readonly timeoutMs?: number;
-  /** Decides instead when nobody has answered in time; it gets the request. Without it the step fails. */
+  /** Decides when nobody has answered in time; it gets the request. When left out, the step fails. */
   readonly onTimeout?: Agent<I, P>;
 }
 
@@ -24,12 +24,12 @@ export interface ApprovalOptions<I, P> extends AgentPolicy<I> {
  * Asks somebody outside: the step is SUSPENDED, with its input as the request, until `answer()` is called for it. The output
  * is the answer.
  *
- * When nothing else in the run can move, the run ends as suspended; it goes on when it is resumed after the answer, weeks
- * later or in another process. An answer that does not fit the codec is logged as a WARNING, and the step goes on waiting.
+ * When nothing else in the run can go on, the run ends as suspended. Resume it after the answer, weeks later or in another
+ * process. An answer that does not fit the codec is logged as a WARNING, and the step goes on waiting.
  *
  * @param codec - What an answer looks like.
  * @throws DefinitionError when `timeoutMs` is not at least 0.
- * @throws ApprovalTimeoutError (the step fails) when the time is over and there is no `onTimeout`.
+ * @throws ApprovalTimeoutError (the step fails) when the deadline has passed and there is no `onTimeout`.
  * @throws NoRunError in a plain `pipe`.
  *
  * @example

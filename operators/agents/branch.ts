@@ -12,12 +12,12 @@ import { structure } from './internal/structure';
 export type Cases<I> = Readonly<Record<string, Agent<I, unknown>>>;
 
 /**
- * Chooses one of several agents by looking at the input, and gives what that one gives. The choice is part of the record of
- * the run: once the chosen step has begun, `select` is not asked again.
+ * Chooses one of several agents by looking at the input, and gives the output of that agent. The choice is on record: once
+ * the chosen step has begun, `select` is not called again.
  *
- * @param select - Names the case; with `otherwise` any text, which then takes what has no case of its own.
+ * @param select - Names the case. With `otherwise` it may give any text: that agent gets the inputs without a case.
  * @throws DefinitionError when there is no case, or a case is named `otherwise` where that agent is given.
- * @throws NoCaseError (the step fails) when there is no agent for what was selected.
+ * @throws NoCaseError (the step fails) when `select` names a case that has no agent.
  *
  * @example
  * ```ts
@@ -29,7 +29,7 @@ export function branch<I, C extends Cases<never>>(
   select: (input: I) => keyof C & string,
   cases: C & Cases<I>,
 ): Agent<I, OutputOf<C[keyof C]>>;
-/** The same, with an agent for what has no case. */
+/** The same, with an agent for inputs without a case. */
 export function branch<I, C extends Cases<never>, O>(
   name: string,
   select: (input: I) => string,

@@ -24,22 +24,22 @@ type Given<L> = L extends Link<never, infer O> ? O : never;
 
 type LastOf<L extends readonly AnyLink[]> = L extends readonly [...AnyLink[], infer Z] ? Z : L[number];
 
-/** What comes before each link; nobody knows what comes before the first. */
+/** The link before each link; unknown for the first. */
 type Before<L extends readonly AnyLink[]> = readonly [never, ...{ [K in keyof L]: Given<L[K]> }];
 
 /**
- * Each link as it has to be, position by position, so that the one that does not fit is blamed. `L[K]` stands in it for the
- * compiler to infer from.
+ * The type each link must have, by position, so that the compiler blames the link that does not fit. It mentions `L[K]` so
+ * that the compiler can infer from it.
  */
 type Fitting<L extends readonly AnyLink[]> = {
   [K in keyof L]: L[K] & (K extends keyof Before<L> ? Link<Before<L>[K], unknown> : unknown);
 };
 
 /**
- * Agents one after another: the output of each is the input of the next. Any other RxJS operator may be a link too; it
- * handles one value at a time, and the last value it gives for it goes on.
+ * Agents one after another: the output of each is the input of the next. Any other RxJS operator may be a link too: it
+ * gets one value at a time, and the last value it gives goes to the next link.
  *
- * Each link is a durable step, named after its agent: `trim`, a repeated one `trim[1]`, an operator without a name `op[2]`.
+ * Each link is a durable step, named after its agent: `trim`, `trim[1]` when it is used again, `op[2]` for a plain operator.
  *
  * @throws DefinitionError when there is no link, or a link is not an operator.
  */

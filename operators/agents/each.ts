@@ -19,29 +19,29 @@ import { isStream, pullFrom } from '../../lib/streams/pull';
 import { eitherListForm, listForm } from './internal/outputCodec';
 import { structure } from './internal/structure';
 
-/** What `each` goes over. Everything but an array is a stream: it is read once and cannot be saved. */
+/** What `each` goes over. Anything but an array is a stream: it can be read only once, and cannot be saved. */
 export type Items<T> = readonly T[] | Observable<T> | AsyncIterable<T> | IterableIterator<T>;
 
 /** How the items are handled, and how the whole is carried out. */
 export interface EachOptions<I> extends AgentPolicy<Items<I>> {
   /** How many items are under way at once; 16 when left out. */
   readonly concurrency?: number;
-  /** Names an item in its path, `pages["a"]/ocr` instead of `pages[3]/ocr`. Must be pure, and give no two items one name. */
+  /** Names an item in its path: `pages["a"]/ocr` instead of `pages[3]/ocr`. Must be pure, and give each item another name. */
   readonly key?: (item: I, index: number) => string;
   /**
-   * Whether one item that fails makes the whole fail, and aborts the others; or every item is handled, and its output is an
-   * `Either`. `fail` when left out.
+   * `fail`: the first item that fails makes the step fail and aborts the others. `collect`: every item is handled, and its
+   * output is an `Either`. `fail` when left out.
    */
   readonly onError?: 'fail' | 'collect';
 }
 
 /**
- * Applies an agent to each of many items, some at once, and gives the outputs in the order of the items. Every item is a
+ * Applies an agent to each of many items, several at once, and gives the outputs in the order of the items. Every item is a
  * durable step of its own.
  *
- * Items are taken as there is room for them: an iterable never makes more than `concurrency` beyond those that are done; an
- * Observable is not held up, what it gives too early waits. When a run is resumed, a stream must be given again from its
- * beginning: an item that differs from the one that was handled at its place is refused.
+ * It takes an item when there is room for it: an iterable never makes more than `concurrency` items beyond those that are
+ * done. It cannot slow an Observable down; items that come too early wait. To resume a run, give the stream again from its
+ * beginning: the step fails when an item differs from the one that was handled at its place.
  *
  * @throws DefinitionError when `concurrency` is no whole number from 1, or a policy cannot be honoured, as `idleTimeoutMs`.
  * @throws NestedInputError, ItemMissingError (the step fails) when a stream that is given again is another one.
@@ -112,15 +112,15 @@ class EachRun implements PullReceiver {
     this.#plan = plan;
     this.#scope = scope;
     this.#isArray = Array.isArray(input);
-    // What a stream gives is only known by its place: the same place must hold the same item again.
+    // An item of a stream is only known by its place: after a resume, the same place must hold the same item.
     this.#policy = { ...definitionOf(plan.agent)?.policy, ...(!this.#isArray && { checkInput: true }) };
-    // The items of an array are at hand: they are no turns of their own.
+    // The items of an array are at hand: they need no turns in the queue of the run.
     if (Array.isArray(input)) this.#pull = pullFrom(input.values(), this);
     else if (isStream(input)) this.#pull = scope.pull(input, this);
     else throw new InvalidArgumentError(`Cannot go over ${typeName(input)}`, 'give an array or a stream');
   }
 
-  /** Takes what there is room for; ends when nothing is left. */
+  /** Takes an item if there is room for one; completes when nothing is left. */
   proceed(): void {
     if (!this.#isAsking && !this.#hasEnded && !this.#isOver && this.#running.size < this.#plan.concurrency) {
       this.#isAsking = true;
@@ -210,7 +210,7 @@ function contained(): Containment {
   return { isContained: true };
 }
 
-/** A key as it stands in a path: quoted, and without what separates the parts of a path. */
+/** A key as part of a path: quoted, with `/`, `[` and `]` escaped. */
 function quoted(key: string): string {
   return JSON.stringify(key).replace(
     /[/[\]]/g,

@@ -14,8 +14,8 @@ export interface FallbackInput<I> {
 }
 
 /**
- * Asks another agent when the first one fails, after all its attempts. Both are steps of their own, so the failure and what
- * was done about it are on record.
+ * Asks another agent when the first one fails, after all its attempts. Both are steps of their own, so the record
+ * shows the failure and the second answer.
  */
 export function fallback<I, O, P>(
   name: string,

@@ -10,7 +10,7 @@ import { idsOf, structure } from './internal/structure';
 
 /**
  * Asks several agents at once and gives the output of the one that completes first; a partial result does not count. The
- * others are stopped, and are SKIPPED on record.
+ * others are stopped, and recorded as SKIPPED.
  *
  * @throws DefinitionError when there is no agent.
  * @throws AllFailedError (the step fails) when none completes.
@@ -41,7 +41,7 @@ export function firstOf<I, A extends readonly Agent<never, unknown>[]>(
         if (failed.size < ids.length) return { isContained: true };
         return { isContained: false, exposes: ids.filter((other) => other !== id) };
       };
-      // A crash may come when more than one has completed, and before the others are stopped: the first on record has won.
+      // After a crash more than one may have completed: the first on record has won.
       const [winner] = ids
         .filter((id) => scope.recorded(id)?.status === 'COMPLETED')
         .sort((a, b) => (scope.recorded(a)?.seq ?? 0) - (scope.recorded(b)?.seq ?? 0));

@@ -17,8 +17,8 @@ export interface LoopOptions<I, O> extends AgentPolicy<I> {
 }
 
 /**
- * Applies an agent to its own output, round after round, until that is good enough. Each round is a durable step,
- * `refine[0]`, `refine[1]`…; once the next one has begun, `until` is not asked about this one again.
+ * Applies an agent to its own output, round after round, until the output is good enough. Each round is a durable step,
+ * `refine[0]`, `refine[1]`…; once a round has begun, `until` is not called again for the one before.
  *
  * @throws DefinitionError when `max` is not a whole number from 1.
  * @throws LoopLimitError (the step fails) when `max` rounds were not enough.

@@ -23,8 +23,8 @@ export interface SagaOptions<I> extends AgentPolicy<I> {
 }
 
 /**
- * All or nothing: when the agent fails for good, or the run is cancelled on request, what its steps have done is undone by
- * the `compensate` of their agents, one after another, what was done last first.
+ * All or nothing: when the agent fails for good, or the run is cancelled on request, the `compensate` of each agent undoes what
+ * its step did, one after another, the latest step first.
  *
  * Each is a durable step of its own, `undo[0]`, `undo[1]`…, carried out under the retry policy of its agent: a crash in the
  * middle goes on there. One that fails does not keep the others from being undone. From the first of them on the saga goes
@@ -178,7 +178,7 @@ interface Broken {
   readonly failure: Failure;
 }
 
-/** What undoing gives does not matter to anybody. */
+/** The output of undoing is not used. */
 const nothing = new t.Type<unknown>(
   'nothing',
   (value): value is unknown => value === undefined,

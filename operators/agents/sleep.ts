@@ -6,7 +6,7 @@ import { InvalidArgumentError } from '../../lib/model/failure';
  * Waits, for any length of time, and passes its input on. The moment of waking is on record: a run that is resumed waits for
  * the rest, or not at all, whatever the code says by then.
  *
- * @param ms - Milliseconds, or a function of the input that gives them; it is asked once a run.
+ * @param ms - Milliseconds, or a function of the input that gives them; it is called once a run.
  *
  * @example
  * chain('remind', send, sleep('a week', 7 * 86_400_000), sendAgain);

@@ -28,9 +28,9 @@ import { resultForm } from './internal/outputCodec';
 
 /** How a step is carried out that may be left out. */
 export interface ConditionalPolicy<I, D> extends StepPolicy {
-  /** Whether the step runs at all; asked once a run, when its sources are there. */
+  /** Whether the step runs at all; called once a run, when its sources are there. */
   readonly when: (input: I) => boolean;
-  /** What the dependants get when it does not run; `undefined` when left out. */
+  /** What dependent steps get when it does not run; `undefined` when left out. */
   readonly otherwise?: D;
 }
 
@@ -44,13 +44,13 @@ export interface UnconditionalPolicy extends StepPolicy {
 export type StepFunction<I, R> = ((input: I, context: StepContext) => R) & { readonly [AGENT]?: never };
 
 /**
- * Declares a step: its agent, or a function written on the spot, is called with what comes out of the source, as soon as
- * all of that is there. Gives the wire of its output; with a `when`, of its output or what stands in for it.
+ * Declares a step: its agent, or a function written on the spot, is called with the value of the source as soon as all of it
+ * is there. Gives the wire of its output; with a `when`, the wire carries `otherwise` when the step does not run.
  *
- * @throws DefinitionError for an empty or repeated id, and for a wire of another workflow.
+ * @throws DefinitionError when the id is empty or repeated, or a wire belongs to another workflow.
  */
 export interface StepBuilder {
-  // Agents first: inferring an agent written inside this call from the type of a function would go on without end.
+  // Agents first: inferring an agent written inside this call from the type of a function would never end.
   /** An agent that needs no input. */
   <O, P>(id: string, agent: Agent<undefined, O, P>): Wire<O, P>;
   /** An agent that may be left out. */
@@ -97,7 +97,7 @@ export interface WorkflowOptions<I, O> extends AgentPolicy<I> {
  * run too, and the workflow waits for them. A step that fails stops the workflow and aborts what is running, unless every
  * way from it to the result crosses `settled`.
  *
- * @throws DefinitionError for what cannot be wired.
+ * @throws DefinitionError when a source cannot be wired.
  */
 export function workflow<I, const S extends Source>(
   name: string,
@@ -105,7 +105,7 @@ export function workflow<I, const S extends Source>(
   options?: AgentPolicy<NoInfer<I>> & { readonly input?: t.Type<I, unknown>; readonly output?: never },
 ): Agent<I, Resolved<S>>;
 /** The same with options, such as codecs for its input and its output. */
-// Apart from the first, because looking for S in the type of a codec can send the compiler down without end.
+// Apart from the first, because inferring S from the type of a codec may never end in the compiler.
 export function workflow<I, const S extends Source>(
   name: string,
   build: (input: Wire<I>, step: StepBuilder) => S,
@@ -153,7 +153,7 @@ export function workflow<I, const S extends Source>(
   isBuilt = true;
   const { input, output, ...policy } = options;
   const result = compileSource(owner, built, 'the result');
-  // What is undefined in it is the business of its codec.
+  // The codec decides about undefined values in it.
   const givenBy: CompiledSource['givenBy'] = (...read) => withoutGaps(result.givenBy(...read));
   const dag = dagOf(steps, output === undefined ? result : { ...result, givenBy });
   checkPolicyOf('workflow', name, policy);

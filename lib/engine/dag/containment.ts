@@ -2,15 +2,15 @@ import type { Dag, DagStep } from '../../definition/dag';
 import type { Containment } from '../../definition/scope';
 import type { Group } from '../../definition/source';
 
-/** Knows which failures of contained steps a workflow goes on without: all, until a quorum cannot be reached any more. */
+/** Decides whether a workflow goes on after a contained step has failed: always, unless a quorum can no longer be reached. */
 export interface DagContainment {
   /** The step fails now. */
   failed(index: number): Containment;
-  /** The step has failed, in an earlier life maybe. */
+  /** The step has failed, now or in an earlier life. */
   note(index: number): void;
 }
 
-/** @param hasFailed - Whether a step has failed in an earlier life, and that is a fact. */
+/** @param hasFailed - Whether a step failed in an earlier life and will not be tried again. */
 export function containmentOf(dag: Dag, hasFailed: (id: string) => boolean): DagContainment {
   const failed = new Set<number>();
   if (dag.hasGroups) dag.steps.forEach(({ id }, index) => hasFailed(id) && failed.add(index));
@@ -31,9 +31,9 @@ export function containmentOf(dag: Dag, hasFailed: (id: string) => boolean): Dag
 
 const CONTAINED: Containment = { isContained: true };
 
-/** The failed steps because of which the workflow fails: those that keep a quorum from being reached on which its end depends. */
+/** The failed steps that make the workflow fail: because of them, a quorum that the result needs cannot be reached. */
 function culpritsOf({ steps, dependents, isContained }: Dag, failed: ReadonlySet<number>): Set<number> {
-  /** Because of whom a step has failed or cannot run. */
+  /** For each step that failed or cannot run: the failed steps that caused it. */
   const causes = new Map<number, ReadonlySet<number>>();
   const lost = new Map<Group, Map<number, ReadonlySet<number>>>();
   const culprits = new Set<number>();
@@ -41,7 +41,7 @@ function culpritsOf({ steps, dependents, isContained }: Dag, failed: ReadonlySet
     if (to === steps.length || isContained[to] !== true) for (const step of why) culprits.add(step);
     else if (!causes.has(to)) causes.set(to, why);
   };
-  // Edges point forward: whoever cannot run because of a step stands behind it.
+  // Edges point forward: a step that cannot run because of this one has a higher index.
   for (let index = 0; index < steps.length; index += 1) {
     const why = failed.has(index) ? new Set([index]) : causes.get(index);
     if (why === undefined) continue;

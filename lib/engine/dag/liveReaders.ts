@@ -5,7 +5,7 @@ import type { Stop } from '../../streams/pull';
 
 /** Who reads whom live in one workflow under way; steps are named by their index. */
 export interface DagFeeds {
-  /** An attempt of this step begins: what an earlier one gave counts no longer. */
+  /** An attempt of this step begins: the partial results of earlier attempts are dropped. */
   begin(step: number): void;
   /** Whether the step has been called in this life. */
   hasBegun(step: number): boolean;
@@ -15,7 +15,7 @@ export interface DagFeeds {
   reading<T>(reader: number, read: () => T): T;
   /** A stream of this step, for the reader whose source is being read. */
   open(step: number): unknown;
-  /** The reader needs its streams no more. */
+  /** The reader no longer needs its streams. */
   leave(reader: number): void;
   leaveAll(): void;
 }

@@ -1,12 +1,12 @@
 import type { Answer } from '../../definition/scope';
 import type { Group } from '../../definition/source';
 
-/** What an answer changes for one that waits. */
+/** What an answer means for a step, or the result, that waits for it. */
 export type Effect = 'ready' | 'waits' | 'impossible';
 
-/** The groups of a workflow of which somebody waits for a part, and how far they have come. */
+/** How far each quorum of a workflow has come. */
 export interface Quorums {
-  /** A step of a member has ended. */
+  /** A step that belongs to this member has ended. */
   met(group: Group, member: number, from: number, answer: Answer): Effect;
   /** The members that make the quorum, in the order of the sources; none before there are enough. */
   chosen(group: Group): readonly number[];
@@ -18,11 +18,11 @@ interface Progress {
   readonly done: number[];
   readonly failed: Set<number>;
   chosen: readonly number[] | undefined;
-  /** Members that made the quorum in an earlier life: it must not come out otherwise now. */
+  /** Members that made the quorum in an earlier life: this life must choose the same. */
   readonly former: readonly number[] | undefined;
 }
 
-/** @param seqOf - Number of the event with which a step completed in an earlier life; undefined when it has not. */
+/** @param seqOf - `seq` of the event with which a step completed in an earlier life; undefined when it did not. */
 export function quorums(seqOf: (step: number) => number | undefined): Quorums {
   const progresses = new Map<Group, Progress>();
 
@@ -40,7 +40,7 @@ export function quorums(seqOf: (step: number) => number | undefined): Quorums {
     return progress;
   };
 
-  /** The members whose steps had completed first in an earlier life, if they were enough. */
+  /** The members that completed first in an earlier life, if enough of them did. */
   const formerly = ({ count, members }: Group): readonly number[] | undefined => {
     const done = members.flatMap((steps, member) => {
       const seq = Math.max(...steps.map((step) => seqOf(step) ?? Infinity));

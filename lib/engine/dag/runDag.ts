@@ -11,9 +11,9 @@ import type { Effect, Quorums } from './quorums';
 import { quorums } from './quorums';
 
 /**
- * Runs a workflow: counts for each step what it still waits for and asks for the step when that is nothing.
+ * Runs a workflow: counts what each step still waits for, and starts the step when the count is zero.
  *
- * Costs one decrement an edge; nothing is looked at that an answer does not touch.
+ * An answer costs one decrement for each edge that leaves its step; nothing else is looked at.
  */
 export function beginDag(dag: Dag, input: unknown, scope: Scope): Stop {
   const run = new DagRun(dag, input, scope);
@@ -25,7 +25,7 @@ export function beginDag(dag: Dag, input: unknown, scope: Scope): Stop {
 
 type Failed = Answer & { readonly kind: 'failed' };
 
-/** One workflow under way; its steps are named by their index. The index behind the last step stands for the result. */
+/** One workflow under way; its steps are named by their index. The index after the last step means the result. */
 class DagRun {
   readonly #dag: Dag;
   readonly #scope: Scope;
@@ -123,7 +123,7 @@ class DagRun {
     };
   }
 
-  /** The step is called, for the first time or again: those who read it live begin, or begin anew. */
+  /** The step is called, for the first time or again: starts those that read it live, or restarts them. */
   #started(index: number): void {
     this.#feeds.begin(index);
     const startable: number[] = [];
@@ -142,7 +142,7 @@ class DagRun {
     return index === this.#dag.steps.length;
   }
 
-  /** Takes an answer, and with it those of all steps that can no longer run because of it. */
+  /** Takes an answer. Steps that can no longer run because of it get the same answer. */
   #settle(first: number, firstAnswer: Answer): void {
     const settled: [number, Answer][] = [[first, firstAnswer]];
     const startable: number[] = [];
@@ -180,7 +180,7 @@ class DagRun {
     if (answer.kind === 'failed' && this.#isContained(index)) this.#containment.note(index);
   }
 
-  /** What an answer changes for one that waits for it. */
+  /** Counts an answer for one dependent. Without an answer, the step has started. */
   #meet(dependent: Dependent, from: number, answer: Answer | undefined): Effect {
     const { to, mode, group, member } = dependent;
     if (mode === 'live') {
@@ -209,7 +209,7 @@ class DagRun {
       this.#scope.fail(error);
       return;
     }
-    // Not before: a retry of what failed above them would find them skipped.
+    // Not before: a retry of the failed step would find them skipped.
     for (const { id, agent } of this.#impossible) this.#scope.skip(id, agent, 'upstream');
     this.#scope.complete(output, givenBy);
   }

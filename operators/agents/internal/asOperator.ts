@@ -25,7 +25,7 @@ export function agentFrom<I, O, P = unknown>(definition: Definition): Agent<I, O
 }
 
 /**
- * How an agent behaves in a plain `pipe`: one answer an input, in order, with its policy, and nothing kept.
+ * How an agent behaves in a plain `pipe`: one answer for each input, in order, with its policy; nothing is kept.
  *
  * The first input that fails ends the stream with the error as it was thrown.
  */
@@ -50,7 +50,7 @@ function answerOf<I, O>(agent: Agent<I, O>, input: I, runId: string): Observable
       tellEvent: (event) => {
         if (event.type === 'run.completed') subscriber.next(event.output as O);
         if (event.type === 'run.failed') hasFailed = true;
-        // Whoever has enough must not wait until this call comes back.
+        // A subscriber that leaves must not wait until this call returns.
         if (subscriber.closed) interpreter.stop();
       },
       broken: (error) => {

@@ -58,7 +58,7 @@ export function structure<I, O>(parts: StructureParts): Agent<I, O> {
   return agentFrom(definition);
 }
 
-/** The first agent of a name bears the name alone, the second `name[1]`. Numbers that another name ends in are left out. */
+/** The first agent of a name gets that name as its id, the second `name[1]`. A number is skipped when another name ends in it. */
 export function idsOf(agents: readonly { readonly name: string }[]): readonly string[] {
   const taken = new Set(agents.map(({ name }) => name));
   const seen = new Map<string, number>();

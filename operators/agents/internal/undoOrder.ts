@@ -5,7 +5,7 @@ import type { Agent } from '../../../lib/model/agentType';
 import type { StepResult } from '../../../lib/model/stepResult';
 import type { StepTable } from '../../../lib/model/stepTable';
 
-/** The agents among these and below them that can be undone, by name: the record of a run knows agents by their names. */
+/** The agents that can be undone, among these and below them, by name: a run's record names agents by their names. */
 export function undoableAgents(
   saga: string,
   agents: readonly Agent<never, unknown>[],
@@ -41,8 +41,8 @@ function isSameWork(one: FunctionDefinition, other: Definition): boolean {
 /**
  * The steps at and below a path that have to be undone, what was asked for last first.
  *
- * A dependant is always asked for after what it depends on, whatever the clock says: so this is an order in which nothing
- * is taken away from under what was built on it. What a saga within has undone is left alone.
+ * A step always begins after the steps it depends on, whatever the clock says, so it is undone before them. Steps that an
+ * inner saga has undone are left alone.
  */
 export function stepsToUndo(
   table: StepTable,
