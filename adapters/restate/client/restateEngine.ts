@@ -1,6 +1,7 @@
+import type { Subscriber } from 'rxjs';
 import { asyncScheduler, Observable } from 'rxjs';
 
-import type { RunEngine, RunRequest } from '../../../lib/engine/engine';
+import type { AnswerRequest, ForkRequest, RunEngine, RunHint, RunRequest } from '../../../lib/engine/engine';
 import { RunEndedError, RunError } from '../../../lib/errors/runErrors';
 import { UnknownRunError } from '../../../lib/errors/storageErrors';
 import type { Agent } from '../../../lib/model/agentType';
@@ -18,6 +19,7 @@ import type { BegunRun } from './cancelRun';
 import { cancelBegun, cancelRun } from './cancelRun';
 import type { EngineContext } from './engineContext';
 import { paceOf } from './engineContext';
+import type { RunToFollow } from './followRun';
 import { followRun } from './followRun';
 import { forkRun } from './forkRun';
 import { latestLife } from './latestLife';
@@ -57,6 +59,7 @@ export interface RestateEngine extends RunEngine {
 }
 
 const PATIENCE_MS = 30_000;
+const ADMIN_PATIENCE_MS = 5_000;
 
 /**
  * Carries runs out on the workers of a Restate server instead of in this process: the same agents, the same transitions.
@@ -69,110 +72,180 @@ const PATIENCE_MS = 30_000;
  * serves this version of the agent, and with RunStalledError when no worker begins the run.
  */
 export function restateEngine(options: RestateEngineOptions): RestateEngine {
-  const { patienceMs = PATIENCE_MS, headers = {} } = options;
-  const addresses = typeof options.ingress === 'string' ? [options.ingress] : options.ingress;
-  const ingress = withHeaders(ingressOf(addresses, patienceMs), headers);
-  const admin =
-    options.admin === undefined ? undefined : withHeaders(ingressOf([options.admin], 5_000), headers);
-  const context: EngineContext = { ingress, admin, patienceMs, pace: paceOf() };
-  const met = metRuns();
+  return new ServerEngine(options);
+}
 
-  const stream = <O>(
+class ServerEngine implements RestateEngine {
+  readonly #context: EngineContext;
+  readonly #onUnsubscribe: 'cancel' | 'detach';
+  readonly #met = metRuns();
+
+  constructor({
+    ingress,
+    admin,
+    onUnsubscribe = 'cancel',
+    patienceMs = PATIENCE_MS,
+    headers = {},
+  }: RestateEngineOptions) {
+    const addresses = typeof ingress === 'string' ? [ingress] : ingress;
+    this.#context = {
+      ingress: withHeaders(ingressOf(addresses, patienceMs), headers),
+      admin: admin === undefined ? undefined : withHeaders(ingressOf([admin], ADMIN_PATIENCE_MS), headers),
+      patienceMs,
+      pace: paceOf(),
+    };
+    this.#onUnsubscribe = onUnsubscribe;
+  }
+
+  run<O>(request: RunRequest<O>): Observable<Transition<O>> {
+    return this.#follow(request, true, this.#onUnsubscribe);
+  }
+
+  attach<O>(agent: Agent<never, O>, runId: string): Observable<Transition<O>> {
+    return this.#follow({ agent, runId, input: undefined, onMismatch: 'refuse' }, false, 'detach');
+  }
+
+  async loadRun<O>(agent: Agent<never, O>, runId: string): Promise<RunState<O> | undefined> {
+    this.#met.meet(agent, runId);
+    const latest = await latestLife<O>(this.#context, agent, runId);
+    return latest?.state;
+  }
+
+  async answer(
+    runId: string,
+    path: string,
+    value: unknown,
+    { agent: given, asking }: AnswerRequest = {},
+  ): Promise<void> {
+    const agent = await agentOfRun(this.#context, this.#met, runId, given);
+    await answerRun(this.#context, agent, runId, { path, value, ...(asking !== undefined && { asking }) });
+  }
+
+  async cancel(runId: string, { agent: given }: RunHint = {}): Promise<void> {
+    const agent = await agentOfRun(this.#context, this.#met, runId, given);
+    const came = await cancelRun(this.#context, { agent, runId });
+    if (came === 'unknown') throw new UnknownRunError(runId);
+    if (came === 'ended') throw new RunEndedError('cancel', runId);
+  }
+
+  async fork(runId: string, { agent: given, ...forking }: ForkRequest = {}): Promise<string> {
+    const agent = await agentOfRun(this.#context, this.#met, runId, given);
+    const forkId = await forkRun(this.#context, agent, runId, forking);
+    this.#met.meet(agent, forkId);
+    return forkId;
+  }
+
+  async listRuns({ name, limit = 100 }: { readonly name?: string; readonly limit?: number } = {}): Promise<
+    readonly RunSummary[]
+  > {
+    const { admin } = this.#context;
+    if (admin === undefined) {
+      throw new InvalidArgumentError(
+        'Cannot list runs without the address of the admin',
+        'give restateEngine({ ingress, admin })',
+      );
+    }
+    return listRuns(this.#context, admin, name, limit);
+  }
+
+  #follow<O>(
     request: RunRequest<O>,
     begins: boolean,
     onUnsubscribe: 'cancel' | 'detach',
-  ): Observable<Transition<O>> =>
-    new Observable((subscriber) => {
-      const abort = new AbortController();
-      let isOver = false;
-      let life = 1;
-      let leftAt: number | undefined;
-      met.meet(request.agent, request.runId);
-      const tell = (transition: Transition<O>): void => {
-        if (isEnd(transition.event)) isOver = true;
-        subscriber.next(transition);
-      };
-      const asks = (asked: number): void => {
-        life = asked;
-      };
-      followRun(context, { request, begins, tell, signal: abort.signal, asks }).then(
-        (state) => {
-          isOver = true;
-          if (state.status === 'FAILED') {
-            subscriber.error(new RunError(state, state.error ?? UNKNOWN_FAILURE, undefined));
-          } else subscriber.complete();
-        },
-        (error: unknown) => {
-          if (leftAt !== undefined) return;
-          isOver = true;
-          subscriber.error(error);
-        },
-      );
-      const cancel = (isAsked: boolean): void => {
-        const { agent, runId } = request;
-        const begun: BegunRun = {
-          agent,
-          runId,
-          life: () => life,
-          isOver: () => isOver,
-          leftAt: () => leftAt,
-        };
-        cancelBegun(context, begun, isAsked).catch((error: unknown) => {
-          const { message } = toFailure(error);
-          process.emitWarning(`Cannot cancel run "${runId}": ${message}`, 'RestateWarning');
-        });
-      };
-      const aborted = (): void => {
-        cancel(true);
-      };
-      request.signal?.addEventListener('abort', aborted);
-      // A life that is begun with an aborted signal begins as a cancelled one.
-      if (request.signal?.aborted === true && !begins) aborted();
+  ): Observable<Transition<O>> {
+    return new Observable((subscriber) => {
+      this.#met.meet(request.agent, request.runId);
+      const follower = new RunSubscriber(this.#context, request, subscriber);
+      follower.begin(begins);
       return () => {
-        request.signal?.removeEventListener('abort', aborted);
-        leftAt = asyncScheduler.now();
-        abort.abort('left');
-        // Who has aborted the signal has asked for the end already.
-        const goesOn = onUnsubscribe === 'detach' || request.signal?.aborted === true;
-        if (!isOver && !goesOn) cancel(false);
+        follower.leave(onUnsubscribe);
       };
     });
+  }
+}
 
-  return {
-    run: (request) => stream(request, true, options.onUnsubscribe ?? 'cancel'),
-    attach: (agent, runId) =>
-      stream({ agent, runId, input: undefined, onMismatch: 'refuse' }, false, 'detach'),
-    async loadRun<O>(agent: Agent<never, O>, runId: string) {
-      met.meet(agent, runId);
-      const latest = await latestLife<O>(context, agent, runId);
-      return latest?.state;
-    },
-    async answer(runId, path, value, { agent: given, asking } = {}) {
-      const agent = await agentOfRun(context, met, runId, given);
-      await answerRun(context, agent, runId, { path, value, ...(asking !== undefined && { asking }) });
-    },
-    async cancel(runId, { agent: given } = {}) {
-      const agent = await agentOfRun(context, met, runId, given);
-      const came = await cancelRun(context, { agent, runId });
-      if (came === 'unknown') throw new UnknownRunError(runId);
-      if (came === 'ended') throw new RunEndedError('cancel', runId);
-    },
-    async fork(runId, { agent: given, ...forking } = {}) {
-      const agent = await agentOfRun(context, met, runId, given);
-      const forkId = await forkRun(context, agent, runId, forking);
-      met.meet(agent, forkId);
-      return forkId;
-    },
-    async listRuns({ name, limit = 100 } = {}) {
-      if (admin === undefined) {
-        throw new InvalidArgumentError(
-          'Cannot list runs without the address of the admin',
-          'give restateEngine({ ingress, admin })',
-        );
-      }
-      return listRuns(context, admin, name, limit);
-    },
+/** One subscriber of a run. */
+class RunSubscriber<O> {
+  readonly #context: EngineContext;
+  readonly #request: RunRequest<O>;
+  readonly #subscriber: Subscriber<Transition<O>>;
+  readonly #abort = new AbortController();
+  #isOver = false;
+  #life = 1;
+  #leftAt: number | undefined;
+
+  constructor(context: EngineContext, request: RunRequest<O>, subscriber: Subscriber<Transition<O>>) {
+    this.#context = context;
+    this.#request = request;
+    this.#subscriber = subscriber;
+  }
+
+  /** @param begins - Whether a life is begun when none is under way. */
+  begin(begins: boolean): void {
+    const run: RunToFollow<O> = {
+      request: this.#request,
+      begins,
+      signal: this.#abort.signal,
+      tell: (transition) => {
+        if (isEnd(transition.event)) this.#isOver = true;
+        this.#subscriber.next(transition);
+      },
+      asks: (life) => {
+        this.#life = life;
+      },
+    };
+    followRun(this.#context, run).then(
+      (state) => {
+        this.#ended(state);
+      },
+      (error: unknown) => {
+        if (this.#leftAt !== undefined) return;
+        this.#isOver = true;
+        this.#subscriber.error(error);
+      },
+    );
+    const { signal } = this.#request;
+    signal?.addEventListener('abort', this.#aborted);
+    // A life that is begun with an aborted signal begins as a cancelled one.
+    if (signal?.aborted === true && !begins) this.#aborted();
+  }
+
+  /** Hears nothing more; cancels what nobody else has asked to end. */
+  leave(onUnsubscribe: 'cancel' | 'detach'): void {
+    const { signal } = this.#request;
+    signal?.removeEventListener('abort', this.#aborted);
+    this.#leftAt = asyncScheduler.now();
+    this.#abort.abort('left');
+    // Who has aborted the signal has asked for the end already.
+    const goesOn = onUnsubscribe === 'detach' || signal?.aborted === true;
+    if (!this.#isOver && !goesOn) this.#cancel(false);
+  }
+
+  #ended(state: RunState<O>): void {
+    this.#isOver = true;
+    if (state.status === 'FAILED') {
+      this.#subscriber.error(new RunError(state, state.error ?? UNKNOWN_FAILURE, undefined));
+    } else this.#subscriber.complete();
+  }
+
+  readonly #aborted = (): void => {
+    this.#cancel(true);
   };
+
+  #cancel(isAsked: boolean): void {
+    const { agent, runId } = this.#request;
+    const begun: BegunRun = {
+      agent,
+      runId,
+      life: () => this.#life,
+      isOver: () => this.#isOver,
+      leftAt: () => this.#leftAt,
+    };
+    cancelBegun(this.#context, begun, isAsked).catch((error: unknown) => {
+      const { message } = toFailure(error);
+      process.emitWarning(`Cannot cancel run "${runId}": ${message}`, 'RestateWarning');
+    });
+  }
 }
 
 const UNKNOWN_FAILURE: Failure = { name: 'Error', message: 'unknown', retryable: true };

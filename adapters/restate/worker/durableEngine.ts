@@ -11,17 +11,16 @@ import { StepError } from '../../../lib/errors/stepErrors';
 import type { LimitPolicy } from '../../../lib/model/agentType';
 import type { RunEvent } from '../../../lib/model/event';
 import type { Failure } from '../../../lib/model/failure';
+import { reduceRunAll } from '../../../lib/model/reduce';
 import type { RunState } from '../../../lib/model/state';
 import type { StepTable } from '../../../lib/model/stepTable';
 import type { AnswerCache } from '../../../lib/store/answerCache';
 import type { Stop } from '../../../lib/streams/pull';
-import type { CallResult, GivenAnswer } from '../protocol/protocol';
+import type { CallResult, GivenAnswer, NestedResult } from '../protocol/protocol';
 import { toWire } from '../protocol/wireEvent';
 import { recordedFailure } from '../protocol/wireFailure';
 import { LARGEST_VALUE, MOST_STEPS } from '../protocol/wireLimits';
 import { StepStoppedError, TooManyStepsError } from '../restateErrors';
-import type { EventLog } from './eventLog';
-import { eventLog } from './eventLog';
 import { Inbox } from './inbox';
 import { PendingOps } from './pendingOps';
 import type { SharedPolicies } from './sharedPolicies';
@@ -78,7 +77,7 @@ export class DurableEngine implements Engine {
     this.incarnation = state.incarnation;
     this.#place = place;
     this.#clock = at;
-    this.#log = eventLog(state);
+    this.#log = new EventLog(state);
     this.events = this.#log.events;
     this.#inbox = new Inbox(context, answers, this.#pending, {
       incarnation: state.incarnation,
@@ -276,6 +275,41 @@ export class DurableEngine implements Engine {
 
   async #cancelCalls(): Promise<void> {
     for (const id of this.#abandoned.splice(0)) this.#context.cancel(await id);
+  }
+}
+
+/** What has come to pass in one life of a run. */
+class EventLog {
+  /** Everything that is told, in order. */
+  readonly events: RunEvent[] = [];
+  readonly #runId: string;
+  readonly #counted: RunEvent[] = [];
+  #reduced: RunState;
+
+  /** @param before - How the run stood when the life began. */
+  constructor(before: RunState) {
+    this.#runId = before.runId;
+    this.#reduced = before;
+  }
+
+  add(event: RunEvent): void {
+    this.events.push(event);
+    this.#counted.push(event);
+  }
+
+  /** A step that a function has asked for: told beside the journal, and counted here as if the journal had it. */
+  addNested({ path, agent, output }: NestedResult, at: number): void {
+    const base = { runId: this.#runId, seq: this.events.at(-1)?.seq ?? 0, at, path, agent, attempt: 1 };
+    this.#counted.push(
+      { ...base, type: 'step.started' },
+      { ...base, type: 'step.completed', output, duration: 0 },
+    );
+  }
+
+  /** How the run stands after all that. Only computed when somebody asks, which most lives never do. */
+  state(): RunState {
+    if (this.#counted.length > 0) this.#reduced = reduceRunAll(this.#reduced, this.#counted.splice(0));
+    return this.#reduced;
   }
 }
 

@@ -15,7 +15,7 @@ import type {
 import { lifeOf, recordKey, RECORDS_SERVICE } from '../protocol/serviceNames';
 import { LARGEST_CHUNK, MOST_CHUNKS } from '../protocol/wireLimits';
 import { withNested } from './nestedRows';
-import { resolveOnce } from './resolveOnce';
+import { resolveOnce } from './publishedEvents';
 
 /** How the run stood before this life. */
 export interface Before {

@@ -1,10 +1,9 @@
 import type { WorkflowSharedContext } from '@restatedev/restate-sdk';
-import { RestatePromise } from '@restatedev/restate-sdk';
+import { RestatePromise, TerminalError } from '@restatedev/restate-sdk';
 
 import type { RunEvent } from '../../../lib/model/event';
 import type { EventsReply, EventsRequest, SideEvent, PublishRequest } from '../protocol/protocol';
 import { LARGEST_MESSAGE } from '../protocol/wireLimits';
-import { resolveOnce } from './resolveOnce';
 
 /** Answers with what was told of a life from a position on; waits for it, if asked to. */
 export async function readPublished(
@@ -52,4 +51,21 @@ export async function publishBatch(
   let position = hint;
   while (!(await resolveOnce(context, `p:${position}`, parts))) position += 1;
   return position + 1;
+}
+
+/** Resolves a durable promise; false when somebody else has done so before. */
+export async function resolveOnce(
+  context: WorkflowSharedContext,
+  name: string,
+  value: unknown,
+): Promise<boolean> {
+  const promise = context.promise(name);
+  if ((await promise.peek()) !== undefined) return false;
+  try {
+    await promise.resolve(value);
+    return true;
+  } catch (error) {
+    if (error instanceof TerminalError) return false;
+    throw error;
+  }
 }
