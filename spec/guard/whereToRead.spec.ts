@@ -1,23 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
-const root = join(__dirname, '..', '..');
+import { readingLists } from '../support/readingLists';
 
-/** The files of each table below "Where to read" in DESIGN.md, by the heading above it. */
-function readingLists(): ReadonlyMap<string, readonly string[]> {
-  const [, section = ''] = readFileSync(join(root, 'DESIGN.md'), 'utf8').split('\n### Where to read\n');
-  const [own = ''] = section.split(/\n##{1,2} /);
-  return new Map(
-    own
-      .split('\n#### ')
-      .slice(1)
-      .map((part) => [
-        part.slice(0, part.indexOf('\n')),
-        [...part.matchAll(/^\| `([^`]+)` \|/gm)].map(([, file = '']) => file),
-      ]),
-  );
-}
+const root = join(__dirname, '..', '..');
 
 describe('the reading lists of DESIGN.md', () => {
   const lists = readingLists();
@@ -55,9 +42,5 @@ describe('the reading lists of DESIGN.md', () => {
     const missing = [...lists.values()].flat().filter((file) => !existsSync(join(root, file)));
 
     expect(missing).toEqual([]);
-  });
-
-  it('has one for a replay on Restate, of at most ten files', () => {
-    expect(lists.get('A replay on Restate')?.length).toBeLessThanOrEqual(10);
   });
 });

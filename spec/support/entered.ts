@@ -16,6 +16,15 @@ export async function enteredOnlyBy(
   without: () => Promise<unknown>,
   scenario: () => Promise<unknown>,
 ): Promise<string[]> {
+  const [known, all] = await callsOf(without, scenario);
+  return [...all.keys()].filter((file) => !known.has(file)).sort();
+}
+
+/** How often functions of each source file of ours are called by the one and by the other, counted as above. */
+export async function callsOf(
+  without: () => Promise<unknown>,
+  scenario: () => Promise<unknown>,
+): Promise<readonly [Calls, Calls]> {
   await without();
   await scenario();
   const session = new Session();
@@ -31,29 +40,29 @@ export async function enteredOnlyBy(
   };
   post('Profiler.enable');
   post('Profiler.startPreciseCoverage', { callCount: true, detailed: false });
-  const entered = async (work: () => Promise<unknown>): Promise<Set<string>> => {
+  const counted = async (work: () => Promise<unknown>): Promise<Calls> => {
     post('Profiler.takePreciseCoverage');
     await work();
-    const files = new Set<string>();
+    const calls = new Map<string, number>();
     for (const { url, functions } of post('Profiler.takePreciseCoverage').result ?? []) {
       const file = relative(root, url.replace(/^file:\/\//, ''));
       if (!source.test(file) || common.test(file)) continue;
-      // The function that starts at 0 is the module itself.
-      if (
-        functions.some(
-          ({ ranges: [range] }) => range !== undefined && range.startOffset > 0 && range.count > 0,
-        )
-      ) {
-        files.add(file);
+      for (const { ranges } of functions) {
+        const [range] = ranges;
+        // The function that starts at 0 is the module itself.
+        if (range === undefined || range.startOffset === 0 || range.count === 0) continue;
+        calls.set(file, (calls.get(file) ?? 0) + range.count);
       }
     }
-    return files;
+    return calls;
   };
-  const known = await entered(without);
-  const all = await entered(scenario);
+  const calls = [await counted(without), await counted(scenario)] as const;
   session.disconnect();
-  return [...all].filter((file) => !known.has(file)).sort();
+  return calls;
 }
+
+/** Calls by file; one that is not entered is missing. */
+type Calls = ReadonlyMap<string, number>;
 
 interface Script {
   readonly url: string;
