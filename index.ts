@@ -85,6 +85,7 @@ export { resume } from './operators/runs/resume';
 export { run } from './operators/runs/run';
 export type { RunEachOptions } from './operators/runs/runEach';
 export { runEach } from './operators/runs/runEach';
+export { schedule } from './operators/runs/schedule';
 export { serve } from './operators/runs/serve';
 export { deduped } from './operators/streams/deduped';
 export { fromOffset } from './operators/streams/fromOffset';

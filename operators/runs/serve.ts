@@ -50,7 +50,17 @@ export function serve(
   });
 }
 
-function checkOptions({ store, concurrency = 16, drainMs = 0, retry = 0 }: ServeOptions): void {
+function checkOptions({
+  store,
+  concurrency = 16,
+  drainMs = 0,
+  retry = 0,
+  schedules = [],
+}: ServeOptions): void {
+  const names = schedules.map(({ name }) => name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined)
+    throw new InvalidArgumentError(`Cannot serve two schedules named "${twice}"`, 'give each its own name');
   if (typeof (store as Partial<Store> | undefined)?.attend !== 'function')
     throw new InvalidArgumentError(
       'Cannot serve without a store whose runs can be attended to',

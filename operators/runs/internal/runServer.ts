@@ -5,7 +5,7 @@ import { Drain } from '../../../lib/engine/local/drain';
 import { claimAndRun } from '../../../lib/engine/local/runLife';
 import { startTimer } from '../../../lib/engine/local/startTimer';
 import type { RunSettings } from '../../../lib/engine/runOptions';
-import { AgentNotServedError, RunError } from '../../../lib/errors/runErrors';
+import { AgentNotServedError, RunEndedError, RunError } from '../../../lib/errors/runErrors';
 import {
   RunActiveError,
   StorageError,
@@ -15,7 +15,7 @@ import {
 import type { Agent } from '../../../lib/model/agentType';
 import type { StepLogged, Transition } from '../../../lib/model/event';
 import { toFailure } from '../../../lib/model/failure';
-import type { RunState } from '../../../lib/model/state';
+import type { RunState, RunStatus } from '../../../lib/model/state';
 import { idleState } from '../../../lib/model/state';
 import { fateOf, hearingOf } from '../../../lib/store/messages';
 import type { Attendance, Attendant, RunSummary, Store } from '../../../lib/store/store';
@@ -26,6 +26,8 @@ import type { Stop } from '../../../lib/streams/pull';
 import { realTimers } from '../../../lib/streams/realTimers';
 import { TimeHeap } from '../../../lib/streams/timeHeap';
 import { markLastFailure } from '../outcomes';
+import type { Schedule } from '../schedule';
+import { ScheduleClock } from './scheduleClock';
 
 /** How often a run that fails is resumed, and after how many milliseconds. */
 export type ServeRetry = number | { readonly count: number; readonly delayMs?: number };
@@ -43,6 +45,8 @@ export interface ServeOptions extends Pick<RunSettings, 'maxCrashes' | 'onMismat
   readonly retry?: ServeRetry;
   /** How long steps under way may go on when this stops, in milliseconds; 0 when left out. They are cut off then. */
   readonly drainMs?: number;
+  /** Agents that are run again and again; their runs are served too. */
+  readonly schedules?: readonly Schedule[];
   /** Whether SIGTERM and SIGINT drain; no handler is installed when left out. A second signal ends the process as usual. */
   readonly signals?: boolean;
   /** The clock. Give a virtual one in tests. */
@@ -69,7 +73,10 @@ export class RunServer implements Attendant {
   readonly #underWay = new Set<string>();
   /** Runs that something pointed to while they were under way. */
   readonly #again = new Set<string>();
-  readonly #due = new TimeHeap<string>();
+  readonly #due = new TimeHeap<string | ScheduleClock>();
+  readonly #clocks: readonly ScheduleClock[];
+  /** Runs that are to begin, unless they have. */
+  readonly #fresh = new Map<string, Schedule>();
   /** Runs that could not be carried on, with the number of their latest event then. */
   readonly #refused = new Map<string, number>();
   /** How often a run was resumed because it had failed. */
@@ -87,7 +94,8 @@ export class RunServer implements Attendant {
     options: ServeOptions,
     subscriber: Subscriber<Transition>,
   ) {
-    const { retry = 0, scheduler = asyncScheduler } = options;
+    const { retry = 0, scheduler = asyncScheduler, schedules = [] } = options;
+    this.#clocks = schedules.map((schedule) => new ScheduleClock(schedule));
     this.#agents = agents;
     this.#options = options;
     this.#subscriber = subscriber;
@@ -158,11 +166,17 @@ export class RunServer implements Attendant {
       attendance.leave();
       return;
     }
-    for (const run of await store.listRuns({
-      status: ['RUNNING', 'SUSPENDED', ...(this.#retry.count > 0 ? (['FAILED'] as const) : [])],
-      isResting: true,
-    }))
-      this.#look(run);
+    const hasSchedules = this.#clocks.length > 0;
+    const wanted = this.#retry.count > 0 ? RESUMABLE : UNFINISHED;
+    const runs = await store.listRuns(hasSchedules ? {} : { status: [...wanted], isResting: true });
+    // What is told meanwhile, of runs that came to rest, is told anew.
+    if (this.#hasStopped()) return;
+    for (const run of runs) if (wanted.has(run.status)) this.#look(run);
+    for (const clock of this.#clocks) {
+      clock.begin(runs, this.#scheduler.now());
+      this.#await(clock);
+      this.#beginTicks(clock);
+    }
   }
 
   /** A function, because the compiler does not see that it may have stopped while something was awaited. */
@@ -174,6 +188,7 @@ export class RunServer implements Attendant {
   #look(run: RunSummary): void {
     if (this.#isStopping) return;
     const { runId, status, reason } = run;
+    if (!UNFINISHED.has(status)) this.#freeClock(runId);
     if (status === 'RUNNING' || (status === 'SUSPENDED' && reason === 'drain')) this.#point(runId);
     else if (status === 'FAILED') {
       if ((this.#retried.get(runId) ?? 0) < this.#retry.count)
@@ -197,6 +212,54 @@ export class RunServer implements Attendant {
     this.#takeUp();
   }
 
+  #await(clock: ScheduleClock): void {
+    const at = clock.nextAt();
+    if (at === undefined || this.#isStopping) return;
+    this.#due.add(at, clock);
+    this.#arm();
+  }
+
+  async #tick(clock: ScheduleClock): Promise<void> {
+    const { current } = clock;
+    // It may have ended, or have been forgotten, where nobody told.
+    if (current !== undefined && !this.#fresh.has(current) && !this.#underWay.has(current)) {
+      const state = await this.#options.store.loadRun(current);
+      if (clock.current === current && !UNFINISHED.has(state?.status ?? 'IDLE')) clock.current = undefined;
+    }
+    const wants = clock.tick(this.#scheduler.now());
+    this.#await(clock);
+    if (wants === 'cancel' && clock.current !== undefined) await this.#supersede(clock.current);
+    this.#beginTicks(clock);
+  }
+
+  async #supersede(runId: string): Promise<void> {
+    try {
+      await this.#options.store.post(runId, { kind: 'cancel', reason: 'the next tick has come' });
+    } catch (error) {
+      if (error instanceof RunEndedError || error instanceof UnknownRunError) return;
+      throw error;
+    }
+  }
+
+  #beginTicks(clock: ScheduleClock): void {
+    if (this.#isStopping) return;
+    const tick = clock.take();
+    if (tick === undefined) return;
+    const runId = clock.runId(tick);
+    clock.current = runId;
+    this.#fresh.set(runId, clock.schedule);
+    this.#point(runId);
+  }
+
+  /** The run of a tick has ended, or cannot be carried on. */
+  #freeClock(runId: string): void {
+    for (const clock of this.#clocks) {
+      if (clock.current !== runId) continue;
+      clock.current = undefined;
+      this.#beginTicks(clock);
+    }
+  }
+
   #remindAt(at: number, runId: string): void {
     this.#due.add(at, runId);
     this.#arm();
@@ -214,8 +277,12 @@ export class RunServer implements Attendant {
       this.#timerAt = Infinity;
       const now = this.#scheduler.now();
       while (this.#due.earliest <= now) {
-        const runId = this.#due.take();
-        if (runId !== undefined) this.#point(runId);
+        const what = this.#due.take();
+        if (typeof what === 'string') this.#point(what);
+        else if (what !== undefined)
+          this.#tick(what).catch((error: unknown) => {
+            this.#break(error);
+          });
       }
       this.#arm();
     });
@@ -252,8 +319,18 @@ export class RunServer implements Attendant {
     let state: RunState | undefined;
     try {
       state = await store.loadRun(runId);
-      if (state === undefined || this.#hasStopped() || !this.#isWanted(state)) return;
-      const agent = this.#agents.get(state.name);
+      const fresh = this.#fresh.get(runId);
+      this.#fresh.delete(runId);
+      if (this.#hasStopped()) return;
+      if (state === undefined) {
+        if (fresh !== undefined) await this.#live(fresh.agent, runId, fresh);
+        return;
+      }
+      if (!this.#isWanted(state)) {
+        if (fresh !== undefined && !UNFINISHED.has(state.status)) this.#freeClock(runId);
+        return;
+      }
+      const agent = this.#agents.get(state.name) ?? this.#scheduled(state.name);
       if (agent === undefined) throw new AgentNotServedError(runId, state.name, [...this.#agents.keys()]);
       if (state.status === 'FAILED') this.#retried.set(runId, (this.#retried.get(runId) ?? 0) + 1);
       await this.#live(agent, runId);
@@ -263,6 +340,7 @@ export class RunServer implements Attendant {
       if (isOfStore(error)) throw error;
       this.#refused.set(runId, state?.seq ?? 0);
       this.#warn(runId, error, state);
+      this.#freeClock(runId);
     }
   }
 
@@ -300,7 +378,12 @@ export class RunServer implements Attendant {
     });
   }
 
-  #live(agent: Agent<never, unknown>, runId: string): Promise<void> {
+  #scheduled(name: string): Agent<never, unknown> | undefined {
+    return this.#clocks.find(({ schedule: { agent } }) => agent.name === name)?.schedule.agent;
+  }
+
+  /** @param fresh - With what a run begins that is not there yet. */
+  #live(agent: Agent<never, unknown>, runId: string, fresh?: Pick<Schedule, 'input'>): Promise<void> {
     const { store, maxCrashes, onMismatch, scheduler } = this.#options;
     const options = {
       ...(maxCrashes !== undefined && { maxCrashes }),
@@ -311,8 +394,8 @@ export class RunServer implements Attendant {
       rest: store,
       runId,
       agent,
-      input: undefined,
-      mustExist: true,
+      input: fresh?.input,
+      mustExist: fresh === undefined,
       options,
       drain: this.#drain,
     });
@@ -369,6 +452,9 @@ export class RunServer implements Attendant {
     else this.#subscriber.complete();
   }
 }
+
+const UNFINISHED: ReadonlySet<RunStatus> = new Set<RunStatus>(['RUNNING', 'SUSPENDED']);
+const RESUMABLE: ReadonlySet<RunStatus> = new Set<RunStatus>([...UNFINISHED, 'FAILED']);
 
 /** Whether nothing can be done with the store any more, not only with this run. */
 function isOfStore(error: unknown): boolean {

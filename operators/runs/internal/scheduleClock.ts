@@ -1,0 +1,82 @@
+import type { RunSummary } from '../../../lib/store/store';
+import type { Schedule } from '../schedule';
+
+/** The ticks of one schedule while it is served: which begins when, and which not at all. */
+export class ScheduleClock {
+  readonly schedule: Schedule;
+  /** The run of a tick that has not ended, as far as is known. */
+  current: string | undefined;
+  readonly #pending: number[] = [];
+  /** The latest tick that was looked at. */
+  #last = 0;
+  /** Ticks after `#missedAt`, up to `#missedUntil`, are made up for. */
+  #missedAt = 0;
+  #missedUntil = 0;
+
+  constructor(schedule: Schedule) {
+    this.schedule = schedule;
+  }
+
+  runId(tick: number): string {
+    return `${this.schedule.name}@${new Date(tick).toISOString()}`;
+  }
+
+  /** Looks at the runs of earlier ticks, and decides which have been missed. */
+  begin(runs: readonly RunSummary[], now: number): void {
+    const { overlap, catchUp } = this.schedule;
+    const prefix = `${this.schedule.name}@`;
+    this.#last = now;
+    let newest: RunSummary | undefined;
+    let newestAt = -Infinity;
+    for (const run of runs) {
+      const at = run.runId.startsWith(prefix) ? Date.parse(run.runId.slice(prefix.length)) : NaN;
+      if (at > newestAt && this.runId(at) === run.runId) [newest, newestAt] = [run, at];
+    }
+    if (newest === undefined) return;
+    if (newest.status === 'RUNNING' || newest.status === 'SUSPENDED') this.current = newest.runId;
+    if (catchUp === 'none' || (overlap === 'skip' && this.current !== undefined)) return;
+    // Ticks that passed while that run was under way have been skipped.
+    const handled = overlap === 'skip' ? Math.max(newestAt, newest.endedAt ?? newestAt) : newestAt;
+    if (catchUp === 'all') [this.#missedAt, this.#missedUntil] = [handled, now];
+    else {
+      const last = this.schedule.latest(now);
+      if (last !== undefined && last > handled) this.#pending.push(last);
+    }
+  }
+
+  /** When to look next; undefined when there is no further tick. */
+  nextAt(): number | undefined {
+    return this.schedule.next(this.#last);
+  }
+
+  /** The clock says so late. Whether the tick of now wants the current run to be cancelled. */
+  tick(now: number): 'cancel' | undefined {
+    const { overlap, catchUp } = this.schedule;
+    const isFree = this.current === undefined;
+    for (
+      let at = this.schedule.next(this.#last);
+      at !== undefined && at <= now;
+      at = this.schedule.next(at)
+    ) {
+      const following = this.schedule.next(at);
+      const isLate = following !== undefined && following <= now;
+      this.#last = at;
+      // The process stood still for longer than from tick to tick.
+      if (isLate && catchUp !== 'all') continue;
+      if (isFree || overlap === 'queue') this.#pending.push(at);
+      else if (overlap === 'cancel') this.#pending.splice(0, Infinity, at);
+    }
+    return !isFree && overlap === 'cancel' ? 'cancel' : undefined;
+  }
+
+  /** The tick that begins now, if one does. */
+  take(): number | undefined {
+    if (this.current !== undefined) return undefined;
+    if (this.#missedAt < this.#missedUntil) {
+      const missed = this.schedule.next(this.#missedAt);
+      this.#missedAt = missed !== undefined && missed <= this.#missedUntil ? missed : this.#missedUntil;
+      if (missed !== undefined && missed <= this.#missedUntil) return missed;
+    }
+    return this.#pending.shift();
+  }
+}

@@ -1,0 +1,163 @@
+import { VirtualTimeScheduler } from 'rxjs';
+import type { Subscription } from 'rxjs';
+
+import type { Store } from '../../index';
+import { agent, memoryStore, schedule, serve } from '../../index';
+import type { Schedule } from '../../operators/runs/schedule';
+
+/** Virtual time that begins at a moment and goes on when it is told. */
+class Clock extends VirtualTimeScheduler {
+  constructor(at: number) {
+    super(undefined, Infinity);
+    this.frame = at;
+  }
+
+  /** Goes on to the next thing that is due, at most to a moment; lets what it brings about happen. */
+  async to(until: number): Promise<void> {
+    for (;;) {
+      await settled();
+      const [next] = this.actions;
+      if (next === undefined || next.delay > until) break;
+      this.actions.shift();
+      this.frame = next.delay;
+      next.execute(next.state, next.delay);
+    }
+    this.frame = until;
+  }
+
+  override now = (): number => this.frame;
+}
+
+const settled = () =>
+  new Promise<void>((resolve) => {
+    setImmediate(resolve);
+  });
+
+const at = (text: string): number => Date.parse(text);
+
+describe('schedule()', () => {
+  let store: Store;
+  let clock: Clock;
+  let serving: Subscription | undefined;
+  const began = at('2026-01-01T00:00:30Z');
+  const ids = async () =>
+    (await store.listRuns()).map(({ runId, status }) => `${runId.slice(-13, -5)} ${status}`).sort();
+  const work = agent('work', (input: string) => input);
+  const begin = (schedules: readonly Schedule[]): void => {
+    serving = serve([], { store, schedules, scheduler: clock }).subscribe();
+  };
+
+  beforeEach(() => {
+    clock = new Clock(began);
+    store = memoryStore({ clock });
+  });
+  afterEach(() => {
+    serving?.unsubscribe();
+  });
+
+  it('runs an agent at each tick, under a name made from its time', async () => {
+    begin([schedule('1 minute', work, 'x')]);
+    await clock.to(began + 149_000);
+
+    expect((await store.listRuns()).map(({ runId }) => runId)).toEqual([
+      'work@2026-01-01T00:02:00.000Z',
+      'work@2026-01-01T00:01:00.000Z',
+    ]);
+    expect((await store.loadRun('work@2026-01-01T00:01:00.000Z'))?.output).toBe('x');
+  });
+
+  it.each([
+    ['none', ['00:01:00', '00:08:00']],
+    ['last', ['00:01:00', '00:07:00', '00:08:00']],
+    ['all', ['00:01:00', '00:02:00', '00:03:00', '00:04:00', '00:05:00', '00:06:00', '00:07:00', '00:08:00']],
+  ] as const)('makes up for missed ticks: %s', async (catchUp, ticks) => {
+    const minutely = schedule('* * * * *', work, 'x', { catchUp });
+    begin([minutely]);
+    await clock.to(began + 60_000);
+    serving?.unsubscribe();
+    clock.frame = at('2026-01-01T00:07:30Z');
+
+    begin([minutely]);
+    await clock.to(at('2026-01-01T00:08:30Z'));
+
+    expect(await ids()).toEqual(ticks.map((tick) => `${tick} COMPLETED`));
+  });
+
+  it.each([
+    ['skip', ['00:01:00 COMPLETED', '00:03:00 COMPLETED', '00:05:00 RUNNING']],
+    ['queue', ['00:01:00 COMPLETED', '00:02:00 COMPLETED', '00:03:00 COMPLETED', '00:04:00 RUNNING']],
+    [
+      'cancel',
+      [
+        '00:01:00 CANCELLED',
+        '00:02:00 CANCELLED',
+        '00:03:00 CANCELLED',
+        '00:04:00 CANCELLED',
+        '00:05:00 RUNNING',
+      ],
+    ],
+  ] as const)('when the run of the tick before has not ended: %s', async (overlap, runs) => {
+    const slow = agent(
+      'slow',
+      () =>
+        new Promise((resolve) => {
+          clock.schedule(resolve, 80_000);
+        }),
+    );
+    begin([schedule('1 minute', slow, undefined, { overlap })]);
+    await clock.to(at('2026-01-01T00:05:10Z'));
+
+    expect(await ids()).toEqual(runs);
+  });
+
+  it('runs each tick once over thousands of ticks, restarts at random, and the changes of the clocks of two zones', async () => {
+    const calls = new Map<string, number>();
+    const count = agent('count', (_: unknown, { runId }) => {
+      calls.set(runId, (calls.get(runId) ?? 0) + 1);
+    });
+    // 11,000 ticks take a minute; 1,800 a few seconds.
+    const minutes = process.env['MILLRACE_LONG'] === undefined ? '30' : '5';
+    const schedules = ['Europe/Berlin', 'America/New_York'].map((timeZone) =>
+      schedule(`*/${minutes} 0-4 * 3,11 *`, count, undefined, { name: timeZone, timeZone, catchUp: 'all' }),
+    );
+    clock = new Clock(at('2026-02-28T00:00:00Z'));
+    store = memoryStore({ clock });
+    let seed = 7;
+    const random = (): number => (seed = (seed * 48_271) % 2_147_483_647) / 2_147_483_647;
+    const until = at('2027-04-01T12:00:00Z');
+    while (clock.now() < until) {
+      begin(schedules);
+      await clock.to(Math.min(until, clock.now() + Math.floor(random() * 20 * 86_400_000)));
+      serving?.unsubscribe();
+      await settled();
+      // Nobody serves for a while, but no tick is missed before the first.
+      if (calls.size > 50 && clock.now() + 86_400_000 < until)
+        clock.frame += Math.floor(random() * 86_400_000);
+    }
+    begin(schedules);
+    await clock.to(until);
+
+    const expected = schedules.flatMap(({ name, next }) => {
+      const ticks: string[] = [];
+      for (
+        let tick = next(at('2026-02-28T00:00:00Z'));
+        tick !== undefined && tick <= until;
+        tick = next(tick)
+      )
+        ticks.push(`${name}@${new Date(tick).toISOString()}`);
+      return ticks;
+    });
+    expect(expected.length).toBeGreaterThan(1_800);
+    expect([...calls.keys()].sort()).toEqual(expected.sort());
+    expect(Math.max(...calls.values())).toBe(1);
+  }, 120_000);
+
+  it('refuses what is no schedule', () => {
+    expect(() => schedule('10 ms', work, 'x')).toThrow('shorter than a second');
+    expect(() => schedule('often', work, 'x')).toThrow('Cannot schedule "often"');
+    expect(() => schedule('* * * * *', work, 'x', { timeZone: 'Mars/Base' })).toThrow('Mars/Base');
+    expect(() => schedule('1 hour', work, 'x', { overlap: 'no' as never })).toThrow('overlap is no');
+    const twice = [schedule('1 hour', work, 'x'), schedule('2 hours', work, 'x')];
+    expect(() => serve([], { store, schedules: twice })).toThrow('two schedules named "work"');
+  });
+});
