@@ -48,7 +48,9 @@ export interface Schedule {
  * @throws InvalidArgumentError when it is neither, the duration is below a second, or the time zone is unknown.
  *
  * @example
+ * ```ts
  * serve([report], { store, schedules: [schedule('0 9 * * 1-5', report, 'daily', { timeZone: 'Asia/Seoul' })] });
+ * ```
  */
 export function schedule<I>(
   when: string,
