@@ -7,7 +7,7 @@ import type { Snapshot, SnapshotMetadata, SnapshotSummary } from '../model/snaps
 import type { RunState as RunStateRecord } from '../model/state';
 import { checkValues } from './claimRun';
 import { StateValueError } from '../errors/runErrors';
-import { stateText } from './folder/records/stateText';
+import { listText } from './folder/records/sharedOutputs';
 import { InvalidArgumentError } from '../model/failure';
 
 /** A snapshot as text, taken at once: what happens to the values later does not change it. */
@@ -71,4 +71,18 @@ export function readSummary(head: unknown, refuse: (why: string) => never): Snap
   if (isLeft(decoded)) return refuse(explain(decoded.left)[0] ?? 'no snapshot');
   const { snapshotId, name, timestamp, runId, metadata } = decoded.right;
   return Object.freeze({ snapshotId, name, timestamp, runId, metadata });
+}
+
+/** The state as JSON text in pieces, one step a line, every value whole. */
+export function* stateText(state: RunStateRecord): Generator<string> {
+  const { steps, plan, ...rest } = state;
+  let separator = '{\n';
+  for (const [name, value] of Object.entries(rest)) {
+    if (value === undefined) continue;
+    yield `${separator}${JSON.stringify(name)}: ${JSON.stringify(value)}`;
+    separator = ',\n';
+  }
+  yield* listText('plan', plan, JSON.stringify);
+  yield* listText('steps', steps, JSON.stringify);
+  yield '\n}';
 }

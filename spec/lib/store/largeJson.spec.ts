@@ -1,5 +1,5 @@
 import { largeJson } from '../../../lib/store/folder/files/largeJson';
-import { stateText } from '../../../lib/store/folder/records/stateText';
+import { stateText } from '../../../lib/store/snapshotText';
 import { folded, life } from './support/life';
 
 const text = (state: string) =>

@@ -13,7 +13,7 @@ import { idleState } from '../../../lib/model/state';
 import type { StepResult } from '../../../lib/model/stepResult';
 import { StepTable } from '../../../lib/model/stepTable';
 import { decodeShared, sharedStateText } from '../../../lib/store/folder/records/sharedOutputs';
-import { stateText } from '../../../lib/store/folder/records/stateText';
+import { stateText } from '../../../lib/store/snapshotText';
 import { throughJson } from './support/life';
 
 let folder: string;

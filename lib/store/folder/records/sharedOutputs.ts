@@ -8,7 +8,6 @@ import type { StepResult } from '../../../model/stepResult';
 import { StepTable } from '../../../model/stepTable';
 import { OutputChange, patched } from '../deltas/applyDeltas';
 import { isAffordable, outputChange } from '../deltas/outputDiff';
-import { listText } from './stateText';
 
 /*
  * How a run file says an output that is an earlier value with a part changed: instead of `output` the row has `change`, which
@@ -41,6 +40,18 @@ export function* sharedStateText(state: RunState): Generator<string> {
   yield* listText('steps', steps, (row) => shared.row(row));
   if (output !== undefined) yield `,\n${shared.last(output)}`;
   yield '\n}';
+}
+
+/** A named list, one item a line; each item is written by `text`. */
+export function* listText<T>(name: string, items: Iterable<T>, text: (item: T) => string): Generator<string> {
+  let separator = `,\n${JSON.stringify(name)}: [\n`;
+  let isEmpty = true;
+  for (const item of items) {
+    yield `${separator}${text(item)}`;
+    separator = ',\n';
+    isEmpty = false;
+  }
+  yield isEmpty ? `,\n${JSON.stringify(name)}: []` : '\n]';
 }
 
 /** Writes rows; remembers the large outputs of late. */
