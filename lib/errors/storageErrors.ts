@@ -1,3 +1,5 @@
+import { types } from 'node:util';
+
 import { MillraceError } from '../model/failure';
 
 /**
@@ -22,7 +24,7 @@ export class StorageError extends MillraceError {
     advice = 'resume the run once the cause is gone',
   ) {
     const code = systemCodeOf(cause);
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = isError(cause) ? cause.message : String(cause);
     super(`Cannot ${action} "${file}": ${why}`, advice, { cause });
     this.file = file;
     if (code !== undefined) this.systemCode = code;
@@ -44,7 +46,7 @@ export function storing<T>(action: string, file: string, act: () => T): T {
  */
 export function storageErrorOf(thrown: unknown, action: string, file: string): StorageError {
   if (!(thrown instanceof StorageError)) return new StorageError(action, file, thrown);
-  return thrown.cause instanceof Error ? new StorageError(action, file, thrown.cause, thrown.next) : thrown;
+  return isError(thrown.cause) ? new StorageError(action, file, thrown.cause, thrown.next) : thrown;
 }
 
 /** The code of the system behind an error, such as EEXIST. */
@@ -56,8 +58,13 @@ export function systemCodeOf(thrown: unknown): string | undefined {
 
 /** What an access to the file system threw, as a `StorageError`; errors of ours stay as they are. */
 export function asStorageError(thrown: unknown, action: string, file: string): unknown {
-  const isOfSystem = thrown instanceof Error && thrown.name === 'Error' && 'code' in thrown;
+  const isOfSystem = isError(thrown) && thrown.name === 'Error' && 'code' in thrown;
   return isOfSystem ? new StorageError(action, file, thrown) : thrown;
+}
+
+/** Also one of another realm: under Jest, those of Node itself are. */
+function isError(value: unknown): value is Error {
+  return value instanceof Error || types.isNativeError(value);
 }
 
 /** A file of a store is not as the store wrote it. Nothing was changed. */
