@@ -222,6 +222,21 @@ describe('cache', () => {
       expect(calls).toEqual(['a']);
     });
 
+    it.each([0, 5, 20, 45, 80])(
+      'asks again, and keeps the new answer, when only %p bytes are left',
+      async (length) => {
+        const { ask, calls } = counted((text) => text);
+        await (await once(ask, 'a')).store.close();
+        const file = join(folder, 'cache', readdirSync(join(folder, 'cache'))[0] ?? '');
+        truncateSync(file, length);
+        const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+        await (await once(ask, 'a')).store.close();
+        warn.mockRestore();
+        await (await once(ask, 'a')).store.close();
+        expect(calls).toHaveLength(2);
+      },
+    );
+
     it('asks again after damage, and forgets what is too old when it prunes', async () => {
       const { ask, calls } = counted((text) => text, { cache: { ttlMs: 1_000_000 } });
       await (await once(ask, 'a')).store.close();

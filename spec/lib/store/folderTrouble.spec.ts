@@ -26,6 +26,11 @@ afterEach(() => {
 
 const cached = agent('cached', (n: number) => n + 1, { cache: {} });
 const job = chain('job', cached);
+const asks = chain(
+  'asks',
+  approval('ok', t.boolean),
+  agent('after', (said: boolean) => `said ${String(said)}`),
+);
 
 /** A store with one of everything, closed. */
 async function filled(): Promise<void> {
@@ -40,7 +45,8 @@ async function filled(): Promise<void> {
     status: 'running',
     steps: [],
   });
-  await store.post('first', { kind: 'cancel' });
+  await execute(asks, 1, { store, runId: 'asking' });
+  await store.post('asking', { kind: 'answer', path: 'ok', value: true });
   await store.close();
 }
 
@@ -63,7 +69,7 @@ async function everything(): Promise<readonly string[]> {
   });
   await ask(() => store.snapshots.list());
   await ask(() => store.logs.list());
-  await ask(() => store.post('first', { kind: 'cancel' }));
+  await ask(() => store.post('asking', { kind: 'cancel' }));
   await ask(() => store.deleteRun('first'));
   await ask(() => store.prune({}));
   await ask(() => store.close());
@@ -154,12 +160,6 @@ describe('a store in whose folder something stands that is not its own', () => {
 });
 
 describe('a store whose inbox makes trouble', () => {
-  const asks = chain(
-    'asks',
-    approval('ok', t.boolean),
-    agent('after', (said: boolean) => `said ${String(said)}`),
-  );
-
   it('warns the run, and goes on hearing once the trouble is gone', async () => {
     await filled();
     const store = lowdbStore(folder);

@@ -40,6 +40,7 @@ describe('the list of execution logs of a folder', () => {
     const store = open();
     const history = executionHistory(store.logs);
     for (const name of names) await history.createLog('w', name);
+    reads = 0;
     expect(await store.logs.list()).toHaveLength(200);
     expect(reads).toBe(200);
 

@@ -198,7 +198,11 @@ export async function removeOurs(
   return was;
 }
 
-/** Whether a file of this kind stands there, as its first bytes say, or something else; undefined when nothing does. */
+/**
+ * Whether a file of this kind stands there, as its first bytes say, or something else; undefined when nothing does.
+ *
+ * One of ours that damage has cut off within those bytes, or emptied, is still ours: there is nothing else in it to lose.
+ */
 export async function whoseFile(
   files: Files,
   path: string,
@@ -209,8 +213,13 @@ export async function whoseFile(
   if (found.kind !== 'file') return 'foreign';
   const head = await files.read(path, HEAD.length + 32);
   if (head === undefined) return undefined;
-  const text = head.toString('latin1');
-  return text.startsWith(HEAD) && text.includes(`,\n"kind": "${kind}"`) ? 'ours' : 'foreign';
+  return beginsAsOurs(head.toString('latin1'), kind) ? 'ours' : 'foreign';
+}
+
+function beginsAsOurs(text: string, kind: FileKind): boolean {
+  const [format = ''] = /^\d*/.exec(text.slice(HEAD.length)) ?? [];
+  const whole = `${HEAD}${format},\n"kind": "${kind}"`;
+  return text.startsWith(whole) || whole.startsWith(text);
 }
 
 /** The refusal of what stands where a file of a store belongs. */
