@@ -175,7 +175,7 @@ export class NoCaseError extends MillraceError {
       typeof selected === 'string'
         ? `there is no case "${selected}", only ${cases.join(', ')}`
         : `its selector gave ${named(selected)} where the name of a case is needed: ${cases.join(', ')}`;
-    super(`Cannot choose at step "${path}": ${why}`, 'add the case, or a default', { tellsNext: false });
+    super(`Cannot choose at ${placeOf(path)}: ${why}`, 'add the case, or a default', { tellsNext: false });
     this.path = path;
     this.selected = String(selected);
   }
@@ -198,7 +198,7 @@ export class LoopLimitError extends MillraceError {
 
   constructor(path: string, max: number) {
     super(
-      `Cannot end step "${path}": until() said no to all ${String(max)} rounds`,
+      `Cannot end ${placeOf(path)}: until() said no to all ${String(max)} rounds`,
       'allow more rounds, or let until() accept less',
       { tellsNext: false },
     );
@@ -299,4 +299,9 @@ export class StreamSourceError extends MillraceError {
     super(`Cannot read a stream in step "${path}": this engine replays runs`, 'give an array');
     this.path = path;
   }
+}
+
+/** The root of a run has the empty path. */
+function placeOf(path: string): string {
+  return path === '' ? 'the root of the run' : `step "${path}"`;
 }

@@ -5,7 +5,7 @@ import { InvalidArgumentError } from '../../lib/model/failure';
 import type { Store } from '../../lib/store/store';
 import type { Pull, Stop } from '../../lib/streams/pull';
 import { pullFrom } from '../../lib/streams/pull';
-import { openStream, sharedSession } from './internal/openStream';
+import { checkStreamStore, openStream, sharedSession } from './internal/openStream';
 import type { OnFailed, StreamSession } from './internal/streamSession';
 
 /** A value, and the offset from which its source goes on behind it. Offsets are plain JSON. */
@@ -57,6 +57,13 @@ export interface FromOffsetOptions {
 export function fromOffset<T, O>(read: ReadFrom<T, O>, options: FromOffsetOptions): Observable<T> {
   const { name, store, inFlight = 64, onFailed = 'stop', scheduler = asyncScheduler } = options;
   if (!(inFlight >= 1)) throw new InvalidArgumentError(`inFlight is ${String(inFlight)}`, 'give 1 or more');
+  if (typeof read !== 'function') {
+    throw new InvalidArgumentError(
+      `Cannot read stream "${name}" from ${typeof read}`,
+      'give a function of the offset, such as lines(file)',
+    );
+  }
+  checkStreamStore(name, store);
   return new Observable<T>((subscriber) => {
     const joined = sharedSession();
     const reading = new Reading(name, read, inFlight, subscriber);

@@ -3,10 +3,10 @@ import { map } from 'rxjs';
 
 import { DefinitionError } from '../../lib/errors/definitionErrors';
 import { InvalidArgumentError } from '../../lib/model/failure';
+import { TimeHeap } from '../../lib/streams/timeHeap';
 import type { FromOffsetOptions } from './fromOffset';
 import { remember } from './internal/remember';
 import type { StreamSession, Table } from './internal/streamSession';
-import { TimeHeap } from '../../lib/streams/timeHeap';
 import { together } from './together';
 
 /** Which items belong together, and where that is remembered. */

@@ -1,7 +1,7 @@
 import { asyncScheduler, merge, Observable, Subject, takeUntil } from 'rxjs';
 
 import type { FromOffsetOptions } from './fromOffset';
-import { openStream, sharing } from './internal/openStream';
+import { checkStreamStore, openStream, sharing } from './internal/openStream';
 
 /**
  * Several sources as one stream: the offsets of all of them and what the operators behind remember become durable together. The
@@ -14,6 +14,7 @@ export function together<T>(
   ...sources: readonly Observable<T>[]
 ): Observable<T> {
   const { name, store, onFailed = 'stop', scheduler = asyncScheduler } = options;
+  checkStreamStore(name, store);
   return new Observable<T>((subscriber) => {
     let hasEnded = false;
     const left$ = new Subject<void>();

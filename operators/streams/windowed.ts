@@ -2,11 +2,11 @@ import type { OperatorFunction, Subscription } from 'rxjs';
 
 import { DefinitionError } from '../../lib/errors/definitionErrors';
 import { InvalidArgumentError } from '../../lib/model/failure';
+import { TimeHeap } from '../../lib/streams/timeHeap';
 import type { RememberOptions } from './internal/remember';
 import { remember } from './internal/remember';
 import type { StreamSession, Table } from './internal/streamSession';
 import { asPart } from './internal/streamSession';
-import { TimeHeap } from '../../lib/streams/timeHeap';
 
 /** Which items belong together. */
 export type WindowSpec =

@@ -54,9 +54,16 @@ export interface BudgetOptions {
  * ```
  */
 export function budget<O>(options: BudgetOptions): MonoTypeOperatorFunction<Transition<O>> {
-  for (const kind of ['tokens', 'usd', 'steps', 'ms'] as const) {
+  const limits = ['tokens', 'usd', 'steps', 'ms'] as const;
+  for (const kind of limits) {
     checkAmount('make a budget', kind, options[kind]);
     checkAmount('make a budget', `used.${kind}`, options.used?.[kind]);
+  }
+  if (limits.every((kind) => options[kind] === undefined)) {
+    throw new InvalidArgumentError(
+      'Cannot make a budget without a limit',
+      `give one of ${limits.join(', ')}`,
+    );
   }
   return (transitions) =>
     defer(() => {

@@ -1,10 +1,20 @@
 import type { SchedulerLike, Subscriber } from 'rxjs';
 
 import { reportUnheard } from '../../../lib/engine/local/startTimer';
+import { InvalidArgumentError } from '../../../lib/model/failure';
 import type { Store } from '../../../lib/store/store';
 import type { StreamClaim } from '../../../lib/store/streamRest';
 import type { OnFailed } from './streamSession';
 import { StreamSession } from './streamSession';
+
+/** @throws InvalidArgumentError when what is given keeps no streams. */
+export function checkStreamStore(name: string, store: Partial<Pick<Store, 'streams'>> | undefined): void {
+  if (typeof store?.streams?.claim === 'function') return;
+  throw new InvalidArgumentError(
+    `Cannot keep stream "${name}": no store is given`,
+    "give { store }, such as lowdbStore('./state')",
+  );
+}
 
 /** Which stream is opened, and how. */
 export interface OpenStreamOptions {
