@@ -4,6 +4,7 @@ import type { Decided } from '../definition/scope';
 import type { Agent, LimitPolicy } from '../model/agentType';
 import type { LogLevel, RunEvent, Transition } from '../model/event';
 import type { GivenBy } from '../model/givenBy';
+import type { RunState } from '../model/state';
 import type { StepTable } from '../model/stepTable';
 import type { Pull, PullReceiver, Stop } from '../streams/pull';
 import type { StepTask } from './task';
@@ -132,6 +133,13 @@ export interface RunEngine {
    * @throws RunExistsError when the new id is taken.
    */
   fork(runId: string, request?: ForkRequest): Promise<string>;
+  /**
+   * Begins a run that stands as this state says. Absent where an engine cannot.
+   *
+   * @throws RunExistsError when its id is taken.
+   * @throws DefinitionMismatchError when the agent that is given is no longer the one of the state.
+   */
+  begin?(state: RunState, request?: RunHint): Promise<void>;
 }
 
 /** What an engine may be told about a run that is named by its id alone. */

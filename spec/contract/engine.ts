@@ -1,7 +1,18 @@
-import { firstValueFrom, takeWhile, toArray } from 'rxjs';
+import { firstValueFrom, lastValueFrom, takeWhile, toArray } from 'rxjs';
 
 import type { Agent, Failure, RunEvent, RunState, Transition } from '../../index';
-import { answer, cancel, execute, fork, memoryStore, outcomes, resume, run } from '../../index';
+import {
+  answer,
+  cancel,
+  execute,
+  fork,
+  memoryStore,
+  outcomes,
+  restore,
+  resume,
+  run,
+  saveTo,
+} from '../../index';
 import type { RunOptions, Where } from '../../lib/engine/runOptions';
 import { collect } from '../support/told';
 import { aborted } from './cases/agents';
@@ -116,6 +127,26 @@ export function describeEngine(name: string, open: () => Promise<TestedEngine>):
       });
       await expect(fork(nextId(), engine.options)).rejects.toThrow();
       await expect(answer(nextId(), 'sign', true, engine.options)).rejects.toThrow();
+    });
+
+    it('begins a run with a snapshot that a store keeps, and calls nothing again that had finished', async () => {
+      const store = engine.options.store ?? memoryStore();
+      const runId = nextId();
+      const name = 'waits';
+      const taken = saveTo(({ event }) => (event.type === 'step.suspended' ? name : undefined), { store });
+      await lastValueFrom(run(scripted.signing, 'a', { store, runId }).pipe(taken));
+      const snapshot = (await store.snapshots.list()).find((one) => one.runId === runId);
+      const newId = nextId();
+      const given = { store, ...(engine.options.engine !== undefined && engine.options), runId: newId };
+      const restored = await restore(String(snapshot?.snapshotId), given);
+      if (engine.options.engine === undefined) await told(resume(scripted.signing, restored, { store }));
+      await until(async () => (await engine.load(scripted.signing, restored))?.status === 'SUSPENDED');
+      await answer(restored, 'sign', true, engine.options);
+      const final = await ended(engine, scripted.signing, { ...engine.options, runId: restored });
+
+      expect(restored).toBe(newId);
+      expect(final).toMatchObject({ status: 'COMPLETED', output: { sign: true, aside: 'a~' } });
+      expect(final?.steps.get('up')).toMatchObject({ status: 'COMPLETED', output: 'A', attempts: 1 });
     });
 
     it('suspends at an approval, and goes on with the answer', async () => {

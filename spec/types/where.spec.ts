@@ -45,6 +45,7 @@ describe('where a run rests', () => {
       expectTypeOf(fork('r', { store })).toEqualTypeOf<Promise<string>>();
       expectTypeOf(fork('r', { engine, from: 'a', input: 1, runId: 'f' })).toEqualTypeOf<Promise<string>>();
       expectTypeOf(restore('snapshot', { store })).toEqualTypeOf<Promise<string>>();
+      expectTypeOf(restore('snapshot', { store, engine, agent: work })).toEqualTypeOf<Promise<string>>();
       expectTypeOf(runEach(work, { engine, concurrency: 2 })).toBeFunction();
       expectTypeOf(saveTo(everyStep(), { store })).toBeFunction();
       expectTypeOf(work).toEqualTypeOf<Agent<string, number>>();
@@ -113,7 +114,9 @@ describe('where a run rests', () => {
       expect(await refusal(name, ...given)).toMatchObject({ code: 'INVALID_ARGUMENT' });
       expect(await refusal(name, ...given)).toMatchObject({ message: expect.stringContaining(message) });
       expect(await refusal(name, ...given, { store, engine: nobody })).toMatchObject({
-        message: expect.stringContaining('with both an engine and a store'),
+        message: expect.stringContaining(
+          name === 'restore' ? 'it cannot begin with a state' : 'with both an engine and a store',
+        ),
       });
       expect(await refusal(name, ...given, { store: 7 })).toMatchObject({
         message: expect.stringContaining('it is no store'),

@@ -3,7 +3,15 @@ import { defineAgent, definitionOf } from '../../../lib/definition/definition';
 import { UnknownRunError } from '../../../lib/errors/storageErrors';
 import type { Agent } from '../../../lib/model/agentType';
 import { InvalidArgumentError } from '../../../lib/model/failure';
-import { agentOf, keyOf, nameService, recordedRun, RECORDS_SERVICE } from '../protocol/serviceNames';
+import type { Plan } from '../../../lib/model/plan';
+import {
+  agentOf,
+  keyOf,
+  nameService,
+  recordedRun,
+  RECORDS_SERVICE,
+  serviceOfPlan,
+} from '../protocol/serviceNames';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
 import { query, sqlText } from './listRuns';
@@ -89,6 +97,12 @@ async function servicesWith(
     return recorded.runId === runId ? [recorded.service] : [];
   });
   return [...new Set(names)].filter((service) => agentOf(service) !== undefined);
+}
+
+/** The agent that a run of this name and plan belongs to: one that was met, or one that stands for it. */
+export function agentOfPlan(known: MetRuns, name: string, plan: Plan): Agent<never, unknown> {
+  const service = serviceOfPlan(name, plan);
+  return known.servedBy(service) ?? standInFor(service);
 }
 
 /** Stands for an agent of which only the service is known: enough to talk about its runs, not to begin any. */

@@ -7,6 +7,7 @@ import { forkedState } from '../../../lib/engine/invalidate';
 import { newRunId } from '../../../lib/engine/newRunId';
 import { RunExistsError, UnknownRunError } from '../../../lib/errors/storageErrors';
 import type { Agent } from '../../../lib/model/agentType';
+import type { RunState } from '../../../lib/model/state';
 import { InvalidArgumentError } from '../../../lib/model/failure';
 import { handlerPath, IngressError } from '../protocol/ingress';
 import type { StartRequest } from '../protocol/protocol';
@@ -40,23 +41,36 @@ export async function forkRun(
     );
   }
   const forked = forkedState(latest.state, { runId: forkId, ...options });
+  await beginWith(context, agent, forked);
+  return forkId;
+}
+
+/**
+ * Begins a run that stands as this state says.
+ *
+ * @throws RunExistsError when its id is taken.
+ */
+export async function beginWith(
+  context: EngineContext,
+  agent: Agent<never, unknown>,
+  state: RunState,
+): Promise<void> {
   const request: StartRequest = {
-    runId: forkId,
+    runId: state.runId,
     life: 1,
     at: asyncScheduler.now(),
     onMismatch: 'refuse',
     seed: StateCodec.encode({
-      ...forked,
-      input: jsonValue(forked.input, '', { bytes: LARGEST_VALUE }),
+      ...state,
+      input: jsonValue(state.input, '', { bytes: LARGEST_VALUE }),
       // Its first life on this server is the next one.
       life: 0,
     }),
   };
   if (JSON.stringify(request.seed).length > LARGEST_MESSAGE) {
-    throw new ForkTooLargeError(runId, LARGEST_MESSAGE);
+    throw new ForkTooLargeError(state.runId, LARGEST_MESSAGE);
   }
   await begin(context, agent, request);
-  return forkId;
 }
 
 /** Asks once more after a lost connection: whoever has taken the id then may be the first question. */

@@ -1,8 +1,11 @@
 import type { Subscriber } from 'rxjs';
 import { asyncScheduler, Observable } from 'rxjs';
 
+import type { Definition } from '../../../lib/definition/definition';
+import { definitionOf, planOf } from '../../../lib/definition/definition';
+import { planDiff } from '../../../lib/definition/planDiff';
 import type { AnswerRequest, ForkRequest, RunEngine, RunHint, RunRequest } from '../../../lib/engine/engine';
-import { RunEndedError, RunError } from '../../../lib/errors/runErrors';
+import { DefinitionMismatchError, RunEndedError, RunError } from '../../../lib/errors/runErrors';
 import { UnknownRunError } from '../../../lib/errors/storageErrors';
 import type { Agent } from '../../../lib/model/agentType';
 import type { Transition } from '../../../lib/model/event';
@@ -13,7 +16,7 @@ import type { RunState } from '../../../lib/model/state';
 import type { RunSummary } from '../../../lib/store/store';
 import type { Ingress } from '../protocol/ingress';
 import { ingressOf } from '../protocol/ingress';
-import { agentOfRun, metRuns } from './agentOfRun';
+import { agentOfPlan, agentOfRun, metRuns } from './agentOfRun';
 import { answerRun } from './answerRun';
 import type { BegunRun } from './cancelRun';
 import { cancelBegun, cancelRun } from './cancelRun';
@@ -21,7 +24,7 @@ import type { EngineContext } from './engineContext';
 import { paceOf } from './engineContext';
 import type { RunToFollow } from './followRun';
 import { followRun } from './followRun';
-import { forkRun } from './forkRun';
+import { beginWith, forkRun } from './forkRun';
 import { latestLife } from './latestLife';
 import { listRuns } from './listRuns';
 
@@ -133,6 +136,16 @@ class ServerEngine implements RestateEngine {
     const forkId = await forkRun(this.#context, agent, runId, forking);
     this.#met.meet(agent, forkId);
     return forkId;
+  }
+
+  async begin(state: RunState, { agent: given }: RunHint = {}): Promise<void> {
+    if (given !== undefined) {
+      const diff = planDiff(state.plan, planOf(definitionOf(given) as Definition));
+      if (diff !== undefined) throw new DefinitionMismatchError(state.runId, given.name, diff);
+    }
+    const agent = given ?? agentOfPlan(this.#met, state.name, state.plan);
+    await beginWith(this.#context, agent, state);
+    this.#met.meet(agent, state.runId);
   }
 
   async listRuns({ name, limit = 100 }: { readonly name?: string; readonly limit?: number } = {}): Promise<

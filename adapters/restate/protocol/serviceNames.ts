@@ -1,5 +1,6 @@
 import type { Definition } from '../../../lib/definition/definition';
 import { fingerprint, planOf } from '../../../lib/definition/definition';
+import type { Plan } from '../../../lib/model/plan';
 
 const PREFIX = 'millrace.';
 
@@ -10,10 +11,15 @@ const PREFIX = 'millrace.';
 export function serviceOf(definition: Definition): string {
   let name = known.get(definition);
   if (name === undefined) {
-    name = `${servicesNamed(definition.name)}${fingerprint(planOf(definition)).slice(0, 12)}`;
+    name = serviceOfPlan(definition.name, planOf(definition));
     known.set(definition, name);
   }
   return name;
+}
+
+/** The same for a run of which only the name and the plan are known. */
+export function serviceOfPlan(name: string, plan: Plan): string {
+  return `${servicesNamed(name)}${fingerprint(plan).slice(0, 12)}`;
 }
 
 const known = new WeakMap<Definition, string>();
