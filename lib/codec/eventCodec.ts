@@ -69,6 +69,7 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
       dropped: listOf(t.string),
       caught: listOf(t.string),
       limitAt: Moment,
+      alone: t.literal(true),
     }),
     'step.retrying': event(
       'step.retrying',

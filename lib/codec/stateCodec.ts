@@ -109,6 +109,8 @@ export const Step: t.Type<StepResult> = recordCodec<StepResult>(
     kept: listOf(Json),
     critical: t.boolean,
     crashes: Count,
+    crashedAlone: Count,
+    alone: t.literal(true),
     cached: t.boolean,
     inherited: t.literal(true),
     seq: Count,

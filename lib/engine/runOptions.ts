@@ -22,7 +22,10 @@ export interface RunSettings {
    * the input and the code at hand win; then saved results that depend on the change are dropped, and a WARNING is logged.
    */
   readonly onMismatch?: 'refuse' | 'actual';
-  /** How often the process may die inside a step before the step counts as failed; 3 when left out. */
+  /**
+   * How often the process may die inside a step, with no other step under way, before the step counts as failed; 3 when left out.
+   * After a second death with several under way they are called one at a time, until it is known which one it is.
+   */
   readonly maxCrashes?: number;
   /**
    * Aborting it cancels the run, tells `run.cancelled`, and completes the stream; unsubscribing cancels as well, but then

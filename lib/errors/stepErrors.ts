@@ -77,20 +77,20 @@ export class AttemptOverError extends MillraceError {
   }
 }
 
-/** The process died again and again inside the same step, so the step is not tried any more. */
+/** The process died again and again inside the same step, while nothing else was under way: the step is not tried any more. */
 export class PoisonStepError extends MillraceError {
   override readonly name = 'PoisonStepError';
   readonly code = 'POISON_STEP';
   readonly retryable = false;
   /** Path of the step. */
   readonly path: string;
-  /** How often the process died inside the step. */
+  /** How often the process died inside the step with none beside it. */
   readonly crashes: number;
 
   constructor(path: string, crashes: number) {
     super(
-      `Cannot run step "${path}" again: the process died ${String(crashes)} times inside it`,
-      'resume once more to try it anew',
+      `Cannot run step "${path}" again: the process died ${String(crashes)} times inside it, with no other step under way`,
+      'resume the run, or fork it, to try it anew; maxCrashes allows more',
     );
     this.path = path;
     this.crashes = crashes;

@@ -110,6 +110,8 @@ export interface StepStarted extends OfAttempt {
   readonly caught?: readonly string[];
   /** The time limit of an earlier life that this attempt is still under, epoch milliseconds: something below it waits. */
   readonly limitAt?: number;
+  /** True when nothing else is under way beside this call, so that the death of the process would be its doing. */
+  readonly alone?: true;
 }
 
 /** A partial result: a token, a percentage, one value of a stream. */

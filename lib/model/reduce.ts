@@ -147,6 +147,7 @@ const changes: {
     setOrDelete(step, 'inputHash', event.inputHash);
     setOrDelete(step, 'limitAt', event.limitAt);
     setOrDelete(step, 'abandoned', undefined);
+    setOrDelete(step, 'alone', event.alone);
     for (const path of event.caught ?? []) edit.contain(path, true);
   },
   'step.emitted': (edit, event) => {

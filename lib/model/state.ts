@@ -45,7 +45,10 @@ export interface RunState<O = unknown> {
   readonly worked?: number;
   /** Counts the lives from 1; 0 for a run that has not begun. */
   readonly life: number;
-  /** How many lives before this one were cut off by a crash, one after the other; absent when the latest came to its end. */
+  /**
+   * How many lives before this one were cut off, by a crash or because their store was closed, one after the other; absent when
+   * the latest came to its end.
+   */
   readonly died?: number;
   /** What its steps have reported to have used, over all lives; absent when nothing. */
   readonly used?: Usage;

@@ -107,6 +107,7 @@ export class StateEdit {
     const step = this.#edit().draft(path, unplanned);
     step.status = 'PENDING';
     delete step.crashes;
+    delete step.crashedAlone;
     delete step.contained;
     this.forgetQuestion(path);
   }
@@ -151,12 +152,27 @@ export class StateEdit {
     for (const { stepId } of this.#running()) this.#edit().draft(stepId, unplanned).status = 'PENDING';
   }
 
-  /** What was running when the process died is PENDING again and counts the crash. */
+  /**
+   * What was running when the process died is PENDING again and counts the crash. Where a single call was under way, the crash
+   * is its doing; what only waits for the steps below it is none.
+   */
   crash(): void {
-    for (const { stepId, crashes = 0 } of this.#running()) {
+    const running = this.#running();
+    if (running.length === 0) return;
+    const above = new Set<string>();
+    for (const { stepId, status } of this.#rows())
+      if (status === 'RUNNING' || status === 'SUSPENDED')
+        for (const path of pathsFrom(stepId).slice(1)) above.add(path);
+    const calls = running.filter(({ stepId }) => !above.has(stepId));
+    // Beside a step that was begun alone there are only composites.
+    const alone = calls.filter((step) => step.alone === true);
+    const [first, ...others] = alone.length > 0 ? alone : calls;
+    for (const { stepId, crashes = 0, crashedAlone = 0 } of running) {
       const step = this.#edit().draft(stepId, unplanned);
       step.status = 'PENDING';
       step.crashes = crashes + 1;
+      if (stepId === first?.stepId && others.length === 0) step.crashedAlone = crashedAlone + 1;
+      delete step.alone;
     }
   }
 

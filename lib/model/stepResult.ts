@@ -38,8 +38,12 @@ export interface StepResult {
   readonly cached?: boolean;
   /** True when the run that this one was made from has done it: only that run undoes it. */
   readonly inherited?: true;
-  /** How often the process died inside this step. */
+  /** How often the process died inside this step, alone or beside others; absent when never. */
   readonly crashes?: number;
+  /** How often it did while no other step was under way; absent when never. */
+  readonly crashedAlone?: number;
+  /** True for a step whose latest attempt was begun with nothing beside it, to find out which step kills the process. */
+  readonly alone?: true;
   /** How often its calls counted no more, because what it is called with had changed; absent when never. */
   readonly revision?: number;
   /** Hash of the input and, behind a dot, of the agent, for steps whose place is decided while the run goes on. */

@@ -30,7 +30,7 @@ export class EventFactory {
   // Whole literals, not spreads of a common part: these run for every step.
 
   /** @param limitAt - The time limit of an earlier life that it is still under. */
-  started(task: StepTask, dropped: readonly string[], limitAt?: number): RunEvent {
+  started(task: StepTask, dropped: readonly string[], limitAt?: number, isAlone = false): RunEvent {
     const { path, definition, attempt, policy, input, parent } = task;
     const event: RunEvent = {
       type: 'step.started',
@@ -42,7 +42,7 @@ export class EventFactory {
       attempt,
     };
     const isPlain = policy.critical !== true && policy.checkInput !== true && dropped.length === 0;
-    if (isPlain && limitAt === undefined) return event;
+    if (isPlain && limitAt === undefined && !isAlone) return event;
     const hash = policy.checkInput === true ? this.#engine.hash(input) : undefined;
     const inputHash = hash === undefined ? undefined : `${hash}.${identityOf(definition)}`;
     const caught = parent?.heardFailures;
@@ -53,6 +53,7 @@ export class EventFactory {
       ...(dropped.length > 0 && { dropped }),
       ...(caught !== undefined && { caught: caught.slice() }),
       ...(limitAt !== undefined && { limitAt }),
+      ...(isAlone && { alone: true }),
     };
   }
 

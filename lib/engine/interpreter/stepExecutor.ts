@@ -25,6 +25,7 @@ import { isRunning, newTask, pathBelow } from '../task';
 import { Cancellation, hasSaga } from './cancellation';
 import { ContextSteps } from './contextSteps';
 import { EventFactory } from './eventFactory';
+import { Isolation } from './isolation';
 import { Permits } from './permits';
 import type { CompletedAnswer } from './priorSteps';
 import { completedAnswer, isBelow, misfit, PriorSteps, savedAnswer } from './priorSteps';
@@ -48,7 +49,7 @@ export interface Execution {
   readonly seq: number;
   /** Whether what is on record of another input or agent is dropped where it comes to light; refused when left out. */
   readonly onMismatch?: 'refuse' | 'actual';
-  /** How often the process may die inside a step before the step counts as failed. */
+  /** How often the process may die inside a step, with none beside it, before the step counts as failed. */
   readonly maxCrashes: number;
   /** Called once, after the event that ends the life was told. `cause` is what was thrown, if it failed. */
   readonly ended: (cause?: unknown) => void;
@@ -81,6 +82,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
   readonly #root: StepTask;
   readonly #cancellation: Cancellation;
   readonly #contextSteps: ContextSteps;
+  readonly #isolation: Isolation;
   #calls: CallCallbacks | undefined;
   /** Functions that read streams of steps under way. */
   #readers: Map<StepTask, readonly FeedReading[]> | undefined;
@@ -106,6 +108,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
     this.permits = new Permits(engine, this.queue);
     this.#cancellation = new Cancellation(this.queue);
     this.#contextSteps = new ContextSteps(this);
+    this.#isolation = new Isolation(this.queue, (task) => this.#isWaitingReader(task));
+    if (known !== undefined && execution.maxCrashes !== Infinity) this.#isolation.suspect(known);
     this.#definition = definitionOf(agent) as Definition;
     const root = isContainer(this.#definition) ? this.#definition : singleStepWorkflow(agent);
     // A single agent is carried out under its policy as the step that it is.
@@ -205,6 +209,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
       if (this.#isDrained()) this.#endDrained();
       return;
     }
+    this.#isolation.admit();
     if (this.suspended.size === 0) return;
     this.permits.lendResting();
     if (this.#readers !== undefined && this.queue.active > 0 && this.queue.active === this.#waitingReaders())
@@ -235,7 +240,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
 
   readerWaits(): void {
     // The queue looks at once whether the run is idle.
-    if (this.suspended.size > 0 && !this.#isOver) this.queue.enqueue(ignore);
+    if ((this.suspended.size > 0 || this.#isolation.isOn) && !this.#isOver) this.queue.enqueue(ignore);
   }
 
   #isIdle(): boolean {
@@ -244,15 +249,17 @@ export class StepExecutor implements StepMachine, QueueOwner {
 
   /** How many functions are active only because they read from steps under way, of which they have read all there is. */
   #waitingReaders(): number {
-    // How far a function has read is not in a journal: where a run is replayed, it counts that others are under way.
-    const looksAtThem = this.engine.settle !== undefined;
     let count = 0;
-    for (const [task, readings] of this.#readers ?? []) {
-      const open = readings.filter((reading) => !reading.hasEnded());
-      const isWaiting = open.length > 0 && (!looksAtThem || open.every((reading) => reading.isRead()));
-      if (task.isActive && isWaiting) count += 1;
-    }
+    for (const task of this.#readers?.keys() ?? [])
+      if (task.isActive && this.#isWaitingReader(task)) count += 1;
     return count;
+  }
+
+  #isWaitingReader(task: StepTask): boolean {
+    const open = this.#readers?.get(task)?.filter((reading) => !reading.hasEnded()) ?? [];
+    if (open.length === 0) return false;
+    // How far a function has read is not in a journal: where a run is replayed, it counts that others are under way.
+    return this.engine.settle === undefined || open.every((reading) => reading.isRead());
   }
 
   #hasWaitingFunctions(): boolean {
@@ -356,8 +363,9 @@ export class StepExecutor implements StepMachine, QueueOwner {
       this.#beginStructure(task, task.input);
       return true;
     }
-    const crashes = saved.crashes ?? 0;
+    const crashes = saved.crashedAlone ?? 0;
     if (
+      crashes === 0 ||
       crashes < this.#execution.maxCrashes ||
       isStructure(task.definition) ||
       this.prior.hasStepsBelow(task.path)
@@ -445,18 +453,32 @@ export class StepExecutor implements StepMachine, QueueOwner {
   /** Makes one attempt, once there is room for it. */
   #attempt(task: StepTask): void {
     const { limit } = task.policy;
+    if (this.#isHeldBack(task, false)) return;
     if (limit === undefined) {
       this.#callStep(task);
       return;
     }
+    const room: { isThere: boolean } = { isThere: false };
     try {
       this.permits.acquire(task, limit, (failed) => {
-        if (failed === undefined) this.#callStep(task);
-        else this.#giveUp(task, failed.error);
+        room.isThere = true;
+        if (failed !== undefined) this.#giveUp(task, failed.error);
+        // Who waits for its turn must not have the room that another one needs to end.
+        else if (this.#isHeldBack(task, true)) this.permits.release(task);
+        else this.#callStep(task);
       });
+      if (!room.isThere) this.#isolation.leave(task);
     } catch (error) {
       this.#giveUp(task, error);
     }
+  }
+
+  /** Whether a call has to wait until nothing else is under way, because one of them kills the process. */
+  #isHeldBack(task: StepTask, isDue: boolean): boolean {
+    if (!this.#isolation.isOn || isStructure(task.definition)) return false;
+    return this.#isolation.holdsBack(task, isDue, () => {
+      this.#attempt(task);
+    });
   }
 
   #beginAttempt(task: StepTask): void {
@@ -474,7 +496,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
       task.supersedes ?? (task.isAnew && task.tries === 1 ? this.prior.begunBelow(task.path) : []);
     task.supersedes = undefined;
     this.#leftOpen.delete(task.path);
-    this.engine.note(this.events.started(task, dropped, this.#limitAttempt(task)));
+    const isAlone = this.#isolation.isAlone(task);
+    this.engine.note(this.events.started(task, dropped, this.#limitAttempt(task), isAlone));
     if (dropped.length > 0) this.prior.renew();
   }
 
@@ -820,6 +843,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
         // The reaction of the structure above threw.
         if (task.parent !== undefined && isRunning(task.parent)) this.failStep(task.parent, error);
       }
+      // Not before: the function that waited for it is under way again.
+      this.#isolation.leave(task);
     });
   }
 
@@ -836,6 +861,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
     stop?.();
     // Not before it has stopped: leaving lets the next one in.
     this.permits.release(task);
+    this.#isolation.leave(task);
     this.#readers?.delete(task);
     this.#contextSteps.cancelBelow(task, this.#whyOver ?? `step "${task.path}" was stopped`);
     if (this.#isOver || phase === 'ended') return;

@@ -54,6 +54,8 @@ export interface LiveRun {
   readonly runId: string;
   readonly fold: RunFold;
   isClaimed: boolean;
+  /** Whether the life that has claimed it has written something. */
+  isUnderWay: boolean;
   /** Its first record that its file does not hold yet; undefined when the file holds everything. */
   firstSeq: number | undefined;
   lastSeq: number;
@@ -71,6 +73,7 @@ export function liveRun(runId: string, state: RunState | undefined, lastSeq: num
     runId,
     fold: runFold(runId, state),
     isClaimed: false,
+    isUnderWay: false,
     firstSeq: undefined,
     lastSeq,
     fileBytes: 0,

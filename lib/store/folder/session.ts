@@ -1,4 +1,5 @@
 import { isLeft } from 'fp-ts/lib/Either';
+import { asyncScheduler } from 'rxjs';
 
 import { RunState as RunStateCodec } from '../../codec/stateCodec';
 import { explain } from '../../codec/validate';
@@ -9,6 +10,7 @@ import {
   StorageError,
   storageErrorOf,
 } from '../../errors/storageErrors';
+import type { RunEvent } from '../../model/event';
 import type { RunState } from '../../model/state';
 import type { AnswerCache } from '../answerCache';
 import { claimRun } from '../claimRun';
@@ -225,6 +227,11 @@ export class Session {
 
   async close(): Promise<void> {
     const { journal, lock } = this.#start;
+    try {
+      for (const live of this.#lives.values()) this.#leaveRunning(live);
+    } catch (error) {
+      this.#noteProblem(error);
+    }
     this.#isClosed = true;
     this.#inbox.close();
     try {
@@ -286,12 +293,14 @@ export class Session {
       fold: live.fold,
       write: (json) => {
         this.#write(live, json);
+        live.isUnderWay = true;
       },
       sync: () => journal.sync(),
       check: this.#check,
       inbox: (listener) => this.#inbox.listen(live.runId, listener),
       release: () => {
         live.isClaimed = false;
+        live.isUnderWay = false;
         this.#tellRested(live);
         if (live.firstSeq === undefined) this.#lives.delete(live.runId);
         else this.#saveSoon(live);
@@ -318,6 +327,22 @@ export class Session {
   #saveSoon(live: LiveRun): void {
     // close() writes what it finds; of a life that ends later, the journal tells.
     if (!this.#isClosed) this.#saver.saveSoon(live);
+  }
+
+  /** Closing a store is no crash: what is under way is PENDING again, and counts none. */
+  #leaveRunning(live: LiveRun): void {
+    const state = live.isUnderWay ? live.fold.state() : undefined;
+    if (state?.status !== 'RUNNING') return;
+    const { runId } = live;
+    let { seq } = state;
+    for (const { stepId: path, status } of state.steps) {
+      if (status !== 'RUNNING') continue;
+      seq += 1;
+      const left: RunEvent = { type: 'step.cancelled', runId, seq, at: asyncScheduler.now(), path };
+      const json = JSON.stringify(left);
+      this.#write(live, json);
+      live.fold.add(json);
+    }
   }
 
   /** What could not be forgotten leaves the others alone; the first such error is thrown when they are gone. */
