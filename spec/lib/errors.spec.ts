@@ -67,6 +67,7 @@ describe('errors', () => {
       'lib/store/folder/files/largeJson.ts',
       'lib/store/folder/files/nodeFiles.ts',
       'lib/store/folder/records/sharedOutputs.ts',
+      'operators/runs/internal/runServer.ts',
       'testing/explore.ts',
     ]);
   });
