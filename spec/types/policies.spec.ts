@@ -81,7 +81,7 @@ describe('types of policies, views and fakes', () => {
       Observable<PartialResult<string>>
     >();
     // @ts-expect-error not something that is counted
-    budget({ words: 3 });
+    expect(() => budget({ words: 3 })).toThrow('without a limit');
   });
 
   it('infer fakes from their scripts, and runs from their agents', () => {
