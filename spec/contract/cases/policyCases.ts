@@ -73,6 +73,7 @@ export const policyCases: readonly EngineCase[] = [
   },
   {
     title: 'a root that takes too long',
+    isInOneGo: true,
     agent: withPolicy(chain('lateRoot', upper, agent('hang', hang)), { timeoutMs: 40 }),
     input: 'x',
     gives: 'StepTimeoutError',
