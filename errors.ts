@@ -32,6 +32,7 @@ export {
   NestedInputError,
   NoCaseError,
   PoisonStepError,
+  QuorumError,
   StepError,
   StepTimeoutError,
   StreamSourceError,

@@ -1,4 +1,5 @@
 import type { Agent, StepPolicy } from '../model/agentType';
+import type { StepSkipped } from '../model/event';
 import type { Failure } from '../model/failure';
 import type { GivenBy } from '../model/givenBy';
 import type { StepResult } from '../model/stepResult';
@@ -83,7 +84,7 @@ export interface Scope {
   /** Runs a nested step. Returns its handle. */
   step(request: StepRequest, answer: (answer: Answer) => void): RunningStep;
   /** Records that a nested step will not run. */
-  skip(id: string, agent: Agent<never, unknown>, reason: 'when' | 'lost' | 'upstream'): void;
+  skip(id: string, agent: Agent<never, unknown>, reason: StepSkipped['reason']): void;
   /**
    * The row of a nested step that began in an earlier life, or an earlier attempt of this structure; undefined for any other.
    */
@@ -140,6 +141,9 @@ export interface WaitAnswer {
 
 /** A step that a structure has asked for. */
 export interface RunningStep {
-  /** Stops it; `lost` puts it on record as SKIPPED because another step won, otherwise it is PENDING again. */
-  cancel(as?: 'lost'): void;
+  /**
+   * Stops it. It is on record as SKIPPED where another step won (`lost`) or nobody needs it any more (`abandoned`), otherwise as
+   * PENDING again.
+   */
+  cancel(as?: 'lost' | 'abandoned'): void;
 }

@@ -6,7 +6,7 @@ import type { GivenBy } from '../model/givenBy';
 import { givenByFields, givenByItems } from '../model/givenBy';
 import type { Answer } from './scope';
 import { givenByOf } from './scope';
-import type { SettledFailure, Source, WireOwner } from './wire';
+import type { SettledFailure, Source, WireNode, WireOwner } from './wire';
 import { nodeOf, partsOf } from './wire';
 
 /** A source made ready for running: what it waits for, and how its value is read once that is there. */
@@ -42,6 +42,8 @@ export interface Edge {
 export interface Group {
   readonly count: number;
   readonly members: readonly (readonly number[])[];
+  /** Once it is made, what only its other members need is withdrawn. */
+  readonly cancelRest: boolean;
 }
 
 /** Where a source is read from while a workflow runs. */
@@ -128,7 +130,7 @@ function parse(owner: WireOwner, source: Source, where: string): Parsed {
     case 'settled':
       return settle(parse(owner, node.of, where), node.of, owner, where);
     case 'quorum':
-      return quorum(owner, node.of, node.count, where);
+      return quorum(owner, node, where);
     case 'live': {
       const of = nodeOf(node.of);
       if (of?.kind !== 'step')
@@ -221,8 +223,10 @@ function settle(all: Parsed, source: Source, owner: WireOwner, where: string): P
   };
 }
 
-function quorum(owner: WireOwner, source: Source, count: number, where: string): Parsed {
-  const members = partsOf(owner, source, where).map(([key, part]) => parse(owner, part, `${where}.${key}`));
+type QuorumNode = Extract<WireNode, { readonly kind: 'quorum' }>;
+
+function quorum(owner: WireOwner, { of, count, cancelRest }: QuorumNode, where: string): Parsed {
+  const members = partsOf(owner, of, where).map(([key, part]) => parse(owner, part, `${where}.${key}`));
   if (!Number.isInteger(count) || count < 1 || count > members.length) {
     const size = String(members.length);
     throw new DefinitionError(
@@ -239,6 +243,7 @@ function quorum(owner: WireOwner, source: Source, count: number, where: string):
   const group: Group = {
     count,
     members: members.map(({ steps }) => [...new Set(steps.map(({ from }) => from))]),
+    cancelRest,
   };
   return {
     steps: [],

@@ -40,7 +40,12 @@ export type WireNode =
   | { readonly kind: 'step'; readonly owner: WireOwner; readonly index: number; readonly id: string }
   | { readonly kind: 'pick'; readonly of: Source; readonly project: (value: never) => unknown }
   | { readonly kind: 'settled'; readonly of: Source }
-  | { readonly kind: 'quorum'; readonly of: Source; readonly count: number }
+  | {
+      readonly kind: 'quorum';
+      readonly of: Source;
+      readonly count: number;
+      readonly cancelRest: boolean;
+    }
   | { readonly kind: 'live'; readonly of: Wire<unknown> };
 
 /** The workflow under definition to which a wire belongs. */
@@ -127,13 +132,20 @@ export function live<P>(wire: Wire<unknown>): Wire<Live<P>> {
 /**
  * Waits until `count` of these sources have completed and gives their outputs, in the order of the sources.
  *
- * The others go on, and the run waits for them. When too many have failed, the step that reads the quorum cannot run.
+ * What only the others need is withdrawn then, questions too: it is SKIPPED (`abandoned`). A step with a saga in it goes on, because
+ * what it has done must be kept or undone. A skipped source is no vote. When too many have failed or were skipped, the step that
+ * reads the quorum cannot run.
+ *
+ * @param options - `cancelRest: false` lets the others go on; the run waits for them.
+ * @throws QuorumError (the step that reads it fails) when there are too few because of those that were skipped.
  */
 export function quorum<S extends readonly Source[] | Readonly<Record<string, Source>>>(
   count: number,
   sources: S,
+  options: { readonly cancelRest?: boolean } = {},
 ): Wire<readonly Resolved<S[keyof S & (S extends readonly unknown[] ? number : keyof S)]>[]> {
-  return wireOf({ kind: 'quorum', of: sources, count });
+  const { cancelRest = true } = options;
+  return wireOf({ kind: 'quorum', of: sources, count, cancelRest });
 }
 
 /** A failure that became a value: the same live and after a resume. */

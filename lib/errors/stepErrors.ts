@@ -230,6 +230,28 @@ export class AllFailedError extends MillraceError {
   }
 }
 
+/** A `quorum` cannot be made: too many of its sources were skipped, which is no vote, or have failed. */
+export class QuorumError extends MillraceError {
+  override readonly name = 'QuorumError';
+  readonly code = 'QUORUM_MISSED';
+  readonly retryable = false;
+  /** Path of the step that reads the quorum; that of the workflow where its result does. */
+  readonly path: string;
+  /** How many sources had to complete. */
+  readonly count: number;
+
+  constructor(path: string, count: number, members: number, lost: number) {
+    super(
+      `Cannot make the quorum that ${path === '' ? 'the result' : `"${path}"`} reads: ${String(count)} of ${String(members)} sources ` +
+        `have to complete, and ${String(lost)} were skipped or have failed`,
+      'ask for fewer, or read them with settled()',
+      { tellsNext: false },
+    );
+    this.path = path;
+    this.count = count;
+  }
+}
+
 /** Nobody has answered in time. */
 export class ApprovalTimeoutError extends MillraceError {
   override readonly name = 'ApprovalTimeoutError';

@@ -176,8 +176,8 @@ export interface StepFailed extends OfAttempt, Reporting {
 }
 
 /**
- * A step will not run: its `when` said no, another agent won, what it needs has failed, or it had asked and nobody waits for its
- * answer any more (`abandoned`).
+ * A step will not run: its `when` said no, another agent won, what it needs has failed, or nobody needs it any more
+ * (`abandoned`).
  */
 export interface StepSkipped extends OfStep {
   readonly type: 'step.skipped';

@@ -8,17 +8,22 @@ export interface DagContainment {
   failed(index: number): Containment;
   /** The step has failed, now or in an earlier life. */
   note(index: number): void;
+  /** The step was skipped, which is no vote. */
+  noteSkipped(index: number): void;
+  /** Ids of the steps because of which the members of a quorum are lost that have failed. */
+  failedIn(group: Group): readonly string[];
 }
 
 /** @param hasFailed - Whether a step failed in an earlier life and will not be tried again. */
 export function containmentOf(dag: Dag, hasFailed: (id: string) => boolean): DagContainment {
   const failed = new Set<number>();
+  const skipped = new Set<number>();
   if (dag.hasGroups) dag.steps.forEach(({ id }, index) => hasFailed(id) && failed.add(index));
   return {
     failed(index) {
       failed.add(index);
       if (!dag.hasGroups) return CONTAINED;
-      const culprits = culpritsOf(dag, failed);
+      const culprits = culpritsOf(dag, failed, skipped);
       if (!culprits.has(index)) return CONTAINED;
       culprits.delete(index);
       return { isContained: false, exposes: [...culprits].map((step) => (dag.steps[step] as DagStep).id) };
@@ -26,13 +31,22 @@ export function containmentOf(dag: Dag, hasFailed: (id: string) => boolean): Dag
     note(index) {
       failed.add(index);
     },
+    noteSkipped(index) {
+      skipped.add(index);
+    },
+    failedIn: ({ members }) =>
+      members.flat().flatMap((index) => (failed.has(index) ? [(dag.steps[index] as DagStep).id] : [])),
   };
 }
 
 const CONTAINED: Containment = { isContained: true };
 
 /** The failed steps that make the workflow fail: because of them, a quorum that the result needs cannot be reached. */
-function culpritsOf({ steps, dependents, isContained }: Dag, failed: ReadonlySet<number>): Set<number> {
+function culpritsOf(
+  { steps, dependents, isContained }: Dag,
+  failed: ReadonlySet<number>,
+  skipped: ReadonlySet<number>,
+): Set<number> {
   /** For each step that failed or cannot run: the failed steps that caused it. */
   const causes = new Map<number, ReadonlySet<number>>();
   const lost = new Map<Group, Map<number, ReadonlySet<number>>>();
@@ -50,7 +64,10 @@ function culpritsOf({ steps, dependents, isContained }: Dag, failed: ReadonlySet
       if (group === undefined || member === undefined) continue;
       const members = lost.get(group) ?? new Map<number, ReadonlySet<number>>();
       lost.set(group, members.set(member, new Set([...(members.get(member) ?? []), ...why])));
-      if (group.members.length - members.size >= group.count) continue;
+      const noVotes = group.members.filter(
+        (all, position) => !members.has(position) && all.every((step) => skipped.has(step)),
+      );
+      if (group.members.length - members.size - noVotes.length >= group.count) continue;
       fail(to, new Set([...members.values()].flatMap((all) => [...all])));
     }
   }

@@ -1,14 +1,18 @@
 import type { Dag, DagStep, Dependent } from '../../definition/dag';
+import { definitionOf } from '../../definition/definition';
 import type { Answer, RunningStep, Scope, StepRequest } from '../../definition/scope';
-import type { Reading } from '../../definition/source';
+import type { Group, Reading } from '../../definition/source';
+import { QuorumError } from '../../errors/stepErrors';
 import type { GivenBy } from '../../model/givenBy';
 import type { Stop } from '../../streams/pull';
+import { hasSaga } from '../interpreter/cancellation';
+import { pathBelow } from '../task';
 import type { DagContainment } from './containment';
 import { containmentOf } from './containment';
 import type { DagFeeds } from './liveReaders';
 import { dagFeeds } from './liveReaders';
-import type { Effect, Quorums } from './quorums';
-import { quorums } from './quorums';
+import type { Effect } from './quorums';
+import { Quorums } from './quorums';
 
 /**
  * Runs a workflow: counts what each step still waits for, and starts the step when the count is zero.
@@ -40,6 +44,8 @@ class DagRun {
   readonly #reading: Reading;
   /** Steps that cannot run because of a contained failure. */
   readonly #impossible: DagStep[] = [];
+  /** Steps that nobody needs any more, because a quorum is made without them. */
+  readonly #withdrawn = new Set<number>();
   #remaining: number;
   #isOver = false;
 
@@ -51,7 +57,7 @@ class DagRun {
     this.#answers = steps.map(() => undefined);
     this.#running = steps.map(() => undefined);
     this.#remaining = steps.length;
-    this.#groups = quorums((index) => scope.recorded((steps[index] as DagStep).id)?.seq);
+    this.#groups = new Quorums((index) => scope.recorded((steps[index] as DagStep).id));
     this.#feeds = dagFeeds(() => {
       scope.readerWaits();
     });
@@ -65,10 +71,16 @@ class DagRun {
   }
 
   begin(): void {
+    if (this.#dag.hasGroups) {
+      const { steps, result } = this.#dag;
+      // What made a quorum in an earlier life still makes it.
+      const groups = [...steps.map(({ source }) => source), result].flatMap((source) => source.groups);
+      this.#withdrawBeside(groups.filter((group) => this.#groups.isMade(group)));
+    }
     if (this.#remaining === 0) this.#finishIfDone();
     for (const index of this.#dag.roots) {
       if (this.#isOver) break;
-      this.#launch(index);
+      if (this.#answers[index] === undefined) this.#launch(index);
     }
   }
 
@@ -83,11 +95,13 @@ class DagRun {
     this.#scope.fail(answer.cause, answer.failure);
   }
 
-  #launch(index: number): void {
+  /** @param missed - The quorum that it reads and that cannot be made. */
+  #launch(index: number, missed?: Group): void {
     const { id, agent, source, policy } = this.#dag.steps[index] as DagStep;
     let value: unknown;
     let problem: StepRequest['problem'];
     try {
+      if (missed !== undefined) throw this.#quorumError(pathBelow(this.#scope.path, id), missed);
       value = this.#feeds.reading(index, () => source.read(this.#reading));
     } catch (error) {
       problem = { error };
@@ -101,13 +115,25 @@ class DagRun {
       watch: policy.keepPartials === true ? this.#watchOf(index) : undefined,
       isReader: source.live.length > 0,
       isAnew: source.live.some((step) => this.#feeds.hasBegun(step)),
-      contain: this.#isContained(index) ? () => this.#containment.failed(index) : undefined,
+      contain: this.#containing(index, missed),
     };
     this.#running[index] = this.#scope.step(request, (answer) => {
       this.#running[index] = undefined;
       this.#feeds.leave(index);
       this.#settle(index, answer);
     });
+  }
+
+  #containing(index: number, missed: Group | undefined): StepRequest['contain'] {
+    if (this.#isContained(index)) return () => this.#containment.failed(index);
+    // Those failures that the quorum could have done without are the reason now.
+    if (missed !== undefined)
+      return () => ({ isContained: false, exposes: this.#containment.failedIn(missed) });
+    return undefined;
+  }
+
+  #quorumError(path: string, group: Group): QuorumError {
+    return new QuorumError(path, group.count, group.members.length, this.#groups.lost(group));
   }
 
   #isContained(index: number): boolean {
@@ -146,6 +172,8 @@ class DagRun {
   #settle(first: number, firstAnswer: Answer): void {
     const settled: [number, Answer][] = [[first, firstAnswer]];
     const startable: number[] = [];
+    const missed = new Map<number, Group>();
+    const made: Group[] = [];
     for (const [index, answer] of settled) {
       if (this.#answers[index] !== undefined) continue;
       this.#note(index, answer);
@@ -154,11 +182,16 @@ class DagRun {
         return;
       }
       for (const dependent of this.#dag.dependents[index] ?? []) {
-        const { to } = dependent;
+        const { to, group } = dependent;
         const effect = this.#meet(dependent, index, answer);
+        if (group !== undefined && this.#groups.isMade(group)) made.push(group);
         if (effect === 'impossible' && this.#answers[to] === undefined) {
+          if (answer.kind !== 'failed') {
+            missed.set(to, group as Group);
+            continue;
+          }
           if (this.#isResult(to)) {
-            this.#fail(answer as Failed);
+            this.#fail(answer);
             return;
           }
           this.#impossible.push(this.#dag.steps[to] as DagStep);
@@ -166,17 +199,78 @@ class DagRun {
         } else if (effect === 'ready' && !this.#isResult(to)) startable.push(to);
       }
     }
+    this.#withdrawBeside(made);
+    for (const [index, group] of missed) {
+      if (this.#isOver) return;
+      if (this.#isResult(index)) {
+        this.stop();
+        this.#scope.fail(this.#quorumError(this.#scope.path, group));
+      } else if (this.#isStartable(index)) this.#launch(index, group);
+    }
     for (const index of startable) {
       if (this.#isOver) return;
-      if (this.#answers[index] === undefined) this.#launch(index);
+      if (this.#isStartable(index)) this.#launch(index);
     }
     this.#finishIfDone();
+  }
+
+  #isStartable(index: number): boolean {
+    return this.#answers[index] === undefined && this.#running[index] === undefined;
+  }
+
+  /** Withdraws what only members need that these quorums do without, and what only those need. */
+  #withdrawBeside(made: readonly Group[]): void {
+    const candidates = made.flatMap(({ cancelRest, members }) => (cancelRest ? members.flat() : []));
+    for (const index of candidates) {
+      if (this.#isOver) return;
+      if (!this.#isSpare(index)) continue;
+      this.#withdraw(index);
+      const { edges, groups } = (this.#dag.steps[index] as DagStep).source;
+      candidates.push(...edges.map(({ from }) => from), ...groups.flatMap(({ members }) => members.flat()));
+    }
+  }
+
+  #isSpare(index: number): boolean {
+    const { agent } = this.#dag.steps[index] as DagStep;
+    // What a saga has done is kept or undone, and either is a matter of its own end.
+    if (this.#answers[index] !== undefined || this.#hasEndedBefore(index) || hasSaga(definitionOf(agent)))
+      return false;
+    const dependents = this.#dag.dependents[index] ?? [];
+    return (
+      dependents.length > 0 &&
+      dependents.every(
+        ({ to, group, member }) =>
+          this.#withdrawn.has(to) ||
+          (group?.cancelRest === true && member !== undefined && this.#groups.isSpare(group, member)),
+      )
+    );
+  }
+
+  /** It is answered from the record, whether or not anybody needs it. */
+  #hasEndedBefore(index: number): boolean {
+    const { status, abandoned } = this.#scope.recorded((this.#dag.steps[index] as DagStep).id) ?? {};
+    return status === 'COMPLETED' || status === 'FAILED' || (status === 'SKIPPED' && abandoned !== true);
+  }
+
+  #withdraw(index: number): void {
+    const { id, agent } = this.#dag.steps[index] as DagStep;
+    this.#withdrawn.add(index);
+    this.#answers[index] = { kind: 'skipped', output: undefined };
+    this.#remaining -= 1;
+    for (const { group, member } of this.#dag.dependents[index] ?? [])
+      if (group !== undefined && member !== undefined) this.#groups.lose(group, member);
+    const running = this.#running[index];
+    this.#running[index] = undefined;
+    this.#feeds.leave(index);
+    if (running === undefined) this.#scope.skip(id, agent, 'abandoned');
+    else running.cancel('abandoned');
   }
 
   #note(index: number, answer: Answer): void {
     this.#answers[index] = answer;
     this.#remaining -= 1;
     if (this.#dag.steps[index]?.policy.keepPartials === true) this.#feeds.end(index, answer);
+    if (answer.kind === 'skipped') this.#containment.noteSkipped(index);
     if (answer.kind === 'failed' && this.#isContained(index)) this.#containment.note(index);
   }
 

@@ -8,7 +8,7 @@ import type { Answer, Decided, StepRequest, Undoable } from '../../definition/sc
 import { givenByOf } from '../../definition/scope';
 import { PoisonStepError, StepTimeoutError } from '../../errors/stepErrors';
 import type { Agent } from '../../model/agentType';
-import type { LogLevel, RunEvent } from '../../model/event';
+import type { LogLevel, RunEvent, StepSkipped } from '../../model/event';
 import type { GivenBy } from '../../model/givenBy';
 import type { Failure } from '../../model/failure';
 import { InvalidArgumentError, toFailure } from '../../model/failure';
@@ -848,7 +848,12 @@ export class StepExecutor implements StepMachine, QueueOwner {
     });
   }
 
-  cancelStep(task: StepTask, as?: 'lost'): void {
+  skipStep(path: string, agent: string, reason: StepSkipped['reason']): void {
+    this.#leftOpen.delete(path);
+    if (this.prior.at(path)?.status !== 'SKIPPED') this.engine.note(this.events.skipped(path, agent, reason));
+  }
+
+  cancelStep(task: StepTask, as?: 'lost' | 'abandoned'): void {
     const { phase } = task;
     if (phase === 'done') return;
     this.suspended.delete(task);
@@ -865,7 +870,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
     this.#readers?.delete(task);
     this.#contextSteps.cancelBelow(task, this.#whyOver ?? `step "${task.path}" was stopped`);
     if (this.#isOver || phase === 'ended') return;
-    if (as === 'lost') this.engine.note(this.events.skipped(task.path, task.definition.name, 'lost'));
+    if (as !== undefined) this.engine.note(this.events.skipped(task.path, task.definition.name, as));
     else if (phase === 'suspended') {
       this.#leftOpen.set(task.path, task.definition.name);
       this.#left.add(task.path);

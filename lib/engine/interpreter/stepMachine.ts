@@ -1,4 +1,5 @@
 import type { Answer, StepRequest, Undoable } from '../../definition/scope';
+import type { StepSkipped } from '../../model/event';
 import type { Failure } from '../../model/failure';
 import type { GivenBy } from '../../model/givenBy';
 import type { StepTask } from '../task';
@@ -21,7 +22,9 @@ export interface StepMachine extends Waiting {
   /** The attempt under way has failed; the policy says whether another one follows. */
   failStep(task: StepTask, error: unknown, known?: Failure): void;
   /** Stops a step and all below it, and puts on record how it was left. */
-  cancelStep(task: StepTask, as?: 'lost'): void;
+  cancelStep(task: StepTask, as?: 'lost' | 'abandoned'): void;
+  /** Puts on record that a step, which is not under way, will not run. */
+  skipStep(path: string, agent: string, reason: StepSkipped['reason']): void;
   /** A reader of streams has begun to wait. */
   readerWaits(): void;
   /** A structure can undo what it has done. */

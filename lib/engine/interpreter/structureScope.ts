@@ -9,6 +9,7 @@ import type {
 } from '../../definition/scope';
 import { StreamSourceError } from '../../errors/stepErrors';
 import type { Agent, StepPolicy } from '../../model/agentType';
+import type { StepSkipped } from '../../model/event';
 import type { Failure } from '../../model/failure';
 import type { GivenBy } from '../../model/givenBy';
 import type { StepResult } from '../../model/stepResult';
@@ -41,10 +42,8 @@ export class StructureScope implements Scope {
     return new StepBelow(this.#machine, this.#machine.startStep(this.#task, request, answer));
   }
 
-  skip(id: string, skipped: Agent<never, unknown>, reason: 'when' | 'lost' | 'upstream'): void {
-    const { engine, events, prior } = this.#machine;
-    const path = pathBelow(this.path, id);
-    if (prior.at(path)?.status !== 'SKIPPED') engine.note(events.skipped(path, skipped.name, reason));
+  skip(id: string, skipped: Agent<never, unknown>, reason: StepSkipped['reason']): void {
+    this.#machine.skipStep(pathBelow(this.path, id), skipped.name, reason);
   }
 
   table(): StepTable {
@@ -113,7 +112,7 @@ class StepBelow implements RunningStep {
     this.#task = task;
   }
 
-  cancel(as?: 'lost'): void {
+  cancel(as?: 'lost' | 'abandoned'): void {
     this.#machine.cancelStep(this.#task, as);
   }
 }

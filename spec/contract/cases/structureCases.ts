@@ -114,6 +114,26 @@ export const structureCases: readonly EngineCase[] = [
     gives: { first: ['A', 'aa'], c: 'a' },
   },
   {
+    title: 'a workflow: a quorum withdraws what it does without',
+    isInOneGo: true,
+    agent: workflow('withdrawing', (text: Wire<string>, step) => {
+      const hangs = step('hangs', hanging, text);
+      const votes = [step('a', upper, text), hangs, step('b', later, text), step('after', upper, hangs)];
+      return step('join', (all: readonly string[]) => all.join('|'), quorum(2, votes));
+    }),
+    input: 'a',
+    gives: 'A|a~',
+  },
+  {
+    title: 'a workflow: a quorum that is missed because of skipped steps',
+    agent: workflow('missing', (text: Wire<string>, step) => {
+      const votes = [step('a', upper, text, { when: () => false, otherwise: '' }), step('b', later, text)];
+      return { votes: quorum(2, votes) };
+    }),
+    input: 'a',
+    gives: 'QuorumError',
+  },
+  {
     title: 'a workflow: a failure stops what runs beside it',
     isInOneGo: true,
     agent: workflow('stopping', (text: Wire<string>, step) => {
