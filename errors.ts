@@ -3,7 +3,7 @@
  *
  * @packageDocumentation
  */
-export { DefinitionError } from './lib/errors/definitionErrors';
+export { DefinitionError, NoJsonSchemaError } from './lib/errors/definitionErrors';
 export type { Spending } from './lib/errors/runErrors';
 export {
   AgentNotServedError,

@@ -3,6 +3,7 @@
  *
  * @packageDocumentation
  */
+export { jsonSchemaOf } from './lib/codec/jsonSchema';
 export { explain, validate } from './lib/codec/validate';
 export { initialState } from './lib/definition/definition';
 export { toMermaid } from './lib/definition/toMermaid';

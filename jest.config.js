@@ -2,8 +2,8 @@
 module.exports = {
   testEnvironment: 'node',
   testMatch: ['<rootDir>/spec/**/*.spec.ts'],
-  // Those start servers: npm run test:engine.
-  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/spec/engine/'],
+  // Those start servers, or need the packages of others: npm run test:engine, npm run test:sdks.
+  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/spec/engine/', '<rootDir>/spec/sdks/'],
   // One for each core: Jest would leave one core to itself, and with two cores run everything in one process.
   maxWorkers: '100%',
   // Examples run as child processes, where ts-node needs seconds to start.

@@ -28,6 +28,8 @@ interface Common {
   readonly input?: t.Type<unknown, unknown>;
   /** Encodes the output to be saved, and decodes it again. */
   readonly output?: t.Type<unknown, unknown>;
+  /** Checks what it gives. What it makes of that is the output, saved as it is. */
+  readonly checks?: t.Type<unknown, unknown>;
 }
 
 /**
@@ -97,9 +99,19 @@ export function definitionOf(operator: unknown): Definition | undefined {
 
 /** The form in which the output of an agent is saved. */
 export function outputFormOf(definition: Definition): OutputForm {
-  const { output } = definition;
+  const { output, checks } = definition;
   if (output !== undefined) return () => output;
+  if (checks !== undefined) return () => undefined;
   return (isStructure(definition) ? definition.form : undefined) ?? (() => undefined);
+}
+
+/**
+ * The output of an agent, made of what it has given.
+ *
+ * @throws ValidationError when that does not fit the agent's schema.
+ */
+export function checkedOutput({ name, checks }: Definition, given: unknown): unknown {
+  return checks === undefined ? given : validate(checks, given, `output of "${name}"`);
 }
 
 /** An output in the form in which it is saved. */

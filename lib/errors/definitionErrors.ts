@@ -12,3 +12,16 @@ export class DefinitionError extends MillraceError {
     this.agent = agent;
   }
 }
+
+/** A codec or schema cannot be told as a JSON Schema. */
+export class NoJsonSchemaError extends MillraceError {
+  override readonly name = 'NoJsonSchemaError';
+  readonly code = 'NO_JSON_SCHEMA';
+
+  constructor(what: string) {
+    super(
+      `Cannot make a JSON Schema of ${what}`,
+      'build it of the codecs of io-ts, or give a schema that describes itself',
+    );
+  }
+}

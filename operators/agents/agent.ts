@@ -1,5 +1,8 @@
 import type * as t from 'io-ts';
+import type { Observable } from 'rxjs';
 
+import type { SchemaInput, SchemaOutput, StandardSchema } from '../../lib/codec/schema';
+import { codecFrom, SchemaCodec } from '../../lib/codec/schema';
 import { checkConcurrency, checkName, checkPolicy } from '../../lib/definition/checks';
 import type { FunctionDefinition } from '../../lib/definition/definition';
 import { DefinitionError } from '../../lib/errors/definitionErrors';
@@ -34,11 +37,32 @@ export interface AgentOptions<I, O> extends AgentPolicy<I> {
   readonly version?: string | number;
 }
 
+/** The same where the input has a schema of zod, valibot, arktype or another library that follows Standard Schema. */
+export interface InputSchema<S extends StandardSchema> {
+  /** Checks the input, and makes of it what the function gets. */
+  readonly input: S;
+}
+
+/** The same where the output has such a schema. */
+export interface OutputSchema<C extends StandardSchema> {
+  /**
+   * Checks what the function gives. What it makes of that is the output, and is saved as it is, so it must be a value that JSON
+   * keeps; take a codec of io-ts for others.
+   */
+  readonly output: C;
+}
+
+/** What a function may return to give `T` in the end. */
+export type Answering<T> =
+  T | Observable<T> | AsyncIterable<T> | PromiseLike<T | Observable<T> | AsyncIterable<T>>;
+
 /** How the values of a stream become the one output of a step. */
 export interface Reduction<V, A> {
   readonly fold: (accumulated: A, value: V) => A;
   readonly seed: A;
 }
+
+type OptionsBeside<Given extends 'input' | 'output', I, O> = Omit<AgentOptions<I, O>, Given>;
 
 /**
  * Makes an agent of a function.
@@ -53,8 +77,52 @@ export interface Reduction<V, A> {
  * of('a', 'b').pipe(upper).subscribe(console.log); // A, B
  * ```
  *
- * @throws DefinitionError when the name is empty or contains `/`, `[` or `]`.
+ * @throws DefinitionError when the name is empty or contains `/`, `[` or `]`, or a codec is neither one of io-ts nor a Standard
+ * Schema.
  */
+export function agent<S extends StandardSchema, C extends StandardSchema, V>(
+  name: string,
+  work: (input: SchemaOutput<S>, context: StepContext) => Answering<V>,
+  options: InputSchema<S> &
+    OutputSchema<C> &
+    OptionsBeside<'input' | 'output', SchemaOutput<S>, SchemaOutput<C>> & {
+      readonly reduce: Reduction<V, SchemaInput<C>>;
+    },
+): Agent<SchemaInput<S>, SchemaOutput<C>, V>;
+/** Schemas for the input and the output. */
+export function agent<S extends StandardSchema, C extends StandardSchema>(
+  name: string,
+  work: (input: SchemaOutput<S>, context: StepContext) => Answering<SchemaInput<C>>,
+  options: InputSchema<S> &
+    OutputSchema<C> &
+    OptionsBeside<'input' | 'output', SchemaOutput<S>, SchemaOutput<C>> & { readonly reduce?: never },
+): Agent<SchemaInput<S>, SchemaOutput<C>>;
+/** A schema for the input. */
+export function agent<S extends StandardSchema, R, A>(
+  name: string,
+  work: (input: SchemaOutput<S>, context: StepContext) => R,
+  options: InputSchema<S> &
+    OptionsBeside<'input', SchemaOutput<S>, A> & { readonly reduce: Reduction<Answered<R>, A> },
+): Agent<SchemaInput<S>, A, Emitted<R>>;
+export function agent<S extends StandardSchema, R>(
+  name: string,
+  work: (input: SchemaOutput<S>, context: StepContext) => R,
+  options: InputSchema<S> &
+    OptionsBeside<'input', SchemaOutput<S>, Answered<R>> & { readonly reduce?: never },
+): Agent<SchemaInput<S>, Answered<R>, Emitted<R>>;
+/** A schema for the output. */
+export function agent<I, C extends StandardSchema, V>(
+  name: string,
+  work: (input: I, context: StepContext) => Answering<V>,
+  options: OutputSchema<C> &
+    OptionsBeside<'output', I, SchemaOutput<C>> & { readonly reduce: Reduction<V, SchemaInput<C>> },
+): Agent<I, SchemaOutput<C>, V>;
+export function agent<I, C extends StandardSchema>(
+  name: string,
+  work: (input: I, context: StepContext) => Answering<SchemaInput<C>>,
+  options: OutputSchema<C> & OptionsBeside<'output', I, SchemaOutput<C>> & { readonly reduce?: never },
+): Agent<I, SchemaOutput<C>>;
+/** Codecs of io-ts, or none. */
 export function agent<I, R, A>(
   name: string,
   work: (input: I, context: StepContext) => R,
@@ -84,13 +152,18 @@ export function agent<I, O>(
     policy,
     invoke: work,
     ...(version !== undefined && { version: checkedVersion(name, version) }),
-    ...(input !== undefined && { input }),
-    ...(output !== undefined && { output }),
+    ...(input !== undefined && { input: codecFrom(name, 'input', input) }),
+    ...(output !== undefined && outputPart(codecFrom(name, 'output', output))),
     ...(concurrency !== undefined && { concurrency }),
     ...(reduce !== undefined && { reduce }),
     ...(compensate !== undefined && { compensate }),
   } as unknown as FunctionDefinition;
   return agentFrom(definition);
+}
+
+/** A codec is for what is saved, a schema for what is given. */
+export function outputPart(codec: t.Type<unknown, unknown>): Pick<FunctionDefinition, 'checks' | 'output'> {
+  return codec instanceof SchemaCodec ? { checks: codec } : { output: codec };
 }
 
 function checkedVersion(name: string, version: unknown): string {

@@ -1,7 +1,8 @@
 import type * as t from 'io-ts';
 
+import type { SchemaOutput, StandardSchema } from '../../lib/codec/schema';
+import { codecFrom, SchemaCodec } from '../../lib/codec/schema';
 import { validate } from '../../lib/codec/validate';
-import type { OutputForm } from '../../lib/definition/definition';
 import type { RunningStep } from '../../lib/definition/scope';
 import { givenByOf } from '../../lib/definition/scope';
 import { ValidationError } from '../../lib/errors/runErrors';
@@ -9,7 +10,7 @@ import { ApprovalTimeoutError } from '../../lib/errors/stepErrors';
 import type { Agent, AgentPolicy } from '../../lib/model/agentType';
 import { toFailure } from '../../lib/model/failure';
 import { givenById } from '../../lib/model/givenBy';
-import { alternativesForm, formOf } from './internal/outputCodec';
+import { alternativesForm, formOf, plain } from './internal/outputCodec';
 import { structure } from './internal/structure';
 
 /** How long an answer is waited for, and how the step is carried out. */
@@ -27,8 +28,8 @@ export interface ApprovalOptions<I, P> extends AgentPolicy<I> {
  * When nothing else in the run can go on, the run ends as suspended. Resume it after the answer, weeks later or in another
  * process. An answer that does not fit the codec is logged as a WARNING, and the step goes on waiting.
  *
- * @param codec - What an answer looks like.
- * @throws DefinitionError when `timeoutMs` is not at least 0.
+ * @param codec - What an answer looks like: a codec of io-ts, or a schema of zod, valibot, arktype and others.
+ * @throws DefinitionError when `timeoutMs` is not at least 0, or the codec is neither of both.
  * @throws ApprovalTimeoutError (the step fails) when the deadline has passed and there is no `onTimeout`.
  * @throws NoRunError in a plain `pipe`.
  *
@@ -37,20 +38,32 @@ export interface ApprovalOptions<I, P> extends AgentPolicy<I> {
  * const sign = approval('sign', t.type({ yes: t.boolean }), { timeoutMs: 86_400_000, onTimeout: askTheBoss });
  * ```
  */
+export function approval<S extends StandardSchema, I = unknown, P = never>(
+  name: string,
+  schema: S,
+  options?: ApprovalOptions<I, P>,
+): Agent<I, SchemaOutput<S> | P>;
 export function approval<A, I = unknown, P = never>(
   name: string,
   codec: t.Type<A, unknown>,
+  options?: ApprovalOptions<I, P>,
+): Agent<I, A | P>;
+export function approval<A, I = unknown, P = never>(
+  name: string,
+  given: unknown,
   { onTimeout, ...policy }: ApprovalOptions<I, P> = {},
 ): Agent<I, A | P> {
+  const codec = codecFrom(name, 'codec of answers', given);
   const other = onTimeout as unknown as Agent<never, unknown> | undefined;
   const inner = other === undefined ? [] : [[other.name, other] as const];
-  const answerForm: OutputForm = () => codec as t.Type<unknown, unknown>;
+  // What a schema has made of the answer is saved as it is.
+  const answerForm = codec instanceof SchemaCodec ? plain : () => codec;
   return structure({
     kind: 'approval',
     name,
     policy,
     agents: inner,
-    answers: codec as t.Type<unknown, unknown>,
+    answers: codec,
     form:
       other === undefined
         ? answerForm

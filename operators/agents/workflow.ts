@@ -1,5 +1,7 @@
 import type * as t from 'io-ts';
 
+import type { SchemaInput, SchemaOutput, StandardSchema } from '../../lib/codec/schema';
+import { codecFrom } from '../../lib/codec/schema';
 import { checkName, checkPolicy, checkPolicyOf } from '../../lib/definition/checks';
 import type { DagStep } from '../../lib/definition/dag';
 import { dagOf } from '../../lib/definition/dag';
@@ -22,7 +24,7 @@ import type {
   StepPolicy,
 } from '../../lib/model/agentType';
 import { withoutGaps } from '../../lib/model/givenBy';
-import { agent as agentOf } from './agent';
+import { agent as agentOf, outputPart } from './agent';
 import { agentFrom } from './internal/asOperator';
 import { resultForm } from './internal/outputCodec';
 
@@ -89,6 +91,23 @@ export interface WorkflowOptions<I, O> extends AgentPolicy<I> {
   readonly output?: t.Type<O, unknown>;
 }
 
+/** How a workflow is carried out whose input has a schema of zod, valibot, arktype or another library. */
+export interface CheckedInput<S extends StandardSchema> extends AgentPolicy<NoInfer<SchemaOutput<S>>> {
+  /** Checks the input, and makes of it what the steps get. */
+  readonly input: S;
+}
+
+/** The same for its output: what the schema makes of the result is the output. */
+export interface CheckedOutput<C extends StandardSchema, I> extends AgentPolicy<NoInfer<I>> {
+  readonly input?: t.Type<I, unknown>;
+  readonly output: C;
+}
+
+/** The same for both. */
+export interface CheckedBoth<S extends StandardSchema, C extends StandardSchema> extends CheckedInput<S> {
+  readonly output: C;
+}
+
 /**
  * Makes an agent of a DAG of steps. `build` is called once, at once: it gets the wire of the input and `step`, which
  * declares a step and gives its wire; what it returns, a wire or a record or tuple of wires, is the output.
@@ -99,12 +118,29 @@ export interface WorkflowOptions<I, O> extends AgentPolicy<I> {
  *
  * @throws DefinitionError when a source cannot be wired.
  */
+export function workflow<G extends StandardSchema, C extends StandardSchema>(
+  name: string,
+  build: (input: Wire<SchemaOutput<G>>, step: StepBuilder) => SourceFor<SchemaInput<C>>,
+  options: CheckedBoth<G, C>,
+): Agent<SchemaInput<G>, SchemaOutput<C>>;
+/** With a schema for its input. */
+export function workflow<G extends StandardSchema, const S extends Source>(
+  name: string,
+  build: (input: Wire<SchemaOutput<G>>, step: StepBuilder) => S,
+  options: CheckedInput<G> & { readonly output?: t.Type<NoInfer<Resolved<S>>, unknown> },
+): Agent<SchemaInput<G>, Resolved<S>>;
+/** With a schema for its output. */
+export function workflow<I, C extends StandardSchema>(
+  name: string,
+  build: (input: Wire<I>, step: StepBuilder) => SourceFor<SchemaInput<C>>,
+  options: CheckedOutput<C, I>,
+): Agent<I, SchemaOutput<C>>;
+/** With codecs of io-ts, or none. */
 export function workflow<I, const S extends Source>(
   name: string,
   build: (input: Wire<I>, step: StepBuilder) => S,
   options?: AgentPolicy<NoInfer<I>> & { readonly input?: t.Type<I, unknown>; readonly output?: never },
 ): Agent<I, Resolved<S>>;
-/** The same with options, such as codecs for its input and its output. */
 // Apart from the first, because inferring S from the type of a codec may never end in the compiler.
 export function workflow<I, const S extends Source>(
   name: string,
@@ -175,8 +211,8 @@ export function workflow<I, const S extends Source>(
     })),
     result: dag.result.text,
     arrows: { parts: steps.map(({ source }) => source.arrows), result: dag.result.arrows },
-    ...(input !== undefined && { input: input as t.Type<unknown, unknown> }),
-    ...(output !== undefined && { output: output as t.Type<unknown, unknown> }),
+    ...(input !== undefined && { input: codecFrom(name, 'input', input) }),
+    ...(output !== undefined && outputPart(codecFrom(name, 'output', output))),
     form: resultForm(steps, built),
     begin: (value, scope) => beginDag(dag, value, scope),
   };

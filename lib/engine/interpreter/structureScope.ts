@@ -7,6 +7,7 @@ import type {
   WaitAnswer,
   WaitRequest,
 } from '../../definition/scope';
+import { checkedOutput } from '../../definition/definition';
 import { StreamSourceError } from '../../errors/stepErrors';
 import type { Agent, StepPolicy } from '../../model/agentType';
 import type { StepSkipped } from '../../model/event';
@@ -94,7 +95,15 @@ export class StructureScope implements Scope {
   }
 
   complete(output: unknown, givenBy?: GivenBy): void {
-    if (isRunning(this.#task)) this.#machine.completeStep(this.#task, output, givenBy);
+    if (!isRunning(this.#task)) return;
+    let checked: unknown;
+    try {
+      checked = checkedOutput(this.#task.definition, output);
+    } catch (error) {
+      this.#machine.failStep(this.#task, error);
+      return;
+    }
+    this.#machine.completeStep(this.#task, checked, givenBy);
   }
 
   fail(error: unknown, failure?: Failure): void {

@@ -2,6 +2,7 @@ import type { SchedulerLike } from 'rxjs';
 import { Observable, throwError } from 'rxjs';
 
 import type { FunctionDefinition } from '../../definition/definition';
+import { checkedOutput } from '../../definition/definition';
 import { AttemptOverError, EmptyAnswerError, StepTimeoutError } from '../../errors/stepErrors';
 import type { Agent, StepContext } from '../../model/agentType';
 import type { LogLevel } from '../../model/event';
@@ -181,8 +182,15 @@ class Call implements Receiver, ContextCall {
       this.#late();
       return;
     }
+    let output: unknown;
+    try {
+      output = checkedOutput(this.#definition, value);
+    } catch (error) {
+      this.fail(error);
+      return;
+    }
     this.#close();
-    this.callbacks.done(this.task, value);
+    this.callbacks.done(this.task, output);
   }
 
   fail(error: unknown): void {

@@ -1,0 +1,15 @@
+const base = require('./jest.config');
+
+// What is held against the packages of others: they are installed in a folder of their own.
+/** @type {import('jest').Config} */
+module.exports = {
+  ...base,
+  testMatch: ['<rootDir>/spec/sdks/**/*.spec.ts'],
+  testPathIgnorePatterns: ['/node_modules/'],
+  transform: {
+    // Some ship only as ES modules, which Jest on Node 20 cannot require as they are.
+    '/node_modules/.+\\.m?js$': base.transform['/node_modules/(lowdb|steno)/.+\\.js$'],
+    '^.+\\.ts$': ['ts-jest', { tsconfig: 'spec/sdks/tsconfig.json' }],
+  },
+  transformIgnorePatterns: ['/node_modules/(?!(lowdb|steno|arktype|@ark|arkregex)/)'],
+};
