@@ -53,8 +53,10 @@ export interface Engine {
   /**
    * Looks for the answer that an earlier call with the same input gave. An engine without it remembers no answers. Where the
    * `key` of the policy fails, that is thrown, or handed to `answer`.
+   *
+   * What comes back is called when the step is not answered after all; undefined where nobody else waits for that.
    */
-  recall?(task: StepTask, answer: (known: KnownAnswer | undefined, failed?: KeyFailed) => void): void;
+  recall?(task: StepTask, callbacks: RecallCallbacks): LeaveCall | undefined;
   /** Keeps the answer of a step for those who ask the same. */
   memorize?(task: StepTask, known: KnownAnswer): void;
   /** What the step at this path has done is being undone: nobody may use its answer from now on. */
@@ -83,6 +85,17 @@ export interface Engine {
 export interface KeyFailed {
   readonly error: unknown;
 }
+
+/** How a step hears of an answer that it could use. */
+export interface RecallCallbacks {
+  /** Called once. Without a known answer the step calls its agent. */
+  readonly answer: (known: KnownAnswer | undefined, failed?: KeyFailed) => void;
+  /** Another step is making the same call, and `answer` comes after it: a step of the same run, or of another one. */
+  readonly waits: (isWithinRun: boolean) => void;
+}
+
+/** Says that a step does not wait any more, or that nothing comes of its call: it has failed for good, or was stopped. */
+export type LeaveCall = (hasFailed: boolean) => void;
 
 /** The answer of a step in its stored form. */
 export interface KnownAnswer {

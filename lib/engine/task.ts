@@ -3,6 +3,7 @@ import type { Subscriber } from 'rxjs';
 import type { Definition } from '../definition/definition';
 import type { Answer, StepRequest, TaskPolicy, Watch } from '../definition/scope';
 import type { Stop } from '../streams/pull';
+import type { LeaveCall } from './engine';
 
 /** One step under way: what was asked for, and how far it has come. Lives only while the run is carried out. */
 export interface StepTask {
@@ -43,6 +44,8 @@ export interface StepTask {
   /** Questions of its structure that the engine has not answered. */
   pending: number;
   stop: Stop | undefined;
+  /** Leaves a call that is shared with other steps. */
+  leaveCall: LeaveCall | undefined;
   /** Steps below this one that failed since its attempt began. */
   failedBelow: string[] | undefined;
   /** Ids of nested steps that the function's current attempt has used. */
@@ -98,6 +101,7 @@ export function newTask(
     activeInRoom: 0,
     pending: 0,
     stop: undefined,
+    leaveCall: undefined,
     failedBelow: undefined,
     nestedIds: undefined,
     children: undefined,

@@ -86,7 +86,12 @@ export interface LimitPolicy<I = never> {
   key?(input: I): string;
 }
 
-/** How long an answer is kept for other steps and runs that ask the same agent the same. Needs a store. */
+/**
+ * How long an answer is kept for other steps and runs that ask the same agent the same. Needs a store.
+ *
+ * Those that ask at the same time, in one process, wait for one call. When it fails for good, each of the others calls for itself;
+ * when it is stopped, the next one calls. A step waits for the call of another no longer than its own `timeoutMs`.
+ */
 export interface CachePolicy<I = never> {
   /** Milliseconds until the answer is too old; it never is when left out. */
   readonly ttlMs?: number;

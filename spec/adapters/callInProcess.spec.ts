@@ -26,10 +26,14 @@ function listTeller(parts: SideEvent[]): EventPublisher {
   };
 }
 
-function callOf(called: Agent<number, unknown>, options: Partial<InProcessOptions> = {}): InProcessCall {
+function callOf(
+  called: Agent<number, unknown>,
+  { limit, ...options }: Partial<InProcessOptions> & { readonly limit?: LimitPolicy } = {},
+): InProcessCall {
   const definition = definitionOf(called);
   if (definition === undefined) throw new TypeError('not an agent');
-  const task = newTask(undefined, 'step', definition, definition.policy, 1, () => undefined);
+  const policy = { ...definition.policy, ...(limit && { limit }) };
+  const task = newTask(undefined, 'step', definition, policy, 1, () => undefined);
   task.attempt = 1;
   return callInProcess({
     run: { runId: 'run' },
@@ -51,6 +55,44 @@ describe('a call of a function on a worker', () => {
     const now = agent('now', (n: number) => n + 1);
     await expect(callOf(now, { limit }).run()).resolves.toMatchObject({ kind: 'done', output: 2 });
     await expect(callOf(now, { limit }).run()).resolves.toMatchObject({ kind: 'done', output: 2 });
+  });
+
+  it('begins no more often than the rate says, however long one takes to begin', async () => {
+    const limit: LimitPolicy = { rate: { count: 1, perMs: 40 } };
+    const began: number[] = [];
+    const call = agent('call', (_: number) => began.push(performance.now()));
+    const slowToBegin = agent('slow', (_: number) => began.push(performance.now()));
+    const busy = (): void => {
+      const since = performance.now();
+      while (performance.now() - since < 30);
+    };
+    const run = {
+      get runId() {
+        if (began.length === 0) busy();
+        return 'run';
+      },
+    };
+    const calls = [callOf(slowToBegin, { limit, run }), callOf(call, { limit }), callOf(call, { limit })];
+    await Promise.all(calls.map((one) => one.run()));
+    const gaps = began.slice(1).map((at, index) => at - (began[index] ?? 0));
+
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(40);
+  });
+
+  it('leaves its place in the rate to the next one when it is stopped before it begins', async () => {
+    const limit: LimitPolicy = { concurrency: 1, rate: { count: 2, perMs: 60_000 } };
+    const slow = agent('slow', () => new Promise((resolve) => setTimeout(resolve, 5, 'late')));
+    const first = callOf(slow, { limit });
+    const second = callOf(slow, { limit });
+    const third = callOf(slow, { limit });
+    const answers = [first.run(), second.run(), third.run()];
+    second.stop();
+
+    await expect(Promise.all(answers)).resolves.toMatchObject([
+      { kind: 'done' },
+      { kind: 'stopped' },
+      { kind: 'done' },
+    ]);
   });
 
   it('is under way until it has ended, however it ends', async () => {

@@ -1,7 +1,6 @@
 import { asyncScheduler } from 'rxjs';
 
 import { admitTo } from '../../../lib/engine/local/limiter';
-import type { LimitPolicy } from '../../../lib/model/agentType';
 import type { Stop } from '../../../lib/streams/pull';
 import type { CallResult } from '../protocol/protocol';
 import { recordedFailure } from '../protocol/wireFailure';
@@ -20,13 +19,11 @@ export interface InProcessCall {
 
 /** What is called, and when. */
 export interface InProcessOptions extends ReportedCallOptions {
-  /** How many such calls this process makes at once; one object is one limit. */
-  readonly limit?: LimitPolicy | undefined;
   /** Where the call stands while it is under way. */
   readonly underWay: Set<InProcessCall>;
 }
 
-/** Calls the function of an agent once, when its limit has room. */
+/** Calls the function of an agent once, when the limit of its policy has room: in this process, one object is one limit. */
 export function callInProcess(options: InProcessOptions): InProcessCall {
   return new LimitedCall(options);
 }
@@ -68,15 +65,18 @@ class LimitedCall implements InProcessCall {
 
   /** Begins when the limit has room: maybe from within this call, and what is called may end or be stopped there too. */
   #enter(): void {
-    const { limit, input, task } = this.#options;
+    const { input, task } = this.#options;
+    const { limit } = task.policy;
     if (limit === undefined) {
       this.#begin();
       return;
     }
     try {
-      this.#leaveLimit = admitTo(limit, input, asyncScheduler, () => {
+      // The rate counts from where the function is called, not from here.
+      const enter = (): void => {
         this.#begin();
-      });
+      };
+      this.#leaveLimit = admitTo(limit, input, asyncScheduler, enter, task);
       if (this.#isEnded || this.#isStopped) this.#leaveLimit();
     } catch (error) {
       this.#end({ kind: 'failed', failure: recordedFailure(error, task.path), at: asyncScheduler.now() });

@@ -4,7 +4,14 @@ import { CancelledError } from '@restatedev/restate-sdk';
 import { jsonValue } from '../../../lib/codec/jsonValue';
 import { validate } from '../../../lib/codec/validate';
 import type { Decided } from '../../../lib/definition/scope';
-import type { CallCallbacks, Engine, KeyFailed, KnownAnswer } from '../../../lib/engine/engine';
+import type {
+  CallCallbacks,
+  Engine,
+  KeyFailed,
+  KnownAnswer,
+  LeaveCall,
+  RecallCallbacks,
+} from '../../../lib/engine/engine';
 import { hashOf } from '../../../lib/engine/local/cachedAnswers';
 import type { StepTask } from '../../../lib/engine/task';
 import { StepError } from '../../../lib/errors/stepErrors';
@@ -152,8 +159,8 @@ export class DurableEngine implements Engine {
     return this.#shared.admit(limit, task, enter);
   }
 
-  recall(task: StepTask, answer: (known: KnownAnswer | undefined, failed?: KeyFailed) => void): void {
-    this.#shared.recall(task, answer);
+  recall(task: StepTask, callbacks: RecallCallbacks): LeaveCall | undefined {
+    return this.#shared.recall(task, callbacks);
   }
 
   memorize(task: StepTask, known: KnownAnswer): void {

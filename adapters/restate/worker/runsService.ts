@@ -171,7 +171,6 @@ function callInline(
     keepPartials: task.policy.keepPartials === true,
     keepsNested,
     cache,
-    limit: task.policy.limit,
     underWay: life.underWay,
     known: () => nestedSoFar(ingress, name, life.key, task.path, life.known()),
     ...(task.watch !== undefined && { live }),

@@ -3,7 +3,7 @@ import { asyncScheduler } from 'rxjs';
 
 import { isStructure } from '../../../lib/definition/definition';
 import type { Engine, KeyFailed, KnownAnswer } from '../../../lib/engine/engine';
-import { memorizeIn, recallFrom } from '../../../lib/engine/local/cachedAnswers';
+import { cacheKeyOf, memorizeIn, recallFrom } from '../../../lib/engine/local/cachedAnswers';
 import { admitTo } from '../../../lib/engine/local/limiter';
 import { StepError } from '../../../lib/errors/stepErrors';
 import type { Failure } from '../../../lib/model/failure';
@@ -60,20 +60,25 @@ export function sharedPolicies({ context, cache, now, pending }: Sharing): Share
         if (leave !== undefined) admitted.delete(leave);
       };
     },
-    recall(task, answer) {
+    recall(task, { answer }) {
+      // One call for several steps would need the journals of their runs to wait for each other.
       const look = recording<KnownAnswer | null>((resolve) => {
-        recallFrom(cache, task, asyncScheduler.now(), (known) => {
-          resolve(known ?? null);
+        const key = cacheKeyOf(task);
+        const known = key === undefined ? undefined : recallFrom(cache, key, task, asyncScheduler.now());
+        void Promise.resolve(known).then((found) => {
+          resolve(found ?? null);
         });
       });
       pending.await(context.run(`${task.path} cache`, look, { maxRetryAttempts: 1 }), (known, failure) => {
         const failed = keyFailed(known, failure);
         answer(failed === undefined ? ((known as KnownAnswer | null) ?? undefined) : undefined, failed);
       });
+      return undefined;
     },
     memorize(task, known) {
       try {
-        memorizeIn(cache, task, now(), known);
+        const key = cacheKeyOf(task);
+        if (key !== undefined) void memorizeIn(cache, key, task, now(), known);
       } catch {
         // The function that gives the key has failed before; then the agent was called.
       }

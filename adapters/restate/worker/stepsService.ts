@@ -35,6 +35,7 @@ export function stepsService(agent: Agent<never, unknown>, pool: string, options
           const policy = {
             ...(timeoutMs !== undefined && { timeoutMs }),
             ...(idleTimeoutMs !== undefined && { idleTimeoutMs }),
+            ...(called.policy.limit !== undefined && { limit: called.policy.limit }),
           };
           const task = newTask(undefined, path, called, policy, request.input, () => undefined);
           task.attempt = attempt;
@@ -52,7 +53,6 @@ export function stepsService(agent: Agent<never, unknown>, pool: string, options
             keepPartials,
             keepsNested,
             cache: answersOn(options.ingress),
-            limit: called.policy.limit,
             underWay,
             known: () => nestedSoFar(options.ingress, runs, request.key, path, undefined),
           });

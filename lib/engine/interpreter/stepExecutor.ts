@@ -19,7 +19,7 @@ import type { FeedReading } from '../../streams/liveFeed';
 import { feedReadings } from '../../streams/liveFeed';
 import { reportedUsage } from '../../model/usage';
 import type { Stop } from '../../streams/pull';
-import type { CallCallbacks, Engine, KnownAnswer } from '../engine';
+import type { CallCallbacks, Engine, KeyFailed, KnownAnswer } from '../engine';
 import type { StepTask } from '../task';
 import { isRunning, newTask, pathBelow } from '../task';
 import { Cancellation, hasSaga } from './cancellation';
@@ -86,6 +86,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
   #calls: CallCallbacks | undefined;
   /** Functions that read streams of steps under way. */
   #readers: Map<StepTask, readonly FeedReading[]> | undefined;
+  /** Steps that wait for the same call of another step of this run. */
+  #sharing: Set<StepTask> | undefined;
   /** Failures of sagas: a run that fails with one fails again when it is resumed. */
   #finalFailures: WeakSet<Failure> | undefined;
   /** While the run is drained: the functions under way, and all steps that have ended and whose result is not handed on yet. */
@@ -223,7 +225,12 @@ export class StepExecutor implements StepMachine, QueueOwner {
    * their calls over. They begin anew in the life after the answer.
    */
   onIdle(): void {
-    if (this.suspended.size === 0 || this.#cancellation.isUnderWay || this.#isResting || this.#isDraining)
+    if (this.suspended.size === 0 && this.#sharing !== undefined) this.#callInTurn(this.#sharing);
+    else if (this.suspended.size > 0) this.#restIfIdle();
+  }
+
+  #restIfIdle(): void {
+    if (this.#cancellation.isUnderWay || this.#isResting || this.#isDraining)
       return;
     if (this.engine.settle === undefined || !this.#hasWaitingFunctions()) {
       this.#rest();
@@ -411,17 +418,59 @@ export class StepExecutor implements StepMachine, QueueOwner {
     }
     const looksSince = this.engine.elapsed();
     const { attempt } = task;
+    const goOn = (known: KnownAnswer | undefined, failed: KeyFailed | undefined): void => {
+      if (task.phase === 'done' || task.attempt !== attempt) return;
+      if (failed !== undefined) this.#giveUp(task, failed.error);
+      else if (known === undefined || !this.#takeRecalled(task, known, looksSince)) this.#attempt(task);
+    };
     try {
-      this.engine.recall(task, (known, failed) => {
-        this.queue.enqueue(() => {
-          if (task.phase === 'done' || task.attempt !== attempt) return;
-          if (failed !== undefined) this.#giveUp(task, failed.error);
-          else if (known === undefined || !this.#takeRecalled(task, known, looksSince)) this.#attempt(task);
-        });
+      task.leaveCall = this.engine.recall(task, {
+        answer: (known, failed) => {
+          this.queue.enqueue(() => {
+            this.#sharing?.delete(task);
+            if (task.phase === 'done') return;
+            this.queue.setActive(task, true);
+            this.permits.resumeBelow(task, () => {
+              goOn(known, failed);
+            });
+          });
+        },
+        waits: (isWithinRun) => {
+          this.#waitsForCall(task, isWithinRun);
+        },
       });
     } catch (error) {
       this.#giveUp(task, error);
     }
+  }
+
+  /** Whoever waits for a step of the same run moves as much as that one does. */
+  #waitsForCall(task: StepTask, isWithinRun: boolean): void {
+    this.queue.enqueue(() => {
+      if (task.phase === 'done') return;
+      if (isWithinRun) (this.#sharing ??= new Set()).add(task);
+      else this.#sharing?.delete(task);
+      this.queue.setActive(task, !isWithinRun);
+    });
+  }
+
+  /** Steps that wait for one another's calls would do so for ever: each calls for itself. */
+  #callInTurn(sharing: Set<StepTask>): void {
+    for (const task of [...sharing]) {
+      sharing.delete(task);
+      this.#leaveCall(task, false);
+      this.queue.setActive(task, true);
+      this.queue.enqueue(() => {
+        if (task.phase !== 'done') this.#attempt(task);
+      });
+    }
+  }
+
+  /** Others may wait for its call. */
+  #leaveCall(task: StepTask, hasFailed: boolean): void {
+    const { leaveCall } = task;
+    task.leaveCall = undefined;
+    leaveCall?.(hasFailed);
   }
 
   /** False when the agent's codec cannot read the answer. */
@@ -837,6 +886,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
       task.phase = 'done';
       this.queue.setActive(task, false);
       this.#inFlight.delete(task);
+      this.#leaveCall(task, answered.kind === 'failed');
       try {
         task.answer(answered);
       } catch (error) {
@@ -861,6 +911,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
     this.#landed(task);
     this.queue.dropAsked(task);
     this.queue.setActive(task, false);
+    this.#sharing?.delete(task);
+    this.#leaveCall(task, false);
     const { stop } = task;
     task.stop = undefined;
     stop?.();
@@ -901,6 +953,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
     this.queue.end();
     this.#stopSettling?.();
     this.permits.releaseAll();
+    if (event.type === 'run.failed') this.#leaveCall(this.#root, true);
     this.engine.record(
       event,
       () => {

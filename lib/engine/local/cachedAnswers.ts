@@ -20,38 +20,31 @@ export function hashOf(value: unknown): string | undefined {
 /**
  * Looks for the answer that an earlier call of this agent with the same input has left. A cache that cannot be read is a
  * reason to call the agent, not to fail.
+ *
+ * @param key - What `cacheKeyOf` gives for the step.
  */
 export function recallFrom(
-  cache: AnswerCache | undefined,
+  cache: AnswerCache,
+  key: string,
   task: StepTask,
   now: number,
-  answer: (known: KnownAnswer | undefined) => void,
-): void {
-  const key = cache === undefined ? undefined : keyOf(task);
-  if (cache === undefined || key === undefined) {
-    answer(undefined);
-    return;
-  }
+): KnownAnswer | undefined | Promise<KnownAnswer | undefined> {
   const { ttlMs = Infinity } = task.policy.cache ?? {};
   // One that is to last longer than answers may was kept before the clock was set back, nobody knows how long ago.
   const isFresh = ({ expiresAt }: KeptAnswer): boolean =>
     expiresAt === undefined || (now < expiresAt && expiresAt - now <= ttlMs);
-  const usable = (found: KeptAnswer | undefined): KnownAnswer | undefined =>
+  const usable = (found: KeptAnswer | undefined): KeptAnswer | undefined =>
     found === undefined || !isFresh(found) || (task.policy.keepPartials === true && found.kept === undefined)
       ? undefined
       : found;
-  const standing = (found: (KnownAnswer & { readonly doneBy?: string }) | undefined) => {
+  const standing = (found: KeptAnswer | undefined) => {
     if (found?.doneBy === undefined) return found;
     return whenThere(cache.get(undoneKey(found.doneBy)), (undone) =>
       undone === undefined ? found : undefined,
     );
   };
   const found = whenThere(cache.get(key), (kept) => standing(usable(kept)));
-  if (!(found instanceof Promise)) answer(found);
-  else
-    found.catch(warn('read the cached answer', task)).then(answer, (error: unknown) => {
-      process.emitWarning(error instanceof Error ? error : String(error));
-    });
+  return found instanceof Promise ? found.catch(warn('read the cached answer', task)) : found;
 }
 
 function whenThere<T, R>(value: T | Promise<T>, then: (value: T) => R | Promise<R>): R | Promise<R> {
@@ -78,17 +71,18 @@ function undoneKey(doneBy: string): string {
 /**
  * Keeps the answer of a step for those who ask the same.
  *
+ * @param key - What `cacheKeyOf` gives for the step.
  * @param doneBy - Names what gave the answer, for `forgetIn`.
+ * @returns Settles once the cache has the answer, or cannot keep it.
  */
 export function memorizeIn(
-  cache: AnswerCache | undefined,
+  cache: AnswerCache,
+  key: string,
   task: StepTask,
   now: number,
   { output, givenBy, kept }: KnownAnswer,
   doneBy?: string,
-): void {
-  const key = cache === undefined ? undefined : keyOf(task);
-  if (cache === undefined || key === undefined) return;
+): void | Promise<void> {
   const ttlMs = task.policy.cache?.ttlMs;
   const { definition } = task;
   const canBeUndone = !isStructure(definition) && definition.compensate !== undefined;
@@ -99,7 +93,7 @@ export function memorizeIn(
     ...(canBeUndone && doneBy !== undefined && { doneBy }),
     ...(ttlMs !== undefined && ttlMs < Infinity && { expiresAt: now + ttlMs }),
   });
-  done?.catch(warn('keep the answer', task));
+  return done?.catch(warn('keep the answer', task));
 }
 
 /**
@@ -108,7 +102,7 @@ export function memorizeIn(
  * With a key of its own an agent shares with all agents of its name and version: that is how to share on purpose. Without one the
  * key holds what the agent consists of, the text of its functions included: another one of that name calls for itself.
  */
-function keyOf({ definition, policy: { cache }, input }: StepTask): string | undefined {
+export function cacheKeyOf({ definition, policy: { cache }, input }: StepTask): string | undefined {
   const { name, version } = definition;
   const own = cache?.key?.(input as never);
   let text: string;

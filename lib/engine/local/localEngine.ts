@@ -16,14 +16,16 @@ import type { StepTable } from '../../model/stepTable';
 import type { Claim } from '../../store/store';
 import type { Pull, PullReceiver, Stop } from '../../streams/pull';
 import { isStream, pullFrom } from '../../streams/pull';
-import type { CallCallbacks, Engine, KnownAnswer } from '../engine';
+import type { CallCallbacks, Engine, KnownAnswer, LeaveCall, RecallCallbacks } from '../engine';
 import type { StepTask } from '../task';
 import type { Transitions } from '../transitions';
 import { transitionsFrom } from '../transitions';
-import { forgetIn, hashOf, memorizeIn, recallFrom } from './cachedAnswers';
+import { cacheKeyOf, forgetIn, hashOf, memorizeIn, recallFrom } from './cachedAnswers';
 import { callFunction } from './callFunction';
 import { admitTo } from './limiter';
 import type { Listener, Mailbox } from './mailbox';
+import type { Look } from './sharedCalls';
+import { sharedCallsOf } from './sharedCalls';
 import { startTimer } from './startTimer';
 
 /** What the engine of this process needs for one life of a run. */
@@ -64,6 +66,8 @@ export class LocalEngine<O> implements Engine {
   readonly #steady: { now(): number };
   readonly #transitions: Transitions<O>;
   readonly #waiting: Entry[] = [];
+  /** What other runs may wait for; most runs use no cache. */
+  #recalls: Set<LeaveCall> | undefined;
   #isTelling = false;
   #isClosed = false;
 
@@ -141,12 +145,30 @@ export class LocalEngine<O> implements Engine {
     );
   }
 
-  recall(task: StepTask, answer: (known: KnownAnswer | undefined) => void): void {
-    recallFrom(this.#options.claim.cache, task, this.#scheduler.now(), answer);
+  recall(task: StepTask, callbacks: RecallCallbacks): LeaveCall | undefined {
+    const { cache } = this.#options.claim;
+    const key = cache && cacheKeyOf(task);
+    if (cache === undefined || key === undefined) {
+      callbacks.answer(undefined);
+      return undefined;
+    }
+    const look: Look = () => recallFrom(cache, key, task, this.#scheduler.now());
+    const calls = sharedCallsOf(cache, this.#scheduler);
+    const leaveCall = calls.recall(key, { ...callbacks, task, run: this }, look);
+    const leave: LeaveCall = (hasFailed) => {
+      this.#recalls?.delete(leave);
+      leaveCall(hasFailed);
+    };
+    (this.#recalls ??= new Set()).add(leave);
+    return leave;
   }
 
   memorize(task: StepTask, known: KnownAnswer): void {
-    memorizeIn(this.#options.claim.cache, task, this.#scheduler.now(), known, this.#done(task.path));
+    const { cache } = this.#options.claim;
+    const key = cache && cacheKeyOf(task);
+    if (cache === undefined || key === undefined) return;
+    const done = memorizeIn(cache, key, task, this.#scheduler.now(), known, this.#done(task.path));
+    sharedCallsOf(cache, this.#scheduler).answered(task, known, done);
   }
 
   forget(path: string): void {
@@ -196,6 +218,7 @@ export class LocalEngine<O> implements Engine {
   /** From here on nothing is told any more; `state()` then is the state after everything that was written down. */
   close(): void {
     this.#isClosed = true;
+    for (const leave of this.#recalls ?? []) leave(false);
     for (const { event } of this.#waiting.splice(0)) this.#transitions.pass(event);
   }
 
