@@ -7,7 +7,7 @@ import type { GivenBy } from '../model/givenBy';
 import type { RunState } from '../model/state';
 import type { StepTable } from '../model/stepTable';
 import type { Pull, PullReceiver, Stop } from '../streams/pull';
-import type { StepTask } from './task';
+import type { LeaveCall, StepTask } from './task';
 
 /**
  * Where a run is carried out: everything that takes time, touches the world or must be remembered.
@@ -93,9 +93,6 @@ export interface RecallCallbacks {
   /** Another step is making the same call, and `answer` comes after it: a step of the same run, or of another one. */
   readonly waits: (isWithinRun: boolean) => void;
 }
-
-/** Says that a step does not wait any more, or that nothing comes of its call: it has failed for good, or was stopped. */
-export type LeaveCall = (hasFailed: boolean) => void;
 
 /** The answer of a step in its stored form. */
 export interface KnownAnswer {

@@ -3,7 +3,9 @@ import type { Subscriber } from 'rxjs';
 import type { Definition } from '../definition/definition';
 import type { Answer, StepRequest, TaskPolicy, Watch } from '../definition/scope';
 import type { Stop } from '../streams/pull';
-import type { LeaveCall } from './engine';
+
+/** Says that a step does not wait for a call any more, or that nothing comes of its own: it failed for good, or was stopped. */
+export type LeaveCall = (hasFailed: boolean) => void;
 
 /** One step under way: what was asked for, and how far it has come. Lives only while the run is carried out. */
 export interface StepTask {

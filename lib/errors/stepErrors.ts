@@ -53,6 +53,39 @@ export class EmptyAnswerError extends MillraceError {
   }
 }
 
+/** An agent answered with a Promise of a Promise of a Promise, and so on: one of them may resolve with itself. */
+export class EndlessAnswerError extends MillraceError {
+  override readonly name = 'EndlessAnswerError';
+  readonly code = 'ENDLESS_ANSWER';
+  readonly retryable = false;
+
+  constructor(deepest: number) {
+    super(
+      `Cannot take the answer of the function: what it returned resolved with a thenable, ${String(deepest)} times in a row`,
+      'look for a thenable that resolves with itself',
+    );
+  }
+}
+
+/** Functions asked for steps below each other without an end. */
+export class StepDepthError extends MillraceError {
+  override readonly name = 'StepDepthError';
+  readonly code = 'STEP_DEPTH';
+  readonly retryable = false;
+  /** Path of the step. */
+  readonly path: string;
+
+  constructor(path: string, deepest: number) {
+    // The names of all that stand above would fill the log.
+    const short = path.length > 200 ? `${path.slice(0, 100)}…${path.slice(-100)}` : path;
+    super(
+      `Cannot run step "${short}": it stands below more than ${String(deepest)} functions that asked for each other`,
+      'look for an agent that asks for itself; a loop() or each() needs no depth',
+    );
+    this.path = path;
+  }
+}
+
 /**
  * A function does not get the answer of a nested step: the run rests until somebody answers a question, the call was stopped or
  * timed out, or was over when the step was asked for. What the function still does counts for nothing; a later call begins anew.

@@ -7,6 +7,7 @@ import { firstValueFrom, lastValueFrom, Subject, timer } from 'rxjs';
 import { TestScheduler } from 'rxjs/testing';
 
 import type { Wire } from '../../lib/definition/wire';
+import type { Agent } from '../../lib/model/agentType';
 import { lowdbStore } from '../../lib/store/folder/lowdbStore';
 import { memoryStore } from '../../lib/store/memory/memoryStore';
 import type { AgentOptions } from '../../operators/agents/agent';
@@ -26,7 +27,8 @@ const tick = () => lastValueFrom(timer(0));
 
 /** An agent whose calls end when the test says so. */
 function held(options: Partial<AgentOptions<string, string>> = {}) {
-  const calls: { readonly input: string; readonly end$: Subject<string>; readonly signal: AbortSignal }[] = [];
+  const calls: { readonly input: string; readonly end$: Subject<string>; readonly signal: AbortSignal }[] =
+    [];
   const ask = agent(
     'ask',
     (input: string, { signal }) => {
@@ -65,7 +67,9 @@ describe('one call for all who ask the same at the same time', () => {
       return { text: text.toUpperCase() };
     });
     const items = ['a', 'b', 'a', 'a', 'b', 'a'];
-    const given = await firstValueFrom(run(each('list', ask, { concurrency: 6 }), items, { store }).pipe(outputs()));
+    const given = await firstValueFrom(
+      run(each('list', ask, { concurrency: 6 }), items, { store }).pipe(outputs()),
+    );
 
     expect(given).toEqual(items.map((text) => ({ text: text.toUpperCase() })));
     expect(calls).toEqual(['a', 'b']);
@@ -195,7 +199,7 @@ describe('one call for all who ask the same at the same time', () => {
         calls.push('left');
         await tick();
         if (calls.length > 4) return 'L';
-        return firstValueFrom(step('other', right, input)) as Promise<string>;
+        return firstValueFrom<string>(step('other', right, input));
       },
       { cache: {} },
     );
@@ -209,8 +213,11 @@ describe('one call for all who ask the same at the same time', () => {
       },
       { cache: {} },
     );
-    const both = workflow('both', (input: Wire<string>, step) => [step('a', left, input), step('b', right, input)] as const);
-    const itself: ReturnType<typeof agent<string, string>> = agent(
+    const both = workflow(
+      'both',
+      (input: Wire<string>, step) => [step('a', left, input), step('b', right, input)] as const,
+    );
+    const itself: Agent<string, string> = agent(
       'itself',
       async (input: string, { step, path }): Promise<string> =>
         path.length > 20 ? 'deep' : firstValueFrom(step('again', itself, input)),
@@ -223,7 +230,7 @@ describe('one call for all who ask the same at the same time', () => {
 
   it('asks a person one question for equal items, and lets the run rest meanwhile', async () => {
     const store = memoryStore();
-    const question = approval<string, string>('ok', t.string);
+    const question = approval('ok', t.string);
     const checked = withPolicy(chain('checked', question), { cache: {} });
     const list = each('list', checked, { concurrency: 3 });
     const ended = await lastValueFrom(run(list, ['a', 'a', 'a'], { runId: 'r', store }));
@@ -242,7 +249,11 @@ describe('one call for all who ask the same at the same time', () => {
       const { ask, calls, end } = held();
       const since = performance.now();
       const list = collect(
-        run(each('list', ask, { concurrency: Infinity }), Array.from({ length: count }, () => 'a'), { store }),
+        run(
+          each('list', ask, { concurrency: Infinity }),
+          Array.from({ length: count }, () => 'a'),
+          { store },
+        ),
       );
       end(0, 'A');
       expect(calls).toHaveLength(1);
@@ -259,7 +270,11 @@ describe('one call for all who ask the same at the same time', () => {
     const store = memoryStore();
     const { ask, calls } = held();
     const list = collect(
-      run(each('list', ask, { concurrency: Infinity }), Array.from({ length: 4_000 }, () => 'a'), { store }),
+      run(
+        each('list', ask, { concurrency: Infinity }),
+        Array.from({ length: 4_000 }, () => 'a'),
+        { store },
+      ),
     );
     const since = performance.now();
     list.leave?.();

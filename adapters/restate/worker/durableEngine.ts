@@ -9,11 +9,10 @@ import type {
   Engine,
   KeyFailed,
   KnownAnswer,
-  LeaveCall,
   RecallCallbacks,
 } from '../../../lib/engine/engine';
 import { hashOf } from '../../../lib/engine/local/cachedAnswers';
-import type { StepTask } from '../../../lib/engine/task';
+import type { LeaveCall, StepTask } from '../../../lib/engine/task';
 import { StepError } from '../../../lib/errors/stepErrors';
 import type { LimitPolicy } from '../../../lib/model/agentType';
 import type { RunEvent } from '../../../lib/model/event';

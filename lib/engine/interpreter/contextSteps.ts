@@ -2,9 +2,9 @@ import type { Subscriber } from 'rxjs';
 import { Observable } from 'rxjs';
 
 import { checkName } from '../../definition/checks';
-import { definitionOf } from '../../definition/definition';
+import { definitionOf, isStructure } from '../../definition/definition';
 import type { StepRequest } from '../../definition/scope';
-import { AttemptOverError, DuplicateStepError, StepError } from '../../errors/stepErrors';
+import { AttemptOverError, DuplicateStepError, StepDepthError, StepError } from '../../errors/stepErrors';
 import type { Agent } from '../../model/agentType';
 import { InvalidArgumentError } from '../../model/failure';
 import type { StepTask } from '../task';
@@ -37,6 +37,7 @@ export class ContextSteps {
     if (definition === undefined) {
       throw new InvalidArgumentError(`Cannot run step "${path}": it is no agent`, 'make one with agent()');
     }
+    if (functionsAbove(parent) >= DEEPEST) throw new StepDepthError(path, DEEPEST);
     const ids = (parent.nestedIds ??= new Set());
     if (ids.has(id)) throw new DuplicateStepError(path);
     ids.add(id);
@@ -104,6 +105,16 @@ export class ContextSteps {
     this.#waiting?.delete(parent);
     if (parent.phase === 'running') this.#machine.queue.setActive(parent, true);
   }
+}
+
+/** As deep as composites may stand in each other. */
+const DEEPEST = 256;
+
+function functionsAbove(task: StepTask): number {
+  let count = 0;
+  for (let step: StepTask | undefined = task; step !== undefined; step = step.parent)
+    if (!isStructure(step.definition)) count += 1;
+  return count;
 }
 
 function tellOver(subscriber: Subscriber<unknown>, error: AttemptOverError): void {

@@ -230,8 +230,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
   }
 
   #restIfIdle(): void {
-    if (this.#cancellation.isUnderWay || this.#isResting || this.#isDraining)
-      return;
+    if (this.#cancellation.isUnderWay || this.#isResting || this.#isDraining) return;
     if (this.engine.settle === undefined || !this.#hasWaitingFunctions()) {
       this.#rest();
       return;

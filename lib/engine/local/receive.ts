@@ -1,5 +1,6 @@
 import { isObservable } from 'rxjs';
 
+import { EndlessAnswerError } from '../../errors/stepErrors';
 import type { Pull, Stop } from '../../streams/pull';
 import { pullFrom, pullOf, returnIterator } from '../../streams/pull';
 
@@ -20,15 +21,28 @@ export interface Receiver {
  * Takes in whatever an agent's function returned: a value, a Promise, an Observable, an AsyncIterable, or a Promise of
  * those. Arrays and strings are values.
  *
+ * @throws EndlessAnswerError (in the receiver) when thenables lead to one another without an end.
+ *
  * An iterable is asked for its next value only when the one before has been taken. The function that comes back stops it
  * at once: it unsubscribes, or returns the iterator without waiting for a value under way. Nothing is received after that.
  */
 export function receive(answer: unknown, receiver: Receiver): Stop | undefined {
+  return receiveAt(0, answer, receiver);
+}
+
+/** How many thenables may lead to one another. A Promise never leads to another one: it has waited for that itself. */
+const DEEPEST = 100;
+
+/** @param depth - How many thenables have led here. */
+function receiveAt(depth: number, answer: unknown, receiver: Receiver): Stop | undefined {
   if ((typeof answer !== 'object' && typeof answer !== 'function') || answer === null) {
     receiver.answer(answer);
     return undefined;
   }
-  if (isPromise(answer)) return receivePromise(answer, receiver);
+  if (isPromise(answer)) {
+    if (depth >= DEEPEST) throw new EndlessAnswerError(DEEPEST);
+    return receivePromise(depth + 1, answer, receiver);
+  }
   if (isObservable(answer) || Symbol.asyncIterator in answer) return receiveStream(answer, receiver);
   receiver.answer(answer);
   return undefined;
@@ -38,7 +52,7 @@ function isPromise(value: object): value is PromiseLike<unknown> {
   return typeof (value as { readonly then?: unknown }).then === 'function';
 }
 
-function receivePromise(promise: PromiseLike<unknown>, receiver: Receiver): Stop {
+function receivePromise(depth: number, promise: PromiseLike<unknown>, receiver: Receiver): Stop {
   let isStopped = false;
   let stopInner: Stop | undefined;
   promise.then(
@@ -49,7 +63,7 @@ function receivePromise(promise: PromiseLike<unknown>, receiver: Receiver): Stop
         return;
       }
       try {
-        stopInner = receive(answer, receiver);
+        stopInner = receiveAt(depth, answer, receiver);
       } catch (error) {
         receiver.fail(error);
       }

@@ -2,8 +2,8 @@ import type { SchedulerLike } from 'rxjs';
 
 import type { AnswerCache } from '../../store/answerCache';
 import type { Stop } from '../../streams/pull';
-import type { KnownAnswer, LeaveCall, RecallCallbacks } from '../engine';
-import type { StepTask } from '../task';
+import type { KnownAnswer, RecallCallbacks } from '../engine';
+import type { LeaveCall, StepTask } from '../task';
 import { startTimer } from './startTimer';
 
 /** A step that looks for its answer in a cache. */
