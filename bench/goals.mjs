@@ -77,6 +77,11 @@ export function goals({ value, ratio }) {
     add(`10,000 finished runs: ${call} < 100 ms`, ms, atMost(100), `${number(ms)} ms`);
   }
 
+  for (const how of ['under way', 'at rest, served']) {
+    const ms = value('inbox', how, 'longest stall ms');
+    add(`300 runs ${how} beside 5,000 messages: no stall above 50 ms`, ms, atMost(50), `${number(ms)} ms`);
+  }
+
   for (const [shape, variant] of [
     ['chain', 'millrace'],
     ['fan', 'millrace'],

@@ -1,6 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+
+import t from 'io-ts';
 
 import { agent, chain, follow, millrace, run } from '../millrace.mjs';
 
@@ -46,7 +49,61 @@ const one = (go) => () => {
   };
 };
 
+/** 300 runs that wait, beside 5,000 messages for another run, while more of these come: how long nothing else has its turn. */
+const waiting = (isServed) => () => {
+  const home = mkdtempSync(join(process.env['BENCH_FOLDER'] ?? tmpdir(), 'millrace-bench-'));
+  process.on('exit', () => rmSync(home, { recursive: true, force: true }));
+  const store = millrace.lowdbStore(home, { durability: 'process' });
+  const asks = millrace.chain('asks', millrace.approval('ok', t.boolean));
+  const other = millrace.chain('other', millrace.approval('ok', t.boolean));
+  const slow = chain(
+    'slow',
+    agent('never', () => new Promise(() => undefined)),
+  );
+  const subscriptions = [];
+  const stalls = monitorEventLoopDelay({ resolution: 1 });
+  let put;
+  return {
+    units: 1,
+    once: true,
+    async prepare() {
+      await follow(run(other, 0, { store, runId: 'other' }));
+      await millrace.answer('other', 'ok', true, { store });
+      const inbox = join(home, 'inbox');
+      const text = readFileSync(join(inbox, readdirSync(inbox)[0]));
+      put = (name) => writeFileSync(join(inbox, `other~${name}.json`), text);
+      for (let index = 0; index < 5_000; index += 1) put(String(index).padStart(26, '0'));
+      for (let index = 0; index < 300; index += 1) {
+        const runId = `r${index}`;
+        if (isServed) await follow(run(asks, 0, { store, runId }));
+        else subscriptions.push(run(slow, 0, { store, runId }).subscribe());
+      }
+    },
+    async run() {
+      stalls.enable();
+      if (isServed) subscriptions.push(millrace.serve([asks], { store }).subscribe());
+      for (let more = 0; more < 40; more += 1) {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        put(`more${more}`);
+      }
+      stalls.disable();
+    },
+    report() {
+      for (const each of subscriptions) each.unsubscribe();
+      return { 'longest stall ms': stalls.max / 1e6 };
+    },
+  };
+};
+
 export const workloads = [
+  {
+    id: 'inbox',
+    title: '300 runs that wait, beside 5,000 messages for others, for two seconds in which 40 more come',
+    unit: 'two seconds',
+    baseline: 'under way',
+    rounds: 1,
+    variants: { 'under way': waiting(false), 'at rest, served': waiting(true) },
+  },
   {
     id: 'store',
     title: 'a store with 10,000 finished runs: opened, and one call',

@@ -255,6 +255,15 @@ export class ValidationError extends MillraceError {
   }
 }
 
+/** The first of these paths, as a message names them: a run may have thousands. */
+export function someOf(paths: readonly string[]): string {
+  const named = paths.slice(0, MOST_NAMED).map((path) => `"${path}"`);
+  const more = paths.length - named.length;
+  return more === 0 ? named.join(', ') : `${named.join(', ')} and ${String(more)} more`;
+}
+
+const MOST_NAMED = 10;
+
 /** Nothing waits for this answer: the step has not asked, or has its answer already. */
 export class NotWaitingError extends MillraceError {
   override readonly name = 'NotWaitingError';
@@ -267,7 +276,7 @@ export class NotWaitingError extends MillraceError {
 
   /** @param waiting - Paths of the steps that do wait. */
   constructor(runId: string, path: string, waiting: readonly string[]) {
-    const others = waiting.map((other) => `"${other}"`).join(', ');
+    const others = someOf(waiting);
     super(
       `Cannot answer step "${path}" of run "${runId}": it does not wait for an answer`,
       waiting.length === 0 ? 'no step of the run does' : `these wait: ${others}`,

@@ -29,10 +29,7 @@ export function askingOf(incarnation: string | undefined, seq: number): string {
  * @param incarnation - That of the new run.
  */
 export function asAnotherRun(state: RunState, runId: string, incarnation: string): RunState {
-  const steps = state.steps.withValues(
-    (output) => output,
-    (row) => inherited(askedAnew(row, incarnation)),
-  );
+  const steps = state.steps.withRows((row) => inherited(askedAnew(row, incarnation)));
   const { used: _used, died: _died, ...rest } = state;
   return Object.freeze({ ...rest, runId, incarnation, steps });
 }

@@ -2,8 +2,6 @@ import type { StepResult } from './stepResult';
 
 /** Cells of a row: path, agent, output, timestamp, attempts, number of the event, hash of the input. */
 const WIDTH = 7;
-/** Which of them is the output. */
-const OUTPUT = 2;
 /** Fields of a row, without the hash. */
 const FIELDS = 9;
 
@@ -33,15 +31,6 @@ export class SealedRows {
     return Object.keys(row).length === ('inputHash' in row ? FIELDS + 1 : FIELDS);
   }
 
-  /** The same rows with these outputs instead; none of them is made for it. */
-  withOutputs(change: (output: unknown) => unknown): SealedRows {
-    const copy = new SealedRows([]);
-    for (let at = 0; at < this.#cells.length; at += 1)
-      copy.#cells.push(at % WIDTH === OUTPUT ? change(this.#cells[at]) : this.#cells[at]);
-    copy.#durations.push(...this.#durations);
-    return copy;
-  }
-
   /** Path of the step at this place of the page, counted from 0; no row is made for it. */
   pathAt(place: number): string | undefined {
     return this.#cells[place * WIDTH] as string | undefined;
@@ -51,7 +40,11 @@ export class SealedRows {
   at(place: number): StepResult | undefined {
     if (place >= this.#durations.length) return undefined;
     this.#rows ??= [];
-    return (this.#rows[place] ??= this.#made(place));
+    return (this.#rows[place] ??= this.made(place));
+  }
+
+  get length(): number {
+    return this.#durations.length;
   }
 
   /** All rows, in order. */
@@ -59,7 +52,8 @@ export class SealedRows {
     return this.#durations.map((_, place) => this.at(place) as StepResult);
   }
 
-  #made(place: number): StepResult {
+  /** The row at this place, which there is: made anew, and not kept. */
+  made(place: number): StepResult {
     const [stepId, agent, output, timestamp, attempts, seq, inputHash] = this.#cells.slice(
       place * WIDTH,
       (place + 1) * WIDTH,
@@ -76,5 +70,48 @@ export class SealedRows {
       seq,
       ...(inputHash !== undefined && { inputHash }),
     });
+  }
+}
+
+/**
+ * Rows that are those of another page with something changed, each when it is first read: whoever looks at one step of a run
+ * does not pay for all of them.
+ */
+export class LentRows {
+  readonly #page: readonly StepResult[] | SealedRows | LentRows;
+  readonly #change: (row: StepResult) => StepResult;
+  readonly #rows: StepResult[] = [];
+
+  /** @param change - Gives the row as it is to be read; the row itself where nothing is to change. */
+  constructor(page: readonly StepResult[] | SealedRows | LentRows, change: (row: StepResult) => StepResult) {
+    this.#page = page;
+    this.#change = change;
+  }
+
+  get length(): number {
+    return this.#page.length;
+  }
+
+  /** Path of the step at this place of the page, counted from 0; no row is made for it. */
+  pathAt(place: number): string | undefined {
+    return Array.isArray(this.#page)
+      ? (this.#page as readonly StepResult[])[place]?.stepId
+      : (this.#page as SealedRows | LentRows).pathAt(place);
+  }
+
+  /** The row at this place, counted from 0. */
+  at(place: number): StepResult | undefined {
+    if (place >= this.#page.length) return undefined;
+    return (this.#rows[place] ??= Object.freeze(this.#change(this.#lent(place))));
+  }
+
+  /** All rows, in order. */
+  all(): readonly StepResult[] {
+    return Array.from({ length: this.length }, (_, place) => this.at(place) as StepResult);
+  }
+
+  #lent(place: number): StepResult {
+    // A packed row that is only read to be changed is not kept twice.
+    return (this.#page instanceof SealedRows ? this.#page.made(place) : this.#page.at(place)) as StepResult;
   }
 }

@@ -1,10 +1,13 @@
-import { SealedRows } from './sealedRows';
+import { LentRows, SealedRows } from './sealedRows';
 import type { StepResult } from './stepResult';
 
 const PAGE = 64;
 
-/** The next 64 rows of a table, or what there is of them: as they are, or packed because all of them have completed. */
-export type Page = readonly StepResult[] | SealedRows;
+/**
+ * The next 64 rows of a table, or what there is of them: as they are, packed because all of them have completed, or those of
+ * another table with something changed.
+ */
+export type Page = readonly StepResult[] | SealedRows | LentRows;
 
 /** Number of the page that holds this position. */
 export function pageOf(position: number): number {
@@ -19,27 +22,27 @@ export function placeOf(position: number): number {
 /** The row at this position, which is one of these pages'. */
 export function rowAt(pages: readonly Page[], position: number): StepResult | undefined {
   const page = pages[pageOf(position)];
-  return page instanceof SealedRows ? page.at(placeOf(position)) : page?.[placeOf(position)];
+  return isPlain(page) ? page[placeOf(position)] : page?.at(placeOf(position));
 }
 
 /** Path of that row; of a packed one no row is made for it. */
 export function pathAt(pages: readonly Page[], position: number): string | undefined {
   const page = pages[pageOf(position)];
-  return page instanceof SealedRows ? page.pathAt(placeOf(position)) : page?.[placeOf(position)]?.stepId;
+  return isPlain(page) ? page[placeOf(position)]?.stepId : page?.pathAt(placeOf(position));
 }
 
 /** All rows of a page, in order. */
 export function rowsOf(page: Page): readonly StepResult[] {
-  return page instanceof SealedRows ? page.all() : page;
+  return isPlain(page) ? page : page.all();
 }
 
-/** The same rows with other values: `output` changes the outputs of packed rows, `row` every other row. */
-export function pageWith(
-  page: Page,
-  output: (value: unknown) => unknown,
-  row: (row: StepResult) => StepResult,
-): Page {
-  return page instanceof SealedRows ? page.withOutputs(output) : page.map(row);
+function isPlain(page: Page | undefined): page is readonly StepResult[] {
+  return Array.isArray(page);
+}
+
+/** The same rows as `change` gives them, each when it is first read. */
+export function pageWith(page: Page, change: (row: StepResult) => StepResult): Page {
+  return new LentRows(page, change);
 }
 
 /** Positions by path. */

@@ -67,9 +67,9 @@ export class StepTable implements Iterable<StepResult> {
     return this.#pages.flatMap(rowsOf);
   }
 
-  /** The same steps with other values: `output` changes the outputs of packed rows, `row` every other row. */
-  withValues(output: (value: unknown) => unknown, row: (row: StepResult) => StepResult): StepTable {
-    const pages = this.#pages.map((page) => pageWith(page, output, row));
+  /** The same steps as `change` gives them, each when it is first read; the path stays. */
+  withRows(change: (row: StepResult) => StepResult): StepTable {
+    const pages = this.#pages.map((page) => pageWith(page, change));
     return new StepTable(pages, this.size, this.#index, this.#isTemplate);
   }
 

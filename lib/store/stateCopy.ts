@@ -3,12 +3,12 @@ import type { StepResult } from '../model/stepResult';
 
 /**
  * The state with values of its own, to be handed out: who gets it may change them, as agents may change what they are called
- * with, and what the store saves stays as it was.
+ * with, and what the store saves stays as it was. A step is copied when it is first read: its values never change here.
  */
 export function stateCopy(state: RunState): RunState {
   return Object.freeze({
     ...state,
-    steps: state.steps.withValues(valueCopy, rowCopy),
+    steps: state.steps.withRows(rowCopy),
     ...('input' in state && { input: valueCopy(state.input) }),
     ...('output' in state && { output: valueCopy(state.output) }),
   });

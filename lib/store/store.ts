@@ -122,7 +122,7 @@ export interface Attendant {
 /** The ear of an attendant. */
 export interface Attendance {
   /** What waits for a run, oldest first. What cannot be read is left out: the run hears of it when it is carried on. */
-  messages(runId: string): readonly RunMessage[];
+  messages(runId: string): Iterable<RunMessage>;
   /** Hears nothing more. */
   leave(): void;
 }

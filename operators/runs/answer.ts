@@ -6,7 +6,7 @@ import type { Where } from '../../lib/engine/runOptions';
 import { checkedWhere } from '../../lib/engine/runOptions';
 import { AnswerMisfitError, NotWaitingError, ValidationError } from '../../lib/errors/runErrors';
 import { UnknownStepError } from '../../lib/errors/stepErrors';
-import { checkRunId, UnknownRunError } from '../../lib/errors/storageErrors';
+import { checkRunId } from '../../lib/errors/storageErrors';
 import type { Agent } from '../../lib/model/agentType';
 import type { StepResult } from '../../lib/model/stepResult';
 import type { Store } from '../../lib/store/store';
@@ -52,7 +52,6 @@ export async function answer(
     await engine.answer(runId, path, value, { ...(agent !== undefined && { agent }), ...meant });
     return { became: 'kept' };
   }
-  if ((await store.loadRun(runId)) === undefined) throw new UnknownRunError(runId);
   const posted = await store.post(runId, { kind: 'answer', path, value, ...meant });
   const named = posted.kind === 'answer' ? posted.asking : undefined;
   const row = (await store.loadRun(runId))?.steps.get(path);

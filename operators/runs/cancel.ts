@@ -1,11 +1,11 @@
 import type { CancelRequest } from '../../lib/engine/engine';
 import type { Where } from '../../lib/engine/runOptions';
 import { checkedWhere } from '../../lib/engine/runOptions';
-import { checkRunId, UnknownRunError } from '../../lib/errors/storageErrors';
+import { checkRunId } from '../../lib/errors/storageErrors';
 import type { Store } from '../../lib/store/store';
 
 /** Where the run rests, and why it is cancelled. */
-export type CancelOptions = CancelRequest & Where<Pick<Store, 'loadRun' | 'post'>>;
+export type CancelOptions = CancelRequest & Where<Pick<Store, 'post'>>;
 
 /**
  * Cancels a run, also one that another process carries on: it stops within a quarter of a second, tells `run.cancelled`, and
@@ -24,6 +24,5 @@ export async function cancel(runId: string, options: CancelOptions): Promise<voi
     await engine.cancel(runId, { ...(agent !== undefined && { agent }), ...why });
     return;
   }
-  if ((await store.loadRun(runId)) === undefined) throw new UnknownRunError(runId);
   await store.post(runId, { kind: 'cancel', ...why });
 }

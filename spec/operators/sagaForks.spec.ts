@@ -4,6 +4,7 @@ import {
   agent,
   anyOf,
   chain,
+  each,
   everyStep,
   execute,
   fallback,
@@ -116,6 +117,32 @@ describe('what another run has done', () => {
       expect((await goesOn(order, runId, store)).status).toBe('FAILED');
     }
 
+    expect(log).toEqual([]);
+  });
+
+  it('is not undone by a fork of a run with hundreds of steps, which a page of the table holds packed', async () => {
+    const store = memoryStore();
+    const count = 150;
+    const pays = each(
+      'pays',
+      agent('pay', (n: number) => n, {
+        compensate: () => {
+          log.push('refund');
+        },
+      }),
+    );
+    let isUp = true;
+    const last = agent('last', () => {
+      if (!isUp) throw new Error('down');
+      return 'done';
+    });
+    const work = saga('bulk', chain('w', pays, last));
+    const bill = Array.from({ length: count }, (_, n) => n);
+    await execute(work, bill, { store, runId: 'a' });
+    isUp = false;
+    await fork('a', { store, from: 'w/last', runId: 'f' });
+
+    expect((await goesOn(work as unknown as Agent<number, unknown>, 'f', store)).status).toBe('FAILED');
     expect(log).toEqual([]);
   });
 

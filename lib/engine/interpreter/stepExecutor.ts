@@ -6,6 +6,7 @@ import type { Definition, StructureDefinition } from '../../definition/definitio
 import { definitionOf, encodedOutput, isContainer, isStructure } from '../../definition/definition';
 import type { Answer, Decided, StepRequest, Undoable } from '../../definition/scope';
 import { givenByOf } from '../../definition/scope';
+import { someOf } from '../../errors/runErrors';
 import { PoisonStepError, StepTimeoutError } from '../../errors/stepErrors';
 import type { Agent } from '../../model/agentType';
 import type { LogLevel, RunEvent, StepSkipped } from '../../model/event';
@@ -275,8 +276,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
   /** From here on no answer is heard any more: it stays where it is, for the next life. */
   #rest(): void {
     const waiting = [...this.suspended].map(({ path }) => path);
+    const others = someOf(waiting);
     for (const path of new Set(this.engine.unheard?.())) {
-      const others = waiting.map((other) => `"${other}"`).join(', ');
       const message = `No step waits for the answer to "${path}"; these wait: ${others}`;
       this.engine.tell(this.events.logged('', 'WARNING', message));
     }

@@ -29,6 +29,7 @@ import { liveRun } from './openRun';
 import type { Lock } from './lock/lock';
 import { cacheFiles } from './records/cacheFiles';
 import { forgetMessages, forgetUnheard, InboxWatch } from './records/inboxFiles';
+import type { HistoryLine } from './records/runIndex';
 import { summaryIn } from './records/runIndex';
 import type { StreamSession } from './records/streamFiles';
 import { streamSession } from './records/streamFiles';
@@ -57,6 +58,8 @@ export class Session {
   readonly #lives = new Map<string, LiveRun>();
   readonly #inbox: InboxWatch;
   readonly #attendants = new Set<Attendant>();
+  /** Resting runs that were read of late: who answers one of many questions asks for its state again and again. */
+  readonly #read = new WeakMap<HistoryLine, WeakRef<RunState>>();
   readonly #cache: AnswerCache;
   readonly #saver: RunSaver;
   /** Streams that remember. */
@@ -120,7 +123,12 @@ export class Session {
     const state = this.#lives.get(runId)?.fold.state();
     if (state !== undefined) return stateCopy(state);
     const line = lines.get(runId);
-    return line === undefined ? undefined : readResting(files, layout, line);
+    if (line === undefined) return undefined;
+    const known = this.#read.get(line)?.deref();
+    if (known !== undefined) return stateCopy(known);
+    const read = await readResting(files, layout, line);
+    this.#read.set(line, new WeakRef(read));
+    return stateCopy(read);
   }
 
   *runs(): Generator<ListedRun> {

@@ -196,7 +196,8 @@ export class RunServer implements Attendant {
     } else if (status === 'SUSPENDED') {
       const dueAt = earliestDue(run);
       if (dueAt !== undefined) this.#remindAt(dueAt, runId);
-      if (this.#attendance !== undefined && this.#attendance.messages(runId).length > 0) this.#point(runId);
+      const [first] = this.#attendance?.messages(runId) ?? [];
+      if (first !== undefined) this.#point(runId);
     } else this.#retried.delete(runId);
   }
 
@@ -372,10 +373,11 @@ export class RunServer implements Attendant {
   /** Whether the next life would take one of the messages that wait. */
   #hasMail(state: RunState): boolean {
     const hearing = hearingOf(state, state.incarnation);
-    return (this.#attendance?.messages(state.runId) ?? []).some((message) => {
+    for (const message of this.#attendance?.messages(state.runId) ?? []) {
       const row = message.kind === 'answer' ? state.steps.get(message.path) : undefined;
-      return fateOf(message, hearing, row) === 'taken';
-    });
+      if (fateOf(message, hearing, row) === 'taken') return true;
+    }
+    return false;
   }
 
   #scheduled(name: string): Agent<never, unknown> | undefined {

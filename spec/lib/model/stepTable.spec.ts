@@ -37,6 +37,28 @@ describe('StepTable', () => {
     expect(table.get('a')).toEqual(row('a'));
   });
 
+  it('gives other rows when they are first read, of packed pages and of others', () => {
+    const paths = Array.from({ length: 100 }, (_, n) => `s${String(n)}`);
+    const table = StepTable.of(paths.map((path, n) => (n === 80 ? row(path) : done(path))));
+    const asked: string[] = [];
+    const more = (each: StepResult): StepResult => {
+      asked.push(each.stepId);
+      return { ...each, attempts: each.attempts + 1 };
+    };
+    const once = table.withRows(more);
+    expect(asked).toEqual([]);
+    expect(once.get('s7')?.attempts).toBe(2);
+    expect(once.get('s7')).toBe(once.at(7));
+    expect(asked).toEqual(['s7']);
+
+    const twice = once.withRows(more);
+    expect([...twice].map(({ attempts }) => attempts)).toEqual(paths.map((_, n) => (n === 80 ? 2 : 3)));
+    const edit = once.edit();
+    edit.draft('s3', row).attempts = 9;
+    expect(edit.end().get('s3')?.attempts).toBe(9);
+    expect([once.get('s3')?.attempts, table.get('s3')?.attempts]).toEqual([2, 1]);
+  });
+
   it('behaves like a Map, in every version, whatever its sibling versions do', () => {
     const path = fc.constantFrom(...Array.from({ length: 150 }, (_, index) => `s${String(index)}`));
     const change = fc.record({ from: fc.nat(), paths: fc.array(path, { maxLength: 80 }) });

@@ -104,6 +104,9 @@ const COARSEST_STAMP_MS = 2_500;
 /** For so long a listing counts as new for those who ask in the same turn. */
 const SAME_LOOK_MS = 20;
 
+/** For so long messages are opened before others have their turn. */
+const SLICE_MS = 5;
+
 type Listener = (message: ReceivedMessage) => void;
 
 /** Who serves the runs of the store. */
@@ -111,6 +114,8 @@ interface Server {
   readonly attendant: Attendant;
   /** Names it has been told of, or whose run hears them by itself. */
   known: Set<string>;
+  /** Names that it is still to be told of. */
+  untold: (readonly [prefix: string, name: string])[];
   isTold: boolean;
 }
 
@@ -172,7 +177,7 @@ export class InboxWatch {
 
   /** Tells of runs for which something waits, also later, until they leave. */
   attend(attendant: Attendant): Attendance {
-    const server: Server = { attendant, known: new Set(), isTold: false };
+    const server: Server = { attendant, known: new Set(), untold: [], isTold: false };
     this.#servers.add(server);
     this.#timer ??= this.#start();
     this.#guardedList();
@@ -181,7 +186,7 @@ export class InboxWatch {
       messages: (runId) => {
         this.#guardedList();
         const names = (this.#names.get(prefixOf(runId)) ?? []).filter((name) => !this.#leftovers.has(name));
-        return names.sort().flatMap((name) => this.#peek(name, runId));
+        return this.#peek(names.sort(), runId);
       },
       leave: () => {
         this.#servers.delete(server);
@@ -283,12 +288,29 @@ export class InboxWatch {
   #tellServer(server: Server): void {
     const before = server.known;
     server.known = new Set();
+    const isIdle = server.untold.length === 0;
+    server.untold = [];
     for (const [prefix, names] of this.#names) {
       for (const name of names) {
         if (before.has(name)) server.known.add(name);
-        else this.#tellServerOf(server, prefix, name);
+        else server.untold.push([prefix, name]);
       }
     }
+    server.untold.reverse();
+    if (isIdle) this.#tellUntold(server);
+  }
+
+  /** Thousands may have come since the latest look, and each has to be opened: not all of them in one turn. */
+  #tellUntold(server: Server): void {
+    const until = performance.now() + SLICE_MS;
+    do {
+      const next = server.untold.pop();
+      if (next === undefined || !this.#servers.has(server)) return;
+      this.#tellServerOf(server, ...next);
+    } while (performance.now() < until);
+    realTimers.setImmediate(() => {
+      this.#tellUntold(server);
+    });
   }
 
   /** A run that is carried on hears for itself; when it comes to rest, whoever serves it looks what is left. */
@@ -311,13 +333,18 @@ export class InboxWatch {
     }
   }
 
-  #peek(name: string, runId: string): readonly RunMessage[] {
-    try {
+  /** Each is opened when it is asked for. */
+  *#peek(names: readonly string[], runId: string): Generator<RunMessage, void> {
+    for (const name of names) {
       const path = within(this.#inbox, name);
-      const bytes = this.#files.readNow(path);
-      return bytes === undefined ? [] : [read(path, runId, bytes)];
-    } catch {
-      return []; // The run is told of it when it listens.
+      let message: RunMessage | undefined;
+      try {
+        const bytes = this.#files.readNow(path);
+        message = bytes && read(path, runId, bytes);
+      } catch {
+        continue; // The run is told of it when it listens.
+      }
+      if (message !== undefined) yield message;
     }
   }
 

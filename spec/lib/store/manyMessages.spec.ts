@@ -1,0 +1,157 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+
+import * as t from 'io-ts';
+import { catchError, EMPTY, NEVER, Subscription } from 'rxjs';
+
+import type { Store } from '../../../index';
+import {
+  agent,
+  answer,
+  approval,
+  chain,
+  each,
+  execute,
+  lowdbStore,
+  memoryStore,
+  run,
+  serve,
+} from '../../../index';
+import { nodeFiles } from '../../../lib/store/folder/files/nodeFiles';
+import { amount, isLong, tally } from '../../support/torture';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'millrace-'));
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** CPU milliseconds. */
+async function cost(act: () => Promise<unknown>): Promise<number> {
+  const before = process.cpuUsage();
+  await act();
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1_000;
+}
+
+const ask = approval<boolean, number>('ask', t.boolean);
+const numbers = (count: number): readonly number[] => Array.from({ length: count }, (_, n) => n);
+
+/** What n answers to one run cost that asks n questions, its resume included. */
+async function toOneRun(store: Store, runId: string, count: number): Promise<number> {
+  const survey = each('survey', ask);
+  await execute(survey, numbers(count), { store, runId });
+  return cost(async () => {
+    for (const n of numbers(count)) await answer(runId, `[${String(n)}]/ask`, true, { store });
+    expect((await execute(survey, numbers(count), { store, runId })).status).toBe('COMPLETED');
+  });
+}
+
+/** What n answers to n runs cost. */
+async function toManyRuns(store: Store, prefix: string, count: number): Promise<number> {
+  const one = chain('one', ask);
+  for (const n of numbers(count)) await execute(one, n, { store, runId: `${prefix}${String(n)}` });
+  return cost(async () => {
+    for (const n of numbers(count)) await answer(`${prefix}${String(n)}`, 'ask', true, { store });
+  });
+}
+
+describe('many answers', () => {
+  it.each([
+    ['to one run', toOneRun],
+    ['to as many runs', toManyRuns],
+  ])('%s cost no more each than few do', async (_, answerAll) => {
+    const store = memoryStore();
+    const most = amount(1_000, 10_000);
+    await answerAll(store, 'warm', most / 8);
+    const few = await answerAll(store, 'few', most / 8);
+    const many = await answerAll(store, 'many', most);
+    tally('answers', most);
+
+    expect(many / few).toBeLessThan(8 * 3);
+  });
+
+  it.each([
+    ['to one run', toOneRun],
+    ['to as many runs', toManyRuns],
+  ])(
+    '%s cost no more each in a folder than few do',
+    async (_, answerAll) => {
+      const store = lowdbStore(folder, { durability: 'process' });
+      const most = amount(160, 5_000);
+      await answerAll(store, 'warm', most / 8);
+      const few = await answerAll(store, 'few', most / 8);
+      const many = await answerAll(store, 'many', most);
+      await store.close();
+
+      expect(many / few).toBeLessThan(8 * 3);
+    },
+    600_000,
+  );
+
+  it('to one run that rests read its file once', async () => {
+    let reads = 0;
+    const files: typeof nodeFiles = {
+      ...nodeFiles,
+      read: (path, ...rest) => {
+        if (path.includes('/runs/')) reads += 1;
+        return nodeFiles.read(path, ...rest);
+      },
+    };
+    const survey = each('survey', ask);
+    const store = lowdbStore(folder, { files });
+    await execute(survey, numbers(20), { store, runId: 'r' });
+    await store.close();
+    await execute(chain('other', ask), 1, { store, runId: 'other' });
+    for (const n of numbers(20)) await answer('r', `[${String(n)}]/ask`, true, { store });
+    await store.close();
+
+    expect(reads).toBeLessThan(5);
+  });
+});
+
+describe('300 runs that wait beside 5,000 messages for others', () => {
+  it.each(['under way', 'at rest and served'])('hold nobody up while they are %s', async (how) => {
+    const store = lowdbStore(folder, { durability: 'process' });
+    const one = chain('one', ask);
+    const slow = chain(
+      'slow',
+      agent('never', () => NEVER),
+    );
+    await execute(chain('other', ask), 0, { store, runId: 'other' });
+    await answer('other', 'ask', true, { store });
+    const inbox = join(folder, 'inbox');
+    const text = readFileSync(join(inbox, readdirSync(inbox)[0]!));
+    const put = (name: string): void => {
+      writeFileSync(join(inbox, `other~${name}.json`), text);
+    };
+    for (let n = 0; n < 5_000; n += 1) put(String(n).padStart(26, '0'));
+    const all = new Subscription();
+    for (let n = 0; n < 300; n += 1) {
+      if (how === 'under way') all.add(run(slow, n, { store, runId: `r${String(n)}` }).subscribe());
+      else await execute(one, n, { store, runId: `r${String(n)}` });
+    }
+    const stalls = monitorEventLoopDelay({ resolution: 1 });
+    stalls.enable();
+    if (how !== 'under way')
+      all.add(
+        serve([one], { store })
+          .pipe(catchError(() => EMPTY))
+          .subscribe(),
+      );
+    for (let more = 0; more < 5; more += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      put(`more${String(more)}`);
+    }
+    stalls.disable();
+    all.unsubscribe();
+    await store.close();
+
+    // 50 ms on a quiet machine: `npm run bench -- --only inbox`.
+    expect(stalls.max / 1e6).toBeLessThan(isLong ? 100 : 200);
+  });
+});
