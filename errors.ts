@@ -41,15 +41,18 @@ export {
   UnknownStepError,
 } from './lib/errors/stepErrors';
 export {
+  BacklogFullError,
   InvalidRunIdError,
   LinesLostError,
   LogCompletedError,
+  RequestFailedError,
   RunActiveError,
   RunExistsError,
   StorageError,
   StoreCorruptError,
   StoreFormatError,
   StoreLockedError,
+  StoreNotServedError,
   StreamActiveError,
   StreamNameError,
   UnknownLogError,

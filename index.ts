@@ -88,6 +88,7 @@ export type { RunEachOptions } from './operators/runs/runEach';
 export { runEach } from './operators/runs/runEach';
 export { schedule } from './operators/runs/schedule';
 export { serve } from './operators/runs/serve';
+export { submit } from './operators/runs/submit';
 export { deduped } from './operators/streams/deduped';
 export { fromOffset } from './operators/streams/fromOffset';
 export { joined } from './operators/streams/joined';

@@ -48,12 +48,17 @@ export type {
   Attendant,
   Claim,
   PruneLimits,
+  QueuedRun,
+  QueuedTurn,
   ReceivedMessage,
+  RequestProgress,
   RunQuery,
+  RunQueue,
   RunRest,
   RunSummary,
   SnapshotStore,
   Store,
+  StoreRequest,
 } from './lib/store/store';
 export { addressMessage } from './lib/store/messages';
 export type {

@@ -1,3 +1,5 @@
+import { tap } from 'rxjs';
+
 import type { RunEvent } from '../lib/model/event';
 import type { RunState } from '../lib/model/state';
 import type { Claim, Store } from '../lib/store/store';
@@ -87,6 +89,14 @@ export function recordingStore(store: Store): RecordingStore {
     listRuns: (query) => store.listRuns(query),
     importRun: (state) => store.importRun(state),
     post: (runId, message) => store.post(runId, message),
+    request: (request) =>
+      store.request(request).pipe(
+        tap((progress) => {
+          if (progress.stage === 'done') for (const runId of progress.gone ?? []) runs.delete(runId);
+        }),
+      ),
+    isServed: () => store.isServed(),
+    queue: store.queue,
     attend: (attendant) => store.attend(attendant),
     snapshots: store.snapshots,
     logs: store.logs,

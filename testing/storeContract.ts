@@ -3,6 +3,7 @@ import { claims } from './contract/claims';
 import { lists } from './contract/lists';
 import { closing, places } from './contract/places';
 import { remembered } from './contract/remembered';
+import { asked, served } from './contract/served';
 import { services } from './contract/services';
 import { snapshots } from './contract/snapshots';
 import type { StoreCase } from './contract/storeCase';
@@ -49,8 +50,18 @@ export interface ContractCase {
  * ```
  */
 export function storeContract({ open, reopen, discard }: ContractStores): readonly ContractCase[] {
-  const everywhere = [...claims, ...values, ...lists, ...snapshots, ...services, ...remembered, ...closing];
-  const cases: readonly StoreCase[] = reopen === undefined ? everywhere : [...everywhere, ...places];
+  const everywhere = [
+    ...claims,
+    ...values,
+    ...lists,
+    ...snapshots,
+    ...services,
+    ...served,
+    ...remembered,
+    ...closing,
+  ];
+  const cases: readonly StoreCase[] =
+    reopen === undefined ? everywhere : [...everywhere, ...places, ...asked];
   return cases.map(({ name, check }) => ({
     name,
     async check() {

@@ -150,6 +150,28 @@ export interface RunEngine {
    * @throws DefinitionMismatchError when the agent that is given is no longer the one of the state.
    */
   begin?(state: RunState, request?: RunHint): Promise<void>;
+  /**
+   * Hands a run over without waiting for it. Absent where an engine cannot.
+   *
+   * @throws InvalidArgumentError for what the engine does not have, by name.
+   */
+  submit?<I>(
+    agent: Agent<I, unknown>,
+    input: unknown,
+    request: SubmitRequest & { readonly runId: string },
+  ): Promise<{ readonly became: 'queued' | 'known' }>;
+}
+
+/** When a run that is handed over begins. */
+export interface SubmitRequest {
+  /** Names the run: the same name is the same run. A new ULID when left out. */
+  readonly runId?: string;
+  /** Larger is earlier; 0 when left out. */
+  readonly priority?: number;
+  /** How long it waits at least, in milliseconds. */
+  readonly delayMs?: number;
+  /** What it is listed under. */
+  readonly tags?: Readonly<Record<string, string>>;
 }
 
 /** What an engine may be told about a run that is named by its id alone. */

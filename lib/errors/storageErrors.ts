@@ -130,6 +130,67 @@ export class StoreLockedError extends MillraceError {
   }
 }
 
+/** Something was asked of whoever serves the runs of a store, and nobody does. */
+export class StoreNotServedError extends MillraceError {
+  override readonly name = 'StoreNotServedError';
+  readonly code = 'STORE_NOT_SERVED';
+  readonly retryable = true;
+  /** The folder of the store; `memory` for one without. */
+  readonly folder: string;
+  /** Process id of who writes to it; absent when nobody does. */
+  readonly pid?: number;
+  /** Name of the machine of that process. */
+  readonly host?: string;
+
+  /** @param isServing - Whether the owner says that it serves, and does not answer all the same. */
+  constructor(
+    action: string,
+    folder: string,
+    owner?: { readonly pid: number; readonly host: string },
+    isServing = false,
+  ) {
+    const who = owner && `process ${String(owner.pid)} on ${owner.host}`;
+    super(
+      isServing
+        ? `Cannot ${action}: ${who ?? 'whoever serves'} serves the runs of "${folder}", but does not answer`
+        : `Cannot ${action}: nobody serves the runs of "${folder}"${who === undefined ? '' : `, and ${who} has it locked`}`,
+      isServing ? 'see what keeps it busy, and try again' : 'call serve() there, or close() its store',
+    );
+    this.folder = folder;
+    if (owner !== undefined) [this.pid, this.host] = [owner.pid, owner.host];
+  }
+}
+
+/** Too many runs wait to be begun. */
+export class BacklogFullError extends MillraceError {
+  override readonly name = 'BacklogFullError';
+  readonly code = 'BACKLOG_FULL';
+  readonly retryable = true;
+  /** The id of the run that was refused. */
+  readonly runId: string;
+  /** How many may wait. */
+  readonly maxBacklog: number;
+
+  constructor(runId: string, maxBacklog: number) {
+    super(
+      `Cannot submit run "${runId}": ${String(maxBacklog)} runs wait to be begun`,
+      'submit it again later, serve with more concurrency, or allow a larger maxBacklog',
+    );
+    this.runId = runId;
+    this.maxBacklog = maxBacklog;
+  }
+}
+
+/** Whoever serves the runs of a store could not do what it was asked, for a reason that has no class here. */
+export class RequestFailedError extends MillraceError {
+  override readonly name = 'RequestFailedError';
+  readonly code = 'REQUEST_FAILED';
+
+  constructor(action: string, why: string) {
+    super(`Cannot ${action}: ${why}`, 'look into the log of the process that serves');
+  }
+}
+
 /** There is no run with this id in the store, or on the engine, for this definition. */
 export class UnknownRunError extends MillraceError {
   override readonly name = 'UnknownRunError';
@@ -168,7 +229,7 @@ export class RunActiveError extends MillraceError {
 
   constructor(runId: string) {
     super(
-      `Cannot carry on or delete run "${runId}": it is under way in this process`,
+      `Cannot carry on or delete run "${runId}": it is under way in process ${String(process.pid)}`,
       'wait for its end, unsubscribe there, or use another runId',
     );
     this.runId = runId;

@@ -1,4 +1,4 @@
-import { monotonicFactory } from 'ulid';
+import { decodeTime, monotonicFactory } from 'ulid';
 
 /** Tells the time; every RxJS scheduler does. */
 export interface Clock {
@@ -13,4 +13,10 @@ export function ids(clock: Clock): () => string {
     latest = Math.max(latest, clock.now());
     return next(latest);
   };
+}
+
+/** When a name was made that begins with such an id, epoch milliseconds; Infinity for any other name. */
+export function madeAt(name: string): number {
+  const id = /^([0-7][0-9A-HJKMNP-TV-Z]{25})\./.exec(name)?.[1];
+  return id === undefined ? Infinity : decodeTime(id);
 }

@@ -1,3 +1,5 @@
+import type { Observable } from 'rxjs';
+
 import type { RunEvent } from '../model/event';
 import type { LogRest } from '../model/executionLog';
 import type { RunMessage } from '../model/message';
@@ -10,7 +12,8 @@ import type { StreamRest } from './streamRest';
 /**
  * Where runs rest: what people ask of a store, and what an engine asks of it.
  *
- * One process writes at a time; anybody may read.
+ * One process writes at a time; anybody may read. What changes runs is done at once where nobody else writes; otherwise it is asked
+ * of the process that does, which does it if it serves the runs (`serve()`).
  */
 export interface Store extends RunRest {
   /** The state of a run, also while it is under way; undefined for an unknown id. */
@@ -21,6 +24,7 @@ export interface Store extends RunRest {
    * Forgets a run and what was posted to it; false when there was none.
    *
    * @throws RunActiveError when the run is under way.
+   * @throws StoreNotServedError when another process writes to the store and does not serve its runs.
    */
   deleteRun(runId: string): Promise<boolean>;
   /**
@@ -29,6 +33,7 @@ export interface Store extends RunRest {
    *
    * @throws RunExistsError when its id is taken.
    * @throws StateValueError when a value of the state is no plain JSON.
+   * @throws StoreNotServedError
    */
   importRun(state: RunState): Promise<void>;
   /**
@@ -36,6 +41,7 @@ export interface Store extends RunRest {
    * `olderThanMs` ago. Returns their ids.
    *
    * @throws InvalidArgumentError when a limit is negative or NaN.
+   * @throws StoreNotServedError
    */
   prune(limits: PruneLimits): Promise<readonly string[]>;
   /**
@@ -49,6 +55,19 @@ export interface Store extends RunRest {
    * @throws RunEndedError, UnknownStepError, NotWaitingError
    */
   post(runId: string, message: RunMessage): Promise<RunMessage>;
+  /**
+   * Asks that something is done with runs, of whoever serves them; only `resume` needs somebody who does, see above. Cold: tells
+   * `accepted`, and `done` when it is, or errors with why not, within five seconds unless it was accepted. Leaving takes back
+   * what has not been accepted.
+   *
+   * @throws StoreNotServedError (in the stream) when nobody serves.
+   * @throws UnknownRunError, RunActiveError, RunExistsError, AgentNotServedError, DefinitionMismatchError (in the stream)
+   */
+  request(request: StoreRequest): Observable<RequestProgress>;
+  /** Whether somebody serves the runs of this store now, in this process or another one. */
+  isServed(): Promise<boolean>;
+  /** Runs that wait to be begun by whoever serves. */
+  readonly queue: RunQueue;
   /**
    * Tells whoever serves the runs of this store what may have to be carried on. Opens the store for writing.
    *
@@ -117,15 +136,87 @@ export interface Attendant {
   rested(run: RunSummary): void;
   /** Messages cannot be looked for now; it is tried again. Told once until it works. */
   troubled(error: Error): void;
+  /** Runs wait in the queue that did not before. */
+  queued(): void;
+  /**
+   * Somebody asks for a run to be resumed, however it ended. Calls `accepted` when it will be; resolves with how it comes to rest.
+   * Rejects with why it cannot be.
+   */
+  resume(runId: string, accepted: () => void): Promise<RunSummary>;
 }
 
 /** The ear of an attendant. */
 export interface Attendance {
   /** What waits for a run, oldest first. What cannot be read is left out: the run hears of it when it is carried on. */
   messages(runId: string): Iterable<RunMessage>;
+  /**
+   * Takes the run out of the queue that begins next: of those that are due the one with the highest priority, of these the
+   * oldest. Undefined when none is due.
+   *
+   * @param now - Epoch milliseconds.
+   */
+  takeQueued(now: number): QueuedTurn | undefined;
+  /** When the first delayed run of the queue is due, epoch milliseconds; Infinity when none is. */
+  queuedAt(): number;
   /** Hears nothing more. */
   leave(): void;
 }
+
+/** A run of the queue whose turn it is. */
+export interface QueuedTurn {
+  readonly runId: string;
+  /** All that is known of it; undefined when it has been taken back. */
+  load(): Promise<QueuedRun | undefined>;
+  /** Takes it out of the queue for good: it has begun, or is known already. */
+  done(): void;
+  /** Puts it back: it does not begin now. */
+  back(): void;
+}
+
+/** Runs that wait to be begun by whoever serves. Anybody may add one; takes no lock. */
+export interface RunQueue {
+  /**
+   * Adds a run, on the disk where that was promised; false when its id is queued already, or that of a run. A run of this id that the
+   * store does not see at once keeps the new one from beginning.
+   *
+   * @param maxBacklog - How many runs may wait, this one included.
+   * @throws BacklogFullError
+   */
+  add(run: QueuedRun, maxBacklog: number): Promise<boolean>;
+  /** How many runs wait. */
+  size(): Promise<number>;
+  /** Takes a run back that has not begun; false when it does not wait. */
+  remove(runId: string): Promise<boolean>;
+}
+
+/** A run that is to be begun. */
+export interface QueuedRun {
+  readonly runId: string;
+  /** Name of its agent. */
+  readonly name: string;
+  /** Plain JSON. */
+  readonly input?: unknown;
+  /** Larger is earlier. */
+  readonly priority: number;
+  /** Epoch milliseconds before which it does not begin. */
+  readonly dueAt?: number;
+  /** What it is listed under. */
+  readonly tags?: Readonly<Record<string, string>>;
+}
+
+/** What can be asked of whoever serves the runs of a store. */
+export type StoreRequest =
+  /** Goes on with a run, however it ended. */
+  | { readonly kind: 'resume'; readonly runId: string }
+  | { readonly kind: 'delete'; readonly runId: string }
+  | { readonly kind: 'prune'; readonly limits: PruneLimits }
+  | { readonly kind: 'import'; readonly state: RunState };
+
+/** What has become of a request. */
+export type RequestProgress =
+  | { readonly stage: 'accepted' }
+  /** `run`: how a run that was resumed has come to rest. `gone`: the runs that were forgotten. */
+  | { readonly stage: 'done'; readonly run?: RunSummary; readonly gone?: readonly string[] };
 
 /** Which runs to list. */
 export interface RunQuery {

@@ -12,7 +12,7 @@ import type { StepResult } from '../../lib/model/stepResult';
 import type { Store } from '../../lib/store/store';
 
 /** Where the run rests, and which question is answered. */
-export type AnswerOptions = AnswerRequest & Where<Pick<Store, 'loadRun' | 'post'>>;
+export type AnswerOptions = AnswerRequest & Where<Pick<Store, 'loadRun' | 'post' | 'isServed'>>;
 
 /** What has become of an answer. */
 export interface AnswerReceipt {
@@ -20,6 +20,8 @@ export interface AnswerReceipt {
   readonly asking?: string;
   /** `taken`: the step has it. `kept`: it waits for whoever carries the run on. */
   readonly became: 'taken' | 'kept';
+  /** Whether somebody is there who goes on with the run by itself; otherwise it hears what is kept when somebody does. */
+  readonly isServed: boolean;
 }
 
 /**
@@ -50,7 +52,7 @@ export async function answer(
   if (agent !== undefined) checkAnswer(runId, agent, path, value);
   if (engine !== undefined) {
     await engine.answer(runId, path, value, { ...(agent !== undefined && { agent }), ...meant });
-    return { became: 'kept' };
+    return { became: 'kept', isServed: true };
   }
   const posted = await store.post(runId, { kind: 'answer', path, value, ...meant });
   const named = posted.kind === 'answer' ? posted.asking : undefined;
@@ -58,6 +60,7 @@ export async function answer(
   return {
     ...(named !== undefined && { asking: named }),
     became: row !== undefined && isAnswered(row, named) ? 'taken' : 'kept',
+    isServed: await store.isServed(),
   };
 }
 

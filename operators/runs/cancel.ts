@@ -1,28 +1,39 @@
 import type { CancelRequest } from '../../lib/engine/engine';
 import type { Where } from '../../lib/engine/runOptions';
 import { checkedWhere } from '../../lib/engine/runOptions';
-import { checkRunId } from '../../lib/errors/storageErrors';
+import { checkRunId, UnknownRunError } from '../../lib/errors/storageErrors';
 import type { Store } from '../../lib/store/store';
 
 /** Where the run rests, and why it is cancelled. */
-export type CancelOptions = CancelRequest & Where<Pick<Store, 'post'>>;
+export type CancelOptions = CancelRequest & Where<Pick<Store, 'post' | 'isServed' | 'queue'>>;
+
+/** What has become of a cancel that is kept until the run hears it. */
+export interface CancelReceipt {
+  /** Whether somebody serves, who goes on with a run that waits; one that is under way hears it in any case. */
+  readonly isServed: boolean;
+}
 
 /**
  * Cancels a run, also one that another process carries on: it stops within a quarter of a second, tells `run.cancelled`, and
  * can be resumed. Of a run that waits, or was left behind by a crash, the next life is stopped at once. Lives after that
- * do not hear it.
+ * do not hear it. One that was submitted and has not begun never does, and nothing stays of it.
  *
  * @throws UnknownRunError when the store, or the engine, does not know the run.
  * @throws RunEndedError when the run has ended: it has completed, failed, or been cancelled.
  */
-export async function cancel(runId: string, options: CancelOptions): Promise<void> {
+export async function cancel(runId: string, options: CancelOptions): Promise<CancelReceipt> {
   checkRunId(runId);
   const { store, engine } = checkedWhere(`cancel run "${runId}"`, options, 'post');
   const { agent, reason } = options;
   const why = reason !== undefined && { reason };
   if (engine !== undefined) {
     await engine.cancel(runId, { ...(agent !== undefined && { agent }), ...why });
-    return;
+    return { isServed: true };
   }
-  await store.post(runId, { kind: 'cancel', ...why });
+  try {
+    await store.post(runId, { kind: 'cancel', ...why });
+  } catch (error) {
+    if (!(error instanceof UnknownRunError) || !(await store.queue.remove(runId))) throw error;
+  }
+  return { isServed: await store.isServed() };
 }

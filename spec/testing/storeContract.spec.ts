@@ -4,10 +4,11 @@ import type { ContractStores } from '../../testing/index';
 import { storeContract } from '../../testing/index';
 import { brokenStores, withClaim } from './support/brokenStores';
 
-/** The names of the cases that find something, in their order. */
-async function found(stores: ContractStores): Promise<string[]> {
+/** The names of the cases that find something, in their order; only of these, where some are given. */
+async function found(stores: ContractStores, only?: readonly string[]): Promise<string[]> {
   const names: string[] = [];
   for (const { name, check } of storeContract(stores)) {
+    if (only?.includes(name) === false) continue;
     await check().catch(() => names.push(name));
   }
   return names;
@@ -49,7 +50,7 @@ describe('storeContract()', () => {
   });
 
   it.each(Object.entries(brokenStores))('finds a store that %s', async (_bug, [breaks, ...finds]) => {
-    expect(await found({ open: () => breaks(memoryStore()) })).toEqual(expect.arrayContaining(finds));
+    expect((await found({ open: () => breaks(memoryStore()) }, finds)).sort()).toEqual([...finds].sort());
   });
 
   it('finds a store that acknowledges before it has written', async () => {
@@ -101,6 +102,8 @@ describe('storeContract()', () => {
       'place: gives everything back to the next store',
       'place: holds every event before it is acknowledged',
       'place: lets nobody else carry on a run that is under way',
+      'place: does what another store asks for while somebody serves',
+      'place: begins what another store has queued',
     ]);
   });
 

@@ -2,6 +2,7 @@ import { expectTypeOf } from 'expect-type';
 import type { Observable } from 'rxjs';
 
 import type { Agent, AnswerReceipt, RunState, Transition } from '../../index';
+import type { CancelReceipt } from '../../operators/runs/cancel';
 import {
   agent,
   answer,
@@ -40,8 +41,8 @@ describe('where a run rests', () => {
       expectTypeOf(answer('r', 'sign', true, { engine, asking: '1' })).toEqualTypeOf<
         Promise<AnswerReceipt>
       >();
-      expectTypeOf(cancel('r', { store, reason: 'late' })).toEqualTypeOf<Promise<void>>();
-      expectTypeOf(cancel('r', { engine, agent: work })).toEqualTypeOf<Promise<void>>();
+      expectTypeOf(cancel('r', { store, reason: 'late' })).toEqualTypeOf<Promise<CancelReceipt>>();
+      expectTypeOf(cancel('r', { engine, agent: work })).toEqualTypeOf<Promise<CancelReceipt>>();
       expectTypeOf(fork('r', { store })).toEqualTypeOf<Promise<string>>();
       expectTypeOf(fork('r', { engine, from: 'a', input: 1, runId: 'f' })).toEqualTypeOf<Promise<string>>();
       expectTypeOf(restore('snapshot', { store })).toEqualTypeOf<Promise<string>>();

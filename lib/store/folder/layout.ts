@@ -12,6 +12,8 @@ export interface Layout {
   readonly inbox: string;
   readonly lock: string;
   readonly streams: string;
+  readonly requests: string;
+  readonly queue: string;
   readonly history: string;
   run(runId: string): string;
 }
@@ -28,6 +30,8 @@ export function layoutOf(folder: string): Layout {
     inbox: join(folder, 'inbox'),
     lock: join(folder, 'lock'),
     streams: join(folder, 'streams'),
+    requests: join(folder, 'requests'),
+    queue: join(folder, 'queue'),
     history: join(folder, 'history.json'),
     run: (runId) => join(runs, `${fileName(runId)}.json`),
   };

@@ -1,9 +1,18 @@
+import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 
+import type { Observable } from 'rxjs';
 import { asyncScheduler } from 'rxjs';
 
 import { jsonValue } from '../../codec/jsonValue';
-import { checkRunId, RunActiveError, UnknownRunError } from '../../errors/storageErrors';
+import {
+  checkRunId,
+  RunActiveError,
+  RunExistsError,
+  StoreLockedError,
+  StoreNotServedError,
+  UnknownRunError,
+} from '../../errors/storageErrors';
 import { InvalidArgumentError } from '../../model/failure';
 import type { RunMessage } from '../../model/message';
 import type { RunState } from '../../model/state';
@@ -15,12 +24,25 @@ import type { Clock } from '../ids';
 import { ids } from '../ids';
 import { addressMessage } from '../messages';
 import { captureSnapshot, snapshotOf } from '../snapshotText';
-import type { Attendance, Attendant, Claim, PruneLimits, RunQuery, RunSummary, Store } from '../store';
+import type { Done } from '../storeRequests';
+import { actionOf, progressOf } from '../storeRequests';
+import type {
+  Attendance,
+  Attendant,
+  Claim,
+  PruneLimits,
+  RequestProgress,
+  RunQuery,
+  RunSummary,
+  Store,
+  StoreRequest,
+} from '../store';
 import { prunable, select } from '../summary';
 import type { Files } from './files/files';
 import { GuardedFiles } from './files/guardedFiles';
 import { nodeFiles } from './files/nodeFiles';
 import { layoutOf } from './layout';
+import { holderOf, isLocked } from './lock/lock';
 import type { Owners } from './lock/owner';
 import { processOwners } from './lock/owner';
 import { closedInProcess, openInProcess } from './openFolders';
@@ -30,6 +52,8 @@ import { dropOldAnswers } from './records/cacheFiles';
 import { checkStore, postMessage } from './records/inboxFiles';
 import type { LogIndex } from './records/logFiles';
 import { listLogs, logIndex, readLog, writeLog } from './records/logFiles';
+import { FolderQueue } from './records/queueFiles';
+import { askOwner, isServedByOwner } from './records/requestFiles';
 import { deleteSnapshot, listSnapshots, loadSnapshot, writeSnapshot } from './records/snapshotFiles';
 import { listStreams } from './records/streamFiles';
 import type { Session } from './session';
@@ -75,6 +99,9 @@ export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Sto
     importRun: (state) => store.importRun(state),
     prune: (limits) => store.prune(limits),
     post: (runId, message) => store.post(runId, message),
+    request: (request) => store.request(request),
+    isServed: () => store.isServed(),
+    queue: store.queue,
     attend: (attendant) => store.attend(attendant),
     snapshots: store.snapshots(),
     logs: store.logs(),
@@ -89,6 +116,8 @@ class LowdbStore {
   readonly #clock: Clock;
   readonly #nextId: () => string;
   readonly #reader: FolderReader;
+  /** Runs that wait to be begun. */
+  readonly queue: FolderQueue;
   #session: Session | undefined;
   #opening: Promise<Session> | undefined;
   #closing: Promise<void> | undefined;
@@ -100,6 +129,9 @@ class LowdbStore {
     this.#clock = clock;
     this.#nextId = ids(clock);
     this.#reader = folderReader(folder.files, folder.layout, folder.owners);
+    this.queue = new FolderQueue(folder, () => {
+      this.#session?.serving?.queued();
+    });
   }
 
   claim(runId: string): Claim | Promise<Claim> {
@@ -118,24 +150,27 @@ class LowdbStore {
   }
 
   async deleteRun(runId: string): Promise<boolean> {
-    checkRunId(runId);
-    const open = await this.#writing();
-    const gone = await open.deleteRuns([runId]);
-    if (gone.length === 0 && open.isClaimed(runId)) throw new RunActiveError(runId);
+    const { gone = [] } = await this.#ask({ kind: 'delete', runId });
     return gone.length > 0;
   }
 
   async importRun(state: RunState): Promise<void> {
     checkRunId(state.runId);
     checkValues(state);
-    await (await this.#writing()).importRun(state);
+    await this.#ask({ kind: 'import', state });
   }
 
   async prune(limits: PruneLimits): Promise<readonly string[]> {
-    const { layout, pause } = this.#folder;
-    const open = await this.#writing();
-    await open.enqueue((own) => dropOldAnswers(own, layout.cache, this.#clock.now(), pause));
-    return open.deleteRuns(prunable(open.runs(), limits, this.#clock.now()));
+    return (await this.#ask({ kind: 'prune', limits })).gone ?? [];
+  }
+
+  request(request: StoreRequest): Observable<RequestProgress> {
+    return progressOf((accepted, signal) => this.#ask(request, accepted, signal));
+  }
+
+  async isServed(): Promise<boolean> {
+    const open = await this.#settled();
+    return open === undefined ? isServedByOwner(this.#folder) : open.serving?.isServed === true;
   }
 
   async post(runId: string, message: RunMessage): Promise<RunMessage> {
@@ -152,7 +187,68 @@ class LowdbStore {
   }
 
   async attend(attendant: Attendant): Promise<Attendance> {
-    return (await this.#writing()).attend(attendant);
+    return (await this.#writing()).attend(attendant, (request, accepted) =>
+      this.#carryOut(request, accepted),
+    );
+  }
+
+  /** Does it here where nobody else has the folder; otherwise asks whoever has. */
+  async #ask(
+    request: StoreRequest,
+    accepted: () => void = () => undefined,
+    signal: AbortSignal = new AbortController().signal,
+  ): Promise<Done> {
+    for (let wasAccepted = false; ;) {
+      try {
+        return await this.#carryOut(request, accepted);
+      } catch (error) {
+        if (wasAccepted && (await this.#isDone(request, error))) return { stage: 'done' };
+        if (!(error instanceof StoreLockedError)) throw error;
+      }
+      const asked = await askOwner(this.#folder, request, accepted, signal);
+      if (asked.stage === 'done' || signal.aborted) return { ...asked, stage: 'done' };
+      wasAccepted ||= asked.wasAccepted;
+    }
+  }
+
+  /** @throws StoreLockedError when somebody else has the folder. */
+  async #carryOut(request: StoreRequest, accepted: () => void): Promise<Done> {
+    const { layout, pause, files, owners } = this.#folder;
+    if (request.kind === 'resume') {
+      const { runId } = request;
+      checkRunId(runId);
+      const here = this.#usable()?.serving;
+      if (here !== undefined) return here.resume(runId, accepted);
+      // The folder is not opened for this: whoever does that serves nothing.
+      const { owner } = holderOf(files, layout.lock);
+      if (owner !== undefined && this.#usable() === undefined && (await isLocked(files, layout.lock, owners)))
+        throw new StoreLockedError(layout.folder, owner.pid, owner.host, 'ask there');
+      const me = { pid: process.pid, host: hostname() };
+      throw new StoreNotServedError(actionOf(request), layout.folder, this.#usable() && me);
+    }
+    const open = await this.#writing();
+    if (request.kind === 'import') {
+      await open.importRun(request.state);
+      return { stage: 'done' };
+    }
+    if (request.kind === 'prune') {
+      const now = this.#clock.now();
+      await open.enqueue((own) => dropOldAnswers(own, layout.cache, now, pause));
+      return { stage: 'done', gone: await open.deleteRuns(prunable(open.runs(), request.limits, now)) };
+    }
+    const { runId } = request;
+    checkRunId(runId);
+    const gone = await open.deleteRuns([runId]);
+    if (gone.length === 0 && open.isClaimed(runId)) throw new RunActiveError(runId);
+    if (gone.length === 0 && (await this.queue.remove(runId))) return { stage: 'done', gone: [runId] };
+    return { stage: 'done', gone };
+  }
+
+  /** Whether an owner that has left had done it before: the run that is there is the one that was to be put in. */
+  async #isDone(request: StoreRequest, error: unknown): Promise<boolean> {
+    if (request.kind !== 'import' || !(error instanceof RunExistsError)) return false;
+    const { runId, incarnation } = request.state;
+    return incarnation !== undefined && (await this.loadRun(runId))?.incarnation === incarnation;
   }
 
   snapshots(): Store['snapshots'] {

@@ -33,6 +33,8 @@ import type { HistoryLine } from './records/runIndex';
 import { summaryIn } from './records/runIndex';
 import type { StreamSession } from './records/streamFiles';
 import { streamSession } from './records/streamFiles';
+import type { CarryOut } from './records/requestFiles';
+import { Serving } from './serving';
 import type { TailRun } from './view';
 import { readResting } from './view';
 import { InvalidArgumentError } from '../../model/failure';
@@ -58,6 +60,7 @@ export class Session {
   readonly #lives = new Map<string, LiveRun>();
   readonly #inbox: InboxWatch;
   readonly #attendants = new Set<Attendant>();
+  #serving: Serving | undefined;
   /** Resting runs that were read of late: who answers one of many questions asks for its state again and again. */
   readonly #read = new WeakMap<HistoryLine, WeakRef<RunState>>();
   readonly #cache: AnswerCache;
@@ -195,16 +198,27 @@ export class Session {
     this.#inbox.posted(name);
   }
 
-  attend(attendant: Attendant): Attendance {
+  /** @param carryOut - Does what other processes ask for. */
+  async attend(attendant: Attendant, carryOut: CarryOut): Promise<Attendance> {
+    const { files, layout, pause, lock } = this.#start;
     this.#attendants.add(attendant);
+    const serving = (this.#serving ??= new Serving({ files, layout, pause }, lock, carryOut));
+    const served = await serving.join(attendant);
     const attendance = this.#inbox.attend(attendant);
     return {
+      ...served,
       messages: (runId) => attendance.messages(runId),
       leave: () => {
         this.#attendants.delete(attendant);
         attendance.leave();
+        served.leave();
       },
     };
+  }
+
+  /** What is done for whoever serves the runs; undefined as long as nobody has. */
+  get serving(): Serving | undefined {
+    return this.#serving;
   }
 
   /** Brings all files up to date, so that the older files of the journal can go. */
@@ -225,6 +239,7 @@ export class Session {
     const { journal, lock } = this.#start;
     this.#isClosed = true;
     this.#inbox.close();
+    this.#serving?.close();
     await this.#queue;
     try {
       journal.abandon();
@@ -242,6 +257,7 @@ export class Session {
     }
     this.#isClosed = true;
     this.#inbox.close();
+    this.#serving?.close();
     try {
       await this.streams.close();
       await this.#queue;

@@ -3,12 +3,21 @@ import { asyncScheduler } from 'rxjs';
 
 import { jsonValue } from '../../codec/jsonValue';
 import { RunState } from '../../codec/stateCodec';
-import { checkRunId, RunActiveError, RunExistsError, UnknownSnapshotError } from '../../errors/storageErrors';
+import {
+  BacklogFullError,
+  checkRunId,
+  RunActiveError,
+  RunExistsError,
+  StoreNotServedError,
+  UnknownSnapshotError,
+} from '../../errors/storageErrors';
 import type { RunEvent } from '../../model/event';
 import type { ExecutionLog } from '../../model/executionLog';
 import type { RunMessage } from '../../model/message';
 import type { RunState as RunStateRecord } from '../../model/state';
 import { memoryCache } from '../answerCache';
+import type { Rank } from '../backlog';
+import { Backlog } from '../backlog';
 import { checkValues } from '../claimRun';
 import type { RunFold } from '../folder/openRun';
 import { runFold } from '../folder/openRun';
@@ -16,6 +25,8 @@ import { newestFirst, summaryOfLog } from '../folder/records/logFiles';
 import type { Clock } from '../ids';
 import { ids } from '../ids';
 import { addressMessage } from '../messages';
+import type { Done } from '../storeRequests';
+import { actionOf, progressOf, resumeBy } from '../storeRequests';
 import type { SnapshotText } from '../snapshotText';
 import { captureSnapshot, snapshotOf } from '../snapshotText';
 import { stateCopy } from '../stateCopy';
@@ -24,11 +35,15 @@ import type {
   Attendant,
   Claim,
   PruneLimits,
+  QueuedRun,
+  QueuedTurn,
   ReceivedMessage,
   RunQuery,
+  RunQueue,
   RunSummary,
   SnapshotStore,
   Store,
+  StoreRequest,
 } from '../store';
 import { prunable, select, summaryOf } from '../summary';
 import { InvalidArgumentError } from '../../model/failure';
@@ -62,6 +77,9 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
     },
     prune: async (limits) => Promise.resolve(runs.prune(limits)),
     post: async (runId, message) => Promise.resolve(runs.post(runId, message)),
+    request: (request) => progressOf((accepted) => runs.carryOut(request, accepted)),
+    isServed: async () => Promise.resolve(runs.isServed),
+    queue: runs.queue,
     attend: async (attendant) => Promise.resolve(runs.attend(attendant)),
     snapshots: memorySnapshots(clock),
     logs: {
@@ -85,6 +103,15 @@ class MemoryRuns {
   readonly #inbox = memoryInbox();
   readonly #cache = memoryCache();
   readonly #attendants = new Set<Attendant>();
+  /** Runs that wait to be begun. */
+  readonly queue = new MemoryQueue(
+    (runId) => this.#runs.has(runId),
+    () => {
+      queueMicrotask(() => {
+        for (const attendant of this.#attendants) attendant.queued();
+      });
+    },
+  );
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -128,7 +155,7 @@ class MemoryRuns {
   delete(runId: string): boolean {
     checkRunId(runId);
     if (this.#claimed.has(runId)) throw new RunActiveError(runId);
-    return this.#forget(runId);
+    return this.#forget(runId) || this.queue.withdraw(runId);
   }
 
   import(state: RunStateRecord): void {
@@ -157,13 +184,42 @@ class MemoryRuns {
     return meant;
   }
 
+  get isServed(): boolean {
+    return this.#attendants.size > 0;
+  }
+
+  async carryOut(request: StoreRequest, accepted: () => void): Promise<Done> {
+    switch (request.kind) {
+      case 'resume':
+        return resumeBy(
+          this.#attendants,
+          request.runId,
+          accepted,
+          () => new StoreNotServedError(actionOf(request), 'memory'),
+        );
+      case 'delete':
+        return { stage: 'done', gone: this.delete(request.runId) ? [request.runId] : [] };
+      case 'prune':
+        return Promise.resolve({ stage: 'done', gone: this.prune(request.limits) });
+      case 'import':
+        this.import(request.state);
+        return Promise.resolve({ stage: 'done' });
+    }
+  }
+
   attend(attendant: Attendant): Attendance {
     this.#attendants.add(attendant);
+    if (this.queue.count > 0)
+      queueMicrotask(() => {
+        if (this.#attendants.has(attendant)) attendant.queued();
+      });
     queueMicrotask(() => {
       for (const runId of this.#inbox.runIds()) this.#tellPosted(attendant, runId);
     });
     return {
       messages: (runId) => this.#inbox.messages(runId),
+      takeQueued: (now) => this.queue.take(now),
+      queuedAt: () => this.queue.dueAt,
       leave: () => {
         this.#attendants.delete(attendant);
       },
@@ -194,6 +250,76 @@ class MemoryRuns {
       const state = run.state();
       return state === undefined ? [] : [{ run: summaryOf(state), isResting: !this.#claimed.has(runId) }];
     });
+  }
+}
+
+/** Queued runs that are forgotten with the process. */
+class MemoryQueue implements RunQueue {
+  readonly #isKnown: (runId: string) => boolean;
+  readonly #added: () => void;
+  /** By the ids of the runs; `order` tells a run from one of the same id that was taken back before. */
+  readonly #waiting = new Map<string, { readonly order: string; readonly text: string }>();
+  readonly #backlog = new Backlog();
+  #number = 0;
+
+  constructor(isKnown: (runId: string) => boolean, added: () => void) {
+    this.#isKnown = isKnown;
+    this.#added = added;
+  }
+
+  get count(): number {
+    return this.#waiting.size;
+  }
+
+  get dueAt(): number {
+    return this.#backlog.dueAt;
+  }
+
+  async add(run: QueuedRun, maxBacklog: number): Promise<boolean> {
+    const { runId, priority, dueAt } = run;
+    checkRunId(runId);
+    if (this.#waiting.has(runId) || this.#isKnown(runId)) return Promise.resolve(false);
+    if (this.#waiting.size >= maxBacklog) return Promise.reject(new BacklogFullError(runId, maxBacklog));
+    this.#number += 1;
+    const order = String(this.#number).padStart(16, '0');
+    this.#waiting.set(runId, { order, text: JSON.stringify(jsonValue(run, '')) });
+    this.#backlog.add({ runId, priority, order, ...(dueAt !== undefined && { dueAt }) });
+    this.#added();
+    return Promise.resolve(true);
+  }
+
+  size(): Promise<number> {
+    return Promise.resolve(this.#waiting.size);
+  }
+
+  remove(runId: string): Promise<boolean> {
+    return Promise.resolve(this.withdraw(runId));
+  }
+
+  withdraw(runId: string): boolean {
+    return this.#waiting.delete(runId);
+  }
+
+  take(now: number): QueuedTurn | undefined {
+    const isWaiting = ({ runId, order }: Rank): boolean => this.#waiting.get(runId)?.order === order;
+    let rank = this.#backlog.take(now);
+    while (rank !== undefined && !isWaiting(rank)) rank = this.#backlog.take(now);
+    if (rank === undefined) return undefined;
+    const taken = rank;
+    const { runId } = rank;
+    return {
+      runId,
+      load: () => {
+        const text = isWaiting(taken) ? this.#waiting.get(runId)?.text : undefined;
+        return Promise.resolve(text === undefined ? undefined : (JSON.parse(text) as QueuedRun));
+      },
+      done: () => {
+        this.#waiting.delete(runId);
+      },
+      back: () => {
+        this.#backlog.add(taken);
+      },
+    };
   }
 }
 

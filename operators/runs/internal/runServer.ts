@@ -1,3 +1,5 @@
+import { hostname } from 'node:os';
+
 import type { SchedulerLike, Subscriber } from 'rxjs';
 import { asyncScheduler } from 'rxjs';
 
@@ -10,6 +12,7 @@ import {
   RunActiveError,
   StorageError,
   StoreLockedError,
+  StoreNotServedError,
   UnknownRunError,
 } from '../../../lib/errors/storageErrors';
 import type { Agent } from '../../../lib/model/agentType';
@@ -18,7 +21,7 @@ import { toFailure } from '../../../lib/model/failure';
 import type { RunState, RunStatus } from '../../../lib/model/state';
 import { idleState } from '../../../lib/model/state';
 import { fateOf, hearingOf } from '../../../lib/store/messages';
-import type { Attendance, Attendant, RunSummary, Store } from '../../../lib/store/store';
+import type { Attendance, Attendant, QueuedTurn, RunSummary, Store } from '../../../lib/store/store';
 import { summaryOf } from '../../../lib/store/summary';
 import { Fifo } from '../../../lib/streams/fifo';
 import { onAbort } from '../../../lib/streams/onAbort';
@@ -73,12 +76,18 @@ export class RunServer implements Attendant {
   readonly #underWay = new Set<string>();
   /** Runs that something pointed to while they were under way. */
   readonly #again = new Set<string>();
-  readonly #due = new TimeHeap<string | ScheduleClock>();
+  readonly #due = new TimeHeap<string | ScheduleClock | typeof QUEUE>();
   readonly #clocks: readonly ScheduleClock[];
   /** Runs that are to begin, unless they have. */
   readonly #fresh = new Map<string, Schedule>();
   /** Runs that could not be carried on, with the number of their latest event then. */
   readonly #refused = new Map<string, number>();
+  /** Runs that somebody has asked to be resumed, however they ended. */
+  readonly #asked = new Set<string>();
+  /** Queued runs that could not begin here. */
+  readonly #unfit: QueuedTurn[] = [];
+  /** Who waits for a run to come to rest. */
+  readonly #waiters = new Map<string, Waiter[]>();
   /** How often a run was resumed because it had failed. */
   readonly #retried = new Map<string, number>();
   readonly #drain = new Drain();
@@ -86,6 +95,10 @@ export class RunServer implements Attendant {
   #attendance: Attendance | undefined;
   #stopTimer: Stop | undefined;
   #timerAt = Infinity;
+  /** When the queue is looked at again for what is delayed. */
+  #queueAt = Infinity;
+  /** Whether it knows what rests in the store. */
+  #hasLooked = false;
   #isStopping = false;
   #broken: { readonly error: unknown } | undefined;
 
@@ -135,6 +148,9 @@ export class RunServer implements Attendant {
     this.#attendance?.leave();
     this.#stopTimer?.();
     this.#ready.clear();
+    for (const turn of this.#unfit.splice(0)) turn.back();
+    for (const runId of [...this.#waiters.keys()])
+      if (!this.#underWay.has(runId)) this.#refuse(runId, stopped(runId));
     const { drainMs = 0 } = this.#options;
     this.#drain.begin();
     if (drainMs > 0 && this.#underWay.size > 0) {
@@ -158,6 +174,28 @@ export class RunServer implements Attendant {
     this.#warn('', error, undefined);
   }
 
+  queued(): void {
+    this.#takeUp();
+  }
+
+  async resume(runId: string, accepted: () => void): Promise<RunSummary> {
+    const state = await this.#options.store.loadRun(runId);
+    if (state === undefined) throw new UnknownRunError(runId);
+    if (this.#hasStopped()) throw stopped(runId);
+    if (state.status === 'COMPLETED') return summaryOf(state);
+    this.#agentOf(runId, state.name);
+    const rested = new Promise<RunSummary>((resolve, reject) => {
+      this.#waiters.set(runId, [...(this.#waiters.get(runId) ?? []), { resolve, reject }]);
+    });
+    if (!this.#underWay.has(runId)) {
+      this.#asked.add(runId);
+      this.#refused.delete(runId);
+      this.#point(runId);
+    }
+    accepted();
+    return rested;
+  }
+
   async #open(): Promise<void> {
     const { store } = this.#options;
     const attendance = await store.attend(this);
@@ -177,6 +215,8 @@ export class RunServer implements Attendant {
       this.#await(clock);
       this.#beginTicks(clock);
     }
+    this.#hasLooked = true;
+    this.#takeUp();
   }
 
   /** A function, because the compiler does not see that it may have stopped while something was awaited. */
@@ -280,7 +320,10 @@ export class RunServer implements Attendant {
       while (this.#due.earliest <= now) {
         const what = this.#due.take();
         if (typeof what === 'string') this.#point(what);
-        else if (what !== undefined)
+        else if (what === QUEUE) {
+          this.#queueAt = Infinity;
+          this.#takeUp();
+        } else if (what !== undefined)
           this.#tick(what).catch((error: unknown) => {
             this.#break(error);
           });
@@ -289,22 +332,38 @@ export class RunServer implements Attendant {
     });
   }
 
+  /** What has begun goes on before anything new begins. */
   #takeUp(): void {
     const { concurrency = 16 } = this.#options;
-    while (!this.#isStopping && this.#ready.length > 0 && this.#underWay.size < concurrency) {
-      const runId = this.#ready.shift();
-      this.#isReady.delete(runId);
-      this.#underWay.add(runId);
-      this.#carryOn(runId).then(
-        () => {
-          this.#left(runId);
-        },
-        (error: unknown) => {
-          this.#left(runId);
-          this.#break(error);
-        },
-      );
+    while (!this.#isStopping && this.#underWay.size < concurrency) {
+      if (this.#ready.length > 0) {
+        const runId = this.#ready.shift();
+        this.#isReady.delete(runId);
+        this.#carryOut(runId, () => this.#carryOn(runId));
+        continue;
+      }
+      // What an earlier process has left comes first.
+      const turn = this.#hasLooked ? this.#attendance?.takeQueued(this.#scheduler.now()) : undefined;
+      if (turn === undefined) break;
+      // It is known already.
+      if (this.#underWay.has(turn.runId)) turn.done();
+      else this.#carryOut(turn.runId, () => this.#beginQueued(turn));
     }
+    this.#awaitQueue();
+  }
+
+  #carryOut(runId: string, work: () => Promise<void>): void {
+    this.#underWay.add(runId);
+    work().then(
+      () => {
+        this.#left(runId);
+      },
+      (error: unknown) => {
+        this.#refuse(runId, error);
+        this.#left(runId);
+        this.#break(error);
+      },
+    );
   }
 
   #left(runId: string): void {
@@ -312,6 +371,54 @@ export class RunServer implements Attendant {
     if (this.#again.delete(runId)) this.#point(runId);
     this.#takeUp();
     this.#endIfDone();
+  }
+
+  #awaitQueue(): void {
+    const at = this.#attendance?.queuedAt() ?? Infinity;
+    if (this.#isStopping || at >= this.#queueAt) return;
+    this.#queueAt = at;
+    this.#due.add(at, QUEUE);
+    this.#arm();
+  }
+
+  /** Begins a run that was queued, unless it is known; resolves when its life has ended. */
+  async #beginQueued(turn: QueuedTurn): Promise<void> {
+    const { runId } = turn;
+    try {
+      const queued = await turn.load();
+      const isKnown = queued === undefined || (await this.#options.store.loadRun(runId)) !== undefined;
+      if (isKnown) turn.done();
+      else if (this.#hasStopped()) turn.back();
+      else
+        await this.#live(this.#agentOf(runId, queued.name), runId, queued, () => {
+          turn.done();
+        });
+    } catch (error) {
+      if (error instanceof RunActiveError) {
+        turn.done();
+        return;
+      }
+      if (isOfStore(error)) throw error;
+      // It stays in the queue for whoever serves next.
+      this.#unfit.push(turn);
+      this.#warn(runId, error, undefined);
+    }
+  }
+
+  #refuse(runId: string, error: unknown): void {
+    this.#asked.delete(runId);
+    const waiters = this.#waiters.get(runId) ?? [];
+    this.#waiters.delete(runId);
+    for (const { reject } of waiters) reject(error as Error);
+  }
+
+  /** @throws AgentNotServedError */
+  #agentOf(runId: string, name: string): Agent<never, unknown> {
+    const agent =
+      this.#agents.get(name) ??
+      this.#clocks.find(({ schedule }) => schedule.agent.name === name)?.schedule.agent;
+    if (agent === undefined) throw new AgentNotServedError(runId, name, [...this.#agents.keys()]);
+    return agent;
   }
 
   /** Carries a run on if it wants that; resolves when its life has ended. */
@@ -331,11 +438,11 @@ export class RunServer implements Attendant {
         if (fresh !== undefined && !UNFINISHED.has(state.status)) this.#freeClock(runId);
         return;
       }
-      const agent = this.#agents.get(state.name) ?? this.#scheduled(state.name);
-      if (agent === undefined) throw new AgentNotServedError(runId, state.name, [...this.#agents.keys()]);
+      const agent = this.#agentOf(runId, state.name);
       if (state.status === 'FAILED') this.#retried.set(runId, (this.#retried.get(runId) ?? 0) + 1);
       await this.#live(agent, runId);
     } catch (error) {
+      this.#refuse(runId, error);
       // Somebody else in this process carries it on, or has forgotten it.
       if (error instanceof RunActiveError || error instanceof UnknownRunError) return;
       if (isOfStore(error)) throw error;
@@ -350,6 +457,7 @@ export class RunServer implements Attendant {
     const { runId, status, seq, reason, error } = state;
     if (this.#refused.get(runId) === seq) return false;
     this.#refused.delete(runId);
+    if (this.#asked.delete(runId)) return status !== 'COMPLETED';
     if (status === 'RUNNING') return true;
     const now = this.#scheduler.now();
     const summary = summaryOf(state);
@@ -380,12 +488,16 @@ export class RunServer implements Attendant {
     return false;
   }
 
-  #scheduled(name: string): Agent<never, unknown> | undefined {
-    return this.#clocks.find(({ schedule: { agent } }) => agent.name === name)?.schedule.agent;
-  }
-
-  /** @param fresh - With what a run begins that is not there yet. */
-  #live(agent: Agent<never, unknown>, runId: string, fresh?: Pick<Schedule, 'input'>): Promise<void> {
+  /**
+   * @param fresh - With what a run begins that is not there yet.
+   * @param begun - Called when it is on record.
+   */
+  #live(
+    agent: Agent<never, unknown>,
+    runId: string,
+    fresh?: { readonly input?: unknown },
+    begun?: () => void,
+  ): Promise<void> {
     const { store, maxCrashes, onMismatch, scheduler } = this.#options;
     const options = {
       ...(maxCrashes !== undefined && { maxCrashes }),
@@ -401,9 +513,12 @@ export class RunServer implements Attendant {
       options,
       drain: this.#drain,
     });
-    return new Promise((resolve, reject) => {
+    let latest: RunState | undefined;
+    return new Promise<void>((resolve, reject) => {
       life.subscribe({
         next: (transition) => {
+          if (latest === undefined) begun?.();
+          latest = transition.state;
           this.#tell(transition);
         },
         error: (error: unknown) => {
@@ -413,7 +528,16 @@ export class RunServer implements Attendant {
         },
         complete: resolve,
       });
+    }).then(() => {
+      if (latest !== undefined) this.#rest(latest);
     });
+  }
+
+  /** Tells who has asked how a run has come to rest. */
+  #rest(state: RunState): void {
+    const waiters = this.#waiters.get(state.runId) ?? [];
+    this.#waiters.delete(state.runId);
+    for (const { resolve } of waiters) resolve(summaryOf(state));
   }
 
   #tell(transition: Transition): void {
@@ -453,6 +577,20 @@ export class RunServer implements Attendant {
     if (this.#broken !== undefined) this.#subscriber.error(this.#broken.error);
     else this.#subscriber.complete();
   }
+}
+
+/** Stands for the queue among what is due. */
+const QUEUE = Symbol('queue');
+
+/** Who has asked for a run to be resumed. */
+interface Waiter {
+  readonly resolve: (run: RunSummary) => void;
+  readonly reject: (error: Error) => void;
+}
+
+function stopped(runId: string): StoreNotServedError {
+  const me = { pid: process.pid, host: hostname() };
+  return new StoreNotServedError(`resume run "${runId}"`, 'this store', me);
 }
 
 const UNFINISHED: ReadonlySet<RunStatus> = new Set<RunStatus>(['RUNNING', 'SUSPENDED']);

@@ -1,3 +1,5 @@
+import { catchError, of } from 'rxjs';
+
 import type { RunEvent } from '../../../lib/model/event';
 import type { RunMessage } from '../../../lib/model/message';
 import type { SnapshotMetadata } from '../../../lib/model/snapshot';
@@ -5,7 +7,7 @@ import type { RunState } from '../../../lib/model/state';
 import { idleState } from '../../../lib/model/state';
 import type { StepResult } from '../../../lib/model/stepResult';
 import { StepTable } from '../../../lib/model/stepTable';
-import type { Claim, Store } from '../../../lib/store/store';
+import type { Attendant, Claim, Store } from '../../../lib/store/store';
 import type { StreamClaim } from '../../../lib/store/streamRest';
 
 /** Makes a broken store of a sound one. */
@@ -59,6 +61,17 @@ const inStreams = (change: (claim: StreamClaim) => Partial<StreamClaim>): Bug =>
       },
     },
   }));
+
+/** A bug in what whoever serves is told. */
+const inAttendant = (change: (attendant: Attendant) => Attendant): Bug =>
+  inStore(({ attend }) => ({ attend: (attendant) => attend(change(attendant)) }));
+
+/** The methods of a queue, to spread. */
+const queueOf = (queue: Store['queue']): Store['queue'] => ({
+  add: (run, most) => queue.add(run, most),
+  size: () => queue.size(),
+  remove: (runId) => queue.remove(runId),
+});
 
 const asJson = (state: RunState): RunState => ({
   ...state,
@@ -467,6 +480,34 @@ export const brokenStores: Readonly<Record<string, readonly [bug: Bug, ...finds:
       },
     })),
     'streams: are forgotten when nobody has them',
+  ],
+  'tells whoever serves nothing of messages': [
+    inAttendant(({ posted: _, ...attendant }) => ({ ...attendant, posted: () => undefined })),
+    'attend: tells what waits for a run, and how a run comes to rest, until it is left',
+  ],
+  'says that it is served': [
+    inStore(() => ({ isServed: () => Promise.resolve(true) })),
+    'attend: says whether somebody does',
+  ],
+  'accepts what nobody does': [
+    inStore(({ request }) => ({
+      request: (asked) => request(asked).pipe(catchError(() => of({ stage: 'accepted' } as const))),
+    })),
+    'request: resumes a run through whoever serves, and tells how it came to rest',
+    'request: deletes, prunes and puts in, and tells what is gone',
+  ],
+  'begins queued runs in the order of their ids': [
+    inStore(({ queue }) => ({
+      queue: { ...queueOf(queue), add: (run, most) => queue.add({ ...run, priority: 0 }, most) },
+    })),
+    'queue: gives runs by their priority, then by their age, and delayed ones when they are due',
+    'queue: gives all that was said of a run, once, and again when it is put back',
+  ],
+  'queues whatever comes': [
+    inStore(({ queue }) => ({
+      queue: { ...queueOf(queue), add: (run) => queue.add(run, Infinity) },
+    })),
+    'queue: takes an id once, and no more runs than may wait',
   ],
   'forgets everything when it is closed': [
     inStore(({ listRuns, deleteRun }) => ({

@@ -22,7 +22,18 @@ import { writeBytes } from './nodeFiles';
 export const FILE_FORMAT = 3;
 
 /** What a JSON file of a store is about. */
-export type FileKind = 'run' | 'history' | 'snapshot' | 'message' | 'log' | 'answer' | 'stream';
+export type FileKind =
+  | 'run'
+  | 'history'
+  | 'snapshot'
+  | 'message'
+  | 'log'
+  | 'answer'
+  | 'stream'
+  | 'queued'
+  | 'request'
+  | 'reply'
+  | 'serving';
 
 /** How a file is written where the usual way is not enough. */
 export interface WriteSteps {

@@ -26,7 +26,7 @@ export class GuardedFiles implements Files {
   constructor(files: Files, layouts: readonly Layout[], fence: () => void = () => undefined) {
     this.#files = files instanceof GuardedFiles ? files.#files : files;
     this.#folders = new Set(
-      layouts.flatMap(({ runs, snapshots, logs, cache, journal, inbox, lock, streams }) => [
+      layouts.flatMap(({ runs, snapshots, logs, cache, journal, inbox, lock, streams, requests, queue }) => [
         runs,
         snapshots,
         logs,
@@ -35,6 +35,8 @@ export class GuardedFiles implements Files {
         inbox,
         lock,
         streams,
+        requests,
+        queue,
       ]),
     );
     this.#fence = fence;

@@ -9,6 +9,8 @@ import { socketName } from './owner';
 
 /** The right to write to a store. */
 export interface Lock {
+  /** Names this owner, as the file of the lock does. */
+  readonly token: string;
   /**
    * Makes sure that nobody else has the right by now: asked before anything is acknowledged, and before the name of a file is
    * changed.
@@ -171,6 +173,7 @@ function heldLock(
     ? undefined
     : realTimers.setInterval(beatOrWait, owners.leaseMs / 4).unref();
   return {
+    token: presence.owner.token,
     check,
     release() {
       realTimers.clearInterval(timer);

@@ -111,7 +111,7 @@ type Listener = (message: ReceivedMessage) => void;
 
 /** Who serves the runs of the store. */
 interface Server {
-  readonly attendant: Attendant;
+  readonly attendant: Pick<Attendant, 'posted' | 'troubled'>;
   /** Names it has been told of, or whose run hears them by itself. */
   known: Set<string>;
   /** Names that it is still to be told of. */
@@ -176,7 +176,7 @@ export class InboxWatch {
   }
 
   /** Tells of runs for which something waits, also later, until they leave. */
-  attend(attendant: Attendant): Attendance {
+  attend(attendant: Pick<Attendant, 'posted' | 'troubled'>): Pick<Attendance, 'messages' | 'leave'> {
     const server: Server = { attendant, known: new Set(), untold: [], isTold: false };
     this.#servers.add(server);
     this.#timer ??= this.#start();

@@ -1,0 +1,299 @@
+import { asyncScheduler } from 'rxjs';
+
+import {
+  BacklogFullError,
+  StoreCorruptError,
+  storageErrorOf,
+  systemCodeOf,
+} from '../../../errors/storageErrors';
+import { realTimers } from '../../../streams/realTimers';
+import type { Pause } from '../../../streams/yieldOften';
+import type { Rank } from '../../backlog';
+import { Backlog } from '../../backlog';
+import type { Durability } from '../../durability';
+import { ids, madeAt } from '../../ids';
+import type { QueuedRun, QueuedTurn, RunQueue } from '../../store';
+import { makeSideFolder, parseChecked, within, writeChecked } from '../files/checkedFile';
+import type { Files } from '../files/files';
+import type { Layout } from '../layout';
+import { fileName } from '../layout';
+import { sharedSync } from '../checkpoint';
+
+/** Where queued runs lie: a file each, named after the run. */
+export interface QueueFolder {
+  readonly files: Files;
+  readonly layout: Layout;
+  readonly durability: Durability;
+  readonly pause: Pause;
+}
+
+const SUFFIX = '.json';
+/** What decides the order stands in the first bytes of a file: 200 characters of an id, each six bytes long at most, and some numbers. */
+const HEAD_BYTES = 2_048;
+/** For so long the number of waiting runs is taken from what was counted last, in milliseconds. */
+const COUNT_AGE_MS = 1_000;
+
+/** Runs that are queued as files. Needs no lock: no two runs have the same name, and a name is given only once. */
+export class FolderQueue implements RunQueue {
+  readonly #folder: QueueFolder;
+  readonly #added: () => void;
+  readonly #nextId = ids(asyncScheduler);
+  readonly #sync: () => Promise<void>;
+  #count = 0;
+  #countedAt = -Infinity;
+  #countCostMs = 0;
+
+  /** @param added - Called when a run has been added. */
+  constructor(folder: QueueFolder, added: () => void) {
+    this.#folder = folder;
+    this.#added = added;
+    this.#sync = sharedSync(() => folder.files.syncFolder(folder.layout.queue));
+  }
+
+  async add(run: QueuedRun, maxBacklog: number): Promise<boolean> {
+    const { files, layout } = this.#folder;
+    const { runId } = run;
+    const path = pathOf(layout, runId);
+    if (files.look(path) !== undefined || files.look(layout.run(runId)) !== undefined) return false;
+    await makeSideFolder(files, layout.queue);
+    if (this.#roomIn(maxBacklog) <= 0) throw new BacklogFullError(runId, maxBacklog);
+    this.#count += 1;
+    const isNew = await this.#write(run, path);
+    if (isNew) this.#added();
+    else this.#count -= 1;
+    return isNew;
+  }
+
+  size(): Promise<number> {
+    return Promise.resolve(namesIn(this.#folder).length);
+  }
+
+  async remove(runId: string): Promise<boolean> {
+    const { files, layout } = this.#folder;
+    if (!files.remove(pathOf(layout, runId))) return false;
+    await files.syncFolder(layout.queue);
+    return true;
+  }
+
+  /** As many as may be added. Counted anew when there seem to be none, and now and then, as others add and take runs. */
+  #roomIn(maxBacklog: number): number {
+    const now = performance.now();
+    const isOld = now - this.#countedAt > Math.max(COUNT_AGE_MS, this.#countCostMs * 20);
+    if (this.#count >= maxBacklog || isOld) {
+      this.#count = namesIn(this.#folder).length;
+      this.#countedAt = performance.now();
+      this.#countCostMs = this.#countedAt - now;
+    }
+    return maxBacklog - this.#count;
+  }
+
+  /** False when the name is taken. */
+  async #write(run: QueuedRun, path: string): Promise<boolean> {
+    const { files, layout, durability, pause } = this.#folder;
+    const { runId, priority, dueAt, ...rest } = run;
+    const order = this.#nextId();
+    const rank: Rank = { runId, priority, ...(dueAt !== undefined && { dueAt }), order };
+    const fields = [
+      ['rank', JSON.stringify(rank)],
+      ['run', JSON.stringify(rest)],
+    ] as const;
+    const beside = within(layout.queue, `${order}.new`);
+    const isDurable = durability === 'disk';
+    const quick: Files = isDurable ? files : withoutSync(files);
+    await writeChecked(quick, beside, 'queued', fields, pause, { syncFolder: () => Promise.resolve() });
+    try {
+      files.link(beside, path);
+    } catch (error) {
+      if (systemCodeOf(error) === 'EEXIST') return false;
+      throw storageErrorOf(error, 'write', path);
+    } finally {
+      files.remove(beside);
+    }
+    if (isDurable) await this.#sync();
+    return true;
+  }
+}
+
+/** The same files, whose content is left to the system to write out. */
+function withoutSync(files: Files): Files {
+  return new Proxy(files, {
+    get: (target, key) => {
+      if (key === 'sync') return () => Promise.resolve();
+      const value: unknown = Reflect.get(target, key);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
+
+function pathOf(layout: Layout, runId: string): string {
+  return within(layout.queue, `${fileName(runId)}${SUFFIX}`);
+}
+
+function namesIn({ files, layout }: Pick<QueueFolder, 'files' | 'layout'>): readonly string[] {
+  return files.list(layout.queue).filter((name) => name.endsWith(SUFFIX));
+}
+
+/** How often the folder is looked at, in milliseconds; less often where a look takes long. */
+const LOOK_MS = 250;
+const COST_SHARE = 20;
+/** For so long after a change names may come without a new time stamp: file systems count as coarsely as two seconds. */
+const COARSEST_STAMP_MS = 2_500;
+/** What somebody who was killed has left of a run that was being added is removed then. */
+const LEFTOVER_MS = 3_600_000;
+/** How many files are read at once. */
+const READ_AT_ONCE = 16;
+
+/**
+ * Tells whoever serves which run of the queue begins next. Holds a name, an id and some numbers of each run, not its input.
+ *
+ * The folder is listed when it has changed; each file is read once for its rank, and again when its turn comes.
+ */
+export class QueueWatch {
+  readonly #files: Files;
+  readonly #layout: Layout;
+  readonly #queued: () => void;
+  readonly #troubled: (error: Error) => void;
+  readonly #backlog = new Backlog();
+  readonly #known = new Set<string>();
+  #timer: NodeJS.Timeout | undefined;
+  #stamp: string | undefined;
+  #stampSeenAt = -Infinity;
+  #listedAt = -Infinity;
+  #listCostMs = 0;
+  #isReading = false;
+  #isTold = false;
+
+  constructor(
+    { files, layout }: Pick<QueueFolder, 'files' | 'layout'>,
+    queued: () => void,
+    troubled: (error: Error) => void,
+  ) {
+    this.#files = files;
+    this.#layout = layout;
+    this.#queued = queued;
+    this.#troubled = troubled;
+  }
+
+  open(): void {
+    this.#timer = realTimers
+      .setInterval(() => {
+        this.look();
+      }, LOOK_MS)
+      .unref();
+    this.look();
+  }
+
+  close(): void {
+    realTimers.clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** When the first delayed run is due. */
+  get dueAt(): number {
+    return this.#backlog.dueAt;
+  }
+
+  /** Takes the run whose turn it is. */
+  take(now: number): QueuedTurn | undefined {
+    const rank = this.#backlog.take(now);
+    if (rank === undefined) return undefined;
+    const { runId } = rank;
+    const path = pathOf(this.#layout, runId);
+    return {
+      runId,
+      load: async () => {
+        const bytes = await this.#files.read(path);
+        return bytes === undefined ? undefined : readQueued(path, bytes);
+      },
+      back: () => {
+        this.#backlog.add(rank);
+      },
+      done: () => {
+        this.#files.remove(path);
+        this.#known.delete(`${fileName(runId)}${SUFFIX}`);
+      },
+    };
+  }
+
+  /** Looks for runs that have been added. */
+  look(isNew = false): void {
+    if (this.#isReading || this.#timer === undefined) return;
+    this.#isReading = true;
+    this.#read(isNew)
+      .then(
+        () => {
+          this.#isTold = false;
+        },
+        (error: unknown) => {
+          this.#stamp = undefined;
+          if (!this.#isTold) this.#troubled(error as Error);
+          this.#isTold = true;
+        },
+      )
+      .finally(() => {
+        this.#isReading = false;
+      });
+  }
+
+  async #read(isNew: boolean): Promise<void> {
+    const fresh = this.#freshNames(isNew);
+    for (let at = 0; at < fresh.length; at += READ_AT_ONCE) {
+      if (this.#timer === undefined) return;
+      const read = await Promise.all(fresh.slice(at, at + READ_AT_ONCE).map((name) => this.#rankIn(name)));
+      for (const rank of read) if (rank !== undefined) this.#backlog.add(rank);
+    }
+    if (fresh.length > 0 && this.#timer !== undefined) this.#queued();
+  }
+
+  /** The names that have come since the folder was listed last; none when it has not changed. */
+  #freshNames(isNew: boolean): readonly string[] {
+    const now = performance.now();
+    if (!isNew && now - this.#listedAt < this.#listCostMs * COST_SHARE) return [];
+    const found = this.#files.look(this.#layout.queue);
+    if (found === undefined) return [];
+    const stamp = `${found.id} ${String(found.stamp)}`;
+    if (stamp === this.#stamp) {
+      if (!isNew && this.#listedAt - this.#stampSeenAt > COARSEST_STAMP_MS) return [];
+    } else {
+      this.#stamp = stamp;
+      this.#stampSeenAt = now;
+    }
+    const fresh: string[] = [];
+    for (const name of this.#files.list(this.#layout.queue)) {
+      if (name.endsWith(SUFFIX)) {
+        if (!this.#known.has(name)) fresh.push(name);
+      } else if (madeAt(name) < asyncScheduler.now() - LEFTOVER_MS)
+        this.#files.remove(within(this.#layout.queue, name));
+    }
+    this.#listedAt = performance.now();
+    this.#listCostMs = this.#listedAt - now;
+    return fresh;
+  }
+
+  async #rankIn(name: string): Promise<Rank | undefined> {
+    const path = within(this.#layout.queue, name);
+    const head = await this.#files.read(path, HEAD_BYTES);
+    if (head === undefined) return undefined;
+    this.#known.add(name);
+    const text = /^"rank": (.*),$/m.exec(head.toString())?.[1];
+    try {
+      const rank = JSON.parse(text ?? '') as Rank;
+      if (`${fileName(rank.runId)}${SUFFIX}` === name) return rank;
+    } catch {
+      // Told below.
+    }
+    this.#troubled(new StoreCorruptError(path, 0, 'it does not say which run it queues'));
+    return undefined;
+  }
+}
+
+function readQueued(path: string, bytes: Buffer): QueuedRun {
+  const { rank, run } = parseChecked(path, 'queued', bytes) as {
+    readonly rank?: Rank;
+    readonly run?: Omit<QueuedRun, 'runId' | 'priority' | 'dueAt'>;
+  };
+  if (typeof rank?.runId !== 'string' || typeof run?.name !== 'string')
+    throw new StoreCorruptError(path, 0, 'it does not say which run it queues');
+  const { order: _, ...when } = rank;
+  return { ...run, ...when };
+}

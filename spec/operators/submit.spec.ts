@@ -1,0 +1,160 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import type { Subscription } from 'rxjs';
+
+import { BacklogFullError, StateValueError } from '../../errors';
+import type { Agent, Store } from '../../index';
+import { agent, cancel, execute, lowdbStore, memoryStore, serve, submit } from '../../index';
+import { until } from '../support/until';
+
+describe.each([
+  ['memory', undefined],
+  ['a folder, from another store', 'folder'],
+])('submit() to a store in %s', (_place, kind) => {
+  let folder: string;
+  let owner: Store;
+  let other: Store;
+  let serving: Subscription | undefined;
+  let order: unknown[];
+  let warned: string[];
+
+  const note = agent('note', async (input: unknown) => {
+    order.push(input);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    return input;
+  });
+  const serveAll = (agents: readonly Agent<never, unknown>[], concurrency = 16): void => {
+    serving = serve(agents, { store: owner, concurrency }).subscribe(({ event }) => {
+      if (event.type === 'step.logged') warned.push(event.message);
+    });
+  };
+  const count = async () => (await owner.listRuns({ status: 'COMPLETED' })).length;
+
+  beforeEach(() => {
+    order = [];
+    warned = [];
+    folder = mkdtempSync(join(tmpdir(), 'millrace-submit-'));
+    owner = kind === undefined ? memoryStore() : lowdbStore(folder);
+    other = kind === undefined ? owner : lowdbStore(folder);
+  });
+  afterEach(async () => {
+    serving?.unsubscribe();
+    await owner.close();
+    await other.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('begins runs in the order of their priority, then of their age, as there is room', async () => {
+    for (const [i, priority] of [0, 5, 0, 9, -1, 5].entries())
+      await submit(note, i, { store: other, runId: `r${String(i)}`, priority });
+    expect(await owner.queue.size()).toBe(6);
+
+    serveAll([note], 1);
+
+    await until(async () => (await count()) === 6);
+    expect(order).toEqual([3, 1, 5, 0, 2, 4]);
+    expect(await other.queue.size()).toBe(0);
+    if (kind !== undefined) expect(readdirSync(join(folder, 'queue'))).toEqual([]);
+  });
+
+  it('says whether the run is new, and whether somebody serves', async () => {
+    expect(await submit(note, 1, { store: other, runId: 'r' })).toEqual({
+      runId: 'r',
+      became: 'queued',
+      isServed: false,
+    });
+    expect(await submit(note, 2, { store: other, runId: 'r', priority: 7 })).toMatchObject({
+      became: 'known',
+    });
+    serveAll([note]);
+    await until(async () => (await count()) === 1);
+    expect(await submit(note, 3, { store: owner })).toMatchObject({ became: 'queued', isServed: true });
+    await until(async () => (await count()) === 2);
+    await submit(note, 4, { store: owner, runId: 'r' });
+    await until(async () => (await owner.queue.size()) === 0);
+
+    expect(order).toEqual([1, 3]);
+  });
+
+  it('lets a run wait for so long, and a later one pass it', async () => {
+    serveAll([note]);
+    const began = Date.now();
+    await submit(note, 'late', { store: other, delayMs: 600 });
+    await submit(note, 'soon', { store: other, delayMs: 300 });
+    await submit(note, 'now', { store: other });
+
+    await until(async () => (await count()) === 3);
+    expect(order).toEqual(['now', 'soon', 'late']);
+    expect(Date.now() - began).toBeGreaterThanOrEqual(600);
+  });
+
+  it('refuses by name what is over the backlog, until there is room', async () => {
+    await submit(note, 1, { store: other, maxBacklog: 2 });
+    await submit(note, 2, { store: other, maxBacklog: 2 });
+
+    const refused = submit(note, 3, { store: other, maxBacklog: 2, runId: 'third' });
+    await expect(refused).rejects.toThrow(BacklogFullError);
+    await expect(refused).rejects.toMatchObject({ code: 'BACKLOG_FULL', runId: 'third', maxBacklog: 2 });
+    serveAll([note]);
+    await until(async () => (await count()) === 2);
+    expect(await submit(note, 3, { store: other, maxBacklog: 2 })).toMatchObject({ became: 'queued' });
+    await until(async () => (await count()) === 3);
+  });
+
+  it('keeps a run whose agent is not served for whoever serves it later, and says so', async () => {
+    await submit(agent('later', String), 1, { store: other, runId: 'r', priority: 9 });
+    await submit(note, 2, { store: other });
+    serveAll([note]);
+    await until(async () => (await count()) === 1);
+    serving?.unsubscribe();
+    expect(warned).toEqual([expect.stringContaining('nobody serves "later" here')]);
+
+    serveAll([agent('later', String)]);
+
+    await until(async () => (await owner.loadRun('r'))?.output === '1');
+  });
+
+  it('takes back a run that waits when it is cancelled or deleted, and begins it no more', async () => {
+    await submit(note, 1, { store: other, runId: 'a' });
+    await submit(note, 2, { store: other, runId: 'b' });
+
+    await cancel('a', { store: other });
+    expect(await other.deleteRun('b')).toBe(true);
+
+    if (kind !== undefined) await other.close();
+    serveAll([note]);
+    await until(() => owner.isServed());
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(order).toEqual([]);
+    expect(await owner.queue.size()).toBe(0);
+  });
+
+  it('begins a run whose server was stopped before its turn with whoever serves next', async () => {
+    const slow = agent('slow', async (input: number) => {
+      order.push(input);
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      return input;
+    });
+    for (let i = 0; i < 6; i += 1) await submit(slow, i, { store: other });
+    serveAll([slow], 2);
+    await until(() => order.length === 2);
+    serving?.unsubscribe();
+
+    serveAll([slow], 2);
+
+    await until(async () => (await count()) === 6);
+    expect([...new Set(order)]).toHaveLength(6);
+  });
+
+  it('refuses what it cannot queue', async () => {
+    await expect(submit(note, new Map(), { store: other })).rejects.toThrow(StateValueError);
+    await expect(submit(note, 1, { store: other, priority: NaN })).rejects.toThrow('priority is NaN');
+    await expect(submit(note, 1, { store: other, delayMs: -1 })).rejects.toThrow('delayMs is -1');
+    await expect(submit(note, 1, { store: other, maxBacklog: 0 })).rejects.toThrow('maxBacklog is 0');
+    await expect(submit(note, 1, {} as never)).rejects.toThrow('neither a store nor an engine');
+    expect(await other.queue.size()).toBe(0);
+    await execute(note, 1, { store: owner });
+  });
+});
