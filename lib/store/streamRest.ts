@@ -35,12 +35,16 @@ export interface SavedStream {
   readonly offsets: ReadonlyMap<string, unknown>;
   /** Rows by key, of each table by its name. */
   readonly tables: ReadonlyMap<string, ReadonlyMap<string, unknown>>;
+  /** Epoch milliseconds of the latest record. */
+  readonly committedAt: number;
 }
 
 /** What one record says. */
 export interface StreamChange {
   /** Sources that have moved, as pairs of name and offset. */
   readonly offsets?: readonly (readonly [source: string, offset: unknown])[];
+  /** How much each source that has moved holds behind its offset, where it says so, in a unit of its own such as bytes. */
+  readonly lags?: readonly (readonly [source: string, lag: number])[];
   /** What has become of rows, in the order in which it happened. */
   readonly rows: readonly RowChange[];
   /** Epoch milliseconds. */
@@ -75,8 +79,15 @@ export interface StreamSummary {
   readonly name: string;
   /** The latest offset of each source. */
   readonly offsets: Readonly<Record<string, unknown>>;
-  /** Number of rows of each table. */
+  /** How much each source held behind its offset, where it says so, in a unit of its own; `lines` counts bytes. */
+  readonly lags: Readonly<Record<string, number>>;
+  /** Number of rows of each table, such as keys or open windows. */
   readonly tables: Readonly<Record<string, number>>;
+  /** How many items came too late for their windows, by the name of the table; tables without such items are left out. */
+  readonly late: Readonly<Record<string, number>>;
   /** Epoch milliseconds of the latest record. */
   readonly committedAt: number;
 }
+
+/** Key of the row in which a table of windows keeps its time, and `late`, the number of items that came too late. */
+export const CLOCK_ROW = 'clock';

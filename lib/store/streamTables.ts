@@ -3,9 +3,12 @@ import { enablePatches, Immer } from 'immer';
 
 import { InvalidArgumentError } from '../model/failure';
 import type { SavedStream, StreamChange, StreamSummary } from './streamRest';
+import { CLOCK_ROW } from './streamRest';
 
 enablePatches();
 const immer = new Immer({ autoFreeze: false });
+/** Patches that wait take memory, so some time they are applied even where nobody looks. */
+const MOST_LATE = 10_000;
 
 /** How a stream stands: the fold of its records. Changes to one row are applied together, when somebody looks. */
 export class StreamTables implements SavedStream {
@@ -13,21 +16,23 @@ export class StreamTables implements SavedStream {
   readonly #tables = new Map<string, Map<string, unknown>>();
   /** Patches that are not applied yet, by table and key: applying them one by one would copy a long list once for each. */
   readonly #late = new Map<string, Map<string, Patch[]>>();
+  readonly lags = new Map<string, number>();
+  #lateCount = 0;
   committedAt = 0;
 
   /** Begins with what a file holds. */
-  static of(saved: SavedStream, committedAt: number): StreamTables {
+  static of(saved: SavedStream, lags: Iterable<readonly [string, number]> = []): StreamTables {
     const tables = new StreamTables();
     for (const [source, offset] of saved.offsets) tables.offsets.set(source, offset);
     for (const [name, rows] of saved.tables) tables.#tables.set(name, new Map(rows));
-    tables.committedAt = committedAt;
+    for (const [source, lag] of lags) tables.lags.set(source, lag);
+    tables.committedAt = saved.committedAt;
     return tables;
   }
 
   /** @throws InvalidArgumentError when a patch does not fit the row. */
   get tables(): ReadonlyMap<string, ReadonlyMap<string, unknown>> {
-    for (const [table, late] of this.#late) for (const key of late.keys()) this.#apply(table, key);
-    this.#late.clear();
+    this.#applyAll();
     return this.#tables;
   }
 
@@ -39,15 +44,17 @@ export class StreamTables implements SavedStream {
         new Map([...rows].map(([key, row]) => [key, JSON.parse(JSON.stringify(row)) as unknown])),
       ]),
     );
-    return StreamTables.of({ offsets: this.offsets, tables }, this.committedAt);
+    return StreamTables.of({ offsets: this.offsets, tables, committedAt: this.committedAt }, this.lags);
   }
 
-  add({ offsets = [], rows, at }: StreamChange): void {
+  add({ offsets = [], lags = [], rows, at }: StreamChange): void {
     for (const [source, offset] of offsets) this.offsets.set(source, offset);
+    for (const [source, lag] of lags) this.lags.set(source, lag);
     for (const { table, key, value, patches } of rows) {
       if (patches !== undefined) {
         let late = this.#late.get(table);
         if (late === undefined) this.#late.set(table, (late = new Map<string, Patch[]>()));
+        this.#lateCount += patches.length;
         const known = late.get(key);
         if (known === undefined) late.set(key, [...(patches as readonly Patch[])]);
         else known.push(...(patches as readonly Patch[]));
@@ -60,6 +67,13 @@ export class StreamTables implements SavedStream {
       if (value !== undefined) rowsOf.set(key, value);
     }
     this.committedAt = at;
+    if (this.#lateCount > MOST_LATE) this.#applyAll();
+  }
+
+  #applyAll(): void {
+    for (const [table, late] of this.#late) for (const key of late.keys()) this.#apply(table, key);
+    this.#late.clear();
+    this.#lateCount = 0;
   }
 
   #apply(table: string, key: string): void {
@@ -71,9 +85,8 @@ export class StreamTables implements SavedStream {
         `Cannot change row "${key}" of "${table}": there is none`,
         'restore the stream from a backup, or delete it',
       );
-    const row = rows.get(key);
-    rows.delete(key);
-    rows.set(key, immer.applyPatches(row as object, patches));
+    // It keeps its place: rows stand in the order in which they were set.
+    rows.set(key, immer.applyPatches(rows.get(key) as object, patches));
   }
 
   #rowsOf(table: string): Map<string, unknown> {
@@ -86,8 +99,21 @@ export class StreamTables implements SavedStream {
     return {
       name,
       offsets: Object.fromEntries(this.offsets),
+      lags: Object.fromEntries(this.lags),
       tables: Object.fromEntries([...this.tables].map(([table, rows]) => [table, rows.size])),
+      late: Object.fromEntries(
+        [...this.tables].flatMap(([table, rows]) => {
+          const late = lateItems(rows);
+          return late === 0 ? [] : [[table, late]];
+        }),
+      ),
       committedAt: this.committedAt,
     };
   }
+}
+
+/** How many items came too late for the windows of a table. */
+export function lateItems(rows: ReadonlyMap<string, unknown>): number {
+  const late = (rows.get(CLOCK_ROW) as { readonly late?: unknown } | null | undefined)?.late;
+  return typeof late === 'number' ? late : 0;
 }

@@ -16,8 +16,8 @@ export interface StreamItem {
   nameFor(who: string): string;
   /** Keeps the item open until the function that comes back is called. */
   hold(): Release;
-  /** What was done with the item has failed for good. */
-  fail(error: unknown): void;
+  /** What was done with the item has failed for good; `input` is what was worked on. */
+  fail(input: unknown, error: unknown): void;
   /** Called once the item, and all before it, is kept: nothing of it will be handled again. */
   onKept(work: () => void): void;
 }

@@ -152,7 +152,7 @@ class Runs<I, O> {
             return this.#pause(signal);
           }
           if (error instanceof RunError && this.#keep === 'none') this.#forgetLater(item, runId);
-          item?.fail(error);
+          item?.fail(input, error);
           return error instanceof RunError ? EMPTY : of(this.#notBegun(runId, error, input));
         }),
       );

@@ -23,10 +23,10 @@ export function deduped<T>(
   const { withinMs = Infinity, at } = options;
   return remember<T, T>(name, options, (table, session) => {
     // The first item counts, not the latest: what is let pass again after a while must not depend on what was kept out.
-    const keys = new Keys(table, session, { ttlMs: withinMs });
+    const keys = new Keys(table, { ttlMs: withinMs });
     return {
       next(item, emit) {
-        const now = at === undefined ? session.scheduler.now() : at(item);
+        const now = at === undefined ? session.now() : at(item);
         keys.evict(now);
         const own = key(item);
         if (table.has(own)) return;

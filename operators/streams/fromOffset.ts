@@ -5,7 +5,14 @@ import { InvalidArgumentError } from '../../lib/model/failure';
 import type { Store } from '../../lib/store/store';
 import type { Pull, Stop } from '../../lib/streams/pull';
 import { pullFrom } from '../../lib/streams/pull';
-import { checkStreamStore, openStream, sharedSession } from './internal/openStream';
+import type { StreamMonitor } from './internal/openStream';
+import {
+  attachAll,
+  checkStreamStore,
+  openStream,
+  operatorsBehind,
+  sharedSession,
+} from './internal/openStream';
 import type { OnFailed, StreamSession } from './internal/streamSession';
 
 /** A value, and the offset from which its source goes on behind it. Offsets are plain JSON. */
@@ -14,6 +21,8 @@ export interface Positioned<T, O> {
   readonly offset: O;
   /** What the source gave. */
   readonly value: T;
+  /** How much the source holds behind the value, as far as it knows, in a unit of its own such as bytes. Told to monitors. */
+  readonly lag?: number;
 }
 
 /** Reads a source from an offset on, such as a file, a topic or a table; from its beginning where that is undefined. */
@@ -36,6 +45,8 @@ export interface FromOffsetOptions {
   readonly onFailed?: OnFailed;
   /** The clock; give a `TestScheduler` for virtual time. */
   readonly scheduler?: SchedulerLike;
+  /** Sees name, offsets, lags, number of rows, late items and the latest record, such as `createMonitor()`. */
+  readonly monitor?: StreamMonitor;
 }
 
 /**
@@ -55,7 +66,7 @@ export interface FromOffsetOptions {
  * ```
  */
 export function fromOffset<T, O>(read: ReadFrom<T, O>, options: FromOffsetOptions): Observable<T> {
-  const { name, store, inFlight = 64, onFailed = 'stop', scheduler = asyncScheduler } = options;
+  const { name, store, inFlight = 64, onFailed = 'stop', scheduler = asyncScheduler, monitor } = options;
   if (!(inFlight >= 1)) throw new InvalidArgumentError(`inFlight is ${String(inFlight)}`, 'give 1 or more');
   if (typeof read !== 'function') {
     throw new InvalidArgumentError(
@@ -66,14 +77,17 @@ export function fromOffset<T, O>(read: ReadFrom<T, O>, options: FromOffsetOption
   checkStreamStore(name, store);
   return new Observable<T>((subscriber) => {
     const joined = sharedSession();
+    const behind = operatorsBehind();
     const reading = new Reading(name, read, inFlight, subscriber);
     if (joined !== undefined) {
+      attachAll(behind, joined, reading);
       reading.begin(joined);
       return () => {
         reading.stop();
       };
     }
-    const release = openStream({ name, store, scheduler, onFailed }, subscriber, (session) => {
+    const release = openStream({ name, store, scheduler, onFailed, monitor }, subscriber, (session) => {
+      attachAll(behind, session, reading);
       reading.begin(session);
     });
     return () => {
@@ -106,6 +120,7 @@ class Reading<T, O> {
 
   begin(session: StreamSession): void {
     this.#session = session;
+    session.addSource();
     this.#stopRoom = session.onRoom(() => {
       this.fill();
     });
@@ -113,12 +128,13 @@ class Reading<T, O> {
       this.#pull = pullFrom(this.#read(session.offset(this.#name) as O | undefined), {
         item: (given) => {
           this.#isAsking = false;
-          const { offset, value } = given as Positioned<T, O>;
-          session.handle(this.#name, offset, value, () => {
+          const { offset, value, lag } = given as Positioned<T, O>;
+          const tell = (): boolean => {
             this.#subscriber.next(value);
             // Whoever failed, or left, while it was told the item has not taken it.
             return !this.#subscriber.closed;
-          });
+          };
+          session.handle(this.#name, offset, tell, lag);
           this.fill();
         },
         end: () => {

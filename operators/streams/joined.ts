@@ -3,10 +3,12 @@ import { map } from 'rxjs';
 
 import { DefinitionError } from '../../lib/errors/definitionErrors';
 import { InvalidArgumentError } from '../../lib/model/failure';
+import { currentItem } from '../../lib/streams/streamItem';
 import { TimeHeap } from '../../lib/streams/timeHeap';
 import type { FromOffsetOptions } from './fromOffset';
 import { remember } from './internal/remember';
 import type { StreamSession, Table } from './internal/streamSession';
+import { asPart } from './internal/streamSession';
 import { together } from './together';
 
 /** Which items belong together, and where that is remembered. */
@@ -23,8 +25,25 @@ export interface JoinedOptions<L, R> extends Omit<FromOffsetOptions, 'inFlight'>
 
 type Side = 'left' | 'right';
 
+/** An item that may still find partners. */
 interface Kept {
-  readonly items: readonly { readonly at: number; readonly item: unknown }[];
+  readonly side: Side;
+  readonly key: string;
+  readonly at: number;
+  /** Names the item that it came with. */
+  readonly id: string;
+  readonly item: unknown;
+}
+
+/** What is known of both sides; no item is called like this. */
+const SIDES = 'sides';
+
+interface Sides {
+  /** How many items have come. */
+  readonly count: number;
+  /** The latest time of each side, where an item has come. */
+  readonly left?: number;
+  readonly right?: number;
 }
 
 /**
@@ -55,8 +74,13 @@ export function joined<L, R>(
       const join = new Join(table, session, options as unknown as JoinedOptions<unknown, unknown>);
       return {
         next([side, item], emit) {
-          for (const other of join.add(side, item)) {
-            emit((side === 'left' ? [item, other] : [other, item]) as unknown as readonly [L, R]);
+          const id = currentItem()?.id ?? '';
+          for (const other of join.add(side, item, id)) {
+            const [left, right] = side === 'left' ? [{ id, item }, other] : [other, { id, item }];
+            // Of both: after a crash the one may come before the other.
+            asPart(`${name} ${left.id} ${right.id}`, () => {
+              emit([left.item, right.item] as unknown as readonly [L, R]);
+            });
           }
         },
       };
@@ -64,66 +88,69 @@ export function joined<L, R>(
   );
 }
 
-const LATEST = 'latest';
-
 class Join {
   readonly #table: Table;
   readonly #session: StreamSession;
   readonly #options: JoinedOptions<unknown, unknown>;
-  readonly #kept = { left: new TimeHeap<string>(), right: new TimeHeap<string>() };
-  #latest: Readonly<Record<Side, number | null>>;
+  /** Rows by the time of their item. */
+  readonly #times = { left: new TimeHeap<string>(), right: new TimeHeap<string>() };
+  /** Rows of each key, in the order in which they came. */
+  readonly #rows = { left: new Map<string, Set<string>>(), right: new Map<string, Set<string>>() };
+  #sides: Sides;
 
   constructor(table: Table, session: StreamSession, options: JoinedOptions<unknown, unknown>) {
     this.#table = table;
     this.#session = session;
     this.#options = options;
-    this.#latest = (table.get(LATEST) as Record<Side, number | null> | undefined) ?? {
-      left: null,
-      right: null,
-    };
-    for (const [row, kept] of table.rows) {
-      if (row === LATEST) continue;
-      const side: Side = row.startsWith('left ') ? 'left' : 'right';
-      for (const { at } of (kept as Kept).items) this.#kept[side].add(at, row);
-    }
+    this.#sides = (table.get(SIDES) as Sides | undefined) ?? { count: 0 };
+    const rows = [...table.rows].filter(([row]) => row !== SIDES) as [string, Kept][];
+    for (const [row, kept] of rows.sort((a, b) => Number(a[0]) - Number(b[0]))) this.#know(row, kept);
   }
 
-  /** The items of the other side that belong to this one, oldest first. */
-  add(side: Side, item: unknown): readonly unknown[] {
+  /** The items of the other side that belong to this one, in the order in which they came. */
+  add(side: Side, item: unknown, id: string): readonly Kept[] {
     const { key, withinMs, at: times } = this.#options;
     const other: Side = side === 'left' ? 'right' : 'left';
-    const at = times === undefined ? this.#session.scheduler.now() : times[side](item);
+    const at = times === undefined ? this.#session.now() : times[side](item);
     if (!Number.isFinite(at))
       throw new InvalidArgumentError(
         `Cannot join an item: its time is ${String(at)}`,
         'let at give epoch milliseconds',
       );
-    const own = key[side](item);
-    const row = `${side} ${own}`;
-    if (!this.#table.has(row)) this.#table.set(row, { items: [] } satisfies Kept);
-    this.#table.append(row, 'items', { at, item });
-    this.#kept[side].add(at, row);
-    this.#latest = { ...this.#latest, [side]: Math.max(at, this.#latest[side] ?? -Infinity) };
-    this.#table.set(LATEST, this.#latest);
-    const there = this.#table.get(`${other} ${own}`) as Kept | undefined;
-    const pairs = (there?.items ?? []).filter((one) => Math.abs(one.at - at) <= withinMs);
-    this.#forget('left', this.#latest.right);
-    this.#forget('right', this.#latest.left);
-    return pairs.map((one) => one.item);
+    const count = this.#sides.count + 1;
+    const kept: Kept = { side, key: key[side](item), at, id, item };
+    this.#sides = { ...this.#sides, count, [side]: Math.max(at, this.#sides[side] ?? -Infinity) };
+    this.#table.set(SIDES, this.#sides);
+    const pairs: Kept[] = [];
+    for (const row of this.#rows[other].get(kept.key) ?? []) {
+      const one = this.#table.get(row) as Kept;
+      if (Math.abs(one.at - at) <= withinMs) pairs.push(one);
+    }
+    this.#table.set(String(count), kept);
+    this.#know(String(count), kept);
+    this.#forget('left', this.#sides.right);
+    this.#forget('right', this.#sides.left);
+    return pairs;
+  }
+
+  #know(row: string, { side, key, at }: Kept): void {
+    this.#times[side].add(at, row);
+    const rows = this.#rows[side].get(key);
+    if (rows === undefined) this.#rows[side].set(key, new Set([row]));
+    else rows.add(row);
   }
 
   /** What the other side has gone beyond can have no partner any more. */
-  #forget(side: Side, latestOfOther: number | null): void {
+  #forget(side: Side, latestOfOther: number | undefined): void {
     const { withinMs, lateMs = 0 } = this.#options;
     const before = (latestOfOther ?? -Infinity) - withinMs - lateMs;
-    while (this.#kept[side].earliest < before) {
-      const at = this.#kept[side].earliest;
-      const row = this.#kept[side].take();
-      const kept = row === undefined ? undefined : (this.#table.get(row) as Kept | undefined);
-      if (row === undefined || kept === undefined) continue;
-      const left = kept.items.filter((one) => one.at > at);
-      if (left.length === 0) this.#table.delete(row);
-      else if (left.length < kept.items.length) this.#table.set(row, { items: left } satisfies Kept);
+    while (this.#times[side].earliest < before) {
+      const row = this.#times[side].take() ?? '';
+      const { key } = this.#table.get(row) as Kept;
+      this.#table.delete(row);
+      const rows = this.#rows[side].get(key);
+      rows?.delete(row);
+      if (rows?.size === 0) this.#rows[side].delete(key);
     }
   }
 }

@@ -2,17 +2,18 @@ import type { Draft } from 'immer';
 import type { OperatorFunction } from 'rxjs';
 
 import { checkFunction } from '../../lib/definition/checks';
+import { TimeHeap } from '../../lib/streams/timeHeap';
 import type { RememberOptions } from './internal/remember';
 import { remember } from './internal/remember';
-import type { StreamSession, Table } from './internal/streamSession';
+import type { Table } from './internal/streamSession';
 
 /** How an accumulator is kept. */
 export interface ScannedOptions<T> extends RememberOptions {
   /** One accumulator for each key; one for all when left out. */
   readonly key?: (item: T) => string;
-  /** How long, in milliseconds, a key is kept after its latest item. For ever when left out. */
+  /** How long, in milliseconds, a key is kept after the latest time of its items, by the times of items. For ever when left out. */
   readonly ttlMs?: number;
-  /** How many keys are kept: those with the latest items. All when left out. */
+  /** How many keys are kept: those whose items came last. All when left out. */
   readonly maxKeys?: number;
   /** The time of an item, epoch milliseconds; the clock's when left out. */
   readonly at?: (item: T) => number;
@@ -50,70 +51,112 @@ export function scanned<T, S>(
   checkFunction(name, 'the recipe', recipe);
   const { key, at } = options;
   return remember<T, unknown>(name, options, (table, session) => {
-    const keys = new Keys(table, session, options);
+    const keys = new Keys(table, options);
     return {
       next(item, emit) {
         const own = key === undefined ? '' : key(item);
-        const now = at === undefined ? session.scheduler.now() : at(item);
+        const now = at === undefined ? session.now() : at(item);
+        keys.evict(now);
         keys.touch(own, now, { state: initial });
         const row = table.update(own, (draft: { state: Draft<S> }) => {
           const given = recipe(draft.state, item);
           if (given !== undefined) draft.state = given as Draft<S>;
         }) as { readonly state: S };
-        keys.evict(now);
+        keys.keepMost();
         emit(key === undefined ? row.state : ([own, row.state] as const));
       },
     };
   });
 }
 
-/** The keys of a table, by the time of their latest item. */
+interface KeyRow {
+  /** The latest time of an item. */
+  readonly at?: number;
+  /** When an item came last, as a number that grows; only where the number of keys is limited. */
+  readonly turn?: number;
+}
+
+/**
+ * The keys of a table, by the times of their items. What is forgotten depends on the rows and on the items alone, so it is the same
+ * after a restart.
+ */
 export class Keys {
   readonly #table: Table;
   readonly #ttlMs: number;
   readonly #most: number;
-  readonly #isTimed: boolean;
-  /** Oldest first, where items come in the order of their times. */
-  readonly #times = new Map<string, number>();
+  /** Keys by a time at or before their latest one; one entry for each time that a key has been made. */
+  readonly #times = new TimeHeap<{ readonly key: string; readonly made: number }>();
+  /** Which entry counts: a key may have been forgotten and made again. */
+  readonly #made = new Map<string, number>();
+  /** Keys in the order in which their items came last. */
+  readonly #order = new Set<string>();
+  #turn = 0;
+  #count = 0;
 
   constructor(
     table: Table,
-    _session: StreamSession,
     { ttlMs = Infinity, maxKeys = Infinity }: Pick<ScannedOptions<never>, 'ttlMs' | 'maxKeys'>,
   ) {
     this.#table = table;
     this.#ttlMs = ttlMs;
     this.#most = maxKeys;
-    this.#isTimed = ttlMs < Infinity || maxKeys < Infinity;
-    if (!this.#isTimed) return;
-    const known = [...table.rows].map(
-      ([key, row]) => [key, (row as { readonly at?: number }).at ?? 0] as const,
-    );
-    for (const [key, at] of known.sort((a, b) => a[1] - b[1])) this.#times.set(key, at);
+    const rows = [...table.rows] as [string, KeyRow][];
+    if (ttlMs < Infinity) for (const [key, { at = 0 }] of rows) this.#make(key, at);
+    if (maxKeys === Infinity) return;
+    for (const [key, { turn = 0 }] of rows.sort((a, b) => (a[1].turn ?? 0) - (b[1].turn ?? 0))) {
+      this.#order.add(key);
+      this.#turn = Math.max(this.#turn, turn);
+    }
   }
 
   /** An item of this key has come. */
   touch(key: string, at: number, fresh: object): void {
-    const known = this.#times.get(key);
-    if (known !== undefined && at - known > this.#ttlMs) this.#table.delete(key);
-    if (!this.#table.has(key)) this.#table.set(key, this.#isTimed ? { ...fresh, at } : fresh);
-    else if (this.#isTimed && at !== known) {
-      this.#table.update(key, (row: { at: number }) => {
-        row.at = Math.max(row.at, at);
-      });
+    const known = this.#table.get(key) as KeyRow | undefined;
+    const isTimed = this.#ttlMs < Infinity;
+    const isCounted = this.#most < Infinity;
+    if (isCounted) {
+      this.#turn += 1;
+      this.#order.delete(key);
+      this.#order.add(key);
     }
-    if (!this.#isTimed) return;
-    this.#times.delete(key);
-    this.#times.set(key, Math.max(at, known ?? at));
+    if (known === undefined) {
+      this.#table.set(key, { ...fresh, ...(isTimed && { at }), ...(isCounted && { turn: this.#turn }) });
+      if (isTimed) this.#make(key, at);
+      return;
+    }
+    if (isTimed && at > (known.at ?? -Infinity)) this.#table.assign(key, 'at', at);
+    if (isCounted) this.#table.assign(key, 'turn', this.#turn);
   }
 
-  /** Forgets keys that are too old, or too many. */
+  #make(key: string, at: number): void {
+    const made = (this.#count += 1);
+    this.#made.set(key, made);
+    this.#times.add(at, { key, made });
+  }
+
+  /** Forgets keys that are too old. */
   evict(now: number): void {
-    if (!this.#isTimed) return;
-    for (const [key, at] of this.#times) {
-      if (now - at <= this.#ttlMs && this.#times.size <= this.#most) break;
-      this.#times.delete(key);
-      this.#table.delete(key);
+    while (now - this.#times.earliest > this.#ttlMs) {
+      const entry = this.#times.take();
+      if (entry === undefined) return;
+      if (this.#made.get(entry.key) !== entry.made) continue;
+      const { at = 0 } = this.#table.get(entry.key) as KeyRow;
+      if (now - at > this.#ttlMs) this.#forget(entry.key);
+      else this.#times.add(at, entry);
     }
+  }
+
+  /** Forgets keys where there are too many. */
+  keepMost(): void {
+    for (const key of this.#order) {
+      if (this.#order.size <= this.#most) return;
+      this.#forget(key);
+    }
+  }
+
+  #forget(key: string): void {
+    this.#order.delete(key);
+    this.#made.delete(key);
+    this.#table.delete(key);
   }
 }

@@ -1,7 +1,7 @@
 import { asyncScheduler, merge, Observable, Subject, takeUntil } from 'rxjs';
 
 import type { FromOffsetOptions } from './fromOffset';
-import { checkStreamStore, openStream, sharing } from './internal/openStream';
+import { attachAll, checkStreamStore, openStream, operatorsBehind, sharing } from './internal/openStream';
 
 /**
  * Several sources as one stream: the offsets of all of them and what the operators behind remember become durable together. The
@@ -13,15 +13,17 @@ export function together<T>(
   options: Omit<FromOffsetOptions, 'inFlight'>,
   ...sources: readonly Observable<T>[]
 ): Observable<T> {
-  const { name, store, onFailed = 'stop', scheduler = asyncScheduler } = options;
+  const { name, store, onFailed = 'stop', scheduler = asyncScheduler, monitor } = options;
   checkStreamStore(name, store);
   return new Observable<T>((subscriber) => {
-    let hasEnded = false;
+    const all = { hasEnded: false };
+    const behind = operatorsBehind();
     const left$ = new Subject<void>();
     subscriber.add(() => {
       left$.next();
     });
-    const release = openStream({ name, store, onFailed, scheduler }, subscriber, (session) => {
+    const release = openStream({ name, store, onFailed, scheduler, monitor }, subscriber, (session) => {
+      attachAll(behind, session, all);
       sharing(session, () =>
         merge(...sources)
           .pipe(takeUntil(left$))
@@ -34,14 +36,14 @@ export function together<T>(
             },
             complete: () => {
               if (subscriber.closed) return;
-              hasEnded = true;
+              all.hasEnded = true;
               subscriber.complete();
             },
           }),
       );
     });
     return () => {
-      release(!hasEnded);
+      release(!all.hasEnded);
     };
   });
 }

@@ -2,6 +2,7 @@ import type { OperatorFunction, Subscription } from 'rxjs';
 
 import { DefinitionError } from '../../lib/errors/definitionErrors';
 import { InvalidArgumentError } from '../../lib/model/failure';
+import { CLOCK_ROW } from '../../lib/store/streamRest';
 import { TimeHeap } from '../../lib/streams/timeHeap';
 import type { RememberOptions } from './internal/remember';
 import { remember } from './internal/remember';
@@ -72,14 +73,30 @@ export function windowed<T>(
     if (!isSize) throw new DefinitionError(name, `${what} must be a positive number, got ${String(size)}`);
   }
   return remember<T, Window<T>>(name, options, (table, session, emit) => {
-    if ('count' in spec) return countWindows(name, spec.count, table, session, options, emit);
+    if ('count' in spec) {
+      const counted = new CountWindows<T>(name, spec.count, table, session, options, emit);
+      return {
+        next: (item) => {
+          counted.add(item);
+        },
+        seal: () => {
+          counted.seal();
+        },
+        end: () => {
+          counted.closeSealed();
+        },
+      };
+    }
     const windows = new TimeWindows<T>(name, spec, table, session, options, emit);
     return {
       next: (item) => {
         windows.add(item);
       },
+      seal: () => {
+        windows.seal();
+      },
       end: () => {
-        windows.closeUpTo(Infinity);
+        windows.close();
       },
       stop: () => {
         windows.stop();
@@ -88,14 +105,13 @@ export function windowed<T>(
   });
 }
 
-/** What is known of all windows; no key of a window is like this. */
-const CLOCK = 'clock';
-
 interface Clock {
-  /** The latest time of an item. */
-  readonly latest: number;
+  /** The latest time of an item; absent when none has come. */
+  readonly latest?: number;
   /** How many items came too late. */
   readonly late: number;
+  /** Windows that end here or before take nothing more, though no item has closed them: the clock has, or the end of the source. */
+  readonly sealed?: number;
 }
 
 class TimeWindows<T> {
@@ -104,14 +120,16 @@ class TimeWindows<T> {
   readonly #table: Table;
   readonly #session: StreamSession;
   readonly #options: WindowedOptions<T>;
+  readonly #lateMs: number;
   readonly #emit: (window: Window<T>) => void;
-  /** Rows by the end of their window; of a session also those that it had before. */
+  /** Rows by the end of their window, of a session by one that it had before. */
   readonly #ends = new TimeHeap<string>();
   /** Open sessions of each key. */
   readonly #sessions = new Map<string, Set<string>>();
-  #latest: number;
-  #late: number;
+  #clock: Clock;
   #timer: Subscription | undefined;
+  #timerAt = Infinity;
+  #isSealing = false;
 
   constructor(
     name: string,
@@ -126,40 +144,54 @@ class TimeWindows<T> {
     this.#table = table;
     this.#session = session;
     this.#options = options;
+    this.#lateMs = options.lateMs ?? 0;
     this.#emit = emit;
-    const clock = table.get(CLOCK) as Clock | undefined;
-    this.#latest = clock?.latest ?? -Infinity;
-    this.#late = clock?.late ?? 0;
-    for (const [row, window] of table.rows) if (row !== CLOCK) this.#know(row, window as Row<T>);
+    this.#clock = (table.get(CLOCK_ROW) as Clock | undefined) ?? { late: 0 };
+    for (const [row, window] of table.rows) if (row !== CLOCK_ROW) this.#know(row, window as Row<T>);
     this.#setTimer();
   }
 
+  /** Windows that end here or before take nothing more. */
+  get #closed(): number {
+    const { latest = -Infinity, sealed = -Infinity } = this.#clock;
+    return Math.max(latest - this.#lateMs, sealed);
+  }
+
   add(item: T): void {
-    const { at, key, lateMs = 0 } = this.#options;
-    const time = at === undefined ? this.#session.scheduler.now() : at(item);
+    const { at, key } = this.#options;
+    const { latest = -Infinity } = this.#clock;
+    // An item never comes before the one before it.
+    const time = at === undefined ? Math.max(this.#session.now(), latest) : at(item);
     if (!Number.isFinite(time))
       throw new InvalidArgumentError(
         `Cannot put an item into a window of "${this.#name}": its time is ${String(time)}`,
         'let at give epoch milliseconds',
       );
     const own = key === undefined ? '' : key(item);
-    const closed = this.#latest - lateMs;
     const isIn =
-      'gapMs' in this.#spec
-        ? this.#addToSession(own, time, item, closed)
-        : this.#addToSpans(own, time, item, closed);
-    if (!isIn) {
-      this.#late += 1;
-      this.#options.onLate?.(item);
+      'gapMs' in this.#spec ? this.#addToSession(own, time, item) : this.#addToSpans(own, time, item);
+    if (!isIn) this.#options.onLate?.(item);
+    if (!isIn || time > latest) {
+      const late = this.#clock.late + (isIn ? 0 : 1);
+      this.#setClock({ ...this.#clock, latest: Math.max(latest, time), late });
     }
-    this.#latest = Math.max(this.#latest, time);
-    this.#table.set(CLOCK, { latest: this.#latest, late: this.#late } satisfies Clock);
-    this.closeUpTo(this.#latest - lateMs);
+    const upTo = this.#closed;
+    if (this.#ends.earliest <= upTo) {
+      this.#session.whenDecided(`${this.#name} closes`, () => {
+        this.close(upTo);
+      });
+    }
     this.#setTimer();
   }
 
+  #setClock(clock: Clock): void {
+    this.#clock = clock;
+    this.#table.set(CLOCK_ROW, clock);
+  }
+
   /** False when all windows of this time are closed. */
-  #addToSpans(key: string, time: number, item: T, closed: number): boolean {
+  #addToSpans(key: string, time: number, item: T): boolean {
+    const closed = this.#closed;
     const { sizeMs, everyMs = sizeMs } = this.#spec as { readonly sizeMs: number; readonly everyMs?: number };
     let isIn = false;
     const last = Math.floor(time / everyMs) * everyMs;
@@ -175,15 +207,16 @@ class TimeWindows<T> {
     return isIn || starts.length === 0;
   }
 
-  #addToSession(key: string, time: number, item: T, closed: number): boolean {
+  #addToSession(key: string, time: number, item: T): boolean {
     const { gapMs } = this.#spec as { readonly gapMs: number };
+    // Also where it would join a session that is open: that one would begin where one has begun that was told already.
+    if (time + gapMs <= this.#closed) return false;
     const touching = [...(this.#sessions.get(key) ?? [])]
       .map((row) => [row, this.#table.get(row) as Row<T>] as const)
       .filter(([, { from, to }]) => time < to && time + gapMs > from)
       .sort((a, b) => a[1].from - b[1].from);
     const [first] = touching;
     if (first === undefined) {
-      if (time + gapMs <= closed) return false;
       this.#put(rowOf(key, time), { key, from: time, to: time + gapMs, items: [] }, item);
       return true;
     }
@@ -191,10 +224,7 @@ class TimeWindows<T> {
     const to = Math.max(time + gapMs, ...touching.map(([, row]) => row.to));
     if (touching.length === 1 && from === first[1].from) {
       this.#table.append(first[0], 'items', item);
-      if (to > first[1].to) {
-        this.#table.assign(first[0], 'to', to);
-        this.#ends.add(to, first[0]);
-      }
+      if (to > first[1].to) this.#table.assign(first[0], 'to', to);
       return true;
     }
     // It joins sessions, or begins before one.
@@ -227,41 +257,71 @@ class TimeWindows<T> {
     if (rows?.size === 0) this.#sessions.delete(key);
   }
 
-  /** Closes the windows that end at this moment or before, in the order of their ends. */
-  closeUpTo(moment: number): void {
-    while (this.#ends.earliest <= moment && this.#ends.earliest < Infinity) {
+  /** Lets all open windows take nothing more. */
+  seal(upTo?: number): void {
+    const ends = [...this.#table.rows].map(([row, kept]) =>
+      row === CLOCK_ROW ? -Infinity : (kept as Row<T>).to,
+    );
+    const sealed = upTo ?? ends.reduce((latest, end) => Math.max(latest, end), -Infinity);
+    if (sealed > this.#closed) this.#setClock({ ...this.#clock, sealed });
+  }
+
+  /** Emits the windows that take nothing more, in the order of their ends, then of their beginnings and keys. */
+  close(upTo = this.#closed): void {
+    while (this.#ends.earliest <= upTo) {
       const end = this.#ends.earliest;
-      const row = this.#ends.take() ?? '';
-      const window = this.#table.get(row) as Row<T> | undefined;
-      // A session that has been joined, or goes on for longer, has another entry.
-      if (window?.to !== end) continue;
-      this.#forget(row, window.key);
-      const id = `${this.#name} ${row}`;
-      asPart(id, () => {
-        this.#emit({ id, ...window });
-      });
+      const together = new Map<string, Row<T>>();
+      while (this.#ends.earliest === end) {
+        const row = this.#ends.take() ?? '';
+        const window = this.#table.get(row) as Row<T> | undefined;
+        if (window === undefined) continue;
+        if (window.to === end) together.set(row, window);
+        // A session that goes on for longer.
+        else if (window.to > end) this.#ends.add(window.to, row);
+      }
+      // The heap knows the order in which they were made, but not after a restart.
+      const ordered = [...together].sort(([, a], [, b]) => a.from - b.from || (a.key < b.key ? -1 : 1));
+      for (const [row, window] of ordered) {
+        this.#forget(row, window.key);
+        const id = `${this.#name} ${row}`;
+        asPart(id, () => {
+          this.#emit({ id, ...window });
+        });
+      }
     }
   }
 
   #setTimer(): void {
-    if (this.#options.byClock !== true) return;
-    this.#timer?.unsubscribe();
     const { earliest } = this.#ends;
+    if (this.#options.byClock !== true || this.#isSealing || earliest === this.#timerAt) return;
+    this.#timer?.unsubscribe();
+    this.#timerAt = earliest;
     if (earliest === Infinity) return;
-    const { lateMs = 0 } = this.#options;
-    const { scheduler } = this.#session;
-    const delay = Math.max(0, earliest + lateMs - scheduler.now());
-    this.#timer = scheduler.schedule(
-      () => {
-        this.#session.tick(`${this.#name} at ${String(earliest)}`, () => {
-          this.closeUpTo(scheduler.now() - lateMs);
-          return true;
-        });
+    const delay = Math.max(0, earliest + this.#lateMs - this.#session.now());
+    const passed = (): void => {
+      this.#timerAt = Infinity;
+      const moment = this.#session.now() - this.#lateMs;
+      // Two steps: a crash in between must not let a window that somebody has seen take more.
+      if (moment < this.#ends.earliest) {
         this.#setTimer();
-      },
-      // Node turns longer delays into 1 ms; the timer is set anew when it fires early.
-      Math.min(delay, 2 ** 31 - 1),
-    );
+        return;
+      }
+      this.#isSealing = true;
+      this.#session.decide(
+        `${this.#name} by the clock`,
+        () => {
+          this.seal(moment);
+        },
+        () => {
+          this.#isSealing = false;
+          this.close();
+          this.#setTimer();
+          return true;
+        },
+      );
+    };
+    // Node turns longer delays into 1 ms; the timer is set anew when it fires early.
+    this.#timer = this.#session.scheduler.schedule(passed, Math.min(delay, 2 ** 31 - 1));
   }
 
   stop(): void {
@@ -273,41 +333,86 @@ function rowOf(key: string, from: number): string {
   return key === '' ? String(from) : JSON.stringify([key, from]);
 }
 
-function countWindows<T>(
-  name: string,
-  count: number,
-  table: Table,
-  session: StreamSession,
-  { key, at }: WindowedOptions<T>,
-  emit: (window: Window<T>) => void,
-) {
-  interface Counted {
-    readonly index: number;
-    readonly from: number;
-    readonly items: readonly T[];
+/** Windows of so many items. A class, because every item changes the same rows. */
+class CountWindows<T> {
+  readonly #name: string;
+  readonly #count: number;
+  readonly #table: Table;
+  readonly #session: StreamSession;
+  readonly #options: WindowedOptions<T>;
+  readonly #emit: (window: Window<T>) => void;
+
+  constructor(
+    name: string,
+    count: number,
+    table: Table,
+    session: StreamSession,
+    options: WindowedOptions<T>,
+    emit: (window: Window<T>) => void,
+  ) {
+    this.#name = name;
+    this.#count = count;
+    this.#table = table;
+    this.#session = session;
+    this.#options = options;
+    this.#emit = emit;
   }
-  const close = (own: string, { index, from, items }: Counted, to: number): void => {
-    const id = `${name} ${rowOf(own, index)}`;
-    table.set(own, { index: index + 1, from: 0, items: [] } satisfies Counted);
-    asPart(id, () => {
-      emit({ id, key: own, from, to, items });
+
+  add(item: T): void {
+    const { key, at } = this.#options;
+    const own = key === undefined ? '' : key(item);
+    const time = at === undefined ? this.#session.now() : at(item);
+    const row = `open ${own}`;
+    const open = this.#table.get(row) as Counted<T> | undefined;
+    if (open === undefined || open.items.length === 0) this.#open(own, open?.index ?? 0, time);
+    else this.#table.assign(row, 'to', time);
+    this.#table.append(row, 'items', item);
+    const now = this.#table.get(row) as Counted<T>;
+    if (now.items.length < this.#count) return;
+    this.#seal(now);
+    this.#session.whenDecided(`${this.#name} closes`, () => {
+      this.#close(now);
     });
-  };
-  return {
-    next(item: T): void {
-      const own = key === undefined ? '' : key(item);
-      const time = at === undefined ? session.scheduler.now() : at(item);
-      const open = table.get(own) as Counted | undefined;
-      if (open === undefined || open.items.length === 0) {
-        table.set(own, { index: open?.index ?? 0, from: time, items: [] } satisfies Counted);
-      }
-      table.append(own, 'items', item);
-      const now = table.get(own) as Counted;
-      if (now.items.length >= count) close(own, now, time);
-    },
-    end(): void {
-      const rest = [...table.rows] as [string, Counted][];
-      for (const [own, open] of rest) if (open.items.length > 0) close(own, open, session.scheduler.now());
-    },
-  };
+  }
+
+  #open(key: string, index: number, from: number): void {
+    this.#table.set(`open ${key}`, { key, index, from, to: from, items: [] } satisfies Counted<T>);
+  }
+
+  /** Lets a window take nothing more; the next one of its key begins. */
+  #seal(window: Counted<T>): void {
+    const { key, index } = window;
+    this.#table.set(`sealed ${rowOf(key, index)}`, window);
+    // The number of the next one stays: an id must never come twice.
+    this.#open(key, index + 1, 0);
+  }
+
+  /** Lets all open windows take nothing more. */
+  seal(): void {
+    for (const [row, open] of [...this.#table.rows] as [string, Counted<T>][])
+      if (row.startsWith('open ') && open.items.length > 0) this.#seal(open);
+  }
+
+  /** Emits the windows that are sealed. */
+  closeSealed(): void {
+    for (const [row, sealed] of [...this.#table.rows] as [string, Counted<T>][])
+      if (row.startsWith('sealed ')) this.#close(sealed);
+  }
+
+  #close({ key, index, from, to, items }: Counted<T>): void {
+    const row = rowOf(key, index);
+    this.#table.delete(`sealed ${row}`);
+    const id = `${this.#name} ${row}`;
+    asPart(id, () => {
+      this.#emit({ id, key, from, to, items });
+    });
+  }
+}
+
+interface Counted<T> {
+  readonly key: string;
+  readonly index: number;
+  readonly from: number;
+  readonly to: number;
+  readonly items: readonly T[];
 }

@@ -32,6 +32,8 @@ export const parts: readonly Part[] = [
   { name: 'always-resume', tests: '9', specs: ['operators/alwaysResume'], seconds: 10 },
   { name: 'prefixes', tests: '8, 9', specs: ['operators/prefixes'], seconds: 110 },
   { name: 'one-resume', tests: 'P21', specs: ['laws/oneResume'], seconds: 1500 },
+  { name: 'streams', tests: 'P28', specs: ['laws/rememberedStreams'], only: 'the law of', seconds: 400 },
+  { name: 'streams-killed', tests: 'P28', specs: ['laws/killedStreams'], seconds: 400 },
   { name: 'lock', tests: '11', specs: ['lib/store/lock'], seconds: 65 },
   { name: 'values', tests: '13', specs: ['operators/values', 'lib/codec/json'], seconds: 65 },
   { name: 'many-inputs', tests: '27', specs: ['operators/manyInputs'], seconds: 300 },

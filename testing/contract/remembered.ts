@@ -86,13 +86,25 @@ export const remembered: readonly StoreCase[] = [
     async check({ store }) {
       for (const name of ['b', 'a']) {
         const claim = await store.streams.claim(name);
-        await claim.commit({ offsets: [[name, 7]], rows: [{ table: 't', key: 'k', value: 1 }], at: 5 });
+        await claim.commit({
+          offsets: [[name, 7]],
+          lags: [[name, 40]],
+          rows: [
+            { table: 't', key: 'k', value: 1 },
+            { table: 'w', key: 'clock', value: { late: 3 } },
+          ],
+          at: 5,
+        });
         await claim.release();
       }
+      const all = { tables: { t: 1, w: 1 }, late: { w: 3 }, committedAt: 5 };
       assert.deepEqual(await store.streams.list(), [
-        { name: 'a', offsets: { a: 7 }, tables: { t: 1 }, committedAt: 5 },
-        { name: 'b', offsets: { b: 7 }, tables: { t: 1 }, committedAt: 5 },
+        { name: 'a', offsets: { a: 7 }, lags: { a: 40 }, ...all },
+        { name: 'b', offsets: { b: 7 }, lags: { b: 40 }, ...all },
       ]);
+      const again = await store.streams.claim('a');
+      assert.equal(again.saved?.committedAt, 5);
+      await again.release();
     },
   },
   {

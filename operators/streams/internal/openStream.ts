@@ -3,7 +3,7 @@ import type { SchedulerLike, Subscriber } from 'rxjs';
 import { reportUnheard } from '../../../lib/engine/local/startTimer';
 import { InvalidArgumentError } from '../../../lib/model/failure';
 import type { Store } from '../../../lib/store/store';
-import type { StreamClaim } from '../../../lib/store/streamRest';
+import type { StreamClaim, StreamSummary } from '../../../lib/store/streamRest';
 import type { OnFailed } from './streamSession';
 import { StreamSession } from './streamSession';
 
@@ -22,6 +22,13 @@ export interface OpenStreamOptions {
   readonly store: Pick<Store, 'streams'>;
   readonly scheduler: SchedulerLike;
   readonly onFailed: OnFailed;
+  readonly monitor?: StreamMonitor | undefined;
+}
+
+/** Who may look at a stream at any time. Any monitor of `createMonitor` fits. */
+export interface StreamMonitor {
+  /** The stream is under way; what it is asked for later costs nothing until then. */
+  watchStream(name: string, stream: { summary(): StreamSummary }): void;
 }
 
 /**
@@ -47,7 +54,9 @@ export function openStream<T>(
       release(claim);
       return;
     }
-    session = new StreamSession({ ...options, claim, broken });
+    session = new StreamSession({ ...options, claim });
+    session.onBroken(broken);
+    options.monitor?.watchStream(options.name, session);
     begin(session);
   };
   try {
@@ -64,7 +73,7 @@ export function openStream<T>(
     if (open === undefined) return;
     if (isLeft) release(open);
     else {
-      open.whenIdle(() => {
+      open.releaseWhenIdle(() => {
         release(open);
       });
     }
@@ -87,4 +96,43 @@ export function sharing<T>(session: StreamSession, work: () => T): T {
   } finally {
     shared = before;
   }
+}
+
+/** Which source an operator stands behind. */
+export interface SourceEnd {
+  /** Whether the source has given everything; false where it was only left. */
+  readonly hasEnded: boolean;
+}
+
+/** An operator that remembers, while it subscribes to what stands before it. */
+export interface Attachable {
+  /** The stream is open: takes up what is kept. */
+  attach(session: StreamSession, source: SourceEnd): void;
+  /** All operators are attached: goes on where an earlier life has left off. */
+  resume(): void;
+}
+
+let subscribing: readonly Attachable[] = [];
+
+/** The operators that subscribe to a source within this call: they stand behind it. */
+export function operatorsBehind(): readonly Attachable[] {
+  return subscribing;
+}
+
+/** Tells the sources that are subscribed to within this call that the operator stands behind them. */
+export function subscribingFor(operator: Attachable, work: () => void): void {
+  const before = subscribing;
+  subscribing = [...before, operator];
+  try {
+    work();
+  } finally {
+    subscribing = before;
+  }
+}
+
+/** Attaches operators, those next to the source first. */
+export function attachAll(operators: readonly Attachable[], session: StreamSession, source: SourceEnd): void {
+  const nearest = operators.toReversed();
+  for (const operator of nearest) operator.attach(session, source);
+  for (const operator of nearest) operator.resume();
 }

@@ -3,7 +3,8 @@ import { asyncScheduler, Observable, Subject, takeUntil } from 'rxjs';
 
 import { InvalidArgumentError } from '../../../lib/model/failure';
 import type { Store } from '../../../lib/store/store';
-import { openStream } from './openStream';
+import type { Attachable, SourceEnd } from './openStream';
+import { openStream, subscribingFor } from './openStream';
 import type { StreamSession, Table } from './streamSession';
 import { currentSession } from './streamSession';
 
@@ -18,13 +19,15 @@ export interface RememberOptions {
 /** What an operator does with the items of one subscription. */
 export interface Remembering<T, R> {
   next(value: T, emit: (result: R) => void): void;
-  /** The source has ended. */
+  /** The source has ended: writes down what `end` will emit, so that it stays the same after a crash. */
+  seal?(): void;
+  /** Emits what is sealed. Called when that is durable, and at the beginning for what an earlier life has sealed. */
   end?(emit: (result: R) => void): void;
   /** Nobody wants more. */
   stop?(): void;
 }
 
-/** An operator that remembers rows in a table of this name; `begin` is called with the first item. */
+/** An operator that remembers rows in a table of this name; `begin` is called when the stream is open. */
 export function remember<T, R>(
   name: string,
   options: RememberOptions,
@@ -39,33 +42,42 @@ export function remember<T, R>(
         left$.next();
         memory.leave();
       });
-      source.pipe(takeUntil(left$)).subscribe({
-        next: (value) => {
-          memory.next(value);
-        },
-        error: (error: unknown) => {
-          subscriber.error(error);
-        },
-        complete: () => {
-          if (!subscriber.closed) memory.complete();
-        },
+      subscribingFor(memory, () => {
+        source.pipe(takeUntil(left$)).subscribe({
+          next: (value) => {
+            memory.next(value);
+          },
+          error: (error: unknown) => {
+            subscriber.error(error);
+          },
+          complete: () => {
+            if (!subscriber.closed) memory.complete();
+          },
+        });
       });
     });
 }
 
 /** One subscription to an operator that remembers. */
-class Memory<T, R> {
+class Memory<T, R> implements Attachable {
   readonly #name: string;
   readonly #options: RememberOptions;
   readonly #begin: (table: Table, session: StreamSession, emit: (result: R) => void) => Remembering<T, R>;
   readonly #subscriber: Subscriber<R>;
   readonly #emit: (result: R) => void;
   #session: StreamSession | undefined;
+  #source: SourceEnd = { hasEnded: true };
   #work: Remembering<T, R> | undefined;
+  /** It stands behind several sources, and the first item will tell which one it remembers for. */
+  #isUndecided = false;
+  #hasHandled = false;
   /** Items that came while the store was opened; undefined where the operator stands behind a source with offsets. */
   #early: T[] | undefined;
   #release: ((isLeft: boolean) => void) | undefined;
   #hasEnded = false;
+  /** It has told everything. */
+  #isFinished = false;
+  #detach: ((hasFinished: boolean) => void) | undefined;
   #count = 0;
 
   constructor(
@@ -83,39 +95,76 @@ class Memory<T, R> {
     };
   }
 
-  next(value: T): void {
+  attach(session: StreamSession, source: SourceEnd): void {
+    if (this.#subscriber.closed || this.#isUndecided) return;
     try {
-      const session = currentSession();
-      if (this.#session === undefined && this.#early === undefined) {
-        if (session === undefined) this.#openOwn();
-        else this.#start(session);
+      if (session === this.#session) return;
+      if (this.#session === undefined) {
+        this.#source = source;
+        this.#start(session);
+        return;
       }
-      if (this.#early !== undefined) {
-        this.#early.push(value);
-        this.#takeEarly();
-      } else if (session === this.#session) this.#work?.next(value, this.#emit);
-      else
-        throw new InvalidArgumentError(
-          `Cannot remember items of two streams in "${this.#name}"`,
-          'let joined() or together() make one stream of them',
-        );
+      if (this.#hasHandled) return;
+      this.#session.dropTable(this.#name);
+      this.#detach?.(true);
+      this.#work?.stop?.();
+      this.#session = undefined;
+      this.#work = undefined;
+      this.#isUndecided = true;
     } catch (error) {
       this.#subscriber.error(error);
     }
   }
 
+  next(value: T): void {
+    try {
+      const session = currentSession();
+      this.#hasHandled = true;
+      if (this.#session === undefined && this.#early === undefined) {
+        if (session === undefined) this.#openOwn();
+        else {
+          this.#start(session);
+          this.#emitSealed();
+        }
+      }
+      if (this.#early !== undefined) {
+        this.#early.push(value);
+        this.#takeEarly();
+      } else if (session === this.#session) this.#work?.next(value, this.#emit);
+      else throw this.#notOurs(session);
+    } catch (error) {
+      this.#subscriber.error(error);
+    }
+  }
+
+  #notOurs(session: StreamSession | undefined): Error {
+    const what = session === undefined ? 'an item that belongs to no stream' : 'items of two streams';
+    return new InvalidArgumentError(
+      `Cannot remember ${what} in "${this.#name}"`,
+      session === undefined
+        ? 'let nothing asynchronous stand between fromOffset() and what remembers; agents behind runEach() may'
+        : 'let joined() or together() make one stream of them; retry() and repeat() stand behind what remembers',
+    );
+  }
+
   complete(): void {
     this.#hasEnded = true;
-    if (this.#early !== undefined) {
-      this.#takeEarly();
+    try {
+      // Nothing came, but an earlier life may have left something open.
+      const isOwn = this.#session === undefined && this.#early === undefined && !this.#isUndecided;
+      if (isOwn && this.#options.store !== undefined) this.#openOwn();
+    } catch (error) {
+      this.#subscriber.error(error);
       return;
     }
-    this.#finish();
+    if (this.#early === undefined) this.#finish();
+    else this.#takeEarly();
   }
 
   leave(): void {
     this.#work?.stop?.();
-    this.#release?.(!this.#hasEnded || this.#early === undefined || this.#early.length > 0);
+    this.#detach?.(this.#isFinished);
+    this.#release?.(!this.#isFinished);
   }
 
   #openOwn(): void {
@@ -131,13 +180,35 @@ class Memory<T, R> {
     this.#release = openStream({ name, store, scheduler, onFailed: 'stop' }, this.#subscriber, (session) => {
       this.#start(session);
       this.#count = Number(session.offset(name) ?? 0);
+      session.tick(`${name} again`, () => this.#emitSealed());
       this.#takeEarly();
     });
   }
 
   #start(session: StreamSession): void {
     this.#session = session;
+    this.#detach = session.attached();
+    // Whoever stands before it may have completed when it breaks.
+    const stop = session.onBroken((error) => {
+      if (!this.#subscriber.closed) this.#subscriber.error(error);
+    });
+    this.#subscriber.add(stop);
     this.#work = this.#begin(session.table(this.#name), session, this.#emit);
+  }
+
+  resume(): void {
+    if (this.#work?.end === undefined || this.#hasHandled) return;
+    this.#session?.tick(`${this.#name} again`, () => this.#emitSealed());
+  }
+
+  /** False when somebody has failed, or left, meanwhile. */
+  #emitSealed(): boolean {
+    try {
+      this.#work?.end?.(this.#emit);
+    } catch (error) {
+      this.#subscriber.error(error);
+    }
+    return !this.#subscriber.closed;
   }
 
   /** Handles what came before the store was open, and then one item after another. */
@@ -147,7 +218,7 @@ class Memory<T, R> {
     try {
       for (let value = this.#early.splice(0, 1); value.length > 0; value = this.#early.splice(0, 1)) {
         this.#count += 1;
-        session.handle(this.#name, this.#count, value[0], () => {
+        session.handle(this.#name, this.#count, () => {
           this.#work?.next(value[0] as T, this.#emit);
           return !this.#subscriber.closed;
         });
@@ -162,23 +233,29 @@ class Memory<T, R> {
   #finish(): void {
     const session = this.#session;
     const work = this.#work;
+    const complete = (): void => {
+      this.#isFinished = true;
+      this.#subscriber.complete();
+    };
+    // A source that is only left, as by take(), has not ended: what is open stays open.
+    if (session === undefined || work?.end === undefined || !this.#source.hasEnded) {
+      if (session === undefined || this.#release === undefined) complete();
+      else session.whenIdle(complete);
+      return;
+    }
     try {
-      if (session !== undefined && work?.end !== undefined) {
-        session.tick('end', () => {
-          work.end?.(this.#emit);
-          return !this.#subscriber.closed;
-        });
-      }
+      session.decide(
+        `${this.#name} end`,
+        () => {
+          work.seal?.();
+        },
+        () => {
+          session.whenIdle(complete);
+          return this.#emitSealed();
+        },
+      );
     } catch (error) {
       this.#subscriber.error(error);
-      return;
     }
-    if (session === undefined || this.#release === undefined) {
-      this.#subscriber.complete();
-      return;
-    }
-    session.whenIdle(() => {
-      this.#subscriber.complete();
-    });
   }
 }

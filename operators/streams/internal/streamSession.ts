@@ -1,11 +1,13 @@
 import type { Patch } from 'immer';
 import { enablePatches, Immer } from 'immer';
 import type { SchedulerLike } from 'rxjs';
+import { asyncScheduler } from 'rxjs';
 
 import { jsonValue } from '../../../lib/codec/jsonValue';
 import { StreamNameError } from '../../../lib/errors/storageErrors';
 import { InvalidArgumentError } from '../../../lib/model/failure';
-import type { RowChange, StreamClaim } from '../../../lib/store/streamRest';
+import type { RowChange, StreamClaim, StreamSummary } from '../../../lib/store/streamRest';
+import { lateItems } from '../../../lib/store/streamTables';
 import type { Stop } from '../../../lib/streams/pull';
 import type { StreamItem } from '../../../lib/streams/streamItem';
 import { currentItem, withItem } from '../../../lib/streams/streamItem';
@@ -19,8 +21,11 @@ export type OnFailed =
   | 'stop'
   /** The item counts as handled. */
   | 'pass'
-  /** The same, once this has returned, or its Promise has resolved: a place for what could not be handled. */
-  | ((value: unknown, error: unknown) => unknown);
+  /**
+   * The same, once this has returned, or its Promise has resolved: a place for what could not be handled. It is given the input of the
+   * run that has failed, such as a window.
+   */
+  | ((input: unknown, error: unknown) => unknown);
 
 /** What a session needs. */
 export interface SessionOptions {
@@ -28,8 +33,6 @@ export interface SessionOptions {
   readonly claim: StreamClaim;
   readonly scheduler: SchedulerLike;
   readonly onFailed: OnFailed;
-  /** The stream cannot go on. */
-  readonly broken: (error: unknown) => void;
 }
 
 /**
@@ -46,15 +49,50 @@ export class StreamSession {
   /** Not yet written down, oldest first. */
   readonly #items: Item[] = [];
   #unkept = 0;
+  #sources = 0;
+  #keeping = 0;
   #changes = 0;
   #isBroken = false;
+  #isReleased = false;
+  /** Operators that have not finished. */
+  readonly #operators = new Set<object>();
+  /** An operator was left before it had finished. */
+  #isLeft = false;
+  /** Gives the stream back; there once the sources have ended. */
+  #leave: (() => void) | undefined;
   #idle: (() => void)[] = [];
   readonly #rooms = new Set<() => void>();
+  readonly #broken = new Set<(error: unknown) => void>();
+  readonly #offsets: Map<string, unknown>;
+  readonly #lags = new Map<string, number>();
+  readonly #now: () => number;
+  #committedAt: number;
 
   constructor(options: SessionOptions) {
     this.name = options.name;
     this.scheduler = options.scheduler;
     this.#options = options;
+    this.#committedAt = options.claim.saved?.committedAt ?? 0;
+    this.#offsets = new Map(options.claim.saved?.offsets);
+    this.#now = steadyClock(options.scheduler, this.#committedAt);
+  }
+
+  /** Epoch milliseconds by a clock that is never set: it goes on from the moment at which the stream was opened. */
+  now(): number {
+    return this.#now();
+  }
+
+  /** How the stream stands: what was written down, and what it holds now. */
+  summary(): StreamSummary {
+    const late = [...this.#tables].map(([name, table]) => [name, lateItems(table.rows)] as const);
+    return {
+      name: this.name,
+      offsets: Object.fromEntries(this.#offsets),
+      lags: Object.fromEntries(this.#lags),
+      tables: Object.fromEntries([...this.#tables].map(([name, { rows }]) => [name, rows.size])),
+      late: Object.fromEntries(late.filter(([, count]) => count > 0)),
+      committedAt: this.#committedAt,
+    };
   }
 
   /** The offset below which everything was handled when the stream was claimed; undefined for a new source. */
@@ -81,17 +119,64 @@ export class StreamSession {
     return table;
   }
 
+  /** Takes a table back, as if nobody had asked for it. */
+  dropTable(name: string): void {
+    this.#tables.delete(name);
+  }
+
   /**
    * Handles an item of a source: everything that `work` does belongs to it. Where it gives false, nobody has taken the item: it is
    * not done, and is handled again by whoever claims the stream next.
+   *
+   * @param lag - How much the source holds behind this item, as far as is known, in a unit of its own.
    */
-  handle(source: string, offset: unknown, value: unknown, work: () => boolean): void {
-    this.#begin(new Item(this, `${this.name}@${textOf(offset)}`, value, [source, offset]), work);
+  handle(source: string, offset: unknown, work: () => boolean, lag?: number): void {
+    // Two sources of one stream may have the same offsets.
+    const where = source === this.name ? source : `${this.name}/${source}`;
+    if (lag !== undefined) this.#lags.set(source, lag);
+    this.#begin(new Item(this, `${where}@${textOf(offset)}`, [source, offset]), work);
   }
 
   /** Handles something that no source gave, such as the end of a window that a clock has closed. */
   tick(id: string, work: () => boolean): void {
-    this.#begin(new Item(this, `${this.name}@${id}`, undefined, undefined), work);
+    if (!this.#isBroken) this.#begin(new Item(this, `${this.name}@${id}`, undefined), work);
+  }
+
+  /**
+   * Does `first` and, when what it has changed is durable, `then`. What `then` emits is bound to what `first` has decided: after a crash
+   * in between, whoever claims the stream finds the decision.
+   */
+  decide(id: string, first: () => void, then: () => boolean): void {
+    this.tick(id, () => {
+      currentItem()?.onKept(() => {
+        this.tick(id, then);
+      });
+      first();
+      return true;
+    });
+  }
+
+  /**
+   * Tells what follows from the item that is being handled, and would not follow from it again after a crash, since the sources of a
+   * stream may give their items in another order then: it waits until the item is durable. With one source it is told at once.
+   */
+  whenDecided(id: string, tell: () => void): void {
+    const item = this.#sources > 1 ? currentItem() : undefined;
+    if (item === undefined) {
+      tell();
+      return;
+    }
+    item.onKept(() => {
+      this.tick(id, () => {
+        tell();
+        return true;
+      });
+    });
+  }
+
+  /** A source gives items from now on. */
+  addSource(): void {
+    this.#sources += 1;
   }
 
   #begin(item: Item, work: () => boolean): void {
@@ -119,7 +204,19 @@ export class StreamSession {
     let durable: void | Promise<void> = undefined;
     try {
       if (offsets.size > 0 || rows.length > 0) {
-        durable = this.#options.claim.commit({ offsets: [...offsets], rows, at: this.scheduler.now() });
+        const at = this.now();
+        const lags = [...offsets.keys()].flatMap((source) => {
+          const lag = this.#lags.get(source);
+          return lag === undefined ? [] : [[source, lag] as const];
+        });
+        durable = this.#options.claim.commit({
+          offsets: [...offsets],
+          ...(lags.length > 0 && { lags }),
+          rows,
+          at,
+        });
+        for (const [source, offset] of offsets) this.#offsets.set(source, offset);
+        this.#committedAt = at;
       }
     } catch (error) {
       this.#break(error);
@@ -166,9 +263,12 @@ export class StreamSession {
   }
 
   #kept(done: readonly Item[]): void {
+    // What is called back may let others be kept, within this call: nothing is idle before all have been called.
+    this.#keeping += 1;
     for (const item of done) item.kept();
+    this.#keeping -= 1;
     for (const look of [...this.#rooms]) look();
-    if (this.inFlight > 0) return;
+    if (this.inFlight > 0 || this.#keeping > 0) return;
     for (const idle of this.#idle.splice(0)) idle();
   }
 
@@ -182,12 +282,12 @@ export class StreamSession {
 
   /** Calls back when everything that came is written down. */
   whenIdle(work: () => void): void {
-    if (this.inFlight === 0) work();
+    if (this.inFlight === 0 && this.#keeping === 0) work();
     else this.#idle.push(work);
   }
 
   /** What was done with an item has failed for good. */
-  failed(value: unknown, error: unknown, release: Stop): void {
+  failed(input: unknown, error: unknown, release: Stop): void {
     const { onFailed } = this.#options;
     if (onFailed === 'stop') {
       this.#break(error);
@@ -198,23 +298,66 @@ export class StreamSession {
       return;
     }
     Promise.resolve()
-      .then(() => onFailed(value, error))
+      .then(() => onFailed(input, error))
       .then(release, (thrown: unknown) => {
         this.#break(thrown);
       });
   }
 
+  /** Calls back when the stream cannot go on. */
+  onBroken(look: (error: unknown) => void): Stop {
+    this.#broken.add(look);
+    return () => {
+      this.#broken.delete(look);
+    };
+  }
+
   #break(error: unknown): void {
     if (this.#isBroken) return;
     this.#isBroken = true;
-    this.#options.broken(error);
+    for (const look of [...this.#broken]) look(error);
   }
 
   /** Gives the stream back. What is not done is handled again by whoever claims it next. */
   release(): void | Promise<void> {
     this.#isBroken = true;
+    if (this.#isReleased) return undefined;
+    this.#isReleased = true;
     return this.#options.claim.release();
   }
+
+  /** The sources have ended: gives the stream back when everything is written down and the operators have told their rest. */
+  releaseWhenIdle(release: () => void): void {
+    this.#leave = release;
+    this.#releaseIfOver();
+  }
+
+  #releaseIfOver(): void {
+    const leave = this.#leave;
+    if (leave === undefined || this.#operators.size > 0) return;
+    if (this.#isBroken || this.#isLeft) leave();
+    else this.whenIdle(leave);
+  }
+
+  /** An operator remembers; what comes back says that it has told its rest, or else that it is left. */
+  attached(): (hasFinished: boolean) => void {
+    const operator = {};
+    this.#operators.add(operator);
+    return (hasFinished) => {
+      if (!this.#operators.delete(operator)) return;
+      this.#isLeft ||= !hasFinished;
+      // Where the sources have ended already, nobody else gives the stream back.
+      if (hasFinished) this.#releaseIfOver();
+      else this.#leave?.();
+    };
+  }
+}
+
+/** A clock that jumps neither when the system's is set, nor behind the moment at which the stream was left. */
+function steadyClock(scheduler: SchedulerLike, notBefore: number): () => number {
+  if (scheduler !== asyncScheduler) return () => scheduler.now();
+  const base = Math.max(scheduler.now(), notBefore) - performance.now();
+  return () => Math.round(base + performance.now());
 }
 
 /** The session of the item that is being handled. */
@@ -234,7 +377,6 @@ class Item implements StreamItem {
   readonly session: StreamSession;
   readonly reached: readonly [source: string, offset: unknown] | undefined;
   readonly changes: NumberedChange[] = [];
-  readonly #value: unknown;
   readonly #names = new Map<string, number>();
   #holders = 0;
   #afterwards: (() => void)[] = [];
@@ -242,12 +384,10 @@ class Item implements StreamItem {
   constructor(
     session: StreamSession,
     id: string,
-    value: unknown,
     reached: readonly [source: string, offset: unknown] | undefined,
   ) {
     this.session = session;
     this.id = id;
-    this.#value = value;
     this.reached = reached;
   }
 
@@ -277,8 +417,8 @@ class Item implements StreamItem {
     };
   }
 
-  fail(error: unknown): void {
-    this.session.failed(this.#value, error, this.hold());
+  fail(input: unknown, error: unknown): void {
+    this.session.failed(input, error, this.hold());
   }
 
   onKept(work: () => void): void {
@@ -312,8 +452,8 @@ class ItemPart implements StreamItem {
     return this.item.hold();
   }
 
-  fail(error: unknown): void {
-    this.item.fail(error);
+  fail(input: unknown, error: unknown): void {
+    this.item.fail(input, error);
   }
 
   onKept(work: () => void): void {

@@ -130,6 +130,7 @@ class OpenStream {
   #writing: Promise<void> = Promise.resolve();
   #problem: unknown;
   #isClosed = false;
+  #closing: Promise<void> | undefined;
 
   static async open(options: StreamFolder, name: string): Promise<OpenStream> {
     const { files, pause } = options;
@@ -204,6 +205,7 @@ class OpenStream {
     // Taken now: rows are replaced and never changed, so a copy of the maps is a copy of the tables.
     const tables = [...this.#tables.tables].map(([table, rows]) => [table, [...rows]] as const);
     const offsets = [...this.#tables.offsets];
+    const lags = [...this.#tables.lags];
     let bytes = 0;
     const counted = function* (pieces: Iterable<string>): Generator<string> {
       for (const piece of pieces) {
@@ -222,6 +224,7 @@ class OpenStream {
           ['upTo', String(upTo)],
           ['committedAt', String(this.#tables.committedAt)],
           ['offsets', JSON.stringify(offsets)],
+          ['lags', JSON.stringify(lags)],
           ['tables', counted(textOf(tables))],
         ],
         pause,
@@ -233,8 +236,13 @@ class OpenStream {
     await files.syncFolder(this.#folder);
   }
 
-  async close(): Promise<void> {
-    if (this.#isClosed) return;
+  /** The second one who closes it waits as long as the first. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     this.#isClosed = true;
     await this.#writing;
     try {
@@ -267,13 +275,14 @@ async function readStream(files: Files, folder: string, pause: Pause): Promise<R
   await database.read();
   const file = database.data;
   if (file === null) return undefined;
-  const { name, store, upTo, committedAt, offsets } = file;
+  const { name, store, upTo, committedAt, offsets, lags = [] } = file;
   const tables = StreamTables.of(
     {
       offsets: new Map(offsets),
       tables: new Map(file.tables.map(([table, rows]) => [table, new Map(rows)])),
+      committedAt,
     },
-    committedAt,
+    lags,
   );
   const generations = await generationsIn(files, folder);
   const scan = await scanJournal(generations, store, upTo + 1, pause);
@@ -333,12 +342,17 @@ interface StreamFile {
   readonly upTo: number;
   readonly committedAt: number;
   readonly offsets: readonly Pair[];
+  readonly lags?: readonly Lag[];
   readonly tables: readonly (readonly [table: string, rows: readonly Pair[]])[];
 }
 
 type Pair = readonly [key: string, value: unknown];
 
 const Pair: t.Type<Pair> = t.tuple([t.string, Json]) as unknown as t.Type<Pair>;
+
+type Lag = readonly [source: string, lag: number];
+
+const Lag: t.Type<Lag> = t.tuple([t.string, t.number]) as unknown as t.Type<Lag>;
 
 const StreamFile: t.Type<StreamFile> = recordCodec<StreamFile>(
   'stream',
@@ -350,7 +364,7 @@ const StreamFile: t.Type<StreamFile> = recordCodec<StreamFile>(
     offsets: listOf(Pair),
     tables: listOf(t.tuple([t.string, listOf(Pair)]) as unknown as t.Type<StreamFile['tables'][number]>),
   },
-  {},
+  { lags: listOf(Lag) },
 );
 
 const Patch: t.Type<RowPatch> = recordCodec<RowPatch>(
@@ -368,5 +382,5 @@ const Row: t.Type<RowChange> = recordCodec<RowChange>(
 const Change: t.Type<StreamChange> = recordCodec<StreamChange>(
   'StreamChange',
   { rows: listOf(Row), at: Moment },
-  { offsets: listOf(Pair) },
+  { offsets: listOf(Pair), lags: listOf(Lag) },
 );
