@@ -21,7 +21,7 @@ export type Answer =
 export function givenByOf(answer: Answer): GivenBy | undefined {
   if (answer.kind === 'completed') return answer.givenBy;
   // The value in place of a skipped step came from no agent.
-  return answer.kind === 'skipped' ? null : undefined;
+  return answer.kind === 'skipped' ? false : undefined;
 }
 
 /** What a user's function decided, or how it failed. */

@@ -12,6 +12,7 @@ import { openFailures } from '../model/openFailures';
 import type { Plan, PlanDiff } from '../model/plan';
 import type { RunState } from '../model/state';
 import { idleState, lifeSeconds } from '../model/state';
+import { withStored } from '../model/storedOutput';
 import { isStream } from '../streams/pull';
 import { downstream } from './invalidate';
 
@@ -179,7 +180,7 @@ function warningOf(
 /** A completed run as it was told when it completed: its output decoded. */
 function restored<O>(saved: RunState<O>, definition: Definition): RunState<O> {
   const output = decodedOutput(definition, saved.output, saved.givenBy) as O;
-  return output === saved.output ? saved : Object.freeze({ ...saved, output });
+  return output === saved.output ? saved : withStored(Object.freeze({ ...saved, output }), saved.output);
 }
 
 /** What stands in a saved input for a stream, which cannot be saved. */

@@ -1,6 +1,7 @@
 import type { RunEvent, Transition } from '../model/event';
 import { reduceRunAll } from '../model/reduce';
 import type { RunState } from '../model/state';
+import { afterEvent } from '../model/storedOutput';
 
 const BATCH = 256;
 
@@ -57,9 +58,11 @@ class Batch<O> {
   }
 
   stateAfter(count: number): RunState<O> {
-    if (count < this.#reached) return reduceRunAll(this.#base, this.#events.slice(0, count));
+    const last = this.#events[count - 1];
+    if (count < this.#reached)
+      return afterEvent(last, reduceRunAll(this.#base, this.#events.slice(0, count)));
     if (count > this.#reached) {
-      this.#latest = reduceRunAll(this.#latest, this.#events.slice(this.#reached, count));
+      this.#latest = afterEvent(last, reduceRunAll(this.#latest, this.#events.slice(this.#reached, count)));
       this.#reached = count;
     }
     return this.#latest;

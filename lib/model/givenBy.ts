@@ -5,8 +5,10 @@
 export type GivenBy =
   /** The id of the alternative that gave it. */
   | string
-  /** No agent: a person who answered, or what a policy put in the place of a step that was left out. */
+  /** No agent: a person who answered. */
   | null
+  /** Nobody: a policy put it in the place of a step that was left out. */
+  | false
   /** The alternative that gave it, and which of its own did. */
   | { readonly id: string; readonly by: GivenBy }
   /** A list: who gave its items, by index; and which items are undefined, which JSON does not keep. */
@@ -73,7 +75,7 @@ export function withoutGaps(givenBy: GivenBy | undefined): GivenBy | undefined {
 
 /** Whether something read from a file has this form. */
 export function isGivenBy(value: unknown): value is GivenBy {
-  if (typeof value === 'string' || value === null) return true;
+  if (typeof value === 'string' || value === null || value === false) return true;
   if (typeof value !== 'object' || Array.isArray(value)) return false;
   const { id, by, items = {}, gaps = [], fields } = value as Readonly<Record<string, unknown>>;
   if (id !== undefined) return typeof id === 'string' && isGivenBy(by);

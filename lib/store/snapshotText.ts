@@ -5,6 +5,7 @@ import { RunState, SnapshotHead } from '../codec/stateCodec';
 import { explain } from '../codec/validate';
 import type { Snapshot, SnapshotMetadata, SnapshotSummary } from '../model/snapshot';
 import type { RunState as RunStateRecord } from '../model/state';
+import { asStored } from '../model/storedOutput';
 import { checkValues } from './claimRun';
 import { StateValueError } from '../errors/runErrors';
 import { listText } from './folder/records/sharedOutputs';
@@ -33,7 +34,7 @@ export function captureSnapshot(
     runId: state.runId,
     metadata: kept,
   };
-  return { summary: Object.freeze(summary), state: [...stateText(state)] };
+  return { summary: Object.freeze(summary), state: [...stateText(asStored(state))] };
 }
 
 function checkedMetadata(name: string, metadata: SnapshotMetadata): unknown {

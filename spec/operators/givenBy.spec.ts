@@ -21,6 +21,7 @@ import {
   memoryStore,
   outputOf,
   saga,
+  withPolicy,
   workflow,
 } from '../../index';
 
@@ -255,6 +256,31 @@ describe.each(places())('an output that one of several agents has given, %s', (_
     await execute(patient, 1, { store, runId: other });
     await answer(other, 'ask', text, { store });
     expect((await execute(patient, 1, { store, runId: other })).output).toBe(true);
+  });
+
+  it.each([
+    ['the answer of a person', true, text],
+    ['what stands in the place of a question that was left out', false, 'nobody was asked'],
+  ])('is told apart where a question may be left out: %s', async (_, isWanted, output) => {
+    const ask = chain('ask', approval('ok', day));
+    const w = workflow('w', (input: Wire<unknown>, step) =>
+      step('ask', ask, input, { when: () => isWanted, otherwise: 'nobody was asked' }),
+    );
+    const outer = chain(
+      'outer',
+      w,
+      agent('text', (value) => (value instanceof Date ? value.toISOString() : value)),
+    );
+    const plain = chain('plain', w);
+    for (const one of [plain, withPolicy(outer, {})]) {
+      const runId = `r${String((runs += 1))}`;
+      const { steps } = await execute(one as Agent<unknown, unknown>, 1, { store, runId });
+      const open = [...steps].find(({ status }) => status === 'SUSPENDED')?.stepId;
+      if (open !== undefined) await answer(runId, open, text, { store });
+      const state = await execute(one as Agent<unknown, unknown>, 1, { store, runId });
+      expect([state.error, JSON.parse(JSON.stringify(state.output ?? null))]).toEqual([undefined, output]);
+      expect((await store.loadRun(runId))?.output).toBe(output);
+    }
   });
 
   it('comes out of the cache as it went in', async () => {

@@ -6,6 +6,7 @@ import { transitionsFrom } from '../../../lib/engine/transitions';
 import type { RunEvent, Transition } from '../../../lib/model/event';
 import { isJournaled } from '../../../lib/model/event';
 import type { RunState } from '../../../lib/model/state';
+import { withStored } from '../../../lib/model/storedOutput';
 import type { CallId, SideEvent, WireEvent } from '../protocol/protocol';
 
 /** Puts what is told of a life in order again and scans it. */
@@ -108,5 +109,6 @@ function callText({ path, attempt }: Pick<CallId, 'path' | 'attempt'>): string {
 function liveEvent(event: RunEvent, definition: Definition): RunEvent {
   if (event.type === 'run.started') return { ...event, plan: planOf(definition) };
   if (event.type !== 'run.completed') return event;
-  return { ...event, output: decodedOutput(definition, event.output, event.givenBy) };
+  const output = decodedOutput(definition, event.output, event.givenBy);
+  return withStored({ ...event, output }, event.output);
 }

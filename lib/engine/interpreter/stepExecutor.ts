@@ -15,6 +15,7 @@ import type { Failure } from '../../model/failure';
 import { InvalidArgumentError, toFailure } from '../../model/failure';
 import { openOrigins } from '../../model/openFailures';
 import type { StepResult } from '../../model/stepResult';
+import { withStored } from '../../model/storedOutput';
 import type { StepTable } from '../../model/stepTable';
 import type { FeedReading } from '../../streams/liveFeed';
 import { feedReadings } from '../../streams/liveFeed';
@@ -719,6 +720,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
     const root = this.#root;
     const event = this.events.runCompleted(output, known.givenBy, root.policy.critical);
     const isSame = known.output === output;
+    if (!isSame) withStored<RunEvent>(event, known.output);
     this.#end(event, undefined, {
       stored: isSame ? undefined : ({ ...event, output: known.output } as RunEvent),
       recorded: () => {
@@ -729,6 +731,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
 
   #recordCompleted(task: StepTask, answered: CompletedAnswer, known: KnownAnswer): void {
     this.#hasEnded(task);
+    forgetFailures(task);
     const usage = isStructure(task.definition) || task.hasReported ? undefined : reportedUsage(known.output);
     if (usage !== undefined) this.events.report(usage);
     this.engine.record(this.events.completed(task, known), () => {
@@ -1008,6 +1011,14 @@ function singleStepWorkflow(agent: Agent<never, unknown>): StructureDefinition {
 function noteFailure(task: StepTask): void {
   for (let above = task.parent; above !== undefined; above = above.parent) {
     (above.failedBelow ??= []).push(task.path);
+  }
+}
+
+/** What has failed in a step before it completed is a fact: another attempt at a step above does not open it. */
+function forgetFailures({ path, parent }: StepTask): void {
+  for (let above = parent; above !== undefined; above = above.parent) {
+    const others = above.failedBelow?.filter((failed) => failed !== path && !isBelow(failed, path));
+    above.failedBelow = others?.length === 0 ? undefined : others;
   }
 }
 

@@ -16,6 +16,7 @@ import {
 import { InvalidArgumentError } from '../../model/failure';
 import type { RunMessage } from '../../model/message';
 import type { RunState } from '../../model/state';
+import { asStored } from '../../model/storedOutput';
 import { pauses } from '../../streams/yieldOften';
 import { checkValues } from '../claimRun';
 import type { Durability } from '../durability';
@@ -157,7 +158,7 @@ class LowdbStore {
   async importRun(state: RunState): Promise<void> {
     checkRunId(state.runId);
     checkValues(state);
-    await this.#ask({ kind: 'import', state });
+    await this.#ask({ kind: 'import', state: asStored(state) });
   }
 
   async prune(limits: PruneLimits): Promise<readonly string[]> {

@@ -15,6 +15,7 @@ import type { RunEvent } from '../../model/event';
 import type { ExecutionLog } from '../../model/executionLog';
 import type { RunMessage } from '../../model/message';
 import type { RunState as RunStateRecord } from '../../model/state';
+import { asStored } from '../../model/storedOutput';
 import { memoryCache } from '../answerCache';
 import type { Rank } from '../backlog';
 import { Backlog } from '../backlog';
@@ -163,7 +164,7 @@ class MemoryRuns {
     checkRunId(runId);
     checkValues(state);
     if (this.#runs.has(runId) || this.#claimed.has(runId)) throw new RunExistsError(runId);
-    this.#runs.set(runId, runFold(runId, copyOf(state)));
+    this.#runs.set(runId, runFold(runId, copyOf(asStored(state))));
     this.#inbox.forget(runId);
     this.#tellRested(runId);
   }

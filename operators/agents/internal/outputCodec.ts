@@ -77,7 +77,7 @@ function outputsCodec(codecs: readonly (readonly [string, Codec])[]): Codec {
 /** The form of the output of a step that may have been left out: what stands in its place is saved as it is. */
 function optionalForm(form: OutputForm): OutputForm {
   return (givenBy) => {
-    const codec = givenBy === null ? undefined : form(givenBy);
+    const codec = givenBy === false ? undefined : form(givenBy);
     if (codec === undefined) return undefined;
     return new t.Type<unknown, unknown>(
       `${codec.name} or nothing`,
@@ -176,6 +176,7 @@ export function alternativesForm(alternatives: ReadonlyMap<string | null, Output
 }
 
 function parted(givenBy: GivenBy): readonly [id: string | null, by: GivenBy | undefined] {
+  if (givenBy === false) return ['', undefined];
   if (typeof givenBy !== 'object' || givenBy === null) return [givenBy, undefined];
   return 'id' in givenBy ? [givenBy.id, givenBy.by] : ['', undefined];
 }

@@ -4,87 +4,157 @@ import fc from 'fast-check';
 import * as t from 'io-ts';
 import { firstValueFrom, forkJoin } from 'rxjs';
 
-import type { Agent, StepContext, Wire } from '../../../index';
-import {
-  agent,
-  branch,
-  chain,
-  each,
-  fallback,
-  firstOf,
-  loop,
-  quorum,
-  saga,
-  settled,
-  workflow,
-} from '../../../index';
+import type * as library from '../../../index';
+import type { Agent, Live, StepContext, StepPolicy, Wire } from '../../../index';
 
 type Any = Agent<unknown, unknown>;
+/** Adds a step of which only the law knows the types. */
+type LooseStep = (id: string, work: Any, source: unknown, policy: object) => Wire<unknown>;
+
+/** The library as a law uses it: as it is, or with a bug in it. */
+export type Library = typeof library;
 
 /** A structure of agents as data: at most three levels of every combinator there is. */
 export type Shape =
-  | { readonly kind: 'leaf'; readonly ticks: number; readonly isCoded: boolean }
+  | Leaf
+  | { readonly kind: 'ask'; readonly isCoded: boolean }
+  | { readonly kind: 'sleep' }
   | {
-      readonly kind: 'chain' | 'loop' | 'saga' | 'each' | 'collect' | 'branch';
+      readonly kind: 'chain' | 'loop' | 'saga' | 'undoable' | 'branch';
       readonly parts: readonly Shape[];
     }
-  | { readonly kind: 'fallback' | 'steps' | 'caught'; readonly parts: readonly [Shape, Shape] }
-  | { readonly kind: 'firstOf'; readonly leaves: readonly Shape[] }
-  | { readonly kind: 'dag'; readonly parts: readonly Shape[]; readonly edges: readonly number[] }
-  | { readonly kind: 'quorum'; readonly leaves: readonly Shape[]; readonly count: number };
+  | {
+      readonly kind: 'each' | 'collect';
+      readonly parts: readonly Shape[];
+      readonly atOnce: number;
+      readonly isKeyed: boolean;
+    }
+  | {
+      readonly kind: 'fallback' | 'steps' | 'caught' | 'askInTime';
+      readonly parts: readonly [Shape, Shape];
+      readonly isCoded: boolean;
+    }
+  | { readonly kind: 'policy'; readonly part: Shape; readonly policy: PolicyName }
+  | { readonly kind: 'firstOf'; readonly leaves: readonly Leaf[] }
+  | {
+      readonly kind: 'dag';
+      readonly parts: readonly Shape[];
+      readonly edges: readonly number[];
+      readonly isCoded: boolean;
+    }
+  | { readonly kind: 'live'; readonly leaves: readonly [Leaf, Leaf] }
+  | { readonly kind: 'quorum'; readonly leaves: readonly Leaf[]; readonly count: number };
 
-const leaf = fc.record({
+export interface Leaf {
+  readonly kind: 'leaf';
+  /** How many turns it takes. */
+  readonly ticks: number;
+  readonly isCoded: boolean;
+  readonly policy: PolicyName;
+}
+
+export type PolicyName = keyof typeof policies;
+
+const policies = {
+  none: () => ({}),
+  retry: () => ({ retry: 1 }),
+  time: () => ({ timeoutMs: 600_000 }),
+  room: () => ({ limit: { concurrency: 1 } }),
+  cache: () => ({ cache: {} }),
+  critical: () => ({ critical: true }),
+} satisfies Record<string, () => StepPolicy>;
+
+const names = Object.keys(policies) as PolicyName[];
+
+const leaf: fc.Arbitrary<Leaf> = fc.record({
   kind: fc.constant('leaf' as const),
   ticks: fc.constantFrom(0, 0, 1, 4),
   isCoded: fc.boolean(),
+  policy: fc.constantFrom('none' as const, 'none' as const, 'none' as const, ...names),
 });
 
-export const arbitraryShape: fc.Arbitrary<Shape> = fc.letrec<Record<'a' | 'b' | 'c', Shape>>((tie) => {
-  const level = (inner: fc.Arbitrary<Shape>): fc.Arbitrary<Shape> =>
-    fc.oneof(
-      { weight: 1, arbitrary: leaf },
-      {
-        weight: 4,
-        arbitrary: fc.record({
-          kind: fc.constantFrom(
-            ...(['chain', 'loop', 'saga', 'each', 'collect', 'branch'] as const satisfies readonly string[]),
-          ),
-          parts: fc.array(inner, { minLength: 1, maxLength: 3 }),
-        }),
-      },
-      {
-        weight: 2,
-        arbitrary: fc.record({
-          kind: fc.constantFrom('fallback' as const, 'steps' as const, 'caught' as const),
-          parts: fc.tuple(inner, inner),
-        }),
-      },
-      {
-        weight: 1,
-        arbitrary: fc.record({
-          kind: fc.constant('firstOf' as const),
-          leaves: fc.array(leaf, { minLength: 2, maxLength: 3 }),
-        }),
-      },
-      {
-        weight: 3,
-        arbitrary: fc.record({
-          kind: fc.constant('dag' as const),
-          parts: fc.array(inner, { minLength: 2, maxLength: 4 }),
-          edges: fc.array(fc.nat({ max: 63 }), { minLength: 4, maxLength: 4 }),
-        }),
-      },
-      {
-        weight: 1,
-        arbitrary: fc.record({
-          kind: fc.constant('quorum' as const),
-          leaves: fc.array(leaf, { minLength: 3, maxLength: 4 }),
-          count: fc.integer({ min: 1, max: 3 }),
-        }),
-      },
-    );
-  return { c: level(leaf), b: level(tie('c')), a: level(tie('b')) };
-}).a;
+const quiet: fc.Arbitrary<Shape> = fc.oneof(
+  { weight: 10, arbitrary: leaf },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('ask' as const), isCoded: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.constant({ kind: 'sleep' as const }) },
+);
+
+const fewLeaves = (minLength: number, maxLength: number): fc.Arbitrary<readonly Leaf[]> =>
+  fc.array(leaf, { minLength, maxLength });
+
+function level(inner: fc.Arbitrary<Shape>): fc.Arbitrary<Shape> {
+  const some = (minLength: number, maxLength: number): fc.Arbitrary<readonly Shape[]> =>
+    fc.array(inner, { minLength, maxLength });
+  return fc.oneof(
+    { weight: 1, arbitrary: quiet },
+    {
+      weight: 5,
+      arbitrary: fc.record({
+        kind: fc.constantFrom(
+          'chain' as const,
+          'loop' as const,
+          'branch' as const,
+          'saga' as const,
+          'undoable' as const,
+        ),
+        parts: some(1, 3),
+      }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        kind: fc.constantFrom('each' as const, 'collect' as const),
+        parts: some(1, 2),
+        atOnce: fc.constantFrom(1, 2, 16),
+        isKeyed: fc.boolean(),
+      }),
+    },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        kind: fc.constantFrom('fallback' as const, 'steps' as const, 'caught' as const, 'askInTime' as const),
+        parts: fc.tuple(inner, inner),
+        isCoded: fc.boolean(),
+      }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        kind: fc.constant('policy' as const),
+        part: inner,
+        policy: fc.constantFrom(...names),
+      }),
+    },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('firstOf' as const), leaves: fewLeaves(2, 3) }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        kind: fc.constant('dag' as const),
+        parts: some(2, 4),
+        edges: fc.array(fc.nat({ max: 255 }), { minLength: 4, maxLength: 4 }),
+        isCoded: fc.boolean(),
+      }),
+    },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('live' as const), leaves: fc.tuple(leaf, leaf) }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        kind: fc.constant('quorum' as const),
+        leaves: fewLeaves(3, 4),
+        count: fc.integer({ min: 1, max: 3 }),
+      }),
+    },
+  );
+}
+
+export const arbitraryShape: fc.Arbitrary<Shape> = level(level(level(quiet)));
+
+/** Whether a shape has one of this kind in it. */
+export function hasKind(shape: Shape, kind: Shape['kind']): boolean {
+  if (shape.kind === kind) return true;
+  if (shape.kind === 'policy') return hasKind(shape.part, kind);
+  return 'parts' in shape && shape.parts.some((part) => hasKind(part, kind));
+}
 
 /**
  * The same without why something failed: where several failures reach one step, which of them it is told depends on which came
@@ -103,137 +173,304 @@ export function withoutReasons(value: unknown): unknown {
 
 const textOf = (value: unknown): string => JSON.stringify([withoutReasons(value)]);
 
-/** What a leaf does when it is called. */
-export interface World {
-  /** @throws when it is to fail. */
-  called(context: StepContext): void;
+/** A moment that depends on a text alone. */
+function momentOf(text: string): Date {
+  return new Date(parseInt(createHash('sha256').update(text).digest('hex').slice(0, 8), 16));
 }
 
+/** What somebody answers who is asked for this, as JSON: it depends on nothing else. */
+export const answerTo = (request: unknown): string => momentOf(`answer ${textOf(request)}`).toISOString();
+
+/** What a leaf does when it is called. */
+export interface World {
+  /**
+   * @param canFail - Whether it stands where a failure can be made up for: not in something that is undone.
+   * @throws when it is to fail.
+   */
+  called(context: StepContext, canFail: boolean): void;
+}
+
+/** Codecs whose forms are told apart by everybody who reads the wrong one. */
 const day = new t.Type<Date, string>(
   'day',
   (value): value is Date => value instanceof Date,
   (value, context) =>
     typeof value === 'string' && value.endsWith('Z') ? t.success(new Date(value)) : t.failure(value, context),
   (date) => date.toISOString(),
-);
+) as t.Type<unknown, unknown>;
+
+const word = t.string as t.Type<unknown, unknown>;
+
+const quoted = new t.Type<string, string>(
+  'quoted',
+  (value): value is string => typeof value === 'string',
+  (value, context) =>
+    typeof value === 'string' && value.startsWith('<')
+      ? t.success(value.slice(1))
+      : t.failure(value, context),
+  (text) => `<${text}`,
+) as t.Type<unknown, unknown>;
+
+const boxed = new t.Type<unknown, { readonly boxed: unknown }>(
+  'boxed',
+  (_): _ is unknown => true,
+  (value, context) =>
+    typeof value === 'object' && value !== null && 'boxed' in value
+      ? t.success(unpacked(value.boxed))
+      : t.failure(value, context),
+  (value) => ({ boxed: packed(value) }),
+) as t.Type<unknown, unknown>;
+
+function packed(value: unknown): unknown {
+  if (value instanceof Date) return { $day: value.toISOString() };
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(packed);
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, packed(part)]));
+}
+
+function unpacked(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(unpacked);
+  if ('$day' in value) return new Date(value.$day as string);
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, unpacked(part)]));
+}
+
+/** Composites that go on with something else where a part has failed. */
+const CONTAINING = ['collect', 'fallback', 'caught', 'firstOf', 'quorum', 'dag'] as const;
 
 /** Makes the agents of a shape; the same names every time, so that a run can go on with them. */
-export function agentsOf(shape: Shape, world: World): Any {
-  let count = 0;
-  const next = (kind: string): string => `${kind}${String((count += 1))}`;
+export function agentsOf(lib: Library, shape: Shape, suffix: string, world: World): Any {
+  return new Maker(lib, suffix, world).make(shape, true);
+}
+
+class Maker {
+  readonly #lib: Library;
+  readonly #suffix: string;
+  readonly #world: World;
+  #count = 0;
+
+  constructor(lib: Library, suffix: string, world: World) {
+    this.#lib = lib;
+    this.#suffix = suffix;
+    this.#world = world;
+  }
+
+  #next(kind: string): string {
+    const number = String((this.#count += 1));
+    return kind === 'leaf' ? `leaf${number} ${this.#suffix}` : `${kind}${number}`;
+  }
+
+  /** @param canFail - Whether its leaves may: not where they are undone. */
+  make(of: Shape, canFail: boolean): Any {
+    const lib = this.#lib;
+    const inner = (part: Shape): Any => this.make(part, canFail);
+    const line = (parts: readonly Shape[], mayFail = canFail): Any =>
+      lib.chain(this.#next('chain'), ...parts.map((part) => this.make(part, mayFail)));
+    switch (of.kind) {
+      case 'leaf':
+        return this.#leaf(of, canFail);
+      case 'ask':
+        return this.#asked(of, {});
+      case 'sleep':
+        return this.#afterText(lib.sleep(this.#next('sleep'), () => 1));
+      case 'chain':
+        return line(of.parts);
+      case 'saga':
+        // What it has within would be undone with it.
+        return lib.saga(this.#next('saga'), line(of.parts, canFail && !hasKind(of, 'undoable')));
+      case 'undoable':
+        return lib.saga(this.#next('undoable'), line(of.parts, false));
+      case 'loop':
+        return lib.loop(this.#next('loop'), line(of.parts), { until: (_, round) => round >= 1, max: 3 });
+      case 'each':
+      case 'collect':
+        return this.#each(of, line(of.parts));
+      case 'branch': {
+        const cases = of.parts.map((part, index) => [`case${String(index)}`, inner(part)] as const);
+        const id = `case${String(cases.length - 1)}`;
+        return lib.branch(this.#next('branch'), () => id, Object.fromEntries(cases));
+      }
+      case 'fallback':
+        return lib.fallback(this.#next('fallback'), inner(of.parts[0]), inner(of.parts[1]));
+      case 'askInTime':
+        return this.#asked(of, {
+          timeoutMs: 0,
+          onTimeout: lib.chain(this.#next('chain'), inner(of.parts[0]), inner(of.parts[1])),
+        });
+      case 'policy':
+        return this.#withPolicy(of, inner(of.part));
+      case 'steps':
+      case 'caught':
+        return this.#function(of, inner(of.parts[0]), inner(of.parts[1]));
+      case 'firstOf':
+        return lib.firstOf(this.#next('firstOf'), ...this.#alike(of.leaves, canFail));
+      case 'quorum': {
+        const members = this.#alike(of.leaves, canFail);
+        return lib.workflow(this.#next('quorum'), (input: Wire<unknown>, step) => {
+          const wires = members.map((member, index) => step(`m${String(index)}`, member, input));
+          return step('end', (all: readonly unknown[]) => textOf(all), lib.quorum(of.count, wires));
+        });
+      }
+      case 'live':
+        return this.#live(of.leaves, canFail);
+      case 'dag':
+        return this.#dag(of, of.parts.map(inner));
+    }
+  }
 
   /** @param word - Given instead of something made from the input, where it must not matter who gives it. */
-  const leafOf = ({ ticks, isCoded }: Shape & { readonly kind: 'leaf' }, word?: number): Any => {
-    const name = next('leaf');
+  #leaf({ ticks, isCoded, policy }: Leaf, canFail: boolean, word?: string): Any {
+    const name = this.#next('leaf');
     const given = (input: unknown): unknown => {
-      const number =
-        word ??
-        parseInt(
-          createHash('sha256')
-            .update(`${name}${textOf(input)}`)
-            .digest('hex')
-            .slice(0, 8),
-          16,
-        );
-      return isCoded ? new Date(number) : new Date(number).toISOString();
+      if (word !== undefined) return word;
+      const moment = momentOf(`${name}${textOf(input)}`);
+      return isCoded ? moment : moment.toISOString();
     };
     const work = (input: unknown, context: StepContext): unknown => {
       if (ticks === 0) {
-        world.called(context);
+        this.#world.called(context, canFail);
         return given(input);
       }
       return (async () => {
-        for (let tick = 0; tick < ticks; tick += 1) await Promise.resolve();
+        await turns(ticks);
         if (context.signal.aborted) return undefined;
-        world.called(context);
+        this.#world.called(context, canFail);
         return given(input);
       })();
     };
-    return agent<unknown, unknown>(name, work, isCoded ? { output: day as t.Type<unknown, unknown> } : {});
-  };
+    return this.#lib.agent<unknown, unknown>(name, work, {
+      ...policies[policy](),
+      ...(isCoded && { output: word === undefined ? day : quoted }),
+      ...(!canFail && { compensate: () => undefined }),
+    });
+  }
 
-  const make = (of: Shape): Any => {
-    switch (of.kind) {
-      case 'leaf':
-        return leafOf(of);
-      case 'chain':
-        return chain(next('chain'), ...of.parts.map(make));
-      case 'saga':
-        return saga(next('saga'), chain(next('chain'), ...of.parts.map(make)));
-      case 'loop':
-        return loop(next('loop'), chain(next('chain'), ...of.parts.map(make)), {
-          until: (_, round) => round >= 1,
-          max: 3,
+  #asked({ isCoded }: { readonly isCoded: boolean }, options: object): Any {
+    return this.#afterText(this.#lib.approval(this.#next('ask'), isCoded ? day : word, options));
+  }
+
+  /** For what passes its input on, or asks for it: that must be plain. */
+  #afterText(agent: Any): Any {
+    const text = this.#lib.agent(this.#next('text'), textOf) as Any;
+    return this.#lib.chain(this.#next('chain'), text, agent);
+  }
+
+  #withPolicy({ part, policy }: Shape & { readonly kind: 'policy' }, agent: Any): Any {
+    const cannotRetry = policy === 'retry' && (part.kind === 'saga' || part.kind === 'undoable');
+    // What a composite gave that made up for a failure stays in the cache.
+    const cannotKeep = policy === 'cache' && CONTAINING.some((kind) => hasKind(part, kind));
+    return this.#lib.withPolicy(agent, cannotRetry || cannotKeep ? {} : policies[policy]());
+  }
+
+  #each(of: Shape & { readonly kind: 'each' | 'collect' }, inner: Any): Any {
+    const lib = this.#lib;
+    const list = lib.agent(this.#next('list'), (input: unknown) => [input, 1, 2].map((item) => textOf(item)));
+    const options = {
+      concurrency: of.atOnce,
+      ...(of.isKeyed && { key: (_: unknown, index: number) => `k${String(index)}` }),
+    };
+    const name = this.#next('each');
+    const all =
+      of.kind === 'each'
+        ? lib.each(name, inner, options)
+        : lib.each(name, inner, { ...options, onError: 'collect' });
+    return lib.chain(this.#next('chain'), list as Any, all as Any);
+  }
+
+  #function(
+    of: Shape & { readonly kind: 'steps' | 'caught' | 'fallback' | 'askInTime' },
+    a: Any,
+    b: Any,
+  ): Any {
+    const work = {
+      both: async (input: unknown, { step }: StepContext) =>
+        textOf(await firstValueFrom(forkJoin([step('a', a, input), step('b', b, input)]))),
+      caught: async (input: unknown, { step }: StepContext) => {
+        const first = await firstValueFrom(step('a', a, input)).catch((error: unknown) => {
+          if ((error as { readonly code?: string }).code === 'ATTEMPT_OVER') throw error;
+          return 'caught';
         });
-      case 'each':
-      case 'collect': {
-        const list = agent(next('list'), (input: unknown) => [input, 1, 2].map((item) => textOf(item)));
-        const inner = chain(next('chain'), ...of.parts.map(make));
-        const all =
-          of.kind === 'each' ? each(next('each'), inner) : each(next('each'), inner, { onError: 'collect' });
-        return chain(next('chain'), list as Any, all as Any);
-      }
-      case 'branch': {
-        const cases = of.parts.map((part, index) => [`case${String(index)}`, make(part)] as const);
-        const id = `case${String(cases.length - 1)}`;
-        return branch(next('branch'), () => id, Object.fromEntries(cases));
-      }
-      case 'fallback':
-        return fallback(next('fallback'), make(of.parts[0]), make(of.parts[1]));
-      case 'steps': {
-        const [a, b] = [make(of.parts[0]), make(of.parts[1])];
-        return agent(next('steps'), async (input: unknown, { step }: StepContext) =>
-          textOf(await firstValueFrom(forkJoin([step('a', a, input), step('b', b, input)]))),
+        return textOf([first, await firstValueFrom(step('b', b, input))]);
+      },
+    };
+    return this.#lib.agent<unknown, unknown>(
+      this.#next(of.kind),
+      of.kind === 'steps' ? work.both : work.caught,
+      of.isCoded ? { output: quoted } : {},
+    );
+  }
+
+  /** A step that reads the partial results of another one while they come. */
+  #live([source, reader]: readonly [Leaf, Leaf], canFail: boolean): Any {
+    const world = this.#world;
+    const words = this.#lib.agent(this.#next('leaf'), async function* (input: unknown, context) {
+      await turns(source.ticks);
+      if (context.signal.aborted) return;
+      world.called(context, canFail);
+      for (const word of [1, 2]) yield `${String(word)} ${textOf(input)}`;
+    });
+    const last = this.#lib.agent(this.#next('leaf'), async (some: Live<string>, context) => {
+      let latest = '';
+      for await (const word of some) latest = word;
+      await turns(reader.ticks);
+      if (context.signal.aborted) return '';
+      world.called(context, canFail);
+      return latest;
+    });
+    const { live } = this.#lib as { readonly live: (wire: unknown) => unknown };
+    const build = (input: Wire<unknown>, step: LooseStep): object =>
+      step('last', last as Any, live(step('words', words, input, {})), {});
+    return this.#workflow('live', build);
+  }
+
+  #workflow(
+    kind: string,
+    build: (input: Wire<unknown>, step: LooseStep) => object,
+    options: object = {},
+  ): Any {
+    const workflow = this.#lib.workflow as unknown as (...given: readonly unknown[]) => Any;
+    return workflow(this.#next(kind), build, options);
+  }
+
+  /** Leaves that all give the same, which they save in forms of their own. */
+  #alike(leaves: readonly Leaf[], canFail: boolean): readonly Any[] {
+    const word = `word ${String(this.#count + 1)}`;
+    return leaves.map((one) => this.#leaf(one, canFail, word));
+  }
+
+  /** Each step reads the input, an earlier step, two of them, or one through `settled`, as the number says; some are left out. */
+  #dag({ edges, isCoded }: Shape & { readonly kind: 'dag' }, parts: readonly Any[]): Any {
+    const lib = this.#lib;
+    const { settled, pick } = lib;
+    const build = (input: Wire<unknown>, step: LooseStep): object => {
+      const wires: Wire<unknown>[] = [];
+      parts.forEach((part, index) => {
+        const edge = edges[index] ?? 0;
+        const [one, other] = [
+          wires[(edge >> 2) % Math.max(1, index)],
+          wires[(edge >> 4) % Math.max(1, index)],
+        ];
+        const policy = edge >= 224 ? { when: () => edge >= 240, otherwise: 'left out' } : {};
+        const id = `s${String(index)}`;
+        wires.push(
+          one === undefined || other === undefined || edge % 4 === 0
+            ? step(id, part, input, policy)
+            : edge % 4 === 1
+              ? step(id, part, pick(one, textOf), policy)
+              : edge % 4 === 2
+                ? step(id, part, { one, other }, policy)
+                : step(id, part, settled([one]), policy),
         );
-      }
-      case 'caught': {
-        const [a, b] = [make(of.parts[0]), make(of.parts[1])];
-        return agent(next('caught'), async (input: unknown, { step }: StepContext) => {
-          const first = await firstValueFrom(step('a', a, input)).catch(() => 'caught');
-          return textOf([first, await firstValueFrom(step('b', b, input))]);
-        });
-      }
-      case 'firstOf':
-        return firstOf(next('firstOf'), ...alike(of.leaves));
-      case 'quorum': {
-        const members = alike(of.leaves);
-        return workflow(next('quorum'), (input: Wire<unknown>, step) => {
-          const wires = members.map((member, index) => step(`m${String(index)}`, member, input));
-          return step('end', (all: readonly unknown[]) => textOf(all), quorum(of.count, wires));
-        });
-      }
-      case 'dag':
-        return dagOf(next('dag'), of.parts.map(make), of.edges);
-    }
-  };
-
-  /** Leaves that all give the same in the same form. */
-  const alike = (leaves: readonly Shape[]): readonly Any[] => {
-    const word = (count + 1) * 1000;
-    return leaves.map((one) => leafOf(one as Shape & { readonly kind: 'leaf' }, word));
-  };
-  return make(shape);
+      });
+      const last = wires.at(-1) as Wire<unknown>;
+      // Contains everything but the last.
+      if (wires.length !== 3) return last;
+      return { last, all: step('all', lib.agent('all', textOf), settled([...wires]), {}) };
+    };
+    return this.#workflow('dag', build, isCoded ? { output: boxed } : {});
+  }
 }
 
-/** Each step reads the input, an earlier step, two of them, or one through `settled`, as the number says. */
-function dagOf(name: string, parts: readonly Any[], edges: readonly number[]): Any {
-  return workflow(name, (input: Wire<unknown>, step) => {
-    const wires: Wire<unknown>[] = [];
-    const pieces = parts.map((part, index) => {
-      const edge = edges[index] ?? 0;
-      const [one, other] = [wires[(edge >> 2) % Math.max(1, index)], wires[(edge >> 4) % Math.max(1, index)]];
-      const id = `s${String(index)}`;
-      const piece =
-        one === undefined || other === undefined || edge % 4 === 0
-          ? step(id, part, input)
-          : edge % 4 === 1
-            ? step(id, part, one)
-            : edge % 4 === 2
-              ? step(id, part, { one, other })
-              : step(id, part, settled([one]));
-      wires.push(piece);
-      return piece;
-    });
-    return pieces.at(-1) as Wire<unknown>;
-  });
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn += 1) await Promise.resolve();
 }
