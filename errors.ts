@@ -12,6 +12,7 @@ export {
   CompensationError,
   DefinitionMismatchError,
   InputMismatchError,
+  NoOutputError,
   NoRunError,
   NotWaitingError,
   RunEndedError,

@@ -72,6 +72,8 @@ export interface Engine {
   signal(path: string, answered: (value: unknown, done?: () => void, at?: number) => void): Stop;
   /** Paths of answers from outside for which no step listens. */
   unheard?(): readonly string[];
+  /** Whether no answer can ever come from outside. */
+  readonly isUnreachable?: boolean;
   /**
    * Calls back when functions have done all that they can do without waiting for time or for the world. Absent where a run is
    * replayed: what functions do between two entries of the journal is not in it.

@@ -264,6 +264,41 @@ export function someOf(paths: readonly string[]): string {
 
 const MOST_NAMED = 10;
 
+/**
+ * A run has ended without an output and without a failure, and somebody waits for its output: it waits for an answer, was drained, or
+ * was cancelled.
+ */
+export class NoOutputError extends MillraceError {
+  override readonly name = 'NoOutputError';
+  readonly code = 'NO_OUTPUT';
+  readonly retryable = false;
+  readonly runId: string;
+  readonly status: 'SUSPENDED' | 'CANCELLED';
+  /** Paths of the steps that wait for an answer. */
+  readonly waiting: readonly string[];
+  /** How the run stands. */
+  readonly state: RunState;
+
+  constructor(state: RunState, waiting: readonly string[]) {
+    const { runId, name, status, reason } = state;
+    const isSuspended = status === 'SUSPENDED';
+    const paths = someOf(waiting);
+    const how = isSuspended
+      ? `is suspended${paths === '' ? '' : `, waits for an answer to ${paths}`}`
+      : 'was cancelled';
+    super(
+      `Cannot give the output of run "${runId}" of "${name}": it ${how}${reason === undefined ? '' : ` (${reason})`}`,
+      isSuspended
+        ? 'answer() it and run it again with the same store and runId; outcomes() gives such an end as a value'
+        : 'run it again with the same store and runId; outcomes() gives such an end as a value',
+    );
+    this.runId = runId;
+    this.status = isSuspended ? 'SUSPENDED' : 'CANCELLED';
+    this.waiting = waiting;
+    this.state = state;
+  }
+}
+
 /** Nothing waits for this answer: the step has not asked, or has its answer already. */
 export class NotWaitingError extends MillraceError {
   override readonly name = 'NotWaitingError';

@@ -254,7 +254,10 @@ export interface RunSuspended extends Occurrence, Reporting {
   readonly type: 'run.suspended';
   /** Paths of the steps that wait. */
   readonly waiting: readonly string[];
-  /** `drain` when whoever served the run stopped, and the run goes on by itself once it is served again. */
+  /**
+   * `drain` when whoever served the run stopped, and the run goes on by itself once it is served again. Says so, too, when the run has no
+   * store and nobody can answer.
+   */
   readonly reason?: string;
   /** Seconds. */
   readonly duration: number;

@@ -26,7 +26,10 @@ export interface RunState<O = unknown> {
   readonly givenBy?: GivenBy;
   /** Why the latest life failed; present when it did. */
   readonly error?: Failure;
-  /** Why the latest life was cancelled, if whoever cancelled it said so; `drain` when whoever served the run stopped. */
+  /**
+   * Why the latest life was cancelled, if whoever cancelled it said so; `drain` when whoever served the run stopped. Why nobody can answer
+   * a run that is SUSPENDED without a store.
+   */
   readonly reason?: string;
   /** How each of its steps stands, by path. */
   readonly steps: StepTable;

@@ -1,4 +1,4 @@
-import type { RunEvent } from '../model/event';
+import type { RunEvent, StepSkipped } from '../model/event';
 import { durationText, printable } from './columns';
 import { shortId } from './runPicture';
 
@@ -25,7 +25,7 @@ function changeText(event: RunEvent): string | undefined {
     case 'step.failed':
       return `failed after ${durationText(event.duration)}: ${event.error.message}`;
     case 'step.skipped':
-      return event.reason === 'when' ? 'skipped, its condition was false' : 'skipped, another one won';
+      return `skipped, ${skipReasons[event.reason]}`;
     case 'step.cancelled':
       return 'cancelled';
     case 'step.suspended':
@@ -47,3 +47,11 @@ function changeText(event: RunEvent): string | undefined {
       return undefined;
   }
 }
+
+/** Why a step was skipped, in words. */
+export const skipReasons: Readonly<Record<StepSkipped['reason'], string>> = {
+  when: 'its condition was false',
+  lost: 'another one won',
+  upstream: 'what it needs has failed',
+  abandoned: 'nobody needs it any more',
+};

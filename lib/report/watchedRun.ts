@@ -1,5 +1,6 @@
 import type { RunEvent } from '../model/event';
 import type { RunState } from '../model/state';
+import { skipReasons } from './changeLine';
 
 /** A run as it is drawn: its state, and what the state does not keep. */
 export interface WatchedRun {
@@ -65,7 +66,7 @@ export function runNotes(beganAt: number): RunNotes {
           break;
         }
         case 'step.skipped':
-          notes.set(event.path, event.reason === 'when' ? 'its condition was false' : 'another one won');
+          notes.set(event.path, skipReasons[event.reason]);
           end(event.path, event.at);
           break;
         case 'step.completed':

@@ -103,6 +103,8 @@ export interface Claim {
   readonly state: RunState | undefined;
   /** Whether values must survive JSON unchanged to be kept here. */
   readonly checksValues: boolean;
+  /** Nobody can leave a message for the run, because it has no store. */
+  readonly isUnreachable?: true;
   /** Where answers rest that other runs may use; absent where nothing is kept beyond the run. */
   readonly cache?: AnswerCache;
   /**

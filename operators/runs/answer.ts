@@ -18,7 +18,11 @@ export type AnswerOptions = AnswerRequest & Where<Pick<Store, 'loadRun' | 'post'
 export interface AnswerReceipt {
   /** The id of the question that it answers; absent where the step has not asked yet, and on an engine. */
   readonly asking?: string;
-  /** `taken`: the step has it. `kept`: it waits for whoever carries the run on. */
+  /**
+   * `taken`: the step has it. `kept`: it waits for whoever carries the run on, who checks it; what does not fit is dropped then with a
+   * WARNING, and the step goes on waiting. A second answer to the same question is `kept` too as long as nobody has heard the first:
+   * the first that fits counts.
+   */
   readonly became: 'taken' | 'kept';
   /** Whether somebody is there who goes on with the run by itself; otherwise it hears what is kept when somebody does. */
   readonly isServed: boolean;

@@ -3,7 +3,7 @@ import type { OperatorFunction } from 'rxjs';
 import { Observable } from 'rxjs';
 
 import { RunError } from '../../lib/errors/runErrors';
-import type { RunFailed, Transition } from '../../lib/model/event';
+import type { RunEvent, RunFailed, Transition } from '../../lib/model/event';
 import { isEnd } from '../../lib/model/event';
 import { toFailure } from '../../lib/model/failure';
 import type { Outcome } from '../../lib/model/outcome';
@@ -97,6 +97,17 @@ export function markLastFailure(event: RunFailed): void {
 
 export function isLastFailure(event: RunFailed): boolean {
   return last.has(event);
+}
+
+const ofMany = new WeakSet<RunEvent>();
+
+/** Marks the end of a run that is one of many: that it has no output does not concern the others. */
+export function markOneOfMany(event: RunEvent): void {
+  ofMany.add(event);
+}
+
+export function isOneOfMany(event: RunEvent): boolean {
+  return ofMany.has(event);
 }
 
 const ofInputs = new WeakSet<object>();

@@ -14,7 +14,7 @@ import { onAbort } from '../../lib/streams/onAbort';
 import { pullMap } from '../../lib/streams/pullMap';
 import type { StreamItem } from '../../lib/streams/streamItem';
 import { currentItem, withItem } from '../../lib/streams/streamItem';
-import { markInputError, markLastFailure } from './outcomes';
+import { markInputError, markLastFailure, markOneOfMany } from './outcomes';
 import { pulled } from './pulled';
 import type { RunArguments } from './run';
 import { run } from './run';
@@ -144,6 +144,7 @@ class Runs<I, O> {
       carried.pipe(
         tap(({ event }) => {
           if (event.type === 'run.failed' && index >= count) markLastFailure(event);
+          if (event.type === 'run.suspended' || event.type === 'run.cancelled') markOneOfMany(event);
           if (event.type === 'run.completed' && this.#keep !== 'all') this.#forgetLater(item, runId);
         }),
         catchError((error: unknown) => {
@@ -181,6 +182,7 @@ class Runs<I, O> {
     const runId = newRunId();
     const reason = 'a later input took its place';
     const event = { type: 'run.cancelled', runId, seq: 0, at: this.#now(), duration: 0, reason } as const;
+    markOneOfMany(event);
     return {
       event,
       state: { ...idleState(runId, this.#agent.name, []), status: 'CANCELLED', input, endedAt: event.at },

@@ -251,7 +251,7 @@ export class EventFactory {
     };
   }
 
-  runSuspended(waiting: readonly string[], reason?: 'drain'): RunEvent {
+  runSuspended(waiting: readonly string[], reason?: string): RunEvent {
     return {
       type: 'run.suspended',
       runId: this.#runId,

@@ -282,6 +282,10 @@ export class StepExecutor implements StepMachine, QueueOwner {
       const message = `No step waits for the answer to "${path}"; these wait: ${others}`;
       this.engine.tell(this.events.logged('', 'WARNING', message));
     }
+    if (this.engine.isUnreachable === true) {
+      for (const path of waiting)
+        this.engine.tell(this.events.logged(path, 'WARNING', `Cannot be answered: the run has ${NO_STORE}`));
+    }
     this.#abandon((path) => this.#hasEndedAbove(path));
     // Whoever hears of that may stop the run.
     if (this.#isOver) return;
@@ -304,7 +308,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
 
   #endResting(waiting: readonly string[]): void {
     if (this.#isOver || this.#cancellation.isUnderWay) return;
-    this.#end(this.events.runSuspended(waiting), undefined);
+    const reason = this.engine.isUnreachable === true ? NO_STORE : undefined;
+    this.#end(this.events.runSuspended(waiting, reason), undefined);
     // Deadlines are on record: no timer must keep the process alive for them.
     this.cancelStep(this.#root);
   }
@@ -967,6 +972,9 @@ export class StepExecutor implements StepMachine, QueueOwner {
     );
   }
 }
+
+/** Why a run rests that nobody can bring on. */
+const NO_STORE = 'no store: nobody can answer; give run() a store or an engine';
 
 /** What the functions that a machine calls may tell it. */
 function callsOf(machine: StepExecutor): CallCallbacks {

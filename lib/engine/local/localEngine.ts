@@ -82,6 +82,10 @@ export class LocalEngine<O> implements Engine {
     return this.#options.state.incarnation;
   }
 
+  get isUnreachable(): boolean {
+    return this.#options.claim.isUnreachable === true;
+  }
+
   now(): number {
     return this.#scheduler.now();
   }

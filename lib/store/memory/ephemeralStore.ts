@@ -21,6 +21,7 @@ export function latestOnly(): EphemeralRest {
       return {
         state: latest?.(),
         checksValues: false,
+        isUnreachable: true,
         append: () => undefined,
         note: () => undefined,
         inbox: () => () => undefined,

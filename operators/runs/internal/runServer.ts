@@ -28,7 +28,7 @@ import { onAbort } from '../../../lib/streams/onAbort';
 import type { Stop } from '../../../lib/streams/pull';
 import { realTimers } from '../../../lib/streams/realTimers';
 import { TimeHeap } from '../../../lib/streams/timeHeap';
-import { markLastFailure } from '../outcomes';
+import { markLastFailure, markOneOfMany } from '../outcomes';
 import type { Schedule } from '../schedule';
 import { ScheduleClock } from './scheduleClock';
 
@@ -546,6 +546,7 @@ export class RunServer implements Attendant {
       const isLast = (this.#retried.get(event.runId) ?? 0) >= this.#retry.count || !event.error.retryable;
       if (isLast) markLastFailure(event);
     }
+    if (event.type === 'run.suspended' || event.type === 'run.cancelled') markOneOfMany(event);
     this.#subscriber.next(transition);
   }
 
