@@ -4,7 +4,7 @@ import type { RunEvent as AnyRunEvent, TimeLimit } from '../model/event';
 import { Count, Finite, Json, listOf, Moment, oneOf } from './plainCodecs';
 import type { Optional, Required } from './recordCodec';
 import { recordCodec } from './recordCodec';
-import { Failure, GivenBy, Plan, Usage } from './stateCodec';
+import { Failure, GivenBy, Plan, Unplanned, Usage } from './stateCodec';
 
 /** An event that the store keeps. */
 export type JournaledEvent = Exclude<AnyRunEvent, { readonly type: 'step.emitted' | 'step.logged' }>;
@@ -36,12 +36,19 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
     'run.started': event(
       'run.started',
       { ...occurrence, name: t.string, plan: Plan },
-      { incarnation: t.string, input: Json },
+      { incarnation: t.string, input: Json, unplanned: Unplanned },
     ),
     'run.resumed': event(
       'run.resumed',
       { ...occurrence, life: Count, reused: Count },
-      { plan: Plan, name: t.string, input: Json, dropped: listOf(t.string), opened: listOf(t.string) },
+      {
+        plan: Plan,
+        unplanned: Unplanned,
+        name: t.string,
+        input: Json,
+        dropped: listOf(t.string),
+        opened: listOf(t.string),
+      },
     ),
     'run.completed': event(
       'run.completed',

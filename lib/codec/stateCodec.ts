@@ -63,6 +63,9 @@ export const Plan: t.Type<PlanRecord> = listOf(
   ),
 );
 
+/** Who carries out what the plan does not name. */
+export const Unplanned: t.Type<Readonly<Record<string, string>>> = t.record(t.string, t.string);
+
 /** A `RunState` as JSON: the steps are an array. */
 export interface RunStateJson extends Omit<RunStateRecord, 'steps'> {
   readonly steps: readonly StepResult[];
@@ -144,6 +147,7 @@ const stateJson: t.Type<RunStateJson> = recordCodec<RunStateJson>(
   },
   {
     incarnation: t.string,
+    unplanned: Unplanned,
     died: Count,
     used: Usage,
     input: Json,

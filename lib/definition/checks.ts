@@ -1,5 +1,5 @@
 import { DefinitionError } from '../errors/definitionErrors';
-import type { StepPolicy } from '../model/agentType';
+import type { AgentPolicy, StepPolicy } from '../model/agentType';
 import { InvalidArgumentError } from '../model/failure';
 import type { AgentKind } from '../model/plan';
 
@@ -49,16 +49,35 @@ export function checkPolicy(owner: string, policy: StepPolicy): void {
 }
 
 /**
- * Refuses, besides, what this kind of agent cannot honour, and names that are none of a policy.
+ * What is given among the options of an agent about how it is carried out, and its version apart from that.
  *
- * @throws DefinitionError
+ * @throws DefinitionError for names that are none of a policy, what this kind of agent cannot honour, and a version that is none.
  */
-export function checkPolicyOf(kind: AgentKind, owner: string, policy: StepPolicy): void {
+export function policyOf(
+  kind: AgentKind,
+  owner: string,
+  given: AgentPolicy<never>,
+): { readonly policy: StepPolicy; readonly version?: string } {
+  checkPolicyOf(kind, owner, given);
+  const { version, ...policy } = given;
+  return {
+    policy: policy,
+    ...(version !== undefined && { version: checkedVersion(owner, version) }),
+  };
+}
+
+export function checkedVersion(owner: string, version: unknown): string {
+  if (typeof version === 'string' || (typeof version === 'number' && Number.isFinite(version)))
+    return String(version);
+  throw new DefinitionError(owner, `version is ${String(version)}; give a text or a number`);
+}
+
+function checkPolicyOf(kind: AgentKind, owner: string, policy: AgentPolicy<never>): void {
   const given: unknown = policy;
   if (typeof given !== 'object' || given === null)
     throw new DefinitionError(owner, `a policy must be a record, got ${String(given)}`);
   for (const name of Object.keys(given)) {
-    if (!POLICIES.has(name))
+    if (!POLICIES.has(name) && name !== 'version')
       throw new DefinitionError(owner, `"${name}" is no policy; there are ${[...POLICIES].join(', ')}`);
   }
   checkPolicy(owner, policy);

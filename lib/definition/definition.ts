@@ -191,6 +191,41 @@ export function isStructure(definition: Definition): definition is StructureDefi
   return definition.kind !== 'function' && definition.kind !== 'operator';
 }
 
+/**
+ * Who carries out the steps that no plan names: by the place of each, such as `pages[]/ocr` or `choose/large`, the identity of the agent.
+ * The empty place has the version of a composite that is the root of a run. Undefined when there is none of either.
+ */
+export function unplannedOf(definition: Definition): Readonly<Record<string, string>> | undefined {
+  const known = unplanned.get(definition);
+  if (known !== undefined) return known.places;
+  const isRoot = isContainer(definition);
+  const own = isRoot && definition.version !== undefined ? [['', definition.version] as const] : [];
+  const all = [...own, ...placesBelow(definition, isRoot ? '' : definition.name)];
+  const places = all.length === 0 ? undefined : Object.freeze(Object.fromEntries(all));
+  unplanned.set(definition, { places });
+  return places;
+}
+
+function placesBelow(definition: Definition, base: string): (readonly [place: string, identity: string])[] {
+  if (!isStructure(definition)) return [];
+  return definition.parts.flatMap(({ id, agent, isPlanned }) => {
+    const part = definitionOf(agent) as Definition;
+    if (isPlanned) return placesBelow(part, base === '' ? id : `${base}/${id}`);
+    return [[placeOf(definition.kind, base, id), identityOf(part)] as const];
+  });
+}
+
+/** Where a composite puts the steps of a part, with empty brackets for the number of a round or the key of an item. */
+function placeOf(kind: AgentKind, base: string, id: string): string {
+  if (kind === 'loop') return `${base}[]`;
+  if (kind === 'each') return `${base}[]/${id}`;
+  return base === '' ? id : `${base}/${id}`;
+}
+
+const unplanned = new WeakMap<
+  Definition,
+  { readonly places: Readonly<Record<string, string>> | undefined }
+>();
 const plans = new WeakMap<Definition, readonly PlanStep[]>();
 
 function partsBelow(structure: StructureDefinition, base: string): PlanStep[] {

@@ -1,6 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 
 import type { Plan, PlanDiff, PlanStep } from '../model/plan';
+import type { RunState } from '../model/state';
+import type { StepResult } from '../model/stepResult';
 
 /** How the plan of a saved run differs from the plan of the definition at hand; undefined when it does not. */
 export function planDiff(saved: Plan, actual: Plan): PlanDiff | undefined {
@@ -16,6 +18,56 @@ export function planDiff(saved: Plan, actual: Plan): PlanDiff | undefined {
       .map(({ path }) => parentOf(path)),
   };
   return Object.values(diff).every(({ length }) => length === 0) ? undefined : diff;
+}
+
+/** Which of the steps that no plan names are carried out by another agent than those that have begun. */
+export interface UnplannedDiff {
+  /** Where they are. */
+  readonly places: readonly string[];
+  /** Paths that no longer hold: of the items, where those do not depend on one another, otherwise of the composites as a whole. */
+  readonly stale: readonly string[];
+  /** Composites of those items. */
+  readonly above: readonly string[];
+}
+
+/**
+ * How the agents differ that carry out what the plan does not name. A place where nothing has begun does not count; undefined when
+ * none does, or the run was saved by a release that did not say.
+ */
+export function unplannedDiff(
+  { unplanned: saved, steps }: Pick<RunState, 'unplanned' | 'steps'>,
+  actual: RunState['unplanned'],
+): UnplannedDiff | undefined {
+  const known = new Set([...Object.keys(saved ?? {}), ...(actual?.[''] === undefined ? [] : [''])]);
+  const places = [...known].filter((place) => saved?.[place] !== actual?.[place]);
+  const stale: string[] = [];
+  const above: string[] = [];
+  const changed = places.filter((place) => {
+    const pathAt = pathsAt(place);
+    const begun = new Set(
+      [...steps].filter(hasBegun).flatMap(({ stepId }) => pathAt.exec(stepId)?.slice(0, 1) ?? []),
+    );
+    if (begun.size === 0) return false;
+    const isItem = place.includes('[]/');
+    const composite = place.slice(0, Math.max(0, isItem ? place.indexOf('[]') : place.lastIndexOf('/')));
+    if (isItem) {
+      stale.push(...begun);
+      above.push(composite);
+    } else stale.push(place.endsWith('[]') ? place.slice(0, -2) : composite);
+    return true;
+  });
+  return changed.length === 0 ? undefined : { places: changed, stale, above };
+}
+
+/** Takes the step at a place from its path, and from those below it: brackets hold the number of a round, or the key of an item. */
+function pathsAt(place: string): RegExp {
+  if (place === '') return /^/;
+  const parts = place.split('[]').map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'));
+  return new RegExp(`^${parts.join('\\[[^\\]]*\\]')}(?=$|[/[])`);
+}
+
+function hasBegun({ status, attempts }: StepResult): boolean {
+  return status !== 'PENDING' || attempts > 0;
 }
 
 function isChanged(before: PlanStep | undefined, after: PlanStep): boolean {

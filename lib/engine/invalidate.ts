@@ -1,5 +1,6 @@
 import { asyncScheduler } from 'rxjs';
 
+import type { UnplannedDiff } from '../definition/planDiff';
 import { UnknownStepError } from '../errors/stepErrors';
 import { asAnotherRun } from '../model/incarnation';
 import { openFailures } from '../model/openFailures';
@@ -13,17 +14,26 @@ import { undoneSagas, withoutUndone } from './undone';
 /**
  * Paths of the saved steps whose results no longer hold when the definition or the input has changed: those that changed,
  * all below them, the structures they belong to, and whatever reads any of these, directly or through others.
+ *
+ * @param unplanned - Steps whose results no longer hold, which the plan does not name.
  */
 export function downstream(
   plan: Plan,
   diff: PlanDiff | undefined,
   isInputChanged: boolean,
   steps: StepTable,
+  unplanned?: Pick<UnplannedDiff, 'stale' | 'above'>,
 ): string[] {
-  const stale = new Set<string>([...(diff?.added ?? []), ...(diff?.removed ?? []), ...(diff?.changed ?? [])]);
+  const stale = new Set<string>([
+    ...(diff?.added ?? []),
+    ...(diff?.removed ?? []),
+    ...(diff?.changed ?? []),
+    ...(unplanned?.stale ?? []),
+  ]);
   // Below a stale step everything is stale, unless the step is stale only because of something below it.
   const whole = new Set(stale);
   // A workflow that gives something else keeps what is in it.
+  for (const path of unplanned?.above ?? []) stale.add(path);
   for (const path of diff?.results ?? []) if (path !== '') stale.add(path);
   const levels = groupByParent(plan);
   const mark = (path: string): void => {

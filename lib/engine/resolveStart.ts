@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from 'node:util';
 
 import { jsonValue } from '../codec/jsonValue';
 import type { Definition } from '../definition/definition';
-import { decodedOutput, definitionOf, planOf } from '../definition/definition';
-import { planDiff } from '../definition/planDiff';
+import { decodedOutput, definitionOf, planOf, unplannedOf } from '../definition/definition';
+import { planDiff, unplannedDiff } from '../definition/planDiff';
 import { DefinitionMismatchError, InputMismatchError, StreamInputError } from '../errors/runErrors';
 import { UnknownRunError } from '../errors/storageErrors';
 import type { Agent } from '../model/agentType';
@@ -57,6 +57,7 @@ export function resolveStart<O>(question: StartQuestion<O>): Start<O> {
   const { runId, agent, saved, mustExist, checksValues, at } = question;
   const definition = definitionOf(agent) as Definition;
   const plan = planOf(definition);
+  const unplanned = unplannedOf(definition);
   const marked = withoutStreams(question.input);
   const hasStream = marked !== question.input;
   const given = checksValues ? jsonValue(marked, '') : marked;
@@ -69,10 +70,21 @@ export function resolveStart<O>(question: StartQuestion<O>): Start<O> {
     return {
       state: Object.freeze(state),
       input: hasStream ? question.input : given,
-      event: { type: 'run.started', runId, seq, at, ...made, name: agent.name, input: given, plan },
+      event: {
+        type: 'run.started',
+        runId,
+        seq,
+        at,
+        ...made,
+        name: agent.name,
+        input: given,
+        plan,
+        ...(unplanned !== undefined && { unplanned }),
+      },
     };
   }
-  const diff = definitionDiff(saved, agent.name, plan);
+  const others = unplannedDiff(saved, unplanned);
+  const diff = definitionDiff(saved, agent.name, plan, others?.places);
   const isInputChanged =
     given !== undefined && given !== saved.input && !isDeepStrictEqual(given, saved.input);
   if (question.onMismatch === 'refuse') {
@@ -87,10 +99,10 @@ export function resolveStart<O>(question: StartQuestion<O>): Start<O> {
     return { state: restored(saved, definition), input: saved.input, event: undefined };
   }
   const dropped =
-    diff?.renamed !== undefined
+    diff?.renamed !== undefined || others?.places.includes('') === true
       ? [...saved.steps].map(({ stepId }) => stepId)
       : isChanged
-        ? downstream(plan, diff, isInputChanged, saved.steps)
+        ? downstream(plan, diff, isInputChanged, saved.steps, others)
         : [];
   const event: RunResumed = {
     type: 'run.resumed',
@@ -100,6 +112,7 @@ export function resolveStart<O>(question: StartQuestion<O>): Start<O> {
     life: saved.life + 1,
     reused: reusedSteps(saved, dropped),
     ...(diff !== undefined && { plan }),
+    ...(!isDeepStrictEqual(saved.unplanned, unplanned) && { unplanned: unplanned ?? {} }),
     ...(diff?.renamed !== undefined && { name: agent.name }),
     ...(isInputChanged && { input: given }),
     ...(dropped.length > 0 && { dropped }),
@@ -114,13 +127,25 @@ export function resolveStart<O>(question: StartQuestion<O>): Start<O> {
 }
 
 /** How what is run differs from what was run: by its plan, or by its name alone. */
-function definitionDiff(saved: RunState, name: string, plan: Plan): PlanDiff | undefined {
-  const diff = planDiff(saved.plan, plan);
+function definitionDiff(
+  saved: RunState,
+  name: string,
+  plan: Plan,
+  places: readonly string[] = [],
+): PlanDiff | undefined {
+  const planned = planDiff(saved.plan, plan);
+  const diff = places.length === 0 ? planned : withChanged(planned ?? NO_DIFF, places);
   if (saved.name === name) return diff;
   return {
-    ...(diff ?? { added: [], removed: [], changed: [], results: [] }),
+    ...(diff ?? NO_DIFF),
     renamed: { from: saved.name, to: name },
   };
+}
+
+const NO_DIFF: PlanDiff = { added: [], removed: [], changed: [], results: [] };
+
+function withChanged(diff: PlanDiff, places: readonly string[]): PlanDiff {
+  return { ...diff, changed: [...diff.changed, ...places] };
 }
 
 /** The end of a completed run, as it is told to somebody who asks for the run again. */

@@ -124,6 +124,12 @@ export interface AgentPolicy<I> extends StepPolicy {
   readonly limit?: LimitPolicy<I>;
   /** Whether an answer is kept for others who ask the same. */
   readonly cache?: CachePolicy<I>;
+  /**
+   * Part of the definition, not of how it is carried out: change it when the functions given here have changed so much that saved outputs
+   * must not be used any more. Resuming a run with such outputs then throws, or carries the step out again with `onMismatch: 'actual'`.
+   * To keep using saved outputs, give an `output` codec that reads both forms instead.
+   */
+  readonly version?: string | number;
 }
 
 /** What an agent's function returns, unwrapped: the value inside Promises, Observables and AsyncIterables. */

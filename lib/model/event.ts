@@ -73,6 +73,8 @@ export interface RunStarted extends Occurrence {
   readonly input: unknown;
   /** The steps that the definition declares. */
   readonly plan: Plan;
+  /** Who carries out the steps that the plan does not name; absent where it names all. */
+  readonly unplanned?: Readonly<Record<string, string>>;
 }
 
 /** A run that had stopped goes on. */
@@ -84,6 +86,8 @@ export interface RunResumed extends Occurrence {
   readonly reused: number;
   /** The definition changed and the new one wins: the plan from now on. */
   readonly plan?: Plan;
+  /** Who carries out the steps that the plan does not name, from now on; absent where that has not changed. */
+  readonly unplanned?: Readonly<Record<string, string>>;
   /** What is run has another name than before: its name from now on. */
   readonly name?: string;
   /** The input changed and the new one wins: the input from now on. */

@@ -106,6 +106,7 @@ const changes: {
       if (event.incarnation !== undefined) run.incarnation = event.incarnation;
       run.input = event.input;
       run.plan = event.plan as Draft<RunState['plan']>;
+      if (event.unplanned !== undefined) run.unplanned = event.unplanned;
       run.startedAt = event.at;
       run.life = 1;
     });
@@ -126,6 +127,7 @@ const changes: {
       delete run.output;
       delete run.givenBy;
       if (event.plan !== undefined) run.plan = event.plan as Draft<RunState['plan']>;
+      if (event.unplanned !== undefined) run.unplanned = event.unplanned;
       if (event.name !== undefined) run.name = event.name;
       if ('input' in event) run.input = event.input;
     });

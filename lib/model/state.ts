@@ -35,6 +35,11 @@ export interface RunState<O = unknown> {
   readonly steps: StepTable;
   /** The steps that its definition declares. */
   readonly plan: Plan;
+  /**
+   * Who carries out the steps that the plan does not name: by their place, such as `pages[]/ocr`, what tells agents apart. Absent where the
+   * plan names all, and in runs of earlier releases.
+   */
+  readonly unplanned?: Readonly<Record<string, string>>;
   /** Epoch milliseconds; 0 for a run that has not begun. */
   readonly startedAt: number;
   /** Epoch milliseconds of the end of the latest life. */

@@ -1,5 +1,5 @@
-import type { RunEvent, StepSkipped } from '../model/event';
-import { durationText, printable } from './columns';
+import type { RunEvent } from '../model/event';
+import { durationText, printable, skipReasons } from './columns';
 import { shortId } from './runPicture';
 
 /** An event as one line for a log file or CI; undefined for events that are too frequent. */
@@ -47,11 +47,3 @@ function changeText(event: RunEvent): string | undefined {
       return undefined;
   }
 }
-
-/** Why a step was skipped, in words. */
-export const skipReasons: Readonly<Record<StepSkipped['reason'], string>> = {
-  when: 'its condition was false',
-  lost: 'another one won',
-  upstream: 'what it needs has failed',
-  abandoned: 'nobody needs it any more',
-};

@@ -1,3 +1,4 @@
+import type { StepSkipped } from '../model/event';
 import type StringWidth from 'string-width';
 
 import { hideSecrets } from '../model/secretTexts';
@@ -65,3 +66,11 @@ export function durationText(seconds: number): string {
 function two(number: number): string {
   return String(number).padStart(2, '0');
 }
+
+/** Why a step was skipped, in words. */
+export const skipReasons: Readonly<Record<StepSkipped['reason'], string>> = {
+  when: 'its condition was false',
+  lost: 'another one won',
+  upstream: 'what it needs has failed',
+  abandoned: 'nobody needs it any more',
+};

@@ -1,6 +1,6 @@
 import type { RunEvent } from '../model/event';
 import type { RunState } from '../model/state';
-import { skipReasons } from './changeLine';
+import { skipReasons } from './columns';
 
 /** A run as it is drawn: its state, and what the state does not keep. */
 export interface WatchedRun {

@@ -3,7 +3,7 @@ import type { Observable } from 'rxjs';
 
 import type { SchemaInput, SchemaOutput, StandardSchema } from '../../lib/codec/schema';
 import { codecFrom, SchemaCodec } from '../../lib/codec/schema';
-import { checkConcurrency, checkName, checkPolicy } from '../../lib/definition/checks';
+import { checkConcurrency, checkedVersion, checkName, checkPolicy } from '../../lib/definition/checks';
 import type { FunctionDefinition } from '../../lib/definition/definition';
 import { DefinitionError } from '../../lib/errors/definitionErrors';
 import type {
@@ -29,12 +29,6 @@ export interface AgentOptions<I, O> extends AgentPolicy<I> {
   compensate?(output: O, context: StepContext): unknown;
   /** How many inputs are handled at once in a plain `pipe`; 1 when left out. */
   readonly concurrency?: number;
-  /**
-   * Change it when the outputs of the function have changed so much that saved ones must not be used any more. Resuming a run
-   * with saved outputs then throws, or calls the function again with `onMismatch: 'actual'`. To keep using saved outputs, give
-   * an `output` codec that reads both forms instead.
-   */
-  readonly version?: string | number;
 }
 
 /** The same where the input has a schema of zod, valibot, arktype or another library that follows Standard Schema. */
@@ -164,10 +158,4 @@ export function agent<I, O>(
 /** A codec is for what is saved, a schema for what is given. */
 export function outputPart(codec: t.Type<unknown, unknown>): Pick<FunctionDefinition, 'checks' | 'output'> {
   return codec instanceof SchemaCodec ? { checks: codec } : { output: codec };
-}
-
-function checkedVersion(name: string, version: unknown): string {
-  if (typeof version === 'string' || (typeof version === 'number' && Number.isFinite(version)))
-    return String(version);
-  throw new DefinitionError(name, `version is ${String(version)}; give a text or a number`);
 }

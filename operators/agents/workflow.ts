@@ -2,7 +2,7 @@ import type * as t from 'io-ts';
 
 import type { SchemaInput, SchemaOutput, StandardSchema } from '../../lib/codec/schema';
 import { codecFrom } from '../../lib/codec/schema';
-import { checkName, checkPolicy, checkPolicyOf } from '../../lib/definition/checks';
+import { checkName, checkPolicy, policyOf } from '../../lib/definition/checks';
 import type { DagStep } from '../../lib/definition/dag';
 import { dagOf } from '../../lib/definition/dag';
 import type { Definition, StructureDefinition } from '../../lib/definition/definition';
@@ -187,16 +187,17 @@ export function workflow<I, const S extends Source>(
 
   const built = build(wireOf({ kind: 'input', owner }), step);
   isBuilt = true;
-  const { input, output, ...policy } = options;
+  const { input, output, ...given } = options;
   const result = compileSource(owner, built, 'the result');
   // The codec decides about undefined values in it.
   const givenBy: CompiledSource['givenBy'] = (...read) => withoutGaps(result.givenBy(...read));
   const dag = dagOf(steps, output === undefined ? result : { ...result, givenBy });
-  checkPolicyOf('workflow', name, policy);
+  const { policy, version } = policyOf('workflow', name, given);
   const definition: StructureDefinition = {
     kind: 'workflow',
     name,
     policy,
+    ...(version !== undefined && { version }),
     shape: 'graph',
     depth: depthOf(
       name,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import * as t from 'io-ts';
 
-import type { Agent, Store, Wire } from '../../index';
+import type { Agent, RunState, Store, Wire } from '../../index';
 import {
   agent,
   answer,
@@ -226,14 +226,20 @@ describe.each(places())('an output that one of several agents has given, %s', (_
       );
     await execute(make('old', fails('use')), 1, { store, runId });
 
-    const state = await execute(
-      make(
-        'new',
-        agent('use', (value) => value),
-      ),
-      1,
-      { store, runId },
+    const another = make(
+      'new',
+      agent('use', (value) => value),
     );
+    await expect(execute(another, 1, { store, runId })).rejects.toMatchObject({
+      name: 'DefinitionMismatchError',
+      diff: { changed: ['m/old'] },
+    });
+
+    // Runs of earlier releases do not say which agents there were.
+    const { unplanned: _, ...saved } = (await store.loadRun(runId)) as RunState;
+    await store.deleteRun(runId);
+    await store.importRun(saved);
+    const state = await execute(another, 1, { store, runId });
     expect(state.error).toMatchObject({ name: 'ValidationError', message: expect.stringContaining('"old"') });
   });
 

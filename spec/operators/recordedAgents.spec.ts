@@ -1,8 +1,32 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
 import * as t from 'io-ts';
 import { firstValueFrom, lastValueFrom, tap } from 'rxjs';
 
-import type { Agent, RunEvent, Wire } from '../../index';
-import { agent, branch, chain, each, execute, fork, memoryStore, resume, run, workflow } from '../../index';
+import type { Agent, RunEvent, RunState, Wire } from '../../index';
+import {
+  agent,
+  answer,
+  approval,
+  branch,
+  chain,
+  each,
+  execute,
+  fallback,
+  firstOf,
+  fork,
+  loop,
+  lowdbStore,
+  memoryStore,
+  resume,
+  run,
+  saga,
+  sleep,
+  withPolicy,
+  workflow,
+} from '../../index';
 
 /** Agents that note their calls; those named in `down` fail. */
 function world() {
@@ -106,7 +130,10 @@ describe('a step that is now carried out by another agent', () => {
     down.add('one');
     await execute(make('one'), 1, { store, runId: 'r' });
     down.clear();
-    expect((await execute(make('two'), 1, { store, runId: 'r' })).error?.name).toBe('NestedAgentError');
+    await expect(execute(make('two'), 1, { store, runId: 'r' })).rejects.toMatchObject({
+      name: 'DefinitionMismatchError',
+      diff: { changed: ['b/x'] },
+    });
     expect((await execute(make('two'), 1, { store, runId: 'r', onMismatch: 'actual' })).output).toBe(
       '1 two next',
     );
@@ -134,6 +161,164 @@ describe('a step that is now carried out by another agent', () => {
     expect((await store.loadRun('r'))?.output).toBe('3 up');
     expect(events).toContainEqual(
       expect.objectContaining({ type: 'step.logged', level: 'WARNING', path: 'drift/x' }),
+    );
+  });
+});
+
+describe('steps that no plan names', () => {
+  type Made = Agent<unknown, unknown>;
+  let isDown = true;
+  const later = agent('later', (given: unknown) => {
+    if (isDown) throw new Error('later is down');
+    return given;
+  });
+  const made = (name: string, gives: string, options: object = {}): Made => agent(name, () => gives, options);
+  const no = agent('no', () => {
+    throw new Error('no');
+  });
+  const slow = agent('slow', () => new Promise<string>((resolve) => setTimeout(resolve, 50, 'slow')));
+
+  const changes: Readonly<Record<string, readonly [Made, Made]>> = {
+    'another version': [made('k', 'old'), made('k', 'new', { version: 2 })],
+    'one more link': [chain('k', made('one', 'old')), chain('k', made('one', 'old'), made('two', 'new'))],
+    'another kind': [made('k', 'old'), chain('k', made('one', 'new'))],
+    'another name': [made('k', 'old'), made('k2', 'new')],
+    'another version deep inside': [
+      chain('k', made('one', 'old')),
+      chain('k', made('one', 'new', { version: 'b' })),
+    ],
+    'another version of a composite': [
+      branch('k', () => 'x', { x: made('x', 'old') }),
+      withPolicy(
+        branch('k', () => 'y', { x: made('x', 'old'), y: made('y', 'new') }),
+        { version: 2 },
+      ),
+    ],
+  };
+  // What a composite takes and gives depends on its part.
+  const asMade = (of: unknown): Made => of as Made;
+  const always = { until: () => true, max: 3 };
+  const places: Readonly<Record<string, (part: Made) => Made>> = {
+    'the case of a branch': (part) =>
+      chain(
+        'c',
+        branch('b', () => 'x', { x: part, y: slow }),
+        later,
+      ),
+    'a case that is not done': (part) => branch('b', () => 'x', { x: chain('z', part, later) }),
+    'a round of a loop': (part) => chain('c', loop('l', part, always), later),
+    'a round that is not done': (part) => loop('l', chain('z', part, later), always),
+    'an item': (part) => chain('c', asMade(each('e', part)), later),
+    'an item that is not done': (part) => asMade(each('e', chain('z', part, later))),
+    'an item with a key': (part) =>
+      each('e', chain('z', part, later), { key: (item) => `a[${String(item)}]/b` }) as unknown as Made,
+    'an item of an item': (part) => chain('c', asMade(each('e', chain('z', asMade(each('e', part)), later)))),
+    'the first of a fallback': (part) => chain('c', fallback('f', part, slow), later),
+    'the other of a fallback': (part) => chain('c', asMade(fallback('f', no as Made, part as never)), later),
+    'a race': (part) => chain('c', asMade(firstOf('f', part, slow)), later),
+    'a saga': (part) => chain('c', saga('s', chain('w', part)), later),
+  };
+  const ended = ({ steps }: RunState): string[] =>
+    [...steps]
+      .flatMap(({ stepId, agent: by, status }) => (status === 'PENDING' ? [] : [`${stepId} ${by} ${status}`]))
+      .sort();
+  const inputOf = (place: string): unknown => (place.includes('of an item') ? [[1]] : [1]);
+
+  beforeEach(() => {
+    isDown = true;
+  });
+
+  for (const [place, at] of Object.entries(places)) {
+    it.each(Object.entries(changes))(`are refused by name in ${place}: %s`, async (_, [before, after]) => {
+      const store = memoryStore();
+      const input = inputOf(place);
+      expect((await execute(at(before), input, { store, runId: 'r' })).status).toBe('FAILED');
+      isDown = false;
+      const fresh = await execute(at(after), input);
+      const forked = await fork('r', { store });
+
+      for (const runId of ['r', forked]) {
+        await expect(execute(at(after), input, { store, runId })).rejects.toMatchObject({
+          name: 'DefinitionMismatchError',
+        });
+        const state = await execute(at(after), input, { store, runId, onMismatch: 'actual' });
+        expect(state).toMatchObject({ status: 'COMPLETED', output: fresh.output });
+        expect(ended(state)).toEqual(ended(fresh));
+        // From here on it belongs to the new definition.
+        expect((await execute(at(after), input, { store, runId })).status).toBe('COMPLETED');
+        await expect(execute(at(before), input, { store, runId })).rejects.toMatchObject({
+          name: 'DefinitionMismatchError',
+        });
+      }
+    });
+  }
+
+  it('are refused in a folder too, by another process, when the run has completed', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'recorded-agents-'));
+    isDown = false;
+    const [before, after] = changes['one more link'] as readonly [Made, Made];
+    const at = places['an item'] as (part: Made) => Made;
+    const first = lowdbStore(folder);
+    await execute(at(before), [1, 2], { store: first, runId: 'r' });
+    await first.close();
+    const second = lowdbStore(folder);
+    await expect(execute(at(after), [1, 2], { store: second, runId: 'r' })).rejects.toThrow(
+      '(changed: e[]/k)',
+    );
+    expect((await execute(at(before), [1, 2], { store: second, runId: 'r' })).output).toEqual(['old', 'old']);
+    await second.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  it('may change as long as none of them has begun, and belong to the run from then on', async () => {
+    const store = memoryStore();
+    const at = (x: Made, y: Made) =>
+      chain(
+        'c',
+        later,
+        branch('b', () => 'x', { x, y }),
+        later,
+      );
+    await execute(at(made('x', 'old'), made('y', 'old')), 1, { store, runId: 'r' });
+    const failing = agent('x', () => {
+      throw new Error('x is down');
+    });
+    isDown = false;
+    const second = at(chain('x', failing as Made), made('y2', 'other'));
+    expect((await execute(second, 1, { store, runId: 'r' })).error?.message).toBe('x is down');
+    await expect(
+      execute(at(made('x', 'old'), made('y', 'old')), 1, { store, runId: 'r' }),
+    ).rejects.toMatchObject({ diff: { changed: ['b/x'] } });
+    // A case that was not taken may change at any time.
+    const third = at(chain('x', failing as Made), made('y3', 'other'));
+    expect((await execute(third, 1, { store, runId: 'r' })).error?.message).toBe('x is down');
+  });
+
+  it('keep what other steps have given, with onMismatch', async () => {
+    const store = memoryStore();
+    let calls = 0;
+    const dear = agent('dear', () => (calls += 1));
+    const at = (part: Made) =>
+      chain(
+        'c',
+        dear,
+        branch('b', () => 'x', { x: part }),
+        later,
+      );
+    await execute(at(made('x', 'old')), 1, { store, runId: 'r' });
+    isDown = false;
+    const { output } = await execute(at(made('y', 'new')), 1, { store, runId: 'r', onMismatch: 'actual' });
+    expect([output, calls]).toEqual(['new', 1]);
+  });
+
+  it('are taken as they are in runs of earlier releases', async () => {
+    const store = memoryStore();
+    const at = places['the case of a branch'] as (part: Made) => Made;
+    const { unplanned: _, ...saved } = await execute(at(made('k', 'old')), 1);
+    await store.importRun({ ...saved, runId: 'r' });
+    isDown = false;
+    expect((await execute(at(made('k', 'new', { version: 2 })), 1, { store, runId: 'r' })).output).toBe(
+      'old',
     );
   });
 });
@@ -199,6 +384,62 @@ describe('the version of an agent', () => {
     const weigh = agent('weigh', (value: number): Weight => ({ value, unit: 'g' }), { output: upgrading });
     const unit = agent('use', ({ unit: of }: Weight) => of);
     expect((await execute(chain('c', weigh, unit), 5, { store, runId: 'r' })).output).toBe('kg');
+  });
+
+  it('may be that of any kind of agent, also at the root of a run', async () => {
+    const part = agent('part', (given: unknown) => given);
+    const roots: Readonly<Record<string, (version?: number) => Agent<never, unknown>>> = {
+      each: (version) => each('r', part, version === undefined ? {} : { version }),
+      loop: (version) => loop('r', part, { until: () => true, max: 1, ...(version && { version }) }),
+      sleep: (version) => sleep('r', () => 0, { ...(version && { version }) }),
+      saga: (version) => saga('r', part, { ...(version && { version }) }),
+      workflow: (version) =>
+        workflow('r', (input: Wire<unknown>, step) => step('a', part, input), {
+          ...(version && { version }),
+        }),
+      chain: (version) => withPolicy(chain('r', part), { ...(version && { version }) }),
+      branch: (version) =>
+        withPolicy(
+          branch('r', () => 'x', { x: part }),
+          { ...(version && { version }) },
+        ),
+    };
+    for (const make of Object.values(roots)) {
+      for (const wrap of [(of: Agent<never, unknown>) => of, (of: Agent<never, unknown>) => chain('c', of)]) {
+        const store = memoryStore();
+        const given = [1] as never;
+        await execute(wrap(make()), given, { store, runId: 'r' });
+        expect((await execute(wrap(make()), given, { store, runId: 'r' })).status).toBe('COMPLETED');
+        await expect(execute(wrap(make(2)), given, { store, runId: 'r' })).rejects.toMatchObject({
+          name: 'DefinitionMismatchError',
+        });
+        expect(
+          await execute(wrap(make(2)), given, { store, runId: 'r', onMismatch: 'actual' }),
+        ).toMatchObject({ status: 'COMPLETED', life: 2 });
+        await expect(execute(wrap(make(3)), given, { store, runId: 'r' })).rejects.toMatchObject({
+          name: 'DefinitionMismatchError',
+        });
+      }
+    }
+  });
+
+  it('of a question voids the answer that is on record', async () => {
+    const store = memoryStore();
+    const at = (version: number) =>
+      chain(
+        'c',
+        approval('ask', t.unknown, { version }),
+        agent('use', (given: unknown) => {
+          if (version === 1) throw new Error('down');
+          return given;
+        }),
+      );
+    await execute(at(1), 1, { store, runId: 'r' });
+    await answer('r', 'ask', 'yes', { store });
+    await execute(at(1), 1, { store, runId: 'r' });
+    expect(await execute(at(2), 1, { store, runId: 'r', onMismatch: 'actual' })).toMatchObject({
+      status: 'SUSPENDED',
+    });
   });
 
   it('must be a text or a number', () => {

@@ -1,8 +1,8 @@
-import { checkName, checkPolicyOf } from '../../../lib/definition/checks';
+import { checkName, policyOf } from '../../../lib/definition/checks';
 import type { Part, StructureDefinition } from '../../../lib/definition/definition';
 import { definitionOf, depthOf } from '../../../lib/definition/definition';
 import { DefinitionError } from '../../../lib/errors/definitionErrors';
-import type { Agent, StepPolicy } from '../../../lib/model/agentType';
+import type { Agent, AgentPolicy } from '../../../lib/model/agentType';
 import { agentFrom } from './asOperator';
 
 /** What a structure of agents is made of; the rest of its definition follows from that. */
@@ -14,7 +14,7 @@ export interface StructureParts
   /** The agents by the id of their step. */
   readonly agents: readonly (readonly [id: string, agent: Agent<never, unknown>])[];
   /** How the whole is carried out; its constructor takes it among its options. */
-  readonly policy?: StepPolicy;
+  readonly policy?: AgentPolicy<never>;
   readonly output?: StructureDefinition['output'] | undefined;
   readonly form?: StructureDefinition['form'] | undefined;
 }
@@ -25,9 +25,9 @@ export interface StructureParts
  * @throws DefinitionError when the name cannot stand in a path, a part is no agent, or a policy cannot be honoured.
  */
 export function structure<I, O>(parts: StructureParts): Agent<I, O> {
-  const { name, agents, policy = {}, output, form, ...rest } = parts;
+  const { name, agents, policy: given = {}, output, form, ...rest } = parts;
   checkName(name, `the name of the ${rest.kind}`, name);
-  checkPolicyOf(rest.kind, name, policy);
+  const { policy, version } = policyOf(rest.kind, name, given);
   for (const [id, agent] of agents) {
     if (definitionOf(agent) === undefined) {
       throw new DefinitionError(
@@ -52,6 +52,7 @@ export function structure<I, O>(parts: StructureParts): Agent<I, O> {
       isPlanned: false,
       isConditional: false,
     })),
+    ...(version !== undefined && { version }),
     ...(output !== undefined && { output }),
     ...(form !== undefined && { form }),
   };
