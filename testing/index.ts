@@ -8,6 +8,8 @@ export * from './crashPoints';
 export * from './expectRun';
 export * from './explore';
 export * from './fakeAgent';
+export * from './fakeModel';
+export * from './recordModel';
 export { InterleavingError } from './testingErrors';
 export * from './recordingStore';
 export { RunNotRecordedError } from './testingErrors';

@@ -127,7 +127,7 @@ export function workflow<G extends StandardSchema, C extends StandardSchema>(
 export function workflow<G extends StandardSchema, const S extends Source>(
   name: string,
   build: (input: Wire<SchemaOutput<G>>, step: StepBuilder) => S,
-  options: CheckedInput<G> & { readonly output?: t.Type<NoInfer<Resolved<S>>, unknown> },
+  options: CheckedInput<G> & { readonly output?: never },
 ): Agent<SchemaInput<G>, Resolved<S>>;
 /** With a schema for its output. */
 export function workflow<I, C extends StandardSchema>(
@@ -145,7 +145,10 @@ export function workflow<I, const S extends Source>(
 export function workflow<I, const S extends Source>(
   name: string,
   build: (input: Wire<I>, step: StepBuilder) => S,
-  options: WorkflowOptions<I, Resolved<S>>,
+  options: AgentPolicy<NoInfer<I>> & {
+    readonly input?: t.Type<I, unknown>;
+    readonly output: t.Type<NoInfer<Resolved<S>>, unknown>;
+  },
 ): Agent<I, Resolved<S>>;
 export function workflow<I, const S extends Source>(
   name: string,

@@ -69,6 +69,7 @@ describe('errors', () => {
       'lib/store/folder/records/sharedOutputs.ts',
       'operators/runs/internal/runServer.ts',
       'testing/explore.ts',
+      'testing/recordModel.ts',
     ]);
   });
 

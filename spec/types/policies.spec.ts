@@ -2,6 +2,7 @@ import { expectTypeOf } from 'expect-type';
 import type { Observable } from 'rxjs';
 
 import type { Agent, RunState, StepPolicy, Wire } from '../../index';
+import type { AgentPolicy } from '../../lib/model/agentType';
 import type { PartialResult } from '../../operators/runs/partials';
 import {
   agent,
@@ -14,6 +15,7 @@ import {
   loop,
   outputs,
   partials,
+  pick,
   run,
   saga,
   sleep,
@@ -28,6 +30,21 @@ interface Order {
 }
 
 describe('types of policies, views and fakes', () => {
+  it('take a policy from a variable, also where the result is a record of lists', () => {
+    const all = (policy: AgentPolicy<string>) =>
+      workflow(
+        'all',
+        (text: Wire<string>, step) => {
+          const words = step('words', (given: string) => ({ list: given.split(' ') }), text);
+          return pick(words, ({ list }) => ({ list: list, first: { text: list[0] } }));
+        },
+        policy,
+      );
+    expectTypeOf(all({})).toEqualTypeOf<
+      Agent<string, { list: string[]; first: { text: string | undefined } }>
+    >();
+  });
+
   it('give the key of a limit or a cache the input of the agent', () => {
     const ask = agent('ask', (order: Order) => order.customer.length, {
       limit: { concurrency: 1, key: (order) => order.customer },

@@ -1,0 +1,128 @@
+import type { Message, Model, ModelRequest } from '../../lib/definition/languageModel';
+import type { AnswerParts, ModelOptions } from './model';
+import { modelFrom, ModelAnswerError } from './model';
+
+/** What is used of the package `ai` (5, 6 or 7): give `import * as ai from 'ai'`. */
+export interface AiSdk {
+  streamText(options: never): { readonly fullStream: AsyncIterable<unknown> };
+  jsonSchema(schema: never): unknown;
+}
+
+/** How the model of the AI SDK answers. */
+export interface AiSdkOptions extends ModelOptions {
+  /** Further options of `streamText`, such as `temperature`. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * A language model of the AI SDK: `aiSdkModel('gpt', ai, openai('gpt-5-mini'))`. Its tools are not run by the SDK, and its own
+ * retries are off.
+ *
+ * @throws The errors of the provider: the SDK ends a failed stream as if it had been empty, so they are read from among its parts.
+ */
+export function aiSdkModel(name: string, sdk: AiSdk, model: unknown, options: AiSdkOptions = {}): Model {
+  const { settings, ...rest } = options;
+  return modelFrom(name, rest, async (request, parts, { signal }) => {
+    const { fullStream } = sdk.streamText({
+      ...sdkOptions(request, sdk),
+      model,
+      abortSignal: signal,
+      maxRetries: 0,
+      // It would print them.
+      onError: () => undefined,
+      ...settings,
+    } as never);
+    for await (const part of fullStream as AsyncIterable<StreamPart>) readPart(name, part, parts);
+    if (parts.finish === 'other')
+      throw new ModelAnswerError(name, 'its stream ended before the answer was whole');
+  });
+}
+
+interface StreamPart {
+  readonly type: string;
+  readonly text?: string;
+  readonly error?: unknown;
+  readonly toolCallId?: string;
+  readonly toolName?: string;
+  readonly input?: unknown;
+  readonly finishReason?: string | { readonly unified?: string };
+  readonly totalUsage?: { readonly inputTokens?: unknown; readonly outputTokens?: unknown };
+}
+
+const FINISHES: Readonly<Record<string, AnswerParts['finish']>> = {
+  stop: 'stop',
+  'tool-calls': 'tools',
+  length: 'length',
+  'content-filter': 'refused',
+};
+
+function readPart(name: string, part: StreamPart, parts: AnswerParts): void {
+  switch (part.type) {
+    case 'text-delta':
+      parts.addText(part.text);
+      return;
+    case 'tool-call':
+      parts.addToCall(part.toolCallId ?? '', { id: part.toolCallId, tool: part.toolName, text: part.input });
+      return;
+    case 'error':
+      throw part.error;
+    case 'abort':
+      throw new ModelAnswerError(name, 'it was aborted');
+    case 'finish': {
+      const { finishReason: reason, totalUsage } = part;
+      const word = (typeof reason === 'string' ? reason : reason?.unified) ?? '';
+      parts.finish = FINISHES[word] ?? 'stop';
+      if (word === 'error') throw new ModelAnswerError(name, 'it failed');
+      parts.use(totalUsage?.inputTokens, totalUsage?.outputTokens);
+      return;
+    }
+    default:
+  }
+}
+
+function sdkOptions({ messages, tools = [], output }: ModelRequest, sdk: AiSdk): object {
+  const system = messages.flatMap((message) => (message.role === 'system' ? [message.content] : []));
+  if (output !== undefined)
+    system.push(`Answer with nothing but JSON that fits this JSON Schema: ${JSON.stringify(output.schema)}`);
+  const described = tools.map(({ name, description, parameters }) => [
+    name,
+    { description, inputSchema: sdk.jsonSchema(parameters as never) },
+  ]);
+  return {
+    messages: messages.flatMap(sdkMessage),
+    ...(system.length > 0 && { system: system.join('\n\n') }),
+    ...(tools.length > 0 && { tools: Object.fromEntries(described) as object }),
+  };
+}
+
+function sdkMessage(message: Message): object[] {
+  switch (message.role) {
+    case 'system':
+      return [];
+    case 'user':
+      return [message];
+    case 'assistant': {
+      const { content, toolCalls = [] } = message;
+      if (toolCalls.length === 0) return [{ role: 'assistant', content }];
+      const calls = toolCalls.map(({ id, tool, arguments: input }) => ({
+        type: 'tool-call',
+        toolCallId: id,
+        toolName: tool,
+        input,
+      }));
+      return [
+        {
+          role: 'assistant',
+          content: [...(content === '' ? [] : [{ type: 'text', text: content }]), ...calls],
+        },
+      ];
+    }
+    default: {
+      const { callId, tool, content, isError } = message;
+      const output = { type: isError === true ? 'error-text' : 'text', value: content };
+      return [
+        { role: 'tool', content: [{ type: 'tool-result', toolCallId: callId, toolName: tool, output }] },
+      ];
+    }
+  }
+}

@@ -1,0 +1,72 @@
+import type { Agent, AgentPolicy, StepContext } from '../../lib/model/agentType';
+import { MillraceError } from '../../lib/model/failure';
+import { agent } from '../../operators/agents/agent';
+
+/** How an answer is read. */
+export interface FetchOptions<I, O> extends AgentPolicy<I> {
+  /** What becomes of an answer with a good status; its JSON when left out. */
+  readonly read?: (response: Response, context: StepContext) => O | PromiseLike<O>;
+  /** What fetches; the global `fetch` when left out. */
+  readonly fetch?: (request: Request) => Promise<Response>;
+}
+
+/**
+ * An agent that asks a server. Leaving the run cuts the connection. An answer with a status of 400 or more is a failure with that status,
+ * which `retry` understands: what the server says in `Retry-After` is waited for, and what a repetition cannot help is not repeated.
+ *
+ * @param request - What is sent; its own signal is heard too.
+ * @throws HttpError (the step fails) for a status of 400 or more.
+ *
+ * @example
+ * ```ts
+ * const weather = fetchAgent('weather', (city: string) => new Request(`https://wttr.in/${city}?format=j1`), { retry: 3 });
+ * ```
+ */
+export function fetchAgent<I, O = unknown>(
+  name: string,
+  request: (input: I, context: StepContext) => Request | string | URL,
+  options: FetchOptions<I, O> = {},
+): Agent<I, O> {
+  const {
+    read = (response: Response) => response.json() as Promise<O>,
+    fetch: ask = fetch,
+    ...policy
+  } = options;
+  const call = async (input: I, context: StepContext): Promise<O> => {
+    const asked = request(input, context);
+    const { signal: own } = asked instanceof Request ? asked : { signal: undefined };
+    const signal = own === undefined ? context.signal : AbortSignal.any([context.signal, own]);
+    const response = await ask(new Request(asked, { signal }));
+    if (!response.ok) throw await httpError(name, response);
+    return read(response, context);
+  };
+  return agent(name, call, policy) as Agent<I, O>;
+}
+
+/** Most characters of a body that an error repeats. */
+const MOST_OF_BODY = 500;
+
+async function httpError(name: string, response: Response): Promise<HttpError> {
+  let body = '';
+  try {
+    body = (await response.text()).slice(0, MOST_OF_BODY);
+  } catch {
+    // The status says enough.
+  }
+  return new HttpError(name, response, body);
+}
+
+/** A server has refused, or failed. */
+export class HttpError extends MillraceError {
+  override readonly name = 'HttpError';
+  readonly code = 'HTTP_STATUS';
+  readonly status: number;
+  readonly headers: Headers;
+
+  constructor(agentName: string, { status, statusText, headers }: Response, body: string) {
+    const what = `${String(status)}${statusText === '' ? '' : ` ${statusText}`}${body === '' ? '' : `: ${body}`}`;
+    super(`"${agentName}" was answered with ${what}`, 'look at the status', { tellsNext: false });
+    this.status = status;
+    this.headers = headers;
+  }
+}

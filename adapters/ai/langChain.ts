@@ -1,0 +1,101 @@
+import type { Message, Model, ModelRequest, UserMessage } from '../../lib/definition/languageModel';
+import type { ModelOptions } from './model';
+import { NonRetryableError } from '../../lib/model/failure';
+import { modelFrom } from './model';
+
+/** What is used of a chat model of LangChain (`@langchain/core`). */
+export interface LangChainModel {
+  stream(messages: never, options: never): PromiseLike<AsyncIterable<unknown>>;
+  bindTools?(tools: never): unknown;
+}
+
+/**
+ * A chat model of LangChain: `langChainModel('gpt', new ChatOpenAI({ model: 'gpt-5-mini', maxRetries: 0 }))`. Give it
+ * `maxRetries: 0`, so that its own retries and those of `retry` are not multiplied.
+ */
+export function langChainModel(name: string, model: LangChainModel, options: ModelOptions = {}): Model {
+  return modelFrom(name, options, async (request, parts, { signal }) => {
+    const bound = withTools(name, model, request);
+    const stream = await bound.stream(request.messages.map(chainMessage) as never, { signal } as never);
+    let hasCalls = false;
+    for await (const chunk of stream as AsyncIterable<Chunk>) {
+      // Some models notice the signal between two chunks only.
+      signal.throwIfAborted();
+      parts.addText(textIn(chunk.content));
+      for (const call of chunk.tool_call_chunks ?? []) {
+        hasCalls = true;
+        parts.addToCall(call.index ?? call.id ?? 0, { id: call.id, tool: call.name, text: call.args });
+      }
+      // What does not stream tells its calls whole.
+      if (chunk.tool_call_chunks === undefined) {
+        for (const call of chunk.tool_calls ?? []) {
+          hasCalls = true;
+          parts.addToCall(call.id ?? call.name, { id: call.id, tool: call.name, text: call.args });
+        }
+      }
+      const usage = chunk.usage_metadata;
+      parts.use(usage?.input_tokens, usage?.output_tokens);
+    }
+    // LangChain has no common word for why an answer ended.
+    if (hasCalls) parts.finish = 'tools';
+    else if (parts.text !== '') parts.finish = 'stop';
+  });
+}
+
+interface Chunk {
+  readonly content?: unknown;
+  readonly tool_call_chunks?: readonly {
+    readonly index?: number;
+    readonly id?: string;
+    readonly name?: string;
+    readonly args?: string;
+  }[];
+  readonly tool_calls?: readonly { readonly id?: string; readonly name: string; readonly args: unknown }[];
+  readonly usage_metadata?: { readonly input_tokens?: number; readonly output_tokens?: number };
+}
+
+function withTools(name: string, model: LangChainModel, { tools = [] }: ModelRequest): LangChainModel {
+  if (tools.length === 0) return model;
+  if (typeof model.bindTools !== 'function')
+    throw new NonRetryableError(
+      `Cannot give tools to model "${name}": it has no bindTools(); take one that has`,
+    );
+  const described = tools.map((tool) => ({ type: 'function', function: tool }));
+  return model.bindTools(described as never) as LangChainModel;
+}
+
+function textIn(content: unknown): string {
+  if (typeof content === 'string') return content;
+  if (!Array.isArray(content)) return '';
+  return (content as readonly { readonly type?: unknown; readonly text?: unknown }[])
+    .map(({ type, text }) => (type === 'text' && typeof text === 'string' ? text : ''))
+    .join('');
+}
+
+function chainMessage(message: Message): object {
+  switch (message.role) {
+    case 'tool':
+      return { role: 'tool', tool_call_id: message.callId, name: message.tool, content: message.content };
+    case 'assistant':
+      return {
+        role: 'assistant',
+        content: message.content,
+        tool_calls: (message.toolCalls ?? []).map(({ id, tool, arguments: args }) => ({
+          id,
+          type: 'function',
+          function: { name: tool, arguments: typeof args === 'string' ? args : JSON.stringify(args) },
+        })),
+      };
+    case 'user':
+      return { role: 'user', content: chainContent(message.content) };
+    default:
+      return message;
+  }
+}
+
+function chainContent(content: UserMessage['content']): unknown {
+  if (typeof content === 'string') return content;
+  return content.map((part) =>
+    part.type === 'text' ? part : { type: 'image_url', image_url: { url: part.image } },
+  );
+}

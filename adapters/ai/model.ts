@@ -1,0 +1,128 @@
+import type { AgentPolicy, StepContext } from '../../lib/model/agentType';
+import { InvalidArgumentError, MillraceError } from '../../lib/model/failure';
+import type {
+  Model,
+  ModelAnswer,
+  ModelRequest,
+  ModelUsage,
+  ToolCall,
+  UserMessage,
+} from '../../lib/definition/languageModel';
+import { agent } from '../../operators/agents/agent';
+
+/** US dollars for a million tokens. */
+export interface ModelPrice {
+  readonly input: number;
+  readonly output: number;
+}
+
+/** How calls of a model are carried out: the policies of agents, and what its tokens cost. */
+export interface ModelOptions extends AgentPolicy<ModelRequest> {
+  readonly price?: ModelPrice;
+}
+
+/** What a provider has told of an answer so far; the adapters collect it from streams. */
+export class AnswerParts {
+  text = '';
+  finish: ModelAnswer['finish'] = 'other';
+  provider: ModelAnswer['provider'];
+  readonly #calls = new Map<string | number, { id: string; tool: string; text: string }>();
+  readonly #emit: (text: string) => void;
+  #inputTokens: number | undefined;
+  #outputTokens: number | undefined;
+
+  constructor({ emit }: Pick<StepContext, 'emit'>) {
+    this.#emit = emit;
+  }
+
+  addText(text: unknown): void {
+    if (typeof text !== 'string' || text === '') return;
+    this.text += text;
+    this.#emit(text);
+  }
+
+  /** Adds to a call that is told in pieces. `at` is what tells the calls of one answer apart. */
+  addToCall(at: string | number, { id, tool, text }: { id?: unknown; tool?: unknown; text?: unknown }): void {
+    const call = this.#calls.get(at) ?? { id: '', tool: '', text: '' };
+    if (typeof id === 'string' && id !== '') call.id = id;
+    if (typeof tool === 'string' && tool !== '') call.tool = tool;
+    if (typeof text === 'string') call.text += text;
+    else if (text !== undefined) call.text = JSON.stringify(text);
+    this.#calls.set(at, call);
+  }
+
+  /** Token counts as the provider told them last. */
+  use(inputTokens: unknown, outputTokens: unknown): void {
+    if (typeof inputTokens === 'number') this.#inputTokens = inputTokens;
+    if (typeof outputTokens === 'number') this.#outputTokens = outputTokens;
+  }
+
+  answer(): Omit<ModelAnswer, 'usage'> & { readonly usage?: Omit<ModelUsage, 'usd'> } {
+    const toolCalls = [...this.#calls.values()].map(({ id, tool, text }, index): ToolCall => ({
+      id: id === '' ? `call_${String(index)}` : id,
+      tool,
+      arguments: argumentsOf(text),
+    }));
+    const [inputTokens = 0, outputTokens = 0] = [this.#inputTokens, this.#outputTokens];
+    const isCounted = this.#inputTokens !== undefined || this.#outputTokens !== undefined;
+    return {
+      text: this.text,
+      toolCalls,
+      finish: this.finish,
+      ...(isCounted && { usage: { inputTokens, outputTokens, tokens: inputTokens + outputTokens } }),
+      ...(this.provider !== undefined && { provider: this.provider }),
+    };
+  }
+}
+
+function argumentsOf(text: string): unknown {
+  if (text.trim() === '') return {};
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
+}
+
+/** The answer of a provider broke off, failed, or had nothing in it. The call is worth another try. */
+export class ModelAnswerError extends MillraceError {
+  override readonly name = 'ModelAnswerError';
+  readonly code = 'MODEL_ANSWER';
+
+  constructor(model: string, what: string) {
+    super(`Cannot use the answer of model "${model}": ${what}`, 'repeat the call, as `retry` does');
+  }
+}
+
+/** Makes an agent of one provider's way to answer. */
+export function modelFrom(
+  name: string,
+  { price, ...policy }: ModelOptions,
+  ask: (request: ModelRequest, parts: AnswerParts, context: StepContext) => Promise<void>,
+): Model {
+  if (price !== undefined && !(price.input >= 0 && price.output >= 0))
+    throw new InvalidArgumentError(
+      `Cannot price the tokens of model "${name}"`,
+      'give `input` and `output` in US dollars for a million tokens, 0 or more',
+    );
+  const call = async (request: ModelRequest, context: StepContext): Promise<ModelAnswer> => {
+    const parts = new AnswerParts(context);
+    await ask(request, parts, context);
+    const { usage, ...answer } = parts.answer();
+    if (answer.text === '' && answer.toolCalls.length === 0 && answer.finish === 'other')
+      throw new ModelAnswerError(name, 'it ended before anything was said');
+    if (usage === undefined) return answer;
+    const usd =
+      price === undefined
+        ? undefined
+        : (usage.inputTokens * price.input + usage.outputTokens * price.output) / 1_000_000;
+    return { ...answer, usage: { ...usage, ...(usd !== undefined && { usd }) } };
+  };
+  return agent(name, call, policy) as Model;
+}
+
+/** The text of what a user said, for providers that take nothing else. */
+export function textOf(content: UserMessage['content']): string {
+  if (typeof content === 'string') return content;
+  return content.map((part) => (part.type === 'text' ? part.text : part.image)).join('\n');
+}
