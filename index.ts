@@ -18,7 +18,6 @@ export {
   RunError,
   ValidationError,
 } from './lib/errors/runErrors';
-export { NestedInputError } from './lib/errors/stepErrors';
 export {
   LogCompletedError,
   RunActiveError,

@@ -17,7 +17,9 @@ export interface FakeAnswer {
     readonly arguments?: unknown;
     readonly id?: string;
   }[];
+  /** What it says that it used. */
   readonly usage?: Pick<ModelUsage, 'inputTokens' | 'outputTokens' | 'usd'>;
+  /** Why it stops; told from the rest when left out. */
   readonly finish?: ModelAnswer['finish'];
   /** Milliseconds before the first piece; 0 when left out. */
   readonly afterMs?: number;

@@ -4,7 +4,9 @@ import { modelFrom, ModelAnswerError } from './model';
 
 /** What is used of the package `ai` (5, 6 or 7): give `import * as ai from 'ai'`. */
 export interface AiSdk {
+  /** Asks a model. */
   streamText(options: never): { readonly fullStream: AsyncIterable<unknown> };
+  /** Makes a schema of the SDK of a JSON Schema. */
   jsonSchema(schema: never): unknown;
 }
 

@@ -10,6 +10,7 @@ import { modelFrom, ModelAnswerError } from './model';
 
 /** What is used of a client of the package `@anthropic-ai/sdk`. */
 export interface AnthropicClient {
+  /** Its messages. */
   readonly messages: { create(body: never, options: never): PromiseLike<unknown> };
 }
 

@@ -60,7 +60,9 @@ async function httpError(name: string, response: Response): Promise<HttpError> {
 export class HttpError extends MillraceError {
   override readonly name = 'HttpError';
   readonly code = 'HTTP_STATUS';
+  /** The status of the answer. */
   readonly status: number;
+  /** The headers of the answer. */
   readonly headers: Headers;
 
   constructor(agentName: string, { status, statusText, headers }: Response, body: string) {

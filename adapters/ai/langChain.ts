@@ -5,7 +5,9 @@ import { modelFrom } from './model';
 
 /** What is used of a chat model of LangChain (`@langchain/core`). */
 export interface LangChainModel {
+  /** Asks the model. */
   stream(messages: never, options: never): PromiseLike<AsyncIterable<unknown>>;
+  /** The same model with tools. */
   bindTools?(tools: never): unknown;
 }
 

@@ -8,7 +8,9 @@ import { tool } from './toolLoop';
 
 /** What is used of a client of `@modelcontextprotocol/sdk`. */
 export interface McpClient {
+  /** Lists the tools of the server. */
   listTools(params?: never, options?: never): Promise<unknown>;
+  /** Calls one. */
   callTool(params: never, resultSchema?: never, options?: never): Promise<unknown>;
 }
 

@@ -12,19 +12,25 @@ import { agent } from '../../operators/agents/agent';
 
 /** US dollars for a million tokens. */
 export interface ModelPrice {
+  /** For what the model reads. */
   readonly input: number;
+  /** For what it says. */
   readonly output: number;
 }
 
 /** How calls of a model are carried out: the policies of agents, and what its tokens cost. */
 export interface ModelOptions extends AgentPolicy<ModelRequest> {
+  /** What its tokens cost; then `usage` has `usd`, which `budget` counts. */
   readonly price?: ModelPrice;
 }
 
 /** What a provider has told of an answer so far; the adapters collect it from streams. */
 export class AnswerParts {
+  /** What was said. */
   text = '';
+  /** Why it stopped; `other` until the provider says it. */
   finish: ModelAnswer['finish'] = 'other';
+  /** What the provider wants to have back. */
   provider: ModelAnswer['provider'];
   readonly #calls = new Map<string | number, { id: string; tool: string; text: string }>();
   readonly #emit: (text: string) => void;
@@ -35,6 +41,7 @@ export class AnswerParts {
     this.#emit = emit;
   }
 
+  /** Adds to what was said, and tells it as a partial result. */
   addText(text: unknown): void {
     if (typeof text !== 'string' || text === '') return;
     this.text += text;
@@ -57,6 +64,7 @@ export class AnswerParts {
     if (typeof outputTokens === 'number') this.#outputTokens = outputTokens;
   }
 
+  /** All of it. */
   answer(): Omit<ModelAnswer, 'usage'> & { readonly usage?: Omit<ModelUsage, 'usd'> } {
     const toolCalls = [...this.#calls.values()].map(({ id, tool, text }, index): ToolCall => ({
       id: id === '' ? `call_${String(index)}` : id,

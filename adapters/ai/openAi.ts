@@ -5,11 +5,13 @@ import { modelFrom, ModelAnswerError, textOf } from './model';
 
 /** What is used of a client of the package `openai`. */
 export interface OpenAiClient {
+  /** Its chat completions. */
   readonly chat: { readonly completions: { create(body: never, options: never): PromiseLike<unknown> } };
 }
 
 /** What is used of a client of the package `openai` that has the Responses API. */
 export interface OpenAiResponsesClient {
+  /** Its responses. */
   readonly responses: { create(body: never, options: never): PromiseLike<unknown> };
 }
 

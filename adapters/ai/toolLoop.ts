@@ -32,9 +32,13 @@ import type {
 
 /** An agent that a model may ask for. */
 export interface Tool {
+  /** What is called, under its own policies. */
   readonly agent: Agent<never, unknown>;
+  /** What it does; the model reads it. */
   readonly description: string;
+  /** The JSON Schema of its arguments. */
   readonly parameters: JsonSchema;
+  /** Whether a person has to agree to this call. */
   readonly approve: ((call: ToolCall) => boolean) | undefined;
 }
 
@@ -75,7 +79,9 @@ export function tool<I>(of: Agent<I, unknown>, options: ToolOptions): Tool {
 
 /** What `toolLoop` is made of. */
 export interface ToolLoopOptions extends AgentPolicy<ToolLoopInput> {
+  /** What answers. */
   readonly model: Model;
+  /** What it may ask for. */
   readonly tools?: readonly Tool[];
   /** What the model is told first. */
   readonly system?: string;

@@ -91,26 +91,28 @@ export function agent<S extends StandardSchema, C extends StandardSchema>(
     OutputSchema<C> &
     OptionsBeside<'input' | 'output', SchemaOutput<S>, SchemaOutput<C>> & { readonly reduce?: never },
 ): Agent<SchemaInput<S>, SchemaOutput<C>>;
-/** A schema for the input. */
+/** A schema for the input, and `reduce`. */
 export function agent<S extends StandardSchema, R, A>(
   name: string,
   work: (input: SchemaOutput<S>, context: StepContext) => R,
   options: InputSchema<S> &
     OptionsBeside<'input', SchemaOutput<S>, A> & { readonly reduce: Reduction<Answered<R>, A> },
 ): Agent<SchemaInput<S>, A, Emitted<R>>;
+/** A schema for the input. */
 export function agent<S extends StandardSchema, R>(
   name: string,
   work: (input: SchemaOutput<S>, context: StepContext) => R,
   options: InputSchema<S> &
     OptionsBeside<'input', SchemaOutput<S>, Answered<R>> & { readonly reduce?: never },
 ): Agent<SchemaInput<S>, Answered<R>, Emitted<R>>;
-/** A schema for the output. */
+/** A schema for the output, and `reduce`. */
 export function agent<I, C extends StandardSchema, V>(
   name: string,
   work: (input: I, context: StepContext) => Answering<V>,
   options: OutputSchema<C> &
     OptionsBeside<'output', I, SchemaOutput<C>> & { readonly reduce: Reduction<V, SchemaInput<C>> },
 ): Agent<I, SchemaOutput<C>, V>;
+/** A schema for the output. */
 export function agent<I, C extends StandardSchema>(
   name: string,
   work: (input: I, context: StepContext) => Answering<SchemaInput<C>>,

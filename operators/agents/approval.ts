@@ -43,6 +43,7 @@ export function approval<S extends StandardSchema, I = unknown, P = never>(
   schema: S,
   options?: ApprovalOptions<I, P>,
 ): Agent<I, SchemaOutput<S> | P>;
+/** The same with a codec of io-ts. */
 export function approval<A, I = unknown, P = never>(
   name: string,
   codec: t.Type<A, unknown>,

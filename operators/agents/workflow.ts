@@ -141,6 +141,7 @@ export function workflow<I, const S extends Source>(
   build: (input: Wire<I>, step: StepBuilder) => S,
   options?: AgentPolicy<NoInfer<I>> & { readonly input?: t.Type<I, unknown>; readonly output?: never },
 ): Agent<I, Resolved<S>>;
+/** With a codec of io-ts for its output. */
 // Apart from the first, because inferring S from the type of a codec may never end in the compiler.
 export function workflow<I, const S extends Source>(
   name: string,
