@@ -43,6 +43,7 @@ export {
 } from './lib/errors/stepErrors';
 export {
   BacklogFullError,
+  EventsNotKeptError,
   InvalidRunIdError,
   LinesLostError,
   LogCompletedError,

@@ -47,6 +47,7 @@ export function recordingStore(store: Store): RecordingStore {
       if (index !== -1) events.splice(index, 1);
     };
     const { cache } = claim;
+    const keep = claim.keep?.bind(claim);
     return {
       state: claim.state,
       checksValues: claim.checksValues,
@@ -63,6 +64,7 @@ export function recordingStore(store: Store): RecordingStore {
         claim.note(event);
         record(event);
       },
+      ...(keep !== undefined && { keep }),
       inbox: (listener) => claim.inbox(listener),
       release: (state) => claim.release(state),
     };
@@ -98,6 +100,8 @@ export function recordingStore(store: Store): RecordingStore {
     isServed: () => store.isServed(),
     queue: store.queue,
     attend: (attendant) => store.attend(attendant),
+    events: (runId, options) => store.events(runId, options),
+    changes: () => store.changes(),
     snapshots: store.snapshots,
     logs: store.logs,
     streams: store.streams,

@@ -1,5 +1,6 @@
 import type { Store } from '../lib/store/store';
 import { claims } from './contract/claims';
+import { keptEvents } from './contract/keptEvents';
 import { lists } from './contract/lists';
 import { closing, places } from './contract/places';
 import { remembered } from './contract/remembered';
@@ -57,6 +58,7 @@ export function storeContract({ open, reopen, discard }: ContractStores): readon
     ...snapshots,
     ...services,
     ...served,
+    ...keptEvents,
     ...remembered,
     ...closing,
   ];

@@ -6,8 +6,8 @@ import type { Optional, Required } from './recordCodec';
 import { recordCodec } from './recordCodec';
 import { Failure, GivenBy, Plan, Unplanned, Usage } from './stateCodec';
 
-/** An event that the store keeps. */
-export type JournaledEvent = Exclude<AnyRunEvent, { readonly type: 'step.emitted' | 'step.logged' }>;
+/** An event that stands in a journal as it is. */
+export type JournaledEvent = Exclude<AnyRunEvent, { readonly type: 'run.imported' }>;
 
 /** What is read back from the journal: every event the store keeps, by its `type`. */
 export const RunEvent: t.Type<JournaledEvent> = byType();
@@ -30,6 +30,8 @@ function byType(): t.Type<JournaledEvent> {
 const occurrence = { runId: t.string, seq: Count, at: Moment };
 const ofStep = { ...occurrence, path: t.string };
 const ofAttempt = { ...ofStep, agent: t.string, attempt: Count };
+
+const Level = oneOf({ DEBUG: true, INFO: true, WARNING: true, ERROR: true, CRITICAL: true });
 
 const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEvent, { readonly type: K }>> } =
   {
@@ -78,6 +80,12 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
       limitAt: Moment,
       alone: t.literal(true),
     }),
+    'step.emitted': event('step.emitted', { ...ofAttempt, index: Count }, { value: Json }),
+    'step.logged': event(
+      'step.logged',
+      { ...ofStep, level: Level, message: t.string },
+      { data: Json as t.Type<object> },
+    ),
     'step.retrying': event(
       'step.retrying',
       { ...ofAttempt, error: Failure, delayMs: Finite },

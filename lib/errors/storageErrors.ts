@@ -205,6 +205,23 @@ export class UnknownRunError extends MillraceError {
   }
 }
 
+/** No events are kept of a run: an earlier version wrote it, or its store keeps none. */
+export class EventsNotKeptError extends MillraceError {
+  override readonly name = 'EventsNotKeptError';
+  readonly code = 'EVENTS_NOT_KEPT';
+  readonly retryable = false;
+  /** The id of the run. */
+  readonly runId: string;
+
+  constructor(runId: string) {
+    super(
+      `Cannot read the events of run "${runId}": none are kept of it`,
+      "an earlier version wrote it, or its store has events: 'none'; loadRun() tells how it stands",
+    );
+    this.runId = runId;
+  }
+}
+
 /** There is no snapshot with this id in the store. */
 export class UnknownSnapshotError extends MillraceError {
   override readonly name = 'UnknownSnapshotError';

@@ -4,7 +4,7 @@ import type { Secrecy } from '../model/secretNames';
 import { secrecyOf } from '../model/secretNames';
 import { REDACTED } from '../model/secretTexts';
 import type { LogData } from './entry';
-import { tidy } from './tidy';
+import { tidy } from '../model/tidy';
 
 /** What a log keeps out. */
 export interface Redaction {

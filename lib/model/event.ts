@@ -16,6 +16,7 @@ export type LogLevel = 'DEBUG' | 'INFO' | 'WARNING' | 'ERROR' | 'CRITICAL';
  */
 export type RunEvent =
   | RunStarted
+  | RunImported
   | RunResumed
   | StepStarted
   | StepEmitted
@@ -75,6 +76,16 @@ export interface RunStarted extends Occurrence {
   readonly plan: Plan;
   /** Who carries out the steps that the plan does not name; absent where it names all. */
   readonly unplanned?: Readonly<Record<string, string>>;
+}
+
+/**
+ * The run was put into its store as it stands: a fork, a restored snapshot, a run that has moved, or one whose events were not
+ * kept before. Only stores tell it, as the first of the events that they keep; its `seq` is that of the state.
+ */
+export interface RunImported extends Occurrence {
+  readonly type: 'run.imported';
+  /** How the run stood. */
+  readonly state: RunState;
 }
 
 /** A run that had stopped goes on. */

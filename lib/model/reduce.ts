@@ -19,7 +19,13 @@ export function reduceRun<O>(state: RunState<O>, event: RunEvent): RunState<O> {
 /** The state after these events: the same as one `reduceRun` after another, for a fraction of the cost. */
 export function reduceRunAll<O>(state: RunState<O>, events: readonly RunEvent[]): RunState<O> {
   const edit = new StateEdit(state);
-  for (const event of events) if (refusal(edit, event) === undefined) apply(edit, event);
+  for (const event of events) {
+    if (refusal(edit, event) !== undefined) continue;
+    // Nothing can stand before it: the state begins with it.
+    if (event.type === 'run.imported')
+      return reduceRunAll(event.state as RunState<O>, events.slice(events.indexOf(event) + 1));
+    apply(edit, event);
+  }
   return edit.end() as RunState<O>;
 }
 
@@ -38,6 +44,8 @@ export function refusal(
   switch (event.type) {
     case 'run.started':
       return state.status === 'IDLE' ? undefined : `a run that is ${state.status} cannot start`;
+    case 'run.imported':
+      return state.status === 'IDLE' ? undefined : `a run that is ${state.status} cannot be put in`;
     case 'run.resumed': {
       const isChanged = event.plan !== undefined || 'input' in event || event.dropped !== undefined;
       return state.status === 'IDLE' || (state.status === 'COMPLETED' && !isChanged)
@@ -112,6 +120,7 @@ const changes: {
     });
     edit.replan(event.plan);
   },
+  'run.imported': () => undefined,
   'run.resumed': (edit, event) => {
     const { failedPath } = edit;
     const hasDied = edit.status === 'RUNNING';

@@ -14,6 +14,8 @@ function changeText(event: RunEvent): string | undefined {
   switch (event.type) {
     case 'run.started':
       return 'started';
+    case 'run.imported':
+      return 'put in as it stands';
     case 'run.resumed':
       return `resumed, ${event.reused} finished steps are reused`;
     case 'step.started':

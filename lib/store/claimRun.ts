@@ -1,15 +1,17 @@
 import { jsonValue } from '../codec/jsonValue';
-import type { RunEvent } from '../model/event';
+import type { RunEvent, StepEmitted, StepLogged } from '../model/event';
 import { isEnd } from '../model/event';
 import type { RunState } from '../model/state';
 import type { Durability } from './durability';
+import { keptForm, sideText } from './events/keptForm';
 import { outputJournal } from './folder/deltas/writeDeltas';
 import type { RunFold } from './folder/openRun';
-import type { Claim } from './store';
+import type { Claim, KeptEvents } from './store';
 
 /** What a claim needs besides what it shares with all others. */
 export interface ClaimOptions extends Pick<Claim, 'cache' | 'inbox' | 'release'> {
   readonly state: RunState | undefined;
+  readonly events: KeptEvents;
   readonly durability: Durability;
   readonly fold: RunFold;
   /** Writes a record into the page cache. */
@@ -20,10 +22,16 @@ export interface ClaimOptions extends Pick<Claim, 'cache' | 'inbox' | 'release'>
   readonly check: () => void;
 }
 
+/** An event as it is written. */
+interface Text {
+  readonly text: string;
+  readonly type: RunEvent['type'];
+}
+
 /** The right to write down one life of a run in a journal; with `durability: 'end'` nothing is written before the end. */
 export function claimRun(options: ClaimOptions): Claim {
-  const { durability, fold, write, sync, check, inbox, ...rest } = options;
-  let kept: string[] = [];
+  const { durability, fold, write, sync, check, inbox, events, ...rest } = options;
+  let kept: Text[] = [];
   const used: { done(): void }[] = [];
   let isEnded = false;
   const forgetUsed = (): void => {
@@ -32,25 +40,27 @@ export function claimRun(options: ClaimOptions): Claim {
   };
   const outputs = outputJournal();
   const put = (event: RunEvent): void => {
-    const text = outputs.text(event);
-    if (durability === 'end' && !isEnd(event)) {
-      kept.push(text);
-      outputs.wrote(event);
+    const text = outputs.text(events === 'none' ? event : keptForm(event));
+    writeText({ text, type: event.type }, isEnd(event));
+    outputs.wrote(event);
+  };
+  const writeText = ({ text, type }: Text, isLast: boolean): void => {
+    if (durability === 'end' && !isLast) {
+      kept.push({ text, type });
       return;
     }
     let written = 0;
     try {
       for (const early of kept) {
-        write(early);
-        fold.add(early);
+        write(early.text);
+        fold.add(early.text, early.type);
         written += 1;
       }
     } finally {
       kept = kept.slice(written);
     }
     write(text);
-    outputs.wrote(event);
-    fold.add(text);
+    fold.add(text, type);
   };
   return {
     ...rest,
@@ -63,6 +73,13 @@ export function claimRun(options: ClaimOptions): Claim {
       return undefined;
     },
     note: put,
+    ...(events !== 'none' && {
+      keep(event: StepLogged | StepEmitted) {
+        if (event.type === 'step.emitted' && events !== 'all') return;
+        const text = sideText(event);
+        if (text !== undefined) writeText({ text, type: event.type }, false);
+      },
+    }),
     // A message must not be gone before the end that tells of it is on the disk.
     inbox:
       durability !== 'end'

@@ -1,6 +1,6 @@
 import type { Observable } from 'rxjs';
 
-import type { RunEvent } from '../model/event';
+import type { RunEvent, StepEmitted, StepLogged } from '../model/event';
 import type { LogRest } from '../model/executionLog';
 import type { RunMessage } from '../model/message';
 import type { Snapshot, SnapshotMetadata, SnapshotSummary } from '../model/snapshot';
@@ -74,6 +74,22 @@ export interface Store extends RunRest {
    * @throws StoreLockedError when another process writes to the store.
    */
   attend(attendant: Attendant): Promise<Attendance>;
+  /**
+   * The events that are kept of a run, in order: those so far, and those to come while a life is under way, in this process or
+   * another one. Completes after the newest event when nothing is under way, else at the end of that life. Folded with
+   * `reduceRun` they give what `loadRun` gives.
+   *
+   * Cold. What comes while a life is under way may be ahead of the disk: a power loss can take back the latest events.
+   *
+   * @throws UnknownRunError when there is no such run.
+   * @throws EventsNotKeptError when none are kept of it.
+   */
+  events(runId: string, options?: EventsOptions): Observable<KeptEvent>;
+  /**
+   * How runs stand whenever they have changed, in this process or another one, and which are gone; only what changes from now
+   * on. Of changes that follow each other closely only the latest is told. Never completes.
+   */
+  changes(): Observable<RunChange>;
   /** Where snapshots rest. */
   readonly snapshots: SnapshotStore;
   /** Where execution logs rest; `executionHistory(store.logs)` keeps them. */
@@ -83,6 +99,27 @@ export interface Store extends RunRest {
   /** Waits for everything that is being written, and lets the next writer in. */
   close(): Promise<void>;
 }
+
+/** An event that is kept. */
+export interface KeptEvent {
+  /** Counts the kept events of a run from 1, without gaps. */
+  readonly offset: number;
+  readonly event: RunEvent;
+}
+
+/** Which events of a run are wanted. */
+export interface EventsOptions {
+  /** Only events with a larger `offset`; all when left out. */
+  readonly after?: number;
+  /** Goes on with the lives to come, until the run is forgotten. */
+  readonly live?: boolean;
+}
+
+/** How a run stands now, or the id of one that has been forgotten. */
+export type RunChange = RunSummary | { readonly gone: string };
+
+/** Which events of its runs a store keeps: those that make up the state and the log lines, the partial results too, or none. */
+export type KeptEvents = 'journaled' | 'all' | 'none';
 
 /** What an engine asks of a store: the right to carry on one run. */
 export interface RunRest {
@@ -117,6 +154,11 @@ export interface Claim {
    * Used for what only says that something is about to happen.
    */
   note(event: RunEvent): void;
+  /**
+   * Keeps what is no part of the state, for those who read the events of the run: a line of the log, a partial result. Absent
+   * where none are kept.
+   */
+  keep?(event: StepLogged | StepEmitted): void;
   /**
    * Hears the messages left for this run: those that wait at once, later ones as they come. Returns how to stop hearing.
    *

@@ -118,7 +118,16 @@ export class LocalEngine<O> implements Engine {
   }
 
   tell(event: RunEvent): void {
-    if (!this.#isClosed) this.#enqueue(event, undefined, undefined);
+    if (this.#isClosed) return;
+    if (event.type === 'step.logged' || event.type === 'step.emitted') {
+      try {
+        this.#options.claim.keep?.(event);
+      } catch (error) {
+        this.#options.broken(error);
+        return;
+      }
+    }
+    this.#enqueue(event, undefined, undefined);
   }
 
   steps(): StepTable {

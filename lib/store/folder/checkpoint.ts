@@ -48,10 +48,12 @@ export function runSaver(options: SaverOptions): RunSaver {
     const upTo = run.lastSeq;
     const state = run.fold.state();
     if (run.firstSeq === undefined || state === undefined || lives.get(run.runId) !== run) return;
+    const events = run.fold.log()?.text();
     // The file must not know more than the journal will after a power loss.
     await journal.sync();
     const { ownBytes, lastAt } = run;
-    run.fileBytes = await writeRunFile(files, layout.run(run.runId), { upTo, state }, pause, syncRuns);
+    const path = layout.run(run.runId);
+    run.fileBytes = await writeRunFile(files, path, { upTo, state, events }, pause, syncRuns);
     run.ownBytes -= ownBytes;
     run.firstAt = lastAt;
     lines.set(run.runId, { ...summaryOf(state), upTo });

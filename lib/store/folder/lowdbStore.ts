@@ -27,12 +27,17 @@ import { addressMessage } from '../messages';
 import { captureSnapshot, snapshotOf } from '../snapshotText';
 import type { Done } from '../storeRequests';
 import { actionOf, progressOf } from '../storeRequests';
+import { checkedEvents, checkKeptEvents } from '../events/checkedEvents';
 import type {
   Attendance,
   Attendant,
   Claim,
+  EventsOptions,
+  KeptEvent,
+  KeptEvents,
   PruneLimits,
   RequestProgress,
+  RunChange,
   RunQuery,
   RunSummary,
   Store,
@@ -42,6 +47,8 @@ import { prunable, select } from '../summary';
 import type { Files } from './files/files';
 import { GuardedFiles } from './files/guardedFiles';
 import { nodeFiles } from './files/nodeFiles';
+import { SideReader } from './folderReader';
+import { FolderFollower } from './followFolder';
 import { layoutOf } from './layout';
 import { holderOf, isLocked } from './lock/lock';
 import type { Owners } from './lock/owner';
@@ -58,13 +65,16 @@ import { askOwner, isServedByOwner } from './records/requestFiles';
 import { deleteSnapshot, listSnapshots, loadSnapshot, writeSnapshot } from './records/snapshotFiles';
 import { listStreams } from './records/streamFiles';
 import type { Session } from './session';
-import type { FolderReader } from './view';
-import { folderReader } from './view';
 
 /** How a store in a folder works. */
 export interface LowdbStoreOptions {
   /** What an acknowledged step survives; `disk` when left out. */
   readonly durability?: Durability;
+  /**
+   * Which events are kept of a run, for as long as the run is: those that make up its state and its log lines (`journaled`, when
+   * left out), the partial results too (`all`), or none.
+   */
+  readonly events?: KeptEvents;
   /** Size at which a file of the journal is full; 8 MiB when left out. */
   readonly rotateBytes?: number;
   /** Tells the time for snapshots, messages and `prune`; the async scheduler when left out. */
@@ -84,13 +94,20 @@ export interface LowdbStoreOptions {
  * @throws TypeError for an unknown durability or an empty path, RangeError for a size that is not above 0.
  */
 export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Store {
-  const { durability = 'disk', rotateBytes = 8 * 1024 * 1024, clock = asyncScheduler } = options;
+  const {
+    durability = 'disk',
+    events = 'journaled',
+    rotateBytes = 8 * 1024 * 1024,
+    clock = asyncScheduler,
+  } = options;
   const { owners = processOwners } = options;
   checkDurability(durability);
+  checkKeptEvents(events);
   checkPlace(folder, rotateBytes);
   const layout = layoutOf(resolve(folder));
   const files = new GuardedFiles(options.files ?? nodeFiles, [layout]);
-  const store = new LowdbStore({ files, owners, layout, durability, rotateBytes, pause: pauses() }, clock);
+  const folderOptions = { files, owners, layout, durability, events, rotateBytes, pause: pauses() };
+  const store = new LowdbStore(folderOptions, clock);
   // A plain object, as every store: whoever wraps one spreads it.
   return {
     claim: (runId) => store.claim(runId),
@@ -104,6 +121,8 @@ export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Sto
     isServed: () => store.isServed(),
     queue: store.queue,
     attend: (attendant) => store.attend(attendant),
+    events: (runId, wanted) => store.events(runId, wanted),
+    changes: () => store.changes(),
     snapshots: store.snapshots(),
     logs: store.logs(),
     streams: store.streams(),
@@ -116,9 +135,10 @@ class LowdbStore {
   readonly #folder: OpenOptions;
   readonly #clock: Clock;
   readonly #nextId: () => string;
-  readonly #reader: FolderReader;
   /** Runs that wait to be begun. */
   readonly queue: FolderQueue;
+  readonly #reader: SideReader;
+  readonly #follower: FolderFollower;
   #session: Session | undefined;
   #opening: Promise<Session> | undefined;
   #closing: Promise<void> | undefined;
@@ -129,10 +149,11 @@ class LowdbStore {
     this.#folder = folder;
     this.#clock = clock;
     this.#nextId = ids(clock);
-    this.#reader = folderReader(folder.files, folder.layout, folder.owners);
     this.queue = new FolderQueue(folder, () => {
       this.#session?.serving?.queued();
     });
+    this.#reader = new SideReader(folder.files, folder.layout, folder.owners);
+    this.#follower = new FolderFollower(this.#reader, (runId) => this.#session?.isClaimed(runId));
   }
 
   claim(runId: string): Claim | Promise<Claim> {
@@ -185,6 +206,15 @@ class LowdbStore {
     const name = await postMessage(files, layout.inbox, this.#nextId(), runId, meant, pause);
     this.#session?.posted(name);
     return meant;
+  }
+
+  events(runId: string, wanted: EventsOptions | undefined): Observable<KeptEvent> {
+    checkRunId(runId);
+    return this.#follower.events(runId, checkedEvents(wanted));
+  }
+
+  changes(): Observable<RunChange> {
+    return this.#follower.changes();
   }
 
   async attend(attendant: Attendant): Promise<Attendance> {
@@ -333,7 +363,11 @@ class LowdbStore {
         const broken = this.#session;
         this.#session = undefined;
         await broken?.abandon().catch(() => undefined); // Its runs have been told what broke it.
-        return openInProcess(this.#folder.layout.folder, this, () => openSession(this.#folder));
+        return openInProcess(this.#folder.layout.folder, this, () =>
+          openSession(this.#folder, () => {
+            this.#follower.poke();
+          }),
+        );
       })
       .then(
         (opened) => {

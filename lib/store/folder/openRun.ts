@@ -2,6 +2,7 @@ import type { RunEvent } from '../../model/event';
 import { reduceRunAll } from '../../model/reduce';
 import type { RunState } from '../../model/state';
 import { idleState } from '../../model/state';
+import { EventLog } from '../events/eventLog';
 import type { ChangedOutput } from './deltas/applyDeltas';
 import { outputIn, wholeEvent } from './deltas/applyDeltas';
 
@@ -12,13 +13,28 @@ import { outputIn, wholeEvent } from './deltas/applyDeltas';
  * to those objects meanwhile. It is done when somebody asks, in one go, and now and then to bound the memory.
  */
 export interface RunFold {
-  add(event: string): void;
+  add(event: string, type: RunEvent['type']): void;
   state(): RunState | undefined;
+  /** The events that are kept of the run; undefined when none are. */
+  log(): EventLog | undefined;
+}
+
+/** With which events a fold begins. */
+export interface FoldStart {
+  /** Those that were kept so far. */
+  readonly log: EventLog | undefined;
+  /** Whether those to come are kept. */
+  readonly keepsEvents: boolean;
 }
 
 /** A fold that begins with this state, or with nothing. */
-export function runFold(runId: string, base: RunState | undefined): RunFold {
+export function runFold(
+  runId: string,
+  base: RunState | undefined,
+  { log: known, keepsEvents }: FoldStart,
+): RunFold {
   let state = base;
+  let log = known;
   let waiting: string[] = [];
   const fold = (): RunState | undefined => {
     if (waiting.length > 0) {
@@ -28,11 +44,19 @@ export function runFold(runId: string, base: RunState | undefined): RunFold {
     return state;
   };
   return {
-    add(event) {
-      if (waiting.push(event) >= 512) fold();
+    add(event, type) {
+      log = keepsEvents ? (log ?? logSince(fold())) : undefined;
+      log?.add(event, type, fold);
+      if (type !== 'step.logged' && waiting.push(event) >= 512) fold();
     },
     state: fold,
+    log: () => log,
   };
+}
+
+/** The log of a run that stands so, and of which no events are kept yet. */
+export function logSince(state: RunState | undefined): EventLog {
+  return state === undefined ? new EventLog() : EventLog.since(state);
 }
 
 function wholeEvents(texts: readonly string[], state: RunState | undefined): readonly RunEvent[] {
@@ -68,10 +92,15 @@ export interface LiveRun {
 }
 
 /** A run that stands in this state, of which the file holds everything up to record `lastSeq`. */
-export function liveRun(runId: string, state: RunState | undefined, lastSeq: number): LiveRun {
+export function liveRun(
+  runId: string,
+  state: RunState | undefined,
+  lastSeq: number,
+  start: FoldStart,
+): LiveRun {
   return {
     runId,
-    fold: runFold(runId, state),
+    fold: runFold(runId, state, start),
     isClaimed: false,
     isUnderWay: false,
     firstSeq: undefined,

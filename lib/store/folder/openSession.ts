@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { asStorageError, StorageError, storageErrorOf } from '../../errors/storageErrors';
 import type { Pause } from '../../streams/yieldOften';
 import type { Durability } from '../durability';
+import type { KeptEvents } from '../store';
 import type { Files } from './files/files';
 import { GuardedFiles } from './files/guardedFiles';
 import { writeNewFile } from './files/nodeFiles';
@@ -23,6 +24,7 @@ export interface OpenOptions {
   readonly owners: Owners;
   readonly layout: Layout;
   readonly durability: Durability;
+  readonly events: KeptEvents;
   readonly rotateBytes: number;
   readonly pause: Pause;
 }
@@ -32,12 +34,15 @@ export interface OpenOptions {
  *
  * A store that is refused is left as it was.
  */
-export async function openSession(options: OpenOptions): Promise<Session> {
+export async function openSession(
+  options: OpenOptions,
+  onWrite: () => void = () => undefined,
+): Promise<Session> {
   const { layout, pause } = options;
   const lock = await lockFolder(options);
   const files = new GuardedFiles(options.files, [layout], lock.check);
   try {
-    const view = await readView(files, layout, pause);
+    const view = await readView(files, layout, pause, options.events !== 'none');
     const store = view.store ?? randomBytes(12).toString('hex');
     if (view.store === undefined) {
       await writeHistoryFile(files, layout.history, { store, upTo: 0, runs: [] }, pause);
@@ -53,6 +58,7 @@ export async function openSession(options: OpenOptions): Promise<Session> {
       files,
       folder: layout.journal,
       store,
+      keepsNoEvents: options.events === 'none',
       lastSeq: view.scan.lastSeq,
       older,
       rotateBytes: options.rotateBytes,
@@ -66,12 +72,14 @@ export async function openSession(options: OpenOptions): Promise<Session> {
       layout,
       store,
       durability: options.durability,
+      events: options.events,
       rotateBytes: options.rotateBytes,
       pause,
       journal,
       lines: new Map(view.lines),
       tail: view.tail,
       lock,
+      onWrite,
     });
     onRotate = () => {
       session.checkpointAll();

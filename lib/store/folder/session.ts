@@ -16,7 +16,8 @@ import type { AnswerCache } from '../answerCache';
 import { claimRun } from '../claimRun';
 import type { Durability } from '../durability';
 import { stateCopy } from '../stateCopy';
-import type { Attendance, Attendant, Claim } from '../store';
+import { EventLog } from '../events/eventLog';
+import type { Attendance, Attendant, Claim, KeptEvents } from '../store';
 import type { ListedRun } from '../summary';
 import { summaryOf } from '../summary';
 import type { RunSaver, SaverOptions } from './checkpoint';
@@ -24,7 +25,7 @@ import { runSaver } from './checkpoint';
 import type { Files } from './files/files';
 import { foreignFile, removeOurs, whoseFile } from './files/checkedFile';
 import type { StoreRecord } from './journal/replay';
-import type { LiveRun } from './openRun';
+import type { FoldStart, LiveRun } from './openRun';
 import { liveRun } from './openRun';
 import type { Lock } from './lock/lock';
 import { cacheFiles } from './records/cacheFiles';
@@ -45,9 +46,12 @@ export interface SessionStart extends Pick<
   'files' | 'layout' | 'store' | 'pause' | 'journal' | 'lines'
 > {
   readonly durability: Durability;
+  readonly events: KeptEvents;
   readonly rotateBytes: number;
   readonly tail: ReadonlyMap<string, TailRun>;
   readonly lock: Lock;
+  /** Called after each record. */
+  readonly onWrite: () => void;
 }
 
 /**
@@ -105,12 +109,12 @@ export class Session {
     }
     const line = lines.get(runId);
     // Taken before the file is read: of two who ask at once only one may get it.
-    const live = { ...liveRun(runId, undefined, line?.upTo ?? 0), isClaimed: true };
+    const live = { ...liveRun(runId, undefined, line?.upTo ?? 0, this.#startOf()), isClaimed: true };
     this.#lives.set(runId, live);
     if (line === undefined) return this.#claimOf(live, undefined);
     return readResting(files, layout, line).then(
-      (state) => {
-        const loaded = { ...liveRun(runId, state, line.upTo), isClaimed: true };
+      ({ state, events }) => {
+        const loaded = { ...liveRun(runId, state, line.upTo, this.#startOf(events)), isClaimed: true };
         this.#lives.set(runId, loaded);
         return this.#claimOf(loaded, stateCopy(state));
       },
@@ -129,7 +133,7 @@ export class Session {
     if (line === undefined) return undefined;
     const known = this.#read.get(line)?.deref();
     if (known !== undefined) return stateCopy(known);
-    const read = await readResting(files, layout, line);
+    const { state: read } = await readResting(files, layout, line);
     this.#read.set(line, new WeakRef(read));
     return stateCopy(read);
   }
@@ -170,7 +174,9 @@ export class Session {
     // What a file of an earlier version says is meant for whoever has the id.
     await this.enqueue(() => forgetMessages(files, layout.inbox, [runId]));
     this.#checkIsNew(runId);
-    const live = liveRun(runId, copy.right, 0);
+    const log = new EventLog();
+    log.add(json, 'store.imported', () => undefined);
+    const live = liveRun(runId, copy.right, 0, this.#startOf(log));
     this.#write(live, json);
     this.#saveSoon(live);
     await journal.sync();
@@ -273,15 +279,21 @@ export class Session {
     if (this.#problem !== undefined) throw this.#problem as Error;
   }
 
+  /** With which events a run is taken up; none are imported where none are kept. */
+  #startOf(log?: EventLog): FoldStart {
+    const keepsEvents = this.#start.events !== 'none';
+    return { log: keepsEvents ? log : undefined, keepsEvents };
+  }
+
   #takeUpTail(): void {
     const { files, layout, lines, tail } = this.#start;
-    for (const [runId, { state, firstSeq, lastSeq }] of tail) {
+    for (const [runId, { state, firstSeq, lastSeq, log }] of tail) {
       lines.delete(runId);
       if (state === undefined) {
         this.enqueue(() => removeOurs(files, layout.run(runId), 'run')).catch(this.#noteProblem);
         continue;
       }
-      const live = { ...liveRun(runId, state, lastSeq), firstSeq };
+      const live = { ...liveRun(runId, state, lastSeq, this.#startOf(log)), firstSeq };
       this.#lives.set(runId, live);
       this.#saveSoon(live);
     }
@@ -309,9 +321,10 @@ export class Session {
   }
 
   #claimOf(live: LiveRun, state: RunState | undefined): Claim {
-    const { durability, journal } = this.#start;
+    const { durability, journal, events } = this.#start;
     return claimRun({
       state,
+      events,
       durability,
       cache: this.#cache,
       fold: live.fold,
@@ -346,6 +359,7 @@ export class Session {
       live.firstAt = writtenBefore;
     }
     this.#lives.set(live.runId, live);
+    this.#start.onWrite();
   }
 
   #saveSoon(live: LiveRun): void {
@@ -365,7 +379,7 @@ export class Session {
       const left: RunEvent = { type: 'step.cancelled', runId, seq, at: asyncScheduler.now(), path };
       const json = JSON.stringify(left);
       this.#write(live, json);
-      live.fold.add(json);
+      live.fold.add(json, left.type);
     }
   }
 
@@ -410,6 +424,7 @@ export class Session {
     if (live === undefined && !lines.has(runId)) return whose === 'ours';
     const record: StoreRecord = { type: 'store.deleted', runId };
     journal.write(JSON.stringify(record));
+    this.#start.onWrite();
     this.#lives.delete(runId);
     lines.delete(runId);
     return true;

@@ -3,19 +3,18 @@ import type { RunState } from '../../model/state';
 import { realDelay } from '../../streams/realTimers';
 import type { Pause } from '../../streams/yieldOften';
 import { pauses } from '../../streams/yieldOften';
-import type { ListedRun } from '../summary';
-import { summaryOf } from '../summary';
 import type { Files } from './files/files';
 import type { Generation, JournalScan } from './journal/journalScan';
 import { scanJournal } from './journal/journalScan';
 import type { ParsedRecord } from './journal/replay';
 import { parseRecord } from './journal/replay';
+import { logSince } from './openRun';
+import { EventLog } from '../events/eventLog';
 import type { Layout } from './layout';
-import { isLocked } from './lock/lock';
-import type { Owners } from './lock/owner';
+import type { RunFile } from './records/runFile';
 import { readRunFile } from './records/runFile';
 import type { HistoryLine } from './records/runIndex';
-import { readHistoryFile, summaryIn } from './records/runIndex';
+import { readHistoryFile } from './records/runIndex';
 
 /** All that a store's folder says, read without changing anything. */
 export interface View {
@@ -37,6 +36,8 @@ export interface TailRun {
   /** Numbers of its first record in the journal and of its last. */
   readonly firstSeq: number;
   readonly lastSeq: number;
+  /** The events that are kept of it. */
+  readonly log: EventLog | undefined;
   /** Record up to which its file holds what happened; 0 without a file. */
   readonly fileUpTo: number;
 }
@@ -46,7 +47,12 @@ export interface TailRun {
  *
  * @throws StoreCorruptError, StoreFormatError, StorageError
  */
-export async function readView(files: Files, layout: Layout, pause: Pause): Promise<View> {
+export async function readView(
+  files: Files,
+  layout: Layout,
+  pause: Pause,
+  keepsEvents = false,
+): Promise<View> {
   const history = await readHistoryFile(files, layout.history);
   const generations = await readGenerations(files, layout);
   if (history === undefined) {
@@ -69,19 +75,22 @@ export async function readView(files: Files, layout: Layout, pause: Pause): Prom
   }
   const tail = new Map<string, TailRun>();
   for (const [runId, records] of byRun) {
-    tail.set(runId, await fold(files, layout, runId, lines.get(runId), records, upTo, pause));
+    tail.set(
+      runId,
+      await fold(files, layout, runId, lines.get(runId), records, { upTo, pause, keepsEvents }),
+    );
   }
   return { store: history?.store, lines, tail, scan, generations, upTo };
 }
 
 /** The state of a run that the journal does not mention. */
-export async function readResting(files: Files, layout: Layout, line: HistoryLine): Promise<RunState> {
+export async function readResting(files: Files, layout: Layout, line: HistoryLine): Promise<RunFile> {
   const path = layout.run(line.runId);
   const file = await readRunFile(files, path, line.runId);
   if (file === undefined) throw new StoreCorruptError(path, 0, `the file of run "${line.runId}" is missing`);
   if (file.upTo !== line.upTo)
     throw new StoreCorruptError(path, 0, `it holds run "${line.runId}" as of another time`);
-  return file.state;
+  return file;
 }
 
 /** The files of the journal, oldest first. */
@@ -104,8 +113,11 @@ async function fold(
   runId: string,
   line: HistoryLine | undefined,
   records: readonly ParsedRecord[],
-  upTo: number,
-  pause: Pause,
+  {
+    upTo,
+    pause,
+    keepsEvents,
+  }: { readonly upTo: number; readonly pause: Pause; readonly keepsEvents: boolean },
 ): Promise<TailRun> {
   const firstSeq = records[0]?.seq ?? 0;
   const lastSeq = records.at(-1)?.seq ?? 0;
@@ -121,44 +133,41 @@ async function fold(
     );
   }
   let state = isKnown ? file.state : undefined;
+  let log = isKnown ? file.events : undefined;
   const fileUpTo = isKnown ? file.upTo : 0;
   for (const record of records) {
-    if (record.seq > fileUpTo) state = record.apply(state);
+    if (record.seq > fileUpTo) {
+      log = keepsEvents ? logAfter(log, record, state) : undefined;
+      state = record.apply(state);
+    }
     const rest = pause();
     if (rest !== undefined) await rest;
   }
-  return { state, firstSeq, lastSeq, fileUpTo };
+  return { state, firstSeq, lastSeq, log, fileUpTo };
 }
 
-/** The runs of a folder, for who has not opened it for writing: another process may be writing there. */
-export interface FolderReader {
-  loadRun(runId: string): Promise<RunState | undefined>;
-  runs(): Promise<Iterable<ListedRun>>;
-}
-
-/** Reads the folder anew each time it is asked. */
-export function folderReader(files: Files, layout: Layout, owners: Owners): FolderReader {
-  return {
-    loadRun: (runId) =>
-      readStable(files, layout, async (view) => {
-        const run = view.tail.get(runId);
-        if (run !== undefined) return run.state;
-        const line = view.lines.get(runId);
-        return line === undefined ? undefined : readResting(files, layout, line);
-      }),
-    async runs() {
-      const view = await readStable(files, layout, (found) => found);
-      return listed(view, await isLocked(files, layout.lock, owners));
-    },
-  };
+/** The events of a run after one more record, in the state before it. */
+export function logAfter(
+  log: EventLog | undefined,
+  { type, json }: ParsedRecord,
+  state: RunState | undefined,
+): EventLog | undefined {
+  if (type === 'store.deleted') return undefined;
+  const next = type === 'store.imported' ? new EventLog() : (log ?? logSince(state));
+  next.add(json, type, () => state);
+  return next;
 }
 
 /** Reads while another process may be writing: what changed meanwhile is read again. */
-async function readStable<T>(files: Files, layout: Layout, use: (view: View) => T | Promise<T>): Promise<T> {
+export async function readStable<T>(
+  files: Files,
+  layout: Layout,
+  use: (view: View) => T | Promise<T>,
+): Promise<T> {
   for (let round = 1; ; round += 1) {
     const before = stamp(files, layout);
     try {
-      const result = await use(await readView(files, layout, pauses()));
+      const result = await use(await readView(files, layout, pauses(), true));
       if (round >= 8 || stamp(files, layout) === before) return result;
     } catch (error) {
       if (round >= 8 || (round >= 3 && stamp(files, layout) === before)) throw error;
@@ -170,15 +179,4 @@ async function readStable<T>(files: Files, layout: Layout, use: (view: View) => 
 /** Changes whenever files of the journal come or go, which is when run files and history have changed. */
 function stamp(files: Files, layout: Layout): string {
   return files.list(layout.journal).join();
-}
-
-/** Where somebody writes to the store, a run that has not ended may be under way. */
-function* listed({ lines, tail }: View, isWritten: boolean): Generator<ListedRun> {
-  for (const [runId, line] of lines) {
-    if (!tail.has(runId)) yield { run: summaryIn(line), isResting: !isWritten || line.status !== 'RUNNING' };
-  }
-  for (const { state } of tail.values()) {
-    if (state !== undefined)
-      yield { run: summaryOf(state), isResting: !isWritten || state.status !== 'RUNNING' };
-  }
 }

@@ -1,4 +1,5 @@
 import { isLeft } from 'fp-ts/lib/Either';
+import type { Observable } from 'rxjs';
 import { asyncScheduler } from 'rxjs';
 
 import { jsonValue } from '../../codec/jsonValue';
@@ -11,7 +12,7 @@ import {
   StoreNotServedError,
   UnknownSnapshotError,
 } from '../../errors/storageErrors';
-import type { RunEvent } from '../../model/event';
+import type { RunEvent, StepEmitted, StepLogged } from '../../model/event';
 import type { ExecutionLog } from '../../model/executionLog';
 import type { RunMessage } from '../../model/message';
 import type { RunState as RunStateRecord } from '../../model/state';
@@ -20,6 +21,9 @@ import { memoryCache } from '../answerCache';
 import type { Rank } from '../backlog';
 import { Backlog } from '../backlog';
 import { checkValues } from '../claimRun';
+import { checkedEvents, checkKeptEvents } from '../events/checkedEvents';
+import { EventLog } from '../events/eventLog';
+import { keptForm, sideText } from '../events/keptForm';
 import type { RunFold } from '../folder/openRun';
 import { runFold } from '../folder/openRun';
 import { newestFirst, summaryOfLog } from '../folder/records/logFiles';
@@ -35,10 +39,14 @@ import type {
   Attendance,
   Attendant,
   Claim,
+  EventsOptions,
+  KeptEvent,
+  KeptEvents,
   PruneLimits,
   QueuedRun,
   QueuedTurn,
   ReceivedMessage,
+  RunChange,
   RunQuery,
   RunQueue,
   RunSummary,
@@ -48,12 +56,15 @@ import type {
 } from '../store';
 import { prunable, select, summaryOf } from '../summary';
 import { InvalidArgumentError } from '../../model/failure';
+import { MemoryFeed } from './memoryFeed';
 import { memoryStreams } from './memoryStreams';
 
 /** How a store in memory works. */
 export interface MemoryStoreOptions {
   /** Tells the time for snapshots and `prune`; the async scheduler when left out. */
   readonly clock?: Clock;
+  /** Which events are kept of a run: as for `lowdbStore`; `journaled` when left out. */
+  readonly events?: KeptEvents;
 }
 
 /**
@@ -63,8 +74,9 @@ export interface MemoryStoreOptions {
  * as `lowdbStore` does.
  */
 export function memoryStore(options: MemoryStoreOptions = {}): Store {
-  const { clock = asyncScheduler } = options;
-  const runs = new MemoryRuns(clock);
+  const { clock = asyncScheduler, events = 'journaled' } = options;
+  checkKeptEvents(events);
+  const runs = new MemoryRuns(clock, events);
   const logs = new Map<string, ExecutionLog>();
   // A plain object, as every store: whoever wraps one spreads it.
   return {
@@ -82,6 +94,8 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
     isServed: async () => Promise.resolve(runs.isServed),
     queue: runs.queue,
     attend: async (attendant) => Promise.resolve(runs.attend(attendant)),
+    events: (runId, wanted) => runs.events(runId, wanted),
+    changes: () => runs.changes(),
     snapshots: memorySnapshots(clock),
     logs: {
       save: async (log) => {
@@ -113,9 +127,16 @@ class MemoryRuns {
       });
     },
   );
+  readonly #events: KeptEvents;
+  readonly #feed: MemoryFeed;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, events: KeptEvents) {
     this.#clock = clock;
+    this.#events = events;
+    this.#feed = new MemoryFeed({
+      fold: (runId) => this.#runs.get(runId),
+      isClaimed: (runId) => this.#claimed.has(runId),
+    });
   }
 
   claim(runId: string): Claim {
@@ -124,10 +145,15 @@ class MemoryRuns {
     this.#claimed.add(runId);
     let fold = this.#runs.get(runId);
     const state = fold?.state();
+    const keepsEvents = this.#events !== 'none';
+    const writeText = (text: string, type: RunEvent['type']): void => {
+      if (fold === undefined)
+        this.#runs.set(runId, (fold = runFold(runId, undefined, { log: undefined, keepsEvents })));
+      fold.add(text, type);
+      this.#feed.changed(runId);
+    };
     const write = (event: RunEvent): void => {
-      const text = JSON.stringify(event);
-      if (fold === undefined) this.#runs.set(runId, (fold = runFold(runId, undefined)));
-      fold.add(text);
+      writeText(JSON.stringify(keepsEvents ? keptForm(event) : event), event.type);
     };
     return {
       state: state && stateCopy(state),
@@ -135,9 +161,17 @@ class MemoryRuns {
       cache: this.#cache,
       append: write,
       note: write,
+      ...(keepsEvents && {
+        keep: (event: StepLogged | StepEmitted) => {
+          if (event.type === 'step.emitted' && this.#events !== 'all') return;
+          const text = sideText(event);
+          if (text !== undefined) writeText(text, event.type);
+        },
+      }),
       inbox: (listener) => this.#inbox.listen(runId, listener),
       release: () => {
         this.#claimed.delete(runId);
+        this.#feed.changed(runId);
         this.#tellRested(runId);
       },
     };
@@ -164,7 +198,13 @@ class MemoryRuns {
     checkRunId(runId);
     checkValues(state);
     if (this.#runs.has(runId) || this.#claimed.has(runId)) throw new RunExistsError(runId);
-    this.#runs.set(runId, runFold(runId, copyOf(asStored(state))));
+    const copy = copyOf(asStored(state));
+    const keepsEvents = this.#events !== 'none';
+    this.#runs.set(
+      runId,
+      runFold(runId, copy, { log: keepsEvents ? EventLog.since(copy) : undefined, keepsEvents }),
+    );
+    this.#feed.changed(runId);
     this.#inbox.forget(runId);
     this.#tellRested(runId);
   }
@@ -173,6 +213,15 @@ class MemoryRuns {
     const forgotten = prunable(this.#summaries(), limits, this.#clock.now());
     for (const runId of forgotten) this.#forget(runId);
     return forgotten;
+  }
+
+  events(runId: string, wanted: EventsOptions | undefined): Observable<KeptEvent> {
+    checkRunId(runId);
+    return this.#feed.events(runId, checkedEvents(wanted));
+  }
+
+  changes(): Observable<RunChange> {
+    return this.#feed.changes();
   }
 
   post(runId: string, message: RunMessage): RunMessage {
@@ -243,7 +292,9 @@ class MemoryRuns {
 
   #forget(runId: string): boolean {
     this.#inbox.forget(runId);
-    return this.#runs.delete(runId);
+    const was = this.#runs.delete(runId);
+    if (was) this.#feed.changed(runId);
+    return was;
   }
 
   #summaries(): readonly { readonly run: RunSummary; readonly isResting: boolean }[] {

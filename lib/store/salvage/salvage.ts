@@ -60,9 +60,10 @@ export async function salvage(
     }
     const lines: HistoryLine[] = [];
     for (const runId of found.runIds) {
-      const state = await salvagedState(files, from, runId, found, leave);
-      if (state === undefined) continue;
-      await writeRunFile(files, to.run(runId), { upTo: 0, state }, pause);
+      const left = await salvagedState(files, from, runId, found, leave);
+      if (left === undefined) continue;
+      const { state, log } = left;
+      await writeRunFile(files, to.run(runId), { upTo: 0, state, events: log?.text() }, pause);
       lines.push({ ...summaryOf(state), upTo: 0 });
       const rest = pause();
       if (rest !== undefined) await rest;

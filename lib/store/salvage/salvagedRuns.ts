@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { StorageError, StoreCorruptError } from '../../errors/storageErrors';
 import type { RunState } from '../../model/state';
 import type { Pause } from '../../streams/yieldOften';
+import type { EventLog } from '../events/eventLog';
 import { readChecked } from '../folder/files/checkedFile';
 import type { Files } from '../folder/files/files';
 import { decodeRecord } from '../folder/journal/journalRecord';
@@ -16,7 +17,7 @@ import type { RunFile } from '../folder/records/runFile';
 import { readRunFile } from '../folder/records/runFile';
 import type { HistoryLine } from '../folder/records/runIndex';
 import { readHistoryFile } from '../folder/records/runIndex';
-import { readGenerations } from '../folder/view';
+import { logAfter, readGenerations } from '../folder/view';
 import type { Leave } from './leftOut';
 import { intact, isFolder, leaveDamage } from './leftOut';
 
@@ -26,6 +27,13 @@ export interface Found {
   readonly history: { readonly upTo: number; readonly lines: ReadonlyMap<string, HistoryLine> } | undefined;
   readonly records: ReadonlyMap<string, readonly (ParsedRecord & { readonly file: string })[]>;
   readonly runIds: ReadonlySet<string>;
+}
+
+/** A run that could be saved. */
+export interface SalvagedRun {
+  readonly state: RunState;
+  /** Undefined where no events were kept. */
+  readonly log: EventLog | undefined;
 }
 
 /** Reads the list of runs and the journal, as far as they can be trusted. */
@@ -87,14 +95,14 @@ export async function findRuns(files: Files, from: Layout, leave: Leave, pause: 
   };
 }
 
-/** How a run stands after its file and those records that follow it without a gap. */
+/** What is left of a run: how it stands after its file and those records that follow it without a gap, and its events. */
 export async function salvagedState(
   files: Files,
   from: Layout,
   runId: string,
   { history, records }: Found,
   leave: Leave,
-): Promise<RunState | undefined> {
+): Promise<SalvagedRun | undefined> {
   const path = from.run(runId);
   const line = history?.lines.get(runId);
   const own = records.get(runId) ?? [];
@@ -104,6 +112,7 @@ export async function salvagedState(
   if (file !== undefined && history !== undefined && line === undefined && file.upTo <= history.upTo)
     file = undefined;
   let state = file?.state;
+  let log = file?.events;
   for (const record of own) {
     if (record.seq <= (file?.upTo ?? 0)) continue;
     if (!record.follows(state)) {
@@ -111,18 +120,21 @@ export async function salvagedState(
       break;
     }
     try {
+      const before = state;
       state = record.apply(state);
+      log = logAfter(log, record, before);
     } catch (error) {
       leaveDamage(error, leave);
       break;
     }
   }
-  if (line === undefined) return state;
+  const left = state && { state, log };
+  if (line === undefined) return left;
   if (file === undefined && before.count() === 0 && own.length === 0)
     leave(path, 0, `the file of run "${runId}" is missing`);
   if (file !== undefined && file.upTo < line.upTo && state === file.state)
     leave(path, 0, `it holds run "${runId}" as of an earlier time; this is kept, what came later is lost`);
-  return state;
+  return left;
 }
 
 /** The journal before its first damage. */

@@ -12,6 +12,7 @@ export interface EventEntry {
 
 const levels: Readonly<Record<Exclude<RunEvent['type'], 'step.logged' | 'run.resumed'>, LogLevel>> = {
   'run.started': 'INFO',
+  'run.imported': 'INFO',
   'run.completed': 'INFO',
   'run.failed': 'ERROR',
   'run.suspended': 'INFO',
@@ -42,6 +43,8 @@ export function entryOf(event: RunEvent): EventEntry {
 
 const entries: { readonly [K in RunEvent['type']]: (event: Extract<RunEvent, { type: K }>) => EventEntry } = {
   'run.started': ({ runId, plan }) => entry('run started', () => ({ runId, steps: plan.length })),
+  'run.imported': ({ runId, state }) =>
+    entry('run put in as it stands', () => ({ runId, status: state.status, steps: state.steps.size })),
   'run.resumed': ({ runId, life, reused, dropped }) =>
     entry(`run resumed: ${reused} finished steps are reused`, () => ({ runId, life, reused, dropped })),
   'step.started': (event) => entry('step started', () => ofAttempt(event)),

@@ -18,8 +18,9 @@ function claimed(write: (seq: number) => void = () => undefined) {
   const written: number[] = [];
   const options: ClaimOptions = {
     state: undefined,
+    events: 'journaled',
     durability: 'end',
-    fold: { add: () => undefined, state: () => undefined },
+    fold: { add: () => undefined, state: () => undefined, log: () => undefined },
     write(json) {
       const { seq } = JSON.parse(json) as { readonly seq: number };
       write(seq);

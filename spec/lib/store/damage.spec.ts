@@ -50,7 +50,10 @@ async function stateIn(files: MemoryFiles): Promise<RunState | undefined> {
   const layout = layoutOf('/state');
   const view = await readView(files, layout, () => undefined);
   const line = view.lines.get('book');
-  return view.tail.get('book')?.state ?? (line === undefined ? undefined : readResting(files, layout, line));
+  return (
+    view.tail.get('book')?.state ??
+    (line === undefined ? undefined : (await readResting(files, layout, line)).state)
+  );
 }
 
 /** How many records can be trusted, or the name of the error. */

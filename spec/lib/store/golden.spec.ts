@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
 import * as t from 'io-ts';
-import { lastValueFrom } from 'rxjs';
+import { firstValueFrom, lastValueFrom, toArray } from 'rxjs';
 
 import type { Agent } from '../../../index';
 import {
@@ -18,6 +18,8 @@ import {
   resume,
   salvage,
 } from '../../../index';
+import { reduceRunAll } from '../../../lib/model/reduce';
+import { idleState } from '../../../lib/model/state';
 import { lowdbStore } from '../../../lib/store/folder/lowdbStore';
 import { append, folded, life, throughJson } from './support/life';
 
@@ -61,6 +63,26 @@ describe.each(readdirSync(golden))('a store of format %s (promises test 20, P9)'
     await claim.release(undefined);
     await store.close();
     expect(throughJson(await lowdbStore(folder).loadRun('crashed'))).toEqual(folded(events));
+  });
+
+  it('tells the events of its runs, or that an earlier version kept none', async () => {
+    const store = lowdbStore(folder);
+    const eventsOf = async (runId: string) =>
+      (await firstValueFrom(store.events(runId).pipe(toArray()))).map(({ event }) => event);
+    const crashed = await eventsOf('crashed');
+    expect(throughJson(reduceRunAll(idleState('crashed', '', []), crashed))).toEqual(
+      throughJson(await store.loadRun('crashed')),
+    );
+    if (Number(version.slice(1)) < 4) {
+      await expect(eventsOf('done')).rejects.toMatchObject({ code: 'EVENTS_NOT_KEPT' });
+      return;
+    }
+    expect((await eventsOf('done')).map(({ type }) => type).slice(0, 4)).toEqual([
+      'run.started',
+      'step.started',
+      'step.logged',
+      'step.completed',
+    ]);
   });
 });
 

@@ -24,9 +24,9 @@ describe('the list of execution logs of a folder', () => {
       durability: 'process',
       files: {
         ...nodeFiles,
-        read(path, limit) {
+        read(path, limit, from) {
           if (path.startsWith(join(folder, 'logs'))) reads += 1;
-          return nodeFiles.read(path, limit);
+          return nodeFiles.read(path, limit, from);
         },
         write(...given) {
           if (isFull) throw Object.assign(new Error('ENOSPC: full'), { code: 'ENOSPC' });

@@ -77,7 +77,7 @@ describe('lowdbStore()', () => {
     expect(readdirSync(join(folder, 'journal'))).toEqual([]);
     expect(readdirSync(join(folder, 'runs'))).toEqual(['book.json']);
     const file = JSON.parse(readFileSync(join(folder, 'runs', 'book.json'), 'utf8'));
-    expect(file).toMatchObject({ format: 3, kind: 'run', state: { runId: 'book', status: 'COMPLETED' } });
+    expect(file).toMatchObject({ format: 4, kind: 'run', state: { runId: 'book', status: 'COMPLETED' } });
     expect(statSync(join(folder, 'runs', 'book.json')).mode & 0o777).toBe(0o600);
     expect(statSync(join(folder, 'runs')).mode & 0o777).toBe(0o700);
   });

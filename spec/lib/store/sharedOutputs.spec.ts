@@ -50,7 +50,7 @@ describe('a run file whose outputs have much in common', () => {
     expect(throughJson(await lowdbStore(folder).loadRun('r'))).toEqual(throughJson(state));
     // Still a JSON file that one can open.
     const file = JSON.parse(readFileSync(join(folder, 'runs/r.json'), 'utf8'));
-    expect(file).toMatchObject({ format: 3, kind: 'run', state: { runId: 'r', status: 'COMPLETED' } });
+    expect(file).toMatchObject({ format: 4, kind: 'run', state: { runId: 'r', status: 'COMPLETED' } });
     expect(file.state.steps[1].change).toEqual({
       base: { path: 'load', seq: 0 },
       patches: [{ op: 'replace', path: ['n'], value: 1 }],

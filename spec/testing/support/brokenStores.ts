@@ -1,4 +1,5 @@
-import { catchError, of } from 'rxjs';
+import type { Observable } from 'rxjs';
+import { catchError, EMPTY, filter, map, of, take } from 'rxjs';
 
 import type { RunEvent } from '../../../lib/model/event';
 import type { RunMessage } from '../../../lib/model/message';
@@ -7,7 +8,7 @@ import type { RunState } from '../../../lib/model/state';
 import { idleState } from '../../../lib/model/state';
 import type { StepResult } from '../../../lib/model/stepResult';
 import { StepTable } from '../../../lib/model/stepTable';
-import type { Attendant, Claim, Store } from '../../../lib/store/store';
+import type { Attendant, Claim, KeptEvent, Store } from '../../../lib/store/store';
 import type { StreamClaim } from '../../../lib/store/streamRest';
 
 /** Makes a broken store of a sound one. */
@@ -41,6 +42,10 @@ const inAppend = (append: (event: RunEvent, claim: Claim) => ReturnType<Claim['a
 const inInbox = (
   inbox: (listener: Parameters<Claim['inbox']>[0], claim: Claim) => ReturnType<Claim['inbox']>,
 ): Bug => inClaims((claim) => ({ inbox: (listener) => inbox(listener, claim) }));
+
+/** A bug in the events that are kept. */
+const inEvents = (change: (events: Observable<KeptEvent>) => Observable<KeptEvent>): Bug =>
+  inStore(({ events }) => ({ events: (runId, options) => change(events(runId, options)) }));
 
 /** A bug in the snapshots. */
 const inSnapshots = (change: (snapshots: Store['snapshots']) => Partial<Store['snapshots']>): Bug =>
@@ -80,6 +85,34 @@ const asJson = (state: RunState): RunState => ({
 
 /** Bugs of stores in memory, and the cases that have to find them. */
 export const brokenStores: Readonly<Record<string, readonly [bug: Bug, ...finds: string[]]>> = {
+  'numbers kept events by their seq': [
+    inEvents((events) => events.pipe(map(({ event }) => ({ event, offset: event.seq })))),
+    'events: stay in order, numbered without gaps, and folded give the state',
+  ],
+  'always begins with the first event': [
+    inStore(({ events }) => ({ events: (runId) => events(runId) })),
+    'events: begin behind an offset',
+  ],
+  'ends the events of a life under way': [
+    inEvents((events) => events.pipe(take(2))),
+    'events: follow a life under way, and end with it',
+  ],
+  'takes nobody for live': [
+    inStore(({ events }) => ({ events: (runId, options) => events(runId, { ...options, live: false }) })),
+    'events: go on with later lives when they are followed live, until the run is forgotten',
+  ],
+  'forgets how a run stood that was put in': [
+    inEvents((events) => events.pipe(filter(({ event }) => event.type !== 'run.imported'))),
+    'events: of a run that was put in begin with how it stood',
+  ],
+  'knows no events of a run that it does not have': [
+    inEvents((events) => events.pipe(catchError(() => EMPTY))),
+    'events: of nobody are refused, and go with their run',
+  ],
+  'tells no run that is gone': [
+    inStore(({ changes }) => ({ changes: () => changes().pipe(filter((change) => !('gone' in change))) })),
+    'changes: tell how runs stand when they have changed, and which are gone',
+  ],
   'makes up a run that nobody has begun': [
     inStore(({ loadRun }) => ({
       loadRun: async (runId) => (await loadRun(runId)) ?? idleState(runId, 'chain', []),

@@ -19,7 +19,7 @@ interface Base {
 /** So many values are tried; a chain needs one, a fan-out two. */
 const MOST_BASES = 3;
 /** Characters of a record from which it is worth looking for something in common. */
-const LEAST_TEXT = 600;
+export const LEAST_TEXT = 600;
 /** Characters that a step of a plan takes, about. */
 const PLANNED_STEP = 100;
 

@@ -20,8 +20,8 @@ export interface Files {
   list(folder: string): readonly string[];
   /** What stands at this path, links not followed; undefined when nothing does. */
   look(path: string): Found | undefined;
-  /** All bytes of a file, or the first `limit`; undefined when there is none. */
-  read(path: string, limit?: number): Promise<Buffer | undefined>;
+  /** All bytes of a file from byte `from` on, or the first `limit` of them; undefined when there is no file. */
+  read(path: string, limit?: number, from?: number): Promise<Buffer | undefined>;
   /** The same at once; for files of a few hundred bytes. */
   readNow(path: string): Buffer | undefined;
   /** Makes a new file for writing, only for the owner; fails with EEXIST when something is there. */

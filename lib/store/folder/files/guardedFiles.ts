@@ -59,10 +59,10 @@ export class GuardedFiles implements Files {
     return this.#try('look at', path, () => this.#files.look(path));
   }
 
-  async read(path: string, limit?: number): Promise<Buffer | undefined> {
+  async read(path: string, limit?: number, from?: number): Promise<Buffer | undefined> {
     this.#checkFolder(dirname(path));
     try {
-      return await this.#files.read(path, limit);
+      return await this.#files.read(path, limit, from);
     } catch (error) {
       throw asStorageError(error, 'read', path);
     }

@@ -32,11 +32,11 @@ export const nodeFiles: Files = {
       }
     );
   },
-  async read(path, limit = Number.POSITIVE_INFINITY) {
+  async read(path, limit = Number.POSITIVE_INFINITY, from = 0) {
     const file = openForReading(path);
     if (file === undefined) return undefined;
     try {
-      const bytes = Buffer.allocUnsafe(Math.min(fs.fstatSync(file).size, limit));
+      const bytes = Buffer.allocUnsafe(Math.min(Math.max(0, fs.fstatSync(file).size - from), limit));
       let length = 0;
       while (length < bytes.length) {
         const { bytesRead } = await readSome(
@@ -44,7 +44,7 @@ export const nodeFiles: Files = {
           bytes,
           length,
           Math.min(bytes.length - length, 1 << 22),
-          length,
+          from + length,
         );
         if (bytesRead === 0) break;
         length += bytesRead;

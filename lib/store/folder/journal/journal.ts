@@ -16,6 +16,8 @@ export interface JournalOptions {
   readonly files: Files;
   readonly folder: string;
   readonly store: string;
+  /** Whether no events are kept beyond the journal: whoever reads it must know. */
+  readonly keepsNoEvents?: boolean;
   /** Number of the latest record there is. */
   readonly lastSeq: number;
   /** The files there are, all of them synced. */
@@ -142,11 +144,12 @@ export class Journal {
   }
 
   #begin(): JournalFile {
-    const { files, folder, store } = this.#options;
+    const { files, folder, store, keepsNoEvents } = this.#options;
     const begun = beginJournalFile({
       files,
       folder,
       store,
+      ...(keepsNoEvents === true && { keepsNoEvents }),
       number: this.#nextNumber,
       lastSeq: this.#lastSeq,
       synced: this.#syncedSeq,

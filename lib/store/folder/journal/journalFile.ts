@@ -23,6 +23,7 @@ export interface JournalFileStart {
   readonly files: Files;
   readonly folder: string;
   readonly store: string;
+  readonly keepsNoEvents?: boolean;
   readonly number: number;
   /** Number of the record before its header. */
   readonly lastSeq: number;
@@ -67,6 +68,7 @@ export function beginJournalFile(start: JournalFileStart): JournalFile {
       format: JOURNAL_FORMAT,
       store,
       generation: number,
+      ...(start.keepsNoEvents === true && { events: 'none' }),
     };
     append(start.synced, JSON.stringify(header));
   } catch (error) {

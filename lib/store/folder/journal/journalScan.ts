@@ -36,13 +36,16 @@ export interface JournalHeader {
   readonly format: number;
   readonly store: string;
   readonly generation: number;
+  /** Absent where the events of runs are kept beyond the journal. */
+  readonly events?: 'none';
 }
 
 /**
  * The format of the journal that this release writes. In format 1 every output stood whole; up to format 2 an output of several
- * agents said within itself who gave it, and a failure did not say whether it is contained. All are read.
+ * agents said within itself who gave it, and a failure did not say whether it is contained; up to format 3
+ * log lines and partial results did not stand in it. All are read.
  */
-export const JOURNAL_FORMAT = 3;
+export const JOURNAL_FORMAT = 4;
 
 /**
  * Reads the files of a journal, oldest first. Gives way to other work every few milliseconds.

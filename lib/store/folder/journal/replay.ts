@@ -5,6 +5,7 @@ import { RunState } from '../../../codec/stateCodec';
 import { explain } from '../../../codec/validate';
 import { StoreCorruptError } from '../../../errors/storageErrors';
 import type { RunEvent as AnyEvent } from '../../../model/event';
+import { isJournaled } from '../../../model/event';
 import { reduceRun } from '../../../model/reduce';
 import type { RunState as RunStateRecord } from '../../../model/state';
 import { idleState } from '../../../model/state';
@@ -21,6 +22,8 @@ export interface ParsedRecord {
   readonly runId: string;
   readonly seq: number;
   readonly offset: number;
+  readonly json: string;
+  readonly type: AnyEvent['type'] | StoreRecord['type'];
   /** Whether the run is deleted with it. */
   readonly forgets: boolean;
   /** Whether it can be applied to this state: nothing is missing between them. */
@@ -46,30 +49,33 @@ export function parseRecord({ json, file, offset, seq }: ScannedRecord): ParsedR
   }
   if (typeof content !== 'object' || (content as unknown) === null)
     return refuse('a record that is no object');
-  const at = { seq, offset, forgets: false };
+  const at = { seq, offset, json, forgets: false };
   const { runId } = content;
   if (typeof runId !== 'string') return refuse('a record without a run');
   if (content.type === 'store.deleted')
-    return { ...at, runId, forgets: true, follows: () => true, apply: () => undefined };
+    return { ...at, type: content.type, runId, forgets: true, follows: () => true, apply: () => undefined };
   if (content.type === 'store.imported') {
     const state = RunState.decode(content.state);
     if (isLeft(state)) return refuse(explain(state.left)[0] ?? 'no state of a run');
-    return { ...at, runId, follows: () => true, apply: () => state.right };
+    return { ...at, type: content.type, runId, follows: () => true, apply: () => state.right };
   }
   if (!RunEvent.is(content)) {
     const result = RunEvent.decode(content);
     return refuse(isLeft(result) ? (explain(result.left)[0] ?? 'no event') : 'no event');
   }
   const event = content;
-  const follows = (state: RunStateRecord | undefined) => event.seq === (state?.seq ?? 0) + 1;
+  const { type } = event;
+  const counts = isJournaled(event) ? 1 : 0;
+  const follows = (state: RunStateRecord | undefined) => event.seq === (state?.seq ?? 0) + counts;
   const next = (state: RunStateRecord | undefined, whole: AnyEvent) =>
     reduceRun(state ?? idleState(runId, '', []), whole);
   if (!Object.hasOwn(content, 'patches'))
-    return { ...at, runId, follows, apply: (state) => next(state, event) };
+    return { ...at, type, runId, follows, apply: (state) => next(state, event) };
   const change = OutputChange.decode(content);
   if (isLeft(change)) return refuse(explain(change.left)[0] ?? 'no change of an output');
   return {
     ...at,
+    type,
     runId,
     follows,
     apply(state) {

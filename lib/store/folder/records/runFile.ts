@@ -5,6 +5,7 @@ import { explain } from '../../../codec/validate';
 import { StorageError, StoreCorruptError } from '../../../errors/storageErrors';
 import type { RunState as RunStateRecord } from '../../../model/state';
 import type { Pause } from '../../../streams/yieldOften';
+import { EventLog } from '../../events/eventLog';
 import { readChecked, writeChecked } from '../files/checkedFile';
 import type { Files } from '../files/files';
 import { lowDatabase } from '../files/lowdbFile';
@@ -15,13 +16,20 @@ export interface RunFile {
   /** Number of the record of the journal up to which it holds what happened. */
   readonly upTo: number;
   readonly state: RunStateRecord;
+  /** The events that led to it; undefined when none were kept. */
+  readonly events?: EventLog | undefined;
+}
+
+/** What is written of a run: its events as of the same moment as the state. */
+export interface WrittenRun extends Omit<RunFile, 'events'> {
+  readonly events?: string | undefined;
 }
 
 /** Writes how a run stands, one step a line, through lowdb. Returns the length of the file in bytes. */
 export async function writeRunFile(
   files: Files,
   path: string,
-  run: RunFile,
+  run: WrittenRun,
   pause: Pause,
   syncFolder?: () => Promise<void>,
 ): Promise<number> {
@@ -30,11 +38,15 @@ export async function writeRunFile(
     size = bytes;
     if (bytes >= READ_BACK_BYTES) await checkReadable(files, beside, run);
   };
-  const write = ({ upTo, state }: RunFile): Promise<void> => {
-    const fields = [['upTo', String(upTo)] as const, ['state', sharedStateText(state)] as const];
+  const write = ({ upTo, state, events }: WrittenRun): Promise<void> => {
+    const fields = [
+      ['upTo', String(upTo)] as const,
+      ['state', sharedStateText(state)] as const,
+      ...(events === undefined ? [] : [['events', events] as const]),
+    ];
     return writeChecked(files, path, 'run', fields, pause, { syncFolder, check });
   };
-  await lowDatabase<RunFile>({ write }, run).write();
+  await lowDatabase<WrittenRun>({ write }, run).write();
   return size;
 }
 
@@ -42,7 +54,7 @@ export async function writeRunFile(
 const READ_BACK_BYTES = 1 << 20;
 
 /** @throws StorageError when what was written cannot be read again. */
-async function checkReadable(files: Files, path: string, { upTo, state }: RunFile): Promise<void> {
+async function checkReadable(files: Files, path: string, { upTo, state }: WrittenRun): Promise<void> {
   let read: RunFile | undefined;
   try {
     read = await readRunFile(files, path, state.runId);
@@ -78,7 +90,12 @@ function decode(path: string, runId: string, fields: Readonly<Record<string, unk
   if (typeof upTo !== 'number' || !Number.isSafeInteger(upTo))
     throw new StoreCorruptError(path, 0, 'upTo is no number');
   if (state.right.runId !== runId) throw new StoreCorruptError(path, 0, 'it holds another run');
-  return { upTo, state: state.right };
+  const { events } = fields;
+  if (events === undefined) return { upTo, state: state.right };
+  const log = EventLog.read(events, (why) => {
+    throw new StoreCorruptError(path, 0, why);
+  });
+  return { upTo, state: state.right, events: log };
 }
 
 function stateIn(path: string, json: unknown): t.Validation<RunStateRecord> {

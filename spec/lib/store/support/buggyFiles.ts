@@ -98,10 +98,10 @@ export class NeverLooks extends MemoryFiles {
 
 /** As if every file in the folder of the store were its own. */
 export class TakesAllForOurs extends MemoryFiles {
-  override async read(path: string, limit?: number): Promise<Buffer | undefined> {
-    const bytes = await super.read(path, limit);
+  override async read(path: string, limit?: number, from?: number): Promise<Buffer | undefined> {
+    const bytes = await super.read(path, limit, from);
     if (limit === undefined || !path.includes('/cache/')) return bytes;
-    return Buffer.from('{\n"format": 3,\n"kind": "answer"');
+    return Buffer.from('{\n"format": 4,\n"kind": "answer"');
   }
 }
 

@@ -135,9 +135,9 @@ export class MemoryFiles implements Files {
     return { kind: 'file', id: String(id), stamp: this.#changes };
   }
 
-  async read(path: string, limit?: number): Promise<Buffer | undefined> {
+  async read(path: string, limit = Number.POSITIVE_INFINITY, from = 0): Promise<Buffer | undefined> {
     await Promise.resolve();
-    return this.readNow(path)?.subarray(0, limit);
+    return this.readNow(path)?.subarray(from, from + limit);
   }
 
   readNow(path: string): Buffer | undefined {

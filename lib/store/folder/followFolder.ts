@@ -1,0 +1,285 @@
+import type { Subscriber } from 'rxjs';
+import { Observable } from 'rxjs';
+
+import { EventsNotKeptError, UnknownRunError } from '../../errors/storageErrors';
+import type { RunEvent } from '../../model/event';
+import { isEnd } from '../../model/event';
+import { realTimers } from '../../streams/realTimers';
+import { pauses } from '../../streams/yieldOften';
+import { EventReader } from '../events/eventReader';
+import type { EventsOptions, KeptEvent, RunChange } from '../store';
+import { summaryOf } from '../summary';
+import type { SeenRun, SideReader } from './folderReader';
+
+/** How often the journal is looked at while something comes, in milliseconds, and while nothing does. */
+const BUSY_MS = 40;
+const IDLE_MS = 150;
+/** What this process writes meanwhile is looked at together. */
+const POKED_MS = 4;
+/** For so long after something has come more is expected. */
+const BUSY_FOR_MS = 2_000;
+/** How often it is asked whether whoever writes is still there. */
+const OWNER_MS = 1_000;
+
+/** Somebody who follows a folder: looks what is new, one look at a time. False when it is done. */
+interface Follower {
+  look(): Promise<boolean>;
+  fail(error: unknown): void;
+}
+
+/** Follows what is written to a folder, by this process or another one: one look at the journal for all who follow. */
+export class FolderFollower {
+  readonly #reader: SideReader;
+  /** Whether a run is under way, where that is known for certain. */
+  readonly #isClaimed: (runId: string) => boolean | undefined;
+  readonly #followers = new Set<Follower>();
+  #timer: NodeJS.Timeout | undefined;
+  #isLooking = false;
+  #isPoked = false;
+  #lastSeq = 0;
+  #busyUntil = 0;
+
+  constructor(reader: SideReader, isClaimed: (runId: string) => boolean | undefined) {
+    this.#reader = reader;
+    this.#isClaimed = isClaimed;
+  }
+
+  /** Looks soon: this process has written something. */
+  poke(): void {
+    if (this.#followers.size === 0 || this.#isPoked) return;
+    this.#isPoked = true;
+    realTimers.setTimeout(() => {
+      this.#isPoked = false;
+      this.#lookNow();
+    }, POKED_MS);
+  }
+
+  events(runId: string, { after = 0, live = false }: EventsOptions = {}): Observable<KeptEvent> {
+    return new Observable<KeptEvent>((subscriber) => {
+      const isUnderWay = async (): Promise<boolean> =>
+        this.#isClaimed(runId) ?? (await this.#reader.isWritten());
+      return this.#follow(new EventFollower(this.#reader, runId, { after, live }, subscriber, isUnderWay));
+    });
+  }
+
+  changes(): Observable<RunChange> {
+    return new Observable<RunChange>((subscriber) =>
+      this.#follow(new ChangeFollower(this.#reader, subscriber)),
+    );
+  }
+
+  #follow(follower: Follower): () => void {
+    this.#followers.add(follower);
+    realTimers.setImmediate(() => {
+      this.#lookNow();
+    });
+    return () => {
+      this.#followers.delete(follower);
+      if (this.#followers.size > 0) return;
+      realTimers.clearTimeout(this.#timer);
+      this.#timer = undefined;
+    };
+  }
+
+  #lookNow(): void {
+    realTimers.clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#isLooking) {
+      this.poke();
+      return;
+    }
+    this.#isLooking = true;
+    void this.#look().finally(() => {
+      this.#isLooking = false;
+      if (this.#followers.size === 0) return;
+      const isBusy = performance.now() < this.#busyUntil;
+      this.#timer ??= realTimers.setTimeout(
+        () => {
+          this.#lookNow();
+        },
+        isBusy ? BUSY_MS : IDLE_MS,
+      );
+    });
+  }
+
+  async #look(): Promise<void> {
+    try {
+      // Only a hint: who follows finds out by reading that files have changed meanwhile.
+      await this.#reader.tail.refresh();
+    } catch {
+      this.#busyUntil = performance.now() + BUSY_FOR_MS;
+    }
+    if (this.#reader.tail.lastSeq !== this.#lastSeq) this.#busyUntil = performance.now() + BUSY_FOR_MS;
+    this.#lastSeq = this.#reader.tail.lastSeq;
+    for (const follower of [...this.#followers]) {
+      try {
+        if (!(await follower.look())) this.#followers.delete(follower);
+      } catch (error) {
+        this.#followers.delete(follower);
+        follower.fail(error);
+      }
+    }
+  }
+}
+
+/** Tells the events of one run. */
+class EventFollower implements Follower {
+  readonly #source: SideReader;
+  readonly #runId: string;
+  readonly #options: Required<EventsOptions>;
+  readonly #subscriber: Subscriber<KeptEvent>;
+  readonly #isUnderWay: () => Promise<boolean>;
+  #reader: EventReader;
+  /** Record of the journal up to which everything was told; undefined before the first look. */
+  #seq: number | undefined;
+  #offset = 0;
+  #incarnation: string | undefined;
+  #hasRested = false;
+  #askedAt = -Infinity;
+
+  constructor(
+    source: SideReader,
+    runId: string,
+    options: Required<EventsOptions>,
+    subscriber: Subscriber<KeptEvent>,
+    isUnderWay: () => Promise<boolean>,
+  ) {
+    this.#source = source;
+    this.#runId = runId;
+    this.#options = options;
+    this.#subscriber = subscriber;
+    this.#isUnderWay = isUnderWay;
+    this.#reader = new EventReader(runId);
+  }
+
+  async look(): Promise<boolean> {
+    const isGone =
+      this.#seq === undefined || !this.#source.isCovered(this.#seq) ? await this.#load() : this.#readOn();
+    if (isGone || (this.#isOver() && !this.#subscriber.closed)) this.#subscriber.complete();
+    else if (!this.#options.live && !this.#hasRested && performance.now() - this.#askedAt > OWNER_MS) {
+      this.#askedAt = performance.now();
+      if (!(await this.#isUnderWay()) && !(await this.#hasMoved())) this.#subscriber.complete();
+    }
+    return !this.#subscriber.closed;
+  }
+
+  fail(error: unknown): void {
+    this.#subscriber.error(error);
+  }
+
+  /** Tells what is kept of the run and was not told; true when the run is gone. */
+  async #load(): Promise<boolean> {
+    const isFirst = this.#seq === undefined;
+    const run = await this.#source.run(this.#runId);
+    if (run === undefined) {
+      if (isFirst) throw new UnknownRunError(this.#runId);
+      return true;
+    }
+    const { state, seq, log } = run;
+    if (!isFirst && state.incarnation !== this.#incarnation) return true;
+    if (log === undefined) throw new EventsNotKeptError(this.#runId);
+    this.#incarnation = state.incarnation;
+    await this.#tellLog({ ...run, log });
+    this.#seq = seq;
+    this.#hasRested = state.status !== 'RUNNING';
+    return false;
+  }
+
+  async #tellLog({ log, state }: SeenRun & { readonly log: NonNullable<SeenRun['log']> }): Promise<void> {
+    const pause = pauses();
+    this.#reader = new EventReader(this.#runId);
+    const told = Math.max(this.#offset, this.#options.after);
+    const { count } = log; // Others who read the run may add to it.
+    // Read to its end, because what comes later builds on it.
+    for (const kept of log.read(told, this.#runId, state, this.#reader)) {
+      if (this.#subscriber.closed) return;
+      this.#subscriber.next(kept);
+      const rest = pause();
+      if (rest !== undefined) await rest;
+    }
+    this.#offset = count;
+  }
+
+  /** Tells what has come to the journal since; true when the run is gone. */
+  #readOn(): boolean {
+    const { tail } = this.#source;
+    for (const { seq, json } of tail.recordsOf(this.#runId, this.#seq ?? 0)) {
+      const content = JSON.parse(json) as {
+        readonly type: RunEvent['type'] | 'store.deleted' | 'store.imported';
+      };
+      // One that is put in, or begins, under this id is another run.
+      if (content.type === 'store.deleted' || content.type === 'store.imported') return true;
+      const event = this.#reader.read(content, json.length);
+      this.#offset += 1;
+      this.#seq = seq;
+      if (isEnd(event)) this.#hasRested = true;
+      else if (event.type === 'run.resumed' || event.type === 'run.started') this.#hasRested = false;
+      if (this.#offset > this.#options.after) this.#subscriber.next({ offset: this.#offset, event });
+      if (this.#subscriber.closed || this.#isOver()) return false;
+    }
+    this.#seq = Math.max(this.#seq ?? 0, tail.lastSeq);
+    return false;
+  }
+
+  #isOver(): boolean {
+    return !this.#options.live && this.#hasRested;
+  }
+
+  /** Whether something has come between the latest look and the answer that nobody writes. */
+  async #hasMoved(): Promise<boolean> {
+    await this.#source.tail.refresh();
+    return this.#seq !== undefined && this.#source.tail.latestOf(this.#runId) > this.#seq;
+  }
+}
+
+/** Tells how runs stand whenever they have changed. */
+class ChangeFollower implements Follower {
+  readonly #source: SideReader;
+  readonly #subscriber: Subscriber<RunChange>;
+  #seq: number | undefined;
+  /** The runs that were there at the latest look. */
+  #known = new Set<string>();
+
+  constructor(source: SideReader, subscriber: Subscriber<RunChange>) {
+    this.#source = source;
+    this.#subscriber = subscriber;
+  }
+
+  async look(): Promise<boolean> {
+    const { tail } = this.#source;
+    const before = this.#seq;
+    if (before === undefined || !this.#source.isCovered(before)) {
+      const runs = await this.#source.runs();
+      this.#tellRuns(
+        before,
+        runs.map(({ run }) => run),
+      );
+      this.#seq = tail.lastSeq;
+      return !this.#subscriber.closed;
+    }
+    this.#seq = Math.max(before, tail.lastSeq);
+    for (const runId of tail.runsBehind(before)) {
+      const run = await this.#source.run(runId);
+      if (this.#subscriber.closed) return false;
+      if (run !== undefined) {
+        this.#known.add(runId);
+        this.#subscriber.next(summaryOf(run.state));
+      } else if (this.#known.delete(runId)) this.#subscriber.next({ gone: runId });
+    }
+    return !this.#subscriber.closed;
+  }
+
+  fail(error: unknown): void {
+    this.#subscriber.error(error);
+  }
+
+  /** After a gap nobody knows what has changed: all are told that are there. The first look tells nothing. */
+  #tellRuns(before: number | undefined, runs: readonly Exclude<RunChange, { gone: string }>[]): void {
+    const known = new Set(runs.map(({ runId }) => runId));
+    if (before !== undefined) {
+      for (const runId of this.#known) if (!known.has(runId)) this.#subscriber.next({ gone: runId });
+      for (const run of runs) this.#subscriber.next(run);
+    }
+    this.#known = known;
+  }
+}

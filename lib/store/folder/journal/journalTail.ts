@@ -1,0 +1,279 @@
+import { crc32 } from 'node:zlib';
+
+import { StoreFormatError } from '../../../errors/storageErrors';
+import type { Pause } from '../../../streams/yieldOften';
+import type { Files } from '../files/files';
+import type { JournalHeader, ScannedRecord } from './journalScan';
+import { JOURNAL_FORMAT } from './journalScan';
+
+/** Something in the journal is not as expected: it may be changing, or damaged. */
+export class JournalUnsettled extends Error {
+  override readonly name = 'JournalUnsettled';
+}
+
+/** One file of the journal, as far as it was read. */
+interface Part {
+  readonly number: number;
+  readonly file: string;
+  /** Names the file itself: after a crash another one takes its path. */
+  readonly id: string;
+  bytes: Buffer;
+  /** How many bytes were read, and how many of them are whole records. */
+  length: number;
+  parsed: number;
+  /** Numbers of the first and the last record. */
+  firstSeq: number;
+  lastSeq: number;
+  keepsEvents: boolean;
+  /** Where the records of each run stand: number, first byte of the JSON and byte behind it, one after another. */
+  readonly byRun: Map<string, number[]>;
+}
+
+/**
+ * The journal of a store that somebody may be writing to, read for others: every byte once, and the JSON only of the runs that
+ * are asked for.
+ */
+export class JournalTail {
+  readonly #files: Files;
+  readonly #folder: string;
+  readonly #pause: Pause;
+  #parts: Part[] = [];
+  #reading: Promise<void> | undefined;
+
+  constructor(files: Files, folder: string, pause: Pause) {
+    this.#files = files;
+    this.#folder = folder;
+    this.#pause = pause;
+  }
+
+  /** Number of the first record that is known; one above the last when there is none. */
+  get firstSeq(): number {
+    return this.#parts[0]?.firstSeq ?? this.lastSeq + 1;
+  }
+
+  /** Number of the last record that is known. */
+  get lastSeq(): number {
+    return this.#parts.at(-1)?.lastSeq ?? 0;
+  }
+
+  /** Whether events are kept beyond the journal. */
+  get keepsEvents(): boolean {
+    return this.#parts.at(-1)?.keepsEvents ?? true;
+  }
+
+  /** Reads what has come since. @throws JournalUnsettled when it should be tried again. */
+  async refresh(): Promise<void> {
+    // Who asks while a look is under way may not count on it.
+    while (this.#reading !== undefined) await this.#reading.catch(() => undefined);
+    const reading = (this.#reading = this.#refresh());
+    try {
+      await reading;
+    } finally {
+      this.#reading = undefined;
+    }
+  }
+
+  /** The records of a run behind this one, in order. */
+  *recordsOf(runId: string, after: number): Generator<ScannedRecord> {
+    for (const { byRun, bytes, file, lastSeq } of this.#parts) {
+      const places = lastSeq > after ? byRun.get(runId) : undefined;
+      if (places === undefined) continue;
+      for (let at = firstBehind(places, after); at < places.length; at += 3) {
+        const [seq = 0, from = 0, to = 0] = places.slice(at, at + 3);
+        yield { seq, synced: 0, json: bytes.toString('utf8', from, to), file, offset: from };
+      }
+    }
+  }
+
+  /** Number of the latest record of a run; 0 when it has none. */
+  latestOf(runId: string): number {
+    return this.#parts.reduce((latest, { byRun }) => byRun.get(runId)?.at(-3) ?? latest, 0);
+  }
+
+  /** The runs that have records behind this one. */
+  runsBehind(after: number): ReadonlySet<string> {
+    const runIds = new Set<string>();
+    for (const { byRun, lastSeq } of this.#parts) {
+      if (lastSeq <= after) continue;
+      for (const [runId, places] of byRun) if ((places[places.length - 3] ?? 0) > after) runIds.add(runId);
+    }
+    return runIds;
+  }
+
+  async #refresh(): Promise<void> {
+    const names = this.#files
+      .list(this.#folder)
+      .filter((name) => /^\d{8}\.ndjson$/.test(name))
+      .sort();
+    const known = new Map(this.#parts.map((part) => [part.number, part]));
+    const newest = this.#parts.at(-1)?.number ?? -1;
+    const parts: Part[] = [];
+    for (const name of names) {
+      const number = Number(name.slice(0, 8));
+      const before = known.get(number);
+      // Whatever has a successor that was known already is complete.
+      const part =
+        before !== undefined && number < newest ? before : await this.#readOn(number, name, before);
+      if (part === undefined) continue;
+      const last = parts.at(-1);
+      if (last !== undefined && part.firstSeq !== last.lastSeq + 1) {
+        if (number <= newest) this.#parts = [];
+        throw new JournalUnsettled(`records between ${last.file} and ${part.file} are missing`);
+      }
+      parts.push(part);
+    }
+    this.#parts = parts;
+  }
+
+  /** The file as it is now; undefined when it is gone, or holds nothing yet. */
+  async #readOn(number: number, name: string, before: Part | undefined): Promise<Part | undefined> {
+    const file = `${this.#folder}/${name}`;
+    const id = this.#files.look(file)?.id;
+    if (id === undefined) return undefined;
+    const isSame = before?.id === id;
+    const bytes = await this.#files.read(file, undefined, isSame ? before.length : 0);
+    if (bytes === undefined) return undefined;
+    const part: Part = isSame
+      ? before
+      : {
+          number,
+          file,
+          id,
+          bytes: Buffer.alloc(0),
+          length: 0,
+          parsed: 0,
+          firstSeq: 0,
+          lastSeq: 0,
+          keepsEvents: true,
+          byRun: new Map(),
+        };
+    append(part, bytes);
+    await this.#index(part);
+    return part.lastSeq === 0 ? undefined : part;
+  }
+
+  async #index(part: Part): Promise<void> {
+    const { bytes } = part;
+    for (;;) {
+      const newline = bytes.indexOf(NEWLINE, part.parsed);
+      // Behind what was read the buffer may hold anything.
+      if (newline === -1 || newline >= part.length) return;
+      const from = part.parsed;
+      const record = placeOf(bytes, from, newline);
+      if (record === undefined || (part.lastSeq !== 0 && record.seq !== part.lastSeq + 1))
+        throw new JournalUnsettled(`the record at byte ${String(from)} of ${part.file} is not whole`);
+      if (part.lastSeq === 0) {
+        part.keepsEvents = keepsEventsOf(part, bytes.toString('utf8', record.json, newline));
+        part.firstSeq = record.seq;
+      } else {
+        const runId = runIdIn(bytes, record.json, newline);
+        const places = part.byRun.get(runId);
+        if (places === undefined) part.byRun.set(runId, [record.seq, record.json, newline]);
+        else places.push(record.seq, record.json, newline);
+      }
+      part.lastSeq = record.seq;
+      part.parsed = newline + 1;
+      const rest = record.seq % 64 === 0 ? this.#pause() : undefined;
+      if (rest !== undefined) await rest;
+    }
+  }
+}
+
+const NEWLINE = 0x0a;
+const SPACE = 0x20;
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+function append(part: Part, bytes: Buffer): void {
+  const length = part.length + bytes.length;
+  if (part.length === 0) part.bytes = bytes;
+  else if (length > part.bytes.length) {
+    const larger = Buffer.alloc(Math.max(length, part.bytes.length * 2));
+    part.bytes.copy(larger, 0, 0, part.length);
+    bytes.copy(larger, part.length);
+    part.bytes = larger;
+  } else bytes.copy(part.bytes, part.length);
+  part.length = length;
+}
+
+/** Number of the record in this line, and where its JSON begins; undefined when it is not as written. */
+function placeOf(
+  bytes: Buffer,
+  from: number,
+  to: number,
+): { readonly seq: number; readonly json: number } | undefined {
+  if (to - from < 14 || bytes[from + 8] !== SPACE) return undefined;
+  let crc = 0;
+  for (let at = from; at < from + 8; at += 1) {
+    const digit = HEX[bytes[at] ?? 0] ?? -1;
+    if (digit < 0) return undefined;
+    crc = crc * 16 + digit;
+  }
+  if (crc32(bytes.subarray(from + 9, to)) !== crc) return undefined;
+  let at = from + 9;
+  let seq = 0;
+  for (; bytes[at] !== SPACE; at += 1) seq = seq * 10 + (bytes[at] ?? 0) - ZERO;
+  at += 1;
+  while (bytes[at] !== SPACE) at += 1;
+  return { seq, json: at + 1 };
+}
+
+const ZERO = 0x30;
+const HEX = Array.from({ length: 256 }, (_, code) => '0123456789abcdef'.indexOf(String.fromCharCode(code)));
+
+const HEAD = Buffer.from('{"type":"');
+const RUN = Buffer.from(',"runId":"');
+
+/** The run that a record is about, without reading all of its JSON where it is written as this release does. */
+function runIdIn(bytes: Buffer, from: number, to: number): string {
+  if (isAt(bytes, HEAD, from)) {
+    const end = bytes.indexOf(QUOTE, from + HEAD.length);
+    if (end !== -1 && end < to && isAt(bytes, RUN, end + 1)) {
+      const start = end + 1 + RUN.length;
+      for (let at = start; at < to; at += 1) {
+        const code = bytes[at];
+        if (code === BACKSLASH) break;
+        if (code === QUOTE) return bytes.toString('utf8', start, at);
+      }
+    }
+  }
+  try {
+    const { runId } = JSON.parse(bytes.toString('utf8', from, to)) as { readonly runId?: unknown };
+    if (typeof runId === 'string') return runId;
+  } catch {
+    // Said below.
+  }
+  throw new JournalUnsettled('a record that names no run');
+}
+
+function isAt(bytes: Buffer, part: Buffer, from: number): boolean {
+  for (let at = 0; at < part.length; at += 1) if (bytes[from + at] !== part[at]) return false;
+  return true;
+}
+
+/** @throws StoreFormatError when a newer release writes here. */
+function keepsEventsOf({ file, number }: Part, json: string): boolean {
+  let header: Partial<JournalHeader>;
+  try {
+    header = (JSON.parse(json) as Partial<JournalHeader> | null) ?? {};
+  } catch {
+    header = {};
+  }
+  const { type, format, generation, events } = header;
+  if (type !== 'store.journal' || typeof format !== 'number' || generation !== number)
+    throw new JournalUnsettled(`no header in ${file}`);
+  if (format > JOURNAL_FORMAT) throw new StoreFormatError(file, format, JOURNAL_FORMAT);
+  return events !== 'none';
+}
+
+/** Where the triples behind this record begin. */
+function firstBehind(places: readonly number[], after: number): number {
+  let low = 0;
+  let high = places.length / 3;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((places[middle * 3] ?? 0) > after) high = middle;
+    else low = middle + 1;
+  }
+  return low * 3;
+}
