@@ -63,6 +63,8 @@ describe('errors', () => {
       'adapters/restate/protocol/recovery.ts',
       'adapters/workers/thread.ts',
       'lib/engine/local/startTimer.ts',
+      'lib/store/events/eventLog.ts',
+      'lib/store/events/eventReader.ts',
       'lib/store/folder/deltas/applyDeltas.ts',
       'lib/store/folder/files/largeJson.ts',
       'lib/store/folder/files/nodeFiles.ts',

@@ -65,13 +65,7 @@ export class EventReader {
 }
 
 function imported(content: object): RunEvent {
-  const {
-    type: _,
-    runId,
-    seq,
-    at,
-    state,
-  } = content as {
+  const { runId, seq, at, state } = content as {
     readonly type: unknown;
     readonly runId: string;
     readonly seq?: unknown;

@@ -1,4 +1,5 @@
 import { StoreCorruptError } from '../../errors/storageErrors';
+import { MillraceError } from '../../model/failure';
 import type { RunState } from '../../model/state';
 import { realDelay } from '../../streams/realTimers';
 import { pauses } from '../../streams/yieldOften';
@@ -8,7 +9,7 @@ import type { RunSummary } from '../store';
 import type { ListedRun } from '../summary';
 import { summaryOf } from '../summary';
 import type { Files } from './files/files';
-import { JournalTail, JournalUnsettled } from './journal/journalTail';
+import { JournalTail } from './journal/journalTail';
 import { parseRecord } from './journal/replay';
 import type { Layout } from './layout';
 import { isLocked } from './lock/lock';
@@ -107,6 +108,12 @@ export class SideReader implements FolderReader {
     return isLocked(this.#files, this.#layout.lock, this.#owners);
   }
 
+  /** What reading the events of a run has thrown: those that cannot be made whole are damaged. */
+  asDamage(error: unknown): unknown {
+    if (error instanceof MillraceError) return error;
+    return new StoreCorruptError(this.#layout.runs, 0, `events of a run: ${(error as Error).message}`);
+  }
+
   /** Whether nothing can have been missed of what came behind this record. */
   isCovered(seq: number): boolean {
     return this.tail.lastSeq === 0 ? seq >= (this.#history?.upTo ?? 0) : seq + 1 >= this.tail.firstSeq;
@@ -118,7 +125,7 @@ export class SideReader implements FolderReader {
       try {
         return await read();
       } catch (error) {
-        if (!(error instanceof JournalUnsettled || error instanceof StoreCorruptError)) throw error;
+        if (!(error instanceof StoreCorruptError)) throw error;
       }
       this.#seen.clear();
       await realDelay(round * 5);
@@ -148,7 +155,7 @@ export class SideReader implements FolderReader {
     for (const scanned of this.tail.recordsOf(runId, base.seq)) {
       const record = parseRecord(scanned);
       if (!record.follows(state))
-        throw new JournalUnsettled(`something before record ${String(record.seq)} is missing`);
+        throw new StoreCorruptError(scanned.file, scanned.offset, 'something before this record is missing');
       log = this.tail.keepsEvents ? logAfter(log, record, state) : undefined;
       state = record.apply(state);
     }

@@ -116,7 +116,7 @@ export class FolderFollower {
         if (!(await follower.look())) this.#followers.delete(follower);
       } catch (error) {
         this.#followers.delete(follower);
-        follower.fail(error);
+        follower.fail(this.#reader.asDamage(error));
       }
     }
   }

@@ -1,15 +1,10 @@
 import { crc32 } from 'node:zlib';
 
-import { StoreFormatError } from '../../../errors/storageErrors';
+import { StoreCorruptError, StoreFormatError } from '../../../errors/storageErrors';
 import type { Pause } from '../../../streams/yieldOften';
 import type { Files } from '../files/files';
 import type { JournalHeader, ScannedRecord } from './journalScan';
 import { JOURNAL_FORMAT } from './journalScan';
-
-/** Something in the journal is not as expected: it may be changing, or damaged. */
-export class JournalUnsettled extends Error {
-  override readonly name = 'JournalUnsettled';
-}
 
 /** One file of the journal, as far as it was read. */
 interface Part {
@@ -61,7 +56,7 @@ export class JournalTail {
     return this.#parts.at(-1)?.keepsEvents ?? true;
   }
 
-  /** Reads what has come since. @throws JournalUnsettled when it should be tried again. */
+  /** Reads what has come since. @throws StoreCorruptError when something is not as expected: it may only be changing. */
   async refresh(): Promise<void> {
     // Who asks while a look is under way may not count on it.
     while (this.#reading !== undefined) await this.#reading.catch(() => undefined);
@@ -118,7 +113,7 @@ export class JournalTail {
       const last = parts.at(-1);
       if (last !== undefined && part.firstSeq !== last.lastSeq + 1) {
         if (number <= newest) this.#parts = [];
-        throw new JournalUnsettled(`records between ${last.file} and ${part.file} are missing`);
+        throw new StoreCorruptError(part.file, 0, 'records before it are missing');
       }
       parts.push(part);
     }
@@ -161,12 +156,12 @@ export class JournalTail {
       const from = part.parsed;
       const record = placeOf(bytes, from, newline);
       if (record === undefined || (part.lastSeq !== 0 && record.seq !== part.lastSeq + 1))
-        throw new JournalUnsettled(`the record at byte ${String(from)} of ${part.file} is not whole`);
+        throw new StoreCorruptError(part.file, from, 'a damaged record');
       if (part.lastSeq === 0) {
         part.keepsEvents = keepsEventsOf(part, bytes.toString('utf8', record.json, newline));
         part.firstSeq = record.seq;
       } else {
-        const runId = runIdIn(bytes, record.json, newline);
+        const runId = runIdIn(part, record.json, newline);
         const places = part.byRun.get(runId);
         if (places === undefined) part.byRun.set(runId, [record.seq, record.json, newline]);
         else places.push(record.seq, record.json, newline);
@@ -225,7 +220,7 @@ const HEAD = Buffer.from('{"type":"');
 const RUN = Buffer.from(',"runId":"');
 
 /** The run that a record is about, without reading all of its JSON where it is written as this release does. */
-function runIdIn(bytes: Buffer, from: number, to: number): string {
+function runIdIn({ bytes, file }: Part, from: number, to: number): string {
   if (isAt(bytes, HEAD, from)) {
     const end = bytes.indexOf(QUOTE, from + HEAD.length);
     if (end !== -1 && end < to && isAt(bytes, RUN, end + 1)) {
@@ -243,7 +238,7 @@ function runIdIn(bytes: Buffer, from: number, to: number): string {
   } catch {
     // Said below.
   }
-  throw new JournalUnsettled('a record that names no run');
+  throw new StoreCorruptError(file, from, 'a record without a run');
 }
 
 function isAt(bytes: Buffer, part: Buffer, from: number): boolean {
@@ -261,7 +256,7 @@ function keepsEventsOf({ file, number }: Part, json: string): boolean {
   }
   const { type, format, generation, events } = header;
   if (type !== 'store.journal' || typeof format !== 'number' || generation !== number)
-    throw new JournalUnsettled(`no header in ${file}`);
+    throw new StoreCorruptError(file, 0, 'no header');
   if (format > JOURNAL_FORMAT) throw new StoreFormatError(file, format, JOURNAL_FORMAT);
   return events !== 'none';
 }
