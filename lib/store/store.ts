@@ -104,6 +104,7 @@ export interface Store extends RunRest {
 export interface KeptEvent {
   /** Counts the kept events of a run from 1, without gaps. */
   readonly offset: number;
+  /** What happened, whole. */
   readonly event: RunEvent;
 }
 

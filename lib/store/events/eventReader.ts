@@ -66,7 +66,6 @@ export class EventReader {
 
 function imported(content: object): RunEvent {
   const { runId, seq, at, state } = content as {
-    readonly type: unknown;
     readonly runId: string;
     readonly seq?: unknown;
     readonly at?: unknown;
