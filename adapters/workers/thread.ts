@@ -6,6 +6,7 @@ import { isObservable } from 'rxjs';
 
 import type { LogLevel } from '../../lib/model/event';
 import type { Failure } from '../../lib/model/failure';
+import { cutMessage } from '../../lib/model/failure';
 
 /** One call, as it comes into a thread. */
 export interface ThreadCall {
@@ -93,7 +94,7 @@ export async function callHere(call: ThreadCall): Promise<ThreadAnswer> {
     };
     const failure = {
       name: typeof thrown.name === 'string' ? thrown.name : 'Error',
-      message: typeof thrown.message === 'string' ? thrown.message : String(error),
+      message: cutMessage(typeof thrown.message === 'string' ? thrown.message : String(error)),
       ...(typeof thrown.code === 'string' && { code: thrown.code }),
       retryable: thrown.retryable !== false,
     };

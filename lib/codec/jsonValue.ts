@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+
 import { StateValueError } from '../errors/runErrors';
 import { typeName } from './typeName';
 
@@ -30,14 +32,14 @@ export function jsonValue(value: unknown, path: string, limits: JsonLimits = {})
     ancestors: [],
     keys: [],
     size: 0,
-    containers: 0,
-    known: new Map(),
+    most: 0,
     depth,
     bytes,
   };
   const kept = keep(value, walk);
-  // The size counted on the way is a lower bound, at most 8 times too small.
-  if (walk.size > bytes / 8 && Buffer.byteLength(JSON.stringify(kept)) > bytes) refuse(walk, tooLarge(walk));
+  // What was counted on the way is a lower bound. Text of much that is short need not be made to know that it fits.
+  if (walk.most > bytes && walk.size > bytes / 8 && Buffer.byteLength(JSON.stringify(kept)) > bytes)
+    refuse(walk, tooLarge(walk));
   return kept;
 }
 
@@ -45,10 +47,10 @@ interface Walk {
   readonly path: string;
   readonly ancestors: object[];
   readonly keys: (string | number)[];
+  /** Bytes of the text, at least: at most 8 times too few. */
   size: number;
-  containers: number;
-  /** Sizes of what was found good, once there is much of it: the same object may stand in many places. */
-  readonly known: Map<object, number>;
+  /** Bytes of the text, at most. */
+  most: number;
   readonly depth: number;
   readonly bytes: number;
 }
@@ -57,18 +59,22 @@ function keep(value: unknown, walk: Walk): unknown {
   switch (typeof value) {
     case 'string':
       walk.size += value.length + 2;
+      walk.most += value.length * 6 + 3;
       if (walk.size > walk.bytes) refuse(walk, tooLarge(walk));
       return value;
     case 'number':
-      walk.size += 4;
+      walk.size += 2;
+      walk.most += digitsOf(value) + 1;
       if (!Number.isFinite(value)) refuse(walk, String(value));
       return Object.is(value, -0) ? 0 : value;
     case 'boolean':
       walk.size += 4;
+      walk.most += 6;
       return value;
     case 'object':
       if (value === null) {
         walk.size += 4;
+        walk.most += 5;
         return null;
       }
       return Array.isArray(value) ? keepArray(value, walk) : keepObject(value, walk);
@@ -77,27 +83,38 @@ function keep(value: unknown, walk: Walk): unknown {
   }
 }
 
+/** A number that is not whole, or is large, takes up to 25. */
+function digitsOf(value: number): number {
+  return value >= 0 && value < 10 && Number.isInteger(value)
+    ? 1
+    : Number.isInteger(value) && value > -1e6 && value < 1e6
+      ? 7
+      : 25;
+}
+
 function keepArray(array: readonly unknown[], walk: Walk): unknown {
   // Array.prototype is an array itself, in every realm; the prototype of a class is not.
   if (!Array.isArray(Object.getPrototypeOf(array))) refuse(walk, typeName(array));
-  if (isKnown(array, walk)) return array;
-  const sizeBefore = walk.size;
   enter(array, walk);
   const { length } = array;
+  const isLong = length > MOST_LISTED;
   let copy: unknown[] | undefined;
   if (!isDense(array)) {
     checkItems(array, Reflect.ownKeys(array), walk);
     copy = [];
   }
+  const { keys } = walk;
+  const place = keys.push(0) - 1;
   for (let i = 0; i < length; i += 1) {
-    walk.keys.push(i);
-    const before = readItem(array, i, walk);
+    keys[place] = i;
+    // A descriptor an item takes longer than all the rest of a long list: an item with a getter is read there.
+    const before: unknown = isLong ? (array[i] ?? readItem(array, i, walk)) : readItem(array, i, walk);
     const after = keep(before, walk);
     if (copy !== undefined) copy.push(after);
     else if (!Object.is(after, before)) (copy = array.slice(0, i)).push(after);
-    walk.keys.pop();
   }
-  leave(walk, copy === undefined ? array : undefined, sizeBefore);
+  keys.pop();
+  walk.ancestors.pop();
   return copy ?? array;
 }
 
@@ -106,8 +123,6 @@ function keepObject(object: object, walk: Walk): unknown {
   if (prototype !== null && prototype !== Object.prototype && !isRootPrototype(prototype as object)) {
     refuse(walk, typeName(object));
   }
-  if (isKnown(object, walk)) return object;
-  const sizeBefore = walk.size;
   enter(object, walk);
   const keys = Object.keys(object);
   const ownKeys = Reflect.ownKeys(object);
@@ -117,6 +132,7 @@ function keepObject(object: object, walk: Walk): unknown {
   let copy: Record<string, unknown> | undefined = prototype === null || hasHidden ? {} : undefined;
   for (const key of keys) {
     walk.size += key.length + 4;
+    walk.most += key.length * 6 + 4;
     walk.keys.push(key);
     if (key === '__proto__') refuse(walk, 'a property named __proto__');
     const before = readProperty(object, key, walk);
@@ -127,7 +143,7 @@ function keepObject(object: object, walk: Walk): unknown {
     if (copy !== undefined && after !== undefined) copy[key] = after;
     walk.keys.pop();
   }
-  leave(walk, copy === undefined ? object : undefined, sizeBefore);
+  walk.ancestors.pop();
   return copy ?? object;
 }
 
@@ -141,22 +157,9 @@ function copyBefore(object: Readonly<Record<string, unknown>>, keys: readonly st
   return copy;
 }
 
-function isKnown(container: object, walk: Walk): boolean {
-  const size = walk.known.get(container);
-  if (size === undefined) return false;
-  walk.size += size;
-  if (walk.size > walk.bytes) refuse(walk, tooLarge(walk));
-  return true;
-}
-
-function leave(walk: Walk, good: object | undefined, sizeBefore: number): void {
-  walk.ancestors.pop();
-  walk.containers += 1;
-  if (good !== undefined && walk.containers > 50_000) walk.known.set(good, walk.size - sizeBefore);
-}
-
 function enter(container: object, walk: Walk): void {
   walk.size += 2;
+  walk.most += 3;
   if (walk.size > walk.bytes) refuse(walk, tooLarge(walk));
   if (walk.ancestors.length >= walk.depth) {
     refuse(
@@ -204,16 +207,30 @@ function checkHidden(container: object, ownKeys: readonly (string | symbol)[], w
 /** Up to so many items the keys of an array are listed; V8 makes a string of each, which takes 11 s for 7 million. */
 const MOST_LISTED = 1_000;
 
+/** How Node shows an array of which no item is to be shown, and that has nothing else. */
+const NOTHING_ELSE = /^\[ \.\.\. \d+ more items? \]$/;
+
 /** Whether an array has its items and nothing else. Of a long one, properties that JSON does not see anyway are not looked for. */
 function isDense(array: readonly unknown[]): boolean {
   const { length } = array;
   if (length <= MOST_LISTED) return Reflect.ownKeys(array).length === length + 1;
   if (Object.getOwnPropertySymbols(array).length > 0 || Object.hasOwn(array, 'toJSON')) return false;
+  // The only way to the other properties that makes no string of each index. Holes show when the items are read.
+  if (NOTHING_ELSE.test(inspect(array, BARE))) return true;
   let names = 0;
   // eslint-disable-next-line @typescript-eslint/no-for-in-array -- properties that are no items are what is looked for
   for (const key in array) if (names < length || Object.hasOwn(array, key)) names += 1;
   return names === length;
 }
+
+const BARE = {
+  maxArrayLength: 0,
+  depth: 0,
+  customInspect: false,
+  breakLength: Infinity,
+  colors: false,
+  compact: true,
+};
 
 function tooLarge(walk: Walk): string {
   return `part of a value larger than ${String(walk.bytes)} bytes`;

@@ -190,7 +190,8 @@ function text(value: unknown): string {
   const whole = typeof value === 'string' ? value : printed(value);
   if (whole.length <= LONGEST) return hideSecrets(whole);
   // Cut later than shown: half a secret looks like none.
-  return `${hideSecrets(whole.slice(0, 2 * LONGEST)).slice(0, LONGEST)}… [${whole.length} characters]`;
+  const note = `… [${whole.length} characters]`;
+  return `${hideSecrets(whole.slice(0, 2 * LONGEST)).slice(0, LONGEST - note.length)}${note}`;
 }
 
 function printed(value: unknown): string {

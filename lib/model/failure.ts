@@ -87,6 +87,7 @@ export interface Failure {
 }
 
 const LONGEST_MESSAGE = 8_192;
+const LONGEST_NAME = 256;
 const DEEPEST = 3;
 const MOST_ERRORS = 8;
 
@@ -181,16 +182,20 @@ function standsFor(thrown: object): object | undefined {
 function codeOf(thrown: unknown): string | undefined {
   if (!isRecord(thrown)) return undefined;
   const code = read(standsFor(thrown) ?? thrown, 'code');
-  return typeof code === 'string' && code !== '' ? code : undefined;
+  return typeof code === 'string' && code !== '' ? code.slice(0, LONGEST_NAME) : undefined;
 }
 
 function nameOf(thrown: unknown): string {
   const name = isRecord(thrown) ? read(thrown, 'name') : undefined;
-  return typeof name === 'string' && name !== '' ? name : 'Error';
+  return typeof name === 'string' && name !== '' ? name.slice(0, LONGEST_NAME) : 'Error';
 }
 
 function messageOf(thrown: unknown): string {
-  const whole = wholeMessageOf(thrown);
+  return cutMessage(wholeMessageOf(thrown));
+}
+
+/** The message, or so much of its beginning that it has 8,192 characters, with a mark that says how long it was. */
+export function cutMessage(whole: string): string {
   if (whole.length <= LONGEST_MESSAGE) return whole;
   const note = `… [${whole.length} characters]`;
   return `${whole.slice(0, LONGEST_MESSAGE - note.length)}${note}`;

@@ -1,5 +1,8 @@
 import type { LoggerTransport } from '@restatedev/restate-sdk';
 
+import { cutText } from '../protocol/wireFailure';
+import { LONGEST_TEXT } from '../protocol/wireLimits';
+
 /** Loopback needs no signatures; runs are cancelled, servers go away and strangers send what they like as a matter of course. */
 const EXPECTED =
   /without validating request signatures|Cancelled|Premature close|write after end|Cannot take what was sent|Failed to deserialize input|\(570\) Found a mismatch/;
@@ -34,6 +37,6 @@ export function workerLog(isClosing: () => boolean): LoggerTransport {
     if (LOST.test(text)) {
       lost += 1;
       timer ??= setTimeout(tellLost, TOGETHER_MS).unref();
-    } else if (!EXPECTED.test(text)) process.emitWarning(text, 'RestateWarning');
+    } else if (!EXPECTED.test(text)) process.emitWarning(cutText(text, LONGEST_TEXT), 'RestateWarning');
   };
 }

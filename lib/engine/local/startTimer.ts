@@ -1,6 +1,7 @@
 import type { SchedulerLike } from 'rxjs';
 import { asyncScheduler } from 'rxjs';
 
+import { toFailure } from '../../model/failure';
 import type { Stop } from '../../streams/pull';
 
 // Node turns a longer delay into 1 ms.
@@ -78,5 +79,6 @@ export function whenSettled(done: void | Promise<void>, then: () => void | Promi
 
 /** For a failure that no subscriber is left to hear of. */
 export function reportUnheard(error: unknown): void {
-  process.emitWarning(error instanceof Error ? error : new Error(String(error)));
+  const { message } = toFailure(error);
+  process.emitWarning(error instanceof Error && error.message === message ? error : new Error(message));
 }

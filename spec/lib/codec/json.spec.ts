@@ -111,6 +111,30 @@ describe('jsonValue() (promises test 13, P5)', () => {
     );
   });
 
+  it('looks at a million numbers in far less than a second a MiB, and knows how long their text is', () => {
+    const list = Array.from({ length: 1_000_000 }, (_, n) => n % 10);
+    const since = process.cpuUsage();
+    expect(jsonValue(list, 'sum', { bytes: 2_000_001 })).toBe(list);
+    const tookMs = process.cpuUsage(since).user / 1_000;
+    expect(tookMs / (2_000_001 / 2 ** 20)).toBeLessThan(1_000);
+    expect(() => jsonValue(list, 'sum', { bytes: 2_000_000 })).toThrow(/larger/);
+  });
+
+  it.each<[string, (list: unknown[]) => unknown, RegExp]>([
+    ['further properties', (list) => Object.assign(list, { count: 5 }), /further properties/],
+    ['a hole', (list) => Reflect.deleteProperty(list, 1_500), /a hole/],
+    ['undefined', (list) => (list[1_500] = undefined), /undefined/],
+    ['NaN', (list) => (list[1_500] = NaN), /NaN/],
+    ['a further property that looks like an item', (list) => Object.assign(list, { '01': 5 }), /further/],
+    ['a toJSON', (list) => Object.defineProperty(list, 'toJSON', { value: () => 1 }), /toJSON/],
+  ])('refuses a long list with %s', (_, spoil, why) => {
+    const list: unknown[] = Array.from({ length: 2_000 }, (__, n) => n);
+    spoil(list);
+    expect(() => jsonValue(list, 'sum')).toThrow(
+      expect.objectContaining({ why: expect.stringMatching(why) }),
+    );
+  });
+
   it('refuses a value that is small in memory and endless as JSON', () => {
     let value: unknown = [];
     for (let i = 0; i < 60; i += 1) value = [value, value];
