@@ -18,13 +18,7 @@ export {
   RunError,
   ValidationError,
 } from './lib/errors/runErrors';
-export {
-  LogCompletedError,
-  RunActiveError,
-  StorageError,
-  StoreLockedError,
-  UnknownRunError,
-} from './lib/errors/storageErrors';
+export { RunActiveError, StorageError, StoreLockedError, UnknownRunError } from './lib/errors/storageErrors';
 export type { ExecutionHistory } from './lib/history/executionHistory';
 export { executionHistory } from './lib/history/executionHistory';
 export { memoryHistory } from './lib/history/memoryHistory';
@@ -78,6 +72,7 @@ export { execute } from './operators/runs/execute';
 export { fork } from './operators/runs/fork';
 export { outcomes } from './operators/runs/outcomes';
 export { outputs } from './operators/runs/outputs';
+export { paced } from './operators/runs/paced';
 export { partials } from './operators/runs/partials';
 export { pulled } from './operators/runs/pulled';
 export { restore } from './operators/runs/restore';

@@ -49,7 +49,9 @@ export function dagOf(steps: readonly DagStep[], result: CompiledSource): Dag {
     }
   });
   return {
-    steps: steps.map(keeping(dependents)),
+    steps: steps.map(
+      keeping(new Set([...steps.map((step) => step.source), result].flatMap(({ kept }) => kept))),
+    ),
     result,
     dependents,
     unmet,
@@ -60,12 +62,10 @@ export function dagOf(steps: readonly DagStep[], result: CompiledSource): Dag {
   };
 }
 
-/** The partial results of a step that is read live are kept, for readers that are resumed. */
-function keeping(dependents: readonly (readonly Dependent[])[]): (step: DagStep, index: number) => DagStep {
+/** The partial results of a step are kept where they are read live by somebody who may be resumed. */
+function keeping(kept: ReadonlySet<number>): (step: DagStep, index: number) => DagStep {
   return (step, index) =>
-    dependents[index]?.some(({ mode }) => mode === 'live') === true
-      ? { ...step, policy: { ...step.policy, keepPartials: true } }
-      : step;
+    kept.has(index) ? { ...step, policy: { ...step.policy, keepPartials: true } } : step;
 }
 
 /**

@@ -15,6 +15,8 @@ export interface CompiledSource {
   readonly edges: readonly Edge[];
   /** The steps of these that it reads live. */
   readonly live: readonly number[];
+  /** Those among them whose partial results are saved, for when it is resumed. */
+  readonly kept: readonly number[];
   /** The groups it waits for. */
   readonly groups: readonly Group[];
   /** What it reads, as text, one entry a wire. */
@@ -36,6 +38,8 @@ export interface Arrow {
 export interface Edge {
   readonly from: number;
   readonly mode: 'value' | 'settled' | 'live';
+  /** Whether what is read live is saved. */
+  readonly isKept?: boolean;
 }
 
 /** Waiting for `count` members; a member is done when all its steps have completed. */
@@ -84,6 +88,7 @@ export function compileSource(owner: WireOwner, source: Source, where: string): 
   return {
     edges,
     live: edges.flatMap(({ from, mode }) => (mode === 'live' ? [from] : [])),
+    kept: parsed.steps.flatMap(({ from, isKept }) => (isKept === true ? [from] : [])),
     groups: parsed.groups,
     text: [...new Set(parsed.text)],
     arrows: parsed.arrows,
@@ -136,9 +141,15 @@ function parse(owner: WireOwner, source: Source, where: string): Parsed {
       if (of?.kind !== 'step')
         throw new DefinitionError(owner.name, `${where}: live() takes the wire of a step`);
       refuseStranger(owner, of.owner, where, `step "${of.id}"`);
+      // JavaScript may give anything.
+      if (!['all', 'none'].includes(node.keep))
+        throw new DefinitionError(
+          owner.name,
+          `${where}: live() keeps 'all' or 'none', got ${node.keep}`,
+        );
       const { index } = of;
       return {
-        steps: [{ from: index, mode: 'live' }],
+        steps: [{ from: index, mode: 'live', isKept: node.keep === 'all' }],
         groups: [],
         text: [`live(${of.id})`],
         arrows: [{ from: index, mode: 'live' }],

@@ -46,7 +46,7 @@ export type WireNode =
       readonly count: number;
       readonly cancelRest: boolean;
     }
-  | { readonly kind: 'live'; readonly of: Wire<unknown> };
+  | { readonly kind: 'live'; readonly of: Wire<unknown>; readonly keep: 'all' | 'none' };
 
 /** The workflow under definition to which a wire belongs. */
 export interface WireOwner {
@@ -113,6 +113,10 @@ export function pick<S extends Source, U>(source: S, project: (value: Resolved<S
  * The partial results are saved with the output, so a reader that is resumed gets all of them again. When the step that
  * gives them is called again, after a failure or a crash, its readers begin anew.
  *
+ * With `keep: 'none'` they are not saved, and each is forgotten once every reader under way has taken it: a step that gives
+ * millions takes no more memory than one. A reader that iterates loses nothing, it slows the step down; one that is called again, in
+ * this life or a later one, gets what comes from then on, and nothing when the step has completed.
+ *
  * The type of a partial result is inferred from the stream that the agent's function returns; say it where it calls
  * `ctx.emit`: `live<Token>(answer)`.
  *
@@ -122,11 +126,17 @@ export function pick<S extends Source, U>(source: S, project: (value: Resolved<S
  * step('speak', async (words) => { for await (const word of words) await say(word); }, live(text));
  * ```
  */
-export function live<T, P>(wire: Wire<T, P>): Wire<Live<NoInfer<P>>>;
+export function live<T, P>(
+  wire: Wire<T, P>,
+  options?: { readonly keep?: 'all' | 'none' },
+): Wire<Live<NoInfer<P>>>;
 /** The same when the compiler cannot infer the type of the partial results. */
-export function live<P>(wire: Wire<unknown>): Wire<Live<P>>;
-export function live<P>(wire: Wire<unknown>): Wire<Live<P>> {
-  return wireOf({ kind: 'live', of: wire });
+export function live<P>(wire: Wire<unknown>, options?: { readonly keep?: 'all' | 'none' }): Wire<Live<P>>;
+export function live<P>(
+  wire: Wire<unknown>,
+  { keep = 'all' }: { readonly keep?: 'all' | 'none' } = {},
+): Wire<Live<P>> {
+  return wireOf({ kind: 'live', of: wire, keep });
 }
 
 /**

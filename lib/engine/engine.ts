@@ -32,6 +32,8 @@ export interface Engine {
   note(event: RunEvent): void;
   /** Tells an event that is not written down. */
   tell(event: RunEvent): void;
+  /** Settles once whoever reads the run one event at a time wants the next; undefined where nobody has to be waited for. */
+  demand?(): Promise<void> | undefined;
   /** The steps as they stand now, for what is asked again within one life. */
   steps(): StepTable;
   /**

@@ -19,23 +19,71 @@ export function feedReadings(input: unknown): readonly FeedReading[] {
   return isPlain ? Object.values(input).flatMap(feedReadings) : [];
 }
 
-/** The partial results of one attempt of a step. A reader gets all of them, whenever it begins to read. */
-export class LiveFeed {
+/** The partial results of one attempt of a step, by number. */
+class Items {
   readonly #items: unknown[] = [];
+  /** Those before this one are forgotten. */
+  #first = 0;
+  /** The number of the first item in the list. */
+  #base = 0;
+
+  get first(): number {
+    return this.#first;
+  }
+
+  /** How many there have been. */
+  get length(): number {
+    return this.#base + this.#items.length;
+  }
+
+  push(value: unknown): void {
+    this.#items.push(value);
+  }
+
+  at(position: number): unknown {
+    return this.#items[position - this.#base];
+  }
+
+  forgetBefore(position: number): void {
+    for (; this.#first < position; this.#first += 1) this.#items[this.#first - this.#base] = undefined;
+    const gone = this.#first - this.#base;
+    if (gone < FEW || gone * 2 < this.#items.length) return;
+    this.#items.splice(0, gone);
+    this.#base = this.#first;
+  }
+}
+
+/** So many places of forgotten items are not worth moving the others. */
+const FEW = 1_024;
+
+/**
+ * The partial results of one attempt of a step. A reader gets all of them, whenever it begins to read; where none are kept, those
+ * that no reader under way has still to take are forgotten, and a later reader gets the rest.
+ */
+export class LiveFeed {
+  readonly #items = new Items();
   readonly #readers = new Set<Reader>();
+  /** Streams that nobody has begun to read, each with the number of its first item. */
+  readonly #unread = new Map<object, number>();
+  readonly #keeps: boolean;
   #finish: ((receiver: PullReceiver) => void) | undefined;
   #taken: Deferred<void> | undefined;
   readonly #waits: () => void;
 
-  /** @param waits - Called when a reader has taken everything and waits for more. */
-  constructor(waits: () => void = () => undefined) {
+  /**
+   * @param waits - Called when a reader has taken everything and waits for more.
+   * @param keeps - Whether a reader that comes later gets everything from the beginning.
+   */
+  constructor(waits: () => void = () => undefined, keeps = true) {
     this.#waits = waits;
+    this.#keeps = keeps;
   }
 
   /** Adds a partial result. When it returns a Promise, that settles once every iterating reader has taken the value. */
   push(value: unknown): void | Promise<void> {
     this.#items.push(value);
     for (const reader of [...this.#readers]) reader.look();
+    this.#forget();
     if (!this.#isAwaited()) return undefined;
     this.#taken ??= deferred();
     return this.#taken.promise;
@@ -53,12 +101,14 @@ export class LiveFeed {
     });
   }
 
-  /** Opens a stream of everything from the beginning, for one reader. `leave` ends the stream and what it asked for. */
+  /** Opens a stream of everything that is kept, for one reader. `leave` ends the stream and what it asked for. */
   open(): { readonly stream: Live<unknown>; readonly leave: Stop } {
     const opened = new Set<Stop>();
     const readers = new Set<Reader>();
+    this.#unread.set(opened, this.#items.first);
     const open: OpenPull = (receiver) => {
       const items = this.#read(receiver);
+      this.#unread.delete(opened);
       readers.add(items);
       const stop = (): void => {
         opened.delete(leave);
@@ -85,8 +135,10 @@ export class LiveFeed {
           isRead: () => [...readers].every((reader) => reader.isWaiting),
         },
       }),
-      leave() {
+      leave: () => {
+        this.#unread.delete(opened);
         for (const leave of [...opened]) leave();
+        this.#forget();
       },
     };
   }
@@ -106,12 +158,22 @@ export class LiveFeed {
     return reader;
   }
 
+  /** Forgets what nobody has still to take. */
+  #forget(): void {
+    if (this.#keeps) return;
+    let needed = this.#items.length;
+    for (const { position } of this.#readers) needed = Math.min(needed, position);
+    for (const position of this.#unread.values()) needed = Math.min(needed, position);
+    this.#items.forgetBefore(needed);
+  }
+
   #isAwaited(): boolean {
     for (const { position } of this.#readers) if (position < this.#items.length) return true;
     return false;
   }
 
   #relieve(): void {
+    this.#forget();
     if (this.#taken === undefined || this.#isAwaited()) return;
     this.#taken.resolve();
     this.#taken = undefined;
@@ -133,16 +195,17 @@ interface Feed {
 }
 
 class Reader implements Pull {
-  /** How many items it has taken. */
-  position = 0;
-  readonly #items: readonly unknown[];
+  /** Number of the item that it takes next. */
+  position: number;
+  readonly #items: Items;
   readonly #receiver: PullReceiver;
   readonly #feed: Feed;
   #wanted = 0;
   #isLooking = false;
   #isOver = false;
 
-  constructor(items: readonly unknown[], receiver: PullReceiver, feed: Feed) {
+  constructor(items: Items, receiver: PullReceiver, feed: Feed) {
+    this.position = items.first;
     this.#items = items;
     this.#receiver = receiver;
     this.#feed = feed;
@@ -173,8 +236,9 @@ class Reader implements Pull {
     try {
       while (this.#wanted > 0 && this.position < this.#items.length && !this.#isOver) {
         this.#wanted -= 1;
+        const item = this.#items.at(this.position);
         this.position += 1;
-        this.#receiver.item(this.#items[this.position - 1]);
+        this.#receiver.item(item);
         this.#feed.moved();
       }
       const finish = this.#feed.finish();

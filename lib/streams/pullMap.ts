@@ -2,6 +2,7 @@ import type { Observable, OperatorFunction, Unsubscribable } from 'rxjs';
 import { Subject, takeUntil, takeWhile } from 'rxjs';
 
 import { Fifo } from './fifo';
+import { currentPace, withPace } from './pace';
 import type { OpenPull, Pull, PullReceiver } from './pull';
 import { fromPull, pullFrom, pullOf, pushAll } from './pull';
 import { carried, currentItem, deliver } from './streamItem';
@@ -45,6 +46,8 @@ class MappedPull<I, O> implements Pull {
   readonly #mapping: Mapping<I, O>;
   readonly #receiver: PullReceiver<O>;
   readonly #inputs: Pull;
+  /** That of whoever reads the answers: streams that begin later come at it too. */
+  readonly #pace = currentPace();
   readonly #ready = new Fifo<O>();
   readonly #running = new Set<Running>();
   #index = 0;
@@ -121,7 +124,7 @@ class MappedPull<I, O> implements Pull {
       }),
       takeUntil(left$),
     );
-    one.subscription = wanted.subscribe({
+    const observer = {
       error: (error: unknown) => {
         this.#fail(error);
       },
@@ -132,7 +135,8 @@ class MappedPull<I, O> implements Pull {
         release?.();
         this.#ask();
       },
-    });
+    };
+    one.subscription = withPace(this.#pace, () => wanted.subscribe(observer));
     if (this.#isOver || this.#failed !== undefined) one.subscription.unsubscribe();
   }
 

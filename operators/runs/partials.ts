@@ -18,7 +18,7 @@ export interface PartialResult<T> {
 /**
  * The partial results of a run while it is under way: of all steps, of the step at this path, or of those that `of` accepts.
  *
- * They come as their steps give them. A step that is tried again begins anew with the next `attempt`; a step that an
+ * They come as their steps give them; `for await` over `paced(…)` slows down the steps that return an iterable. A step that is tried again begins anew with the next `attempt`; a step that an
  * earlier life has finished gives none. The stream ends and errors as the run does.
  *
  * @example

@@ -4,17 +4,8 @@ import { join } from 'node:path';
 
 import { lastValueFrom } from 'rxjs';
 
-import {
-  agent,
-  chain,
-  executionHistory,
-  LogCompletedError,
-  lowdbStore,
-  memoryStore,
-  record,
-  run,
-} from '../../index';
-import { StoreCorruptError, UnknownLogError } from '../../lib/errors/storageErrors';
+import { agent, chain, executionHistory, lowdbStore, memoryStore, record, run } from '../../index';
+import { LogCompletedError, StoreCorruptError, UnknownLogError } from '../../lib/errors/storageErrors';
 import type { ExecutionHistory, Store } from '../../index';
 
 const start = Date.UTC(2026, 10, 22);

@@ -215,7 +215,9 @@ function invokeRemote(
 ): Placed {
   const { context, run, key, secret } = life;
   const { path, attempt, revision } = task;
-  const { timeoutMs, idleTimeoutMs, keepPartials = false } = task.policy;
+  const { timeoutMs, idleTimeoutMs } = task.policy;
+  // Who reads it live gets from there only what comes with the answer.
+  const keepPartials = task.policy.keepPartials === true || task.watch !== undefined;
   const request: StepRequest = {
     ...run,
     key,

@@ -20,15 +20,18 @@ export interface DagFeeds {
   leaveAll(): void;
 }
 
-/** @param waits - Called when a reader has taken everything and begins to wait. */
-export function dagFeeds(waits: () => void): DagFeeds {
+/**
+ * @param waits - Called when a reader has taken everything and begins to wait.
+ * @param keeps - Whether the partial results of a step are kept for readers that come later.
+ */
+export function dagFeeds(waits: () => void, keeps: (step: number) => boolean): DagFeeds {
   const feeds = new Map<number, LiveFeed>();
   const begun = new Set<number>();
   const leaves = new Map<number, Stop[]>();
   let current = -1;
 
   const feedOf = (step: number): LiveFeed => {
-    const feed = feeds.get(step) ?? new LiveFeed(waits);
+    const feed = feeds.get(step) ?? new LiveFeed(waits, keeps(step));
     feeds.set(step, feed);
     return feed;
   };
@@ -41,7 +44,7 @@ export function dagFeeds(waits: () => void): DagFeeds {
 
   return {
     begin(step) {
-      feeds.set(step, new LiveFeed(waits));
+      feeds.set(step, new LiveFeed(waits, keeps(step)));
       begun.add(step);
     },
     hasBegun: (step) => begun.has(step),

@@ -58,9 +58,10 @@ class DagRun {
     this.#running = steps.map(() => undefined);
     this.#remaining = steps.length;
     this.#groups = new Quorums((index) => scope.recorded((steps[index] as DagStep).id));
-    this.#feeds = dagFeeds(() => {
+    const waits = (): void => {
       scope.readerWaits();
-    });
+    };
+    this.#feeds = dagFeeds(waits, (index) => steps[index]?.policy.keepPartials === true);
     this.#containment = containmentOf(dag, (id) => scope.recorded(id)?.status === 'FAILED');
     this.#reading = {
       input,
@@ -112,7 +113,7 @@ class DagRun {
       input: value,
       policy,
       problem,
-      watch: policy.keepPartials === true ? this.#watchOf(index) : undefined,
+      watch: this.#isReadLive(index) ? this.#watchOf(index) : undefined,
       isReader: source.live.length > 0,
       isAnew: source.live.some((step) => this.#feeds.hasBegun(step)),
       contain: this.#containing(index, missed),
@@ -138,6 +139,10 @@ class DagRun {
 
   #isContained(index: number): boolean {
     return this.#dag.isContained[index] === true;
+  }
+
+  #isReadLive(index: number): boolean {
+    return (this.#dag.liveDependents[index]?.length ?? 0) > 0;
   }
 
   #watchOf(index: number): StepRequest['watch'] {
@@ -269,7 +274,7 @@ class DagRun {
   #note(index: number, answer: Answer): void {
     this.#answers[index] = answer;
     this.#remaining -= 1;
-    if (this.#dag.steps[index]?.policy.keepPartials === true) this.#feeds.end(index, answer);
+    if (this.#isReadLive(index)) this.#feeds.end(index, answer);
     if (answer.kind === 'skipped') this.#containment.noteSkipped(index);
     if (answer.kind === 'failed' && this.#isContained(index)) this.#containment.note(index);
   }

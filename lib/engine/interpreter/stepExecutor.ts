@@ -688,7 +688,9 @@ export class StepExecutor implements StepMachine, QueueOwner {
       this.events.report(usage);
     }
     this.engine.tell(this.events.emitted(task, index, value));
-    return isRunning(task) ? task.watch?.partial(value) : undefined;
+    const taken = isRunning(task) ? task.watch?.partial(value) : undefined;
+    const wanted = this.engine.demand?.();
+    return taken === undefined || wanted === undefined ? (taken ?? wanted) : taken.then(() => wanted);
   }
 
   completeStep(task: StepTask, output: unknown, givenBy?: GivenBy): void {

@@ -14,6 +14,7 @@ import { reduceRunAll } from '../../model/reduce';
 import type { RunState } from '../../model/state';
 import type { StepTable } from '../../model/stepTable';
 import type { Claim } from '../../store/store';
+import type { Pace } from '../../streams/pace';
 import type { Pull, PullReceiver, Stop } from '../../streams/pull';
 import { isStream, pullFrom } from '../../streams/pull';
 import type { CallCallbacks, Engine, KnownAnswer, RecallCallbacks } from '../engine';
@@ -40,6 +41,8 @@ export interface LocalOptions<O> {
   readonly tell?: (transition: Transition<O>) => void;
   /** Hears every event instead, where nobody is shown a state: no transition is made then. */
   readonly tellEvent?: (event: RunEvent) => void;
+  /** How fast the events are taken. */
+  readonly pace?: Pace | undefined;
   /** The store can no longer be written to. */
   readonly broken: (error: unknown) => void;
 }
@@ -103,7 +106,7 @@ export class LocalEngine<O> implements Engine {
       this.#options.broken(error);
       return;
     }
-    this.#enqueue(event, then, durable);
+    this.#enqueue(event, then, this.#atPace(durable));
   }
 
   note(event: RunEvent): void {
@@ -128,6 +131,10 @@ export class LocalEngine<O> implements Engine {
       }
     }
     this.#enqueue(event, undefined, undefined);
+  }
+
+  demand(): Promise<void> | undefined {
+    return this.#options.pace?.wait();
   }
 
   steps(): StepTable {
@@ -238,6 +245,13 @@ export class LocalEngine<O> implements Engine {
   /** Names what a step of this run has done, for those who find its answer in the cache. */
   #done(path: string): string {
     return idempotencyKeyOf(this.#options.state, { path, revision: 0 });
+  }
+
+  /** What waits for the event goes on when the one before it was taken, too. */
+  #atPace(durable: void | Promise<void>): void | Promise<void> {
+    const wanted = this.demand();
+    if (wanted === undefined || durable === undefined) return wanted ?? durable;
+    return durable.then(() => wanted);
   }
 
   #enqueue(event: RunEvent, then: (() => void) | undefined, durable: void | Promise<void>): void {

@@ -10,6 +10,8 @@ import type { StepResult } from '../../model/stepResult';
 import { hearingOf } from '../../store/messages';
 import type { Claim, RunRest } from '../../store/store';
 import { abortReason, onAbort } from '../../streams/onAbort';
+import type { Pace } from '../../streams/pace';
+import { currentPace, withPace } from '../../streams/pace';
 import type { Stop } from '../../streams/pull';
 import { StepExecutor } from '../interpreter/stepExecutor';
 import { newIncarnation } from '../newRunId';
@@ -40,8 +42,10 @@ export interface LocalRun<O> {
 export function claimAndRun<O>(run: LocalRun<O>): Observable<Transition<O>> {
   return new Observable<Transition<O>>((subscriber) => {
     let life: RunLife<O> | undefined;
+    const pace = currentPace();
     claimFor(run.rest, run.runId, subscriber, (claim) => {
-      life = startExecution<O>(run, claim, subscriber);
+      // What its functions subscribe to comes as it likes.
+      life = withPace(undefined, () => startExecution<O>(run, claim, subscriber, pace));
       // What was told on the way may have made the subscriber leave.
       if (subscriber.closed) life?.leave();
     });
@@ -56,6 +60,7 @@ function startExecution<O>(
   run: LocalRun<O>,
   claim: Claim,
   subscriber: Subscriber<Transition<O>>,
+  pace: Pace | undefined,
 ): RunLife<O> | undefined {
   const { runId, agent, input, mustExist } = run;
   const { onMismatch = 'refuse', scheduler = asyncScheduler } = run.options;
@@ -93,7 +98,7 @@ function startExecution<O>(
     );
     return undefined;
   }
-  const life = new RunLife(run, claim, { ...start, event }, subscriber);
+  const life = new RunLife(run, claim, { ...start, event }, subscriber, pace);
   life.begin();
   return life;
 }
@@ -118,7 +123,13 @@ class RunLife<O> implements MailboxOwner, Drainable {
   #isOver = false;
   #isReleased = false;
 
-  constructor(run: LocalRun<O>, claim: Claim, start: Begun<O>, subscriber: Subscriber<Transition<O>>) {
+  constructor(
+    run: LocalRun<O>,
+    claim: Claim,
+    start: Begun<O>,
+    subscriber: Subscriber<Transition<O>>,
+    pace: Pace | undefined,
+  ) {
     this.#run = run;
     this.#claim = claim;
     this.#start = start;
@@ -131,6 +142,7 @@ class RunLife<O> implements MailboxOwner, Drainable {
       state: start.state,
       scheduler: run.options.scheduler,
       mailbox: this.#mailbox,
+      pace,
       tell: (transition) => {
         this.#tell(transition);
       },
