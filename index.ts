@@ -43,7 +43,6 @@ export { chainResults, currentSteps, failedSteps, outputOf } from './lib/model/s
 export type { Snapshot, SnapshotPolicy } from './lib/model/snapshot';
 export type { RunState } from './lib/model/state';
 export type { StepResult } from './lib/model/stepResult';
-export type { Usage } from './lib/model/usage';
 export { bottlenecks } from './lib/report/bottlenecks';
 export { runSummary } from './lib/report/runSummary';
 export { lowdbStore } from './lib/store/folder/lowdbStore';
