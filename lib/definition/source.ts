@@ -143,10 +143,7 @@ function parse(owner: WireOwner, source: Source, where: string): Parsed {
       refuseStranger(owner, of.owner, where, `step "${of.id}"`);
       // JavaScript may give anything.
       if (!['all', 'none'].includes(node.keep))
-        throw new DefinitionError(
-          owner.name,
-          `${where}: live() keeps 'all' or 'none', got ${node.keep}`,
-        );
+        throw new DefinitionError(owner.name, `${where}: live() keeps 'all' or 'none', got ${node.keep}`);
       const { index } = of;
       return {
         steps: [{ from: index, mode: 'live', isKept: node.keep === 'all' }],
