@@ -122,6 +122,7 @@ const plainly = new RegExp(
     'secret|token|credential|cred|authorization|cookie|bearer|jwt|jwe|csrf|xsrf|hmac',
     '(api|access|secret|private|encryption|signing|master|auth|account|license|priv|session|ssh|rsa)key',
     'sessionid|sessid|sessionkey|connectionstring|connectionuri|dsn|mnemonic|htpasswd|kubeconfig',
+    '(store|key|db|user|admin|root|ftp|smtp|mail|login|new|old)pass|connstr|xprv|wpapsk',
     'iban|ssn|cvc|cvv|otp|totp|hotp|creditcard|cardnumber|accountnumber|pincode|verificationcode',
   ].join('|')})$|password(?!less|manager)|passwd`,
   'u',
@@ -144,6 +145,11 @@ const atTheEnd: ReadonlyMap<string, Secrecy> = new Map<string, Secrecy>([
   ['sig', 'always'],
   ['pkey', 'always'],
   ['pem', 'always'],
+  ['psk', 'always'],
+  ['kek', 'always'],
+  ['dek', 'always'],
+  ['pat', 'text'],
+  ['pan', 'text'],
 ]);
 
 /** Two words that are a secret together. */
@@ -153,7 +159,8 @@ const pairs: ReadonlySet<string> = new Set(
   access codes,verification code,security code,security codes,security answer,recovery code,recovery codes,backup codes,backup code,
   login code,sms code,unlock code,mfa code,2fa code,otp code,time code,time codes,pin code,confirmation code,activation code,card number,card no,card numbers,
   credit card,debit card,account number,account no,routing number,social security,passport number,license number,tax number,
-  bank account,mot passe,de passe,api hash,shared access`
+  bank account,mot passe,de passe,api hash,shared access,pin number,pin no,cc number,cc num,iban number,iban no,ssn number,passport no,license no,
+  tax id,tax no,magic link,factor code,wallet seed,seed words,conn str,conn string,conn uri,connection str,account json`
     .split(',')
     .map((pair) => pair.trim()),
 );
@@ -211,7 +218,7 @@ const passes = set(`
   quick compiler optimization mountain season day bus rail ski hall`);
 
 const koreanSecret =
-  /비밀\s?번호|비번|암호|패스워드|패스프레이즈|시크릿|비밀\s?키|개인\s?키|인증\s?키|서명\s?키|마스터\s?키|접근\s?키|보안\s?키|토큰|인증\s?번호|인증\s?코드|보안\s?코드|접속\s?코드|복구\s?코드|주민\s?등록\s?번호|주민\s?번호|외국인\s?등록\s?번호|여권\s?번호|운전\s?면허\s?번호|계좌\s?번호|카드\s?번호|핀\s?번호|쿠키|세션|서명|자격\s?증명|인증\s?정보|보안\s?카드|공인\s?인증서|연결\s?문자열|api\s?키|비밀$|비밀(?=값|정보|문구)/u;
+  /비밀\s?번호|비번|암호|패스워드|패스코드|패스프레이즈|복호화\s?키|시크릿|비밀\s?키|개인\s?키|인증\s?키|서명\s?키|마스터\s?키|접근\s?키|보안\s?키|토큰|인증\s?번호|인증\s?코드|보안\s?코드|접속\s?코드|복구\s?코드|주민\s?등록\s?번호|주민\s?번호|외국인\s?등록\s?번호|여권\s?번호|운전\s?면허\s?번호|계좌\s?번호|카드\s?번호|핀\s?번호|쿠키|세션|서명|자격\s?증명|인증\s?정보|보안\s?카드|공인\s?인증서|연결\s?문자열|api\s?키|비밀$|비밀(?=값|정보|문구)/u;
 const koreanParticle = /^(은|는|이|가|을|를|의|로|으로|도|와|과)$/u;
 /** What follows a secret where the name speaks about it. */
 const koreanHarmless =

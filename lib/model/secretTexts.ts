@@ -16,6 +16,7 @@ export function hideSecrets(text: string): string {
   let shown = text;
   for (const { shape, replacement } of shapes) shown = shown.replace(shape, replacement);
   shown = shown.replace(CREDENTIALS_IN_URL, hideCredentials);
+  shown = shown.replace(NAME_AND_VALUE, hideValue).replace(ENCODED, hideEncoded);
   shown = hideNamed(shown.replace(ELEMENT, hideElement));
   return shown.replace(SPOKEN, hideSpoken);
 }
@@ -33,7 +34,7 @@ const TRACE = new RegExp(
   [
     'pass|pwd|pw\\b|psw|secret|token|key|auth|cookie|cred|bearer|basic|jwt|jwe|otp|pin|cvc|cvv|csc|cvn|iban|ssn|sig|sess|sid|dsn|csrf|xsrf|hmac|pem\\b',
     'mfa|2fa|code|card|account|phrase|mnemonic|number|connection|contrase|clave|senha|kennwort|mdp|geheimnis|shared|hash|htpasswd|kubeconfig',
-    '@|eyJ|sk[-_]|[prw]k_|gh[pousr]_|github_|glpat|xox|xapp|AKIA|ASIA|AIza|ya29|SG\\.|npm_|hf_|dop_|shp|gsk_|whsec|pypi|hooks\\.|webhooks/|:AA',
+    '@|eyJ|sk[-_]|[prw]k_|gh[pousr]_|github_|glpat|xox|xapp|AKIA|ASIA|AIza|ya29|SG\\.|npm_|hf_|dop_|shp|gsk_|whsec|pypi|hooks\\.|webhooks/|:AA|curl|wget|mysql|mariadb|identified|/bot|%3d',
     '비밀|비번|암호|패스|시크릿|키|토큰|번호|코드|쿠키|세션|서명|증명|정보|카드|인증서|문자열|пароль|密|パス|暗証|口令|令牌',
   ].join('|'),
   'i',
@@ -59,6 +60,20 @@ const shapes: readonly Shape[] = [
     replacement: REDACTED,
   },
   { shape: /(hooks\.slack\.com\/(?:services|workflows|triggers)\/)[\w/-]+/g, replacement: `$1${REDACTED}` },
+  { shape: /(api\.telegram\.org\/(?:file\/)?bot)[^/\s]+/g, replacement: `$1${REDACTED}` },
+  {
+    shape: /(\b(?:curl|wget)\b[^\n]{0,400}?\s(?:-u|--user)[= ]?["']?[^\s:"']{0,64}:)[^\s"']+/g,
+    replacement: `$1${REDACTED}`,
+  },
+  { shape: /(\b(?:mysql|mariadb)[\w-]*\s[^\n]{0,200}?-p)(?!assword)[^\s]+/g, replacement: `$1${REDACTED}` },
+  {
+    shape: /(\bIDENTIFIED\s(?:WITH\s[\w'"]{1,64}\s)?BY\s+)(?:'[^']*'|"[^"]*")/gi,
+    replacement: `$1'${REDACTED}'`,
+  },
+  {
+    shape: /(<input\b(?=[^<>]{0,400}\btype=["']?password)[^<>]{0,400}?\bvalue=)(?:"[^"]*"|'[^']*'|[^\s>]+)/gi,
+    replacement: `$1"${REDACTED}"`,
+  },
   { shape: /(\/api\/webhooks\/\d+\/)[\w-]+/g, replacement: `$1${REDACTED}` },
   {
     shape:
@@ -87,6 +102,21 @@ function hideCredentials(whole: string, scheme: string, userInfo: string): strin
   if (slash >= 0) return whole;
   // A name alone is a name, unless it is a key: `https://0a1b2c…@host`.
   return /\d/.test(userInfo) && userInfo.length >= 12 ? `${scheme}${REDACTED}@` : whole;
+}
+
+/** `{"name":"token","value":"x"}`. */
+const NAME_AND_VALUE =
+  /("(?:name|key|header|field|id)"\s{0,4}:\s{0,4}"([^"\\]{2,64})"\s{0,4},\s{0,4}"(?:value|val|content|data)"\s{0,4}:\s{0,4})(?:"(?:[^"\\]|\\.)*"|[^\s,}\]"]+)/gi;
+
+function hideValue(whole: string, before: string, name: string): string {
+  return secrecyOf(name) === 'none' ? whole : `${before}"${REDACTED}"`;
+}
+
+/** `?token=x` within the parameter of another URL. */
+const ENCODED = /((?:%3F|%26|%23|^|[?&#\s"'])([a-z][\w.-]{1,63})%3D)[^&%\s"'<>]{3,}/gi;
+
+function hideEncoded(whole: string, before: string, name: string): string {
+  return secrecyOf(name) === 'none' ? whole : `${before}${REDACTED}`;
 }
 
 const ELEMENT = /<([\w:.-]{2,64})(\s[^<>]{0,200})?>([^<]{1,4096})(?=<\/)/g;
@@ -158,12 +188,19 @@ function endOfValue(text: string, start: number, quote: string, isLine: boolean)
     const end = closing(text, start + quote.length, quote);
     return end < 0 ? text.length : end;
   }
+  if (text.startsWith('- ', start)) {
+    LIST.lastIndex = start;
+    return start + (LIST.exec(text)?.[0].length ?? 0);
+  }
   const first = text[start];
   if (first === '[' || first === '{') return closingBracket(text, start);
   const stop = isLine ? /[\r\n"'`]/g : /[\s,;&|)}\]"'`<>\\]/g;
   stop.lastIndex = start;
   return stop.exec(text)?.index ?? text.length;
 }
+
+/** The items of a list of YAML. */
+const LIST = /-\s[^\n]*(?:\n\s*-\s[^\n]*)*/y;
 
 /** Behind the quote that closes: it has as many backslashes before it as the one that opened. */
 function closing(text: string, from: number, quote: string): number {
