@@ -44,7 +44,8 @@ export function recordCodec<T extends object>(
         const field = Object.hasOwn(fields, key) ? fields[key] : undefined;
         if (field === undefined && !(key in required)) continue;
         const result = codec.validate(field, t.appendContext(context, key, codec, field));
-        if (result._tag === 'Left') errors.push(...result.left);
+        // One by one: there may be more than a call takes arguments.
+        if (result._tag === 'Left') for (const error of result.left) errors.push(error);
       }
       return t.failures(errors);
     },

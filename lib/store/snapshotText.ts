@@ -1,6 +1,7 @@
 import { isLeft } from 'fp-ts/lib/Either';
 
 import { jsonValue } from '../codec/jsonValue';
+import { Json } from '../codec/plainCodecs';
 import { RunState, SnapshotHead } from '../codec/stateCodec';
 import { explain } from '../codec/validate';
 import type { Snapshot, SnapshotMetadata, SnapshotSummary } from '../model/snapshot';
@@ -22,19 +23,47 @@ export function captureSnapshot(
   snapshotId: string,
   at: number,
   name: string,
-  state: RunStateRecord,
+  state: object,
   metadata: SnapshotMetadata,
 ): SnapshotText {
-  checkValues(state);
+  const body = bodyOf(name, state);
   const kept = JSON.parse(JSON.stringify(checkedMetadata(name, metadata))) as SnapshotMetadata;
-  const summary = {
-    snapshotId,
-    name,
-    timestamp: new Date(at).toISOString(),
-    runId: state.runId,
-    metadata: kept,
-  };
-  return { summary: Object.freeze(summary), state: [...stateText(asStored(state))] };
+  const timestamp = new Date(at).toISOString();
+  const summary = { snapshotId, name, timestamp, runId: body.runId, metadata: kept };
+  return { summary: Object.freeze(summary), state: body.text };
+}
+
+function bodyOf(name: string, state: unknown): { readonly runId: string; readonly text: readonly string[] } {
+  if (isRunState(state)) {
+    checkValues(state);
+    return { runId: state.runId, text: [...stateText(asStored(state))] };
+  }
+  if (typeof state !== 'object' || state === null || Array.isArray(state))
+    throw new InvalidArgumentError(
+      `Cannot save snapshot "${name}": the state is no object`,
+      'give a state from a transition or from loadRun(), or a plain object',
+    );
+  return { runId: NO_RUN, text: [JSON.stringify(checkedPlain(name, state))] };
+}
+
+/** What stands for the id of the run in a snapshot of a plain object: no run has it. */
+const NO_RUN = '';
+
+/** Whether this is how a run stands, as a value or as its JSON, and not an object of the user's. */
+function isRunState(state: unknown): state is RunStateRecord {
+  if (typeof state !== 'object' || state === null) return false;
+  const { runId, steps, plan } = state as Partial<RunStateRecord>;
+  if (typeof runId !== 'string' || runId === NO_RUN || !Array.isArray(plan)) return false;
+  return typeof steps === 'object' && Symbol.iterator in steps;
+}
+
+function checkedPlain(name: string, state: object): unknown {
+  try {
+    return jsonValue(state, '');
+  } catch (error) {
+    if (!(error instanceof StateValueError)) throw error;
+    throw new StateValueError('', error.at, error.why, `the state of snapshot "${name}"`);
+  }
 }
 
 function checkedMetadata(name: string, metadata: SnapshotMetadata): unknown {
@@ -59,11 +88,23 @@ export function snapshotOf({ summary, state }: SnapshotText): Snapshot {
 /** The snapshot in these fields; `refuse` throws when they hold none. */
 export function readSnapshot(head: unknown, state: unknown, refuse: (why: string) => never): Snapshot {
   const summary = readSummary(head, refuse);
+  if (summary.runId === NO_RUN) return plainSnapshot(summary, state, refuse);
   const decoded = RunState.decode(state);
   if (isLeft(decoded)) return refuse(explain(decoded.left)[0] ?? 'no state of a run');
   if (decoded.right.runId !== summary.runId) return refuse('it holds the state of another run');
   const { snapshotId, name, timestamp, metadata } = summary;
   return Object.freeze({ snapshotId, name, timestamp, executionState: decoded.right, metadata });
+}
+
+function plainSnapshot(
+  { snapshotId, name, timestamp, metadata }: SnapshotSummary,
+  state: unknown,
+  refuse: (why: string) => never,
+): Snapshot {
+  if (typeof state !== 'object' || state === null || Array.isArray(state) || !Json.is(state))
+    return refuse('it holds no plain object');
+  // Whoever saved it knows its type.
+  return Object.freeze({ snapshotId, name, timestamp, executionState: state as RunStateRecord, metadata });
 }
 
 /** The summary in these fields; `refuse` throws when they hold none. */

@@ -326,18 +326,20 @@ export type ReceivedMessage = (RunMessage | { readonly kind: 'damaged'; readonly
   done(): void;
 };
 
-/** Named copies of how runs stood. */
+/** Named copies of how runs stood, or of plain objects. */
 export interface SnapshotStore {
   /**
    * Captures the state at once; resolves when the snapshot is written.
    *
+   * @param state - How a run stands, or a plain object of your own, such as `{ step: 'processing', progress: 60 }`: that comes
+   * back as it is, and no run can be restored from it.
    * @throws StateValueError when a value of the state, as in a run without a store, or the metadata is no plain JSON.
    */
-  save(name: string, state: RunState, metadata?: SnapshotMetadata): Promise<Snapshot>;
+  save(name: string, state: RunState | object, metadata?: SnapshotMetadata): Promise<Snapshot>;
   /** A snapshot by its id. @throws UnknownSnapshotError */
   load(snapshotId: string): Promise<Snapshot>;
   /** False when there was none. */
   delete(snapshotId: string): Promise<boolean>;
-  /** Newest first, without bodies. */
+  /** Newest first, without bodies. One that cannot be read is left out and named in a process warning. */
   list(): Promise<readonly SnapshotSummary[]>;
 }

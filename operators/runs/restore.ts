@@ -9,6 +9,7 @@ import { InvalidArgumentError } from '../../lib/model/failure';
 import { undoneSagas, withoutUndone } from '../../lib/engine/undone';
 import { asAnotherRun } from '../../lib/model/incarnation';
 import { reduceRun } from '../../lib/model/reduce';
+import { StepTable } from '../../lib/model/stepTable';
 import type { Store } from '../../lib/store/store';
 
 /** Which store holds the snapshot, and what takes the new run: that store, or an engine, which keeps no snapshots itself. */
@@ -29,7 +30,7 @@ export interface RestoreOptions extends Pick<RunSettings, 'runId' | 'newRunId' |
  * What a saga has undone then or since, as far as the store knows the run, is done again.
  *
  * @throws UnknownSnapshotError
- * @throws InvalidArgumentError when an engine shall begin what had completed.
+ * @throws InvalidArgumentError when it holds no run, or an engine shall begin what had completed.
  * @throws RunExistsError when the engine has a run of the new id.
  * @throws DefinitionMismatchError when the snapshot is not one of the agent that is given with an engine.
  */
@@ -39,6 +40,11 @@ export async function restore(snapshotId: string, options: RestoreOptions): Prom
   if (engine !== undefined) checkedEngine(action, engine, given.store);
   const { store } = checkedWhere(action, given, 'importRun') as Pick<RestoreOptions, 'store'>;
   const { executionState: saved } = await store.snapshots.load(snapshotId);
+  if (!(saved.steps instanceof StepTable))
+    throw new InvalidArgumentError(
+      `Cannot ${action}: it holds a plain object, not how a run stood`,
+      'read it with store.snapshots.load()',
+    );
   const runId = options.runId ?? (options.newRunId ?? newRunId)();
   const at = (options.scheduler ?? asyncScheduler).now();
   const now = await store.loadRun(saved.runId);

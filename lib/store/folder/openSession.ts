@@ -114,7 +114,7 @@ async function lockFolder({ files, layout, owners }: OpenOptions): Promise<Lock>
 
 function makeFolders(files: Files, layout: Layout): void {
   const there = files.look(layout.folder)?.kind;
-  if (there === 'file' || there === 'other') {
+  if (there !== undefined && there !== 'folder' && there !== 'link') {
     throw new StorageError('open a store in', layout.folder, 'it is no folder', 'name another one');
   }
   for (const folder of [layout.folder, layout.runs, layout.journal, layout.lock]) files.makeFolder(folder);

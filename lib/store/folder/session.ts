@@ -25,6 +25,7 @@ import { runSaver } from './checkpoint';
 import type { Files } from './files/files';
 import { foreignFile, removeOurs, whoseFile } from './files/checkedFile';
 import type { StoreRecord } from './journal/replay';
+import { removeLeftovers } from './leftovers';
 import type { FoldStart, LiveRun } from './openRun';
 import { liveRun } from './openRun';
 import type { Lock } from './lock/lock';
@@ -96,6 +97,7 @@ export class Session {
     this.#takeUpTail();
     // What cannot be removed now may be when the store is opened again.
     this.enqueue(() => this.#sweepInbox()).catch(() => undefined);
+    this.enqueue(() => removeLeftovers(files, layout)).catch(() => undefined);
   }
 
   claim(runId: string): Claim | Promise<Claim> {

@@ -65,7 +65,7 @@ function outputsCodec(codecs: readonly (readonly [string, Codec])[]): Codec {
       const live = changed(stored, (codec, value) => {
         const decoded = codec.validate(value, context);
         if (isRight(decoded)) return decoded.right;
-        errors.push(...decoded.left);
+        for (const error of decoded.left) errors.push(error);
         return undefined;
       });
       return errors.length === 0 ? t.success(live) : t.failures(errors);

@@ -301,7 +301,7 @@ export const brokenStores: Readonly<Record<string, readonly [bug: Bug, ...finds:
   ],
   'saves whatever JSON makes of a state': [
     inSnapshots(({ save }) => ({
-      save: (name, state, metadata) => save(name, asJson(state), metadata),
+      save: (name, state, metadata) => save(name, asJson(state as RunState), metadata),
     })),
     'snapshots: refuse a state that they would change, and keep nothing of it',
   ],

@@ -22,18 +22,21 @@ import { writeBytes } from './nodeFiles';
 export const FILE_FORMAT = 4;
 
 /** What a JSON file of a store is about. */
-export type FileKind =
-  | 'run'
-  | 'history'
-  | 'snapshot'
-  | 'message'
-  | 'log'
-  | 'answer'
-  | 'stream'
-  | 'queued'
-  | 'request'
-  | 'reply'
-  | 'serving';
+export type FileKind = (typeof KINDS)[number];
+
+const KINDS = [
+  'run',
+  'history',
+  'snapshot',
+  'message',
+  'log',
+  'answer',
+  'stream',
+  'queued',
+  'request',
+  'reply',
+  'serving',
+] as const;
 
 /** How a file is written where the usual way is not enough. */
 export interface WriteSteps {
@@ -175,6 +178,55 @@ export function parseChecked(path: string, kind: FileKind, bytes: Buffer): Reado
 }
 
 /**
+ * Reads all JSON files of a folder for a list. One that cannot be read hides no other: it is left out, and told once as a process
+ * warning.
+ *
+ * @param read - Gives what is listed of a file; undefined when it has gone meanwhile.
+ */
+export async function readEach<T>(
+  files: Files,
+  folder: string,
+  pause: Pause,
+  read: (path: string) => Promise<T | undefined>,
+): Promise<readonly T[]> {
+  const found: T[] = [];
+  for (const name of files.list(folder)) {
+    if (!name.endsWith('.json')) continue;
+    const path = within(folder, name);
+    const one = await orTold(files, async () => {
+      const kind = files.look(path)?.kind ?? 'file';
+      if (kind !== 'file') throw new StoreCorruptError(path, 0, 'it is not a file');
+      return read(path);
+    });
+    if (one !== undefined) found.push(one);
+    const rest = pause();
+    if (rest !== undefined) await rest;
+  }
+  return found;
+}
+
+/** What is read for a list; undefined where that is damaged, which is told once as a process warning. */
+export async function orTold<T>(files: Files, read: () => Promise<T | undefined>): Promise<T | undefined> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!(error instanceof StoreCorruptError || error instanceof StoreFormatError)) throw error;
+    tellOnce(files, `${error.message}; it is left out of the list`);
+    return undefined;
+  }
+}
+
+function tellOnce(files: Files, message: string): void {
+  const known = told.get(files) ?? new Set();
+  told.set(files, known);
+  if (known.has(message)) return;
+  known.add(message);
+  process.emitWarning(message, 'MillraceWarning');
+}
+
+const told = new WeakMap<Files, Set<string>>();
+
+/**
  * Makes a folder for files of one kind, and makes its name last: what is acknowledged in it must not go with it. Once by each
  * process, because the one that made it may have ended before.
  */
@@ -225,6 +277,12 @@ export async function whoseFile(
   const head = await files.read(path, HEAD.length + 32);
   if (head === undefined) return undefined;
   return beginsAsOurs(head.toString('latin1'), kind) ? 'ours' : 'foreign';
+}
+
+/** Whether these first bytes are those of a JSON file of a store, of whatever kind. */
+export function isBegunByStore(head: Buffer): boolean {
+  const text = head.toString('latin1');
+  return KINDS.some((kind) => beginsAsOurs(text, kind));
 }
 
 function beginsAsOurs(text: string, kind: FileKind): boolean {

@@ -1,6 +1,6 @@
 /** What stands at a path. */
 export interface Found {
-  readonly kind: 'file' | 'folder' | 'link' | 'other';
+  readonly kind: 'file' | 'folder' | 'link' | 'socket' | 'other';
   /** Names the file itself, whatever its path: two of them are never the same while both exist. */
   readonly id: string;
   /** Changes when the content does, as finely as the file system counts: of a folder when names come or go. */

@@ -109,7 +109,8 @@ const readSome = promisify(fs.read);
 function kindOf(found: fs.Stats): Found['kind'] {
   if (found.isFile()) return 'file';
   if (found.isDirectory()) return 'folder';
-  return found.isSymbolicLink() ? 'link' : 'other';
+  if (found.isSymbolicLink()) return 'link';
+  return found.isSocket() ? 'socket' : 'other';
 }
 
 function openForReading(path: string): number | undefined {

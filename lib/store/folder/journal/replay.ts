@@ -57,6 +57,8 @@ export function parseRecord({ json, file, offset, seq }: ScannedRecord): ParsedR
   if (content.type === 'store.imported') {
     const state = RunState.decode(content.state);
     if (isLeft(state)) return refuse(explain(state.left)[0] ?? 'no state of a run');
+    if (state.right.runId !== runId)
+      return refuse(`a state of run "${state.right.runId}" for run "${runId}"`);
     return { ...at, type: content.type, runId, follows: () => true, apply: () => state.right };
   }
   if (!RunEvent.is(content)) {
@@ -67,8 +69,10 @@ export function parseRecord({ json, file, offset, seq }: ScannedRecord): ParsedR
   const { type } = event;
   const counts = isJournaled(event) ? 1 : 0;
   const follows = (state: RunStateRecord | undefined) => event.seq === (state?.seq ?? 0) + counts;
-  const next = (state: RunStateRecord | undefined, whole: AnyEvent) =>
-    reduceRun(state ?? idleState(runId, '', []), whole);
+  const next = (state: RunStateRecord | undefined, whole: AnyEvent): RunStateRecord => {
+    if (counts === 0 || follows(state)) return reduceRun(state ?? idleState(runId, '', []), whole);
+    return refuse(`event ${event.seq} of run "${runId}" where ${(state?.seq ?? 0) + 1} belongs`);
+  };
   if (!Object.hasOwn(content, 'patches'))
     return { ...at, type, runId, follows, apply: (state) => next(state, event) };
   const change = OutputChange.decode(content);

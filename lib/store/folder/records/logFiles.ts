@@ -5,7 +5,7 @@ import { explain } from '../../../codec/validate';
 import { StoreCorruptError } from '../../../errors/storageErrors';
 import type { ExecutionLog, LogSummary } from '../../../model/executionLog';
 import type { Pause } from '../../../streams/yieldOften';
-import { makeSideFolder, readChecked, within, writeChecked } from '../files/checkedFile';
+import { makeSideFolder, readChecked, readEach, within, writeChecked } from '../files/checkedFile';
 import type { Files } from '../files/files';
 import { lowDatabase } from '../files/lowdbFile';
 import { fileName } from '../layout';
@@ -35,15 +35,11 @@ export async function readLog(
 
 /** What is said about the logs, newest first. */
 export async function listLogs(files: Files, folder: string, pause: Pause): Promise<readonly LogSummary[]> {
-  const summaries: LogSummary[] = [];
-  for (const name of files.list(folder)) {
-    if (!name.endsWith('.json')) continue;
-    const log = await readFile(files, within(folder, name));
-    if (log !== undefined) summaries.push(summaryOfLog(log));
-    const rest = pause();
-    if (rest !== undefined) await rest;
-  }
-  return summaries.sort(newestFirst);
+  const summaries = await readEach(files, folder, pause, async (path) => {
+    const log = await readFile(files, path);
+    return log && summaryOfLog(log);
+  });
+  return [...summaries].sort(newestFirst);
 }
 
 /** A log without its steps. */

@@ -5,7 +5,14 @@ import type { Snapshot, SnapshotSummary } from '../../../model/snapshot';
 import type { Pause } from '../../../streams/yieldOften';
 import type { SnapshotText } from '../../snapshotText';
 import { readSnapshot, readSummary } from '../../snapshotText';
-import { makeSideFolder, readChecked, removeOurs, within, writeChecked } from '../files/checkedFile';
+import {
+  makeSideFolder,
+  readChecked,
+  readEach,
+  removeOurs,
+  within,
+  writeChecked,
+} from '../files/checkedFile';
 import type { Files } from '../files/files';
 import { hex } from '../journal/journalRecord';
 import { fileName } from '../layout';
@@ -50,16 +57,11 @@ export async function listSnapshots(
   folder: string,
   pause: Pause,
 ): Promise<readonly SnapshotSummary[]> {
-  const summaries: SnapshotSummary[] = [];
-  for (const name of files.list(folder)) {
-    if (!name.endsWith('.json')) continue;
-    const path = within(folder, name);
+  const summaries = await readEach(files, folder, pause, async (path) => {
     const bytes = await files.read(path, HEAD_BYTES);
-    if (bytes !== undefined) summaries.push(await headOf(files, path, bytes.toString()));
-    const rest = pause();
-    if (rest !== undefined) await rest;
-  }
-  return summaries.sort((a, b) => (a.snapshotId < b.snapshotId ? 1 : -1));
+    return bytes && headOf(files, path, bytes.toString());
+  });
+  return [...summaries].sort((a, b) => (a.snapshotId < b.snapshotId ? 1 : -1));
 }
 
 const HEAD_BYTES = 8192;

@@ -16,7 +16,7 @@ import type { Pause } from '../../../streams/yieldOften';
 import type { Durability } from '../../durability';
 import type { RowChange, RowPatch, StreamChange, StreamClaim, StreamSummary } from '../../streamRest';
 import { StreamTables } from '../../streamTables';
-import { readChecked, within, writeChecked } from '../files/checkedFile';
+import { orTold, readChecked, within, writeChecked } from '../files/checkedFile';
 import type { Files } from '../files/files';
 import { lowDatabase } from '../files/lowdbFile';
 import type { Generation } from '../journal/journalScan';
@@ -110,7 +110,7 @@ export async function listStreams(
   for (const name of files.list(folder)) {
     const own = within(folder, name);
     if (files.look(own)?.kind !== 'folder') continue;
-    const read = await readStream(files, own, pause);
+    const read = await orTold(files, () => readStream(files, own, pause));
     if (read !== undefined) summaries.push(read.tables.summary(read.name));
   }
   return summaries.sort((a, b) => (a.name < b.name ? -1 : 1));
