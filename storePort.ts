@@ -48,6 +48,7 @@ export type {
   Attendance,
   Attendant,
   Claim,
+  Forgetting,
   PruneLimits,
   QueuedRun,
   QueuedTurn,

@@ -77,8 +77,8 @@ export function recordingStore(store: Store): RecordingStore {
         ? claim.then((taken) => recording(runId, taken))
         : recording(runId, claim);
     },
-    async deleteRun(runId) {
-      const isGone = await store.deleteRun(runId);
+    async deleteRun(runId, more) {
+      const isGone = await store.deleteRun(runId, more);
       if (isGone) runs.delete(runId);
       return isGone;
     },

@@ -10,6 +10,8 @@ export interface KeptAnswer {
   readonly kept?: readonly unknown[];
   /** What gave the answer, where that can be undone. */
   readonly doneBy?: string;
+  /** The id of the run that called for it; it goes with that run. */
+  readonly madeBy?: string;
   /** Epoch milliseconds; absent when the answer never gets too old. */
   readonly expiresAt?: number;
 }
@@ -29,17 +31,20 @@ export interface AnswerCache {
 /**
  * Keeps answers in memory, as JSON, so that nobody can change them: the newest 10,000.
  */
-export function memoryCache(): AnswerCache {
-  const texts = new Map<string, string>();
+export function memoryCache(): AnswerCache & { forget(runId: string): void } {
+  const kept = new Map<string, { readonly text: string; readonly madeBy: string | undefined }>();
   return {
     get(key) {
-      const text = texts.get(key);
+      const text = kept.get(key)?.text;
       return text === undefined ? undefined : (JSON.parse(text) as KeptAnswer);
     },
     set(key, answer) {
-      texts.delete(key);
-      texts.set(key, JSON.stringify(answer));
-      if (texts.size > MOST) texts.delete(texts.keys().next().value as string);
+      kept.delete(key);
+      kept.set(key, { text: JSON.stringify(answer), madeBy: answer.madeBy });
+      if (kept.size > MOST) kept.delete(kept.keys().next().value as string);
+    },
+    forget(runId) {
+      for (const [key, { madeBy }] of kept) if (madeBy === runId) kept.delete(key);
     },
   };
 }

@@ -21,12 +21,13 @@ export interface Store extends RunRest {
   /** One line a run, newest first. */
   listRuns(query?: RunQuery): Promise<readonly RunSummary[]>;
   /**
-   * Forgets a run and what was posted to it; false when there was none.
+   * Forgets a run, what was posted to it, and the answers that it has left in the cache; false when there was none. Snapshots and
+   * execution logs stay, unless they are asked for: then also those of a run that has gone already.
    *
    * @throws RunActiveError when the run is under way.
    * @throws StoreNotServedError when another process writes to the store and does not serve its runs.
    */
-  deleteRun(runId: string): Promise<boolean>;
+  deleteRun(runId: string, more?: Forgetting): Promise<boolean>;
   /**
    * Puts in a run as it stands, such as a fork, or a run that begins with a snapshot. It can be resumed then. What was posted
    * to an earlier run of this id is forgotten. With the same `incarnation` it is the same run that has moved.
@@ -37,8 +38,8 @@ export interface Store extends RunRest {
    */
   importRun(state: RunState): Promise<void>;
   /**
-   * Forgets runs that completed, failed or were cancelled, and what was posted to them: those that are not among the newest `keep` and ended more than
-   * `olderThanMs` ago. Returns their ids.
+   * Forgets runs that completed, failed or were cancelled, as `deleteRun` does: those that are not among the newest `keep` and
+   * ended more than `olderThanMs` ago. Returns their ids.
    *
    * @throws InvalidArgumentError when a limit is negative or NaN.
    * @throws StoreNotServedError
@@ -253,7 +254,7 @@ export interface QueuedRun {
 export type StoreRequest =
   /** Goes on with a run, however it ended. */
   | { readonly kind: 'resume'; readonly runId: string }
-  | { readonly kind: 'delete'; readonly runId: string }
+  | { readonly kind: 'delete'; readonly runId: string; readonly more?: Forgetting }
   | { readonly kind: 'prune'; readonly limits: PruneLimits }
   | { readonly kind: 'import'; readonly state: RunState };
 
@@ -312,8 +313,18 @@ export interface OpenQuestion {
   readonly dueAt?: number;
 }
 
-/** Which runs to forget. */
-export interface PruneLimits {
+/** What goes with a run that is forgotten. */
+export interface Forgetting {
+  /** Answers that it has left in the cache for other runs; true when left out. */
+  readonly cache?: boolean;
+  /** Snapshots of it; false when left out. */
+  readonly snapshots?: boolean;
+  /** Execution logs that `record` has written of it, by their ids: `<runId>`, `<runId>#2` …; false when left out. */
+  readonly logs?: boolean;
+}
+
+/** Which runs to forget, and what goes with them. */
+export interface PruneLimits extends Forgetting {
   /** How many of the newest runs stay in any case; 0 when left out. */
   readonly keep?: number;
   /** How long ago a run must have ended, in milliseconds; 0 when left out. */

@@ -173,7 +173,8 @@ class Runs<I, O> {
     const { store } = this.#options;
     if (store === undefined) return;
     item?.onKept(() => {
-      store.deleteRun(runId).catch(reportUnheard);
+      // What it has asked may be asked again by later items.
+      store.deleteRun(runId, { cache: false }).catch(reportUnheard);
     });
   }
 

@@ -72,7 +72,7 @@ function undoneKey(doneBy: string): string {
  * Keeps the answer of a step for those who ask the same.
  *
  * @param key - What `cacheKeyOf` gives for the step.
- * @param doneBy - Names what gave the answer, for `forgetIn`.
+ * @param origin - The run that called for it, and the name of what gave the answer, for `forgetIn`.
  * @returns Settles once the cache has the answer, or cannot keep it.
  */
 export function memorizeIn(
@@ -81,12 +81,13 @@ export function memorizeIn(
   task: StepTask,
   now: number,
   { output, givenBy, kept }: KnownAnswer,
-  doneBy?: string,
+  { madeBy, doneBy }: Pick<KeptAnswer, 'madeBy' | 'doneBy'> = {},
 ): void | Promise<void> {
   const ttlMs = task.policy.cache?.ttlMs;
   const { definition } = task;
   const canBeUndone = !isStructure(definition) && definition.compensate !== undefined;
   const done = cache.set(key, {
+    ...(madeBy !== undefined && { madeBy }),
     output,
     ...(givenBy !== undefined && { givenBy }),
     ...(kept !== undefined && { kept }),

@@ -187,7 +187,10 @@ export class LocalEngine<O> implements Engine {
     const { cache } = this.#options.claim;
     const key = cache && cacheKeyOf(task);
     if (cache === undefined || key === undefined) return;
-    const done = memorizeIn(cache, key, task, this.#scheduler.now(), known, this.#done(task.path));
+    const done = memorizeIn(cache, key, task, this.#scheduler.now(), known, {
+      madeBy: this.#options.state.runId,
+      doneBy: this.#done(task.path),
+    });
     sharedCallsOf(cache, this.#scheduler).answered(task, known, done);
   }
 

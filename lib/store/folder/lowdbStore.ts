@@ -33,6 +33,7 @@ import type {
   Attendant,
   Claim,
   EventsOptions,
+  Forgetting,
   KeptEvent,
   KeptEvents,
   PruneLimits,
@@ -59,7 +60,7 @@ import { openSession } from './openSession';
 import { dropOldAnswers } from './records/cacheFiles';
 import { checkStore, postMessage } from './records/inboxFiles';
 import type { LogIndex } from './records/logFiles';
-import { listLogs, logIndex, readLog, writeLog } from './records/logFiles';
+import { deleteLog, listLogs, logIndex, readLog, runOfLog, writeLog } from './records/logFiles';
 import { FolderQueue } from './records/queueFiles';
 import { askOwner, isServedByOwner } from './records/requestFiles';
 import { deleteSnapshot, listSnapshots, loadSnapshot, writeSnapshot } from './records/snapshotFiles';
@@ -113,7 +114,7 @@ export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Sto
     claim: (runId) => store.claim(runId),
     loadRun: (runId) => store.loadRun(runId),
     listRuns: (query) => store.listRuns(query),
-    deleteRun: (runId) => store.deleteRun(runId),
+    deleteRun: (runId, more) => store.deleteRun(runId, more),
     importRun: (state) => store.importRun(state),
     prune: (limits) => store.prune(limits),
     post: (runId, message) => store.post(runId, message),
@@ -171,8 +172,8 @@ class LowdbStore {
     return select(open === undefined ? await this.#reader.runs() : open.runs(), query);
   }
 
-  async deleteRun(runId: string): Promise<boolean> {
-    const { gone = [] } = await this.#ask({ kind: 'delete', runId });
+  async deleteRun(runId: string, more: Forgetting = {}): Promise<boolean> {
+    const { gone = [] } = await this.#ask({ kind: 'delete', runId, more });
     return gone.length > 0;
   }
 
@@ -193,6 +194,22 @@ class LowdbStore {
   async isServed(): Promise<boolean> {
     const open = await this.#settled();
     return open === undefined ? isServedByOwner(this.#folder) : open.serving?.isServed === true;
+  }
+
+  /** Removes the snapshots and execution logs of runs, where that is asked for. */
+  #forgetting({ snapshots = false, logs = false }: Forgetting) {
+    const { layout, pause } = this.#folder;
+    return async (files: Files, runIds: ReadonlySet<string>): Promise<void> => {
+      if (runIds.size === 0) return;
+      if (snapshots)
+        for (const { runId, snapshotId } of await listSnapshots(files, layout.snapshots, pause))
+          if (runIds.has(runId)) await deleteSnapshot(files, layout.snapshots, snapshotId);
+      if (!logs) return;
+      for (const { logId } of await listLogs(files, layout.logs, pause)) {
+        if (runIds.has(runOfLog(logId))) await deleteLog(files, layout.logs, logId);
+      }
+      this.#logs = logIndex(() => this.#readLogs());
+    };
   }
 
   async post(runId: string, message: RunMessage): Promise<RunMessage> {
@@ -265,11 +282,13 @@ class LowdbStore {
     if (request.kind === 'prune') {
       const now = this.#clock.now();
       await open.enqueue((own) => dropOldAnswers(own, layout.cache, now, pause));
-      return { stage: 'done', gone: await open.deleteRuns(prunable(open.runs(), request.limits, now)) };
+      const past = prunable(open.runs(), request.limits, now);
+      const gone = await open.deleteRuns(past, request.limits, this.#forgetting(request.limits));
+      return { stage: 'done', gone };
     }
-    const { runId } = request;
+    const { runId, more = {} } = request;
     checkRunId(runId);
-    const gone = await open.deleteRuns([runId]);
+    const gone = await open.deleteRuns([runId], more, this.#forgetting(more));
     if (gone.length === 0 && open.isClaimed(runId)) throw new RunActiveError(runId);
     if (gone.length === 0 && (await this.queue.remove(runId))) return { stage: 'done', gone: [runId] };
     return { stage: 'done', gone };

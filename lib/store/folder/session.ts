@@ -12,12 +12,11 @@ import {
 } from '../../errors/storageErrors';
 import type { RunEvent } from '../../model/event';
 import type { RunState } from '../../model/state';
-import type { AnswerCache } from '../answerCache';
 import { claimRun } from '../claimRun';
 import type { Durability } from '../durability';
 import { stateCopy } from '../stateCopy';
 import { EventLog } from '../events/eventLog';
-import type { Attendance, Attendant, Claim, KeptEvents } from '../store';
+import type { Attendance, Attendant, Claim, Forgetting, KeptEvents } from '../store';
 import type { ListedRun } from '../summary';
 import { summaryOf } from '../summary';
 import type { RunSaver, SaverOptions } from './checkpoint';
@@ -29,7 +28,7 @@ import { removeLeftovers } from './leftovers';
 import type { FoldStart, LiveRun } from './openRun';
 import { liveRun } from './openRun';
 import type { Lock } from './lock/lock';
-import { cacheFiles } from './records/cacheFiles';
+import { CacheFiles } from './records/cacheFiles';
 import { forgetMessages, forgetUnheard, InboxWatch } from './records/inboxFiles';
 import type { HistoryLine } from './records/runIndex';
 import { summaryIn } from './records/runIndex';
@@ -68,7 +67,7 @@ export class Session {
   #serving: Serving | undefined;
   /** Resting runs that were read of late: who answers one of many questions asks for its state again and again. */
   readonly #read = new WeakMap<HistoryLine, WeakRef<RunState>>();
-  readonly #cache: AnswerCache;
+  readonly #cache: CacheFiles;
   readonly #saver: RunSaver;
   /** Streams that remember. */
   readonly streams: StreamSession;
@@ -84,7 +83,7 @@ export class Session {
     const enqueue = <T>(job: (own: Files) => Promise<T>): Promise<T> => this.enqueue(job);
     this.#start = start;
     this.#inbox = new InboxWatch(files, layout.inbox);
-    this.#cache = cacheFiles(files, layout.cache, enqueue, pause);
+    this.#cache = new CacheFiles(files, layout.cache, enqueue, pause);
     this.#saver = runSaver({ ...start, lives: this.#lives, enqueue, onProblem: this.#noteProblem });
     this.streams = streamSession({
       files,
@@ -151,9 +150,24 @@ export class Session {
     }
   }
 
-  /** Forgets those of these runs that are there and rest. Returns their ids. */
-  deleteRuns(runIds: readonly string[]): Promise<readonly string[]> {
-    return this.enqueue(() => this.#deleteRuns(runIds));
+  /**
+   * Forgets those of these runs that are there and rest. Returns their ids.
+   *
+   * @param forgetMore - Forgets what else holds runs: also of one that is gone already, where that broke off.
+   */
+  deleteRuns(
+    runIds: readonly string[],
+    { cache = true }: Forgetting,
+    forgetMore: (files: Files, runIds: ReadonlySet<string>) => Promise<void>,
+  ): Promise<readonly string[]> {
+    return this.enqueue(async (files) => {
+      const gone = await this.#deleteRuns(runIds);
+      // One that has begun again meanwhile is another run.
+      const past = new Set(runIds.filter((runId) => !this.#isKnown(runId)));
+      if (cache) await this.#cache.forget(past);
+      await forgetMore(files, past);
+      return gone;
+    });
   }
 
   isClaimed(runId: string): boolean {
@@ -433,7 +447,11 @@ export class Session {
   }
 
   #checkIsNew(runId: string): void {
-    if (this.#lives.has(runId) || this.#start.lines.has(runId)) throw new RunExistsError(runId);
+    if (this.#isKnown(runId)) throw new RunExistsError(runId);
+  }
+
+  #isKnown(runId: string): boolean {
+    return this.#lives.has(runId) || this.#start.lines.has(runId);
   }
 
   #closedError(): StorageError {

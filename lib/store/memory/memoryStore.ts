@@ -26,7 +26,7 @@ import { EventLog } from '../events/eventLog';
 import { keptForm, sideText } from '../events/keptForm';
 import type { RunFold } from '../folder/openRun';
 import { runFold } from '../folder/openRun';
-import { newestFirst, summaryOfLog } from '../folder/records/logFiles';
+import { newestFirst, runOfLog, summaryOfLog } from '../folder/records/logFiles';
 import type { Clock } from '../ids';
 import { ids } from '../ids';
 import { addressMessage } from '../messages';
@@ -40,6 +40,7 @@ import type {
   Attendant,
   Claim,
   EventsOptions,
+  Forgetting,
   KeptEvent,
   KeptEvents,
   PruneLimits,
@@ -76,14 +77,19 @@ export interface MemoryStoreOptions {
 export function memoryStore(options: MemoryStoreOptions = {}): Store {
   const { clock = asyncScheduler, events = 'journaled' } = options;
   checkKeptEvents(events);
-  const runs = new MemoryRuns(clock, events);
   const logs = new Map<string, ExecutionLog>();
+  const snapshots = memorySnapshots(clock);
+  const runs = new MemoryRuns(clock, events, (runId, more) => {
+    if (more.snapshots === true) snapshots.forget(runId);
+    if (more.logs === true)
+      for (const logId of logs.keys()) if (runOfLog(logId) === runId) logs.delete(logId);
+  });
   // A plain object, as every store: whoever wraps one spreads it.
   return {
     claim: (runId) => runs.claim(runId),
     loadRun: async (runId) => Promise.resolve(runs.load(runId)),
     listRuns: async (query) => Promise.resolve(runs.list(query)),
-    deleteRun: async (runId) => Promise.resolve(runs.delete(runId)),
+    deleteRun: async (runId, more = {}) => Promise.resolve(runs.delete(runId, more)),
     importRun: async (state) => {
       runs.import(state);
       return Promise.resolve();
@@ -96,7 +102,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
     attend: async (attendant) => Promise.resolve(runs.attend(attendant)),
     events: (runId, wanted) => runs.events(runId, wanted),
     changes: () => runs.changes(),
-    snapshots: memorySnapshots(clock),
+    snapshots,
     logs: {
       save: async (log) => {
         logs.set(log.logId, log);
@@ -130,8 +136,11 @@ class MemoryRuns {
   readonly #events: KeptEvents;
   readonly #feed: MemoryFeed;
 
-  constructor(clock: Clock, events: KeptEvents) {
+  readonly #forgetMore: (runId: string, more: Forgetting) => void;
+
+  constructor(clock: Clock, events: KeptEvents, forgetMore: (runId: string, more: Forgetting) => void) {
     this.#clock = clock;
+    this.#forgetMore = forgetMore;
     this.#events = events;
     this.#feed = new MemoryFeed({
       fold: (runId) => this.#runs.get(runId),
@@ -187,10 +196,10 @@ class MemoryRuns {
     return select(this.#summaries(), query);
   }
 
-  delete(runId: string): boolean {
+  delete(runId: string, more: Forgetting): boolean {
     checkRunId(runId);
     if (this.#claimed.has(runId)) throw new RunActiveError(runId);
-    return this.#forget(runId) || this.queue.withdraw(runId);
+    return this.#forget(runId, more) || this.queue.withdraw(runId);
   }
 
   import(state: RunStateRecord): void {
@@ -211,7 +220,7 @@ class MemoryRuns {
 
   prune(limits: PruneLimits): readonly string[] {
     const forgotten = prunable(this.#summaries(), limits, this.#clock.now());
-    for (const runId of forgotten) this.#forget(runId);
+    for (const runId of forgotten) this.#forget(runId, limits);
     return forgotten;
   }
 
@@ -248,7 +257,7 @@ class MemoryRuns {
           () => new StoreNotServedError(actionOf(request), 'memory'),
         );
       case 'delete':
-        return { stage: 'done', gone: this.delete(request.runId) ? [request.runId] : [] };
+        return { stage: 'done', gone: this.delete(request.runId, request.more ?? {}) ? [request.runId] : [] };
       case 'prune':
         return Promise.resolve({ stage: 'done', gone: this.prune(request.limits) });
       case 'import':
@@ -290,8 +299,10 @@ class MemoryRuns {
     });
   }
 
-  #forget(runId: string): boolean {
+  #forget(runId: string, more: Forgetting): boolean {
     this.#inbox.forget(runId);
+    if (more.cache !== false) this.#cache.forget(runId);
+    this.#forgetMore(runId, more);
     const was = this.#runs.delete(runId);
     if (was) this.#feed.changed(runId);
     return was;
@@ -433,7 +444,7 @@ export function memoryInbox(): MemoryInbox {
 }
 
 /** Snapshots that are forgotten with the process. */
-export function memorySnapshots(clock: Clock): SnapshotStore {
+export function memorySnapshots(clock: Clock): SnapshotStore & { forget(runId: string): void } {
   const snapshots = new Map<string, SnapshotText>();
   const nextId = ids(clock);
   return {
@@ -450,6 +461,10 @@ export function memorySnapshots(clock: Clock): SnapshotStore {
         : Promise.resolve(snapshotOf(text));
     },
     delete: async (snapshotId) => Promise.resolve(snapshots.delete(snapshotId)),
+    forget(runId) {
+      for (const [snapshotId, { summary }] of snapshots)
+        if (summary.runId === runId) snapshots.delete(snapshotId);
+    },
     list: async () => Promise.resolve([...snapshots.values()].map(({ summary }) => summary).reverse()),
   };
 }

@@ -8,7 +8,14 @@ import { explain } from '../../../codec/validate';
 import { StoreCorruptError } from '../../../errors/storageErrors';
 import type { Pause } from '../../../streams/yieldOften';
 import type { AnswerCache, KeptAnswer } from '../../answerCache';
-import { makeSideFolder, readChecked, whoseFile, within, writeChecked } from '../files/checkedFile';
+import {
+  makeSideFolder,
+  readChecked,
+  removeOurs,
+  whoseFile,
+  within,
+  writeChecked,
+} from '../files/checkedFile';
 import type { Files } from '../files/files';
 import { fileName } from '../layout';
 
@@ -22,41 +29,101 @@ interface FiledAnswer extends KeptAnswer {
 const Answer: t.Type<FiledAnswer> = recordCodec<FiledAnswer>(
   'Answer',
   { key: t.string },
-  { output: Json, givenBy: GivenBy, kept: listOf(Json), doneBy: t.string, expiresAt: Moment },
+  {
+    output: Json,
+    madeBy: t.string,
+    givenBy: GivenBy,
+    kept: listOf(Json),
+    doneBy: t.string,
+    expiresAt: Moment,
+  },
 );
 
 /** How many answers may wait to be written; those beyond are not kept. */
 const MOST_WAITING = 1_000;
 
-/** Keeps each answer in a file of its own. */
-export function cacheFiles(files: Files, folder: string, enqueue: Enqueue, pause: Pause): AnswerCache {
-  // As text, so that what becomes of the objects later changes nothing.
-  const waiting = new Map<string, Fields>();
-  const write = async (key: string, fields: Fields): Promise<void> => {
-    await makeSideFolder(files, folder);
-    await writeChecked(files, pathOf(folder, key), 'answer', fields, pause);
-  };
-  return {
-    get(key) {
-      const fields = waiting.get(key);
-      if (fields === undefined) return readAnswer(files, pathOf(folder, key), key).then(answerOf);
-      const filed = Object.fromEntries(fields.map(([name, text]) => [name, JSON.parse(text) as unknown]));
-      return answerOf(filed as unknown as FiledAnswer);
-    },
-    async set(key, answer) {
-      if (waiting.size >= MOST_WAITING) return;
-      const filed = Object.entries({ key, ...answer }).flatMap(([name, value]) =>
-        value === undefined ? [] : [[name, JSON.stringify(value)] as const],
-      );
-      waiting.set(key, filed);
-      try {
-        await enqueue(() => write(key, filed));
-      } finally {
-        if (waiting.get(key) === filed) waiting.delete(key);
-      }
-    },
-  };
+/**
+ * Keeps each answer in a file of its own, and forgets those of a run when it is forgotten. Which run made which is only read
+ * when the first one is.
+ */
+export class CacheFiles implements AnswerCache {
+  readonly #files: Files;
+  readonly #folder: string;
+  readonly #enqueue: Enqueue;
+  readonly #pause: Pause;
+  /** As text, so that what becomes of the objects later changes nothing. */
+  readonly #waiting = new Map<string, Fields>();
+  /** The run that made it, by name of the file. */
+  #makers: Map<string, string> | undefined;
+
+  constructor(files: Files, folder: string, enqueue: Enqueue, pause: Pause) {
+    this.#files = files;
+    this.#folder = folder;
+    this.#enqueue = enqueue;
+    this.#pause = pause;
+  }
+
+  get(key: string): KeptAnswer | undefined | Promise<KeptAnswer | undefined> {
+    const fields = this.#waiting.get(key);
+    if (fields === undefined)
+      return readAnswer(this.#files, within(this.#folder, nameOf(key)), key).then(answerOf);
+    const filed = Object.fromEntries(fields.map(([name, text]) => [name, JSON.parse(text) as unknown]));
+    return answerOf(filed as unknown as FiledAnswer);
+  }
+
+  async set(key: string, { madeBy, ...answer }: KeptAnswer): Promise<void> {
+    if (this.#waiting.size >= MOST_WAITING) return;
+    // Who made it comes early: then it is found without the answer.
+    const filed = Object.entries({ key, madeBy, ...answer }).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, JSON.stringify(value)] as const],
+    );
+    this.#waiting.set(key, filed);
+    try {
+      await this.#enqueue(() => this.#write(key, filed));
+      if (madeBy !== undefined) this.#makers?.set(nameOf(key), madeBy);
+    } finally {
+      if (this.#waiting.get(key) === filed) this.#waiting.delete(key);
+    }
+  }
+
+  /** Removes the answers that these runs have made. To be called where nothing else is written. */
+  async forget(runIds: ReadonlySet<string>): Promise<void> {
+    if (runIds.size === 0 || this.#files.look(this.#folder)?.kind !== 'folder') return;
+    this.#makers ??= await this.#readMakers();
+    let isAnyGone = false;
+    for (const [name, runId] of [...this.#makers]) {
+      if (!runIds.has(runId)) continue;
+      isAnyGone = (await removeOurs(this.#files, within(this.#folder, name), 'answer', false)) || isAnyGone;
+      this.#makers.delete(name);
+    }
+    if (isAnyGone) await this.#files.syncFolder(this.#folder);
+  }
+
+  async #write(key: string, fields: Fields): Promise<void> {
+    await makeSideFolder(this.#files, this.#folder);
+    await writeChecked(this.#files, within(this.#folder, nameOf(key)), 'answer', fields, this.#pause);
+  }
+
+  async #readMakers(): Promise<Map<string, string>> {
+    const makers = new Map<string, string>();
+    for (const name of this.#files.list(this.#folder)) {
+      const path = within(this.#folder, name);
+      if (!name.endsWith('.json') || this.#files.look(path)?.kind !== 'file') continue;
+      const head = await this.#files.read(path, HEAD_BYTES);
+      const [, madeBy] =
+        /^\{\n"format": \d+,\n"kind": "answer",\n"key": "[^"]*",\n"madeBy": ("(?:[^"\\]|\\.)*")/.exec(
+          head?.toString() ?? '',
+        ) ?? [''];
+      if (madeBy !== undefined) makers.set(name, JSON.parse(madeBy) as string);
+      const rest = this.#pause();
+      if (rest !== undefined) await rest;
+    }
+    return makers;
+  }
 }
+
+/** Where the head of a file says who made it: an id has at most 200 characters. */
+const HEAD_BYTES = 2_048;
 
 type Fields = readonly (readonly [name: string, text: string])[];
 
@@ -106,6 +173,6 @@ async function readAnswer(files: Files, path: string, key?: string): Promise<Fil
   return answer.right;
 }
 
-function pathOf(folder: string, key: string): string {
-  return within(folder, `${fileName(key)}.json`);
+function nameOf(key: string): string {
+  return `${fileName(key)}.json`;
 }

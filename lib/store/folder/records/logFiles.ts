@@ -5,7 +5,14 @@ import { explain } from '../../../codec/validate';
 import { StoreCorruptError } from '../../../errors/storageErrors';
 import type { ExecutionLog, LogSummary } from '../../../model/executionLog';
 import type { Pause } from '../../../streams/yieldOften';
-import { makeSideFolder, readChecked, readEach, within, writeChecked } from '../files/checkedFile';
+import {
+  makeSideFolder,
+  readChecked,
+  readEach,
+  removeOurs,
+  within,
+  writeChecked,
+} from '../files/checkedFile';
 import type { Files } from '../files/files';
 import { lowDatabase } from '../files/lowdbFile';
 import { fileName } from '../layout';
@@ -40,6 +47,16 @@ export async function listLogs(files: Files, folder: string, pause: Pause): Prom
     return log && summaryOfLog(log);
   });
   return [...summaries].sort(newestFirst);
+}
+
+/** Removes an execution log; false when there was none. */
+export function deleteLog(files: Files, folder: string, logId: string): Promise<boolean> {
+  return removeOurs(files, pathOf(folder, logId), 'log');
+}
+
+/** The run whose life `record` writes into a log of this id. */
+export function runOfLog(logId: string): string {
+  return logId.replace(/#\d+$/, '');
 }
 
 /** A log without its steps. */

@@ -268,10 +268,12 @@ export class RequestWatch {
 
 /** A request as it was read. */
 function requestIn(value: unknown): StoreRequest {
-  const { kind, runId, limits, state } = (value ?? {}) as Readonly<Record<string, unknown>>;
+  const { kind, runId, more, limits, state } = (value ?? {}) as Readonly<Record<string, unknown>>;
   if (kind === 'resume' || kind === 'delete') {
     checkRunId(runId);
-    return { kind, runId };
+    return kind === 'delete' && typeof more === 'object' && more !== null
+      ? { kind, runId, more }
+      : { kind, runId };
   }
   if (kind === 'prune' && typeof limits === 'object' && limits !== null) return { kind, limits };
   if (kind === 'import') {

@@ -1,0 +1,144 @@
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import * as t from 'io-ts';
+import { lastValueFrom } from 'rxjs';
+
+import type { Store } from '../../../index';
+import {
+  agent,
+  approval,
+  chain,
+  everyStep,
+  execute,
+  executionHistory,
+  lowdbStore,
+  memoryStore,
+  record,
+  run,
+  saveTo,
+} from '../../../index';
+
+let folder: string;
+beforeEach(() => {
+  folder = fs.mkdtempSync(join(tmpdir(), 'millrace-'));
+});
+afterEach(() => {
+  fs.rmSync(folder, { recursive: true, force: true });
+});
+
+/** All names and bytes of a folder that mention this text. */
+function traces(text: string): readonly string[] {
+  return (fs.readdirSync(folder, { recursive: true }) as string[])
+    .filter((name) => fs.statSync(join(folder, name)).isFile())
+    .filter((name) => fs.readFileSync(join(folder, name), 'utf8').includes(text))
+    .sort();
+}
+
+describe.each<[string, () => Store]>([
+  ['memory', () => memoryStore()],
+  ['a folder', () => lowdbStore(folder)],
+])('a run that is forgotten in %s', (_, make) => {
+  let calls = 0;
+  const priced = agent(
+    'priced',
+    (n: number) => {
+      calls += 1;
+      return n * 2;
+    },
+    { cache: {} },
+  );
+  const job = chain('job', priced);
+  beforeEach(() => {
+    calls = 0;
+  });
+
+  /** Two lives of one run with its snapshots and logs, and another run. */
+  async function filled(): Promise<Store> {
+    const store = make();
+    const history = executionHistory(store.logs);
+    for (const [runId, n] of [
+      ['first', 1],
+      ['first#2nd', 2],
+    ] as const)
+      await lastValueFrom(
+        run(job, n, { store, runId }).pipe(saveTo(everyStep(), { store }), record(history)),
+      );
+    await history.createLog('job', 'first#2');
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect(calls).toBe(2);
+    return store;
+  }
+
+  it('takes the answers with it that it left in the cache, and no others', async () => {
+    const store = await filled();
+    await store.deleteRun('first');
+    await execute(job, 2, { store, runId: 'other' });
+    expect(calls).toBe(2);
+    await execute(job, 1, { store, runId: 'again' });
+    expect(calls).toBe(3);
+
+    await store.deleteRun('again', { cache: false });
+    await execute(job, 1, { store, runId: 'once more' });
+    expect(calls).toBe(3);
+    await store.close();
+  });
+
+  it('leaves snapshots and execution logs, unless they are asked for', async () => {
+    const store = await filled();
+    const logs = async (): Promise<string[]> => (await store.logs.list()).map(({ logId }) => logId).sort();
+    const snapshots = async (): Promise<string[]> =>
+      (await store.snapshots.list()).map(({ runId }) => runId).sort();
+    await store.deleteRun('first');
+    expect(await snapshots()).toContain('first');
+    expect(await logs()).toEqual(['first', 'first#2', 'first#2nd']);
+
+    // Also when the run has gone already.
+    expect(await store.deleteRun('first', { snapshots: true, logs: true })).toBe(false);
+    expect(new Set(await snapshots())).toEqual(new Set(['first#2nd']));
+    expect(await logs()).toEqual(['first#2nd']);
+
+    await store.prune({ snapshots: true, logs: true });
+    expect([await snapshots(), await logs()]).toEqual([[], []]);
+    await store.close();
+  });
+
+  it('leaves no trace of what it was given', async () => {
+    const store = make();
+    const secret = 'patient 4711';
+    const asks = chain(
+      'asks',
+      agent('note', (text: string) => `${text}!`, { cache: {} }),
+      approval('ok', t.boolean),
+    );
+    const history = executionHistory(store.logs);
+    await lastValueFrom(
+      run(asks, secret, { store, runId: 'r' }).pipe(saveTo(everyStep(), { store }), record(history)),
+    );
+    await store.post('r', { kind: 'answer', path: 'ok', value: true });
+    await store.deleteRun('r', { snapshots: true, logs: true });
+    await store.close();
+
+    expect(traces('4711')).toEqual([]);
+    expect((await make().listRuns()).filter(({ runId }) => runId === 'r')).toEqual([]);
+  });
+});
+
+describe('a run that is forgotten after the process that made its answers has ended', () => {
+  it('takes them with it all the same, and answers of earlier versions stay', async () => {
+    const priced = agent('priced', (n: number) => n * 2, { cache: {} });
+    const first = lowdbStore(folder);
+    await execute(chain('job', priced), 1, { store: first, runId: 'said "so" \\ \n' });
+    await execute(chain('job', priced), 2, { store: first, runId: 'b' });
+    await first.close();
+    const cache = join(folder, 'cache');
+    fs.writeFileSync(join(cache, 'notes.json'), 'mine');
+    const store = lowdbStore(folder);
+    await store.deleteRun('said "so" \\ \n');
+    await store.close();
+
+    expect(fs.readdirSync(cache)).toHaveLength(2);
+    expect(fs.readFileSync(join(cache, 'notes.json'), 'utf8')).toBe('mine');
+  });
+});
