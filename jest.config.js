@@ -3,7 +3,13 @@ module.exports = {
   testEnvironment: 'node',
   testMatch: ['<rootDir>/spec/**/*.spec.ts'],
   // Those start servers, or need the packages of others: npm run test:engine, npm run test:sdks.
-  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/spec/engine/', '<rootDir>/spec/sdks/'],
+  testPathIgnorePatterns: [
+    '/node_modules/',
+    '<rootDir>/spec/engine/',
+    '<rootDir>/spec/sdks/',
+    // Whether the laws find bugs: npm run test:laws, npm run torture.
+    ...(process.env.MILLRACE_TORTURE === undefined ? ['<rootDir>/spec/laws/engineBugs'] : []),
+  ],
   // One for each core: Jest would leave one core to itself, and with two cores run everything in one process.
   maxWorkers: '100%',
   // Examples run as child processes, where ts-node needs seconds to start.

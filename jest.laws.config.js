@@ -7,5 +7,6 @@ process.env.LAW_CASES ??= '300';
 module.exports = {
   ...base,
   testMatch: ['<rootDir>/spec/laws/**/*.spec.ts'],
+  testPathIgnorePatterns: ['/node_modules/'],
   testTimeout: 3_600_000,
 };

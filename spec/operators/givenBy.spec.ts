@@ -243,6 +243,46 @@ describe.each(places())('an output that one of several agents has given, %s', (_
     expect(state.error).toMatchObject({ name: 'ValidationError', message: expect.stringContaining('"old"') });
   });
 
+  it.each<[string, (made: Agent<unknown, unknown>) => Agent<unknown, unknown>]>([
+    ['a planned step', (made) => chain('c', made, approval('ask', t.string))],
+    ['an item', (made) => chain('c', each('items', made) as never, approval('ask', t.string))],
+    [
+      'the result of a workflow',
+      (made) =>
+        chain(
+          'c',
+          workflow('w', (input: Wire<unknown>, step) => step('s', made, input)),
+          approval('ask', t.string),
+        ),
+    ],
+  ])(
+    "is dropped with onMismatch: 'actual' where the agent that gave it is none of them any more, with what was made of it: %s",
+    async (_, around) => {
+      const runId = `r${String((runs += 1))}`;
+      const make = (id: string) =>
+        around(
+          fallback(
+            'm',
+            agent(id, (_: unknown) => id),
+            plainText,
+          ),
+        );
+      const open = async () => (await store.listRuns()).find((run) => run.runId === runId)?.waiting[0];
+      await execute(make('old'), ['x'], { store, runId });
+      const before = await open();
+      await answer(runId, before?.path ?? '', 'yes to old', { store });
+      expect((await execute(make('old'), ['x'], { store, runId })).output).toBe('yes to old');
+
+      const { status, steps } = await execute(make('new'), ['x'], { store, runId, onMismatch: 'actual' });
+      const after = await open();
+      expect([status, JSON.stringify(steps.get(after?.path ?? '')?.request)]).toEqual([
+        'SUSPENDED',
+        expect.stringContaining('new'),
+      ]);
+      expect(after?.asking).not.toBe(before?.asking);
+    },
+  );
+
   it('is told apart where a person answered or somebody else decided', async () => {
     const ask = () =>
       chain(
