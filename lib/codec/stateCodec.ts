@@ -158,6 +158,7 @@ const stateJson: t.Type<RunStateJson> = recordCodec<RunStateJson>(
     endedAt: Moment,
     duration: Finite,
     worked: Finite,
+    resumedAt: Moment,
     forkedFrom: recordCodec<NonNullable<RunStateRecord['forkedFrom']>>(
       'forkedFrom',
       { runId: t.string, path: t.string },

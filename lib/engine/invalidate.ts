@@ -199,6 +199,7 @@ export function forkedState(state: RunState, { runId, from, ...rest }: ForkedFro
     error: _error,
     duration: _duration,
     worked: _worked,
+    resumedAt: _resumedAt,
     ...kept
   } = asAnotherRun(state, runId, newIncarnation());
   return Object.freeze({

@@ -124,9 +124,12 @@ const changes: {
   'run.resumed': (edit, event) => {
     const { failedPath } = edit;
     const hasDied = edit.status === 'RUNNING';
+    const lastSeen = hasDied ? edit.lastSeen() : 0;
     edit.run('RUNNING', (run) => {
-      // A life that crashed left no end: how long it was is not known.
       run.worked ??= run.endedAt === undefined ? 0 : Math.max(0, run.endedAt - run.startedAt) / 1_000;
+      // A life that crashed left no end: it was at least as long as something happened in it.
+      if (hasDied) run.worked += Math.max(0, lastSeen - (run.resumedAt ?? run.startedAt)) / 1_000;
+      run.resumedAt = event.at;
       run.life = event.life;
       setOrDelete(run, 'died', hasDied ? (run.died ?? 0) + 1 : undefined);
       delete run.duration;

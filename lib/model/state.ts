@@ -51,6 +51,8 @@ export interface RunState<O = unknown> {
    * a crash adds nothing: nobody saw how long it was.
    */
   readonly worked?: number;
+  /** Epoch milliseconds at which the latest life began, from the second one on. */
+  readonly resumedAt?: number;
   /** Counts the lives from 1; 0 for a run that has not begun. */
   readonly life: number;
   /**

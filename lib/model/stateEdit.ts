@@ -101,6 +101,14 @@ export class StateEdit {
     }
   }
 
+  /** Epoch milliseconds at which a step last moved; 0 when none has. */
+  lastSeen(): number {
+    return this.#rows().reduce(
+      (latest, { timestamp }) => (timestamp === null ? latest : Math.max(latest, Date.parse(timestamp))),
+      0,
+    );
+  }
+
   /** A failed step is to be tried again. */
   reset(path: string): void {
     if (this.steps.get(path) === undefined) return;

@@ -4,8 +4,8 @@ import {
   concatWith,
   defer,
   EMPTY,
-  identity,
-  Observable,
+  finalize,
+  Subject,
   takeUntil,
   takeWhile,
   throwError,
@@ -17,8 +17,10 @@ import { BudgetExceededError } from '../../lib/errors/runErrors';
 import type { RunEvent, Transition } from '../../lib/model/event';
 import { isEnd } from '../../lib/model/event';
 import { InvalidArgumentError } from '../../lib/model/failure';
+import type { StepResult } from '../../lib/model/stepResult';
 import type { Usage } from '../../lib/model/usage';
 import { reportedUsage } from '../../lib/model/usage';
+import type { Stop } from '../../lib/streams/pull';
 
 /** How much may be used. What is left out is not limited. */
 export interface BudgetOptions {
@@ -27,9 +29,12 @@ export interface BudgetOptions {
   readonly usd?: number;
   /** Steps begun; further attempts, and structures around steps, count too. */
   readonly steps?: number;
-  /** Milliseconds since the subscription, also while nothing happens. */
+  /** Milliseconds since the subscription, also while nothing happens, and those in which earlier lives of the run were at work. */
   readonly ms?: number;
-  /** Reads the usage off an output or a partial result; its field `usage` when left out. */
+  /**
+   * Reads the usage off an output or a partial result; its field `usage` when left out. What it gives is not on record: of a run that goes
+   * on, it is asked again for the outputs and partial results that are. Of failed attempts only `used` knows.
+   */
   readonly usage?: (value: unknown, event: RunEvent) => Usage | undefined;
   /** What was used before, such as `used` of the `BudgetExceededError` of an earlier life. */
   readonly used?: { readonly [K in keyof Spending]?: number };
@@ -78,22 +83,32 @@ export function budget<O>(options: BudgetOptions): MonoTypeOperatorFunction<Tran
       const exceeded = (kind: keyof Spending, used: Spending): BudgetExceededError =>
         new BudgetExceededError(kind, options[kind] ?? 0, used, latest?.state);
 
-      const timeUp = new Observable<void>((subscriber) =>
-        startTimer(options.scheduler ?? asyncScheduler, (options.ms ?? 0) - (options.used?.ms ?? 0), () => {
+      const timeUp = new Subject<void>();
+      const limitMs = options.ms ?? Infinity;
+      let stopTimer: Stop | undefined;
+      const limitTime = (): void => {
+        stopTimer?.();
+        const leftMs = Math.max(0, limitMs - account.used().ms);
+        stopTimer = startTimer(options.scheduler ?? asyncScheduler, leftMs, () => {
           excess = exceeded('ms', account.used());
-          subscriber.next();
-        }),
-      );
+          timeUp.next();
+        });
+      };
       const isWithin = (transition: Transition<O>): boolean => {
         latest = transition;
-        account.takeUp(transition);
+        if (account.takeUp(transition) && limitMs !== Infinity) {
+          check(['ms']);
+          limitTime();
+        }
         account.count(transition.event);
         if (!isEnd(transition.event)) check(['tokens', 'usd', 'steps']);
         return excess === undefined;
       };
+      if (limitMs !== Infinity) limitTime();
       return transitions.pipe(
         takeWhile(isWithin, true),
-        options.ms === undefined ? identity : takeUntil(timeUp),
+        finalize(() => stopTimer?.()),
+        takeUntil(timeUp),
         concatWith(defer(() => (excess === undefined ? EMPTY : throwError(() => excess)))),
       );
     });
@@ -118,8 +133,8 @@ function checkReported(value: unknown, path: string): void {
 }
 
 interface Account {
-  /** A run that goes on has used what its record says. */
-  takeUp(transition: Transition): void;
+  /** A run that goes on has used what its record says. Gives whether that was time, too. */
+  takeUp(transition: Transition): boolean;
   count(event: RunEvent): void;
   used(): Spending;
 }
@@ -127,6 +142,7 @@ interface Account {
 function accountOf({ usage = reportedUsage, scheduler, used = {} }: BudgetOptions): Account {
   const clock = scheduler ?? performance;
   const startedAt = clock.now() - (used.ms ?? 0);
+  let earlierMs = 0;
   const reporting = new Set<string>();
   let { tokens = 0, usd = 0, steps = 0 } = used;
   const known = new Set<string>();
@@ -141,16 +157,33 @@ function accountOf({ usage = reportedUsage, scheduler, used = {} }: BudgetOption
     usd += more.usd ?? 0;
     return true;
   };
+  const addRecorded = (row: StepResult, { runId, at, seq }: RunEvent): void => {
+    const { stepId: path, agent, attempts: attempt, output, duration, kept = [] } = row;
+    if (row.cached === true || row.inherited === true || row.status === 'PENDING') return;
+    const common = { runId, seq: row.seq ?? seq, at, path, agent, attempt };
+    const before = kept.filter((value, index) =>
+      add(value, { type: 'step.emitted', ...common, index, value }),
+    );
+    if (row.status === 'COMPLETED' && before.length === 0)
+      add(output, { type: 'step.completed', ...common, output, duration });
+  };
   const isTold = Object.keys(used).length > 0;
   return {
     takeUp({ event, state }) {
-      if (known.has(event.runId)) return;
+      if (known.has(event.runId)) return false;
       known.add(event.runId);
       // Whoever says what was used before knows better.
-      if (event.type !== 'run.resumed' || isTold) return;
-      tokens += state.used?.tokens ?? 0;
-      usd += state.used?.usd ?? 0;
+      if (event.type !== 'run.resumed' || isTold) return false;
+      if (usage === reportedUsage) {
+        tokens += state.used?.tokens ?? 0;
+        usd += state.used?.usd ?? 0;
+      } else for (const row of state.steps) addRecorded(row, event);
       for (const { attempts } of state.steps) steps += attempts;
+      // Runs that go on beside each other were at work beside each other.
+      const workedMs = (state.worked ?? 0) * 1_000;
+      const isLonger = workedMs > earlierMs;
+      earlierMs = Math.max(earlierMs, workedMs);
+      return isLonger;
     },
     count(event) {
       if (event.type === 'step.started') {
@@ -162,6 +195,6 @@ function accountOf({ usage = reportedUsage, scheduler, used = {} }: BudgetOption
         if (!reporting.delete(`${event.runId} ${event.path}`)) add(event.output, event);
       }
     },
-    used: () => ({ tokens, usd, steps, ms: clock.now() - startedAt }),
+    used: () => ({ tokens, usd, steps, ms: clock.now() - startedAt + earlierMs }),
   };
 }

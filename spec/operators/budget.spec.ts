@@ -2,16 +2,19 @@ import { EMPTY, lastValueFrom, map, NEVER, of, retry, timer, toArray } from 'rxj
 
 import type { Wire } from '../../lib/definition/wire';
 import { BudgetExceededError } from '../../lib/errors/runErrors';
+import type { RunState } from '../../lib/model/state';
 import { memoryStore } from '../../lib/store/memory/memoryStore';
 import { agent } from '../../operators/agents/agent';
 import { chain } from '../../operators/agents/chain';
 import { workflow } from '../../operators/agents/workflow';
 import { execute } from '../../operators/runs/execute';
+import { fork } from '../../operators/runs/fork';
 import { outcomes } from '../../operators/runs/outcomes';
 import { outputs } from '../../operators/runs/outputs';
 import { run } from '../../operators/runs/run';
 import { runEach } from '../../operators/runs/runEach';
 import { budget } from '../../operators/taps/budget';
+import { crashPoints, recordingStore } from '../../testing/index';
 import { marbles } from '../support/marbles';
 import { collect } from '../support/told';
 
@@ -230,6 +233,47 @@ describe('what a run has used', () => {
     );
     const state = await execute(chain('work', talk), 0, { store, runId: 'r' });
     expect(state.used).toEqual({ tokens: 10 });
+  });
+
+  it('is counted again from the record where a function of the user reads it', async () => {
+    const store = memoryStore();
+    const words = (name: string) => agent(name, (_: unknown) => 'one two three');
+    const story = chain('story', words('a'), words('b'), words('c'), words('d'), words('e'));
+    const usage = (value: unknown) =>
+      typeof value === 'string' ? { tokens: value.split(' ').length } : undefined;
+    const used: unknown[] = [];
+    for (let life = 1; life <= 3; life += 1) {
+      await lastValueFrom(run(story, 0, { store, runId: 'r' }).pipe(budget({ tokens: 5, usage }))).catch(
+        (error: unknown) => used.push((error as BudgetExceededError).used.tokens),
+      );
+    }
+    expect(used).toEqual([6, 6, 6]);
+    expect(
+      [...((await store.loadRun('r'))?.steps ?? [])].filter(({ attempts }) => attempts > 0),
+    ).toHaveLength(2);
+
+    const forked = await fork('r', { store, from: 'c' });
+    const again = lastValueFrom(run(story, 0, { store, runId: forked }).pipe(budget({ tokens: 5, usage })));
+    await expect(again).rejects.toMatchObject({ used: { tokens: 6 } });
+    expect((await store.loadRun(forked))?.steps.get('d')?.status).toBe('COMPLETED');
+  });
+
+  it('counts the time of earlier lives, also of those that a crash ended', async () => {
+    const store = recordingStore(memoryStore());
+    const slow = (name: string) => agent(name, (_: unknown) => timer(60));
+    const work = chain('work', slow('a'), slow('b'), slow('c'), slow('d'));
+    await execute(work, 0, { store, runId: 'r' });
+    const points = [...crashPoints(store, 'r')];
+    const { store: left } = points.find(
+      ({ after }) => after.type === 'step.started' && after.path === 'd',
+    ) as (typeof points)[number];
+    const limited = lastValueFrom(run(work, 0, { store: left, runId: 'r' }).pipe(budget({ ms: 150 })));
+    const began = performance.now();
+    await expect(limited).rejects.toMatchObject({ kind: 'ms' });
+    expect(performance.now() - began).toBeLessThan(50);
+    const state = (await left.loadRun('r')) as RunState;
+    expect(state.steps.get('d')?.status).toBe('PENDING');
+    expect(state.worked).toBeGreaterThan(0.15);
   });
 
   it.each([{ tokens: NaN }, { usd: NaN }, { steps: NaN }, { ms: NaN }, { used: { tokens: NaN } }])(

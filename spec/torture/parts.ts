@@ -17,6 +17,7 @@ export const parts: readonly Part[] = [
   { name: 'kill-chain', tests: '1', specs: ['process/killed'], only: 'at chain', seconds: 330 },
   { name: 'kill-dag', tests: '1', specs: ['process/killed'], only: 'at dag', seconds: 330 },
   { name: 'kill-each', tests: '1', specs: ['process/each-killed'], seconds: 30 },
+  { name: 'kill-spending', tests: 'P21', specs: ['process/spending-killed'], seconds: 60 },
   { name: 'io-kill', tests: '2', specs: ['lib/store/crash'], only: 'test 2\\)', seconds: 5 },
   { name: 'io-power', tests: '3', specs: ['lib/store/crash'], only: 'test 3\\)', seconds: 60 },
   { name: 'io-errors', tests: '4', specs: ['lib/store/crash'], only: 'test 4\\)', seconds: 10 },
