@@ -18,6 +18,7 @@ export const parts: readonly Part[] = [
   { name: 'kill-dag', tests: '1', specs: ['process/killed'], only: 'at dag', seconds: 330 },
   { name: 'kill-each', tests: '1', specs: ['process/each-killed'], seconds: 30 },
   { name: 'kill-spending', tests: 'P21', specs: ['process/spending-killed'], seconds: 60 },
+  { name: 'kill-poison', tests: 'P21', specs: ['process/poison'], seconds: 60 },
   { name: 'io-kill', tests: '2', specs: ['lib/store/crash'], only: 'test 2\\)', seconds: 5 },
   { name: 'io-power', tests: '3', specs: ['lib/store/crash'], only: 'test 3\\)', seconds: 60 },
   { name: 'io-errors', tests: '4', specs: ['lib/store/crash'], only: 'test 4\\)', seconds: 10 },
