@@ -5,6 +5,7 @@ import {
   defer,
   EMPTY,
   finalize,
+  identity,
   Subject,
   takeUntil,
   takeWhile,
@@ -108,7 +109,7 @@ export function budget<O>(options: BudgetOptions): MonoTypeOperatorFunction<Tran
       return transitions.pipe(
         takeWhile(isWithin, true),
         finalize(() => stopTimer?.()),
-        takeUntil(timeUp),
+        options.ms === undefined ? identity : takeUntil(timeUp),
         concatWith(defer(() => (excess === undefined ? EMPTY : throwError(() => excess)))),
       );
     });
