@@ -122,6 +122,11 @@ export function goals({ value, ratio }) {
     ratio('startup', 'millrace: import', 'rxjs, io-ts and immer'),
     atMost(1.3),
   );
+  add(
+    'W14, a saved sum <= 3x `scan` and a JSON line an item',
+    ratio('W14', 'millrace', 'scan + JSON line'),
+    atMost(3),
+  );
   return rows;
 }
 

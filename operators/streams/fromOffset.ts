@@ -81,7 +81,7 @@ export function fromOffset<T, O>(read: ReadFrom<T, O>, options: FromOffsetOption
     const reading = new Reading(name, read, inFlight, subscriber);
     if (joined !== undefined) {
       attachAll(behind, joined, reading);
-      reading.begin(joined);
+      reading.begin(joined, true);
       return () => {
         reading.stop();
       };
@@ -110,6 +110,7 @@ class Reading<T, O> {
   #isAsking = false;
   #isFilling = false;
   #isOver = false;
+  #isShared = false;
 
   constructor(name: string, read: ReadFrom<T, O>, inFlight: number, subscriber: Subscriber<T>) {
     this.#name = name;
@@ -118,8 +119,9 @@ class Reading<T, O> {
     this.#subscriber = subscriber;
   }
 
-  begin(session: StreamSession): void {
+  begin(session: StreamSession, isShared = false): void {
     this.#session = session;
+    this.#isShared = isShared;
     session.addSource();
     this.#stopRoom = session.onRoom(() => {
       this.fill();
@@ -131,14 +133,23 @@ class Reading<T, O> {
           const { offset, value, lag } = given as Positioned<T, O>;
           const tell = (): boolean => {
             this.#subscriber.next(value);
-            // Whoever failed, or left, while it was told the item has not taken it.
-            return !this.#subscriber.closed;
+            // Whoever failed, or left, while it was told the item has not taken it. Where others go on, as behind joined(), it has: an
+            // item that nobody ever finishes would hold up theirs.
+            return this.#isShared || !this.#subscriber.closed;
           };
-          session.handle(this.#name, offset, tell, lag);
+          // One that comes by itself may be followed by others before the event loop turns.
+          const isAlone = !this.#isFilling;
+          session.collect(
+            () => {
+              session.handle(this.#name, offset, tell, lag);
+            },
+            () => isAlone,
+          );
           this.fill();
         },
         end: () => {
           this.#isOver = true;
+          session.flush();
           // What waits for its end, such as open windows, comes when everything before it is kept.
           session.whenIdle(() => {
             this.hasEnded = true;
@@ -147,6 +158,7 @@ class Reading<T, O> {
         },
         fail: (error) => {
           this.#isOver = true;
+          session.flush();
           session.whenIdle(() => {
             this.#subscriber.error(error);
           });
@@ -163,11 +175,25 @@ class Reading<T, O> {
   fill(): void {
     if (this.#isFilling || this.#pull === undefined) return;
     this.#isFilling = true;
-    while (!this.#isAsking && !this.#isOver && !this.#subscriber.closed && this.#hasRoom()) {
-      this.#isAsking = true;
-      this.#pull.next();
-    }
+    const pull = this.#pull;
+    do {
+      this.#session?.collect(
+        () => {
+          while (this.#mayAsk() && this.#hasRoom()) {
+            this.#isAsking = true;
+            pull.next();
+          }
+        },
+        () => this.#isAsking && !this.#isOver,
+      );
+      // What is done takes room until it is written down.
+      if (this.#mayAsk()) this.#session?.flush();
+    } while (this.#mayAsk() && this.#hasRoom());
     this.#isFilling = false;
+  }
+
+  #mayAsk(): boolean {
+    return !this.#isAsking && !this.#isOver && !this.#subscriber.closed;
   }
 
   #hasRoom(): boolean {

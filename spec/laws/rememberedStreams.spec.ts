@@ -141,6 +141,6 @@ describe('the law finds a stream', () => {
       },
     }));
 
-    await expect(checkGrowing(bug, 500, 1, true)).rejects.toThrow('Property failed');
+    await expect(checkGrowing(bug, 3_000, 1, true)).rejects.toThrow('Property failed');
   });
 });

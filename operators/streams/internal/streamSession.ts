@@ -11,6 +11,7 @@ import { lateItems } from '../../../lib/store/streamTables';
 import type { Stop } from '../../../lib/streams/pull';
 import type { StreamItem } from '../../../lib/streams/streamItem';
 import { currentItem, withItem } from '../../../lib/streams/streamItem';
+import { realTimers } from '../../../lib/streams/realTimers';
 
 enablePatches();
 const immer = new Immer({ autoFreeze: false });
@@ -51,6 +52,9 @@ export class StreamSession {
   #unkept = 0;
   #sources = 0;
   #keeping = 0;
+  #collecting = 0;
+  #isUnsettled = false;
+  #isFlushing = false;
   #changes = 0;
   #isBroken = false;
   #isReleased = false;
@@ -133,8 +137,7 @@ export class StreamSession {
   handle(source: string, offset: unknown, work: () => boolean, lag?: number): void {
     // Two sources of one stream may have the same offsets.
     const where = source === this.name ? source : `${this.name}/${source}`;
-    if (lag !== undefined) this.#lags.set(source, lag);
-    this.#begin(new Item(this, `${where}@${textOf(offset)}`, [source, offset]), work);
+    this.#begin(new Item(this, `${where}@${textOf(offset)}`, [source, offset], lag), work);
   }
 
   /** Handles something that no source gave, such as the end of a window that a clock has closed. */
@@ -190,32 +193,67 @@ export class StreamSession {
     return (this.#changes += 1);
   }
 
+  /**
+   * Does something that handles items, and writes down together what is done by then: a record an item would cost more than the item.
+   *
+   * @param mayWait - More items are about to come: what is done may wait until the event loop has turned, or until there is no room.
+   */
+  collect(work: () => void, mayWait: () => boolean): void {
+    this.#collecting += 1;
+    try {
+      work();
+    } finally {
+      this.#collecting -= 1;
+    }
+    if (!this.#isUnsettled) return;
+    if (!mayWait() || this.scheduler !== asyncScheduler) this.flush();
+    else if (!this.#isFlushing) {
+      this.#isFlushing = true;
+      realTimers.setImmediate(() => {
+        this.#isFlushing = false;
+        this.flush();
+      });
+    }
+  }
+
+  /** Writes down what is done. */
+  flush(): void {
+    if (this.#isUnsettled && this.#collecting === 0) this.#settleNow();
+  }
+
   /** Writes down what can be: called whenever an item is done. */
   settle(): void {
+    this.#isUnsettled = true;
+    this.flush();
+  }
+
+  #settleNow(): void {
+    this.#isUnsettled = false;
     if (this.#isBroken) return;
     const count = this.#countToKeep();
     if (count === 0) return;
     const done = this.#items.splice(0, count);
-    const offsets = new Map(done.flatMap(({ reached }) => (reached === undefined ? [] : [reached])));
-    const rows = done
-      .flatMap(({ changes }) => changes)
-      .sort((a, b) => a.number - b.number)
-      .map(({ row }) => row);
+    const offsets = new Map<string, unknown>();
+    const lags = new Map<string, number>();
+    for (const { reached, lag } of done) {
+      if (reached === undefined) continue;
+      offsets.set(...reached);
+      if (lag !== undefined) lags.set(reached[0], lag);
+    }
+    const changes = done.flatMap((item) => item.changes);
+    const rows = shortened(changes.sort((a, b) => a.number - b.number).map(({ row }) => row));
     let durable: void | Promise<void> = undefined;
     try {
       if (offsets.size > 0 || rows.length > 0) {
         const at = this.now();
-        const lags = [...offsets.keys()].flatMap((source) => {
-          const lag = this.#lags.get(source);
-          return lag === undefined ? [] : [[source, lag] as const];
-        });
         durable = this.#options.claim.commit({
           offsets: [...offsets],
-          ...(lags.length > 0 && { lags }),
+          ...(lags.size > 0 && { lags: [...lags] }),
           rows,
           at,
         });
         for (const [source, offset] of offsets) this.#offsets.set(source, offset);
+        for (const [source, lag] of lags) this.#lags.set(source, lag);
         this.#committedAt = at;
       }
     } catch (error) {
@@ -290,6 +328,8 @@ export class StreamSession {
   failed(input: unknown, error: unknown, release: Stop): void {
     const { onFailed } = this.#options;
     if (onFailed === 'stop') {
+      this.#collecting = 0;
+      this.flush();
       this.#break(error);
       return;
     }
@@ -320,9 +360,12 @@ export class StreamSession {
 
   /** Gives the stream back. What is not done is handled again by whoever claims it next. */
   release(): void | Promise<void> {
-    this.#isBroken = true;
     if (this.#isReleased) return undefined;
     this.#isReleased = true;
+    // Whoever leaves within an item leaves what was done before it.
+    this.#collecting = 0;
+    this.flush();
+    this.#isBroken = true;
     return this.#options.claim.release();
   }
 
@@ -353,6 +396,43 @@ export class StreamSession {
   }
 }
 
+/** The same changes, without those that later ones undo. */
+function shortened(rows: readonly RowChange[]): readonly RowChange[] {
+  if (rows.length < 2) return rows;
+  const kept: (RowChange | undefined)[] = [];
+  const places = new Map<string, Map<string, number[]>>();
+  for (const row of rows) {
+    let table = places.get(row.table);
+    if (table === undefined) places.set(row.table, (table = new Map<string, number[]>()));
+    let known = table.get(row.key);
+    if (known === undefined) table.set(row.key, (known = []));
+    if (row.patches === undefined) for (const place of known.splice(0)) kept[place] = undefined;
+    const last = known.at(-1);
+    if (last !== undefined && replaceTheSame(kept[last], row)) {
+      kept[last] = row;
+      continue;
+    }
+    known.push(kept.length);
+    kept.push(row);
+  }
+  return kept.filter((row) => row !== undefined);
+}
+
+function replaceTheSame(before: RowChange | undefined, after: RowChange): boolean {
+  const one = before?.patches;
+  const other = after.patches;
+  if (one?.length !== other?.length || one === undefined || other === undefined) return false;
+  return one.every((patch, index) => {
+    const next = other[index];
+    return (
+      patch.op === 'replace' &&
+      next?.op === 'replace' &&
+      patch.path.length === next.path.length &&
+      patch.path.every((part, at) => part === next.path[at])
+    );
+  });
+}
+
 /** A clock that jumps neither when the system's is set, nor behind the moment at which the stream was left. */
 function steadyClock(scheduler: SchedulerLike, notBefore: number): () => number {
   if (scheduler !== asyncScheduler) return () => scheduler.now();
@@ -376,6 +456,7 @@ class Item implements StreamItem {
   readonly id: string;
   readonly session: StreamSession;
   readonly reached: readonly [source: string, offset: unknown] | undefined;
+  readonly lag: number | undefined;
   readonly changes: NumberedChange[] = [];
   readonly #names = new Map<string, number>();
   #holders = 0;
@@ -385,10 +466,12 @@ class Item implements StreamItem {
     session: StreamSession,
     id: string,
     reached: readonly [source: string, offset: unknown] | undefined,
+    lag?: number,
   ) {
     this.session = session;
     this.id = id;
     this.reached = reached;
+    this.lag = lag;
   }
 
   get isDone(): boolean {

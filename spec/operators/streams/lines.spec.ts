@@ -1,6 +1,7 @@
 import {
   appendFileSync,
   copyFileSync,
+  existsSync,
   mkdtempSync,
   renameSync,
   rmSync,
@@ -11,11 +12,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 
-import { lastValueFrom, toArray } from 'rxjs';
+import type { Subscription } from 'rxjs';
+import { lastValueFrom, take, toArray } from 'rxjs';
 
-import { memoryStore } from '../../../index';
+import { agent, memoryStore, runEach } from '../../../index';
 import { fromOffset } from '../../../operators/streams/fromOffset';
 import { lines } from '../../../operators/streams/lines';
+import { random } from '../../lib/store/support/random';
+import { amount } from '../../support/torture';
 
 describe('lines()', () => {
   let folder: string;
@@ -136,4 +140,140 @@ describe('lines()', () => {
     expect(await second.until(2)).toEqual(['another', 'longer']);
     second.stop();
   });
+
+  it('reads what was rotated several times while nobody read, oldest first', async () => {
+    const store = memoryStore();
+    writeFileSync(file, 'one\n');
+    const first = follow(store);
+    await first.until(1);
+    first.stop();
+    appendFileSync(file, 'two\n');
+    for (const next of ['three\n', 'four\n']) {
+      if (existsSync(`${file}.1`)) renameSync(`${file}.1`, `${file}.2`);
+      renameSync(file, `${file}.1`);
+      writeFileSync(file, next);
+    }
+    const second = follow(store);
+
+    expect(await second.until(3)).toEqual(['two', 'three', 'four']);
+    second.stop();
+  });
+
+  it('finds in a copy what was written before the file was cut', async () => {
+    const store = memoryStore();
+    writeFileSync(file, 'one\n');
+    const first = follow(store);
+    await first.until(1);
+    first.stop();
+    appendFileSync(file, 'two\n');
+    copyFileSync(file, `${file}.1`);
+    writeFileSync(file, 'three, which is longer\n');
+    const second = follow(store);
+
+    expect(await second.until(2)).toEqual(['two', 'three, which is longer']);
+    second.stop();
+  });
+
+  it('takes the same line in the next content for another line', async () => {
+    const store = memoryStore();
+    const runs: string[] = [];
+    const count = agent('count', (line: string) => runs.push(line));
+    const read = () =>
+      lastValueFrom(
+        fromOffset(lines(file, { follow: false }), { name: 'lines', store }).pipe(runEach(count, { store })),
+        { defaultValue: undefined },
+      );
+    writeFileSync(file, 'started\nworks\n');
+    await read();
+    truncateSync(file);
+    await read();
+    appendFileSync(file, 'started\n');
+    await read();
+
+    expect(runs).toEqual(['started', 'works', 'started']);
+  });
+
+  it('reads what is still written to a file after it was renamed', async () => {
+    writeFileSync(file, 'one\n');
+    const reader = follow();
+    await reader.until(1);
+    renameSync(file, `${file}.1`);
+    writeFileSync(file, 'three\n');
+    appendFileSync(`${file}.1`, 'two\n');
+
+    expect(await reader.until(3)).toEqual(['one', 'two', 'three']);
+    reader.stop();
+  });
+
+  it('joins line ends and letters that are cut where a chunk ends', async () => {
+    const long = 'x'.repeat(64 * 1024 - 1);
+    writeFileSync(file, `${long}\r\n${'가'.repeat(50_000)}\r\nend`);
+
+    const all = fromOffset(lines(file, { follow: false }), { name: 'lines', store: memoryStore() });
+
+    expect(await lastValueFrom(all.pipe(toArray()))).toEqual([long, '가'.repeat(50_000), 'end']);
+  });
+
+  it('tells how many bytes lie behind a line', async () => {
+    const store = memoryStore();
+    writeFileSync(file, 'one\ntwo\nthree\n');
+    await lastValueFrom(fromOffset(lines(file), { name: 'lines', store }).pipe(take(2)));
+
+    expect((await store.streams.list())[0]?.lags).toEqual({ lines: 10 });
+  });
+
+  it.each(Array.from({ length: amount(6, 300) }, (_, n) => n + 1))(
+    'gives each line once, whatever becomes of the file, and however often the reader is stopped (%i)',
+    async (seed) => {
+      const draw = random(seed);
+      const store = memoryStore();
+      const told: string[] = [];
+      const written: string[] = [];
+      let reader: Subscription | undefined;
+      const start = (): void => {
+        reader = fromOffset(lines(file, { pollMs: 5 }), { name: 'lines', store }).subscribe((line) =>
+          told.push(line),
+        );
+      };
+      const shift = (): void => {
+        for (let n = 9; n > 0; n -= 1)
+          if (existsSync(`${file}.${String(n)}`))
+            renameSync(`${file}.${String(n)}`, `${file}.${String(n + 1)}`);
+      };
+      // It has begun: what was rotated before that is not its business.
+      appendFileSync(file, 'begin\n');
+      written.push('begin');
+      start();
+      while (told.length === 0) await wait(5);
+      for (let step = 0; step < 30; step += 1) {
+        const what = draw();
+        if (what < 0.5 || !existsSync(file)) {
+          const line = `${String(step)} ${'y'.repeat(Math.floor(draw() * 300))}`;
+          written.push(line);
+          const cut = Math.floor(draw() * line.length);
+          appendFileSync(file, line.slice(0, cut));
+          if (draw() < 0.3) await wait(3);
+          appendFileSync(file, `${line.slice(cut)}\n`);
+        } else if (what < 0.6) {
+          shift();
+          renameSync(file, `${file}.1`);
+        } else if (what < 0.7) {
+          shift();
+          copyFileSync(file, `${file}.1`);
+          truncateSync(file);
+        } else if (what < 0.85) {
+          reader?.unsubscribe();
+          reader = undefined;
+        } else if (reader === undefined) start();
+        await wait(draw() < 0.5 ? 0 : 12);
+      }
+      written.push('end');
+      appendFileSync(file, 'end\n');
+      if (reader === undefined) start();
+      for (let tries = 0; told.at(-1) !== 'end' && tries < 500; tries += 1) await wait(10);
+      reader?.unsubscribe();
+
+      expect(told).toEqual(written);
+    },
+  );
 });
