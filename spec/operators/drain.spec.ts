@@ -19,8 +19,10 @@ import {
   saga,
   serve,
   sleep,
+  submit,
   workflow,
 } from '../../index';
+import { Clock } from '../support/clock';
 
 const pause = (ms: number) =>
   new Promise<void>((resolve) => {
@@ -241,4 +243,37 @@ it('serve() that is unsubscribed without drainMs leaves its runs suspended, to b
 
   expect(await lowdbStore(folder).loadRun('r')).toMatchObject({ status: 'SUSPENDED', reason: 'drain' });
   rmSync(folder, { recursive: true, force: true });
+});
+
+it('serve() that is stopped ten times during a step of an hour calls it once a time, with one key, and counts no crash', async () => {
+  const clock = new Clock(Date.UTC(2026, 10, 28));
+  const store = memoryStore({ clock });
+  const keys: string[] = [];
+  const hour = agent('hour', (_: unknown, { idempotencyKey }) => {
+    keys.push(idempotencyKey);
+    return new Promise((resolve) => {
+      clock.schedule(resolve, 3_600_000);
+    });
+  });
+  await submit(hour, 'x', { store, runId: 'r' });
+  const deploy = async (ms: number): Promise<void> => {
+    const stop = new AbortController();
+    const options = { store, scheduler: clock, drainMs: 10_000, signal: stop.signal };
+    const done = lastValueFrom(serve([hour], options), { defaultValue: undefined });
+    await clock.to(clock.now() + ms);
+    stop.abort();
+    await clock.to(clock.now() + 10_000);
+    await done;
+  };
+
+  for (let i = 0; i < 10; i += 1) await deploy(300_000);
+
+  expect(keys).toHaveLength(10);
+  const state = await store.loadRun('r');
+  expect(state).toMatchObject({ status: 'SUSPENDED', reason: 'drain' });
+  expect(state?.steps.get('hour')?.crashes).toBeUndefined();
+  await deploy(3_600_001);
+  expect((await store.loadRun('r'))?.status).toBe('COMPLETED');
+  expect(new Set(keys).size).toBe(1);
+  expect(keys).toHaveLength(11);
 });

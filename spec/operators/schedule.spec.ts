@@ -1,37 +1,10 @@
-import { VirtualTimeScheduler } from 'rxjs';
 import type { Subscription } from 'rxjs';
 
 import type { Store } from '../../index';
 import { agent, memoryStore, schedule, serve } from '../../index';
 import type { Schedule } from '../../operators/runs/schedule';
-
-/** Virtual time that begins at a moment and goes on when it is told. */
-class Clock extends VirtualTimeScheduler {
-  constructor(at: number) {
-    super(undefined, Infinity);
-    this.frame = at;
-  }
-
-  /** Goes on to the next thing that is due, at most to a moment; lets what it brings about happen. */
-  async to(until: number): Promise<void> {
-    for (;;) {
-      await settled();
-      const [next] = this.actions;
-      if (next === undefined || next.delay > until) break;
-      this.actions.shift();
-      this.frame = next.delay;
-      next.execute(next.state, next.delay);
-    }
-    this.frame = until;
-  }
-
-  override now = (): number => this.frame;
-}
-
-const settled = () =>
-  new Promise<void>((resolve) => {
-    setImmediate(resolve);
-  });
+import { Clock, settled } from '../support/clock';
+import { isLong, tally } from '../support/torture';
 
 const at = (text: string): number => Date.parse(text);
 
@@ -116,7 +89,7 @@ describe('schedule()', () => {
       calls.set(runId, (calls.get(runId) ?? 0) + 1);
     });
     // 11,000 ticks take a minute; 1,800 a few seconds.
-    const minutes = process.env['MILLRACE_LONG'] === undefined ? '30' : '5';
+    const minutes = isLong ? '5' : '30';
     const schedules = ['Europe/Berlin', 'America/New_York'].map((timeZone) =>
       schedule(`*/${minutes} 0-4 * 3,11 *`, count, undefined, { name: timeZone, timeZone, catchUp: 'all' }),
     );
@@ -150,6 +123,7 @@ describe('schedule()', () => {
     expect(expected.length).toBeGreaterThan(1_800);
     expect([...calls.keys()].sort()).toEqual(expected.sort());
     expect(Math.max(...calls.values())).toBe(1);
+    tally('ticks', calls.size);
   }, 120_000);
 
   it('refuses what is no schedule', () => {

@@ -28,6 +28,8 @@ import { onAbort } from '../../../lib/streams/onAbort';
 import type { Stop } from '../../../lib/streams/pull';
 import { realTimers } from '../../../lib/streams/realTimers';
 import { TimeHeap } from '../../../lib/streams/timeHeap';
+import type { Pause } from '../../../lib/streams/yieldOften';
+import { pauses } from '../../../lib/streams/yieldOften';
 import { markLastFailure, markOneOfMany } from '../outcomes';
 import type { Schedule } from '../schedule';
 import { ScheduleClock } from './scheduleClock';
@@ -58,6 +60,9 @@ export interface ServeOptions extends Pick<RunSettings, 'maxCrashes' | 'onMismat
 
 /** How long at most until the clock is looked at again, in milliseconds: it may have been set, or the machine been asleep. */
 const LONGEST_WAIT_MS = 30_000;
+
+/** How long taking up what is due may keep everything else from running, in milliseconds. */
+const LONGEST_TURN_MS = 8;
 
 /**
  * Serves the runs of a store for one subscriber.
@@ -90,6 +95,8 @@ export class RunServer implements Attendant {
   readonly #waiters = new Map<string, Waiter[]>();
   /** How often a run was resumed because it had failed. */
   readonly #retried = new Map<string, number>();
+  /** In virtual time nothing else has to run meanwhile. */
+  readonly #pause: Pause;
   readonly #drain = new Drain();
   readonly #stops: Stop[] = [];
   #attendance: Attendance | undefined;
@@ -113,6 +120,7 @@ export class RunServer implements Attendant {
     this.#options = options;
     this.#subscriber = subscriber;
     this.#scheduler = scheduler;
+    this.#pause = scheduler === asyncScheduler ? pauses() : () => undefined;
     this.#retry = { delayMs: 0, ...(typeof retry === 'number' ? { count: retry } : retry) };
   }
 
@@ -209,7 +217,12 @@ export class RunServer implements Attendant {
     const runs = await store.listRuns(hasSchedules ? {} : { status: [...wanted], isResting: true });
     // What is told meanwhile, of runs that came to rest, is told anew.
     if (this.#hasStopped()) return;
-    for (const run of runs) if (wanted.has(run.status)) this.#look(run);
+    for (const run of runs) {
+      if (wanted.has(run.status)) this.#look(run);
+      const rest = this.#pause();
+      if (rest !== undefined) await rest;
+    }
+    if (this.#hasStopped()) return;
     for (const clock of this.#clocks) {
       clock.begin(runs, this.#scheduler.now());
       this.#await(clock);
@@ -317,7 +330,10 @@ export class RunServer implements Attendant {
     this.#stopTimer = startTimer(this.#scheduler, waitMs, () => {
       this.#timerAt = Infinity;
       const now = this.#scheduler.now();
-      while (this.#due.earliest <= now) {
+      const begun = performance.now();
+      const isVirtual = this.#scheduler !== asyncScheduler;
+      // What is left of many is taken up in the next turn.
+      while (this.#due.earliest <= now && (isVirtual || performance.now() - begun < LONGEST_TURN_MS)) {
         const what = this.#due.take();
         if (typeof what === 'string') this.#point(what);
         else if (what === QUEUE) {
@@ -354,7 +370,10 @@ export class RunServer implements Attendant {
 
   #carryOut(runId: string, work: () => Promise<void>): void {
     this.#underWay.add(runId);
-    work().then(
+    // Thousands may be due at once.
+    const rest = this.#pause();
+    const begun = rest === undefined ? work() : rest.then(work);
+    begun.then(
       () => {
         this.#left(runId);
       },
