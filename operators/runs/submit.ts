@@ -50,6 +50,11 @@ export async function submit<I>(
   if (!(maxBacklog >= 1)) throw outOfRange('maxBacklog', maxBacklog, '1 or more');
   const kept = jsonValue(input, '');
   if (engine !== undefined) {
+    if (options.maxBacklog !== undefined)
+      throw new InvalidArgumentError(
+        'Cannot submit a run to an engine with "maxBacklog": it keeps its own queue',
+        'leave out "maxBacklog"',
+      );
     if (engine.submit === undefined)
       throw new InvalidArgumentError('Cannot submit a run to this engine: it has no queue', 'use run()');
     const { became } = await engine.submit(agent, kept, { ...options, runId });

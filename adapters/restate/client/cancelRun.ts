@@ -75,13 +75,14 @@ export async function cancelBegun(context: EngineContext, run: BegunRun, isAsked
 export async function cancelRun(
   context: EngineContext,
   run: { readonly agent: Agent<never, unknown>; readonly runId: string },
+  reason?: string,
 ): Promise<Exclude<CancelOutcome, 'not begun'>> {
   const { admin, patienceMs } = context;
   const until = asyncScheduler.now() + patienceMs;
   // A worker that is there answers in milliseconds; one that is not must not take all the patience.
   const briefly = admin === undefined ? context : { ...context, patienceMs: Math.min(patienceMs, ANSWER_MS) };
   for (;;) {
-    const came = await cancelLatest(briefly, run, true).catch((error: unknown) => {
+    const came = await cancelLatest(briefly, run, true, undefined, reason).catch((error: unknown) => {
       if (admin === undefined || !isAway(error)) throw error;
       return 'not begun' as const;
     });
@@ -185,7 +186,9 @@ export async function cancelLatest(
   { agent, runId }: { readonly agent: Agent<never, unknown>; readonly runId: string },
   isAsked: boolean,
   first?: number,
+  reason?: string,
 ): Promise<CancelOutcome> {
+  const why = reason !== undefined && { reason };
   let isWaiting = false;
   for (let life = first ?? 1; ; life += 1) {
     const key = keyOf(runId, life);
@@ -211,13 +214,14 @@ export async function cancelLatest(
         at: asyncScheduler.now(),
         onMismatch: 'refuse',
         isCancelled: true,
+        ...why,
       };
       const path = handlerPath(serviceFor(agent), key, 'run/send');
       const sent = (await context.ingress.request(path, { body: start })) as { readonly status: string };
       // Unless an answer has begun this life first.
       if (sent.status === 'Accepted') return 'cancelled';
     }
-    const body: CancelRequest = { isAsked };
+    const body: CancelRequest = { isAsked, ...why };
     const isHeard = await askWorker(context, agent, key, 'cancel', body);
     return isHeard === false ? 'not begun' : 'cancelled';
   }

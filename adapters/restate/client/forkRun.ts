@@ -4,7 +4,7 @@ import { jsonValue } from '../../../lib/codec/jsonValue';
 import { RunState as StateCodec } from '../../../lib/codec/stateCodec';
 import type { ForkRequest } from '../../../lib/engine/engine';
 import { forkedState } from '../../../lib/engine/invalidate';
-import { newRunId } from '../../../lib/engine/newRunId';
+import { newIncarnation, newRunId } from '../../../lib/engine/newRunId';
 import { RunExistsError, UnknownRunError } from '../../../lib/errors/storageErrors';
 import type { Agent } from '../../../lib/model/agentType';
 import type { RunState } from '../../../lib/model/state';
@@ -18,6 +18,7 @@ import { isStandIn } from './agentOfRun';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
 import { latestLife } from './latestLife';
+import { knownRun } from './runRecord';
 
 /**
  * Begins a new run with what another one had done. Gives its id.
@@ -73,13 +74,47 @@ export async function beginWith(
   await begin(context, agent, request);
 }
 
+/**
+ * Hands a new run to the server, which begins it by itself, after so many milliseconds at the earliest. `known` when there is a run
+ * of this id already.
+ */
+export async function submitRun(
+  context: EngineContext,
+  agent: Agent<never, unknown>,
+  runId: string,
+  input: unknown,
+  delayMs: number,
+): Promise<'queued' | 'known'> {
+  // Its first lives may be forgotten while it rests.
+  if ((await knownRun(context, agent, runId)) !== undefined) return 'known';
+  const kept = jsonValue(input, '', { bytes: LARGEST_VALUE });
+  const request: StartRequest = {
+    runId,
+    life: 1,
+    at: asyncScheduler.now() + delayMs,
+    onMismatch: 'refuse',
+    incarnation: newIncarnation(),
+    secret: newIncarnation(),
+    ...(kept !== undefined && { input: kept }),
+  };
+  try {
+    await begin(context, agent, request, delayMs);
+    return 'queued';
+  } catch (error) {
+    if (error instanceof RunExistsError) return 'known';
+    throw error;
+  }
+}
+
 /** Asks once more after a lost connection: whoever has taken the id then may be the first question. */
 async function begin(
   { ingress, patienceMs }: EngineContext,
   agent: Agent<never, unknown>,
   request: StartRequest,
+  delayMs = 0,
 ): Promise<void> {
-  const path = handlerPath(serviceFor(agent), keyOf(request.runId, 1), 'run/send');
+  const delay = delayMs > 0 ? `?delay=${String(Math.ceil(delayMs))}ms` : '';
+  const path = handlerPath(serviceFor(agent), keyOf(request.runId, 1), 'run/send') + delay;
   const until = asyncScheduler.now() + patienceMs;
   for (let isMaybeOurs = false; ; isMaybeOurs = true) {
     try {

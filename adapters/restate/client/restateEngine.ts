@@ -4,7 +4,15 @@ import { asyncScheduler, Observable } from 'rxjs';
 import type { Definition } from '../../../lib/definition/definition';
 import { definitionOf, planOf } from '../../../lib/definition/definition';
 import { planDiff } from '../../../lib/definition/planDiff';
-import type { AnswerRequest, ForkRequest, RunEngine, RunHint, RunRequest } from '../../../lib/engine/engine';
+import type {
+  AnswerRequest,
+  CancelRequest,
+  ForkRequest,
+  RunEngine,
+  RunHint,
+  RunRequest,
+  SubmitRequest,
+} from '../../../lib/engine/engine';
 import { DefinitionMismatchError, RunEndedError, RunError } from '../../../lib/errors/runErrors';
 import { UnknownRunError } from '../../../lib/errors/storageErrors';
 import type { Agent } from '../../../lib/model/agentType';
@@ -24,7 +32,7 @@ import type { EngineContext } from './engineContext';
 import { paceOf } from './engineContext';
 import type { RunToFollow } from './followRun';
 import { followRun } from './followRun';
-import { beginWith, forkRun } from './forkRun';
+import { beginWith, forkRun, submitRun } from './forkRun';
 import { latestLife } from './latestLife';
 import { listRuns } from './listRuns';
 
@@ -124,9 +132,9 @@ class ServerEngine implements RestateEngine {
     await answerRun(this.#context, agent, runId, { path, value, ...(asking !== undefined && { asking }) });
   }
 
-  async cancel(runId: string, { agent: given }: RunHint = {}): Promise<void> {
+  async cancel(runId: string, { agent: given, reason }: CancelRequest = {}): Promise<void> {
     const agent = await agentOfRun(this.#context, this.#met, runId, given);
-    const came = await cancelRun(this.#context, { agent, runId });
+    const came = await cancelRun(this.#context, { agent, runId }, reason);
     if (came === 'unknown') throw new UnknownRunError(runId);
     if (came === 'ended') throw new RunEndedError('cancel', runId);
   }
@@ -146,6 +154,23 @@ class ServerEngine implements RestateEngine {
     const agent = given ?? agentOfPlan(this.#met, state.name, state.plan);
     await beginWith(this.#context, agent, state);
     this.#met.meet(agent, state.runId);
+  }
+
+  async submit<I>(
+    agent: Agent<I, unknown>,
+    input: unknown,
+    { runId, delayMs = 0, priority, tags }: SubmitRequest & { readonly runId: string },
+  ): Promise<{ readonly became: 'queued' | 'known' }> {
+    for (const [name, value] of Object.entries({ priority, tags })) {
+      if (value !== undefined)
+        throw new InvalidArgumentError(
+          `Cannot submit run "${runId}" to Restate with "${name}": the server has no such thing`,
+          `leave out "${name}"`,
+        );
+    }
+    const became = await submitRun(this.#context, agent, runId, input, delayMs);
+    this.#met.meet(agent, runId);
+    return { became };
   }
 
   async listRuns({ name, limit = 100 }: { readonly name?: string; readonly limit?: number } = {}): Promise<

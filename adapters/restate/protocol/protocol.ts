@@ -16,6 +16,8 @@ export interface StartRequest {
   readonly secret?: string;
   /** Somebody wants the run to end: the life only undoes what sagas have done. */
   readonly isCancelled?: boolean;
+  /** Why, where somebody said. */
+  readonly reason?: string;
   /** The lives before this one have broken and left nothing: it begins as the first one does. */
   readonly isAnew?: boolean;
   /** What the run knows already, as a `RunState` in JSON: of a fork, or of a run that began elsewhere. */
@@ -91,6 +93,8 @@ export interface RestRequest {
   readonly keptForMs?: number;
   /** Somebody wants the run to end: the next life begins at once, and only undoes. */
   readonly isCancelAsked?: boolean;
+  /** Why, where somebody said. */
+  readonly cancelReason?: string;
 }
 
 /** One of several texts that together are a state. */
@@ -161,6 +165,8 @@ export interface EventsReply {
 export interface CancelRequest {
   /** Somebody has asked for it, so sagas undo what they have done; otherwise nobody listens any more. */
   readonly isAsked: boolean;
+  /** Why, where somebody said. */
+  readonly reason?: string;
 }
 
 /** Tells parts; `hint` is a position from which on there may be room. */

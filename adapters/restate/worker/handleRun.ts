@@ -92,6 +92,7 @@ class RunHandler implements PlacedLife {
   readonly #batcher: EventBatcher;
   readonly #interpreter: StepExecutor;
   readonly #isCancelled: boolean;
+  readonly #reason: string | undefined;
   #lastFlush: number;
   #previewed = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -113,6 +114,7 @@ class RunHandler implements PlacedLife {
     this.#worker = worker;
     this.#lost = context.request().attemptCompletedSignal;
     this.#isCancelled = request.isCancelled === true;
+    this.#reason = request.reason;
     this.#lastFlush = request.at;
     this.publisher = worker.publisher({ key: context.key, secret: this.secret }, () => this.#previews());
     this.#engine = new DurableEngine({
@@ -158,7 +160,7 @@ class RunHandler implements PlacedLife {
       // When the server is lost, it asks another worker: what still runs here must not go on beside that.
       for (const call of this.underWay) call.abandon();
     });
-    if (this.#isCancelled) this.#undo();
+    if (this.#isCancelled) this.#undo(this.#reason);
     else this.#interpreter.begin();
     this.#worker.lives.add(this);
     try {
@@ -183,8 +185,9 @@ class RunHandler implements PlacedLife {
     }
     if (await engine.turn()) return;
     // Cancelled: whoever asked for the end wants sagas undone.
-    if (!this.#isUndoing && (await this.context.promise<true>(CANCEL_ASKED).peek()) !== undefined) {
-      this.#undo();
+    const asked = this.#isUndoing ? undefined : await this.context.promise<CancelAsked>(CANCEL_ASKED).peek();
+    if (asked !== undefined) {
+      this.#undo(reasonOf(asked));
       return;
     }
     const cancelled = this.#interpreter.stop();
@@ -192,9 +195,9 @@ class RunHandler implements PlacedLife {
     this.#isOver = true;
   }
 
-  #undo(): void {
+  #undo(reason: string | undefined): void {
     this.#isUndoing = true;
-    this.#interpreter.cancel(undefined, (cancelled) => {
+    this.#interpreter.cancel(reason, (cancelled) => {
       this.#engine.note(cancelled);
       this.#isOver = true;
     });
@@ -234,14 +237,28 @@ class RunHandler implements PlacedLife {
     const told = { from, events: engine.events.slice(from).map(slimEvent), parts: engine.told() };
     if (engine.events.at(-1)?.type === 'run.completed') return { result: { status: 'COMPLETED', ...told } };
     const state = engine.state();
-    const isCancelAsked = (await this.context.promise<true>(CANCEL_ASKED).peek()) !== undefined;
-    const rest = { state, answers: engine.unused(), read: engine.read(), isCancelAsked };
+    const asked = await this.context.promise<CancelAsked>(CANCEL_ASKED).peek();
+    const cancelReason = reasonOf(asked);
+    const rest = {
+      state,
+      answers: engine.unused(),
+      read: engine.read(),
+      isCancelAsked: asked !== undefined,
+      ...(cancelReason !== undefined && { cancelReason }),
+    };
     return { result: { status: state.status, ...told }, rest };
   }
 }
 
 /** Resolved when somebody has asked for the end of a life: sagas undo then what they have done. */
 export const CANCEL_ASKED = 'cancel asked';
+
+/** With why, where somebody said; workers of earlier versions never say. */
+type CancelAsked = true | { readonly reason: string };
+
+function reasonOf(asked: CancelAsked | undefined): string | undefined {
+  return typeof asked === 'object' ? asked.reason : undefined;
+}
 
 /** The more lives a worker carries out, the longer each turn takes, and the less often one is told early. */
 function previewAfter(lives: number): number {

@@ -32,6 +32,7 @@ export interface Rest {
   /** Position of the first message that was not read. */
   readonly read: number;
   readonly isCancelAsked: boolean;
+  readonly cancelReason?: string;
 }
 
 /** The record of one run, as its lives use it. */
@@ -83,6 +84,7 @@ export class KeptRun {
       ...(wakesAfterMs !== undefined && { wakesAfterMs }),
       ...(status === 'CANCELLED' && { keptForMs }),
       ...(rest.isCancelAsked && status === 'SUSPENDED' && { isCancelAsked: true }),
+      ...(rest.cancelReason !== undefined && { cancelReason: rest.cancelReason }),
     };
     await this.#call<undefined>('rest', request);
   }

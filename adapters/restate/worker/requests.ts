@@ -49,6 +49,7 @@ const Start = t.intersection([
   t.partial({
     input: t.unknown,
     isCancelled: t.boolean,
+    reason: t.string,
     isAnew: t.boolean,
     incarnation: t.string,
     secret: t.string,
@@ -63,7 +64,7 @@ const Answer = t.intersection([
 
 const Events = t.type({ from: Position, parts: Position, waitMs: Millis });
 
-const Cancel = t.type({ isAsked: t.boolean });
+const Cancel = t.intersection([t.type({ isAsked: t.boolean }), t.partial({ reason: t.string })]);
 
 /** The beginning of a life; its key says which. */
 export function acceptStart(body: unknown, key: string): StartRequest {

@@ -87,7 +87,8 @@ function isOf(kept: Kept, { life, incarnation }: OfLife): boolean {
 
 /** A life is over, and others may follow. */
 async function rest(context: ObjectContext, request: RestRequest): Promise<void> {
-  const { life, status, text, chunks, incarnation, wakesAfterMs, keptForMs, isCancelAsked = false } = request;
+  const { life, status, text, chunks, incarnation, wakesAfterMs, keptForMs } = request;
+  const { isCancelAsked = false, cancelReason } = request;
   const before = await context.get<Kept>('record');
   const isSame = before?.incarnation === incarnation;
   if (before !== null && isSame && before.life > life) return;
@@ -107,7 +108,11 @@ async function rest(context: ObjectContext, request: RestRequest): Promise<void>
   context.set('record', kept);
   const isHeard = lately.length > 0 && status === 'SUSPENDED';
   if (isHeard || isCancelAsked || wakesAfterMs === 0) {
-    begin(context, kept, await context.date.now(), isCancelAsked);
+    const cancelled = {
+      ...(isCancelAsked && { isCancelled: true }),
+      ...(cancelReason !== undefined && { reason: cancelReason }),
+    };
+    begin(context, kept, await context.date.now(), cancelled);
   } else if (wakesAfterMs !== undefined) await send(context, 'wake', { life, incarnation }, wakesAfterMs);
   if (keptForMs !== undefined) await send(context, 'forget', { life, incarnation }, keptForMs + LATE_MS);
 }
@@ -166,14 +171,19 @@ async function late(context: ObjectContext, { life, ...given }: LateAnswer): Pro
 }
 
 /** Begins the next life; the server takes the first of several such requests. */
-function begin(context: ObjectContext, { life }: Kept, at: number, isCancelled = false): void {
+function begin(
+  context: ObjectContext,
+  { life }: Kept,
+  at: number,
+  cancelled: Pick<StartRequest, 'isCancelled' | 'reason'> = {},
+): void {
   const { service, runId } = recordedRun(context.key);
   const request: StartRequest = {
     runId,
     life: life + 1,
     at,
     onMismatch: 'refuse',
-    ...(isCancelled && { isCancelled }),
+    ...cancelled,
   };
   context.genericSend({
     service,

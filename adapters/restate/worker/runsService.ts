@@ -110,10 +110,10 @@ async function refuseStrangers(context: WorkflowSharedContext, secret: string): 
 
 /** Cancels the life; false when it has not begun. */
 async function cancelLife(context: WorkflowSharedContext, body: CancelRequest): Promise<boolean> {
-  const { isAsked } = acceptCancel(body);
+  const { isAsked, reason } = acceptCancel(body);
   const self = await context.get<Self>('self');
   if (self === null) return false;
-  if (isAsked) await resolveOnce(context, CANCEL_ASKED, true);
+  if (isAsked) await resolveOnce(context, CANCEL_ASKED, reason === undefined ? true : { reason });
   context.cancel(self.id);
   return true;
 }

@@ -5,7 +5,10 @@ import type { AddressInfo } from 'node:net';
 import { createEndpointHandler } from '@restatedev/restate-sdk';
 
 import type { Agent } from '../../../lib/model/agentType';
+import type { Schedule } from '../../../operators/runs/schedule';
 import { serviceFor } from '../client/engineContext';
+import { restateEngine } from '../client/restateEngine';
+import { beginScheduledRuns } from '../client/scheduledRuns';
 import { ingressOf } from '../protocol/ingress';
 import { answersService } from './answerCacheService';
 import { recoverRuns } from './recoverRuns';
@@ -47,6 +50,8 @@ export interface ServeOptions {
   readonly inactivityTimeoutMs?: number;
   /** First pause before the server asks for a worker again, in milliseconds, doubled each time; 100 when left out. */
   readonly retryMs?: number;
+  /** Agents that are run again and again, served here too; each tick once, however many workers serve it. */
+  readonly schedules?: readonly Schedule[];
   /** Public keys of the servers that may call this worker. */
   readonly identityKeys?: readonly string[];
 }
@@ -70,13 +75,16 @@ const LONGEST_SILENCE_MS = 21_600_000;
  * Each version of an agent's definition has a service of its own, so old and new versions can be served side by side. Start
  * it again with the same list and more: what has runs under way must stay in it.
  *
+ * @param given - Whose runs are served.
  * @throws TypeError for two agents of the same name and plan: runs could not tell them apart.
  * @throws What the system says when the port is taken, and what `register` throws when `admin` is given.
  */
 export async function serveRestate(
-  agents: readonly Agent<never, unknown>[],
+  given: readonly Agent<never, unknown>[],
   options: ServeOptions,
 ): Promise<RestateWorker> {
+  const { schedules = [] } = options;
+  const agents = [...new Set([...given, ...schedules.map(({ agent }) => agent)])];
   const {
     port = 9080,
     host = '127.0.0.1',
@@ -117,17 +125,24 @@ export async function serveRestate(
   const taken = (server.address() as AddressInfo).port;
   const uri = options.uri ?? `http://${host}:${taken}`;
   let stopRecovering = (): void => undefined;
+  let stopTicks = (): void => undefined;
   const worker: RestateWorker = {
     port: taken,
     uri,
     close() {
       isClosing = true;
       stopRecovering();
+      stopTicks();
       return close();
     },
   };
   try {
     if (options.admin !== undefined) await register(options.admin, uri);
+    if (schedules.length > 0)
+      stopTicks = beginScheduledRuns(
+        restateEngine({ ingress: addresses, onUnsubscribe: 'detach' }),
+        schedules,
+      );
   } catch (error) {
     // Nobody could close what was never handed out.
     await worker.close();

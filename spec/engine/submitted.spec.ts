@@ -1,0 +1,103 @@
+import * as t from 'io-ts';
+
+import type { RestateEngine, RestateWorker } from '../../adapters/restate';
+import { restateEngine, serveRestate } from '../../adapters/restate';
+import { agent, approval, cancel, chain, execute, schedule, submit } from '../../index';
+import type { RestateServer } from './support/restateServer';
+import { restateBinary, startRestate, waitFor } from './support/restateServer';
+
+const describeHere = restateBinary() === undefined ? describe.skip : describe;
+
+const order = chain('order', approval('manager', t.boolean), agent('ship', String));
+const calls: number[] = [];
+const note = agent('note', (input: number) => {
+  calls.push(input);
+  return input;
+});
+
+const ticks: string[] = [];
+const tick = agent('tick', (_: unknown, { runId }) => {
+  ticks.push(runId);
+});
+const slowTicks: string[] = [];
+const slowTick = agent('slow tick', async (_: unknown, { runId, signal }) => {
+  slowTicks.push(runId);
+  await new Promise((resolve) => {
+    const timer = setTimeout(resolve, 2_500);
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      resolve(undefined);
+    });
+  });
+});
+
+describeHere('what is handed over to Restate', () => {
+  let server: RestateServer;
+  let worker: RestateWorker;
+  let engine: RestateEngine;
+  beforeAll(async () => {
+    server = await startRestate();
+    const { ingress, admin } = server;
+    worker = await serveRestate([order, note, slowTick, tick], { port: 0, ingress, admin });
+    engine = restateEngine({ ingress, admin });
+  }, 60_000);
+  afterAll(async () => {
+    await worker.close();
+    await server.stop();
+  });
+  const isAt = (runId: string, status: string) => async () =>
+    (await engine.loadRun(note, runId))?.status === status;
+
+  it('begins by itself, once, also after a delay', async () => {
+    const began = Date.now();
+    expect(await submit(note, 2, { engine, runId: 'late', delayMs: 1_500 })).toEqual({
+      runId: 'late',
+      became: 'queued',
+      isServed: true,
+    });
+    expect(await submit(note, 1, { engine, runId: 'now' })).toMatchObject({ became: 'queued' });
+    expect(await submit(note, 9, { engine, runId: 'now' })).toMatchObject({ became: 'known' });
+
+    await waitFor(isAt('now', 'COMPLETED'), 5_000, 'the first');
+    await waitFor(isAt('late', 'COMPLETED'), 10_000, 'the second');
+    expect(Date.now() - began).toBeGreaterThanOrEqual(1_500);
+    expect(calls).toEqual([1, 2]);
+  });
+
+  it('refuses by name what the server does not have', async () => {
+    await expect(submit(note, 1, { engine, priority: 1 })).rejects.toThrow('"priority"');
+    await expect(submit(note, 1, { engine, tags: { customer: '42' } })).rejects.toThrow('"tags"');
+    await expect(submit(note, 1, { engine, maxBacklog: 1 })).rejects.toThrow('"maxBacklog"');
+  });
+
+  it('keeps why a run was cancelled, one that waits and one that is under way', async () => {
+    await execute(order, 'a book', { engine, runId: 'waits' });
+    await cancel('waits', { engine, agent: order, reason: 'sold out' });
+    const waits = async () => engine.loadRun(order, 'waits');
+    await waitFor(async () => (await waits())?.status === 'CANCELLED', 10_000, 'the cancel');
+    expect((await waits())?.reason).toBe('sold out');
+
+    const running = execute(slowTick, undefined, { engine, runId: 'runs' });
+    await waitFor(() => Promise.resolve(slowTicks.includes('runs')), 10_000, 'the call');
+    await cancel('runs', { engine, agent: slowTick, reason: 'too slow' });
+    expect(await running).toMatchObject({ status: 'CANCELLED', reason: 'too slow' });
+    slowTicks.length = 0;
+  });
+
+  it('runs each tick of a schedule once with two workers, and skips what would overlap', async () => {
+    const { ingress, admin } = server;
+    const schedules = [schedule('1 second', tick), schedule('1 second', slowTick)];
+    const workers = [
+      await serveRestate([], { port: 0, ingress, admin, schedules }),
+      await serveRestate([], { port: 0, ingress, admin, schedules }),
+    ];
+    await waitFor(() => Promise.resolve(ticks.length >= 5), 20_000, 'five ticks');
+    for (const one of workers) await one.close();
+
+    expect(new Set(ticks).size).toBe(ticks.length);
+    expect(new Set(slowTicks).size).toBe(slowTicks.length);
+    expect(slowTicks.length).toBeLessThanOrEqual(Math.ceil(ticks.length / 2));
+    const missed = [schedule('1 second', tick, undefined, { catchUp: 'all' })];
+    await expect(serveRestate([], { port: 0, ingress, schedules: missed })).rejects.toThrow('catchUp "all"');
+  });
+});
