@@ -81,6 +81,17 @@ export function goals({ value, ratio }) {
     const ms = value('inbox', how, 'longest stall ms');
     add(`300 runs ${how} beside 5,000 messages: no stall above 50 ms`, ms, atMost(50), `${number(ms)} ms`);
   }
+  for (const where of ['memory', 'folder']) {
+    const idle = value('waiting', where, 'idle CPU %');
+    add(
+      `10,000 waiting runs, ${where}: < 1 % CPU while nothing is due`,
+      idle,
+      atMost(1),
+      `${number(idle)} %`,
+    );
+    const stall = value('waiting', where, 'longest stall ms');
+    add(`all due at once, ${where}: no stall above 100 ms`, stall, atMost(100), `${number(stall)} ms`);
+  }
 
   for (const [shape, variant] of [
     ['chain', 'millrace'],

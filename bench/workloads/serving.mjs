@@ -1,0 +1,89 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import t from 'io-ts';
+
+import { agent, chain, millrace } from '../millrace.mjs';
+
+const RUNS = 10_000;
+const IDLE_MS = 5_000;
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** The longest turn of the event loop in milliseconds, until it is asked for. */
+function turns() {
+  let longest = 0;
+  let before = performance.now();
+  const timer = setInterval(() => {
+    const now = performance.now();
+    longest = Math.max(longest, now - before - 1);
+    before = now;
+  }, 1);
+  return () => {
+    clearInterval(timer);
+    return longest;
+  };
+}
+
+/** 10,000 runs that wait for an answer until a moment: served while nothing is due, and when all are. */
+const waiting = (open) => () => {
+  const home = mkdtempSync(join(process.env['BENCH_FOLDER'] ?? tmpdir(), 'millrace-bench-'));
+  process.on('exit', () => rmSync(home, { recursive: true, force: true }));
+  const asks = (timeoutMs) =>
+    chain(
+      'asks',
+      millrace.approval('boss', t.boolean, { timeoutMs, onTimeout: agent('clerk', () => true) }),
+      agent('say', String),
+    );
+  const store = open(home);
+  const dueAt = Date.now() + 45_000;
+  const figures = {};
+  return {
+    units: RUNS,
+    once: true,
+    async prepare() {
+      for (let index = 0; index < RUNS; index += 50) {
+        const some = Array.from({ length: 50 }, (_, each) =>
+          millrace.execute(asks(dueAt - Date.now()), 'x', { store, runId: `r${index + each}` }),
+        );
+        await Promise.all(some);
+      }
+    },
+    async run() {
+      let completed = 0;
+      let finish;
+      const all = new Promise((resolve) => (finish = resolve));
+      const serving = millrace.serve([asks(1_000)], { store }).subscribe(({ event }) => {
+        if (event.type === 'run.completed' && (completed += 1) === RUNS) finish();
+      });
+      await pause(3_000);
+      const before = process.cpuUsage();
+      await pause(IDLE_MS);
+      const { user, system } = process.cpuUsage(before);
+      figures['idle CPU %'] = (user + system) / 10 / IDLE_MS;
+      await pause(Math.max(0, dueAt - Date.now() - 100));
+      const longest = turns();
+      await all;
+      figures['longest stall ms'] = longest();
+      figures['taken up ms'] = Date.now() - dueAt;
+      serving.unsubscribe();
+      await store.close();
+    },
+    report: () => figures,
+  };
+};
+
+export const workloads = [
+  {
+    id: 'waiting',
+    title: '10,000 runs that wait for an answer, served: nothing due, then all due at once',
+    unit: 'run',
+    baseline: 'memory',
+    rounds: 1,
+    variants: {
+      memory: waiting(() => millrace.memoryStore()),
+      folder: waiting((home) => millrace.lowdbStore(home, { durability: 'process' })),
+    },
+  },
+];
