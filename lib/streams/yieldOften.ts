@@ -16,3 +16,15 @@ export function pauses(sliceMs = 8): Pause {
     });
   };
 }
+
+/** The same for several who work side by side: they rest together, so that their slices do not add up. */
+export function sharedPauses(sliceMs = 8): Pause {
+  const pause = pauses(sliceMs);
+  let resting: Promise<void> | undefined;
+  return () => {
+    resting ??= pause()?.then(() => {
+      resting = undefined;
+    });
+    return resting;
+  };
+}

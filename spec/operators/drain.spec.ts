@@ -134,10 +134,10 @@ describe.each([
 
   it('waits for every branch under way, and for nothing that only waits or sleeps', async () => {
     const wide = workflow('wide', (x: Wire<unknown>, step) => {
-      const a = step('a', slow('a', 40), x);
-      const b = step('b', slow('b', 90), x);
+      const a = step('a', slow('a', 250), x);
+      const b = step('b', slow('b', 400), x);
       const c = step('c', slow('c', 10), a);
-      const nap = step('nap', sleep('nap', 100), x);
+      const nap = step('nap', sleep('nap', 500), x);
       return step('all', slow('all', 1), { b, c, nap });
     });
     const began = Date.now();
@@ -219,7 +219,7 @@ describe.each([
     await answer('r', 'go', 'x', { store });
     const stop = new AbortController();
     const done = lastValueFrom(serve([gated], { store, drainMs: 2_000, signal: stop.signal }));
-    await pause(40);
+    await until(() => Promise.resolve(calls.includes('pay')));
     await cancel('r', { store, reason: 'no' });
     stop.abort();
     await done;

@@ -29,7 +29,7 @@ import type { Stop } from '../../../lib/streams/pull';
 import { realTimers } from '../../../lib/streams/realTimers';
 import { TimeHeap } from '../../../lib/streams/timeHeap';
 import type { Pause } from '../../../lib/streams/yieldOften';
-import { pauses } from '../../../lib/streams/yieldOften';
+import { sharedPauses } from '../../../lib/streams/yieldOften';
 import { markLastFailure, markOneOfMany } from '../outcomes';
 import type { Schedule } from '../schedule';
 import { ScheduleClock } from './scheduleClock';
@@ -120,7 +120,7 @@ export class RunServer implements Attendant {
     this.#options = options;
     this.#subscriber = subscriber;
     this.#scheduler = scheduler;
-    this.#pause = scheduler === asyncScheduler ? pauses() : () => undefined;
+    this.#pause = scheduler === asyncScheduler ? sharedPauses() : () => undefined;
     this.#retry = { delayMs: 0, ...(typeof retry === 'number' ? { count: retry } : retry) };
   }
 
