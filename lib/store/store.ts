@@ -210,6 +210,7 @@ export interface Attendance {
 
 /** A run of the queue whose turn it is. */
 export interface QueuedTurn {
+  /** The id that the run will have. */
   readonly runId: string;
   /** All that is known of it; undefined when it has been taken back. */
   load(): Promise<QueuedRun | undefined>;
@@ -237,6 +238,7 @@ export interface RunQueue {
 
 /** A run that is to be begun. */
 export interface QueuedRun {
+  /** The id that the run will have. */
   readonly runId: string;
   /** Name of its agent. */
   readonly name: string;

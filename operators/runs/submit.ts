@@ -20,6 +20,7 @@ export type SubmitOptions = SubmitRequest &
 
 /** What has become of a run that was submitted. */
 export interface SubmitReceipt {
+  /** The id of the run. */
   readonly runId: string;
   /** `queued`: it waits for its turn. `known`: a run of this id waits already, has begun, or has ended; nothing was changed. */
   readonly became: 'queued' | 'known';
