@@ -148,6 +148,30 @@ describe.each([
     await running;
   });
 
+  it('tells how a run was left that had been asked for when whoever serves stops', async () => {
+    let isDown = true;
+    const slow = agent('slow', async () => {
+      if (isDown) throw new Error('down');
+      await new Promise((resolve) => setTimeout(resolve, 1_500));
+    });
+    await execute(slow, undefined, { store: owner, runId: 'r' });
+    isDown = false;
+    const stop = new AbortController();
+    const stopped = new Promise<void>((resolve) => {
+      serve([slow], { store: owner, signal: stop.signal }).subscribe({
+        complete: () => void owner.close().then(resolve),
+      });
+    });
+    await until(() => owner.isServed());
+
+    const asked = request({ kind: 'resume', runId: 'r' });
+    await until(async () => (await other.loadRun('r'))?.status === 'RUNNING');
+    stop.abort();
+
+    expect((await asked).at(-1)).toMatchObject({ run: { status: 'SUSPENDED', reason: 'drain' } });
+    await stopped;
+  });
+
   it('tells whoever answers or cancels whether somebody serves', async () => {
     await execute(sign, 'x', { store: owner, runId: 'r' });
     await execute(sign, 'x', { store: owner, runId: 's' });

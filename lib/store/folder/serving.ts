@@ -62,6 +62,11 @@ export class Serving {
     });
   }
 
+  /** Waits for what is being answered. */
+  settled(): Promise<void> {
+    return this.#requests.settled();
+  }
+
   close(): void {
     this.#attendants.clear();
     this.#requests.close();

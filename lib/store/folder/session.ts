@@ -281,6 +281,7 @@ export class Session {
     this.#inbox.close();
     this.#serving?.close();
     try {
+      await this.#serving?.settled();
       await this.streams.close();
       await this.#queue;
       this.#problem = undefined;

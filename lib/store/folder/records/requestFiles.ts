@@ -10,7 +10,7 @@ import {
   StoreNotServedError,
 } from '../../../errors/storageErrors';
 import { InvalidArgumentError } from '../../../model/failure';
-import { realTimers } from '../../../streams/realTimers';
+import { realDelay, realTimers } from '../../../streams/realTimers';
 import type { Pause } from '../../../streams/yieldOften';
 import { ids, madeAt } from '../../ids';
 import type { Done, Refusal } from '../../storeRequests';
@@ -47,6 +47,8 @@ const ABSENT_MS = 1_000;
 const STALE_MS = 30_000;
 /** Then what is left of a request is removed. */
 const LEFTOVER_MS = 3_600_000;
+/** How long an owner that leaves goes on answering. */
+const LAST_WORDS_MS = 250;
 /** How often the folder is looked at by whoever serves, in milliseconds. */
 const LOOK_MS = 100;
 
@@ -162,6 +164,7 @@ export class RequestWatch {
   readonly #carryOut: CarryOut;
   readonly #troubled: (error: Error) => void;
   #timer: NodeJS.Timeout | undefined;
+  readonly #answers = new Set<Promise<unknown>>();
   #isTold = false;
   #isSwept = false;
 
@@ -205,6 +208,11 @@ export class RequestWatch {
     }
   }
 
+  /** What is being answered, for a moment at most: whoever waits in vain asks the next owner. */
+  async settled(): Promise<void> {
+    if (this.#answers.size > 0) await Promise.race([Promise.all(this.#answers), realDelay(LAST_WORDS_MS)]);
+  }
+
   #look(): void {
     try {
       for (const name of this.#files.list(this.#layout.requests)) {
@@ -233,9 +241,12 @@ export class RequestWatch {
       if (error instanceof StorageError && error.systemCode === 'ENOENT') return; // It was taken back.
       throw error;
     }
-    this.#answer(id, taken).catch((error: unknown) => {
-      this.#troubled(error as Error);
-    });
+    const answer = this.#answer(id, taken)
+      .catch((error: unknown) => {
+        this.#troubled(error as Error);
+      })
+      .finally(() => this.#answers.delete(answer));
+    this.#answers.add(answer);
   }
 
   async #answer(id: string, taken: string): Promise<void> {
@@ -255,6 +266,8 @@ export class RequestWatch {
         throw new StorageError('carry out', taken, 'it is too old: whoever asked has left');
       field = ['done', JSON.stringify(await this.#carryOut(requestIn(request), accepted))];
     } catch (error) {
+      // Cut off by its end: the next owner does it.
+      if (this.#timer === undefined && error instanceof StorageError) return;
       field = ['refused', JSON.stringify(refusalOf(error))];
     }
     await writeChecked(files, this.#path(`${id}.reply.json`), 'reply', [field], this.#pause);
