@@ -25,6 +25,7 @@ export const parts: readonly Part[] = [
   { name: 'io-sweep', tests: '4', specs: ['lib/store/faultSweep'], seconds: 120 },
   { name: 'io-together', tests: '2, 3, 4', specs: ['lib/store/manyRuns'], seconds: 20 },
   { name: 'many-messages', tests: 'P26', specs: ['lib/store/manyMessages'], seconds: 120 },
+  { name: 'large-document', tests: 'P1', specs: ['process/large-document'], seconds: 60 },
   { name: 'io-full-disk', tests: '4', specs: ['process/full-disk'], seconds: 60 },
   { name: 'damage-cuts', tests: '5', specs: ['lib/store/damage'], only: 'test 5\\)', seconds: 330 },
   { name: 'damage-flips', tests: '6', specs: ['lib/store/damage'], only: 'test 6\\)', seconds: 180 },

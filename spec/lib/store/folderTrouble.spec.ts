@@ -47,7 +47,21 @@ async function filled(): Promise<void> {
   });
   await execute(asks, 1, { store, runId: 'asking' });
   await store.post('asking', { kind: 'answer', path: 'ok', value: true });
+  const stream = await store.streams.claim('counts');
+  await stream.commit({ rows: [{ table: 'n', key: 'a', value: 1 }], offsets: [['feed', 1]], at: 1 });
+  await stream.release();
   await store.close();
+}
+
+/** One file of each kind that a store keeps. */
+const KINDS = ['runs', 'snapshots', 'logs', 'cache', 'inbox', 'streams', 'history.json'] as const;
+
+function fileIn(place: (typeof KINDS)[number]): string {
+  const path = join(folder, place);
+  if (place === 'history.json') return path;
+  const names = fs.readdirSync(path, { recursive: true }) as string[];
+  const name = names.find((each) => each.endsWith('.json') && fs.statSync(join(path, each)).isFile());
+  return join(path, name!);
 }
 
 /** Everything somebody may ask of a store; the messages of what is refused. */
@@ -71,12 +85,25 @@ async function everything(): Promise<readonly string[]> {
   await ask(() => store.logs.list());
   await ask(() => store.post('asking', { kind: 'cancel' }));
   await ask(() => store.deleteRun('first'));
-  await ask(() => store.prune({}));
+  await ask(() => store.streams.list());
+  await ask(() => store.streams.delete('counts'));
+  await ask(() => store.snapshots.list().then(([one]) => one && store.snapshots.delete(one.snapshotId)));
+  await ask(() => store.prune({ snapshots: true, logs: true }));
   await ask(() => store.close());
   return told;
 }
 
-const PLACES = ['runs', 'snapshots', 'logs', 'cache', 'journal', 'inbox', 'lock', 'history.json'] as const;
+const PLACES = [
+  'runs',
+  'snapshots',
+  'logs',
+  'cache',
+  'journal',
+  'inbox',
+  'lock',
+  'streams',
+  'history.json',
+] as const;
 
 describe('a store in whose folder something stands that is not its own', () => {
   it.each(PLACES)(
@@ -132,6 +159,30 @@ describe('a store in whose folder something stands that is not its own', () => {
     // What could not be written stays in the journal.
     fs.rmSync(join(folder, 'runs', 'taken.json'));
     expect((await lowdbStore(folder).loadRun('taken'))?.status).toBe('COMPLETED');
+  });
+
+  it.each(
+    KINDS.flatMap((place) => [
+      [place, 'a link', (path: string) => fs.symlinkSync(join(outside, 'thesis.docx'), path)] as const,
+      [place, 'a pipe', (path: string) => execFileSync('mkfifo', [path])] as const,
+      [place, 'a file of somebody else', (path: string) => fs.writeFileSync(path, 'notes')] as const,
+    ]),
+  )('neither removes nor overwrites what stands in the place of a file of %s: %s', async (place, _, put) => {
+    await filled();
+    const path = fileIn(place);
+    fs.rmSync(path);
+    put(path);
+    const before = fs.lstatSync(path);
+    await everything();
+
+    const after = fs.lstatSync(path);
+    expect([after.ino, after.isFIFO(), after.isSymbolicLink()]).toEqual([
+      before.ino,
+      before.isFIFO(),
+      before.isSymbolicLink(),
+    ]);
+    if (after.isFile()) expect(fs.readFileSync(path, 'utf8')).toBe('notes');
+    expect(fs.readFileSync(join(outside, 'thesis.docx'), 'utf8')).toBe('years of work');
   });
 
   it('prunes only answers that it has written', async () => {

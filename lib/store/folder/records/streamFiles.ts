@@ -16,7 +16,7 @@ import type { Pause } from '../../../streams/yieldOften';
 import type { Durability } from '../../durability';
 import type { RowChange, RowPatch, StreamChange, StreamClaim, StreamSummary } from '../../streamRest';
 import { StreamTables } from '../../streamTables';
-import { orTold, readChecked, within, writeChecked } from '../files/checkedFile';
+import { orTold, readChecked, removeOurs, within, writeChecked } from '../files/checkedFile';
 import type { Files } from '../files/files';
 import { lowDatabase } from '../files/lowdbFile';
 import type { Generation } from '../journal/journalScan';
@@ -86,7 +86,7 @@ export function streamSession(options: StreamFolder): StreamSession {
       const folder = within(options.folder, fileName(name));
       const state = within(folder, STATE);
       // The state goes first: without it the rest is nothing.
-      const was = options.files.remove(state);
+      const was = await removeOurs(options.files, state, 'stream', false);
       if (options.files.look(folder)?.kind === 'folder') {
         for (const { file } of await generationsIn(options.files, folder)) options.files.remove(file);
         await options.files.syncFolder(folder);

@@ -135,7 +135,7 @@ export async function mixedWork(store: Store, told: Told): Promise<void> {
     told.logs.add((await history.createLog('mine', 'mine')).logId);
   });
   await attempt(async () => {
-    if (await store.deleteRun('unwanted')) told.deleted.add('unwanted');
+    if (await store.deleteRun('unwanted', { snapshots: true, logs: true })) told.deleted.add('unwanted');
   });
   await attempt(() => store.prune({ olderThanMs: 60_000 }));
   await attempt(() => store.close());
