@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { createServer } from 'node:http';
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
+import { connect } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 
 import { serveRestate } from '../../adapters/restate';
@@ -35,4 +38,27 @@ describe('serveRestate()', () => {
     await expect(serveRestate([], { port: 0, ingress })).rejects.toThrow('empty list');
     await (await serveRestate([plain, plain], { port: 0, ingress })).close();
   });
+
+  it.each<[string, OutgoingHttpHeaders, boolean]>([
+    ['its own name', {}, false],
+    ['localhost', { ':authority': 'localhost:1234' }, false],
+    ['the name it is registered with', { ':authority': 'worker.internal' }, false],
+    ['a foreign host', { ':authority': 'evil.example' }, true],
+    ['a foreign host that begins like its own', { ':authority': '127.0.0.1.evil.example:80' }, true],
+    ['an origin', { origin: 'http://evil.example' }, true],
+    ['the origin of a file', { origin: 'null' }, true],
+  ])(
+    'on loopback, a request under %s, with the headers %j, is refused: %s',
+    async (_, headers, isRefused) => {
+      const worker = await serveRestate([plain], { port: 0, ingress, uri: 'http://worker.internal:80' });
+      const client = connect(`http://127.0.0.1:${worker.port}`);
+      const accept = 'application/vnd.restate.endpointmanifest.v3+json';
+      const request = client.request({ ':path': '/discover', accept, ...headers });
+      const [answered] = (await once(request, 'response')) as [IncomingHttpHeaders];
+      client.destroy();
+      await worker.close();
+
+      expect(Number(answered[':status']) === 403).toBe(isRefused);
+    },
+  );
 });

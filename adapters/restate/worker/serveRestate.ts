@@ -1,4 +1,4 @@
-import type { Http2Server } from 'node:http2';
+import type { Http2Server, Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import { createServer } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 
@@ -29,7 +29,10 @@ export interface ServeOptions {
   readonly ingress: string | readonly string[];
   /** Address of the server's admin. When given, this worker registers itself. */
   readonly admin?: string;
-  /** Under which address the server reaches this worker, or the balancer before it; its own when left out. */
+  /**
+   * Under which address the server reaches this worker, or the balancer before it; its own when left out. A worker on loopback
+   * answers under this name and its own ones only.
+   */
   readonly uri?: string;
   /** Where the function of an agent is called: in the process that carries out the run, or as an invocation of its own. */
   readonly placement?: (agent: string) => Placement | 'call';
@@ -116,7 +119,7 @@ export async function serveRestate(
     logger: workerLog(() => isClosing),
     ...(options.identityKeys !== undefined && { identityKeys: [...options.identityKeys] }),
   });
-  const server = createServer(handler);
+  const server = createServer(refusingStrangers(handler, options));
   const close = closing(server);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -150,6 +153,42 @@ export async function serveRestate(
   }
   if (options.admin !== undefined && runs) stopRecovering = recoverRuns(agents, addresses, options.admin);
   return worker;
+}
+
+type Handle = (request: Http2ServerRequest, response: Http2ServerResponse) => void;
+
+const LOOPBACK = ['127.0.0.1', 'localhost', '[::1]'];
+
+/**
+ * Refuses what a browser sends, and on loopback what was meant for another host: a page may give its own name the address of this
+ * machine (DNS rebinding). Behind identity keys, or on an address that others reach by names of their own, any host is taken.
+ */
+function refusingStrangers(
+  handle: Handle,
+  { host = '127.0.0.1', uri, identityKeys }: Pick<ServeOptions, 'host' | 'uri' | 'identityKeys'>,
+): Handle {
+  const ours = new Set([...LOOPBACK, host, ...(uri === undefined ? [] : [hostOf(uri)])]);
+  const takesAny = identityKeys !== undefined || !(LOOPBACK.includes(host) || host === '::1');
+  return (request, response) => {
+    const { origin, host: named } = request.headers;
+    const asked = hostOf(`http://${request.authority === '' ? (named ?? '') : request.authority}`);
+    if (origin === undefined && (takesAny || (asked !== undefined && ours.has(asked)))) {
+      handle(request, response);
+      return;
+    }
+    response.writeHead(403, { 'content-type': 'text/plain' });
+    response.end(
+      'Cannot answer: only a Restate server is answered here, under the address it was registered with\n',
+    );
+  };
+}
+
+function hostOf(address: string): string | undefined {
+  try {
+    return new URL(address).hostname;
+  } catch {
+    return undefined;
+  }
 }
 
 function refuseTwins(agents: readonly Agent<never, unknown>[]): void {
