@@ -38,9 +38,9 @@ export interface Window<T> {
   readonly id: string;
   /** Empty without keys. */
   readonly key: string;
-  /** Epoch milliseconds; of a window of so many items the time of the first. */
+  /** Epoch milliseconds; of a window of so many items the time of the first, 0 where `at` is left out. */
   readonly from: number;
-  /** Epoch milliseconds, exclusive; of a session `gapMs` after its last item, of a window of so many items the time of the last. */
+  /** Epoch milliseconds, exclusive; of a session `gapMs` after its last item, of a window of so many items the time of the last, 0 where `at` is left out. */
   readonly to: number;
   /** In the order in which they came. */
   readonly items: readonly T[];
@@ -361,7 +361,8 @@ class CountWindows<T> {
   add(item: T): void {
     const { key, at } = this.#options;
     const own = key === undefined ? '' : key(item);
-    const time = at === undefined ? this.#session.now() : at(item);
+    // Not the clock's: an item that is handled again after a crash would give its window another time.
+    const time = at === undefined ? 0 : at(item);
     const row = `open ${own}`;
     const open = this.#table.get(row) as Counted<T> | undefined;
     if (open === undefined || open.items.length === 0) this.#open(own, open?.index ?? 0, time);

@@ -1,0 +1,111 @@
+import { Subject, VirtualTimeScheduler } from 'rxjs';
+
+import type { Window } from '../../../operators/streams/windowed';
+import { fromOffset, memoryStore, windowed } from '../../../index';
+
+interface Visit {
+  readonly at: number;
+}
+
+const at = (visit: Visit): number => visit.at;
+const shown = ({ from, to, items }: Window<Visit>) =>
+  `${from}-${to}: ${items.map((item) => item.at).join(' ')}`;
+
+/** A source that is fed by hand. */
+function fed(store = memoryStore(), scheduler?: VirtualTimeScheduler) {
+  const source = new Subject<{ offset: number; value: Visit }>();
+  let offset = 0;
+  const visits$ = fromOffset(() => source, { name: 's', store, ...(scheduler && { scheduler }) });
+  const give = (...times: number[]): void => {
+    for (const time of times) source.next({ offset: (offset += 1), value: { at: time } });
+  };
+  return { visits$, give, store };
+}
+
+describe('event time', () => {
+  it('takes items that are late by up to lateMs, and counts those that are later', async () => {
+    const { visits$, give, store } = fed();
+    const told: string[] = [];
+    const late: number[] = [];
+    const options = { at, lateMs: 5, onLate: (visit: Visit) => late.push(visit.at) };
+    visits$.pipe(windowed('w', { sizeMs: 10 }, options)).subscribe((window) => told.push(shown(window)));
+
+    give(3, 14, 9, 15, 8, 2, 30);
+
+    expect(told).toEqual(['0-10: 3 9', '10-20: 14 15']);
+    expect(late).toEqual([8, 2]);
+    await new Promise(setImmediate);
+    expect((await store.streams.list())[0]?.late).toEqual({ w: 2 });
+  });
+
+  it('lets a source that stands still close nothing, whatever the clock says', () => {
+    const clock = new VirtualTimeScheduler();
+    const { visits$, give } = fed(memoryStore(), clock);
+    const told: string[] = [];
+    visits$.pipe(windowed('w', { sizeMs: 10 }, { at })).subscribe((window) => told.push(shown(window)));
+    give(3);
+    clock.schedule(() => undefined, 1_000_000);
+    clock.flush();
+
+    expect(told).toEqual([]);
+  });
+
+  it('lets the clock close what the source leaves open, where that is asked for, and takes nothing more into it', async () => {
+    const clock = new VirtualTimeScheduler();
+    const store = memoryStore();
+    const { visits$, give } = fed(store, clock);
+    const told: string[] = [];
+    const subscription = visits$
+      .pipe(windowed('w', { sizeMs: 10 }, { at, byClock: true, lateMs: 5 }))
+      .subscribe((window) => told.push(shown(window)));
+    give(3);
+    clock.maxFrames = 14;
+    clock.flush();
+    expect(told).toEqual([]);
+    clock.maxFrames = 16;
+    clock.flush();
+    expect(told).toEqual(['0-10: 3']);
+    give(4, 12);
+    subscription.unsubscribe();
+
+    expect(told).toEqual(['0-10: 3']);
+    expect((await store.streams.list())[0]).toMatchObject({ late: { w: 1 }, tables: { w: 2 } });
+  });
+
+  it('lets the clock close what an earlier life has left open, though nothing comes', () => {
+    const clock = new VirtualTimeScheduler();
+    const store = memoryStore();
+    const first = fed(store, clock);
+    const told: string[] = [];
+    const open = (visits$: typeof first.visits$) =>
+      visits$
+        .pipe(windowed('w', { sizeMs: 10 }, { at, byClock: true }))
+        .subscribe((window) => told.push(shown(window)));
+    const subscription = open(first.visits$);
+    first.give(3);
+    subscription.unsubscribe();
+    open(fed(store, clock).visits$);
+    clock.flush();
+
+    expect(told).toEqual(['0-10: 3']);
+  });
+
+  it('is not moved by a clock that is set, nor by daylight saving time', () => {
+    const now = jest.spyOn(Date, 'now');
+    const begun = 1_774_746_000_000; // An hour before the clocks in Berlin go forward.
+    now.mockReturnValue(begun);
+    const { visits$, give } = fed();
+    const told: Window<Visit>[] = [];
+    visits$.pipe(windowed('arrived', { sizeMs: 60_000 })).subscribe((window) => told.push(window));
+
+    give(1);
+    now.mockReturnValue(begun + 3_600_000);
+    give(2);
+    now.mockReturnValue(begun - 86_400_000);
+    give(3);
+    now.mockRestore();
+
+    // All have arrived within one minute, as long as this does not take one.
+    expect(told).toEqual([]);
+  });
+});
