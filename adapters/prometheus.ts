@@ -19,7 +19,8 @@ export type PrometheusClient = Pick<typeof PromClient, 'Counter' | 'Gauge' | 're
  * Prometheus reads. Nothing is counted twice: each scrape reads the monitor, and lets it check its alert rules.
  *
  * `runs_total` and `agent_executions_total` by outcome, `run_seconds_total` and `agent_seconds_total`, the quantiles
- * `run_duration_seconds` and `agent_duration_seconds`, and `alert_active`.
+ * `run_duration_seconds` and `agent_duration_seconds`, and `alert_active`. Of streams that remember `stream_lag`, `stream_rows`,
+ * `stream_late_total` and `stream_committed_timestamp_seconds`.
  *
  * @example
  * ```ts
@@ -82,6 +83,12 @@ export function prometheus(
   gauge('alert_active', '1 while the rule says that something is wrong', ['workflow', 'rule'], () =>
     alerts(monitor),
   );
+  gauge('stream_lag', 'How much a source holds behind its offset', ['stream', 'source'], () => lags(monitor));
+  gauge('stream_rows', 'Rows that a stream remembers', ['stream', 'table'], () => rows(monitor));
+  counter('stream_late_total', 'Items that came too late', ['stream', 'table'], () => late(monitor));
+  gauge('stream_committed_timestamp_seconds', 'When a stream wrote its latest record', ['stream'], () =>
+    committed(monitor),
+  );
 }
 
 interface Sample {
@@ -128,6 +135,26 @@ function* alerts(monitor: Monitor): Iterable<Sample> {
   for (const { workflowName, ruleName } of monitor.checkAlerts()) {
     yield { labels: { workflow: workflowName, rule: ruleName }, value: 1 };
   }
+}
+
+function* lags(monitor: Monitor): Iterable<Sample> {
+  for (const { name, lags: behind } of monitor.streams())
+    for (const [source, value] of Object.entries(behind)) yield { labels: { stream: name, source }, value };
+}
+
+function* rows(monitor: Monitor): Iterable<Sample> {
+  for (const { name, tables } of monitor.streams())
+    for (const [table, value] of Object.entries(tables)) yield { labels: { stream: name, table }, value };
+}
+
+function* late(monitor: Monitor): Iterable<Sample> {
+  for (const { name, late: items } of monitor.streams())
+    for (const [table, value] of Object.entries(items)) yield { labels: { stream: name, table }, value };
+}
+
+function* committed(monitor: Monitor): Iterable<Sample> {
+  for (const { name, committedAt } of monitor.streams())
+    if (committedAt > 0) yield { labels: { stream: name }, value: committedAt / 1_000 };
 }
 
 function* agentsOf(monitor: Monitor) {

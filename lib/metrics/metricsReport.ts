@@ -1,4 +1,5 @@
 import { hideSecrets } from '../model/secretTexts';
+import type { StreamSummary } from '../model/streamSummary';
 import { formatPercent, formatSeconds, formatShortPercent } from './figures';
 import type { WorkflowStats } from './workflowMetrics';
 
@@ -19,12 +20,16 @@ export interface ReportOptions {
 export function metricsReport(
   stats: WorkflowStats | readonly WorkflowStats[],
   options: ReportOptions = {},
+  streams: readonly StreamSummary[] = [],
 ): string {
   const { locale = 'en' } = options;
   const words = wordings[locale];
   const all: readonly WorkflowStats[] = isList(stats) ? stats : [stats];
   const parts =
-    all.length === 0 ? [words.nothing] : all.map((workflow) => partOf(workflow, words).join('\n'));
+    all.length === 0 && streams.length === 0
+      ? [words.nothing]
+      : all.map((workflow) => partOf(workflow, words).join('\n'));
+  parts.push(...streams.map((stream) => streamPart(stream, words).join('\n')));
   return [words.title, RULE, '', parts.join('\n\n')].join('\n');
 }
 
@@ -37,6 +42,10 @@ interface Wording {
   readonly counts: (executions: number, successes: number, failures: number) => string;
   readonly rate: (percent: string) => string;
   readonly average: (seconds: string) => string;
+  readonly stream: (name: string) => string;
+  readonly source: (name: string, offset: string, lag: number | undefined) => string;
+  readonly table: (name: string, rows: number, late: number) => string;
+  readonly record: (moment: string) => string;
   readonly agents: string;
   readonly agent: (name: string, executions: number, percent: string) => string;
 }
@@ -50,6 +59,10 @@ const wordings: Readonly<Record<Locale, Wording>> = {
       `실행: ${executions} | 성공: ${successes} | 실패: ${failures}`,
     rate: (percent) => `성공률: ${percent}%`,
     average: (seconds) => `평균 시간: ${seconds}초`,
+    stream: (name) => `스트림: ${name}`,
+    source: (name, offset, lag) => `${name}: 오프셋 ${offset}${lag === undefined ? '' : `, 지연 ${lag}`}`,
+    table: (name, rows, late) => `${name}: 행 ${rows}개${late === 0 ? '' : `, 늦은 항목 ${late}개`}`,
+    record: (moment) => `마지막 기록: ${moment}`,
     agents: ' 에이전트 메트릭:',
     agent: (name, executions, percent) => `${name}: 실행 ${executions}회, 성공률 ${percent}%`,
   },
@@ -61,6 +74,11 @@ const wordings: Readonly<Record<Locale, Wording>> = {
       `Executions: ${executions} | Successes: ${successes} | Failures: ${failures}`,
     rate: (percent) => `Success rate: ${percent}%`,
     average: (seconds) => `Average time: ${seconds} s`,
+    stream: (name) => `Stream: ${name}`,
+    source: (name, offset, lag) =>
+      `${name}: offset ${offset}${lag === undefined ? '' : `, ${lag} behind it`}`,
+    table: (name, rows, late) => `${name}: ${rows} rows${late === 0 ? '' : `, ${late} items came too late`}`,
+    record: (moment) => `Latest record: ${moment}`,
     agents: ' Agent metrics:',
     agent: (name, executions, percent) => `${name}: ${executions} executions, success rate ${percent}%`,
   },
@@ -78,6 +96,21 @@ function partOf(stats: WorkflowStats, words: Wording): readonly string[] {
       const rate = formatShortPercent(agent.successRate);
       return `    - ${words.agent(printable(agent.agentName), agent.executions, rate)}`;
     }),
+  ];
+}
+
+function streamPart(stream: StreamSummary, words: Wording): readonly string[] {
+  const { name, offsets, lags, tables, late, committedAt } = stream;
+  return [
+    words.stream(printable(name)),
+    ...Object.entries(offsets).map(([source, offset]) => {
+      const text = printable(typeof offset === 'string' ? offset : JSON.stringify(offset));
+      return `  ${words.source(printable(source), text, lags[source])}`;
+    }),
+    ...Object.entries(tables).map(
+      ([table, rows]) => `  ${words.table(printable(table), rows, late[table] ?? 0)}`,
+    ),
+    ...(committedAt === 0 ? [] : [`  ${words.record(new Date(committedAt).toISOString())}`]),
   ];
 }
 

@@ -3,6 +3,7 @@ import { asyncScheduler } from 'rxjs';
 
 import { toFailure } from '../model/failure';
 import { hideSecrets } from '../model/secretTexts';
+import type { StreamSummary } from '../model/streamSummary';
 import type { Execution } from './agentMetrics';
 import { AgentSamples } from './agentSamples';
 import type { ActiveAlert, Alert, AlertRule, AlertStream, RememberedRule, StatsSample } from './alert';
@@ -86,6 +87,10 @@ export interface Monitor {
   getMetrics(workflowName: string): WorkflowStats;
   /** The names of the workflows there are numbers about, first seen first. */
   workflowNames(): readonly string[];
+  /** A stream that remembers is under way: `fromOffset(read, { monitor })` says so. It is asked when somebody wants to know. */
+  watchStream(name: string, stream: { summary(): StreamSummary }): void;
+  /** How the streams stand that were watched: offsets, lags, numbers of rows, late items, the latest record. By name. */
+  streams(): readonly StreamSummary[];
   /** The numbers of all workflows as text. */
   metricsReport(options?: ReportOptions): string;
   /** Prints that text. */
@@ -111,6 +116,9 @@ export function createMonitor(options: MonitorOptions = {}): Monitor {
   const desk = new AlertDesk(scheduler, reporter(logger), saved);
   const workflows = new MeasuredWorkflows(desk, scheduler, saved?.workflows);
   let unnamed = 0;
+  const watched = new Map<string, { summary(): StreamSummary }>();
+  const streams = (): readonly StreamSummary[] =>
+    [...watched.values()].map((stream) => stream.summary()).sort((a, b) => (a.name < b.name ? -1 : 1));
   // A plain object: `openMonitor` and whoever wraps a monitor spread it.
   return {
     startWorkflow(_workflowId, workflowName) {
@@ -137,9 +145,13 @@ export function createMonitor(options: MonitorOptions = {}): Monitor {
     getMetrics: (workflowName) =>
       workflows.stats(workflowName) ?? workflowStats(createWorkflowMetrics(workflowName)),
     workflowNames: () => workflows.names(),
-    metricsReport: (reportOptions) => metricsReport(workflows.allStats(), reportOptions),
+    watchStream: (name, stream) => {
+      watched.set(name, stream);
+    },
+    streams,
+    metricsReport: (reportOptions) => metricsReport(workflows.allStats(), reportOptions, streams()),
     printMetricsReport: (reportOptions) => {
-      print(metricsReport(workflows.allStats(), reportOptions));
+      print(metricsReport(workflows.allStats(), reportOptions, streams()));
     },
     save() {
       const rules = desk.memories();
