@@ -34,9 +34,12 @@ export function aiSdkModel(name: string, sdk: AiSdk, model: unknown, options: Ai
       onError: () => undefined,
       ...settings,
     } as never);
-    for await (const part of fullStream as AsyncIterable<StreamPart>) readPart(name, part, parts);
-    if (parts.finish === 'other')
-      throw new ModelAnswerError(name, 'its stream ended before the answer was whole');
+    let hasEnded = false;
+    for await (const part of fullStream as AsyncIterable<StreamPart>) {
+      readPart(name, part, parts);
+      hasEnded ||= part.type === 'finish';
+    }
+    if (!hasEnded) throw new ModelAnswerError(name, 'its stream ended before the answer was whole');
   });
 }
 
@@ -73,7 +76,8 @@ function readPart(name: string, part: StreamPart, parts: AnswerParts): void {
     case 'finish': {
       const { finishReason: reason, totalUsage } = part;
       const word = (typeof reason === 'string' ? reason : reason?.unified) ?? '';
-      parts.finish = FINISHES[word] ?? 'stop';
+      // The SDK says `unknown` or `other` of a stream that was empty.
+      parts.finish = FINISHES[word] ?? 'other';
       if (word === 'error') throw new ModelAnswerError(name, 'it failed');
       parts.use(totalUsage?.inputTokens, totalUsage?.outputTokens);
       return;
