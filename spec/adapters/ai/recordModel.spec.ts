@@ -20,9 +20,9 @@ describe('a recorded model', () => {
   it('answers again as it did: text piece by piece, tools, failures, in their order', async () => {
     const file = join(folder, 'model.jsonl');
     let calls = 0;
-    const real = fakeModel(({ messages: [{ content = '' } = {}] }) => {
+    const real = fakeModel(({ messages: [first] }) => {
       calls += 1;
-      if (content === 'fail')
+      if (first?.content === 'fail')
         return { text: ['so '], error: Object.assign(new Error('busy'), { status: 429 }) };
       return {
         text: ['a', String(calls)],

@@ -1,0 +1,38 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import type { ChildProgram } from '../support/child';
+import { childProgram } from '../support/child';
+
+describe('examples/agent.ts', () => {
+  let folder = '';
+  let program: ChildProgram;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'millrace-agent-'));
+    const env = {
+      NODE_ENV: '',
+      MILLRACE_STATE: folder,
+      OPENAI_API_KEY: '',
+      OPENAI_BASE_URL: '',
+      ANTHROPIC_API_KEY: '',
+    };
+    program = childProgram(join(__dirname, '../../examples/agent.ts'), { env });
+  });
+  afterAll(() => {
+    program.remove();
+    rmSync(folder, { recursive: true });
+  });
+
+  it('is killed behind its first tool, goes on without it, and answers', async () => {
+    const killed = await program.run('--die');
+    expect(killed.signal).toBe('SIGKILL');
+    expect(killed.stdout).toMatch(/^I measure them\.\nround\[0\].+"species":"Adelie","count":152/);
+
+    const answered = await program.run();
+    expect({ stderr: answered.stderr, code: answered.code }).toEqual({ stderr: '', code: 0 });
+    expect(answered.stdout).toMatch(/^the run goes on: life 2\n/);
+    expect(answered.stdout).not.toContain('"species":"Adelie"');
+    expect(answered.stdout).toContain('Gentoo penguins are the heaviest, at about 5.1 kg.\n9 messages\n');
+  });
+});
