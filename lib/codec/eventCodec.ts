@@ -4,7 +4,7 @@ import type { RunEvent as AnyRunEvent, TimeLimit } from '../model/event';
 import { Count, Finite, Json, listOf, Moment, oneOf } from './plainCodecs';
 import type { Optional, Required } from './recordCodec';
 import { recordCodec } from './recordCodec';
-import { Failure, GivenBy, Plan, Unplanned, Usage } from './stateCodec';
+import { Failure, GivenBy, Plan, Unplanned, Usage, Tags } from './stateCodec';
 
 /** An event that stands in a journal as it is. */
 export type JournaledEvent = Exclude<AnyRunEvent, { readonly type: 'run.imported' }>;
@@ -38,7 +38,7 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
     'run.started': event(
       'run.started',
       { ...occurrence, name: t.string, plan: Plan },
-      { incarnation: t.string, input: Json, unplanned: Unplanned },
+      { incarnation: t.string, tags: Tags, input: Json, unplanned: Unplanned },
     ),
     'run.resumed': event(
       'run.resumed',

@@ -22,6 +22,7 @@ export const Failure: t.Type<FailureRecord> = t.recursion('Failure', () =>
       path: t.string,
       code: t.string,
       status: t.number,
+      retryAfterMs: Finite,
       cause: Failure,
       errors: listOf(Failure),
       stack: t.string,
@@ -92,6 +93,16 @@ const stepStatus = oneOf<StepStatus>({
 
 const orNull = <T>(codec: t.Type<T>): t.Type<T | null> => t.union([codec, t.null]);
 
+/** What a run is found by besides its name. */
+export const Tags: t.Type<Readonly<Record<string, string>>> = guard(
+  'tags',
+  (value) =>
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.values(value).every((tag) => typeof tag === 'string'),
+);
+
 /** One row of the step table. */
 export const Step: t.Type<StepResult> = recordCodec<StepResult>(
   'StepResult',
@@ -154,6 +165,7 @@ const stateJson: t.Type<RunStateJson> = recordCodec<RunStateJson>(
     output: Json,
     givenBy: GivenBy,
     error: Failure,
+    tags: Tags,
     reason: t.string,
     endedAt: Moment,
     duration: Finite,

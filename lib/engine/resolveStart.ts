@@ -32,6 +32,8 @@ export interface StartQuestion<O> {
   readonly at: number;
   /** An id for the run that no other run has, if it is a new one. */
   readonly incarnation: string | undefined;
+  /** What a new run is found by besides its name. */
+  readonly tags?: Readonly<Record<string, string>>;
 }
 
 /** With what the run begins, or goes on. */
@@ -77,6 +79,7 @@ export function resolveStart<O>(question: StartQuestion<O>): Start<O> {
         at,
         ...made,
         name: agent.name,
+        ...(question.tags !== undefined && { tags: question.tags }),
         input: given,
         plan,
         ...(unplanned !== undefined && { unplanned }),

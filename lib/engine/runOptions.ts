@@ -15,6 +15,8 @@ export type MaybeWhere = Where | { readonly store?: never; readonly engine?: nev
 export interface RunSettings {
   /** Names the run: subscribing again with the same name goes on with it. A new ULID when left out. */
   readonly runId?: string;
+  /** What the run is found by besides its name, with `listRuns({ tags })`; kept from its first life on. */
+  readonly tags?: Readonly<Record<string, string>>;
   /** The clock: timestamps, durations, delays and timeouts. Give a `TestScheduler` for virtual time. */
   readonly scheduler?: SchedulerLike;
   /**

@@ -70,6 +70,8 @@ export interface RunStarted extends Occurrence {
   readonly incarnation?: string;
   /** Name of the agent that is run. */
   readonly name: string;
+  /** What the run is found by besides. */
+  readonly tags?: Readonly<Record<string, string>>;
   /** What the run was given. */
   readonly input: unknown;
   /** The steps that the definition declares. */

@@ -1,3 +1,5 @@
+import { asyncScheduler } from 'rxjs';
+
 /**
  * What every error of this package is: it names its kind by `code`, says what could not be done, and what to do next.
  *
@@ -71,6 +73,8 @@ export interface Failure {
   readonly code?: string;
   /** The HTTP status that the error carried. */
   readonly status?: number;
+  /** How long to wait before trying again, in milliseconds, as the headers `retry-after` or `retry-after-ms` said. */
+  readonly retryAfterMs?: number;
   /** Path of the step that failed first; absent when the run failed outside any step. */
   readonly path?: string;
   /** False when trying the same again cannot help. */
@@ -80,8 +84,8 @@ export interface Failure {
   /** The errors within an `AggregateError`, at most eight. */
   readonly errors?: readonly Failure[];
   /**
-   * Where it was thrown, at most 4 kB, frames outside of packages first. Only in the process that saw the error, and not for
-   * long: it is not saved, and JSON leaves it out.
+   * Where it was thrown, at most 4 kB, frames outside of packages first. In the kept events of a store, and for a while in the
+   * process that saw the error, where JSON leaves it out; states do not keep it.
    */
   readonly stack?: string;
 }
@@ -117,20 +121,80 @@ function failureOf(thrown: unknown, path: string | undefined, depth: number): Fa
 }
 
 /** What few errors have. */
-function innerOf(thrown: object, depth: number): Pick<Failure, 'status' | 'cause' | 'errors'> | undefined {
+function innerOf(
+  thrown: object,
+  depth: number,
+): Pick<Failure, 'status' | 'retryAfterMs' | 'cause' | 'errors'> | undefined {
   const source = standsFor(thrown) ?? thrown;
   const status = read(source, 'status') ?? read(source, 'statusCode');
+  const retryAfterMs = retryAfterOf(source);
   const cause = depth < DEEPEST ? read(source, 'cause') : undefined;
   const errors = depth < DEEPEST ? read(source, 'errors') : undefined;
   const hasErrors = Array.isArray(errors) && errors.length > 0;
-  if (typeof status !== 'number' && (cause === undefined || cause === null) && !hasErrors) return undefined;
+  const hasCause = cause !== undefined && cause !== null;
+  if (typeof status !== 'number' && retryAfterMs === undefined && !hasCause && !hasErrors) return undefined;
   return {
     ...(typeof status === 'number' && Number.isFinite(status) ? { status } : {}),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     ...(cause === undefined || cause === null || cause === thrown
       ? {}
       : { cause: failureOf(cause, originOf(cause), depth + 1) }),
     ...(hasErrors ? { errors: Object.freeze(errorsOf(errors, depth)) } : {}),
   };
+}
+
+/** How long the server asked to wait: in milliseconds, in seconds, or until a moment. */
+function retryAfterOf(source: object): number | undefined {
+  const told = read(source, 'retryAfterMs');
+  if (typeof told === 'number' && told >= 0 && Number.isFinite(told)) return told;
+  const response = read(source, 'response');
+  const headers = read(source, 'headers') ?? (isRecord(response) ? read(response, 'headers') : undefined);
+  if (!isRecord(headers)) return undefined;
+  const exact = Number(headerOf(headers, 'retry-after-ms') ?? NaN);
+  if (exact >= 0 && Number.isFinite(exact)) return exact;
+  const text = headerOf(headers, 'retry-after');
+  if (text === undefined) return undefined;
+  if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1_000;
+  const until = Date.parse(text);
+  const now = Date.parse(headerOf(headers, 'date') ?? '');
+  // The clock of the server that names the moment counts, where it says it.
+  return Number.isNaN(until)
+    ? undefined
+    : Math.max(0, until - (Number.isNaN(now) ? asyncScheduler.now() : now));
+}
+
+/** A header of fetch's `Headers`, or of a record whose names are written in any case. */
+function headerOf(headers: object, name: string): string | undefined {
+  const get = read(headers, 'get');
+  let value: unknown;
+  try {
+    value = typeof get === 'function' ? (get as (name: string) => unknown).call(headers, name) : undefined;
+    if (value === undefined || value === null) {
+      const key = Object.keys(headers).find((each) => each.toLowerCase() === name);
+      value = key === undefined ? undefined : read(headers, key);
+    }
+  } catch {
+    return undefined; // A stranger's object.
+  }
+  return typeof value === 'string' || typeof value === 'number' ? String(value).trim() : undefined;
+}
+
+/** The failure as a state has it: where it was thrown is for those who read the events. */
+export function withoutStacks(failure: Failure): Failure {
+  const { cause, errors } = failure;
+  const bareCause = cause && withoutStacks(cause);
+  const bareErrors = errors?.map(withoutStacks);
+  const isBare =
+    !Object.prototype.propertyIsEnumerable.call(failure, 'stack') &&
+    bareCause === cause &&
+    (bareErrors?.every((error, index) => error === errors?.[index]) ?? true);
+  if (isBare) return failure;
+  const { stack: _, ...rest } = failure;
+  return Object.freeze({
+    ...rest,
+    ...(bareCause !== undefined && { cause: bareCause }),
+    ...(bareErrors !== undefined && { errors: Object.freeze(bareErrors) }),
+  });
 }
 
 function errorsOf(errors: readonly unknown[], depth: number): Failure[] {

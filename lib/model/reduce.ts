@@ -1,6 +1,7 @@
 import type { Draft } from 'immer';
 
 import type { RunEvent } from './event';
+import { withoutStacks } from './failure';
 import type { GivenBy } from './givenBy';
 import type { RunState } from './state';
 import { StateEdit } from './stateEdit';
@@ -112,6 +113,7 @@ const changes: {
     edit.run('RUNNING', (run) => {
       run.name = event.name;
       if (event.incarnation !== undefined) run.incarnation = event.incarnation;
+      if (event.tags !== undefined) run.tags = { ...event.tags };
       run.input = event.input;
       run.plan = event.plan as Draft<RunState['plan']>;
       if (event.unplanned !== undefined) run.unplanned = event.unplanned;
@@ -172,7 +174,7 @@ const changes: {
     if (event.path !== '') {
       const step = edit.step(event.path, event.at);
       step.status = 'RUNNING';
-      step.error = event.error;
+      step.error = withoutStacks(event.error);
       setOrDelete(step, 'limitAt', undefined);
       edit.forgetQuestion(event.path);
     }
@@ -194,7 +196,7 @@ const changes: {
   'step.failed': (edit, event) => {
     const step = edit.step(event.path, event.at);
     step.status = 'FAILED';
-    step.error = event.error;
+    step.error = withoutStacks(event.error);
     step.duration = event.duration;
     setOrDelete(step, 'limitAt', undefined);
     setOrDelete(step, 'contained', event.contained);
@@ -242,7 +244,7 @@ const changes: {
   'run.failed': (edit, event) => {
     edit.rest();
     edit.run('FAILED', (run) => {
-      Object.assign(run, { error: event.error });
+      Object.assign(run, { error: withoutStacks(event.error) });
       endLife(run, event);
     });
   },

@@ -16,6 +16,8 @@ export interface RunState<O = unknown> {
   readonly incarnation?: string;
   /** Name of the agent that is run. */
   readonly name: string;
+  /** What the run is found by besides, as `run()` was told. */
+  readonly tags?: Readonly<Record<string, string>>;
   /** How the run stands. */
   readonly status: RunStatus;
   /** What the run was given. */

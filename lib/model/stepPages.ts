@@ -36,6 +36,17 @@ export function rowsOf(page: Page): readonly StepResult[] {
   return isPlain(page) ? page : page.all();
 }
 
+/** How many of the rows have ended, completed or skipped, and how many have failed. */
+export function tallyOf(page: Page): { readonly done: number; readonly failed: number } {
+  if (page instanceof SealedRows) return { done: PAGE, failed: 0 };
+  let [done, failed] = [0, 0];
+  for (const { status } of rowsOf(page)) {
+    if (status === 'COMPLETED' || status === 'SKIPPED') done += 1;
+    else if (status === 'FAILED') failed += 1;
+  }
+  return { done, failed };
+}
+
 function isPlain(page: Page | undefined): page is readonly StepResult[] {
   return Array.isArray(page);
 }

@@ -1,5 +1,5 @@
 import type { Page } from './stepPages';
-import { indexOf, pageFrom, pageOf, pageWith, pathAt, placeOf, rowAt, rowsOf } from './stepPages';
+import { indexOf, pageFrom, pageOf, pageWith, pathAt, placeOf, rowAt, rowsOf, tallyOf } from './stepPages';
 import type { StepResult } from './stepResult';
 
 /**
@@ -60,6 +60,17 @@ export class StepTable implements Iterable<StepResult> {
   /** The steps in the order in which they were first told. */
   *[Symbol.iterator](): Iterator<StepResult> {
     for (const page of this.#pages) yield* rowsOf(page);
+  }
+
+  /** How many steps have ended, completed or skipped, how many have failed, and how many there are. */
+  tally(): { readonly done: number; readonly failed: number; readonly total: number } {
+    let [done, failed] = [0, 0];
+    for (const page of this.#pages) {
+      const counts = tallyOf(page);
+      done += counts.done;
+      failed += counts.failed;
+    }
+    return { done, failed, total: this.size };
   }
 
   /** The steps as a list. */

@@ -276,6 +276,12 @@ export interface RunQuery {
   readonly since?: number;
   /** Only runs in which this step failed. */
   readonly failedStep?: string;
+  /** Only runs with all of these tags. */
+  readonly tags?: Readonly<Record<string, string>>;
+  /** Only runs of which a wait ends before this moment, epoch milliseconds. */
+  readonly dueBefore?: number;
+  /** Only runs with this text in their id, name, failed step, error or tags, in upper or lower case. */
+  readonly text?: string;
   /** Only runs that nobody carries on now, as far as can be seen. */
   readonly isResting?: boolean;
   /** At most so many. */
@@ -301,6 +307,16 @@ export interface RunSummary {
   readonly used?: Usage;
   /** Why the latest life was cut short, such as `drain`; absent when nobody said. */
   readonly reason?: string;
+  /** How many of its steps have ended, completed or skipped, how many have failed, and how many there are; absent in lists of earlier versions. */
+  readonly steps?: { readonly done: number; readonly failed: number; readonly total: number };
+  /** When the first of its waits ends, epoch milliseconds: a deadline, a time limit, or a sleep. */
+  readonly dueAt?: number;
+  /** Where it was forked from, if it was. */
+  readonly forkedFrom?: { readonly runId: string; readonly path: string };
+  /** Name and message of the error that ended its latest life, at most 200 characters. */
+  readonly error?: string;
+  /** What it is found by besides. */
+  readonly tags?: Readonly<Record<string, string>>;
   /** The questions that are open, in the order of the steps. */
   readonly waiting: readonly OpenQuestion[];
 }

@@ -1,3 +1,4 @@
+import type { Failure } from '../model/failure';
 import type { RunState } from '../model/state';
 import type { StepResult } from '../model/stepResult';
 import type { StepTable } from '../model/stepTable';
@@ -15,7 +16,11 @@ export function summaryOf(state: RunState): RunSummary {
     life: state.life,
     ...(state.error?.path === undefined ? {} : { failedStep: state.error.path }),
     ...(state.reason === undefined ? {} : { reason: state.reason }),
-    waiting: waitingIn(state),
+    steps: state.steps.tally(),
+    ...waitingOf(state),
+    ...(state.forkedFrom === undefined ? {} : { forkedFrom: state.forkedFrom }),
+    ...(state.error === undefined ? {} : { error: errorText(state.error) }),
+    ...(state.tags === undefined ? {} : { tags: state.tags }),
     ...(state.used !== undefined && { used: state.used }),
   });
 }
@@ -32,8 +37,25 @@ export function isOpen(row: StepResult): boolean {
 
 const NOTHING: readonly OpenQuestion[] = Object.freeze([]);
 
-function waitingIn(state: RunState): readonly OpenQuestion[] {
-  const open = openQuestions(state);
+/** The questions that are open, and when the first of all waits ends, those of sleeping steps too. */
+function waitingOf(state: RunState): Pick<RunSummary, 'waiting' | 'dueAt'> {
+  if (state.status === 'COMPLETED') return { waiting: NOTHING };
+  const rows = [...state.steps].filter(({ status }) => status === 'SUSPENDED');
+  if (rows.length === 0) return { waiting: NOTHING };
+  let dueAt = Infinity;
+  for (const row of rows) dueAt = Math.min(dueAt, dueAtOf(row, state.steps) ?? Infinity);
+  return { waiting: waitingIn(rows.filter(isOpen), state), ...(dueAt < Infinity && { dueAt }) };
+}
+
+/** An error in one line. */
+function errorText({ name, message }: Failure): string {
+  const text = `${name}: ${message}`;
+  return text.length <= LONGEST_ERROR ? text : `${text.slice(0, LONGEST_ERROR - 1)}…`;
+}
+
+const LONGEST_ERROR = 200;
+
+function waitingIn(open: readonly StepResult[], state: RunState): readonly OpenQuestion[] {
   if (open.length === 0) return NOTHING;
   return open.map((row) => {
     const dueAt = dueAtOf(row, state.steps);
@@ -66,11 +88,23 @@ export function select(runs: Iterable<ListedRun>, query: RunQuery = {}): readonl
     if (statuses !== undefined && !statuses.includes(run.status)) continue;
     if (query.since !== undefined && run.startedAt < query.since) continue;
     if (query.failedStep !== undefined && run.failedStep !== query.failedStep) continue;
+    if (query.dueBefore !== undefined && !((run.dueAt ?? Infinity) < query.dueBefore)) continue;
+    if (query.tags !== undefined && !hasTags(run, query.tags)) continue;
+    if (query.text !== undefined && !holds(run, query.text.toLowerCase())) continue;
     if (query.isResting !== undefined && isResting !== query.isResting) continue;
     fitting.push(run);
   }
   fitting.sort((a, b) => b.startedAt - a.startedAt || (a.runId < b.runId ? 1 : -1));
   return query.limit === undefined ? fitting : fitting.slice(0, Math.max(0, query.limit));
+}
+
+function hasTags({ tags = {} }: RunSummary, wanted: Readonly<Record<string, string>>): boolean {
+  return Object.entries(wanted).every(([name, value]) => Object.hasOwn(tags, name) && tags[name] === value);
+}
+
+function holds({ runId, name, failedStep, error, tags = {} }: RunSummary, text: string): boolean {
+  const texts = [runId, name, failedStep ?? '', error ?? '', ...Object.values(tags)];
+  return texts.some((each) => each.toLowerCase().includes(text));
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { Observable } from 'rxjs';
 
+import { Tags } from '../../lib/codec/stateCodec';
 import { definitionOf } from '../../lib/definition/definition';
 import type { RunEngine, RunRequest } from '../../lib/engine/engine';
 import { claimAndRun } from '../../lib/engine/local/runLife';
@@ -39,11 +40,21 @@ export function run<I, O>(
       'make one with agent()',
     );
   }
+  checkTags(options.tags);
   const runId = options.runId ?? (options.newRunId ?? newRunId)();
   const isSomewhere = options.engine !== undefined || options.store !== undefined;
   const { store, engine } = isSomewhere ? checkedWhere(`run "${agent.name}"`, options, 'claim') : {};
   if (engine !== undefined) return runOn(engine, { agent, input, runId }, options);
   return claimAndRun<O>({ rest: store ?? latestOnly(), runId, agent, input, mustExist: false, options });
+}
+
+/** @throws InvalidArgumentError for tags that are not texts. */
+function checkTags(tags: unknown): void {
+  if (tags === undefined || Tags.is(tags)) return;
+  throw new InvalidArgumentError(
+    `Cannot run with the tags ${JSON.stringify(tags)}`,
+    "give names and texts, such as { customer: '42' }",
+  );
 }
 
 /**
@@ -56,7 +67,7 @@ export function runOn<O>(
   asked: Pick<RunRequest<O>, 'agent' | 'input' | 'runId' | 'mustExist'>,
   options: RunSettings,
 ): Observable<Transition<O>> {
-  for (const name of ['maxCrashes', 'scheduler'] as const) {
+  for (const name of ['maxCrashes', 'scheduler', 'tags'] as const) {
     if (options[name] !== undefined)
       throw new InvalidArgumentError(
         `Cannot run with both an engine and "${name}": the engine decides that`,

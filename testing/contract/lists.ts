@@ -38,6 +38,7 @@ export const lists: readonly StoreCase[] = [
           startedAt: events[0]?.at,
           endedAt: events.at(-1)?.at,
           life: 1,
+          steps: { done: 3, failed: 0, total: 3 },
           waiting: [],
         },
       ]);

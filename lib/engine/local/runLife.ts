@@ -33,7 +33,7 @@ export interface LocalRun<O> {
   readonly input: unknown;
   /** Whether the store must know the run already. */
   readonly mustExist: boolean;
-  readonly options: Pick<RunOptions, 'scheduler' | 'onMismatch' | 'maxCrashes' | 'signal'>;
+  readonly options: Pick<RunOptions, 'scheduler' | 'onMismatch' | 'maxCrashes' | 'signal' | 'tags'>;
   /** Ends the life early, so that whoever serves the run later goes on with it. */
   readonly drain?: Drain;
 }
@@ -77,6 +77,7 @@ function startExecution<O>(
       checksValues: claim.checksValues,
       at: scheduler.now(),
       incarnation: saved?.incarnation ?? newIncarnation(run.options.scheduler),
+      ...(run.options.tags !== undefined && { tags: run.options.tags }),
     });
   } catch (error) {
     whenSettled(

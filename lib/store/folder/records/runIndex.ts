@@ -3,7 +3,7 @@ import * as t from 'io-ts';
 
 import { Count, listOf, Moment } from '../../../codec/plainCodecs';
 import { recordCodec } from '../../../codec/recordCodec';
-import { Status, Usage } from '../../../codec/stateCodec';
+import { Status, Tags, Usage } from '../../../codec/stateCodec';
 import { explain } from '../../../codec/validate';
 import { StoreCorruptError } from '../../../errors/storageErrors';
 import type { Pause } from '../../../streams/yieldOften';
@@ -84,7 +84,26 @@ const Question = recordCodec<OpenQuestion>(
 const Line: t.Type<HistoryLine> = recordCodec<HistoryLine>(
   'HistoryLine',
   { runId: t.string, name: t.string, status: Status, startedAt: Moment, life: Count, upTo: Count },
-  { endedAt: Moment, failedStep: t.string, reason: t.string, waiting: listOf(Question), used: Usage },
+  {
+    endedAt: Moment,
+    failedStep: t.string,
+    reason: t.string,
+    waiting: listOf(Question),
+    used: Usage,
+    steps: recordCodec<NonNullable<RunSummary['steps']>>(
+      'steps',
+      { done: Count, failed: Count, total: Count },
+      {},
+    ),
+    dueAt: Moment,
+    forkedFrom: recordCodec<NonNullable<RunSummary['forkedFrom']>>(
+      'forkedFrom',
+      { runId: t.string, path: t.string },
+      {},
+    ),
+    error: t.string,
+    tags: Tags,
+  },
 );
 
 interface Read extends HistoryFile {
