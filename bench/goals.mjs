@@ -54,6 +54,9 @@ export function goals({ value, ratio }) {
     value('W5', 'dbos PostgreSQL') / sixteen,
     atLeast(8),
   );
+  add('kept events <= 1.15x the CPU of a run without', ratio('events', 'journaled', 'none'), atMost(1.15));
+  const kept = value('events', 'journaled', 'bytes/step') / value('events', 'none', 'bytes/step');
+  add('kept events <= 1.6x the bytes of a run without', kept, atMost(1.6));
   const changed = value('W5-50KB', 'millrace process', 'bytes/step');
   add(
     'W5, 50 KB of state: journal <= 2x what changed',

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -95,7 +95,40 @@ const waiting = (isServed) => () => {
   };
 };
 
+/** A run of 10,000 steps that do nothing, with its events kept or without; and what is in the folder in the end. */
+const keeping = (events) => () => {
+  const home = mkdtempSync(join(process.env['BENCH_FOLDER'] ?? tmpdir(), 'millrace-bench-'));
+  process.on('exit', () => rmSync(home, { recursive: true, force: true }));
+  const many = millrace.each(
+    'many',
+    agent('m', async (n) => ({ n })),
+    { concurrency: 8 },
+  );
+  const items = Array.from({ length: STEPS }, (_, n) => n);
+  let round = 0;
+  let folder;
+  return {
+    units: STEPS,
+    async run() {
+      folder = join(home, String((round += 1)));
+      const store = millrace.lowdbStore(folder, { durability: 'process', events });
+      await follow(run(many, items, { store, runId: 'r' }));
+      await store.close();
+    },
+    report: () => ({ 'bytes/step': statSync(join(folder, 'runs', 'r.json')).size / STEPS }),
+  };
+};
+
+const STEPS = 10_000;
+
 export const workloads = [
+  {
+    id: 'events',
+    title: 'a run of 10,000 steps in a folder, with its events kept and without',
+    unit: 'step',
+    baseline: 'none',
+    variants: { none: keeping('none'), journaled: keeping('journaled'), all: keeping('all') },
+  },
   {
     id: 'inbox',
     title: '300 runs that wait, beside 5,000 messages for others, for two seconds in which 40 more come',

@@ -2,6 +2,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { lowdbStore } from '../../index';
+import { faultIn } from '../lib/store/support/foldedEvents';
 import { random } from '../lib/store/support/random';
 import type { ChildProgram } from '../support/child';
 import { childProgram } from '../support/child';
@@ -65,6 +67,9 @@ describe('a process killed with SIGKILL', () => {
           const before = linesOf(join(folder, 'effects')).length;
           const ended = await live([folder, shape, durability], kills < KILLS ? draw() * 120 : undefined);
           if (ended === 'SIGKILL') kills += 1;
+          const left = lowdbStore(join(folder, 'state'));
+          const ids = (await left.listRuns()).map(({ runId }) => runId);
+          expect([which, await faultIn(left, ids)]).toEqual([which, undefined]);
           const again = linesOf(join(folder, 'effects')).slice(before);
           expect([which, again.filter((path) => acknowledged.has(path))]).toEqual([which, []]);
           for (const line of linesOf(join(folder, 'acknowledged'))) {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import fc from 'fast-check';
-import { firstValueFrom, lastValueFrom, toArray } from 'rxjs';
+import { lastValueFrom } from 'rxjs';
 
 import type { Store } from '../../../index';
 import {
@@ -19,48 +19,13 @@ import {
 } from '../../../index';
 import { EventsNotKeptError } from '../../../errors';
 import type { RunEvent } from '../../../lib/model/event';
-import { reduceRunAll } from '../../../lib/model/reduce';
-import { idleState } from '../../../lib/model/state';
 import type { KeptEvent } from '../../../lib/store/store';
 import { amount, seedOr } from '../../support/torture';
 import { fault, storeOn, work, workUntil } from './support/crash';
-import { append, life, throughJson } from './support/life';
+import { append, life } from './support/life';
 import { MemoryFiles } from './support/memoryFiles';
+import { eventsOf, faultIn } from './support/foldedEvents';
 import { random } from './support/random';
-
-const eventsOf = (store: Store, runId: string, after = 0): Promise<readonly KeptEvent[]> =>
-  firstValueFrom(store.events(runId, { after }).pipe(toArray()));
-
-const foldOf = (runId: string, kept: readonly KeptEvent[]) =>
-  throughJson(
-    reduceRunAll(
-      idleState(runId, '', []),
-      kept.map(({ event }) => event),
-    ),
-  );
-
-/** What is wrong with the kept events of the runs of a store; undefined when nothing is. */
-async function faultIn(store: Store, runIds: readonly string[]): Promise<string | undefined> {
-  for (const runId of runIds) {
-    const state = await store.loadRun(runId);
-    if (state === undefined) continue;
-    const kept = await eventsOf(store, runId);
-    if (kept.some(({ offset }, index) => offset !== index + 1)) return `${runId}: an offset is missing`;
-    if (JSON.stringify(sorted(foldOf(runId, kept))) !== JSON.stringify(sorted(throughJson(state))))
-      return `${runId}: folding ${String(kept.length)} events does not give its state`;
-  }
-  return undefined;
-}
-
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, inner]) => [key, sorted(inner)]),
-  );
-}
 
 let folder: string;
 beforeEach(() => {
