@@ -21,7 +21,14 @@ import { toFailure } from '../../../lib/model/failure';
 import type { RunState, RunStatus } from '../../../lib/model/state';
 import { idleState } from '../../../lib/model/state';
 import { fateOf, hearingOf } from '../../../lib/store/messages';
-import type { Attendance, Attendant, QueuedTurn, RunSummary, Store } from '../../../lib/store/store';
+import type {
+  Attendance,
+  Attendant,
+  QueuedRun,
+  QueuedTurn,
+  RunSummary,
+  Store,
+} from '../../../lib/store/store';
 import { summaryOf } from '../../../lib/store/summary';
 import { Fifo } from '../../../lib/streams/fifo';
 import { onAbort } from '../../../lib/streams/onAbort';
@@ -514,7 +521,7 @@ export class RunServer implements Attendant {
   #live(
     agent: Agent<never, unknown>,
     runId: string,
-    fresh?: { readonly input?: unknown },
+    fresh?: Pick<QueuedRun, 'input' | 'tags'>,
     begun?: () => void,
   ): Promise<void> {
     const { store, maxCrashes, onMismatch, scheduler } = this.#options;
@@ -522,6 +529,7 @@ export class RunServer implements Attendant {
       ...(maxCrashes !== undefined && { maxCrashes }),
       ...(onMismatch !== undefined && { onMismatch }),
       ...(scheduler !== undefined && { scheduler }),
+      ...(fresh?.tags !== undefined && { tags: fresh.tags }),
     };
     const life = claimAndRun({
       rest: store,
