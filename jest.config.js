@@ -7,8 +7,8 @@ module.exports = {
     '/node_modules/',
     '<rootDir>/spec/engine/',
     '<rootDir>/spec/sdks/',
-    // Whether the laws find bugs: npm run test:laws, npm run torture.
-    ...(process.env.MILLRACE_TORTURE === undefined ? ['<rootDir>/spec/laws/engineBugs'] : []),
+    // Whether the laws find bugs, and what kills processes by the dozen: npm run test:laws, npm run torture.
+    ...(process.env.MILLRACE_TORTURE === undefined ? ['<rootDir>/spec/laws/(engineBugs|struckRuns)'] : []),
   ],
   // One for each core: Jest would leave one core to itself, and with two cores run everything in one process.
   maxWorkers: '100%',

@@ -12,7 +12,7 @@ import { openFailures } from '../model/openFailures';
 import type { Plan, PlanDiff } from '../model/plan';
 import type { RunState } from '../model/state';
 import { idleState, lifeSeconds } from '../model/state';
-import { withStored } from '../model/storedOutput';
+import { withStored } from '../model/state';
 import { isStream } from '../streams/pull';
 import { downstream } from './invalidate';
 

@@ -1,7 +1,7 @@
 import type { RunEvent, Transition } from '../model/event';
 import { reduceRunAll } from '../model/reduce';
 import type { RunState } from '../model/state';
-import { afterEvent } from '../model/storedOutput';
+import { afterEvent } from '../model/state';
 
 const BATCH = 256;
 

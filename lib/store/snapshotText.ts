@@ -6,7 +6,7 @@ import { RunState, SnapshotHead } from '../codec/stateCodec';
 import { explain } from '../codec/validate';
 import type { Snapshot, SnapshotMetadata, SnapshotSummary } from '../model/snapshot';
 import type { RunState as RunStateRecord } from '../model/state';
-import { asStored } from '../model/storedOutput';
+import { asStored } from '../model/state';
 import { checkValues } from './claimRun';
 import { StateValueError } from '../errors/runErrors';
 import { listText } from './folder/records/sharedOutputs';

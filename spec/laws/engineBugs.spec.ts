@@ -101,7 +101,7 @@ describe('the law that one resume is enough finds a library (P21)', () => {
   });
 
   it('that lets the output of a completed run rest as it was told', async () => {
-    const buggy = libraryWith('../../lib/model/storedOutput', () => ({
+    const buggy = libraryWith('../../lib/model/state', () => ({
       asStored: (state: RunState) => state,
     }));
     expect(await brokenAfter(buggy, 'restored')).toBeDefined();

@@ -5,14 +5,17 @@ import { join } from 'node:path';
 
 import type { Part } from './parts';
 import { parts } from './parts';
+import type { Figures } from './writeTable';
+import { writeTable } from './writeTable';
 
 /*
  * The long forms of the tests of what is promised:
  *
- *   npm run torture -- [--seed <number>] [--scale <share>] [--only <part>,<part>]
+ *   npm run torture -- [--seed <number>] [--scale <share>] [--only <part>,<part>] [--write]
  *
  * A scale of 0.01 kills and draws a hundredth as often, to see that the tests themselves work; one of 2 twice as often. A part is
  * named whole or up to a hyphen: `--only kill` means kill-chain, kill-dag and kill-each. Two parts go on at a time.
+ * `--write` puts the table into docs/reliability.md, in the place of the one there.
  */
 
 const AT_ONCE = 2;
@@ -34,15 +37,6 @@ const queue = parts.filter(isWanted).sort((a, b) => b.seconds - a.seconds);
 if (queue.length === 0) throw new TypeError(`--only is one of ${parts.map(({ name }) => name).join(', ')}`);
 /** A part that takes this long hangs. */
 const PATIENCE_MS = 60_000 + Math.max(1, scale) * 30 * 60_000;
-
-interface Figures {
-  readonly part: string;
-  readonly tests: string;
-  readonly 'what was done': string;
-  readonly passed: number;
-  readonly violations: number;
-  readonly seconds: number;
-}
 
 const since = (begun: number): number => Math.round((performance.now() - begun) / 100) / 10;
 
@@ -133,6 +127,7 @@ async function main(): Promise<void> {
   console.log(
     `${String(violations)} violations in ${String(since(begun))} s; again with --seed ${String(seed)} --scale ${String(scale)}`,
   );
+  if (process.argv.includes('--write')) writeTable(figures, { seed, scale, seconds: since(begun) });
   process.exitCode = violations === 0 ? 0 : 1;
 }
 

@@ -34,7 +34,10 @@ export const parts: readonly Part[] = [
   { name: 'dags', tests: '8', specs: ['operators/randomDags'], seconds: 550 },
   { name: 'always-resume', tests: '9', specs: ['operators/alwaysResume'], seconds: 10 },
   { name: 'prefixes', tests: '8, 9', specs: ['operators/prefixes'], seconds: 110 },
-  { name: 'one-resume', tests: 'P21', specs: ['laws/oneResume'], seconds: 1500 },
+  { name: 'one-resume-memory', tests: 'P21', specs: ['laws/oneResume'], only: 'in memory', seconds: 500 },
+  { name: 'one-resume-process', tests: 'P21', specs: ['laws/oneResume'], only: 'process', seconds: 200 },
+  { name: 'one-resume-disk', tests: 'P21', specs: ['laws/oneResume'], only: 'disk', seconds: 300 },
+  { name: 'one-resume-killed', tests: 'P21', specs: ['laws/struckRuns'], seconds: 300 },
   { name: 'streams', tests: 'P28', specs: ['laws/rememberedStreams'], only: 'the law of', seconds: 400 },
   { name: 'streams-killed', tests: 'P28', specs: ['laws/killedStreams'], seconds: 400 },
   { name: 'streams-long', tests: 'P28', specs: ['torture/manyItems'], seconds: 200 },
@@ -53,7 +56,8 @@ export const parts: readonly Part[] = [
   { name: 'soak', tests: '17', specs: ['torture/soak'], seconds: 60 },
   { name: 'leaks', tests: '18', specs: ['operators/leaks'], seconds: 10 },
   { name: 'clocks', tests: '19', specs: ['operators/clockJumps', 'process/faketime'], seconds: 60 },
-  { name: 'belongs', tests: '22', specs: ['laws/belongs'], seconds: 900 },
+  { name: 'belongs-memory', tests: 'P22', specs: ['laws/belongs'], only: 'in memory', seconds: 300 },
+  { name: 'belongs-folder', tests: 'P22', specs: ['laws/belongs'], only: 'in a folder', seconds: 400 },
   { name: 'served-drain', tests: 'P25', specs: ['process/served'], only: 'drains on SIGTERM', seconds: 60 },
   { name: 'served-queue', tests: 'P24', specs: ['process/served'], only: 'priority', seconds: 600 },
   {
@@ -70,7 +74,12 @@ export const parts: readonly Part[] = [
   {
     name: 'bugs',
     tests: '23',
-    specs: ['lib/store/seededBugs', 'lib/store/seededBugsOfAll', 'acceptance/hostile-taps'],
-    seconds: 15,
+    specs: [
+      'lib/store/seededBugs',
+      'lib/store/seededBugsOfAll',
+      'acceptance/hostile-taps',
+      'laws/engineBugs',
+    ],
+    seconds: 30,
   },
 ];

@@ -6,7 +6,7 @@ import { transitionsFrom } from '../../../lib/engine/transitions';
 import type { RunEvent, Transition } from '../../../lib/model/event';
 import { isJournaled } from '../../../lib/model/event';
 import type { RunState } from '../../../lib/model/state';
-import { withStored } from '../../../lib/model/storedOutput';
+import { withStored } from '../../../lib/model/state';
 import type { CallId, SideEvent, WireEvent } from '../protocol/protocol';
 
 /** Puts what is told of a life in order again and scans it. */

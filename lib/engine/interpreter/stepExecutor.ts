@@ -15,7 +15,7 @@ import type { Failure } from '../../model/failure';
 import { InvalidArgumentError, toFailure } from '../../model/failure';
 import { openOrigins } from '../../model/openFailures';
 import type { StepResult } from '../../model/stepResult';
-import { withStored } from '../../model/storedOutput';
+import { withStored } from '../../model/state';
 import type { StepTable } from '../../model/stepTable';
 import type { FeedReading } from '../../streams/liveFeed';
 import { feedReadings } from '../../streams/liveFeed';

@@ -16,7 +16,7 @@ import {
 import { InvalidArgumentError } from '../../model/failure';
 import type { RunMessage } from '../../model/message';
 import type { RunState } from '../../model/state';
-import { asStored } from '../../model/storedOutput';
+import { asStored } from '../../model/state';
 import { pauses } from '../../streams/yieldOften';
 import { checkValues } from '../claimRun';
 import type { Durability } from '../durability';

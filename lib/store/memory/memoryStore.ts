@@ -16,7 +16,7 @@ import type { RunEvent, StepEmitted, StepLogged } from '../../model/event';
 import type { ExecutionLog } from '../../model/executionLog';
 import type { RunMessage } from '../../model/message';
 import type { RunState as RunStateRecord } from '../../model/state';
-import { asStored } from '../../model/storedOutput';
+import { asStored } from '../../model/state';
 import { memoryCache } from '../answerCache';
 import type { Rank } from '../backlog';
 import { Backlog } from '../backlog';

@@ -151,9 +151,9 @@ interface ModelRun {
   isCancelled: boolean;
 }
 
-/** What the service has said, by version and revision; nobody asks it the same again. */
+/** What the service has said, by version and revision: nobody asks it the same again until the run that did is forgotten. */
 interface ModelService {
-  readonly said: Map<string, number>;
+  readonly said: Map<string, { readonly rate: number; readonly run: ModelRun }>;
   calls: number;
 }
 
@@ -197,8 +197,8 @@ function liveOn(
   }
   if (run.rate === undefined) {
     const question = JSON.stringify([version, given]);
-    if (!service.said.has(question)) service.said.set(question, (service.calls += 1));
-    run.rate = service.said.get(question);
+    if (!service.said.has(question)) service.said.set(question, { rate: (service.calls += 1), run });
+    run.rate = service.said.get(question)?.rate;
   }
   for (const { id } of given.items) {
     const path = pathOf(id);
@@ -373,13 +373,19 @@ export class World {
   }
 
   async delete(runId: string): Promise<void> {
-    expect(await this.store.deleteRun(runId)).toBe(this.model.delete(runId));
+    expect(await this.store.deleteRun(runId)).toBe(this.#forget(runId));
   }
 
   async prune(): Promise<void> {
     const ended = [...this.model].filter(([, { status }]) => status !== 'SUSPENDED').map(([runId]) => runId);
     expect([...(await this.store.prune({}))].sort()).toEqual(ended.sort());
-    for (const runId of ended) this.model.delete(runId);
+    for (const runId of ended) this.#forget(runId);
+  }
+
+  #forget(runId: string): boolean {
+    for (const [question, { run }] of this.#service.said)
+      if (run === this.model.get(runId)) this.#service.said.delete(question);
+    return this.model.delete(runId);
   }
 
   async reopen(): Promise<void> {

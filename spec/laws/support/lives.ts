@@ -207,6 +207,18 @@ async function failedLife(lives: Lives, { seed, rate }: Case, store: Store, name
   return lives.untilEnd(store, name);
 }
 
+/** A life in which leaves fail. */
+export function failing(
+  lib: Library,
+  { shape, seed, rate }: Case,
+  store: Store,
+  name: string,
+): Observable<Transition> {
+  const lives = new Lives(lib, shape, name);
+  lives.let(scheduleOf(seed, rate));
+  return lives.begin(store, name);
+}
+
 /** The state of the run in the store. */
 async function loaded(store: Store, name: string): Promise<RunState> {
   const state = await store.loadRun(name);
