@@ -1,0 +1,85 @@
+/*
+ * What users do, in sessions, with a top list: the usual questions to a stream of clicks. No free log of clicks with their times was at
+ * hand, so the events are real ones of another kind: a week of earthquakes (data/SOURCES.md). A region is the user, a quake the click.
+ * Each comes twice, as from a source that delivers at least once.
+ *
+ * The process may be killed at any time and started again with the same folder: each session and each list is told under one id.
+ *
+ *   npx ts-node examples/clickstream.ts [folder [lines]]      with a number it kills itself after so many lines
+ */
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { concatMap, map, merge, of, share, tap } from 'rxjs';
+
+import { deduped, fromOffset, lines, lowdbStore, windowed } from '../index';
+
+// Whoever reads may leave early, as `| head` does.
+process.stdout.on('error', () => process.exit());
+
+interface Quake {
+  readonly id: string;
+  readonly time: number;
+  readonly mag: number;
+  readonly place: string;
+}
+
+const [, , folder = mkdtempSync(join(tmpdir(), 'millrace-clicks-')), killAfter = 'Infinity'] = process.argv;
+const HOUR_MS = 3_600_000;
+
+/** `5km SSE of Julian, CA` is in CA. */
+const regionOf = ({ place }: Quake): string => place.slice(place.lastIndexOf(',') + 1).trim();
+const at = ({ time }: Quake): number => time;
+const hourOf = (moment: number): string => new Date(moment).toISOString().slice(0, 13);
+
+/** Those that come most often, with how often. */
+function top(names: readonly string[], count: number): string {
+  const counts = new Map<string, number>();
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+  const sorted = [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
+  return sorted
+    .slice(0, count)
+    .map(([name, times]) => `${name} ${times}`)
+    .join(', ');
+}
+
+const store = lowdbStore(folder);
+const file = join(__dirname, 'data', 'earthquakes.ndjson');
+let left = Number(killAfter);
+
+const quakes$ = fromOffset(lines(file, { follow: false }), { name: 'quakes', store }).pipe(
+  tap(() => {
+    left -= 1;
+    if (left < 0) process.kill(process.pid, 'SIGKILL');
+  }),
+  map((line) => JSON.parse(line) as Quake),
+  // As a source that delivers at least once.
+  concatMap((quake) => of(quake, quake)),
+  deduped('seen', ({ id }) => id, { at, withinMs: HOUR_MS }),
+  share(),
+);
+const sessions$ = quakes$.pipe(
+  windowed('sessions', { gapMs: HOUR_MS }, { key: regionOf, at }),
+  map(({ id, key, from, to, items }) => {
+    const minutes = Math.round((to - HOUR_MS - from) / 60_000);
+    return `${id}: ${items.length} in ${key} within ${minutes} min`;
+  }),
+);
+const lists$ = quakes$.pipe(
+  windowed('lists', { sizeMs: 6 * HOUR_MS }, { at }),
+  map(({ id, from, items }) => `${id}: from ${hourOf(from)} h on ${top(items.map(regionOf), 3)}`),
+);
+
+merge(sessions$, lists$).subscribe({
+  next: (text) => {
+    console.log(text);
+  },
+  complete: () => {
+    void store.close();
+  },
+  error: (error: unknown) => {
+    console.error(error);
+    process.exitCode = 1;
+  },
+});
