@@ -20,13 +20,14 @@ const table = {
   'errors.ts': ['lib'],
   'storePort.ts': ['lib'],
   'metrics.ts': ['lib'],
+  'history.ts': ['lib'],
   'fp.ts': [],
   cli: ['index.ts', 'inspector', 'adapters'],
   // The fake model stands in for one that needs a key.
   examples: ['index.ts', 'fp.ts', 'adapters', 'testing'],
 };
 
-const entries = ['index.ts', 'errors.ts', 'storePort.ts', 'metrics.ts', 'fp.ts'];
+const entries = ['index.ts', 'errors.ts', 'storePort.ts', 'metrics.ts', 'history.ts', 'fp.ts'];
 const ours = [...entries, 'lib', 'operators', 'adapters', 'inspector', 'testing', 'cli', 'examples', 'spec'];
 const published = '^([^/]+\\.ts$|(lib|operators|adapters|inspector|testing|cli)/)';
 
