@@ -4,8 +4,8 @@
  *
  * @packageDocumentation
  */
-export type { ReplayOptions } from './lib/history/replay';
-export { replay } from './lib/history/replay';
+export type { ReplayOptions } from './lib/history/replayRun';
+export { replay } from './lib/history/replayRun';
 export type { StepNode } from './lib/history/stepTree';
 export { stepTree } from './lib/history/stepTree';
 export type { Span, SpanKind } from './lib/history/timeline';

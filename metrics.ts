@@ -9,7 +9,7 @@ export type { ActiveAlert, Alert, AlertRule, AlertStream, StatsSample } from './
 export type { PastRun } from './lib/metrics/backTest';
 export { backTest, pastExecution, pastRun } from './lib/metrics/backTest';
 export type { DurationStats, Durations, SavedDurations } from './lib/metrics/durations';
-export type { Locale, ReportOptions } from './lib/metrics/metricsReport';
+export type { Locale, ReportOptions, StreamFigures } from './lib/metrics/metricsReport';
 export { metricsReport } from './lib/metrics/metricsReport';
 export type { MetricsStore } from './lib/metrics/metricsStore';
 export type { Monitor, MonitorOptions, MonitorState, RuleLog } from './lib/metrics/monitor';

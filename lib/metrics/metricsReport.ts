@@ -1,5 +1,4 @@
 import { hideSecrets } from '../model/secretTexts';
-import type { StreamSummary } from '../model/streamSummary';
 import { formatPercent, formatSeconds, formatShortPercent } from './figures';
 import type { WorkflowStats } from './workflowMetrics';
 
@@ -12,6 +11,22 @@ export interface ReportOptions {
   readonly locale?: Locale;
 }
 
+/** How a stream that remembers stands; a `StreamSummary` of `millrace/store` is one. */
+export interface StreamFigures {
+  /** Under which it is claimed. */
+  readonly name: string;
+  /** The latest offset of each source. */
+  readonly offsets: Readonly<Record<string, unknown>>;
+  /** How much each source held behind its offset, where it says so, in a unit of its own; `lines` counts bytes. */
+  readonly lags: Readonly<Record<string, number>>;
+  /** Number of rows of each table, such as keys or open windows. */
+  readonly tables: Readonly<Record<string, number>>;
+  /** How many items came too late for their windows, by the name of the table; tables without such items are left out. */
+  readonly late: Readonly<Record<string, number>>;
+  /** Epoch milliseconds of the latest record. */
+  readonly committedAt: number;
+}
+
 /**
  * The numbers of workflows and their agents as text to read; no line feed at the end.
  *
@@ -20,7 +35,7 @@ export interface ReportOptions {
 export function metricsReport(
   stats: WorkflowStats | readonly WorkflowStats[],
   options: ReportOptions = {},
-  streams: readonly StreamSummary[] = [],
+  streams: readonly StreamFigures[] = [],
 ): string {
   const { locale = 'en' } = options;
   const words = wordings[locale];
@@ -99,7 +114,7 @@ function partOf(stats: WorkflowStats, words: Wording): readonly string[] {
   ];
 }
 
-function streamPart(stream: StreamSummary, words: Wording): readonly string[] {
+function streamPart(stream: StreamFigures, words: Wording): readonly string[] {
   const { name, offsets, lags, tables, late, committedAt } = stream;
   return [
     words.stream(printable(name)),

@@ -3,13 +3,12 @@ import { asyncScheduler } from 'rxjs';
 
 import { toFailure } from '../model/failure';
 import { hideSecrets } from '../model/secretTexts';
-import type { StreamSummary } from '../model/streamSummary';
 import type { Execution } from './agentMetrics';
 import { AgentSamples } from './agentSamples';
 import type { ActiveAlert, Alert, AlertRule, AlertStream, RememberedRule, StatsSample } from './alert';
 import type { OnRuleError } from './alertDesk';
 import { AlertDesk } from './alertDesk';
-import type { ReportOptions } from './metricsReport';
+import type { ReportOptions, StreamFigures } from './metricsReport';
 import { metricsReport } from './metricsReport';
 import type { SavedWorkflowMetrics, WorkflowMetrics, WorkflowStats } from './workflowMetrics';
 import {
@@ -88,9 +87,9 @@ export interface Monitor {
   /** The names of the workflows there are numbers about, first seen first. */
   workflowNames(): readonly string[];
   /** A stream that remembers is under way: `fromOffset(read, { monitor })` says so. It is asked when somebody wants to know. */
-  watchStream(name: string, stream: { summary(): StreamSummary }): void;
+  watchStream(name: string, stream: { summary(): StreamFigures }): void;
   /** How the streams stand that were watched: offsets, lags, numbers of rows, late items, the latest record. By name. */
-  streams(): readonly StreamSummary[];
+  streams(): readonly StreamFigures[];
   /** The numbers of all workflows as text. */
   metricsReport(options?: ReportOptions): string;
   /** Prints that text. */
@@ -116,8 +115,8 @@ export function createMonitor(options: MonitorOptions = {}): Monitor {
   const desk = new AlertDesk(scheduler, reporter(logger), saved);
   const workflows = new MeasuredWorkflows(desk, scheduler, saved?.workflows);
   let unnamed = 0;
-  const watched = new Map<string, { summary(): StreamSummary }>();
-  const streams = (): readonly StreamSummary[] =>
+  const watched = new Map<string, { summary(): StreamFigures }>();
+  const streams = (): readonly StreamFigures[] =>
     [...watched.values()].map((stream) => stream.summary()).sort((a, b) => (a.name < b.name ? -1 : 1));
   // A plain object: `openMonitor` and whoever wraps a monitor spread it.
   return {

@@ -1,7 +1,3 @@
-import type { StreamSummary } from '../model/streamSummary';
-
-export type { StreamSummary } from '../model/streamSummary';
-
 /**
  * Where streams rest that remember: how far their sources have been read, and what their operators hold, in tables of plain JSON.
  * One name is one stream; whoever has claimed it is the only one who may write.
@@ -75,6 +71,22 @@ export interface RowPatch {
   readonly path: (string | number)[];
   /** What stands there afterwards. */
   readonly value?: unknown;
+}
+
+/** One line about a stream. */
+export interface StreamSummary {
+  /** Under which it is claimed. */
+  readonly name: string;
+  /** The latest offset of each source. */
+  readonly offsets: Readonly<Record<string, unknown>>;
+  /** How much each source held behind its offset, where it says so, in a unit of its own; `lines` counts bytes. */
+  readonly lags: Readonly<Record<string, number>>;
+  /** Number of rows of each table, such as keys or open windows. */
+  readonly tables: Readonly<Record<string, number>>;
+  /** How many items came too late for their windows, by the name of the table; tables without such items are left out. */
+  readonly late: Readonly<Record<string, number>>;
+  /** Epoch milliseconds of the latest record. */
+  readonly committedAt: number;
 }
 
 /** Key of the row in which a table of windows keeps its time, and `late`, the number of items that came too late. */

@@ -1,7 +1,7 @@
 import { lastValueFrom, toArray, VirtualTimeScheduler } from 'rxjs';
 
 import { agent, chain, run } from '../../../index';
-import { replay } from '../../../lib/history/replay';
+import { replay } from '../../../lib/history/replayRun';
 import { stepTree } from '../../../lib/history/stepTree';
 
 const work = chain(
