@@ -35,7 +35,11 @@ async function checkGrowing(
 ): Promise<number> {
   let kills = 0;
   const life = fc.record({ there: fc.double({ min: 0, max: 1, noNaN: true }), killAt: fc.nat({ max: 100 }) });
-  const law = fc.asyncProperty(arbitraryStream, fc.array(life, { maxLength: 4 }), async (shape, lives) => {
+  // Behind two sources a running total may come in another order after a crash, and so may a run that is given it: docs/streams.md.
+  const shapes = arbitraryStream.filter(
+    ({ join, ops }) => join === undefined || ops.every(({ op }) => op !== 'run'),
+  );
+  const law = fc.asyncProperty(shapes, fc.array(life, { maxLength: 4 }), async (shape, lives) => {
     kills += await holdsWhileItGrows(shape, lives, world);
   });
   await fc.assert(law, { numRuns, seed, endOnFailure });
