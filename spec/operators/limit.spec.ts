@@ -8,6 +8,7 @@ import {
   NEVER,
   Observable,
   of,
+  take,
   takeUntil,
   tap,
   timer,
@@ -23,6 +24,7 @@ import { memoryStore } from '../../lib/store/memory/memoryStore';
 import { agent } from '../../operators/agents/agent';
 import { chain } from '../../operators/agents/chain';
 import { each } from '../../operators/agents/each';
+import { withPolicy } from '../../operators/agents/withPolicy';
 import { workflow } from '../../operators/agents/workflow';
 import { execute } from '../../operators/runs/execute';
 import { outputs } from '../../operators/runs/outputs';
@@ -342,6 +344,25 @@ describe('limit', () => {
     first?.unsubscribe();
     second?.unsubscribe();
     expect(told).toEqual(['a begins', 'a ends', 'b begins', 'b ends']);
+  });
+
+  it.each([1, 2, 3, 4, 5, 6, 7, 8])('keeps no room when its run is left at event %i', async (count) => {
+    const store = memoryStore();
+    const limited = { limit: { concurrency: 1 } };
+    const work = chain(
+      'work',
+      withPolicy(
+        chain(
+          'inner',
+          agent('a', (x: number) => x, limited),
+        ),
+        { limit: { concurrency: 1 } },
+      ),
+      agent('b', (x: number) => Promise.resolve(x), limited),
+    );
+    await lastValueFrom(run(work, 1, { store, runId: 'r' }).pipe(take(count)));
+
+    expect((await execute(work, 1, { store, runId: 'r' })).status).toBe('COMPLETED');
   });
 
   it('refuses limits that make no sense', () => {

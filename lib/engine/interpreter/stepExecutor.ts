@@ -204,6 +204,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
     this.#whyOver = reason === undefined ? 'the run was cancelled' : `the run was cancelled: ${reason}`;
     this.cancelStep(this.#root);
     for (const task of this.#cancellation.undoing) this.cancelStep(task);
+    // Whoever left when a step began: those above do not know of it yet.
+    this.permits.releaseAll();
     return this.events.runCancelled(reason);
   }
 
@@ -508,7 +510,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
   /** Makes one attempt, once there is room for it. */
   #attempt(task: StepTask): void {
     const { limit } = task.policy;
-    if (this.#isHeldBack(task, false)) return;
+    if (this.#isOver || this.#isHeldBack(task, false)) return;
     if (limit === undefined) {
       this.#callStep(task);
       return;

@@ -240,16 +240,18 @@ const CONTAINING = ['collect', 'fallback', 'caught', 'firstOf', 'quorum', 'dag']
 
 /** Makes the agents of a shape; the same names every time, so that a run can go on with them. */
 export function agentsOf(lib: Library, shape: Shape, suffix: string, world: World): Any {
-  return new Maker(lib, suffix, world).make(shape, true);
+  return new Maker(lib, suffix, world, hasKind(shape, 'undoable')).make(shape, true);
 }
 
 class Maker {
   readonly #lib: Library;
   readonly #suffix: string;
+  readonly #hasUndoable: boolean;
   readonly #world: World;
   #count = 0;
 
-  constructor(lib: Library, suffix: string, world: World) {
+  constructor(lib: Library, suffix: string, world: World, hasUndoable: boolean) {
+    this.#hasUndoable = hasUndoable;
     this.#lib = lib;
     this.#suffix = suffix;
     this.#world = world;
@@ -276,8 +278,8 @@ class Maker {
       case 'chain':
         return line(of.parts);
       case 'saga':
-        // What it has within would be undone with it.
-        return lib.saga(this.#next('saga'), line(of.parts, canFail && !hasKind(of, 'undoable')));
+        // One that fails is taken for the end of the run, so that others undo.
+        return lib.saga(this.#next('saga'), line(of.parts, canFail && !this.#hasUndoable));
       case 'undoable':
         return lib.saga(this.#next('undoable'), line(of.parts, false));
       case 'loop':
