@@ -272,7 +272,9 @@ export class NoOutputError extends MillraceError {
   override readonly name = 'NoOutputError';
   readonly code = 'NO_OUTPUT';
   readonly retryable = false;
+  /** The id of the run. */
   readonly runId: string;
+  /** How its latest life has ended. */
   readonly status: 'SUSPENDED' | 'CANCELLED';
   /** Paths of the steps that wait for an answer. */
   readonly waiting: readonly string[];

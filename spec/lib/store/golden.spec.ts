@@ -5,7 +5,7 @@ import { dirname, join, resolve } from 'node:path';
 import * as t from 'io-ts';
 import { firstValueFrom, lastValueFrom, toArray } from 'rxjs';
 
-import type { Agent } from '../../../index';
+import type { Agent, RunState } from '../../../index';
 import {
   agent,
   branch,
@@ -63,6 +63,24 @@ describe.each(readdirSync(golden))('a store of format %s (promises test 20, P9)'
     await claim.release(undefined);
     await store.close();
     expect(throughJson(await lowdbStore(folder).loadRun('crashed'))).toEqual(folded(events));
+  });
+
+  it.each(['as it is', 'salvaged'])('lists its runs, and forks them, %s', async (how) => {
+    const into = `${folder}-salvaged`;
+    if (how === 'salvaged') await salvage(folder, into);
+    const store = lowdbStore(how === 'salvaged' ? into : folder);
+    const runIds = (await store.listRuns()).map(({ runId }) => runId).sort();
+    expect(runIds).toEqual(['crashed', 'done']);
+    for (const runId of runIds) {
+      const forkId = await fork(runId, { store });
+      const ended = ({ steps }: RunState): string[] =>
+        [...steps].flatMap(({ stepId, status }) => (status === 'COMPLETED' ? [stepId] : []));
+      const [forked, original] = [await store.loadRun(forkId), await store.loadRun(runId)];
+      expect(forked).toMatchObject({ forkedFrom: { runId } });
+      expect(ended(forked as RunState)).toEqual(ended(original as RunState));
+    }
+    await store.close();
+    rmSync(into, { recursive: true, force: true });
   });
 
   it('tells the events of its runs, or that an earlier version kept none', async () => {
