@@ -92,6 +92,7 @@ module.exports = {
       conditionNames: ['import', 'require', 'node', 'default'],
     },
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: ['^(dist|bench|docs|coverage|scripts)/', '^[^/]+[.](js|cjs|mjs)$'] },
+    // What is held against the packages of others needs those installed.
+    exclude: { path: ['^(dist|bench|docs|coverage|scripts|spec/sdks)/', '^[^/]+[.](js|cjs|mjs)$'] },
   },
 };

@@ -38,7 +38,7 @@ export type { Failure } from './lib/model/failure';
 export { MillraceError, NonRetryableError } from './lib/model/failure';
 export type { Outcome } from './lib/model/outcome';
 export { reduceRun, refusal } from './lib/model/reduce';
-export { isSecretKey } from './lib/model/secretNames';
+export { isSecretKey } from './lib/model/secrets/secretNames';
 export { chainResults, currentSteps, failedSteps, outputOf } from './lib/model/select';
 export type { Snapshot, SnapshotPolicy } from './lib/model/snapshot';
 export type { RunState } from './lib/model/state';

@@ -12,7 +12,7 @@ import type {
 } from '../lib/model/event';
 import { isEnd, isMidway } from '../lib/model/event';
 import type { Failure } from '../lib/model/failure';
-import { hideSecrets } from '../lib/model/secretTexts';
+import { hideSecrets } from '../lib/model/secrets/secretTexts';
 import { watch } from '../operators/taps/watch';
 
 /** The part of `@opentelemetry/api` that is used. */

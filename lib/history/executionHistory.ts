@@ -4,7 +4,7 @@ import { monotonicFactory } from 'ulid';
 import { LogCompletedError, UnknownLogError } from '../errors/storageErrors';
 import type { ExecutionLog, LogRest, LogSummary } from '../model/executionLog';
 import { InvalidArgumentError } from '../model/failure';
-import { hideSecrets } from '../model/secretTexts';
+import { hideSecrets } from '../model/secrets/secretTexts';
 
 /** Keeps logs of executions: by hand, or with `record(history)`. */
 export interface ExecutionHistory {

@@ -4,7 +4,7 @@ import type * as Winston from 'winston';
 
 import type { LogLevel } from '../model/event';
 import { toFailure } from '../model/failure';
-import { hideSecrets } from '../model/secretTexts';
+import { hideSecrets } from '../model/secrets/secretTexts';
 import type { Delivery } from './delivery';
 import { winstonDelivery } from './delivery';
 import type { LogData, LogEntry } from './entry';

@@ -1,10 +1,10 @@
 import type Redact from '@pinojs/redact';
 
-import type { Secrecy } from '../model/secretNames';
-import { secrecyOf } from '../model/secretNames';
-import { REDACTED } from '../model/secretTexts';
+import type { Secrecy } from '../model/secrets/secretNames';
+import { secrecyOf } from '../model/secrets/secretNames';
+import { REDACTED } from '../model/secrets/secretTexts';
 import type { LogData } from './entry';
-import { tidy } from '../model/tidy';
+import { tidy } from '../model/secrets/tidy';
 
 /** What a log keeps out. */
 export interface Redaction {

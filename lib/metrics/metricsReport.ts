@@ -1,4 +1,4 @@
-import { hideSecrets } from '../model/secretTexts';
+import { hideSecrets } from '../model/secrets/secretTexts';
 import { formatPercent, formatSeconds, formatShortPercent } from './figures';
 import type { WorkflowStats } from './workflowMetrics';
 

@@ -2,7 +2,7 @@ import type { Observable, SchedulerLike } from 'rxjs';
 import { asyncScheduler } from 'rxjs';
 
 import { toFailure } from '../model/failure';
-import { hideSecrets } from '../model/secretTexts';
+import { hideSecrets } from '../model/secrets/secretTexts';
 import type { Execution } from './agentMetrics';
 import { AgentSamples } from './agentSamples';
 import type { ActiveAlert, Alert, AlertRule, AlertStream, RememberedRule, StatsSample } from './alert';

@@ -1,7 +1,7 @@
 import type { StepSkipped } from '../model/event';
 import type StringWidth from 'string-width';
 
-import { hideSecrets } from '../model/secretTexts';
+import { hideSecrets } from '../model/secrets/secretTexts';
 
 /**
  * How many columns of a terminal a text takes. A Korean syllable takes two, also when it is decomposed into letters as in file

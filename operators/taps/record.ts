@@ -4,7 +4,7 @@ import type { ExecutionHistory } from '../../lib/history/executionHistory';
 import type { RunEvent, Transition } from '../../lib/model/event';
 import { InvalidArgumentError } from '../../lib/model/failure';
 import { isMidway } from '../../lib/model/event';
-import { hideSecrets } from '../../lib/model/secretTexts';
+import { hideSecrets } from '../../lib/model/secrets/secretTexts';
 import type { Attempt, TapOptions, WatchEnd, Watcher } from './tap';
 import { sideEffect } from './tap';
 import { LinesLostError } from '../../lib/errors/storageErrors';

@@ -2,7 +2,7 @@ import type { MonoTypeOperatorFunction } from 'rxjs';
 import { Observable, Subject, takeUntil } from 'rxjs';
 
 import { toFailure } from '../../lib/model/failure';
-import { hideSecrets } from '../../lib/model/secretTexts';
+import { hideSecrets } from '../../lib/model/secrets/secretTexts';
 
 /** What every tap accepts. */
 export interface TapOptions {

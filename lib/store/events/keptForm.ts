@@ -1,9 +1,9 @@
 import { jsonValue } from '../../codec/jsonValue';
 import type { RunEvent, StepEmitted, StepLogged } from '../../model/event';
 import type { Failure } from '../../model/failure';
-import { secrecyOf } from '../../model/secretNames';
-import { hideSecrets } from '../../model/secretTexts';
-import { tidy } from '../../model/tidy';
+import { secrecyOf } from '../../model/secrets/secretNames';
+import { hideSecrets } from '../../model/secrets/secretTexts';
+import { tidy } from '../../model/secrets/tidy';
 
 /**
  * The event as it is kept: an error tells where it was thrown, if this is the step that threw it. What the state makes of it is

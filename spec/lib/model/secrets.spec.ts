@@ -1,5 +1,5 @@
-import { isSecretKey, secrecyOf } from '../../../lib/model/secretNames';
-import { hideSecrets, REDACTED } from '../../../lib/model/secretTexts';
+import { isSecretKey, secrecyOf } from '../../../lib/model/secrets/secretNames';
+import { hideSecrets, REDACTED } from '../../../lib/model/secrets/secretTexts';
 import { HARMLESS_NAMES, HARMLESS_TEXTS, readable, SECRET_NAMES, SECRET_TEXTS } from '../../support/secrets';
 
 describe('isSecretKey()', () => {

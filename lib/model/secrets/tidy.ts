@@ -1,7 +1,7 @@
 import { types } from 'node:util';
 
-import type { Secrecy } from '../model/secretNames';
-import { hideSecrets, mayHoldSecrets, REDACTED } from '../model/secretTexts';
+import type { Secrecy } from './secretNames';
+import { hideSecrets, mayHoldSecrets, REDACTED } from './secretTexts';
 
 const DEPTH = 12;
 const VALUES = 2_000;
