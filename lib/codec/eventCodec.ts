@@ -79,6 +79,7 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
       caught: listOf(t.string),
       limitAt: Moment,
       alone: t.literal(true),
+      limitKey: t.string,
     }),
     'step.emitted': event('step.emitted', { ...ofAttempt, index: Count }, { value: Json }),
     'step.logged': event(

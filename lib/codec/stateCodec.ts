@@ -130,6 +130,7 @@ export const Step: t.Type<StepResult> = recordCodec<StepResult>(
     seq: Count,
     revision: Count,
     inputHash: t.string,
+    limitKey: t.string,
     request: Json,
     deadline: Moment,
     asking: t.string,

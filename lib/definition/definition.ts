@@ -82,6 +82,8 @@ export interface Part {
   readonly isPlanned: boolean;
   /** Whether the step has a `when` and may be left out. */
   readonly isConditional: boolean;
+  /** How the step is carried out, where that is not as its agent says. */
+  readonly policy?: StepPolicy;
 }
 
 /** Makes an agent of an operator and the definition behind it. */

@@ -12,11 +12,15 @@ export function definitionAt(agent: Agent<never, unknown>, path: string): Defini
   if (isContainer(root)) return stepBelow(root, path);
   // A single agent is the one step of its run.
   const rest = restAfter(root.name, path);
-  return rest === undefined ? undefined : at(root, rest);
+  return rest === undefined ? undefined : definitionBelow(root, rest);
 }
 
-/** @param rest - What follows in the path behind the step of this definition. */
-function at(definition: Definition, rest: string): Definition | 'unknown' | undefined {
+/**
+ * The same for a step below one of this definition, under the policy that the step has there.
+ *
+ * @param rest - What follows in the path behind the step of this definition.
+ */
+export function definitionBelow(definition: Definition, rest: string): Definition | 'unknown' | undefined {
   if (rest === '') return definition;
   if (definition.kind === 'function') return 'unknown';
   return stepBelow(definition, rest.startsWith('/') ? rest.slice(1) : rest);
@@ -31,16 +35,17 @@ function stepBelow(definition: Definition, path: string): Definition | 'unknown'
     const body = only && definitionOf(only.agent);
     if (item === undefined || body === undefined) return undefined;
     const behind = path.slice(item.length);
-    if (definition.kind === 'loop') return at(body, behind);
+    if (definition.kind === 'loop') return definitionBelow(body, behind);
     const rest = restAfter(`/${body.name}`, behind);
-    return rest === undefined ? undefined : at(body, rest);
+    return rest === undefined ? undefined : definitionBelow(body, rest);
   }
   // `trim[1]` may be a step of its own, beside `trim`.
   const parts = [...definition.parts].sort((a, b) => b.id.length - a.id.length);
-  for (const { id, agent } of parts) {
+  for (const { id, agent, policy } of parts) {
     const rest = restAfter(id, path);
     const part = definitionOf(agent);
-    if (rest !== undefined && part !== undefined) return at(part, rest);
+    if (rest === undefined || part === undefined) continue;
+    return definitionBelow(policy === undefined ? part : { ...part, policy }, rest);
   }
   return undefined;
 }

@@ -55,8 +55,10 @@ export interface StepRequest {
   readonly problem?: { readonly error: unknown } | undefined;
   readonly policy?: TaskPolicy;
   readonly watch?: Watch | undefined;
-  /** Path of the step whose work it undoes; such a step also runs while the run is being cancelled. */
-  readonly undoes?: string;
+  /** The row of the step whose work it undoes; such a step also runs while the run is being cancelled. */
+  readonly undoes?: StepResult;
+  /** It has been stopped in an earlier life: it is begun only for what sagas in it have to undo, and gives no answer. */
+  readonly isStopped?: boolean;
   /** Its input holds streams of steps under way. While it waits for those, it does not keep the run active. */
   readonly isReader?: boolean;
   /** Its input differs from the one before: what is on record below it is dropped, unless the step has ended. */
@@ -89,6 +91,10 @@ export interface Scope {
    * The row of a nested step that began in an earlier life, or an earlier attempt of this structure; undefined for any other.
    */
   recorded(id: string): StepResult | undefined;
+  /** Whether steps that undo what was done below this structure have begun, in an earlier life or attempt. */
+  hasGoneBack(): boolean;
+  /** Whether the run only goes back, because somebody has cancelled it. */
+  isCancelled(): boolean;
   /** All steps of the run as they stand now. */
   table(): StepTable;
   /** Says how to undo what the structure has done, should the run be cancelled on request, or the structure be stopped. */

@@ -61,8 +61,8 @@ export interface Engine {
   recall?(task: StepTask, callbacks: RecallCallbacks): LeaveCall | undefined;
   /** Keeps the answer of a step for those who ask the same. */
   memorize?(task: StepTask, known: KnownAnswer): void;
-  /** What the step at this path has done is being undone: nobody may use its answer from now on. */
-  forget?(path: string): void;
+  /** What this step has done is being undone: nobody may use its answer from now on. */
+  forget?(path: string, revision: number): void;
   /** Calls a function of the user's whose result decides how the run goes on. An engine that replays calls it once for a question. */
   decide<T>(path: string, question: string, decision: () => T, answer: (decided: Decided<T>) => void): void;
   /** Waits, for any length of time. */

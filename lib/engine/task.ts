@@ -19,6 +19,12 @@ export interface StepTask {
   readonly isAnew: boolean;
   /** Asked when it fails for good. */
   readonly contain: StepRequest['contain'];
+  /** The row of the step whose work it undoes. */
+  readonly undoes: StepRequest['undoes'];
+  /** The key of its limit, where it is known without asking: that of the step that it undoes. */
+  readonly limitKey: string | undefined;
+  /** Nothing of it goes on: it is there only for what sagas in it have to undo, tells nothing, and has no end. */
+  readonly isStopped: boolean;
   /** Whether its input, or that of a step above it, may hold streams of steps that are under way. */
   readonly isReader: boolean;
   /** Steps on record, this one among them, that are dropped when it begins. */
@@ -77,7 +83,9 @@ export function newTask(
     isAnew = false,
     isReader = false,
     contain,
-  }: Pick<StepRequest, 'watch' | 'isAnew' | 'isReader' | 'contain'> = {},
+    undoes,
+    isStopped = parent?.isStopped === true,
+  }: Pick<StepRequest, 'watch' | 'isAnew' | 'isReader' | 'contain' | 'undoes' | 'isStopped'> = {},
 ): StepTask {
   const task: StepTask = {
     path,
@@ -88,6 +96,10 @@ export function newTask(
     watch,
     isAnew,
     contain,
+    undoes,
+    limitKey: undoes?.limitKey,
+    // What a saga undoes is carried out wherever the saga is.
+    isStopped: isStopped && undoes === undefined,
     supersedes: undefined,
     isReader: isReader || parent?.isReader === true,
     input,
@@ -118,6 +130,14 @@ export function newTask(
 /** The path of a step below another one; an id that begins with `[` stands behind it without a `/`. */
 export function pathBelow(base: string, id: string): string {
   return base === '' || id.startsWith('[') ? base + id : `${base}/${id}`;
+}
+
+/** A key as part of a path: quoted, with `/`, `[` and `]` escaped. */
+export function quotedKey(key: string): string {
+  return JSON.stringify(key).replace(
+    /[/[\]]/g,
+    (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 /**

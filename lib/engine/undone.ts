@@ -1,7 +1,37 @@
-import { isWithinFact } from '../model/openFailures';
 import type { Plan } from '../model/plan';
+import { isWithinFact } from '../model/openFailures';
+import type { StepResult } from '../model/stepResult';
 import { pendingStep } from '../model/stepResult';
 import { StepTable } from '../model/stepTable';
+import { pathBelow, quotedKey } from './task';
+
+/** What the names of agents that undo begin with. */
+export const UNDO = 'undo ';
+
+/**
+ * The id of the step that undoes another one for a saga. It is named after what it undoes, so that it never stands for anything
+ * else, whatever else there is to undo in another life or under another definition.
+ */
+export function undoId(saga: string, undone: string): string {
+  return `undo[${quotedKey(saga === '' ? undone : undone.slice(saga.length + 1))}]`;
+}
+
+/** The same where an earlier release has begun to undo: it counted in the order of undoing. */
+export function formerUndoId(index: number): string {
+  return `undo[${String(index)}]`;
+}
+
+/** For which saga a step undoes, and what; undefined for any other step. `undone` is unknown where an earlier release has begun it. */
+export function undoingOf({
+  stepId,
+  agent,
+}: Pick<StepResult, 'stepId' | 'agent'>): { readonly saga: string; readonly undone?: string } | undefined {
+  // A step or an item that somebody called "undo" may have such a path too.
+  if (!agent.startsWith(UNDO)) return undefined;
+  const [whole, saga = '', key = ''] = /^(?:(.*)\/)?undo\[("(?:[^"\\]|\\.)*"|\d+)\]$/.exec(stepId) ?? [];
+  if (whole === undefined) return undefined;
+  return key.startsWith('"') ? { saga, undone: pathBelow(saga, JSON.parse(key) as string) } : { saga };
+}
 
 /**
  * Paths of the sagas that have begun to go back: what was done below them does not count as done any more. The empty path is the
@@ -9,11 +39,10 @@ import { StepTable } from '../model/stepTable';
  */
 export function undoneSagas(steps: StepTable): readonly string[] {
   const paths = new Set<string>();
-  for (const { stepId, agent, attempts, status } of steps) {
-    const [whole, above] = /^(?:(.*)\/)?undo\[\d+\]$/.exec(stepId) ?? [];
-    if (whole === undefined || !agent.startsWith('undo ')) continue;
-    if (attempts === 0 && status === 'PENDING') continue;
-    const saga = above ?? '';
+  for (const row of steps) {
+    const undoing = undoingOf(row);
+    if (undoing === undefined || (row.attempts === 0 && row.status === 'PENDING')) continue;
+    const { saga } = undoing;
     if (steps.get(saga)?.contained !== true && !isWithinFact(saga, steps)) paths.add(saga);
   }
   return [...paths];

@@ -129,6 +129,8 @@ export interface StepStarted extends OfAttempt {
   readonly limitAt?: number;
   /** True when nothing else is under way beside this call, so that the death of the process would be its doing. */
   readonly alone?: true;
+  /** The key of its limit, for a step that can be undone. */
+  readonly limitKey?: string;
 }
 
 /** A partial result: a token, a percentage, one value of a stream. */

@@ -4,17 +4,28 @@ import type { StepResult } from './stepResult';
 /** Which run this is: two runs may have had the same id, one after the other or in two stores. */
 export type RunIdentity = Pick<RunState, 'runId' | 'incarnation'>;
 
+/** What a key is for. */
+interface Keyed {
+  readonly path: string;
+  readonly revision: number;
+  /** The row of the step whose work it undoes. */
+  readonly undoes?: Pick<StepResult, 'stepId' | 'revision'> | undefined;
+}
+
 /**
  * The name under which a step does its work outside: the same for every attempt in every life of the run, another one for
- * every other step, for every other run, and when the step is called with something else.
+ * every other step, for every other run, and when the step is called with something else. Undoing is named after the work that is
+ * undone, whichever saga does it.
  */
 export function idempotencyKeyOf(
   // Only runs of earlier versions have no incarnation: the keys that those have handed out stay what they were.
   { runId, incarnation = runId }: RunIdentity,
-  { path, revision }: { readonly path: string; readonly revision: number },
+  { path, revision, undoes }: Keyed,
 ): string {
+  const of = undoes ?? { stepId: path, revision };
   // No incarnation holds a "/", and no path has an empty part: no two steps of any runs share a key.
-  return revision === 0 ? `${incarnation}/${path}` : `${incarnation}/${path}//${String(revision)}`;
+  const key = `${incarnation}/${of.stepId}${(of.revision ?? 0) === 0 ? '' : `//${String(of.revision)}`}`;
+  return undoes === undefined ? key : `${key}//undo`;
 }
 
 /** The id of a question: which run asked it, and with which of its events. */

@@ -164,6 +164,7 @@ const changes: {
     setOrDelete(step, 'limitAt', event.limitAt);
     setOrDelete(step, 'abandoned', undefined);
     setOrDelete(step, 'alone', event.alone);
+    setOrDelete(step, 'limitKey', event.limitKey);
     for (const path of event.caught ?? []) edit.contain(path, true);
   },
   'step.emitted': (edit, event) => {

@@ -48,6 +48,8 @@ export interface StepResult {
   readonly revision?: number;
   /** Hash of the input and, behind a dot, of the agent, for steps whose place is decided while the run goes on. */
   readonly inputHash?: string;
+  /** The key of its limit, for a step that can be undone: undoing is under the same limit. */
+  readonly limitKey?: string;
   /** What the answerer is asked to decide on, while the step is suspended. */
   readonly request?: unknown;
   /** Epoch milliseconds until which an answer is waited for. */

@@ -8,6 +8,7 @@ import { definitionOf } from '../../lib/definition/definition';
 import type { Answer, Containment, RunningStep, Scope, TaskPolicy } from '../../lib/definition/scope';
 import { givenByOf } from '../../lib/definition/scope';
 import type { SettledFailure } from '../../lib/definition/wire';
+import { quotedKey } from '../../lib/engine/task';
 import { ItemMissingError, NestedInputError } from '../../lib/errors/stepErrors';
 import type { Agent, AgentPolicy } from '../../lib/model/agentType';
 import type { Failure } from '../../lib/model/failure';
@@ -188,7 +189,7 @@ class EachRun implements PullReceiver {
       );
     }
     this.#keys.add(name);
-    return `[${quoted(name)}]/${agent.name}`;
+    return `[${quotedKey(name)}]/${agent.name}`;
   }
 
   #take(index: number, answer: Answer): void {
@@ -208,12 +209,4 @@ class EachRun implements PullReceiver {
 
 function contained(): Containment {
   return { isContained: true };
-}
-
-/** A key as part of a path: quoted, with `/`, `[` and `]` escaped. */
-function quoted(key: string): string {
-  return JSON.stringify(key).replace(
-    /[/[\]]/g,
-    (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
 }

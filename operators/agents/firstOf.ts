@@ -1,5 +1,7 @@
 import type { Containment, RunningStep } from '../../lib/definition/scope';
 import { givenByOf } from '../../lib/definition/scope';
+import { definitionOf } from '../../lib/definition/definition';
+import { hasSaga } from '../../lib/engine/interpreter/cancellation';
 import { DefinitionError } from '../../lib/errors/definitionErrors';
 import { AllFailedError } from '../../lib/errors/stepErrors';
 import type { Agent, OutputOf } from '../../lib/model/agentType';
@@ -47,7 +49,14 @@ export function firstOf<I, A extends readonly Agent<never, unknown>[]>(
         .sort((a, b) => (scope.recorded(a)?.seq ?? 0) - (scope.recorded(b)?.seq ?? 0));
       for (const [id, agent] of entries) {
         if (winner !== undefined && winner !== id) {
-          if (scope.recorded(id)?.status !== 'FAILED') scope.skip(id, agent, 'lost');
+          const known = scope.recorded(id);
+          if (known?.status !== 'FAILED') scope.skip(id, agent, 'lost');
+          // The process died before all was undone that the others had done.
+          if (known !== undefined && hasSaga(definitionOf(agent)))
+            running.set(
+              id,
+              scope.step({ id, agent, input, isStopped: true }, () => undefined),
+            );
           continue;
         }
         const step = scope.step({ id, agent, input, contain: containing(id) }, (answer) => {

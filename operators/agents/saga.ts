@@ -1,11 +1,13 @@
 import * as t from 'io-ts';
 
 import { validate } from '../../lib/codec/validate';
-import type { FunctionDefinition } from '../../lib/definition/definition';
-import { defineAgent } from '../../lib/definition/definition';
+import type { Definition, FunctionDefinition } from '../../lib/definition/definition';
+import { defineAgent, definitionOf, isStructure } from '../../lib/definition/definition';
+import { definitionBelow } from '../../lib/definition/definitionAt';
 import type { RunningStep, Scope, StepRequest, Undoable } from '../../lib/definition/scope';
 import { givenByOf } from '../../lib/definition/scope';
 import { pathBelow } from '../../lib/engine/task';
+import { formerUndoId, UNDO, undoId } from '../../lib/engine/undone';
 import { DefinitionError } from '../../lib/errors/definitionErrors';
 import { CompensationError } from '../../lib/errors/runErrors';
 import type { Agent, AgentPolicy } from '../../lib/model/agentType';
@@ -13,7 +15,7 @@ import type { Failure } from '../../lib/model/failure';
 import type { StepResult } from '../../lib/model/stepResult';
 import { formOf } from './internal/outputCodec';
 import { structure } from './internal/structure';
-import { stepsToUndo, UNDO, undoableAgents, undoId } from './internal/undoOrder';
+import { stepsToUndo, undoableAgents } from './internal/undoOrder';
 
 /** How a saga is carried out; `retry` belongs to the agent within, because a saga that has begun to undo only goes back. */
 export interface SagaOptions<I> extends AgentPolicy<I> {
@@ -26,8 +28,9 @@ export interface SagaOptions<I> extends AgentPolicy<I> {
  * All or nothing: when the agent fails for good, or the run is cancelled on request, the `compensate` of each agent undoes what
  * its step did, one after another, the latest step first.
  *
- * Each is a durable step of its own, `undo[0]`, `undo[1]`…, carried out under the retry policy of its agent: a crash in the
- * middle goes on there. One that fails does not keep the others from being undone. From the first of them on the saga goes
+ * Each is a durable step of its own, named after what it undoes (`undo["steps\u002freserve"]`), carried out under the retry,
+ * `timeoutMs` and `limit` of the step that it undoes: a crash in the middle goes on there. Its `idempotencyKey` is made from the key
+ * that the step had, whoever undoes it. One that fails does not keep the others from being undone. From the first of them on the saga goes
  * back only: resuming the run tries those again that have failed, and then fails as before. To try the work again, begin
  * another run.
  *
@@ -62,10 +65,10 @@ export function saga<I, O>(
     agents: [[agent.name, work]],
     form: formOf(agent),
     begin(input, scope) {
-      const going = new Going(scope, agent.name, agents);
+      const going = new Going(scope, work, agents);
       scope.canUndo(going);
-      if (scope.recorded(undoId(0)) !== undefined) {
-        going.goBack({ failure: scope.recorded(agent.name)?.error ?? cancelled, cause: undefined });
+      if (scope.hasGoneBack()) {
+        going.goBack({ failure: scope.recorded(agent.name)?.error ?? stopped, cause: undefined });
         return () => undefined;
       }
       going.goForth({ id: agent.name, agent: work, input });
@@ -85,16 +88,16 @@ interface Reason {
 /** How one saga goes: forth first, and back at most once. */
 class Going implements Undoable {
   readonly #scope: Scope;
-  readonly #workId: string;
+  readonly #worker: Agent<never, unknown>;
   readonly #agents: ReadonlyMap<string, FunctionDefinition>;
   readonly #waiting: (() => void)[] = [];
   #work: RunningStep | undefined;
   #direction: 'forth' | 'back' | 'over' = 'forth';
   #reason: Reason | undefined;
 
-  constructor(scope: Scope, workId: string, agents: ReadonlyMap<string, FunctionDefinition>) {
+  constructor(scope: Scope, worker: Agent<never, unknown>, agents: ReadonlyMap<string, FunctionDefinition>) {
     this.#scope = scope;
-    this.#workId = workId;
+    this.#worker = worker;
     this.#agents = agents;
   }
 
@@ -133,7 +136,8 @@ class Going implements Undoable {
     this.#direction = 'back';
     this.#work?.cancel();
     const scope = this.#scope;
-    const steps = stepsToUndo(scope.table(), pathBelow(scope.path, this.#workId), this.#agents);
+    const steps = stepsToUndo(scope.table(), this.#workPath(), this.#agents);
+    const isFormer = scope.recorded(formerUndoId(0)) !== undefined;
     let broken: Broken | undefined;
     const next = (index: number): void => {
       const step = steps[index];
@@ -141,19 +145,34 @@ class Going implements Undoable {
         this.#end(broken);
         return;
       }
-      const of = this.#agents.get(step.agent) as FunctionDefinition;
-      scope.step({ id: undoId(index), agent: undoing(of), input: step, undoes: step.stepId }, (answer) => {
-        if (answer.kind === 'failed') broken ??= { step: step.stepId, failure: answer.failure };
-        next(index + 1);
-      });
+      const id = isFormer ? formerUndoId(index) : undoId(scope.path, step.stepId);
+      scope.step(
+        { id, agent: undoing(this.#definitionOf(step), step), input: step, undoes: step },
+        (answer) => {
+          if (answer.kind === 'failed') broken ??= { step: step.stepId, failure: answer.failure };
+          next(index + 1);
+        },
+      );
     };
     next(0);
   }
 
+  #workPath(): string {
+    return pathBelow(this.#scope.path, this.#worker.name);
+  }
+
+  /** The agent as it stands at its step, where its policy is another one; otherwise any of that name. */
+  #definitionOf({ stepId, agent }: StepResult): FunctionDefinition {
+    const worker = definitionOf(this.#worker) as Definition;
+    const there = definitionBelow(worker, stepId.slice(this.#workPath().length));
+    const isSame = there !== undefined && there !== 'unknown' && !isStructure(there) && there.name === agent;
+    return isSame && there.compensate !== undefined ? there : (this.#agents.get(agent) as FunctionDefinition);
+  }
+
   #end(broken: Broken | undefined): void {
     this.#direction = 'over';
-    // Who cancels the run again, while it still goes back because of that, hears that it is cancelled.
-    const isCancelledAgain = this.#reason?.failure === cancelled && this.#waiting.length > 0;
+    // Who cancels the run again, when it has gone back because of that, hears that it is cancelled.
+    const isCancelledAgain = this.#reason?.failure === stopped && this.#scope.isCancelled();
     if (this.#reason !== undefined && !isCancelledAgain) {
       const { failure, cause } = this.#reason;
       if (broken === undefined) this.#scope.fail(cause, { ...failure, retryable: false });
@@ -166,9 +185,9 @@ class Going implements Undoable {
   }
 }
 
-const cancelled: Failure = {
+const stopped: Failure = {
   name: 'Cancelled',
-  message: 'the run was cancelled, and what it had done was undone',
+  message: 'it was stopped before its end, and what it had done was undone',
   retryable: false,
 };
 
@@ -187,7 +206,7 @@ const nothing = new t.Type<unknown>(
 );
 
 /** The agent that undoes what another one did. */
-function undoing(of: FunctionDefinition): Agent<never, unknown> {
+function undoing(of: FunctionDefinition, { limitKey }: StepResult): Agent<never, unknown> {
   const { name, policy, output, compensate } = of;
   const { retry, timeoutMs, limit } = policy;
   return defineAgent<never, unknown>((source) => source, {
@@ -197,7 +216,8 @@ function undoing(of: FunctionDefinition): Agent<never, unknown> {
     policy: {
       ...(retry !== undefined && { retry }),
       ...(timeoutMs !== undefined && { timeoutMs }),
-      ...(limit?.key === undefined && limit !== undefined && { limit }),
+      // Without its key, as in records of earlier releases, a limit cannot tell whom this concerns.
+      ...(limit !== undefined && (limit.key === undefined || limitKey !== undefined) && { limit }),
     },
     invoke: (step, context) => {
       const stored = (step as StepResult).output;

@@ -207,12 +207,13 @@ export function workflow<I, const S extends Source>(
       name,
       steps.map(({ agent }) => agent),
     ),
-    parts: steps.map(({ id, agent, source, policy: { when } }) => ({
+    parts: steps.map(({ id, agent, source, policy }) => ({
       id,
       agent,
       sources: source.text,
       isPlanned: true,
-      isConditional: when !== undefined,
+      isConditional: policy.when !== undefined,
+      policy,
     })),
     result: dag.result.text,
     arrows: { parts: steps.map(({ source }) => source.arrows), result: dag.result.arrows },

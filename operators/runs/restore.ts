@@ -9,6 +9,7 @@ import { InvalidArgumentError } from '../../lib/model/failure';
 import { undoneSagas, withoutUndone } from '../../lib/engine/undone';
 import { asAnotherRun } from '../../lib/model/incarnation';
 import { reduceRun } from '../../lib/model/reduce';
+import type { RunState } from '../../lib/model/state';
 import { StepTable } from '../../lib/model/stepTable';
 import type { Store } from '../../lib/store/store';
 
@@ -27,7 +28,9 @@ export interface RestoreOptions extends Pick<RunSettings, 'runId' | 'newRunId' |
  * Makes a new run that stands where a snapshot stood, and gives its id. In a store subscribing to it goes on from there; an engine
  * begins it at once.
  *
- * What a saga has undone then or since, as far as the store knows the run, is done again.
+ * It has the status of the snapshot. Questions that were open are asked anew, so it can be answered at once. What was under way is
+ * not under way in the new run, which is CANCELLED then. What a saga has undone then or since, as far as the store knows the run, is
+ * done again: such a run is CANCELLED too.
  *
  * @throws UnknownSnapshotError
  * @throws InvalidArgumentError when it holds no run, or an engine shall begin what had completed.
@@ -56,15 +59,7 @@ export async function restore(snapshotId: string, options: RestoreOptions): Prom
     runId,
     newIncarnation(options.scheduler),
   );
-  // What was under way then is not under way in the new run.
-  const rested = reduceRun(state, {
-    type: 'run.cancelled',
-    runId,
-    seq: saved.seq + 1,
-    at,
-    duration: 0,
-    reason: 'restored',
-  });
+  const rested = undone.length > 0 ? leftAlone(atRest(state, at)) : atRest(state, at);
   if (engine?.begin === undefined) await store.importRun(rested);
   else {
     if (rested.status === 'COMPLETED')
@@ -76,6 +71,24 @@ export async function restore(snapshotId: string, options: RestoreOptions): Prom
   }
   return runId;
 }
+
+/** What was under way is not under way in the new run, and waits for whoever resumes it. */
+function atRest(state: RunState, at: number): RunState {
+  const { runId, seq, status, steps } = state;
+  // Copied after a drain: whoever serves goes on with the run itself, not with every copy of it.
+  const waits = [...steps].some((row) => row.status === 'SUSPENDED');
+  if (status === 'SUSPENDED' && !waits) return leftAlone(state);
+  return reduceRun(state, { type: 'run.cancelled', runId, seq: seq + 1, at, duration: 0, reason: REASON });
+}
+
+/** A run that neither waits nor has failed, because it stands before what it waited for or failed at. */
+function leftAlone(state: RunState): RunState {
+  if (state.status === 'COMPLETED') return state;
+  const { error: _error, ...rest } = state;
+  return Object.freeze({ ...rest, status: 'CANCELLED', reason: REASON });
+}
+
+const REASON = 'restored';
 
 /** @throws InvalidArgumentError when it cannot begin with a state, or no store is given that holds the snapshot. */
 function checkedEngine(action: string, engine: RunEngine, store: unknown): void {

@@ -21,6 +21,9 @@ import { explore } from '../../testing/index';
 import { DateText } from '../support/dateText';
 import { collect } from '../support/told';
 
+/** The step that undoes another one for the saga that is run. */
+const undoOf = (path: string): string => `undo["${path.replaceAll('/', '\\u002f')}"]`;
+
 /** A world of bookings: what is done, and undone, in order. */
 function world() {
   const log: string[] = [];
@@ -62,13 +65,19 @@ describe('saga()', () => {
     const order = saga('order', chain('steps', book('room'), book('car'), refuse));
     const { error, told } = collect(run(order, 'x'));
 
-    expect(log).toEqual(['room', 'car', 'refuse', 'undo car-1 undo[0]', 'undo room-1 undo[1]']);
+    expect(log).toEqual([
+      'room',
+      'car',
+      'refuse',
+      'undo car-1 steps/car//undo',
+      'undo room-1 steps/room//undo',
+    ]);
     expect(told.slice(-6)).toEqual([
       'step.failed steps',
-      'step.started undo[0]',
-      'step.completed undo[0]',
-      'step.started undo[1]',
-      'step.completed undo[1]',
+      `step.started ${undoOf('steps/car')}`,
+      `step.completed ${undoOf('steps/car')}`,
+      `step.started ${undoOf('steps/room')}`,
+      `step.completed ${undoOf('steps/room')}`,
       'run.failed',
     ]);
     expect(error).toBeInstanceOf(RunError);
@@ -121,9 +130,9 @@ describe('saga()', () => {
       'car',
       'room',
       'refuse',
-      'undo room-1 all/try/inner/undo[0]',
+      'undo room-1 all/try/inner/steps/room//undo',
       'refuse',
-      'undo car-1 undo[0]',
+      'undo car-1 all/car//undo',
     ]);
   });
 
@@ -135,7 +144,7 @@ describe('saga()', () => {
     started();
     const again = started();
 
-    expect(log).toEqual(['room', 'refuse', 'undo room-1 undo[0]']);
+    expect(log).toEqual(['room', 'refuse', 'undo room-1 steps/room//undo']);
     expect(again.told).toEqual(['run.started', 'run.failed'].map((one) => one.replace('started', 'resumed')));
     expect(again.error).toMatchObject({ failure: { message: 'card declined' } });
   });
@@ -159,12 +168,12 @@ describe('saga()', () => {
       failure: {
         name: 'CompensationError',
         message: 'Cannot undo step "steps/car": no connection; it was to be undone because of: card declined',
-        path: 'undo[0]',
+        path: undoOf('steps/car'),
       },
     });
     const second = collect(run(order, 'x', { store, runId: 'r' }));
 
-    expect(log.slice(3)).toEqual(['undo room-1 undo[1]', 'undo car-1 undo[0]']);
+    expect(log.slice(3)).toEqual(['undo room-1 steps/room//undo', 'undo car-1 steps/car//undo']);
     expect(second.error).toMatchObject({ failure: { message: 'card declined' } });
   });
 
@@ -290,11 +299,11 @@ describe('saga()', () => {
       expect(seen.told.slice(-5)).toEqual([
         'step.cancelled steps/wait',
         'step.cancelled steps',
-        'step.started undo[0]',
-        'step.completed undo[0]',
+        `step.started ${undoOf('steps/room')}`,
+        `step.completed ${undoOf('steps/room')}`,
         'run.cancelled',
       ]);
-      expect(there.log).toEqual(['room', 'undo room-1 undo[0]']);
+      expect(there.log).toEqual(['room', 'undo room-1 steps/room//undo']);
       const again = collect(run(waiting(there), 'x', { store, runId: 'r' }));
       expect((again.error as RunError).failure.name).toBe('Cancelled');
       expect(there.log).toHaveLength(2);
@@ -312,7 +321,7 @@ describe('saga()', () => {
       await cancel('r', { store, reason: 'too dear' });
       const second = collect(run(order, 'x', { store, runId: 'r' }));
 
-      expect(log).toEqual(['before', 'room', 'undo room-1 order/undo[0]']);
+      expect(log).toEqual(['before', 'room', 'undo room-1 order/steps/room//undo']);
       expect(second.events.at(-1)).toMatchObject({ type: 'run.cancelled', reason: 'too dear' });
     });
 
@@ -327,7 +336,7 @@ describe('saga()', () => {
       controller.abort();
 
       expect((transitions.at(-1)?.state as RunState).status).toBe('CANCELLED');
-      expect(there.log).toEqual(['room', 'undo room-1 undo[0]']);
+      expect(there.log).toEqual(['room', 'undo room-1 steps/room//undo']);
       await expect(
         lastValueFrom(run(waiting(there), 'x', { store, runId: 'r' }).pipe(outputs())),
       ).rejects.toThrow('undone');

@@ -76,7 +76,7 @@ class LimitedCall implements InProcessCall {
       const enter = (): void => {
         this.#begin();
       };
-      this.#leaveLimit = admitTo(limit, input, asyncScheduler, enter, task);
+      this.#leaveLimit = admitTo(limit, { input, limitKey: task.limitKey }, asyncScheduler, enter, task);
       if (this.#isEnded || this.#isStopped) this.#leaveLimit();
     } catch (error) {
       this.#end({ kind: 'failed', failure: recordedFailure(error, task.path), at: asyncScheduler.now() });

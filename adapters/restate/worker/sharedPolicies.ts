@@ -35,21 +35,21 @@ interface RecordedKeyFailed {
 export function sharedPolicies({ context, cache, now, pending }: Sharing): SharedPolicies {
   const admitted = new Set<Stop>();
   return {
-    admit(limit, { definition, path, input }, enter) {
+    admit(limit, task, enter) {
       // Whoever calls a function keeps its limit, after it has begun: that needs nothing in the journal.
-      if (!isStructure(definition)) {
+      if (!isStructure(task.definition)) {
         enter();
         return () => undefined;
       }
       let leave: Stop | undefined;
       const wait = recording<true>((resolve) => {
-        leave = admitTo(limit, input, asyncScheduler, () => {
+        leave = admitTo(limit, task, asyncScheduler, () => {
           resolve(true);
         });
         admitted.add(leave);
       });
       const forget = pending.await(
-        context.run(`${path} limit`, wait, { maxRetryAttempts: 1 }),
+        context.run(`${task.path} limit`, wait, { maxRetryAttempts: 1 }),
         (entered, failure) => {
           enter(keyFailed(entered, failure));
         },

@@ -1,7 +1,10 @@
 import type { Definition } from '../../definition/definition';
 import { definitionOf, isContainer, isStructure } from '../../definition/definition';
 import type { Undoable } from '../../definition/scope';
+import type { StepResult } from '../../model/stepResult';
 import type { StepTask } from '../task';
+import { undoingOf } from '../undone';
+import type { PriorSteps } from './priorSteps';
 import type { WorkQueue } from './workQueue';
 
 /**
@@ -13,6 +16,10 @@ export class Cancellation {
   // Most runs have no saga.
   #sagas: Map<StepTask, Undoable> | undefined;
   #undoing: Set<StepTask> | undefined;
+  /** Sagas that have completed, while nobody has heard of it. */
+  #unheard: Map<StepTask, Undoable> | undefined;
+  /** For each saga that has begun to go back one of the steps that undo for it, by their paths. */
+  #goneBack: Map<string, string> | undefined;
   #isHolding = false;
   #hasBegun = false;
 
@@ -41,6 +48,39 @@ export class Cancellation {
     this.#sagas?.delete(task);
   }
 
+  /** The saga has completed: it stands, unless whoever waits for it turns out not to want it any more. */
+  complete(task: StepTask): void {
+    const undoable = this.#sagas?.get(task);
+    if (undoable === undefined) return;
+    this.#sagas?.delete(task);
+    (this.#unheard ??= new Map()).set(task, undoable);
+  }
+
+  /** That a step has completed is known to whoever waits for it: it stands. */
+  heard(task: StepTask): void {
+    this.#unheard?.delete(task);
+  }
+
+  /** Another step has won: a saga that has completed since then is undone too. */
+  lost(task: StepTask): void {
+    const undoable = this.#unheard?.get(task);
+    if (undoable === undefined) return;
+    this.#unheard?.delete(task);
+    this.add(task, undoable);
+  }
+
+  /** Takes up a step on record that undoes. */
+  recall(row: StepResult): void {
+    const undoing = undoingOf(row);
+    if (undoing !== undefined) (this.#goneBack ??= new Map()).set(undoing.saga, row.stepId);
+  }
+
+  /** Whether a saga has begun to go back, as far as is known of it from earlier lives and attempts. */
+  hasGoneBack(path: string, prior: Pick<PriorSteps, 'begun'>): boolean {
+    const undoing = this.#goneBack?.get(path);
+    return undoing !== undefined && prior.begun(undoing) !== undefined;
+  }
+
   isUndoing(task: StepTask): boolean {
     return this.#sagas?.get(task)?.isUndoing() === true;
   }
@@ -52,6 +92,7 @@ export class Cancellation {
   /** The step undoes what others have done. */
   markUndoing(task: StepTask): void {
     (this.#undoing ??= new Set()).add(task);
+    if (task.parent !== undefined) (this.#goneBack ??= new Map()).set(task.parent.path, task.path);
   }
 
   /**
@@ -95,13 +136,18 @@ export class Cancellation {
 
   /** Whether a step must not begin any more. */
   holdsBack(task: StepTask): boolean {
-    const undoing = this.#undoing;
     return (
       this.#isHolding &&
       // A structure that had begun brings forth the sagas within.
       !(isContainer(task.definition) && task.attempt > 0) &&
-      !(undoing !== undefined && (undoing.has(task) || hasAbove(task, (above) => undoing.has(above))))
+      !this.isWithinUndoing(task)
     );
+  }
+
+  /** Whether a step undoes, or one that undoes has asked for it. */
+  isWithinUndoing(task: StepTask): boolean {
+    const undoing = this.#undoing;
+    return undoing !== undefined && (undoing.has(task) || hasAbove(task, (above) => undoing.has(above)));
   }
 
   #isUndone(task: StepTask): boolean {

@@ -1,4 +1,4 @@
-import { identityOf } from '../../definition/definition';
+import { identityOf, isStructure } from '../../definition/definition';
 import type { Containment } from '../../definition/scope';
 import type { LogLevel, RunEvent, StepSkipped, StepSuspended, TimeLimit } from '../../model/event';
 import type { Failure } from '../../model/failure';
@@ -42,7 +42,8 @@ export class EventFactory {
       attempt,
     };
     const isPlain = policy.critical !== true && policy.checkInput !== true && dropped.length === 0;
-    if (isPlain && limitAt === undefined && !isAlone) return event;
+    const limitKey = policy.limit?.key === undefined ? undefined : keyForUndoing(task);
+    if (isPlain && limitAt === undefined && !isAlone && limitKey === undefined) return event;
     const hash = policy.checkInput === true ? this.#engine.hash(input) : undefined;
     const inputHash = hash === undefined ? undefined : `${hash}.${identityOf(definition)}`;
     const caught = parent?.heardFailures;
@@ -54,6 +55,7 @@ export class EventFactory {
       ...(caught !== undefined && { caught: caught.slice() }),
       ...(limitAt !== undefined && { limitAt }),
       ...(isAlone && { alone: true }),
+      ...(limitKey !== undefined && { limitKey }),
     };
   }
 
@@ -306,6 +308,17 @@ function containmentOf({ parent, contain, heardFailures = [] }: StepTask): Requi
   const exposed = exposes.map((id) => pathBelow(parent?.path ?? '', id));
   // A function that fails has not gone on without what it heard of.
   return { isContained, exposes: [...exposed, ...heardFailures] };
+}
+
+/** Undoing gets the output of the step, from which its limit could not tell the key. */
+function keyForUndoing({ definition, policy, input }: StepTask): string | undefined {
+  if (isStructure(definition) || definition.compensate === undefined) return undefined;
+  try {
+    return policy.limit?.key?.(input as never);
+  } catch {
+    // Where it matters, it was asked before and has failed the step.
+    return undefined;
+  }
 }
 
 function limitsOver(task: StepTask): readonly TimeLimit[] {

@@ -96,6 +96,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
   readonly #inFlight = new Set<StepTask>();
   #isDraining = false;
   #isResting = false;
+  #restsGoingBack = false;
   /** Why functions are not answered any more, when it is not their own step that ended. */
   #whyOver: string | undefined;
   #stopSettling: Stop | undefined;
@@ -119,8 +120,10 @@ export class StepExecutor implements StepMachine, QueueOwner {
     // A single agent is carried out under its policy as the step that it is.
     const policy = root === this.#definition ? root.policy : {};
     this.#root = newTask(undefined, '', root, policy, input, ignore);
-    for (const { stepId, status, agent: name } of known ?? [])
-      if (status === 'SUSPENDED') this.#leftOpen.set(stepId, name);
+    for (const row of known ?? []) {
+      if (row.status === 'SUSPENDED') this.#leftOpen.set(row.stepId, row.agent);
+      this.#cancellation.recall(row);
+    }
   }
 
   /** Whether the life has ended. */
@@ -230,11 +233,11 @@ export class StepExecutor implements StepMachine, QueueOwner {
    */
   onIdle(): void {
     if (this.suspended.size === 0 && this.#sharing !== undefined) this.#callInTurn(this.#sharing);
-    else if (this.suspended.size > 0) this.#restIfIdle();
+    else if (this.#canRest()) this.#restIfIdle();
   }
 
   #restIfIdle(): void {
-    if (this.#cancellation.isUnderWay || this.#isResting || this.#isDraining) return;
+    if (this.#isResting || this.#isDraining) return;
     if (this.engine.settle === undefined || !this.#hasWaitingFunctions()) {
       this.#rest();
       return;
@@ -246,6 +249,12 @@ export class StepExecutor implements StepMachine, QueueOwner {
         if (this.#isIdle()) this.#rest();
       });
     });
+  }
+
+  /** A run that only goes back ends when all is undone; it rests only when somebody is asked about that. */
+  #canRest(): boolean {
+    if (!this.#cancellation.isUnderWay) return this.suspended.size > 0;
+    return [...this.suspended].some((task) => this.#cancellation.isWithinUndoing(task));
   }
 
   readerWaits(): void {
@@ -292,6 +301,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
     // Whoever hears of that may stop the run.
     if (this.#isOver) return;
     const functions = [...this.#contextSteps.parents(), ...(this.#readers?.keys() ?? [])];
+    this.#restsGoingBack = this.#cancellation.isUnderWay;
     if (functions.length === 0) {
       this.#endResting(waiting);
       return;
@@ -309,7 +319,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
   }
 
   #endResting(waiting: readonly string[]): void {
-    if (this.#isOver || this.#cancellation.isUnderWay) return;
+    // A cancel that comes while functions are told has the run.
+    if (this.#isOver || this.#cancellation.isUnderWay !== this.#restsGoingBack) return;
     const reason = this.engine.isUnreachable === true ? NO_STORE : undefined;
     this.#end(this.events.runSuspended(waiting, reason), undefined);
     // Deadlines are on record: no timer must keep the process alive for them.
@@ -324,6 +335,14 @@ export class StepExecutor implements StepMachine, QueueOwner {
     this.#cancellation.add(task, undoable);
   }
 
+  hasGoneBack({ path }: StepTask): boolean {
+    return this.#cancellation.hasGoneBack(path, this.prior);
+  }
+
+  isCancelled(): boolean {
+    return this.#cancellation.isUnderWay;
+  }
+
   contextStep<I, O>(parent: StepTask, id: string, agent: Agent<I, O>, input: I): Observable<O> {
     return this.#contextSteps.step(parent, id, agent, input);
   }
@@ -336,19 +355,56 @@ export class StepExecutor implements StepMachine, QueueOwner {
     }
     const policy = request.policy ?? definition.policy;
     const task = newTask(parent, path, definition, policy, request.input, answer, request);
+    const saved = task.isAnew ? this.#renewed(path) : this.prior.at(path);
+    if (task.isStopped) {
+      this.#beginStopped(task, saved, request.isStopped === true);
+      return task;
+    }
     if (request.undoes !== undefined) {
       this.#cancellation.markUndoing(task);
-      this.engine.forget?.(request.undoes);
+      if (saved?.status !== 'COMPLETED') this.#forgetAnswers(request.undoes);
     }
     this.queue.setActive(task, true);
-    if (task.isAnew) this.prior.renew();
-    const saved = this.prior.at(path);
     this.#leftOpen.delete(path);
     if (saved !== undefined && this.#takeUp(task, saved)) return task;
-    if (this.#cancellation.holdsBack(task)) return task;
+    if (this.#cancellation.holdsBack(task)) {
+      this.queue.setActive(task, false);
+      return task;
+    }
     if (request.problem !== undefined) this.#giveUp(task, request.problem.error);
     else this.#beginStep(task);
     return task;
+  }
+
+  #renewed(path: string): StepResult | undefined {
+    this.prior.renew();
+    return this.prior.at(path);
+  }
+
+  /** What a step has done is being undone: neither its answer nor what was made of it below others may be used any more. */
+  #forgetAnswers({ stepId, revision = 0 }: StepResult): void {
+    const { engine } = this;
+    if (engine.forget === undefined) return;
+    engine.forget(stepId, revision);
+    const steps = engine.steps();
+    for (let end = stepId.length - 1; end > 0; end -= 1) {
+      const above = stepId[end] === '/' || stepId[end] === '[' ? stepId.slice(0, end) : undefined;
+      const row = above === undefined ? undefined : steps.get(above);
+      if (row !== undefined) engine.forget(row.stepId, row.revision ?? 0);
+    }
+  }
+
+  /**
+   * A step that was stopped in an earlier life is begun only to find the sagas in it: it is not active, tells nothing, and nothing
+   * that has not begun begins.
+   *
+   * @param isOutermost - What was stopped is this step, also where it had come to its end, unheard.
+   */
+  #beginStopped(task: StepTask, saved: StepResult | undefined, isOutermost: boolean): void {
+    const answer = saved === undefined || isOutermost ? undefined : savedAnswer(task, saved);
+    if (answer !== undefined) this.#answer(task, answer);
+    else if (isContainer(task.definition) && saved !== undefined && saved.attempts > 0)
+      this.#beginStructure(task, task.input);
   }
 
   /** Takes up what is known of a step. True when there is nothing left to begin. */
@@ -670,6 +726,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
   }
 
   takePartial(task: StepTask, given: unknown): void | Promise<void> {
+    if (task.isStopped) return undefined;
     const index = task.partials;
     task.partials += 1;
     let value = given;
@@ -696,6 +753,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
   }
 
   completeStep(task: StepTask, output: unknown, givenBy?: GivenBy): void {
+    if (task.isStopped) return;
     const isRoot = task === this.#root;
     const { kept } = task;
     let known: KnownAnswer;
@@ -713,7 +771,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
       this.failStep(task, error);
       return;
     }
-    this.#cancellation.remove(task);
+    this.#cancellation.complete(task);
     this.#leaveRunning(task, 'has answered without it');
     // What was stopped below goes no further: the run goes on without it.
     this.#afterUndoing(task, true, () => {
@@ -773,6 +831,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
   }
 
   failStep(task: StepTask, error: unknown, known?: Failure): void {
+    if (task.isStopped) return;
     const failure = known ?? this.#failureOf(task, error);
     this.suspended.delete(task);
     this.#leaveRunning(task, `failed: ${failure.message}`);
@@ -899,6 +958,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
       this.queue.setActive(task, false);
       this.#inFlight.delete(task);
       this.#leaveCall(task, answered.kind === 'failed');
+      this.#cancellation.heard(task);
       try {
         task.answer(answered);
       } catch (error) {
@@ -912,7 +972,9 @@ export class StepExecutor implements StepMachine, QueueOwner {
 
   skipStep(path: string, agent: string, reason: StepSkipped['reason']): void {
     this.#leftOpen.delete(path);
-    if (this.prior.at(path)?.status !== 'SKIPPED') this.engine.note(this.events.skipped(path, agent, reason));
+    const status = this.prior.at(path)?.status;
+    if (status !== 'SKIPPED' && status !== 'COMPLETED')
+      this.engine.note(this.events.skipped(path, agent, reason));
   }
 
   cancelStep(task: StepTask, as?: 'lost' | 'abandoned'): void {
@@ -933,7 +995,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
     this.#isolation.leave(task);
     this.#readers?.delete(task);
     this.#contextSteps.cancelBelow(task, this.#whyOver ?? `step "${task.path}" was stopped`);
-    if (this.#isOver || phase === 'ended') return;
+    if (as !== undefined && phase === 'ended') this.#cancellation.lost(task);
+    if (this.#isOver || phase === 'ended' || task.isStopped) return;
     if (as !== undefined) this.engine.note(this.events.skipped(task.path, task.definition.name, as));
     else if (phase === 'suspended') {
       this.#leftOpen.set(task.path, task.definition.name);

@@ -27,6 +27,10 @@ export interface StepMachine extends Waiting {
   skipStep(path: string, agent: string, reason: StepSkipped['reason']): void;
   /** A reader of streams has begun to wait. */
   readerWaits(): void;
+  /** Whether steps that undo what was done below a structure have begun before. */
+  hasGoneBack(task: StepTask): boolean;
+  /** Whether the run only goes back. */
+  isCancelled(): boolean;
   /** A structure can undo what it has done. */
   canUndo(task: StepTask, undoable: Undoable): void;
 }

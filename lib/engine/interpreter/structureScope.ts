@@ -44,7 +44,7 @@ export class StructureScope implements Scope {
   }
 
   skip(id: string, skipped: Agent<never, unknown>, reason: StepSkipped['reason']): void {
-    this.#machine.skipStep(pathBelow(this.path, id), skipped.name, reason);
+    if (!this.#task.isStopped) this.#machine.skipStep(pathBelow(this.path, id), skipped.name, reason);
   }
 
   table(): StepTable {
@@ -57,6 +57,14 @@ export class StructureScope implements Scope {
 
   recorded(id: string): StepResult | undefined {
     return this.#machine.prior.begun(pathBelow(this.path, id));
+  }
+
+  hasGoneBack(): boolean {
+    return this.#machine.hasGoneBack(this.#task);
+  }
+
+  isCancelled(): boolean {
+    return this.#machine.isCancelled();
   }
 
   decide<T>(question: string, decision: () => T, answer: (value: T) => void): void {

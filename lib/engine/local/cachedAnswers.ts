@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 
 import { jsonValue } from '../../codec/jsonValue';
-import { isStructure, workOf } from '../../definition/definition';
+import { workOf } from '../../definition/definition';
 import { toFailure } from '../../model/failure';
 import type { AnswerCache, KeptAnswer } from '../../store/answerCache';
 import type { KnownAnswer } from '../engine';
@@ -84,17 +84,22 @@ export function memorizeIn(
   { madeBy, doneBy }: Pick<KeptAnswer, 'madeBy' | 'doneBy'> = {},
 ): void | Promise<void> {
   const ttlMs = task.policy.cache?.ttlMs;
-  const { definition } = task;
-  const canBeUndone = !isStructure(definition) && definition.compensate !== undefined;
   const done = cache.set(key, {
     ...(madeBy !== undefined && { madeBy }),
     output,
     ...(givenBy !== undefined && { givenBy }),
     ...(kept !== undefined && { kept }),
-    ...(canBeUndone && doneBy !== undefined && { doneBy }),
+    ...(doneBy !== undefined && isWithinSaga(task) && { doneBy }),
     ...(ttlMs !== undefined && ttlMs < Infinity && { expiresAt: now + ttlMs }),
   });
   return done?.catch(warn('keep the answer', task));
+}
+
+/** Whether what the step has done may be undone. What is made of it is then undone with it. */
+function isWithinSaga({ parent }: StepTask): boolean {
+  for (let above = parent; above !== undefined; above = above.parent)
+    if (above.definition.kind === 'saga') return true;
+  return false;
 }
 
 /**

@@ -201,6 +201,12 @@ function neverBegins(call: object): void {
   begins?.();
 }
 
+/** What a limit counts: its input tells its key, unless that is known. */
+export interface Limited {
+  readonly input: unknown;
+  readonly limitKey?: string | undefined;
+}
+
 /**
  * Asks a limit to let a call with this input in: `enter` is called at once, from within this call, or when there is room.
  * What comes back gives the room to the next one, or gives up waiting.
@@ -210,10 +216,11 @@ function neverBegins(call: object): void {
  */
 export function admitTo(
   limit: LimitPolicy,
-  input: unknown,
+  { input, limitKey }: Limited,
   scheduler: SchedulerLike,
   enter: () => void,
   call?: object,
 ): Stop {
-  return limiterOf(limit, scheduler).admit(limit.key?.(input as never) ?? '', enter, call);
+  const key = limitKey ?? limit.key?.(input as never) ?? '';
+  return limiterOf(limit, scheduler).admit(key, enter, call);
 }

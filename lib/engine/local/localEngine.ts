@@ -156,13 +156,7 @@ export class LocalEngine<O> implements Engine {
 
   admit(limit: LimitPolicy, task: StepTask, enter: () => void): Stop {
     // A composite is no call: it begins when it is let in.
-    return admitTo(
-      limit,
-      task.input,
-      this.#scheduler,
-      enter,
-      isStructure(task.definition) ? undefined : task,
-    );
+    return admitTo(limit, task, this.#scheduler, enter, isStructure(task.definition) ? undefined : task);
   }
 
   recall(task: StepTask, callbacks: RecallCallbacks): LeaveCall | undefined {
@@ -189,13 +183,13 @@ export class LocalEngine<O> implements Engine {
     if (cache === undefined || key === undefined) return;
     const done = memorizeIn(cache, key, task, this.#scheduler.now(), known, {
       madeBy: this.#options.state.runId,
-      doneBy: this.#done(task.path),
+      doneBy: this.#done(task),
     });
     sharedCallsOf(cache, this.#scheduler).answered(task, known, done);
   }
 
-  forget(path: string): void {
-    forgetIn(this.#options.claim.cache, this.#done(path));
+  forget(path: string, revision: number): void {
+    forgetIn(this.#options.claim.cache, this.#done({ path, revision }));
   }
 
   decide<T>(
@@ -246,8 +240,8 @@ export class LocalEngine<O> implements Engine {
   }
 
   /** Names what a step of this run has done, for those who find its answer in the cache. */
-  #done(path: string): string {
-    return idempotencyKeyOf(this.#options.state, { path, revision: 0 });
+  #done({ path, revision }: Pick<StepTask, 'path' | 'revision'>): string {
+    return idempotencyKeyOf(this.#options.state, { path, revision });
   }
 
   /** What waits for the event goes on when the one before it was taken, too. */

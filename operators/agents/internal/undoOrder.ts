@@ -1,5 +1,6 @@
 import type { Definition, FunctionDefinition } from '../../../lib/definition/definition';
 import { definitionOf, isStructure } from '../../../lib/definition/definition';
+import { undoingOf } from '../../../lib/engine/undone';
 import { DefinitionError } from '../../../lib/errors/definitionErrors';
 import type { Agent } from '../../../lib/model/agentType';
 import type { StepResult } from '../../../lib/model/stepResult';
@@ -41,8 +42,8 @@ function isSameWork(one: FunctionDefinition, other: Definition): boolean {
 /**
  * The steps at and below a path that have to be undone, what was asked for last first.
  *
- * A step always begins after the steps it depends on, whatever the clock says, so it is undone before them. Steps that an
- * inner saga has undone are left alone.
+ * A step always begins after the steps it depends on, whatever the clock says, so it is undone before them. What an inner saga
+ * has undone is left alone; what it could not undo, or had not come to, is not.
  */
 export function stepsToUndo(
   table: StepTable,
@@ -50,39 +51,41 @@ export function stepsToUndo(
   agents: ReadonlyMap<string, FunctionDefinition>,
 ): readonly StepResult[] {
   const firstMention = new Map<string, number>();
-  const found: { readonly step: StepResult; readonly place: readonly number[] }[] = [];
+  const undone = new Set<string>();
+  const undoneWhole = new Set<string>();
+  const found: {
+    readonly step: StepResult;
+    readonly place: readonly number[];
+    readonly within: readonly string[];
+  }[] = [];
   for (const step of table) {
     const { stepId } = step;
     const isWithin =
       stepId === path ||
       ((stepId[path.length] === '/' || stepId[path.length] === '[') && stepId.startsWith(path));
     if (!isWithin) continue;
+    const undoing = undoingOf(step);
+    if (undoing !== undefined) {
+      // An earlier release did not say what.
+      if (undoing.undone === undefined) undoneWhole.add(undoing.saga);
+      else if (step.status === 'COMPLETED') undone.add(undoing.undone);
+      continue;
+    }
     const prefixes = prefixesOf(stepId, path.length);
     const place = prefixes.map((prefix) => {
       const known = firstMention.get(prefix) ?? firstMention.size;
       firstMention.set(prefix, known);
       return known;
     });
-    const isUndone = prefixes.some((prefix) => hasBegun(table.get(`${prefix}/${undoId(0)}`)));
     // What another run has done, and only its answer came here, is not this run's to undo.
     const isOwn = step.cached !== true && step.inherited !== true;
-    if (step.status === 'COMPLETED' && isOwn && agents.has(step.agent) && !isUndone)
-      found.push({ step, place });
+    if (step.status === 'COMPLETED' && isOwn && agents.has(step.agent))
+      found.push({ step, place, within: prefixes });
   }
-  return found.sort((a, b) => compare(b.place, a.place)).map(({ step }) => step);
-}
-
-/** What the names of agents that undo begin with. */
-export const UNDO = 'undo ';
-
-/** The id of the step that undoes another one, counted in the order of undoing. */
-export function undoId(index: number): string {
-  return `undo[${String(index)}]`;
-}
-
-function hasBegun(step: StepResult | undefined): boolean {
-  // An item of an each() that somebody called "undo" has the same path.
-  return step?.agent.startsWith(UNDO) === true && (step.attempts > 0 || step.status !== 'PENDING');
+  return found
+    .filter(({ step, within }) => !undone.has(step.stepId) && !within.some((path) => undoneWhole.has(path)))
+    .sort((a, b) => compare(b.place, a.place))
+    .map(({ step }) => step);
 }
 
 /** The path itself and the paths above it that are not shorter than `least`, shortest first. */

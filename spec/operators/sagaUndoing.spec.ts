@@ -1,0 +1,340 @@
+import { setTimeout as wait } from 'node:timers/promises';
+
+import * as t from 'io-ts';
+import { firstValueFrom } from 'rxjs';
+
+import {
+  agent,
+  answer,
+  approval,
+  cancel,
+  chain,
+  each,
+  execute,
+  fallback,
+  firstOf,
+  memoryStore,
+  saga,
+  withPolicy,
+  workflow,
+} from '../../index';
+import type { Agent, RunState, Wire } from '../../index';
+import { crashPoints, recordingStore } from '../../testing/index';
+
+type Any = Agent<unknown, unknown>;
+
+/** A chain of what does not fit together by its types. */
+const linked = (name: string, ...links: readonly Agent<never, unknown>[]): Any =>
+  chain(name, ...(links as [Any]));
+
+let log: string[] = [];
+
+beforeEach(() => {
+  log = [];
+});
+
+const book = (name: string, takesMs = 1) =>
+  agent(
+    name,
+    async (input: unknown, { signal }) => {
+      await wait(takesMs);
+      if (signal.aborted) throw new Error('stopped');
+      log.push(name);
+      return input;
+    },
+    {
+      compensate: async (_, { idempotencyKey }) => {
+        await wait(1);
+        log.push(`undo ${name} ${idempotencyKey.slice(idempotencyKey.indexOf('/') + 1)}`);
+      },
+    },
+  );
+const refuse = agent('refuse', async (): Promise<never> => {
+  await wait(1);
+  throw new Error('declined');
+});
+const undone = () => log.filter((line) => line.startsWith('undo ')).map((line) => line.split(' ')[1] ?? '');
+
+/** How often each booking was undone, over the life that was killed at this event and the lives after it. */
+async function undoneFromEveryEvent(self: Any, lives = 2): Promise<void> {
+  const recording = recordingStore(memoryStore());
+  await execute(self, 1, { store: recording, runId: 'r' });
+  const whole = undone().sort();
+  for (const { after, store, state } of crashPoints(recording, 'r')) {
+    if (state.status !== 'RUNNING') continue;
+    log = [];
+    const before = [...state.steps]
+      .filter(({ agent: name, status }) => name.startsWith('undo ') && status === 'COMPLETED')
+      .map(({ agent: name }) => name.slice(5));
+    let last: RunState | undefined;
+    for (let life = 0; life < lives; life += 1) last = await execute(self, 1, { store, runId: 'r' });
+    const booked = [...(last?.steps ?? [])].filter(
+      ({ agent: name, status }) => name.startsWith('b') && status === 'COMPLETED',
+    );
+    const standing = booked.filter(({ stepId }) => !isUndone(last, stepId)).map(({ stepId }) => stepId);
+    expect({ after: after.type, standing }).toEqual({ after: after.type, standing: [] });
+    const all = [...before, ...undone()];
+    expect([after.seq, new Set(all).size]).toEqual([after.seq, all.length]);
+    expect(whole).toEqual(expect.arrayContaining(all));
+  }
+}
+
+function isUndone(state: RunState | undefined, path: string): boolean {
+  const name = path.split('/').at(-1) ?? '';
+  return [...(state?.steps ?? [])].some(
+    ({ agent: of, status }) => of === `undo ${name}` && status === 'COMPLETED',
+  );
+}
+
+describe('a step that undoes', () => {
+  it('is named after what it undoes, and so is its key', async () => {
+    const self = linked('c', saga('s', linked('w', book('b1'), each('e', book('b2')), refuse)));
+
+    const state = await execute(self, [1, 2] as unknown, { store: memoryStore(), runId: 'r' });
+
+    expect([...state.steps].map(({ stepId }) => stepId).filter((path) => path.includes('undo'))).toEqual([
+      's/undo["w\\u002fe\\u005b1\\u005d\\u002fb2"]',
+      's/undo["w\\u002fe\\u005b0\\u005d\\u002fb2"]',
+      's/undo["w\\u002fb1"]',
+    ]);
+    expect(log.slice(3)).toEqual([
+      'undo b2 s/w/e[1]/b2//undo',
+      'undo b2 s/w/e[0]/b2//undo',
+      'undo b1 s/w/b1//undo',
+    ]);
+  });
+
+  it('keeps its key whichever saga undoes', async () => {
+    let fails = true;
+    const keys: string[] = [];
+    const room = agent('room', () => 1, {
+      compensate: (_, { idempotencyKey }) => {
+        keys.push(idempotencyKey);
+        if (fails) throw new Error('no connection');
+      },
+    });
+    const self = saga('outer', linked('o', saga('inner', linked('w', room, refuse))));
+    const store = memoryStore();
+    await execute(self, 1, { store, runId: 'r' });
+    fails = false;
+    await execute(self, 1, { store, runId: 'r' });
+    await execute(self, 1, { store, runId: 'r' });
+
+    expect(keys.length).toBeGreaterThan(1);
+    expect(new Set(keys).size).toBe(1);
+    const last = await execute(self, 1, { store, runId: 'r' });
+    expect([...last.steps].filter(({ agent: name }) => name === 'undo room').at(-1)?.status).toBe(
+      'COMPLETED',
+    );
+  });
+
+  it('is not begun for another step when the definition has changed meanwhile', async () => {
+    const made = (...names: readonly string[]) =>
+      saga('s', linked('w', ...names.map((name) => book(name)), refuse));
+    const recording = recordingStore(memoryStore());
+    await execute(made('b1', 'b2'), 1, { store: recording, runId: 'r' });
+    for (const { after, store } of crashPoints(recording, 'r')) {
+      if (after.type !== 'step.completed' || !after.path.startsWith('undo["w\\u002fb2')) continue;
+      log = [];
+      await execute(made('b1', 'b2', 'b3'), 1, { store, runId: 'r', onMismatch: 'actual' });
+      expect(log).toEqual(['undo b1 w/b1//undo']);
+    }
+    expect.assertions(1);
+  });
+
+  for (const [name, limited] of Object.entries<(work: Any, limit: object) => Any>({
+    'of its agent': (work, limit) => withPolicy(work, { limit }),
+    'given at its step': (work, limit) =>
+      workflow('f', (input: Wire<unknown>, step) => step('book', work, input, { limit: limit })),
+    'of each item': (work, limit) =>
+      linked(
+        'k',
+        agent('list', (input: unknown) => [input]),
+        each('e', withPolicy(work, { limit })),
+      ),
+  })) {
+    it(`is under the keyed limit ${name}`, async () => {
+      const under = new Map<string, number>();
+      let most = 0;
+      let together = 0;
+      const work = agent('b1', (input: unknown) => input, {
+        compensate: async (input) => {
+          const key = String(input).slice(0, 1);
+          under.set(key, (under.get(key) ?? 0) + 1);
+          most = Math.max(most, under.get(key) ?? 0);
+          together = Math.max(together, [...under.values()].filter((count) => count > 0).length);
+          await wait(5);
+          under.set(key, (under.get(key) ?? 0) - 1);
+        },
+      });
+      const limit = { concurrency: 1, key: (input: unknown) => String(input).slice(0, 1) };
+      const self = saga('s', linked('w', limited(work, limit), refuse));
+
+      await Promise.all(['a1', 'a2', 'b1', 'a3', 'b2'].map((input) => execute(self, input)));
+
+      expect([most, together]).toEqual([1, 2]);
+    });
+  }
+});
+
+describe('undoing that a crash has cut off', () => {
+  const slow = (...parts: readonly string[]) =>
+    saga('s', linked('w', ...parts.map((part) => book(part)), book('late', 500)));
+
+  it('goes on in the next life where a race was lost', async () => {
+    await undoneFromEveryEvent(
+      firstOf(
+        'race',
+        linked(
+          'quick',
+          agent('q', () => wait(20)),
+        ),
+        slow('b1', 'b2'),
+      ),
+    );
+  });
+
+  it('goes on where a lost race is a part of the run, and sagas stand within sagas', async () => {
+    const loser = saga('t', linked('v', book('b3'), slow('b1', 'b2')));
+    await undoneFromEveryEvent(
+      linked(
+        'c',
+        firstOf(
+          'race',
+          agent('q', () => wait(30)),
+          loser,
+        ),
+        agent('after', () => 1),
+      ),
+    );
+  });
+
+  it('goes on where a time limit has stopped a saga', async () => {
+    const limited = workflow('f', (input: Wire<unknown>, step) =>
+      step('s', slow('b1', 'b2'), input, { timeoutMs: 40 }),
+    );
+    await undoneFromEveryEvent(
+      fallback(
+        'f',
+        limited,
+        agent('other', () => 'other'),
+      ),
+      1,
+    );
+  });
+
+  it('goes on where a step beside a saga has failed', async () => {
+    const boom = agent('boom', async () => {
+      await wait(20);
+      throw new Error('boom');
+    });
+    const beside = workflow('w', (input: Wire<unknown>, step) => ({
+      s: step('s', slow('b1', 'b2'), input),
+      b: step('b', saga('t', boom), input),
+    }));
+    await undoneFromEveryEvent(
+      fallback(
+        'f',
+        beside,
+        agent('other', () => 'other'),
+      ),
+      1,
+    );
+  });
+});
+
+describe('a saga that completes while another one wins', () => {
+  it('is undone too', async () => {
+    const self = firstOf('race', saga('s', book('b1', 0)), saga('t', book('b2', 0)));
+
+    const state = await execute(self, 1, { store: memoryStore(), runId: 'r' });
+
+    expect(state.status).toBe('COMPLETED');
+    expect(log.filter((line) => !line.startsWith('undo')).length - undone().length).toBe(1);
+  });
+});
+
+describe('a run that is cancelled again', () => {
+  it('ends as cancelled also when all was undone before', async () => {
+    const self = saga('s', linked('w', book('b1'), book('late', 500)));
+    const recording = recordingStore(memoryStore());
+    const ended = execute(self, 1, { store: recording, runId: 'r' });
+    await wait(30);
+    await cancel('r', { store: recording });
+    await ended;
+    for (const { state, store } of crashPoints(recording, 'r')) {
+      if (state.status !== 'RUNNING') continue;
+      await cancel('r', { store });
+      expect((await execute(self, 1, { store, runId: 'r' })).status).toBe('CANCELLED');
+    }
+  });
+});
+
+describe('what was made of something that is undone', () => {
+  it('is not taken from the cache any more', async () => {
+    const room = book('b1');
+    for (const made of [
+      withPolicy(
+        linked(
+          'trip',
+          room,
+          agent('ticket', (input: unknown) => input),
+        ),
+        { cache: {} },
+      ),
+      agent('inside', async (input: unknown, { step }) => firstValueFrom(step('b1', room, input)), {
+        cache: {},
+      }),
+      withPolicy(saga('part', room), { cache: {} }),
+    ]) {
+      log = [];
+      const store = memoryStore();
+      await execute(saga('s', linked('w', made, refuse), { dynamic: [room] }), 1, { store });
+      await execute(saga('s', linked('w', made), { dynamic: [room] }), 1, { store });
+      expect(log.map((line) => line.split(' ').slice(0, 2).join(' '))).toEqual(['b1', 'undo b1', 'b1']);
+    }
+  });
+});
+
+describe('a compensation that asks a person', () => {
+  const ask = approval('ok', t.boolean);
+  const asks = agent('b1', () => log.push('b1'), {
+    compensate: async (_, { step }) => {
+      await firstValueFrom(step('ok', ask, 'refund?'));
+      log.push('undo b1');
+    },
+  });
+
+  it('lets the run rest, and goes on with the answer', async () => {
+    const self = saga('s', linked('w', asks, refuse));
+    const store = memoryStore();
+
+    const resting = await execute(self, 1, { store, runId: 'r' });
+    expect(resting.status).toBe('SUSPENDED');
+    const [path = ''] = [...resting.steps]
+      .filter(({ status }) => status === 'SUSPENDED')
+      .map((row) => row.stepId);
+    await answer('r', path, true, { store });
+
+    expect((await execute(self, 1, { store, runId: 'r' })).status).toBe('FAILED');
+    expect(log).toEqual(['b1', 'undo b1']);
+  });
+
+  it('lets a run rest that is being cancelled', async () => {
+    const self = saga('s', linked('w', asks, book('late', 500)));
+    const store = memoryStore();
+    const ended = execute(self, 1, { store, runId: 'r' });
+    await wait(20);
+    await cancel('r', { store });
+
+    const resting = await Promise.race([ended, wait(1000)]);
+    expect(resting).toMatchObject({ status: 'SUSPENDED' });
+    const [path = ''] = [...(resting as RunState).steps]
+      .filter(({ status }) => status === 'SUSPENDED')
+      .map((row) => row.stepId);
+    await answer('r', path, true, { store });
+    await execute(self, 1, { store, runId: 'r' });
+
+    expect(log).toEqual(['b1', 'undo b1']);
+  });
+});
