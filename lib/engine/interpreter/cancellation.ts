@@ -163,14 +163,20 @@ export class Cancellation {
   /** Lets these undo, each once, and goes on in work of its own. */
   #undo(sagas: readonly (readonly [StepTask, Undoable])[], done: () => void): void {
     let left = sagas.length;
+    const leave = (): void => {
+      left -= 1;
+      if (left === 0) this.#queue.enqueue(done);
+    };
     for (const [task, saga] of sagas) {
       this.#queue.enqueue(() => {
-        saga.undo(() => {
-          for (const [undone] of this.#below(task)) this.remove(undone);
-          this.remove(task);
-          left -= 1;
-          if (left === 0) this.#queue.enqueue(done);
-        });
+        // What has completed in the meantime stands.
+        if (this.#sagas?.get(task) !== saga) leave();
+        else
+          saga.undo(() => {
+            for (const [undone] of this.#below(task)) this.remove(undone);
+            this.remove(task);
+            leave();
+          });
       });
     }
   }
