@@ -5,7 +5,7 @@ import type { OperatorFunction } from 'rxjs';
 
 import { validate } from '../codec/validate';
 import { DefinitionError } from '../errors/definitionErrors';
-import type { Agent, StepContext, StepPolicy } from '../model/agentType';
+import type { Agent, LimitPolicy, StepContext, StepPolicy } from '../model/agentType';
 import { AGENT } from '../model/agentType';
 import type { GivenBy } from '../model/givenBy';
 import { gapsOf } from '../model/givenBy';
@@ -82,8 +82,8 @@ export interface Part {
   readonly isPlanned: boolean;
   /** Whether the step has a `when` and may be left out. */
   readonly isConditional: boolean;
-  /** How the step is carried out, where that is not as its agent says. */
-  readonly policy?: StepPolicy;
+  /** The limit of the step, where it has one. */
+  readonly limit?: LimitPolicy;
 }
 
 /** Makes an agent of an operator and the definition behind it. */

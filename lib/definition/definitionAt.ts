@@ -16,7 +16,7 @@ export function definitionAt(agent: Agent<never, unknown>, path: string): Defini
 }
 
 /**
- * The same for a step below one of this definition, under the policy that the step has there.
+ * The same for a step below one of this definition, under the limit that the step has there.
  *
  * @param rest - What follows in the path behind the step of this definition.
  */
@@ -41,11 +41,11 @@ function stepBelow(definition: Definition, path: string): Definition | 'unknown'
   }
   // `trim[1]` may be a step of its own, beside `trim`.
   const parts = [...definition.parts].sort((a, b) => b.id.length - a.id.length);
-  for (const { id, agent, policy } of parts) {
+  for (const { id, agent, limit } of parts) {
     const rest = restAfter(id, path);
     const part = definitionOf(agent);
     if (rest === undefined || part === undefined) continue;
-    return definitionBelow(policy === undefined ? part : { ...part, policy }, rest);
+    return definitionBelow(limit === undefined ? part : { ...part, policy: { ...part.policy, limit } }, rest);
   }
   return undefined;
 }

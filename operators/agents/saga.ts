@@ -28,11 +28,11 @@ export interface SagaOptions<I> extends AgentPolicy<I> {
  * All or nothing: when the agent fails for good, or the run is cancelled on request, the `compensate` of each agent undoes what
  * its step did, one after another, the latest step first.
  *
- * Each is a durable step of its own, named after what it undoes (`undo["steps\u002freserve"]`), carried out under the retry,
- * `timeoutMs` and `limit` of the step that it undoes: a crash in the middle goes on there. Its `idempotencyKey` is made from the key
- * that the step had, whoever undoes it. One that fails does not keep the others from being undone. From the first of them on the saga goes
- * back only: resuming the run tries those again that have failed, and then fails as before. To try the work again, begin
- * another run.
+ * Each is a durable step of its own, named after what it undoes (`undo["steps\u002freserve"]`), carried out under the retry and
+ * `timeoutMs` of its agent and the `limit` of the step: a crash in the middle goes on there. Its `idempotencyKey` is made from
+ * the key that the step had, whoever undoes it. One that fails does not keep the others from being undone. From the first of
+ * them on the saga goes back only: resuming the run tries those again that have failed, and then fails as before. To try the
+ * work again, begin another run.
  *
  * A saga that is stopped by what is around it, because of a time limit, a race that it lost or a step that failed, undoes first
  * where the run goes on without it or cannot be resumed with success. A failed run that can be resumed keeps what it has done.
@@ -161,7 +161,7 @@ class Going implements Undoable {
     return pathBelow(this.#scope.path, this.#worker.name);
   }
 
-  /** The agent as it stands at its step, where its policy is another one; otherwise any of that name. */
+  /** The agent as it stands at its step, where its policy or limit is another one; otherwise any of that name. */
   #definitionOf({ stepId, agent }: StepResult): FunctionDefinition {
     const worker = definitionOf(this.#worker) as Definition;
     const there = definitionBelow(worker, stepId.slice(this.#workPath().length));

@@ -207,13 +207,13 @@ export function workflow<I, const S extends Source>(
       name,
       steps.map(({ agent }) => agent),
     ),
-    parts: steps.map(({ id, agent, source, policy }) => ({
+    parts: steps.map(({ id, agent, source, policy: { when, limit } }) => ({
       id,
       agent,
       sources: source.text,
       isPlanned: true,
-      isConditional: policy.when !== undefined,
-      policy,
+      isConditional: when !== undefined,
+      ...(limit !== undefined && { limit }),
     })),
     result: dag.result.text,
     arrows: { parts: steps.map(({ source }) => source.arrows), result: dag.result.arrows },
