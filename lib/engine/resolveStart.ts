@@ -15,6 +15,7 @@ import { idleState, lifeSeconds } from '../model/state';
 import { withStored } from '../model/state';
 import { isStream } from '../streams/pull';
 import { downstream } from './invalidate';
+import { belowSagas, undoneSagas } from './undone';
 
 /** What is asked of a run that begins, or goes on. */
 export interface StartQuestion<O> {
@@ -101,12 +102,15 @@ export function resolveStart<O>(question: StartQuestion<O>): Start<O> {
   if (saved.status === 'COMPLETED' && !isChanged) {
     return { state: restored(saved, definition), input: saved.input, event: undefined };
   }
-  const dropped =
+  const isKept = belowSagas(undoneSagas(saved.steps));
+  const stale =
     diff?.renamed !== undefined || others?.places.includes('') === true
       ? [...saved.steps].map(({ stepId }) => stepId)
       : isChanged
         ? downstream(plan, diff, isInputChanged, saved.steps, others)
         : [];
+  // A saga that has begun to go back only goes back, whatever it consists of by now.
+  const dropped = stale.filter((path) => !isKept(path));
   const event: RunResumed = {
     type: 'run.resumed',
     runId,

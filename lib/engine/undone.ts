@@ -48,14 +48,19 @@ export function undoneSagas(steps: StepTable): readonly string[] {
   return [...paths];
 }
 
+/** Tells whether a path is that of one of these sagas, or below it. */
+export function belowSagas(sagas: readonly string[]): (path: string) => boolean {
+  return (path) =>
+    sagas.some(
+      (saga) => saga === '' || path === saga || path.startsWith(`${saga}/`) || path.startsWith(`${saga}[`),
+    );
+}
+
 /** The same steps, as they stand before any of these sagas has begun: another run does again what was undone. */
 export function withoutUndone(steps: StepTable, plan: Plan, sagas: readonly string[]): StepTable {
   if (sagas.length === 0) return steps;
   const planned = new Set(plan.map(({ path }) => path));
-  const isBelow = (path: string): boolean =>
-    sagas.some(
-      (saga) => saga === '' || path === saga || path.startsWith(`${saga}/`) || path.startsWith(`${saga}[`),
-    );
+  const isBelow = belowSagas(sagas);
   return StepTable.of(
     [...steps].flatMap((step) => {
       const { stepId, agent } = step;

@@ -50,6 +50,7 @@ export const parts: readonly Part[] = [
   },
   { name: 'loop-killed', tests: '1', specs: ['laws/killedLoop'], seconds: 150 },
   { name: 'sagas', tests: 'P22', specs: ['laws/sagas'], seconds: 600 },
+  { name: 'rests', tests: '10', specs: ['laws/rests'], seconds: 120 },
   { name: 'lock', tests: '11', specs: ['lib/store/lock'], seconds: 65 },
   { name: 'values', tests: '13', specs: ['operators/values', 'lib/codec/json'], seconds: 65 },
   { name: 'many-inputs', tests: '27', specs: ['operators/manyInputs'], seconds: 300 },

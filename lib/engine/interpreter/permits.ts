@@ -4,6 +4,15 @@ import type { Engine, KeyFailed } from '../engine';
 import type { StepTask } from '../task';
 import type { WorkQueue } from './workQueue';
 
+/** How many of these stand in a room. */
+function readersIn(room: StepTask, readers: readonly StepTask[]): number {
+  let count = 0;
+  for (const reader of readers)
+    for (let within = reader.room; within !== undefined; within = within.parent?.room)
+      if (within === room) count += 1;
+  return count;
+}
+
 /** What a limited step has of its limit. */
 interface Permit {
   readonly limit: LimitPolicy;
@@ -54,10 +63,22 @@ export class Permits {
     this.#permits = undefined;
   }
 
-  /** Lends the room of steps in which nothing moves to others. */
-  lendResting(): void {
+  /** How many are active only because they wait for room. */
+  blocked(): number {
+    let count = 0;
+    for (const { state, resumed } of this.#permits?.values() ?? [])
+      if (state === 'waiting') count += Math.max(1, resumed.length);
+    return count;
+  }
+
+  /**
+   * Lends the room of steps in which nothing moves to others.
+   *
+   * @param readers - What is active and moves nothing: it waits to read more.
+   */
+  lendResting(readers: readonly StepTask[]): void {
     for (const [task, permit] of this.#permits ?? []) {
-      if (permit.state !== 'held' || task.activeInRoom > 0) continue;
+      if (permit.state !== 'held' || task.activeInRoom > readersIn(task, readers)) continue;
       permit.state = 'lent';
       const { leave } = permit;
       permit.leave = undefined;

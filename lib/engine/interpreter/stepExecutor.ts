@@ -220,9 +220,11 @@ export class StepExecutor implements StepMachine, QueueOwner {
     }
     this.#isolation.admit();
     if (this.suspended.size === 0) return;
-    this.permits.lendResting();
-    if (this.#readers !== undefined && this.queue.active > 0 && this.queue.active === this.#waitingReaders())
-      this.onIdle();
+    const readers = this.#waitingReaders();
+    // Where others still move, a reader may have more to read at once: its room stays its own.
+    const isStuck = readers.length > 0 && this.queue.active === readers.length + this.permits.blocked();
+    this.permits.lendResting(isStuck ? readers : []);
+    if (readers.length > 0 && this.queue.active === readers.length) this.onIdle();
   }
 
   /**
@@ -263,15 +265,13 @@ export class StepExecutor implements StepMachine, QueueOwner {
   }
 
   #isIdle(): boolean {
-    return this.suspended.size > 0 && this.queue.active === this.#waitingReaders();
+    return this.suspended.size > 0 && this.queue.active === this.#waitingReaders().length;
   }
 
-  /** How many functions are active only because they read from steps under way, of which they have read all there is. */
-  #waitingReaders(): number {
-    let count = 0;
-    for (const task of this.#readers?.keys() ?? [])
-      if (task.isActive && this.#isWaitingReader(task)) count += 1;
-    return count;
+  /** The functions that are active only because they read from steps under way, of which they have read all there is. */
+  #waitingReaders(): readonly StepTask[] {
+    if (this.#readers === undefined) return [];
+    return [...this.#readers.keys()].filter((task) => task.isActive && this.#isWaitingReader(task));
   }
 
   #isWaitingReader(task: StepTask): boolean {
@@ -594,7 +594,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
     });
   }
 
-  #beginAttempt(task: StepTask): void {
+  /** @param recorded - Called once it is on record that the attempt begins, for who must not go on before. */
+  #beginAttempt(task: StepTask, recorded?: () => void): void {
     if (task.tries === 0) task.startedAt = this.engine.elapsed();
     task.attempt += 1;
     task.tries += 1;
@@ -610,7 +611,9 @@ export class StepExecutor implements StepMachine, QueueOwner {
     task.supersedes = undefined;
     this.#leftOpen.delete(task.path);
     const isAlone = this.#isolation.isAlone(task);
-    this.engine.note(this.events.started(task, dropped, this.#limitAttempt(task), isAlone));
+    const started = this.events.started(task, dropped, this.#limitAttempt(task), isAlone);
+    if (recorded === undefined) this.engine.note(started);
+    else this.engine.record(started, recorded);
     if (dropped.length > 0) this.prior.renew();
   }
 
@@ -644,7 +647,20 @@ export class StepExecutor implements StepMachine, QueueOwner {
     const isFunction = !isStructure(task.definition);
     // It is called in the next life.
     if (this.#isDraining && isFunction) return;
-    this.#beginAttempt(task);
+    if (task.undoes === undefined) {
+      this.#beginAttempt(task);
+      this.#callBegun(task);
+      return;
+    }
+    // That the saga goes back is on record before anything is undone: the next life must not go forth with what is gone.
+    this.#beginAttempt(task, () => {
+      this.queue.enqueue(() => {
+        this.#callBegun(task);
+      });
+    });
+  }
+
+  #callBegun(task: StepTask): void {
     // Whoever heard that it starts may have stopped it, or the run.
     if (!isRunning(task) || this.#isOver || this.#isPastLimit(task)) return;
     try {
@@ -652,7 +668,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
       const { input: codec } = task.definition;
       const accepted =
         codec === undefined ? task.input : validate(codec, task.input, `input of step "${task.path}"`);
-      if (!isFunction) {
+      if (isStructure(task.definition)) {
         this.#limitTime(task);
         this.#beginStructure(task, accepted);
         return;

@@ -206,7 +206,10 @@ function hasToStand({ steps, status }: RunState, path: string, rootIsSaga: boole
 }
 
 /** Makes the agents; the same names every time, so that a run can go on with them. */
-export function agentsOf(shape: Booking, ledger: Ledger): { readonly work: Any; readonly books: readonly Any[] } {
+export function agentsOf(
+  shape: Booking,
+  ledger: Ledger,
+): { readonly work: Any; readonly books: readonly Any[] } {
   let count = 0;
   const next = (kind: string): string => `${kind}${String((count += 1))}`;
   const after = <T>(delayMs: number, work: () => T) =>
