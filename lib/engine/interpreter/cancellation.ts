@@ -16,6 +16,8 @@ export class Cancellation {
   // Most runs have no saga.
   #sagas: Map<StepTask, Undoable> | undefined;
   #undoing: Set<StepTask> | undefined;
+  /** Sagas that somebody has asked to undo, in work that is still to be done. */
+  readonly #asked = new Set<StepTask>();
   /** Sagas that have completed, while nobody has heard of it. */
   #unheard: Map<StepTask, Undoable> | undefined;
   /** For each saga that has begun to go back one of the steps that undo for it, by their paths. */
@@ -102,7 +104,7 @@ export class Cancellation {
    * @returns False when nothing is left to undo; otherwise `done` is called later.
    */
   undoBelow(task: StepTask, all: boolean, done: () => void): boolean {
-    const undoing = this.#below(task).filter(([, saga]) => saga.isUndoing());
+    const undoing = this.#below(task).filter(([one, saga]) => saga.isUndoing() || this.#asked.has(one));
     if (undoing.length > 0) {
       // What one saga undoes may be what another one has to build on when it undoes.
       this.#undo(undoing, () => {
@@ -111,8 +113,8 @@ export class Cancellation {
       return true;
     }
     if (!all) return false;
-    // An outer saga undoes what the inner ones have done, too.
-    const sagas = this.#below(task).filter(([saga]) => !hasAbove(saga, (above) => this.#isUndone(above)));
+    // An outer saga undoes what the inner ones have done, too: also one that has begun to, or is about to.
+    const sagas = this.#below(task).filter(([saga]) => !hasAbove(saga, (above) => this.#goesBack(above)));
     const outermost = sagas.filter(
       ([one]) => !hasAbove(one, (above) => sagas.some(([saga]) => saga === above)),
     );
@@ -150,8 +152,9 @@ export class Cancellation {
     return undoing !== undefined && (undoing.has(task) || hasAbove(task, (above) => undoing.has(above)));
   }
 
-  #isUndone(task: StepTask): boolean {
-    return this.#sagas?.get(task)?.isUndone() === true;
+  #goesBack(task: StepTask): boolean {
+    const saga = this.#sagas?.get(task);
+    return saga !== undefined && (this.#asked.has(task) || saga.isUndoing() || saga.isUndone());
   }
 
   #below(task: StepTask): (readonly [StepTask, Undoable])[] {
@@ -168,7 +171,9 @@ export class Cancellation {
       if (left === 0) this.#queue.enqueue(done);
     };
     for (const [task, saga] of sagas) {
+      this.#asked.add(task);
       this.#queue.enqueue(() => {
+        this.#asked.delete(task);
         // What has completed in the meantime stands.
         if (this.#sagas?.get(task) !== saga) leave();
         else

@@ -192,7 +192,8 @@ function hasToStand({ steps, status }: RunState, path: string, rootIsSaga: boole
     .filter(({ stepId, agent: name }) => name.startsWith('saga') && path.startsWith(`${stepId}/`))
     .every(({ stepId, status: is, seq = 0 }) => {
       const above = stepId.slice(0, Math.max(0, stepId.lastIndexOf('/')));
-      const race = above === '' ? undefined : steps.get(above);
+      // A round or an item is no candidate.
+      const race = above === '' || stepId.includes('[', above.length) ? undefined : steps.get(above);
       if (is !== 'COMPLETED' || race?.agent.startsWith('race') !== true || race.status !== 'COMPLETED')
         return is === 'COMPLETED';
       return [...steps].every(
