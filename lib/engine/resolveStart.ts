@@ -102,7 +102,6 @@ export function resolveStart<O>(question: StartQuestion<O>): Start<O> {
   if (saved.status === 'COMPLETED' && !isChanged) {
     return { state: restored(saved, definition), input: saved.input, event: undefined };
   }
-  const isKept = belowSagas(undoneSagas(saved.steps));
   const stale =
     diff?.renamed !== undefined || others?.places.includes('') === true
       ? [...saved.steps].map(({ stepId }) => stepId)
@@ -110,7 +109,7 @@ export function resolveStart<O>(question: StartQuestion<O>): Start<O> {
         ? downstream(plan, diff, isInputChanged, saved.steps, others)
         : [];
   // A saga that has begun to go back only goes back, whatever it consists of by now.
-  const dropped = stale.filter((path) => !isKept(path));
+  const dropped = stale.length === 0 ? stale : withoutSagas(stale, saved);
   const event: RunResumed = {
     type: 'run.resumed',
     runId,
@@ -131,6 +130,11 @@ export function resolveStart<O>(question: StartQuestion<O>): Start<O> {
     event,
     ...(isChanged && { warning: warningOf(event, diff, isInputChanged, dropped) }),
   };
+}
+
+function withoutSagas(paths: readonly string[], { steps }: RunState): readonly string[] {
+  const isKept = belowSagas(undoneSagas(steps));
+  return paths.filter((path) => !isKept(path));
 }
 
 /** How what is run differs from what was run: by its plan, or by its name alone. */

@@ -3,7 +3,7 @@ import { definitionOf, isContainer, isStructure } from '../../definition/definit
 import type { Undoable } from '../../definition/scope';
 import type { StepResult } from '../../model/stepResult';
 import type { StepTask } from '../task';
-import { undoingOf } from '../undone';
+import { UNDO, undoingOf } from '../undone';
 import type { PriorSteps } from './priorSteps';
 import type { WorkQueue } from './workQueue';
 
@@ -73,7 +73,7 @@ export class Cancellation {
 
   /** Takes up a step on record that undoes. */
   recall(row: StepResult): void {
-    const undoing = undoingOf(row);
+    const undoing = row.agent.startsWith(UNDO) ? undoingOf(row) : undefined;
     if (undoing !== undefined) (this.#goneBack ??= new Map()).set(undoing.saga, row.stepId);
   }
 
