@@ -69,7 +69,9 @@ describe('errors', () => {
       'lib/store/folder/files/largeJson.ts',
       'lib/store/folder/files/nodeFiles.ts',
       'lib/store/folder/records/sharedOutputs.ts',
+      'lib/store/storeRequests.ts',
       'operators/runs/internal/runServer.ts',
+      'testing/contract/served.ts',
       'testing/explore.ts',
       'testing/recordModel.ts',
     ]);
