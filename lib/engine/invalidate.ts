@@ -143,10 +143,14 @@ export function stepsFrom({ plan, steps }: RunState, from: string): ReadonlySet<
   });
   const isInside = (row: Row): boolean => anchor === undefined || row.above.includes(anchor);
   // Down to the step, level by level: what stands beside the way and does not come after it is kept.
+  let race: string | undefined;
   rows.forEach((on, position) => {
     if (!isInside(on) || (on.path !== from && !above.includes(on.path))) return;
+    // What runs again beside it may give it something else, where it was no race after all.
+    if (race !== undefined && on.above.includes(race)) return;
     const beside = rows.filter((row) => row !== on && row.parent === on.parent && isInside(row));
     const isRace = !isItem(on) && [on, ...beside].some(({ status }) => status === 'SKIPPED');
+    if (isRace) race = on.path;
     for (const row of beside) {
       if (isRace || (!isItem(on) && rows.indexOf(row) > position)) continue;
       for (const kept of rows) {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import * as t from 'io-ts';
-import { lastValueFrom, map, of, timer, toArray } from 'rxjs';
+import { lastValueFrom, map, of, take, timer, toArray } from 'rxjs';
 import { TestScheduler } from 'rxjs/testing';
 
 import { DefinitionError } from '../../lib/errors/definitionErrors';
@@ -193,6 +193,22 @@ describe('cache', () => {
       'Cannot keep the answer of step "ask": full',
     ]);
   });
+
+  it.each([1, 2, 3, 4, 5, 6])(
+    'lets nobody wait for the call of a run that was left at event %i',
+    async (count) => {
+      const store = memoryStore();
+      const work = chain(
+        'work',
+        agent('a', (x: number) => x + 1, { cache: {} }),
+        agent('b', (x: number) => x),
+      );
+      await lastValueFrom(run(work, 1, { store, runId: 'left' }).pipe(take(count)));
+
+      const { state } = await lastValueFrom(run(work, 1, { store, runId: 'other' }));
+      expect([state.status, state.output]).toEqual(['COMPLETED', 2]);
+    },
+  );
 
   it('refuses a time to live that makes no sense', () => {
     expect(() => agent('a', () => 1, { cache: { ttlMs: -1 } })).toThrow(DefinitionError);

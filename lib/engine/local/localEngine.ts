@@ -174,6 +174,8 @@ export class LocalEngine<O> implements Engine {
       leaveCall(hasFailed);
     };
     (this.#recalls ??= new Set()).add(leave);
+    // Its call may have begun meanwhile, and whoever heard of that have left.
+    if (this.#isClosed) leave(false);
     return leave;
   }
 
