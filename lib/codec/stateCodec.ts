@@ -192,7 +192,7 @@ export const RunState: t.Type<RunStateRecord, RunStateJson> = new t.Type<RunStat
     if (steps.size !== json.right.steps.length) return t.failure(value, context, 'two rows for one step');
     return t.success(Object.freeze({ ...json.right, steps, input: json.right.input }));
   },
-  (state) => ({ ...state, steps: state.steps.toJSON() }),
+  (state) => ({ ...state, steps: [...state.steps] }),
 );
 
 /** What is said about a snapshot besides its name: a plain object. */

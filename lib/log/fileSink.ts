@@ -1,4 +1,13 @@
-import { closeSync, fstatSync, fsyncSync, mkdirSync, openSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 
 /** Where finished lines go. Nothing here throws: what could not be written is counted. */
@@ -81,13 +90,16 @@ export function fileSink(path: string, onLost: OnLost): LineSink {
 
 function opened(path: string): number {
   try {
-    return openSync(path, 'a', 0o600);
+    return openSync(path, APPEND, 0o600);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     mkdirSync(dirname(path), { recursive: true });
-    return openSync(path, 'a', 0o600);
+    return openSync(path, APPEND, 0o600);
   }
 }
+
+/** Not to be blocked: a pipe that nobody reads would stop the process; it is an error this way, and counted. */
+const APPEND = constants.O_APPEND | constants.O_CREAT | constants.O_WRONLY | constants.O_NONBLOCK;
 
 /** Whether what is open is still what stands under this name. */
 function isStillAt(path: string, file: number): boolean {

@@ -1,4 +1,4 @@
-import { open, readFile, rm, stat } from 'node:fs/promises';
+import { lstat, open, readFile, rm, stat } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 
 import { isLeft } from 'fp-ts/lib/Either';
@@ -132,12 +132,17 @@ async function heldAlone(file: string): Promise<() => Promise<void>> {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       if (performance.now() > giveUpAt) throw new MetricsBusyError(file, lock, error);
-      const ageMs = await stat(lock)
-        .then(({ mtimeMs }) => asyncScheduler.now() - mtimeMs)
-        .catch(() => 0);
-      if (ageMs > STALE_MS) await rm(lock, { force: true });
+      if (await isLeftBehind(lock, error)) await rm(lock, { force: true });
       else await setTimeout(10 + 20 * Math.random());
     }
+  }
+
+  async function isLeftBehind(lock: string, error: unknown): Promise<boolean> {
+    const there = await lstat(lock).catch(() => undefined);
+    if (there === undefined) return false;
+    // Ours are empty files: anything else is neither waited for nor removed.
+    if (!there.isFile() || there.size > 0) throw new MetricsBusyError(file, lock, error);
+    return asyncScheduler.now() - there.mtimeMs > STALE_MS;
   }
 }
 
@@ -148,9 +153,13 @@ async function stateIn(file: string): Promise<MonitorState | undefined> {
 
 async function textOf(file: string): Promise<string | undefined> {
   try {
+    // Whoever opens a pipe waits for its other end, for ever.
+    const there = await stat(file);
+    if (!there.isFile() && !there.isDirectory()) throw new MetricsFileError(file, 'it is not a file');
     return await readFile(file, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (error instanceof MetricsFileError) throw error;
     throw new MetricsFileError(file, toFailure(error).message, error);
   }
 }

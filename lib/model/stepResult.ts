@@ -12,13 +12,19 @@ export interface StepResult {
   readonly agent: string;
   /** How the step stands. */
   readonly status: StepStatus;
-  /** What the agent gave; for a skipped step what its dependants get instead. */
+  /**
+   * What the agent gave; for a skipped step what its dependants get instead. Absent where there is none; null then in the JSON of
+   * a state, which always has `stepId`, `status`, `output`, `duration`, `error` and `timestamp` for every step.
+   */
   readonly output?: unknown;
   /** Who gave the output, where it could be another agent: `branch`, `fallback`, `firstOf`, `approval` and what passes on theirs. */
   readonly givenBy?: GivenBy;
   /** Seconds; 0 until the step has ended. */
   readonly duration: number;
-  /** Why the step, or its latest attempt, failed. */
+  /**
+   * Why the step, or its latest attempt, failed: the error as plain data, its text in `message`; null where none has. A step that is
+   * PENDING or RUNNING again keeps it until it completes.
+   */
   readonly error: Failure | null;
   /** True for a failed step whose failure what it belongs to has taken up: it is not tried again. */
   readonly contained?: true;

@@ -73,9 +73,9 @@ export class StepTable implements Iterable<StepResult> {
     return { done, failed, total: this.size };
   }
 
-  /** The steps as a list. */
+  /** The steps as a list, as they are shown: `output` is null where there is none. Stores save the rows themselves. */
   toJSON(): StepResult[] {
-    return this.#pages.flatMap(rowsOf);
+    return this.#pages.flatMap((page) => rowsOf(page).map(shown));
   }
 
   /** The same steps as `change` gives them, each when it is first read; the path stays. */
@@ -94,6 +94,13 @@ export class StepTable implements Iterable<StepResult> {
       (pages, size, index, isTemplate) => new StepTable(pages, size, index, isTemplate),
     );
   }
+}
+
+/** JSON leaves out what is undefined: all six fields of a result stand in it, whether or not there is an output. */
+function shown(row: StepResult): StepResult {
+  if (row.output !== undefined) return row;
+  const { stepId, agent, status, output: _, ...rest } = row;
+  return { stepId, agent, status, output: null, ...rest };
 }
 
 /** A row under change. */

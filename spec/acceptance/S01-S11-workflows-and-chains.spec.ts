@@ -1,12 +1,15 @@
+import * as t from 'io-ts';
 import { delay, filter, lastValueFrom, map, of } from 'rxjs';
 
-import type { Wire } from '../../index';
+import type { StepResult, Wire } from '../../index';
 import {
   agent,
+  approval,
   chain,
   chainResults,
   currentSteps,
   execute,
+  memoryStore,
   outputOf,
   outputs,
   pick,
@@ -192,6 +195,33 @@ describe('S7 StepResult', () => {
       attempts: 1,
       seq: expect.any(Number),
     });
+  });
+
+  it('has all six fields of the founding document in the JSON of a state, whatever has become of the step', async () => {
+    const pauses = chain(
+      'pauses',
+      agent('nothing', () => undefined),
+      approval('ok', t.boolean),
+      agent('never', (said: boolean) => said),
+    );
+    const states = [await execute(failing, 'a'), await execute(pauses, 1, { store: memoryStore() })];
+    const rows = states.flatMap((state) => {
+      const { steps } = JSON.parse(JSON.stringify(state)) as { readonly steps: readonly object[] };
+      return steps;
+    });
+
+    expect(rows.map((row) => [(row as StepResult).status, (row as StepResult).output])).toEqual([
+      ['COMPLETED', expect.anything()],
+      ['FAILED', null],
+      ['PENDING', null],
+      ['COMPLETED', null],
+      ['SUSPENDED', null],
+      ['PENDING', null],
+    ]);
+    for (const row of rows)
+      expect(Object.keys(row)).toEqual(
+        expect.arrayContaining(['stepId', 'status', 'output', 'duration', 'error', 'timestamp']),
+      );
   });
 
   it('is PENDING for every declared step from the start', () => {

@@ -63,7 +63,7 @@ export class EventLog {
   /** A log that begins with how the run stands: nothing is known of what was before. */
   static since(state: RunState): EventLog {
     const log = new EventLog();
-    log.#addImported(JSON.parse(JSON.stringify(state)) as StateJson);
+    log.#addImported(JSON.parse(JSON.stringify({ ...state, steps: [...state.steps] })) as StateJson);
     return log;
   }
 

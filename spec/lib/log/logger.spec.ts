@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -279,6 +280,17 @@ describe('createLogger()', () => {
     await logger.close();
     expect(logger.getDropCount()).toBe(1);
     expect(warn).toHaveBeenCalledTimes(1);
+  });
+
+  it('is not stopped by a pipe that nobody reads, and counts what it cannot take', async () => {
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+    const file = join(folder, 'run.log');
+    execFileSync('mkfifo', [file]);
+    const logger = createLogger({ file });
+    logger.info('a', 'b');
+    await logger.close();
+    expect(logger.getDropCount()).toBe(1);
+    expect(String(warn.mock.calls[0]?.[0])).toContain('ENXIO');
   });
 
   it('makes the folder, and begins the file anew when it is renamed or deleted, its folder too', async () => {

@@ -1,8 +1,20 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { metricsFile, MetricsFileError } from '../../../lib/metrics/metricsStore';
+import { MetricsBusyError, metricsFile, MetricsFileError } from '../../../lib/metrics/metricsStore';
 import { createMonitor } from '../../../lib/metrics/monitor';
 import { openMonitor } from '../../../lib/metrics/openMonitor';
 
@@ -105,6 +117,28 @@ describe('openMonitor()', () => {
     );
     await expect(openMonitor(metricsFile(folder))).rejects.toThrow('EISDIR');
     expect(readFileSync(file, 'utf8')).toBe(text);
+  });
+
+  it('refuses a pipe in the place of its file, and waits for no one', async () => {
+    execFileSync('mkfifo', [file]);
+    await expect(openMonitor(metricsFile(file))).rejects.toThrow(
+      `Cannot read metrics from "${file}": it is not a file`,
+    );
+    expect(statSync(file).isFIFO()).toBe(true);
+  });
+
+  it.each([
+    ['a pipe', (lock: string) => execFileSync('mkfifo', [lock])],
+    ['a link', (lock: string) => symlinkSync(join(folder, 'notes'), lock)],
+    ['a file of somebody else', (lock: string) => writeFileSync(lock, 'notes')],
+    ['a folder', (lock: string) => mkdirSync(lock)],
+  ])('neither removes nor waits for %s in the place of its lock', async (_, put) => {
+    const lock = `${file}.lock`;
+    put(lock);
+    if (lstatSync(lock).isFile()) utimesSync(lock, 1, 1);
+    const saving = metricsFile(file).save({ version: 1, workflows: [], alerts: [] });
+    await expect(saving).rejects.toThrow(MetricsBusyError);
+    expect(readdirSync(folder)).toEqual(['metrics.json.lock']);
   });
 
   it('is what createMonitor({ saved }) does with plain JSON', () => {
