@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import * as t from 'io-ts';
 import { lastValueFrom, toArray } from 'rxjs';
 
-import { agent, approval, chain, execute, lowdbStore, run } from '../../../index';
+import { agent, approval, chain, execute, lowdbStore, run, serve, submit } from '../../../index';
+import type { Store } from '../../../index';
 import { StorageError } from '../../../lib/errors/storageErrors';
 
 let base: string;
@@ -47,6 +48,7 @@ async function filled(): Promise<void> {
   });
   await execute(asks, 1, { store, runId: 'asking' });
   await store.post('asking', { kind: 'answer', path: 'ok', value: true });
+  await submit(job, 1, { store, runId: 'queued', delayMs: 3_600_000 });
   const stream = await store.streams.claim('counts');
   await stream.commit({ rows: [{ table: 'n', key: 'a', value: 1 }], offsets: [['feed', 1]], at: 1 });
   await stream.release();
@@ -54,7 +56,7 @@ async function filled(): Promise<void> {
 }
 
 /** One file of each kind that a store keeps. */
-const KINDS = ['runs', 'snapshots', 'logs', 'cache', 'inbox', 'streams', 'history.json'] as const;
+const KINDS = ['runs', 'snapshots', 'logs', 'cache', 'inbox', 'streams', 'queue', 'history.json'] as const;
 
 function fileIn(place: (typeof KINDS)[number]): string {
   const path = join(folder, place);
@@ -65,7 +67,7 @@ function fileIn(place: (typeof KINDS)[number]): string {
 }
 
 /** Everything somebody may ask of a store; the messages of what is refused. */
-async function everything(): Promise<readonly string[]> {
+async function everything(serves = false): Promise<readonly string[]> {
   const store = lowdbStore(folder);
   const told: string[] = [];
   const ask = async (act: () => Promise<unknown>): Promise<void> => {
@@ -89,8 +91,30 @@ async function everything(): Promise<readonly string[]> {
   await ask(() => store.streams.delete('counts'));
   await ask(() => store.snapshots.list().then(([one]) => one && store.snapshots.delete(one.snapshotId)));
   await ask(() => store.prune({ snapshots: true, logs: true }));
+  await ask(() => submit(job, 1, { store, runId: 'queued', delayMs: 3_600_000 }));
+  if (serves) await ask(() => servedAwhile(store, told));
+  await ask(() => store.deleteRun('queued'));
   await ask(() => store.close());
   return told;
+}
+
+/** Whether only whoever serves looks there. */
+const isServed = (place: string): boolean => place === 'requests' || place === 'queue';
+
+/** Serves for as long as it takes to look at requests and queued runs. */
+async function servedAwhile(store: Store, told: string[]): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const serving = serve([job, asks], { store }).subscribe({
+      next: ({ event }) => {
+        if (event.type === 'step.logged') told.push(`WARNING: ${event.message}`);
+      },
+      error: reject,
+    });
+    setTimeout(() => {
+      serving.unsubscribe();
+      resolve();
+    }, 150);
+  });
 }
 
 const PLACES = [
@@ -102,6 +126,8 @@ const PLACES = [
   'inbox',
   'lock',
   'streams',
+  'requests',
+  'queue',
   'history.json',
 ] as const;
 
@@ -110,10 +136,10 @@ describe('a store in whose folder something stands that is not its own', () => {
     'refuses a link in the place of %s by name, and touches nothing behind it',
     async (place) => {
       await filled();
-      fs.rmSync(join(folder, place), { recursive: true });
+      fs.rmSync(join(folder, place), { recursive: true, force: true });
       fs.symlinkSync(place === 'history.json' ? join(outside, 'old.json') : outside, join(folder, place));
 
-      const told = await everything();
+      const told = await everything(isServed(place));
       expect(told.join('\n')).toContain(join(folder, place));
       expect(fs.readdirSync(outside).sort()).toEqual(['old.json', 'thesis.docx']);
       expect(fs.readFileSync(join(outside, 'old.json'), 'utf8')).toBe('{}');
@@ -122,18 +148,18 @@ describe('a store in whose folder something stands that is not its own', () => {
 
   it.each(PLACES)('refuses a pipe in the place of %s by name, and does not wait for it', async (place) => {
     await filled();
-    fs.rmSync(join(folder, place), { recursive: true });
+    fs.rmSync(join(folder, place), { recursive: true, force: true });
     execFileSync('mkfifo', [join(folder, place)]);
 
-    expect((await everything()).join('\n')).toContain(join(folder, place));
+    expect((await everything(isServed(place))).join('\n')).toContain(join(folder, place));
   });
 
   it.each(PLACES)('refuses a file of somebody else in the place of %s by name', async (place) => {
     await filled();
-    fs.rmSync(join(folder, place), { recursive: true });
+    fs.rmSync(join(folder, place), { recursive: true, force: true });
     fs.writeFileSync(join(folder, place), 'notes');
 
-    expect((await everything()).join('\n')).toContain(join(folder, place));
+    expect((await everything(isServed(place))).join('\n')).toContain(join(folder, place));
     expect(fs.readFileSync(join(folder, place), 'utf8')).toBe('notes');
   });
 
@@ -173,7 +199,7 @@ describe('a store in whose folder something stands that is not its own', () => {
     fs.rmSync(path);
     put(path);
     const before = fs.lstatSync(path);
-    await everything();
+    await everything(isServed(place));
 
     const after = fs.lstatSync(path);
     expect([after.ino, after.isFIFO(), after.isSymbolicLink()]).toEqual([
@@ -184,6 +210,45 @@ describe('a store in whose folder something stands that is not its own', () => {
     if (after.isFile()) expect(fs.readFileSync(path, 'utf8')).toBe('notes');
     expect(fs.readFileSync(join(outside, 'thesis.docx'), 'utf8')).toBe('years of work');
   });
+
+  it.each([
+    ['a link', (path: string) => fs.symlinkSync(join(outside, 'thesis.docx'), path)],
+    ['a pipe', (path: string) => execFileSync('mkfifo', [path])],
+    ['a file of somebody else', (path: string) => fs.writeFileSync(path, 'notes')],
+    ['a folder', (path: string) => fs.mkdirSync(path)],
+  ])('carries out no request that is %s, and leaves it where it is', async (_, put) => {
+    await filled();
+    const ask = join(folder, 'requests', '01ARZ3NDEKTSV4RRFFQ69G5FAV.ask.json');
+    fs.mkdirSync(join(folder, 'requests'), { recursive: true });
+    put(ask);
+    const before = fs.lstatSync(ask).ino;
+
+    const told = (await everything(true)).filter((each) => each.includes(ask));
+    expect(told).toEqual([expect.stringContaining('it is not a request file of a store')]);
+    expect(fs.lstatSync(ask).ino).toBe(before);
+    expect(fs.readdirSync(join(folder, 'requests'))).toEqual(['01ARZ3NDEKTSV4RRFFQ69G5FAV.ask.json']);
+  });
+
+  it.each(['journal', 'lock'])(
+    'neither removes nor follows what stands beside its files in %s',
+    async (place) => {
+      await filled();
+      const path = join(folder, place);
+      const number = place === 'journal' ? '00000099.ndjson' : '99';
+      const put = [
+        () => fs.symlinkSync(join(outside, 'thesis.docx'), join(path, number)),
+        () => execFileSync('mkfifo', [join(path, number)]),
+      ];
+      for (const each of put) {
+        each();
+        const before = fs.lstatSync(join(path, number)).ino;
+        expect((await everything()).join('\n')).toContain(join(path, number));
+        expect(fs.lstatSync(join(path, number)).ino).toBe(before);
+        fs.rmSync(join(path, number));
+      }
+      expect(fs.readFileSync(join(outside, 'thesis.docx'), 'utf8')).toBe('years of work');
+    },
+  );
 
   it('prunes only answers that it has written', async () => {
     await filled();

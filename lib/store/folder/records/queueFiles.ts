@@ -13,7 +13,15 @@ import { Backlog } from '../../backlog';
 import type { Durability } from '../../durability';
 import { ids, madeAt } from '../../ids';
 import type { QueuedRun, QueuedTurn, RunQueue } from '../../store';
-import { makeSideFolder, parseChecked, within, writeChecked } from '../files/checkedFile';
+import {
+  foreignFile,
+  makeSideFolder,
+  parseChecked,
+  removeOurs,
+  whoseFile,
+  within,
+  writeChecked,
+} from '../files/checkedFile';
 import type { Files } from '../files/files';
 import type { Layout } from '../layout';
 import { fileName } from '../layout';
@@ -54,7 +62,9 @@ export class FolderQueue implements RunQueue {
     const { files, layout } = this.#folder;
     const { runId } = run;
     const path = pathOf(layout, runId);
-    if (files.look(path) !== undefined || files.look(layout.run(runId)) !== undefined) return false;
+    const whose = await whoseFile(files, path, 'queued');
+    if (whose === 'foreign') throw foreignFile('write', path, 'queued');
+    if (whose !== undefined || files.look(layout.run(runId)) !== undefined) return false;
     await makeSideFolder(files, layout.queue);
     if (this.#roomIn(maxBacklog) <= 0) throw new BacklogFullError(runId, maxBacklog);
     this.#count += 1;
@@ -70,9 +80,7 @@ export class FolderQueue implements RunQueue {
 
   async remove(runId: string): Promise<boolean> {
     const { files, layout } = this.#folder;
-    if (!files.remove(pathOf(layout, runId))) return false;
-    await files.syncFolder(layout.queue);
-    return true;
+    return removeOurs(files, pathOf(layout, runId), 'queued');
   }
 
   /** As many as may be added. Counted anew when there seem to be none, and now and then, as others add and take runs. */

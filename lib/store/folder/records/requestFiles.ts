@@ -16,7 +16,15 @@ import { ids, madeAt } from '../../ids';
 import type { Done, Refusal } from '../../storeRequests';
 import { actionOf, refusalOf, refusedError } from '../../storeRequests';
 import type { StoreRequest } from '../../store';
-import { makeSideFolder, parseChecked, readChecked, within, writeChecked } from '../files/checkedFile';
+import {
+  foreignFile,
+  makeSideFolder,
+  parseChecked,
+  readChecked,
+  whoseFile,
+  within,
+  writeChecked,
+} from '../files/checkedFile';
 import type { Files } from '../files/files';
 import type { Layout } from '../layout';
 import type { Holder } from '../lock/lock';
@@ -165,6 +173,9 @@ export class RequestWatch {
   readonly #troubled: (error: Error) => void;
   #timer: NodeJS.Timeout | undefined;
   readonly #answers = new Set<Promise<unknown>>();
+  /** Requests whose trouble was told, and what is no request of a store: that is left where it is. */
+  readonly #told = new Set<string>();
+  readonly #foreign = new Set<string>();
   #isTold = false;
   #isSwept = false;
 
@@ -234,19 +245,34 @@ export class RequestWatch {
   }
 
   #take(id: string): void {
-    const taken = this.#path(`${id}.taken.json`);
-    try {
-      this.#files.rename(this.#path(`${id}.ask.json`), taken);
-    } catch (error) {
-      if (error instanceof StorageError && error.systemCode === 'ENOENT') return; // It was taken back.
-      throw error;
-    }
-    const answer = this.#answer(id, taken)
+    if (this.#foreign.has(id)) return;
+    const answer = this.#taken(id)
+      .then((taken) => (taken === undefined ? undefined : this.#answer(id, taken)))
       .catch((error: unknown) => {
-        this.#troubled(error as Error);
+        if (!this.#told.has(id)) this.#troubled(error as Error);
+        this.#told.add(id);
       })
       .finally(() => this.#answers.delete(answer));
     this.#answers.add(answer);
+  }
+
+  /** The request under the name that makes it ours to carry out; undefined when it is not, or not any more. */
+  async #taken(id: string): Promise<string | undefined> {
+    const ask = this.#path(`${id}.ask.json`);
+    const whose = await whoseFile(this.#files, ask, 'request');
+    if (whose === 'foreign') {
+      this.#foreign.add(id);
+      throw foreignFile('carry out', ask, 'request');
+    }
+    if (whose === undefined || this.#timer === undefined) return undefined;
+    const taken = this.#path(`${id}.taken.json`);
+    try {
+      this.#files.rename(ask, taken);
+      return taken;
+    } catch (error) {
+      if (error instanceof StorageError && error.systemCode === 'ENOENT') return undefined; // It was taken back.
+      throw error;
+    }
   }
 
   async #answer(id: string, taken: string): Promise<void> {
