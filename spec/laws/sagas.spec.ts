@@ -1,8 +1,13 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+
 import * as fc from 'fast-check';
 import { Subject, takeUntil, VirtualTimeScheduler } from 'rxjs';
 
 import type { Agent, RunState, Store } from '../../index';
-import { answer, chain, fork, memoryStore, restore, run, saga } from '../../index';
+import { answer, chain, fork, lowdbStore, memoryStore, restore, run, saga } from '../../index';
 import { Cancellation } from '../../lib/engine/interpreter/cancellation';
 import { PriorSteps } from '../../lib/engine/interpreter/priorSteps';
 import { amount, seedOr, tally } from '../support/torture';
@@ -16,6 +21,9 @@ import { agentsOf, arbitraryBooking, Ledger } from './support/bookings';
 
 /** 50 cases, or as many as `LAW_CASES` says; 10,000 in the long form. */
 const CASES = amount(Number(process.env['LAW_CASES'] ?? 50), 10_000);
+
+/** A tenth of that in folders. */
+const IN_FOLDERS = Math.ceil(CASES / 10);
 
 /** How one life is stopped: at an event it has told, or at a change of the world outside. */
 interface Cut {
@@ -71,13 +79,17 @@ const NOT: Cut = { how: 'not', by: 'event', at: 0 };
 /** The runs of one structure in one store, and the world outside. */
 class World {
   readonly ledger = new Ledger();
-  readonly store: Store = memoryStore();
   /** How runs stood after their events, for snapshots. */
   readonly stood: RunState[] = [];
   events = 0;
+  readonly store: Store;
   readonly #self: Agent<unknown, unknown>;
+  /** Whether the store answers in later turns: the moments of virtual time come one by one then, between turns. */
+  readonly #isSlow: boolean;
 
-  constructor(shape: Booking, isWhole: boolean) {
+  constructor(shape: Booking, isWhole: boolean, store: Store = memoryStore(), isSlow = false) {
+    this.store = store;
+    this.#isSlow = isSlow;
     const { work, books } = agentsOf(shape, this.ledger);
     this.#self = isWhole ? saga('whole', work, { dynamic: books }) : chain('root', work);
   }
@@ -92,6 +104,7 @@ class World {
     let killed: RunState | undefined;
     let seen = 0;
     let asks = 0;
+    let isEnded = false;
     if (isCancelled) controller.abort();
     const cancel = (): void => {
       asks += 1;
@@ -126,9 +139,11 @@ class World {
           ledger.told(transition);
           if (by === 'event') reached();
         },
-        error: () => undefined,
+        error: () => (isEnded = true),
+        complete: () => (isEnded = true),
       });
-    scheduler.flush();
+    if (!this.#isSlow) scheduler.flush();
+    else if (!(await passed(scheduler, () => isEnded))) ledger.wrong.push(`${runId} hangs`);
     if (killed !== undefined) {
       await store.deleteRun(runId);
       await store.importRun(killed);
@@ -177,6 +192,19 @@ class World {
   }
 }
 
+/** Lets virtual time pass until a run has ended; gives false when nothing has moved for seconds. */
+async function passed(scheduler: VirtualTimeScheduler, isEnded: () => boolean): Promise<boolean> {
+  for (let quiet = 0; !isEnded() && quiet < 3000; quiet += 1) {
+    await wait(quiet === 0 ? 0 : 1);
+    const [first] = scheduler.actions;
+    if (first === undefined) continue;
+    quiet = -1;
+    scheduler.maxFrames = first.delay;
+    scheduler.flush();
+  }
+  return isEnded();
+}
+
 /** Nothing of it goes on, however often it is resumed. */
 function isOver({ status, error }: RunState): boolean {
   return status === 'COMPLETED' || (status === 'FAILED' && error?.retryable === false);
@@ -186,8 +214,8 @@ function isOver({ status, error }: RunState): boolean {
 async function faultsOf(
   shape: Booking,
   { cuts, copies, isWhole, answers }: History,
+  world = new World(shape, isWhole),
 ): Promise<readonly string[]> {
-  const world = new World(shape, isWhole);
   const states = [await world.liveOn('r', cuts, answers)];
   for (const [index, { as, at, cuts: later }] of copies.entries()) {
     const runId = `copy${String(index)}`;
@@ -221,10 +249,32 @@ async function check(cases: number, most: number, seed: number): Promise<void> {
   );
 }
 
+/** The same history in a folder of its own. */
+async function faultsInFolder(shape: Booking, made: History): Promise<readonly string[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-sagas-'));
+  const store = lowdbStore(folder, { durability: 'process' });
+  try {
+    return await faultsOf(shape, made, new World(shape, made.isWhole, store, true));
+  } finally {
+    await store.close();
+    rmSync(folder, { recursive: true });
+  }
+}
+
 describe('sagas, whatever they are made of and whatever happens to them', () => {
   it('keep what a saga that has completed has booked, undo once what any other one has, and touch nothing else', async () => {
     await check(CASES, CASES > 50 ? 40 : 4, seedOr(22));
     tally('histories of sagas', CASES);
+  }, 3_600_000);
+
+  it('do so in a folder', async () => {
+    await fc.assert(
+      fc.asyncProperty(arbitraryBooking, history, async (shape, made) => {
+        expect(await faultsInFolder(shape, made)).toEqual([]);
+      }),
+      { numRuns: IN_FOLDERS, seed: seedOr(22) + 1, endOnFailure: IN_FOLDERS > 100 },
+    );
+    tally('histories of sagas in folders', IN_FOLDERS);
   }, 3_600_000);
 
   /* Tests of the test: each of these makes the interpreter behave as if a line of it were wrong. */

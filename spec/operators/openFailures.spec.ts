@@ -129,6 +129,44 @@ describe('resuming a run in which several steps failed', () => {
     expect((await execute(work, 1, { store, runId: 'r' })).status).toBe('COMPLETED');
   });
 
+  it('needs one retry() on disk in 50 rounds of 50, whenever each of six pages fails, and calls each twice', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'millrace-'));
+    const store = lowdbStore(folder, { durability: 'disk' });
+    const round = async (index: number): Promise<readonly unknown[]> => {
+      let isDown = true;
+      let calls = 0;
+      const fetchPage = agent('fetch', async (url: string) => {
+        calls += 1;
+        await new Promise((resolve) => setTimeout(resolve, (index * calls) % 7));
+        if (isDown) throw new Error(`503 ${url}`);
+        return url;
+      });
+      const digest = workflow('digest', (topic: Wire<string>, step) =>
+        step(
+          'report',
+          (all: readonly string[]) => all.length,
+          ['a', 'b', 'c', 'd', 'e', 'f'].map((page) => step(`fetch ${page}`, fetchPage, topic)),
+        ),
+      );
+      const output = await lastValueFrom(
+        run(digest, 'rivers', { store, runId: `r${String(index)}` }).pipe(
+          tap(({ event }) => {
+            if (event.type === 'run.failed') isDown = false;
+          }),
+          retry(1),
+          outputs(),
+        ),
+      );
+      return [output, calls];
+    };
+
+    const rounds = Array.from({ length: 50 }, (_, index) => index);
+    expect(await Promise.all(rounds.map(round))).toEqual(rounds.map(() => [6, 12]));
+
+    await store.close();
+    rmSync(folder, { recursive: true });
+  });
+
   it('needs one retry() in a folder, and calls each of six pages twice', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'millrace-'));
     const store = lowdbStore(folder);
