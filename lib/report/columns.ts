@@ -1,3 +1,5 @@
+import { stripVTControlCharacters } from 'node:util';
+
 import type { StepSkipped } from '../model/event';
 import type StringWidth from 'string-width';
 
@@ -36,6 +38,22 @@ export function clipped(text: string, width: number): string {
     kept += character;
   }
   return width < 1 ? '' : `${kept}…`;
+}
+
+/** How many rows a line takes in a terminal of this many columns: a syllable of two columns is not split at the edge. */
+export function wrappedRows(line: string, width: number): number {
+  if (widthOf(line) <= width) return 1;
+  let rows = 1;
+  let column = 0;
+  for (const character of stripVTControlCharacters(line).normalize('NFC')) {
+    const columns = widthOf(character);
+    if (column > 0 && column + columns > width) {
+      rows += 1;
+      column = 0;
+    }
+    column += columns;
+  }
+  return rows;
 }
 
 /** Rows as lines with aligned columns, two spaces apart; the last column is not filled up. */

@@ -207,6 +207,26 @@ describe('progress() as a picture', () => {
     expect(other.isCursorVisible).toBe(true);
   });
 
+  it('leaves nothing of the picture behind when the window becomes narrower or wider', () => {
+    const subscription = open('r1', ...facts)
+      .pipe(progress(terminal, { color: false }))
+      .subscribe();
+    jest.advanceTimersByTime(100);
+    terminal.write('hello\n');
+    for (const columns of [40, 17, 120, 33, 9, 80]) {
+      jest.advanceTimersByTime(200);
+      terminal.resize(columns);
+      terminal.write(`now ${columns}\n`);
+      jest.advanceTimersByTime(200);
+      const lines = terminal.lines();
+      const said = lines.findLastIndex((line) => line.startsWith('now '));
+      expect(lines.slice(0, said + 1).every((line) => /^(hello|now \d+)$/.test(line))).toBe(true);
+      expect(lines.slice(said + 1).filter((line) => line.startsWith('텍'))).toHaveLength(1);
+      expect(lines.slice(said + 1).every((line) => stringWidth(line) <= columns)).toBe(true);
+    }
+    subscription.unsubscribe();
+  });
+
   it('tells a failure and how to go on, and gives the screen back', () => {
     const write = terminal.write;
     show(terminal, [

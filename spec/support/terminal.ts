@@ -1,7 +1,9 @@
+import stringWidth from 'string-width';
+
 /** A terminal that knows as much of the control codes as `progress` uses. */
 export class Terminal {
   readonly isTTY = true;
-  readonly columns: number;
+  columns: number;
   readonly rows: number;
   writes = 0;
   isCursorVisible = true;
@@ -22,6 +24,15 @@ export class Terminal {
     for (const [part] of text.matchAll(/\u001b\[[?]?\d*[A-Za-z]|\n|\r|[^\u001b\n\r]+/g)) this.#take(part);
     return true;
   };
+
+  /** The window becomes narrower, which wraps lines that are too long, or wider, which leaves them as they are. */
+  resize(columns: number): void {
+    const before = this.#lines.slice(0, this.#row).flatMap((line) => wrapped(line, columns));
+    const rest = this.#lines.slice(this.#row).flatMap((line) => wrapped(line, columns));
+    this.columns = columns;
+    this.#lines = [...before, ...rest];
+    this.#row = before.length;
+  }
 
   /** What is to be seen, without empty lines at the end. */
   lines(): string[] {
@@ -44,4 +55,17 @@ export class Terminal {
     else if (part.endsWith('h') || part.endsWith('l')) this.isCursorVisible = part.endsWith('h');
     else throw new Error(`an unknown code: ${JSON.stringify(part)}`);
   }
+}
+
+function wrapped(line: string, columns: number): string[] {
+  const rows: string[] = [];
+  let row = '';
+  for (const char of line.trimEnd()) {
+    if (stringWidth(row + char) > columns) {
+      rows.push(row);
+      row = '';
+    }
+    row += char;
+  }
+  return [...rows, row];
 }

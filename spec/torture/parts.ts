@@ -22,7 +22,12 @@ export const parts: readonly Part[] = [
   { name: 'io-kill', tests: '2', specs: ['lib/store/crash'], only: 'test 2\\)', seconds: 5 },
   { name: 'io-power', tests: '3', specs: ['lib/store/crash'], only: 'test 3\\)', seconds: 60 },
   { name: 'io-errors', tests: '4', specs: ['lib/store/crash'], only: 'test 4\\)', seconds: 10 },
-  { name: 'io-sweep', tests: '4', specs: ['lib/store/faultSweep'], seconds: 120 },
+  {
+    name: 'io-sweep',
+    tests: '4',
+    specs: ['lib/store/faultSweep', 'lib/store/faultSweepServing'],
+    seconds: 120,
+  },
   { name: 'io-together', tests: '2, 3, 4', specs: ['lib/store/manyRuns'], seconds: 20 },
   { name: 'many-messages', tests: 'P26', specs: ['lib/store/manyMessages'], seconds: 120 },
   { name: 'large-document', tests: 'P1', specs: ['process/large-document'], seconds: 60 },

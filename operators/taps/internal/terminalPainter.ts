@@ -1,4 +1,4 @@
-import { widthOf } from '../../../lib/report/columns';
+import { wrappedRows } from '../../../lib/report/columns';
 import type { Screen } from '../../../lib/report/screen';
 import { columnsOf, heightOf, ignoreErrorsOf } from '../../../lib/report/screen';
 
@@ -29,8 +29,8 @@ type Draw = (width: number, height: number) => readonly string[];
 class TerminalPainter implements Painter {
   readonly #screen: Screen;
   readonly #parts = new Set<Draw>();
-  /** Columns that each line of the picture on the screen takes. */
-  #drawn: readonly number[] = [];
+  /** The lines of the picture on the screen. */
+  #drawn: readonly string[] = [];
   /** Lines that are to stay above the picture and are not written yet. */
   #said = '';
   /** Somebody else has begun a line on the screen and not ended it. */
@@ -155,7 +155,7 @@ class TerminalPainter implements Painter {
    */
   #erasing(): string {
     const width = columnsOf(this.#screen);
-    const rows = this.#drawn.reduce((sum, line) => sum + Math.max(1, Math.ceil(line / width)), 0);
+    const rows = this.#drawn.reduce((sum, line) => sum + wrappedRows(line, width), 0);
     this.#drawn = [];
     return rows === 0 ? '' : `\u001b[${rows}A\r\u001b[2K\n\u001b[0J\u001b[1A`;
   }
@@ -167,7 +167,7 @@ class TerminalPainter implements Painter {
     const lines: string[] = [];
     for (const draw of this.#parts) lines.push(...draw(width, height));
     const fitting = lines.length > room ? lines.slice(-room) : lines;
-    this.#drawn = fitting.map(widthOf);
+    this.#drawn = fitting;
     return asLines(fitting);
   }
 

@@ -163,6 +163,9 @@ export class QueueWatch {
   readonly #troubled: (error: Error) => void;
   readonly #backlog = new Backlog();
   readonly #known = new Set<string>();
+  /** Files of runs that have begun, and whether it was told that they cannot be removed. */
+  readonly #begun = new Set<string>();
+  #isStuck = false;
   #timer: NodeJS.Timeout | undefined;
   #stamp: string | undefined;
   #stampSeenAt = -Infinity;
@@ -217,10 +220,28 @@ export class QueueWatch {
         this.#backlog.add(rank);
       },
       done: () => {
-        this.#files.remove(path);
-        this.#known.delete(`${fileName(runId)}${SUFFIX}`);
+        this.#begun.add(`${fileName(runId)}${SUFFIX}`);
+        this.#removeBegun();
       },
     };
+  }
+
+  /**
+   * Removes the files of runs that have begun. Where that fails it is told, and tried again later: it must not end the run, and
+   * whoever serves next finds that there is one.
+   */
+  #removeBegun(): void {
+    try {
+      for (const name of this.#begun) {
+        this.#files.remove(within(this.#layout.queue, name));
+        this.#begun.delete(name);
+        this.#known.delete(name);
+      }
+      this.#isStuck = false;
+    } catch (error) {
+      if (!this.#isStuck) this.#troubled(error as Error);
+      this.#isStuck = true;
+    }
   }
 
   /** Looks for runs that have been added. */
@@ -244,6 +265,7 @@ export class QueueWatch {
   }
 
   async #read(isNew: boolean): Promise<void> {
+    this.#removeBegun();
     const fresh = this.#freshNames(isNew);
     for (let at = 0; at < fresh.length; at += READ_AT_ONCE) {
       if (this.#timer === undefined) return;

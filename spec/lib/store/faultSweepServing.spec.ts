@@ -1,0 +1,183 @@
+import { lastValueFrom } from 'rxjs';
+
+import { agent, chain, lowdbStore, serve, submit } from '../../../index';
+import type { Store } from '../../../lib/store/store';
+import { everyNth, tally } from '../../support/torture';
+import { ownersOf } from './support/lockRace';
+import { errno, MemoryFiles } from './support/memoryFiles';
+
+const job = chain(
+  'job',
+  agent('plus', (n: number) => n + 1),
+);
+
+let pids = 0;
+
+/** A store for a process of its own, which waits ten times as short as others. */
+function opened(files: MemoryFiles, isDead: (pid: number) => boolean = () => false): Store {
+  pids += 1;
+  const owners = {
+    ...ownersOf(pids, isDead),
+    now: () => performance.now() * 10,
+    sleep: () => new Promise<void>((resolve) => setTimeout(resolve, 2)),
+  };
+  return lowdbStore('/state', { files, owners, durability: 'disk' });
+}
+
+/** What was told to somebody. */
+class Heard {
+  readonly queued = new Set<string>();
+  readonly deleted = new Set<string>();
+  readonly completed = new Set<string>();
+  readonly problems: unknown[] = [];
+
+  async attempt(act: () => Promise<unknown>): Promise<void> {
+    try {
+      await act();
+    } catch (error) {
+      this.problems.push(error);
+    }
+  }
+}
+
+/** Serves until these runs have completed, the store fails, or it takes too long. */
+async function served(
+  store: Store,
+  heard: Heard,
+  wanted: ReadonlySet<string>,
+  meanwhile = async () => {},
+): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      serving.unsubscribe();
+      resolve();
+    };
+    const done = (): void => {
+      if ([...wanted].every((runId) => heard.completed.has(runId))) void meanwhile().then(end);
+    };
+    const timer = setTimeout(() => {
+      heard.problems.push('it took too long');
+      end();
+    }, 1_500);
+    const serving = serve([job], { store }).subscribe({
+      next: ({ event }) => {
+        if (event.type === 'step.logged') heard.problems.push(event.message);
+        if (event.type !== 'run.completed') return;
+        heard.completed.add(event.runId);
+        done();
+      },
+      error: (error: unknown) => {
+        heard.problems.push(error);
+        end();
+      },
+    });
+    if (wanted.size === 0) setTimeout(done, 0);
+  });
+}
+
+/** Runs are queued, one is taken back; the others are served; another process has one of them deleted. */
+async function workOn(files: MemoryFiles, heard: Heard): Promise<void> {
+  const owner = opened(files);
+  const asker = opened(files);
+  for (const runId of ['a', 'b', 'c']) {
+    await heard.attempt(async () => {
+      await submit(job, 1, { store: asker, runId });
+      heard.queued.add(runId);
+    });
+  }
+  await heard.attempt(async () => {
+    if (await asker.queue.remove('c')) heard.deleted.add('c');
+  });
+  const wanted = new Set([...heard.queued].filter((runId) => !heard.deleted.has(runId)));
+  await served(owner, heard, wanted, () =>
+    heard.attempt(async () => {
+      const request = { kind: 'delete', runId: 'a' } as const;
+      const last = await lastValueFrom(asker.request(request));
+      if (last.stage === 'done' && last.gone?.includes('a') === true) heard.deleted.add('a');
+    }),
+  );
+  await heard.attempt(() => asker.close());
+  await heard.attempt(() => owner.close());
+}
+
+/** What has become of it once nothing fails any more: what was lost, and what came back. */
+async function wrong(files: MemoryFiles, heard: Heard): Promise<readonly string[]> {
+  const left = new Set([...heard.queued].filter((runId) => !heard.deleted.has(runId)));
+  const store = opened(files, () => true);
+  const ended = async (): Promise<ReadonlySet<string>> =>
+    new Set((await store.listRuns({ status: 'COMPLETED' })).map(({ runId }) => runId));
+  const before = await ended();
+  const open = new Set([...left].filter((runId) => !before.has(runId)));
+  // Whoever was refused may have been heard all the same.
+  const again = new Heard();
+  if (open.has('b')) await served(store, again, new Set(['b']));
+  const after = await ended();
+  await store.close();
+  return [
+    ...[...left].filter((runId) => runId === 'b' && !after.has(runId)).map((runId) => `${runId} is lost`),
+    ...[...heard.deleted].filter((runId) => after.has(runId)).map((runId) => `${runId} came back`),
+  ];
+}
+
+describe('an error at any call to the file system while runs are queued and served (promises test 4)', () => {
+  const uncaught: unknown[] = [];
+  const note = (error: unknown): void => {
+    uncaught.push(error);
+  };
+  let warnings: string[] = [];
+  let warned: jest.SpyInstance;
+  beforeAll(() => {
+    process.on('uncaughtException', note).on('unhandledRejection', note);
+    warned = jest.spyOn(process, 'emitWarning').mockImplementation((warning) => {
+      warnings.push(String(warning));
+    });
+  });
+  afterAll(() => {
+    process.off('uncaughtException', note).off('unhandledRejection', note);
+    warned.mockRestore();
+  });
+
+  it('is counted on work that ends as it should', async () => {
+    const files = new MemoryFiles();
+    const heard = new Heard();
+    await workOn(files, heard);
+
+    expect(heard.problems).toEqual([]);
+    expect([...heard.deleted].sort()).toEqual(['a', 'c']);
+    expect(await wrong(files.afterKill(), heard)).toEqual([]);
+  });
+
+  it.each(['EMFILE', 'EACCES', 'EIO', 'ENOSPC', 'EROFS', 'ENOTDIR'])(
+    '%s: is told or mended, harms no process, and loses no run that is queued',
+    async (code) => {
+      const whole = new MemoryFiles();
+      whole.countsLooks = true;
+      await workOn(whole, new Heard());
+      const step = everyNth(80);
+      const first = 1 + (code.charCodeAt(1) % step);
+      for (let at = first; at <= whole.calls; at += step) {
+        tally('errors', 1);
+        const files = new MemoryFiles();
+        files.countsLooks = true;
+        let hit = '';
+        files.fate = ({ number, name, path }) => {
+          if (number !== at) return undefined;
+          hit = `${name} ${path}`;
+          return { error: errno(code, path) };
+        };
+        const heard = new Heard();
+        warnings = [];
+        await workOn(files, heard);
+        files.fate = () => undefined;
+        const isTold = heard.problems.length > 0 || warnings.length > 0;
+        const isMended = isTold || (heard.deleted.has('a') && heard.deleted.has('c'));
+
+        expect([at, hit, isMended]).toEqual([at, hit, true]);
+        expect([at, hit, await wrong(files.afterKill(), heard)]).toEqual([at, hit, []]);
+        expect([at, hit, uncaught]).toEqual([at, hit, []]);
+      }
+    },
+    120_000,
+  );
+});
