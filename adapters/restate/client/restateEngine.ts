@@ -22,6 +22,8 @@ import type { Failure } from '../../../lib/model/failure';
 import { InvalidArgumentError, toFailure } from '../../../lib/model/failure';
 import type { RunState } from '../../../lib/model/state';
 import type { RunSummary } from '../../../lib/store/store';
+import { onAbort } from '../../../lib/streams/onAbort';
+import type { Stop } from '../../../lib/streams/pull';
 import type { Ingress } from '../protocol/ingress';
 import { ingressOf } from '../protocol/ingress';
 import { agentOfPlan, agentOfRun, metRuns } from './agentOfRun';
@@ -211,6 +213,7 @@ class RunSubscriber<O> {
   #isOver = false;
   #life = 1;
   #leftAt: number | undefined;
+  #stopListening: Stop | undefined;
 
   constructor(context: EngineContext, request: RunRequest<O>, subscriber: Subscriber<Transition<O>>) {
     this.#context = context;
@@ -243,15 +246,17 @@ class RunSubscriber<O> {
       },
     );
     const { signal } = this.#request;
-    signal?.addEventListener('abort', this.#aborted);
     // A life that is begun with an aborted signal begins as a cancelled one.
-    if (signal?.aborted === true && !begins) this.#aborted();
+    if (signal !== undefined && !(signal.aborted && begins))
+      this.#stopListening = onAbort(signal, () => {
+        this.#cancel(true);
+      });
   }
 
   /** Hears nothing more; cancels what nobody else has asked to end. */
   leave(onUnsubscribe: 'cancel' | 'detach'): void {
     const { signal } = this.#request;
-    signal?.removeEventListener('abort', this.#aborted);
+    this.#stopListening?.();
     this.#leftAt = asyncScheduler.now();
     this.#abort.abort('left');
     // Who has aborted the signal has asked for the end already.
@@ -265,10 +270,6 @@ class RunSubscriber<O> {
       this.#subscriber.error(new RunError(state, state.error ?? UNKNOWN_FAILURE, undefined));
     } else this.#subscriber.complete();
   }
-
-  readonly #aborted = (): void => {
-    this.#cancel(true);
-  };
 
   #cancel(isAsked: boolean): void {
     const { agent, runId } = this.#request;
