@@ -70,7 +70,9 @@ function readPart(name: string, part: StreamPart, parts: AnswerParts): void {
       parts.addToCall(part.toolCallId ?? '', { id: part.toolCallId, tool: part.toolName, text: part.input });
       return;
     case 'error':
-      throw part.error;
+      throw brokenOff(part.error)
+        ? new ModelAnswerError(name, messageOf(part.error), part.error)
+        : part.error;
     case 'abort':
       throw new ModelAnswerError(name, 'it was aborted');
     case 'finish': {
@@ -84,6 +86,17 @@ function readPart(name: string, part: StreamPart, parts: AnswerParts): void {
     }
     default:
   }
+}
+
+/** The SDK calls an answer final that began well and was cut; asking again helps. */
+function brokenOff(error: unknown): boolean {
+  if (typeof error !== 'object' || error === null) return false;
+  const { statusCode } = error as { readonly statusCode?: unknown };
+  return typeof statusCode === 'number' && statusCode < 300;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function sdkOptions({ messages, tools = [], output }: ModelRequest, sdk: AiSdk): object {

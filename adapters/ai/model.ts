@@ -97,8 +97,12 @@ export class ModelAnswerError extends MillraceError {
   override readonly name = 'ModelAnswerError';
   readonly code = 'MODEL_ANSWER';
 
-  constructor(model: string, what: string) {
-    super(`Cannot use the answer of model "${model}": ${what}`, 'repeat the call, as `retry` does');
+  constructor(model: string, what: string, cause?: unknown) {
+    super(
+      `Cannot use the answer of model "${model}": ${what}`,
+      'repeat the call, as `retry` does',
+      cause === undefined ? {} : { cause },
+    );
   }
 }
 

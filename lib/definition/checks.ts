@@ -1,5 +1,5 @@
 import { DefinitionError } from '../errors/definitionErrors';
-import type { AgentPolicy, StepPolicy } from '../model/agentType';
+import type { AgentPolicy, RetryPolicy, StepPolicy } from '../model/agentType';
 import { InvalidArgumentError } from '../model/failure';
 import type { AgentKind } from '../model/plan';
 
@@ -30,10 +30,11 @@ export function checkPolicy(owner: string, policy: StepPolicy): void {
   const { retry, timeoutMs, idleTimeoutMs, limit, cache } = policy;
   const retries = typeof retry === 'object' ? retry.count : retry;
   if (retries !== undefined && !isCount(retries, 0)) refuse(owner, 'retry', 'a whole number from 0', retries);
-  const { delayMs, retryIf } = typeof retry === 'object' ? retry : { delayMs: undefined, retryIf: undefined };
+  const { delayMs, maxMs, retryIf }: Partial<RetryPolicy> = typeof retry === 'object' ? retry : {};
   if (retryIf !== undefined && typeof retryIf !== 'function')
     refuse(owner, 'retry.retryIf', 'a function', kindOf(retryIf));
   if (typeof delayMs !== 'function') checkTime(owner, 'retry.delayMs', delayMs);
+  checkTime(owner, 'retry.maxMs', maxMs);
   checkTime(owner, 'timeoutMs', timeoutMs);
   checkTime(owner, 'idleTimeoutMs', idleTimeoutMs);
   checkTime(owner, 'cache.ttlMs', cache?.ttlMs);

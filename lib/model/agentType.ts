@@ -66,10 +66,20 @@ export interface StepContext {
 export interface RetryPolicy {
   /** How many further attempts follow the first. */
   readonly count: number;
-  /** Milliseconds before the next attempt, or a function of the failure and the number of the attempt that failed. */
-  readonly delayMs?: number | ((failure: Failure, attempt: number) => number);
-  /** Whether this failure deserves another attempt; errors that say `retryable: false` never do. */
-  readonly retryIf?: (failure: Failure) => boolean;
+  /**
+   * Milliseconds before the next attempt, or a function of the failure, the number of the attempt that failed, and the error
+   * itself. Where the failure has a `retryAfterMs`, because a server asked for it, the wait is at least that.
+   */
+  readonly delayMs?: number | ((failure: Failure, attempt: number, error: unknown) => number);
+  /** Most milliseconds that are waited because a server asked for it; 5 minutes when left out. */
+  readonly maxMs?: number;
+  /**
+   * Whether this failure deserves another attempt. Errors that say `retryable: false` or `isRetryable: false` never do. When left
+   * out, a failure with one of the statuses 400, 401, 403, 404, 405, 410, 413 and 422 does not: the same request fails again.
+   *
+   * The error is the one that was thrown; an engine that only has its record gives a `StepError`.
+   */
+  readonly retryIf?: (failure: Failure, error: unknown) => boolean;
 }
 
 /**

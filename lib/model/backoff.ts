@@ -1,4 +1,4 @@
-import type { RetryPolicy } from './agentType';
+import type { Failure } from './failure';
 import { InvalidArgumentError } from './failure';
 
 /** How the waits between attempts grow. */
@@ -29,9 +29,7 @@ export interface BackoffOptions {
  *
  * @throws RangeError when a number is not within its bounds.
  */
-export function backoff(
-  options: BackoffOptions,
-): Extract<RetryPolicy['delayMs'], (...given: never) => unknown> {
+export function backoff(options: BackoffOptions): (failure: Failure, attempt: number) => number {
   const { initialMs, factor = 2, maxMs = 60_000, jitter = 1, random = Math.random } = options;
   check('initialMs', initialMs, 0, Infinity);
   check('factor', factor, 1, Infinity);

@@ -112,12 +112,17 @@ function failureOf(thrown: unknown, path: string | undefined, depth: number): Fa
     message: messageOf(thrown),
     ...(code === undefined ? {} : { code }),
     ...(path === undefined ? {} : { path }),
-    retryable: !(isRecord(thrown) && read(thrown, 'retryable') === false),
+    retryable: !(isRecord(thrown) && isFinal(thrown)),
     ...inner,
   };
   if (thrown instanceof Error || (isRecord(thrown) && typeof read(thrown, 'stack') === 'string'))
     keepStack(failure, thrown);
   return Object.freeze(failure);
+}
+
+/** Whether an error says that trying again cannot help; SDKs say it in either of these words. */
+function isFinal(thrown: object): boolean {
+  return read(thrown, 'retryable') === false || read(thrown, 'isRetryable') === false;
 }
 
 /** What few errors have. */
@@ -126,7 +131,7 @@ function innerOf(
   depth: number,
 ): Pick<Failure, 'status' | 'retryAfterMs' | 'cause' | 'errors'> | undefined {
   const source = standsFor(thrown) ?? thrown;
-  const status = read(source, 'status') ?? read(source, 'statusCode');
+  const status = statusOf(source);
   const retryAfterMs = retryAfterOf(source);
   const cause = depth < DEEPEST ? read(source, 'cause') : undefined;
   const errors = depth < DEEPEST ? read(source, 'errors') : undefined;
@@ -143,12 +148,21 @@ function innerOf(
   };
 }
 
+function statusOf(source: object): unknown {
+  return read(source, 'status') ?? read(source, 'statusCode') ?? inResponse(source, 'status');
+}
+
+function inResponse(source: object, key: string): unknown {
+  const response = read(source, 'response');
+  return isRecord(response) ? read(response, key) : undefined;
+}
+
 /** How long the server asked to wait: in milliseconds, in seconds, or until a moment. */
 function retryAfterOf(source: object): number | undefined {
   const told = read(source, 'retryAfterMs');
   if (typeof told === 'number' && told >= 0 && Number.isFinite(told)) return told;
-  const response = read(source, 'response');
-  const headers = read(source, 'headers') ?? (isRecord(response) ? read(response, 'headers') : undefined);
+  // fetch and most SDKs; the AI SDK; axios.
+  const headers = read(source, 'headers') ?? read(source, 'responseHeaders') ?? inResponse(source, 'headers');
   if (!isRecord(headers)) return undefined;
   const exact = Number(headerOf(headers, 'retry-after-ms') ?? NaN);
   if (exact >= 0 && Number.isFinite(exact)) return exact;

@@ -122,6 +122,19 @@ describe.each(Object.entries(makers))('a model of %s', (_, make) => {
     expect(server.bodies).toHaveLength(2);
   });
 
+  it('waits as long as the server asks, and repeats no request that it refused', async () => {
+    expect((await ask(make(server, 'busy', { retry: 3 }))).text).toBe('It rains.');
+    const [first = 0, second = 0] = server.times;
+    expect(second - first).toBeGreaterThanOrEqual(1_990);
+    expect(second - first).toBeLessThan(4_000);
+
+    const before = server.bodies.length;
+    await expect(ask(make(server, 'refused', { retry: 3 }))).rejects.toMatchObject({
+      failure: { status: 400 },
+    });
+    expect(server.bodies).toHaveLength(before + 1);
+  });
+
   it.each(['cut', 'empty', 'malformed'] as const)(
     'fails when its stream is %s, and may be asked again',
     async (scenario) => {

@@ -6,24 +6,40 @@ import { InvalidArgumentError } from '../../model/failure';
 /** What follows a failed attempt: another one after so many milliseconds, or nothing. */
 export type RetryDecision = { readonly delayMs: number } | 'give up';
 
+/** The longest that a server can make a step wait, unless the policy says otherwise. */
+const LONGEST_ASKED_MS = 300_000;
+
+/** What a server answers that will answer the same to the same. */
+const FINAL_STATUSES: ReadonlySet<number> = new Set([400, 401, 403, 404, 405, 410, 413, 422]);
+
 /**
  * Whether and when a failed attempt is repeated. May call functions of the user's.
  *
  * @param tries - Attempts that have begun in this life, the failed one included.
+ * @param error - What was thrown.
  */
-export function retryDecision(policy: StepPolicy, failure: Failure, tries: number): RetryDecision {
-  const { count, delayMs = 0, retryIf } = retryPolicyOf(policy);
+export function retryDecision(
+  policy: StepPolicy,
+  failure: Failure,
+  tries: number,
+  error: unknown,
+): RetryDecision {
+  const { count, delayMs = 0, maxMs = LONGEST_ASKED_MS, retryIf } = retryPolicyOf(policy);
   if (!failure.retryable || tries > count) return 'give up';
-  if (retryIf !== undefined && !yesOrNo(retryIf(failure), `retry.retryIf after attempt ${String(tries)}`))
-    return 'give up';
-  const delay = typeof delayMs === 'number' ? delayMs : delayMs(failure, tries);
+  const deserves =
+    retryIf === undefined
+      ? !FINAL_STATUSES.has(failure.status ?? 0)
+      : yesOrNo(retryIf(failure, error), `retry.retryIf after attempt ${String(tries)}`);
+  if (!deserves) return 'give up';
+  const delay = typeof delayMs === 'number' ? delayMs : delayMs(failure, tries, error);
   if (typeof delay !== 'number' || Number.isNaN(delay)) {
     throw new InvalidArgumentError(
       `retry.delayMs gave ${String(delay)} after attempt ${String(tries)}, not a number of milliseconds`,
       'give a number',
     );
   }
-  return { delayMs: Math.max(0, delay) };
+  const asked = Math.min(failure.retryAfterMs ?? 0, maxMs);
+  return { delayMs: Math.max(0, delay, asked) };
 }
 
 /** Whether the decision asks functions of the user's, whose answers must be remembered. */

@@ -873,7 +873,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
   }
 
   #decideRetry(task: StepTask, error: unknown, failure: Failure): void {
-    const decision = (): RetryDecision => retryDecision(task.policy, failure, task.tries);
+    const decision = (): RetryDecision => retryDecision(task.policy, failure, task.tries, error);
     if (!failure.retryable || !asksUser(task.policy)) {
       this.#retryOrGiveUp(task, error, failure, decision());
       return;
