@@ -35,9 +35,13 @@ export function aiSdkModel(name: string, sdk: AiSdk, model: unknown, options: Ai
       ...settings,
     } as never);
     let hasEnded = false;
-    for await (const part of fullStream as AsyncIterable<StreamPart>) {
-      readPart(name, part, parts);
-      hasEnded ||= part.type === 'finish';
+    try {
+      for await (const part of fullStream as AsyncIterable<StreamPart>) {
+        readPart(name, part, parts);
+        hasEnded ||= part.type === 'finish';
+      }
+    } catch (error) {
+      throw brokenOff(error) ? new ModelAnswerError(name, messageOf(error), error) : error;
     }
     if (!hasEnded) throw new ModelAnswerError(name, 'its stream ended before the answer was whole');
   });
@@ -70,9 +74,7 @@ function readPart(name: string, part: StreamPart, parts: AnswerParts): void {
       parts.addToCall(part.toolCallId ?? '', { id: part.toolCallId, tool: part.toolName, text: part.input });
       return;
     case 'error':
-      throw brokenOff(part.error)
-        ? new ModelAnswerError(name, messageOf(part.error), part.error)
-        : part.error;
+      throw part.error;
     case 'abort':
       throw new ModelAnswerError(name, 'it was aborted');
     case 'finish': {

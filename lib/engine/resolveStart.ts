@@ -16,6 +16,7 @@ import { withStored } from '../model/state';
 import { isStream } from '../streams/pull';
 import { downstream } from './invalidate';
 import { belowSagas, undoneSagas } from './undone';
+import { stepsToUndo, undoableNames } from './undoOrder';
 
 /** What is asked of a run that begins, or goes on. */
 export interface StartQuestion<O> {
@@ -108,8 +109,8 @@ export function resolveStart<O>(question: StartQuestion<O>): Start<O> {
       : isChanged
         ? downstream(plan, diff, isInputChanged, saved.steps, others)
         : [];
-  // A saga that has begun to go back only goes back, whatever it consists of by now.
-  const dropped = stale.length === 0 ? stale : withoutSagas(stale, saved);
+  const dropped =
+    stale.length === 0 ? stale : withoutSagas(stale, saved, diff === undefined ? definition : undefined);
   const event: RunResumed = {
     type: 'run.resumed',
     runId,
@@ -132,8 +133,20 @@ export function resolveStart<O>(question: StartQuestion<O>): Start<O> {
   };
 }
 
-function withoutSagas(paths: readonly string[], { steps }: RunState): readonly string[] {
-  const isKept = belowSagas(undoneSagas(steps));
+/**
+ * A saga that has begun to go back only goes back, whatever it consists of by now. One that has undone everything may begin anew;
+ * that can be told where its agents are the ones that did it.
+ */
+function withoutSagas(
+  paths: readonly string[],
+  { steps }: RunState,
+  same: Definition | undefined,
+): readonly string[] {
+  const undoable = same === undefined ? undefined : undoableNames(same);
+  const sagas = undoneSagas(steps).filter(
+    (saga) => undoable === undefined || stepsToUndo(steps, saga, undoable).length > 0,
+  );
+  const isKept = belowSagas(sagas);
   return paths.filter((path) => !isKept(path));
 }
 

@@ -15,7 +15,7 @@ import type { Failure } from '../../lib/model/failure';
 import type { StepResult } from '../../lib/model/stepResult';
 import { formOf } from './internal/outputCodec';
 import { structure } from './internal/structure';
-import { stepsToUndo, undoableAgents } from './internal/undoOrder';
+import { stepsToUndo, undoableAgents } from '../../lib/engine/undoOrder';
 
 /** How a saga is carried out; `retry` belongs to the agent within, because a saga that has begun to undo only goes back. */
 export interface SagaOptions<I> extends AgentPolicy<I> {

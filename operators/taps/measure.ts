@@ -76,6 +76,7 @@ export function measure<O>(
             case 'run.cancelled':
               runs.delete(event.runId);
               break;
+            case 'run.imported':
             case 'step.emitted':
             case 'step.logged':
             case 'step.retrying':

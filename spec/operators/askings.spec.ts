@@ -219,7 +219,7 @@ describe.each<[string, () => Store]>([
     const work = chain('pay', slow, ask, transfer);
     const seen = collect(run(work, 10, { store, runId: 'r' }));
     await until(() => seen.told.includes('step.started amount'));
-    expect(await answer('r', 'ok', true, { store })).toEqual({ became: 'kept' });
+    expect(await answer('r', 'ok', true, { store })).toEqual({ became: 'kept', isServed: false });
     await until(() => seen.ended !== 'open');
     expect(seen.ended).toBe('error');
     isDown = false;
@@ -243,12 +243,16 @@ describe.each<[string, () => Store]>([
     const seen = collect(run(slow, 10, { store, runId: 'live' }));
     await until(() => seen.told.includes('step.suspended ok'));
     const asking = askingOf(await store.loadRun('live'));
-    expect(await answer('live', 'ok', true, { store })).toEqual({ asking, became: 'taken' });
+    expect(await answer('live', 'ok', true, { store })).toEqual({ asking, became: 'taken', isServed: false });
     seen.leave?.();
 
     await execute(pay, 10, { store, runId: 'r' });
     const resting = askingOf(await store.loadRun('r'));
-    expect(await answer('r', 'ok', true, { store })).toEqual({ asking: resting, became: 'kept' });
+    expect(await answer('r', 'ok', true, { store })).toEqual({
+      asking: resting,
+      became: 'kept',
+      isServed: false,
+    });
   });
 
   it('refuses at once what can never be heard', async () => {

@@ -97,7 +97,7 @@ describe('the result of a workflow', () => {
 
     expect((await store.loadRun('r'))?.steps.get('pair')).toMatchObject({
       output: [1, null],
-      givenBy: { items: { 1: null }, gaps: [1] },
+      givenBy: { items: { 1: false }, gaps: [1] },
     });
   });
 

@@ -109,7 +109,7 @@ class FollowedRun<O> {
       runId: request.runId,
       life: this.#life,
       at: asyncScheduler.now(),
-      onMismatch: request.onMismatch,
+      onMismatch: this.#onMismatch(),
       incarnation: newIncarnation(),
       secret: newIncarnation(),
       ...(this.#input !== undefined && { input: this.#input }),
@@ -187,10 +187,18 @@ class FollowedRun<O> {
 
   #following(): Following<O> {
     const { request, tell, signal } = this.#run;
-    const { agent, runId, onMismatch } = request;
+    const { agent, runId } = request;
     const key = keyOf(runId, this.#life);
-    const isRefusing = onMismatch === 'refuse';
+    const isRefusing = this.#onMismatch() === 'refuse';
     return { agent, runId, key, base: this.#base, input: this.#input, tell, signal, isRefusing };
+  }
+
+  /**
+   * Behind a life that broke off because the code was replaced, what another agent has done is done again: nobody is there to ask
+   * whether the run shall go on.
+   */
+  #onMismatch(): StartRequest['onMismatch'] {
+    return this.#isBroken ? 'actual' : this.#run.request.onMismatch;
   }
 
   #idle(): RunState<O> {

@@ -29,7 +29,8 @@ export function recoverRuns(
     if (trouble?.isMisfit !== true) return;
     await killLife(admin, trouble.id);
     const { runId } = lifeOf(key);
-    const going = engine.run({ agent, runId, input: undefined, onMismatch: 'refuse', mustExist: true });
+    // What another agent has done, such as an item's of another name, is not taken for the work of this one: it is done again.
+    const going = engine.run({ agent, runId, input: undefined, onMismatch: 'actual', mustExist: true });
     await new Promise<void>((resolve) => {
       going.pipe(take(1), timeout(BEGIN_MS)).subscribe({
         complete: resolve,

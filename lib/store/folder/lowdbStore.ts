@@ -208,7 +208,7 @@ class LowdbStore {
       for (const { logId } of await listLogs(files, layout.logs, pause)) {
         if (runIds.has(runOfLog(logId))) await deleteLog(files, layout.logs, logId);
       }
-      this.#logs = logIndex(() => this.#readLogs());
+      this.#logs = logIndex((leftOut) => this.#readLogs(leftOut));
     };
   }
 
@@ -391,7 +391,7 @@ class LowdbStore {
       .then(
         (opened) => {
           this.#session = opened;
-          this.#logs = logIndex(() => this.#readLogs());
+          this.#logs = logIndex((leftOut) => this.#readLogs(leftOut));
           this.#opening = undefined;
           return opened;
         },
@@ -403,9 +403,9 @@ class LowdbStore {
     return this.#opening;
   }
 
-  #readLogs(): ReturnType<typeof listLogs> {
+  #readLogs(leftOut?: () => void): ReturnType<typeof listLogs> {
     const { files, layout, pause } = this.#folder;
-    return listLogs(files, layout.logs, pause);
+    return listLogs(files, layout.logs, pause, leftOut);
   }
 }
 

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { StorageError, StoreCorruptError } from '../../../lib/errors/storageErrors';
+import { StorageError } from '../../../lib/errors/storageErrors';
 import { executionHistory } from '../../../lib/history/executionHistory';
 import { nodeFiles } from '../../../lib/store/folder/files/nodeFiles';
 import { lowdbStore } from '../../../lib/store/folder/lowdbStore';
@@ -113,7 +113,7 @@ describe('the list of execution logs of a folder', () => {
     const [name] = readdirSync(join(folder, 'logs'));
     const text = readFileSync(join(folder, 'logs', name!));
     writeFileSync(join(folder, 'logs', name!), 'x');
-    await expect(store.logs.list()).rejects.toThrow(StoreCorruptError);
+    expect(await store.logs.list()).toEqual([]);
     writeFileSync(join(folder, 'logs', name!), text);
 
     expect(await store.logs.list()).toHaveLength(1);

@@ -182,12 +182,14 @@ export function parseChecked(path: string, kind: FileKind, bytes: Buffer): Reado
  * warning.
  *
  * @param read - Gives what is listed of a file; undefined when it has gone meanwhile.
+ * @param leftOut - Hears that one was left out.
  */
 export async function readEach<T>(
   files: Files,
   folder: string,
   pause: Pause,
   read: (path: string) => Promise<T | undefined>,
+  leftOut: () => void = () => undefined,
 ): Promise<readonly T[]> {
   const found: T[] = [];
   for (const name of files.list(folder)) {
@@ -199,6 +201,8 @@ export async function readEach<T>(
       return read(path);
     });
     if (one !== undefined) found.push(one);
+    // It may have gone meanwhile, too.
+    else leftOut();
     const rest = pause();
     if (rest !== undefined) await rest;
   }

@@ -40,12 +40,18 @@ export async function readLog(
   return log;
 }
 
-/** What is said about the logs, newest first. */
-export async function listLogs(files: Files, folder: string, pause: Pause): Promise<readonly LogSummary[]> {
-  const summaries = await readEach(files, folder, pause, async (path) => {
+/** What is said about the logs, newest first. `leftOut` hears of one that could not be read. */
+export async function listLogs(
+  files: Files,
+  folder: string,
+  pause: Pause,
+  leftOut?: () => void,
+): Promise<readonly LogSummary[]> {
+  const summary = async (path: string): Promise<LogSummary | undefined> => {
     const log = await readFile(files, path);
     return log && summaryOfLog(log);
-  });
+  };
+  const summaries = await readEach(files, folder, pause, summary, leftOut);
   return [...summaries].sort(newestFirst);
 }
 
@@ -95,15 +101,21 @@ export interface LogIndex {
   save(log: ExecutionLog, write: () => Promise<void>): Promise<void>;
 }
 
-/** Begins with nothing known; `read` gives what stands in the folder. */
-export function logIndex(read: () => Promise<readonly LogSummary[]>): LogIndex {
+/** Begins with nothing known; `read` gives what stands in the folder, and says where that is not all. */
+export function logIndex(read: (leftOut: () => void) => Promise<readonly LogSummary[]>): LogIndex {
   let known: Promise<Map<string, LogSummary>> | undefined;
   return {
     async list() {
-      known ??= read().then((summaries) => new Map(summaries.map((summary) => [summary.logId, summary])));
+      let isWhole = true;
+      known ??= read(() => (isWhole = false)).then(
+        (summaries) => new Map(summaries.map((summary) => [summary.logId, summary])),
+      );
       const mine = known;
       try {
-        return [...(await mine).values()].sort(newestFirst);
+        const summaries = [...(await mine).values()].sort(newestFirst);
+        // What could not be read may be mended.
+        if (!isWhole && known === mine) known = undefined;
+        return summaries;
       } catch (error) {
         if (known === mine) known = undefined;
         throw error;

@@ -1,24 +1,21 @@
-import type { Definition, FunctionDefinition } from '../../../lib/definition/definition';
-import { definitionOf, isStructure } from '../../../lib/definition/definition';
-import { undoingOf } from '../../../lib/engine/undone';
-import { DefinitionError } from '../../../lib/errors/definitionErrors';
-import type { Agent } from '../../../lib/model/agentType';
-import type { StepResult } from '../../../lib/model/stepResult';
-import type { StepTable } from '../../../lib/model/stepTable';
+import type { Definition, FunctionDefinition } from '../definition/definition';
+import { definitionOf, isStructure } from '../definition/definition';
+import { undoingOf } from './undone';
+import { DefinitionError } from '../errors/definitionErrors';
+import type { Agent } from '../model/agentType';
+import type { StepResult } from '../model/stepResult';
+import type { StepTable } from '../model/stepTable';
 
 /** The agents that can be undone, among these and below them, by name: a run's record names agents by their names. */
 export function undoableAgents(
   saga: string,
   agents: readonly Agent<never, unknown>[],
 ): ReadonlyMap<string, FunctionDefinition> {
-  const seen = new Set<Definition>();
+  const seen = definitionsBelow(agents.flatMap((agent) => definitionOf(agent) ?? []));
   const byName = new Map<string, FunctionDefinition>();
-  const waiting = agents.map(definitionOf);
-  for (let definition = waiting.pop(); definition !== undefined; definition = waiting.pop()) {
-    if (seen.has(definition)) continue;
-    seen.add(definition);
-    if (isStructure(definition)) waiting.push(...definition.parts.map((part) => definitionOf(part.agent)));
-    else if (definition.compensate !== undefined) byName.set(definition.name, definition);
+  for (const definition of seen) {
+    if (!isStructure(definition) && definition.compensate !== undefined)
+      byName.set(definition.name, definition);
   }
   for (const definition of seen) {
     const other = byName.get(definition.name);
@@ -29,6 +26,29 @@ export function undoableAgents(
       );
   }
   return byName;
+}
+
+/** The names of the agents at and below this one that can be undone. */
+export function undoableNames(root: Definition): ReadonlySet<string> {
+  return new Set(
+    [...definitionsBelow([root])]
+      .filter((one) => !isStructure(one) && one.compensate !== undefined)
+      .map(({ name }) => name),
+  );
+}
+
+/** These and all that they consist of, each once. */
+function definitionsBelow(roots: readonly Definition[]): ReadonlySet<Definition> {
+  const seen = new Set(roots);
+  // What is added on the way is gone through as well.
+  for (const definition of seen) {
+    if (!isStructure(definition)) continue;
+    for (const { agent } of definition.parts) {
+      const part = definitionOf(agent);
+      if (part !== undefined) seen.add(part);
+    }
+  }
+  return seen;
 }
 
 /** An agent with another policy does the same, and is undone the same way. */
@@ -48,7 +68,7 @@ function isSameWork(one: FunctionDefinition, other: Definition): boolean {
 export function stepsToUndo(
   table: StepTable,
   path: string,
-  agents: ReadonlyMap<string, FunctionDefinition>,
+  agents: { has(name: string): boolean },
 ): readonly StepResult[] {
   const firstMention = new Map<string, number>();
   const undone = new Set<string>();
