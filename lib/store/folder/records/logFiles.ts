@@ -106,15 +106,15 @@ export function logIndex(read: (leftOut: () => void) => Promise<readonly LogSumm
   let known: Promise<Map<string, LogSummary>> | undefined;
   return {
     async list() {
-      let isWhole = true;
-      known ??= read(() => (isWhole = false)).then(
+      const missing: true[] = [];
+      known ??= read(() => missing.push(true)).then(
         (summaries) => new Map(summaries.map((summary) => [summary.logId, summary])),
       );
       const mine = known;
       try {
         const summaries = [...(await mine).values()].sort(newestFirst);
         // What could not be read may be mended.
-        if (!isWhole && known === mine) known = undefined;
+        if (missing.length > 0 && known === mine) known = undefined;
         return summaries;
       } catch (error) {
         if (known === mine) known = undefined;
