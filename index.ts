@@ -89,6 +89,7 @@ export { latestBy } from './operators/streams/latestBy';
 export { lines } from './operators/streams/lines';
 export { scanned } from './operators/streams/scanned';
 export { together } from './operators/streams/together';
+export type { Window } from './operators/streams/windowed';
 export { windowed } from './operators/streams/windowed';
 export { alertOn } from './operators/taps/alertOn';
 export { budget } from './operators/taps/budget';

@@ -122,8 +122,10 @@ export class StoreLockedError extends MillraceError {
   /** Name of the machine of the owner. */
   readonly host: string;
 
-  constructor(folder: string, pid: number, host: string, advice: string) {
-    super(`Cannot write to store "${folder}": process ${String(pid)} on ${host} is writing to it`, advice);
+  /** @param action - What needs the store, where that is more than to write to it. */
+  constructor(folder: string, pid: number, host: string, advice: string, action?: string) {
+    const what = action === undefined ? `write to store "${folder}"` : `${action} in store "${folder}"`;
+    super(`Cannot ${what}: process ${String(pid)} on ${host} is writing to it`, advice);
     this.folder = folder;
     this.pid = pid;
     this.host = host;

@@ -1,6 +1,7 @@
 import type { MonoTypeOperatorFunction } from 'rxjs';
 
 import { checkFunction } from '../../lib/definition/checks';
+import { checkedKey, checkedTime, checkLimit } from './internal/checkedItems';
 import type { RememberOptions } from './internal/remember';
 import { remember } from './internal/remember';
 import { Keys } from './scanned';
@@ -13,7 +14,12 @@ export interface DedupedOptions<T> extends RememberOptions {
   readonly at?: (item: T) => number;
 }
 
-/** Lets the first item of each key pass, also over restarts. */
+/**
+ * Lets the first item of each key pass, also over restarts.
+ *
+ * @throws DefinitionError when `withinMs` is not a number from 0.
+ * @throws InvalidArgumentError (in the stream) when the key of an item is not a string, or its time is not a number.
+ */
 export function deduped<T>(
   name: string,
   key: (item: T) => string,
@@ -21,14 +27,15 @@ export function deduped<T>(
 ): MonoTypeOperatorFunction<T> {
   checkFunction(name, 'the key', key);
   const { withinMs = Infinity, at } = options;
+  checkLimit(name, 'withinMs', withinMs);
   return remember<T, T>(name, options, (table, session) => {
     // The first item counts, not the latest: what is let pass again after a while must not depend on what was kept out.
     const keys = new Keys(table, { ttlMs: withinMs });
     return {
       next(item, emit) {
-        const now = at === undefined ? session.now() : at(item);
+        const now = at === undefined ? session.now() : checkedTime(name, at(item));
         keys.evict(now);
-        const own = key(item);
+        const own = checkedKey(name, key(item));
         if (table.has(own)) return;
         keys.touch(own, now, {});
         emit(item);

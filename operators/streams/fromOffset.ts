@@ -1,10 +1,12 @@
 import type { SchedulerLike, Subscriber } from 'rxjs';
-import { asyncScheduler, Observable } from 'rxjs';
+import { asyncScheduler, isObservable, Observable } from 'rxjs';
 
+import { typeName } from '../../lib/codec/typeName';
 import { InvalidArgumentError } from '../../lib/model/failure';
 import type { Store } from '../../lib/store/store';
 import type { Pull, Stop } from '../../lib/streams/pull';
 import { pullFrom } from '../../lib/streams/pull';
+import { checkedRow } from './internal/checkedItems';
 import type { StreamMonitor } from './internal/openStream';
 import {
   attachAll,
@@ -58,20 +60,28 @@ export interface FromOffsetOptions {
  * delay counts as handled.
  *
  * @throws StreamActiveError (in the stream) while another subscriber has this name, StoreLockedError while another process has the store.
- * @throws InvalidArgumentError when `inFlight` is not at least 1.
+ * @throws InvalidArgumentError when `inFlight` is not at least 1 or `onFailed` is unknown; in the stream when what is read is no
+ * source, or an item has no offset.
+ * @throws StateValueError (in the stream) when an offset is not plain JSON.
  *
  * @example
  * ```ts
  * fromOffset(lines('access.log'), { name: 'access', store }).pipe(scanned('count', (n) => n + 1, 0)).subscribe(console.log);
  * ```
  */
-export function fromOffset<T, O>(read: ReadFrom<T, O>, options: FromOffsetOptions): Observable<T> {
+export function fromOffset<T, O = number>(read: ReadFrom<T, O>, options: FromOffsetOptions): Observable<T> {
   const { name, store, inFlight = 64, onFailed = 'stop', scheduler = asyncScheduler, monitor } = options;
   if (!(inFlight >= 1)) throw new InvalidArgumentError(`inFlight is ${String(inFlight)}`, 'give 1 or more');
   if (typeof read !== 'function') {
     throw new InvalidArgumentError(
       `Cannot read stream "${name}" from ${typeof read}`,
       'give a function of the offset, such as lines(file)',
+    );
+  }
+  if (typeof onFailed !== 'function' && !['stop', 'pass'].includes(onFailed)) {
+    throw new InvalidArgumentError(
+      `onFailed is ${JSON.stringify(onFailed)}`,
+      "give 'stop', 'pass', or a function",
     );
   }
   checkStreamStore(name, store);
@@ -107,10 +117,12 @@ class Reading<T, O> {
   #session: StreamSession | undefined;
   #pull: Pull | undefined;
   #stopRoom: Stop | undefined;
+  #removeSource: Stop | undefined;
   #isAsking = false;
   #isFilling = false;
   #isOver = false;
   #isShared = false;
+  #isChecked = false;
 
   constructor(name: string, read: ReadFrom<T, O>, inFlight: number, subscriber: Subscriber<T>) {
     this.#name = name;
@@ -122,14 +134,20 @@ class Reading<T, O> {
   begin(session: StreamSession, isShared = false): void {
     this.#session = session;
     this.#isShared = isShared;
-    session.addSource();
     this.#stopRoom = session.onRoom(() => {
       this.fill();
     });
     try {
-      this.#pull = pullFrom(this.#read(session.offset(this.#name) as O | undefined), {
+      this.#removeSource = session.addSource(this.#name);
+      this.#pull = pullFrom(this.#source(session.offset(this.#name) as O | undefined), {
         item: (given) => {
           this.#isAsking = false;
+          try {
+            this.#check(given);
+          } catch (error) {
+            this.#subscriber.error(error);
+            return;
+          }
           const { offset, value, lag } = given as Positioned<T, O>;
           const tell = (): boolean => {
             this.#subscriber.next(value);
@@ -171,6 +189,34 @@ class Reading<T, O> {
     this.fill();
   }
 
+  #source(offset: O | undefined): ReturnType<ReadFrom<T, O>> {
+    const source: unknown = this.#read(offset);
+    const isSource =
+      isObservable(source) ||
+      (typeof source === 'object' &&
+        source !== null &&
+        (Symbol.asyncIterator in source || Symbol.iterator in source));
+    if (isSource) return source as ReturnType<ReadFrom<T, O>>;
+    throw new InvalidArgumentError(
+      `Cannot read stream "${this.#name}": read gave ${typeName(source)}`,
+      'let it give an Observable, an iterable or an async iterable',
+    );
+  }
+
+  /** An item without an offset would be read again for ever. */
+  #check(given: unknown): void {
+    const offset: unknown = (given as Partial<Positioned<T, O>> | null | undefined)?.offset;
+    if (offset === undefined) {
+      throw new InvalidArgumentError(
+        `Cannot read stream "${this.#name}": read gave an item without an offset`,
+        'let it give { offset, value }, with the offset behind the value',
+      );
+    }
+    // The first one stands for all: they are of one kind.
+    if (!this.#isChecked) checkedRow(this.#name, offset);
+    this.#isChecked = true;
+  }
+
   /** Asks for items as long as there is room. A loop, because an item may come within the call that asks for it. */
   fill(): void {
     if (this.#isFilling || this.#pull === undefined) return;
@@ -203,6 +249,8 @@ class Reading<T, O> {
   stop(): void {
     this.#isOver = true;
     this.#stopRoom?.();
+    // One that has failed may be begun again; behind one that has ended, another one of its name would find nothing.
+    if (!this.hasEnded) this.#removeSource?.();
     this.#pull?.stop();
   }
 }

@@ -1,11 +1,10 @@
 import type { Observable } from 'rxjs';
 import { map } from 'rxjs';
 
-import { DefinitionError } from '../../lib/errors/definitionErrors';
-import { InvalidArgumentError } from '../../lib/model/failure';
 import { currentItem } from '../../lib/streams/streamItem';
 import { TimeHeap } from '../../lib/streams/timeHeap';
 import type { FromOffsetOptions } from './fromOffset';
+import { checkedKey, checkedTime, checkLimit } from './internal/checkedItems';
 import { remember } from './internal/remember';
 import type { StreamSession, Table } from './internal/streamSession';
 import { asPart } from './internal/streamSession';
@@ -53,17 +52,18 @@ interface Sides {
  * Both sources are `fromOffset(…)`, with operators behind them or not, each under a name of its own; the offsets of both become durable
  * together with what is kept.
  *
- * @throws DefinitionError when `withinMs` is not a number from 0.
+ * @throws DefinitionError when `withinMs` or `lateMs` is not a number from 0.
+ * @throws InvalidArgumentError (in the stream) when the key of an item is not a string, or its time is not a number.
  */
 export function joined<L, R>(
   left: Observable<L>,
   right: Observable<R>,
   options: JoinedOptions<L, R>,
 ): Observable<readonly [left: L, right: R]> {
-  const { name, withinMs } = options;
-  if (!(withinMs >= 0)) {
-    throw new DefinitionError(name, `withinMs must be a number from 0, got ${String(withinMs)}`);
-  }
+  const { name, withinMs, lateMs } = options;
+  // Without it everything would be kept for ever: whoever wants that says Infinity.
+  checkLimit(name, 'withinMs', withinMs, 0, true);
+  checkLimit(name, 'lateMs', lateMs);
   const both = together<readonly [Side, unknown]>(
     options,
     left.pipe(map((item) => ['left', item] as const)),
@@ -109,16 +109,11 @@ class Join {
 
   /** The items of the other side that belong to this one, in the order in which they came. */
   add(side: Side, item: unknown, id: string): readonly Kept[] {
-    const { key, withinMs, at: times } = this.#options;
+    const { name, key, withinMs, at: times } = this.#options;
     const other: Side = side === 'left' ? 'right' : 'left';
-    const at = times === undefined ? this.#session.now() : times[side](item);
-    if (!Number.isFinite(at))
-      throw new InvalidArgumentError(
-        `Cannot join an item: its time is ${String(at)}`,
-        'let at give epoch milliseconds',
-      );
+    const at = times === undefined ? this.#session.now() : checkedTime(name, times[side](item));
     const count = this.#sides.count + 1;
-    const kept: Kept = { side, key: key[side](item), at, id, item };
+    const kept: Kept = { side, key: checkedKey(name, key[side](item)), at, id, item };
     this.#sides = { ...this.#sides, count, [side]: Math.max(at, this.#sides[side] ?? -Infinity) };
     this.#table.set(SIDES, this.#sides);
     const pairs: Kept[] = [];

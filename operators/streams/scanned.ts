@@ -3,6 +3,7 @@ import type { OperatorFunction } from 'rxjs';
 
 import { checkFunction } from '../../lib/definition/checks';
 import { TimeHeap } from '../../lib/streams/timeHeap';
+import { checkedKey, checkedTime, checkLimit } from './internal/checkedItems';
 import type { RememberOptions } from './internal/remember';
 import { remember } from './internal/remember';
 import type { Table } from './internal/streamSession';
@@ -27,7 +28,9 @@ export interface ScannedOptions<T> extends RememberOptions {
  * written. What it throws errors the stream.
  *
  * @param name - Names it within its stream.
+ * @throws DefinitionError when `ttlMs` is not a number from 0, or `maxKeys` not one from 1.
  * @throws StateValueError (in the stream) when the accumulator is not plain JSON.
+ * @throws InvalidArgumentError (in the stream) when the key of an item is not a string, or its time is not a number.
  */
 export function scanned<T, S>(
   name: string,
@@ -49,13 +52,15 @@ export function scanned<T, S>(
   options: ScannedOptions<T> = {},
 ): OperatorFunction<T, unknown> {
   checkFunction(name, 'the recipe', recipe);
-  const { key, at } = options;
+  const { key, at, ttlMs, maxKeys } = options;
+  checkLimit(name, 'ttlMs', ttlMs);
+  checkLimit(name, 'maxKeys', maxKeys, 1);
   return remember<T, unknown>(name, options, (table, session) => {
     const keys = new Keys(table, options);
     return {
       next(item, emit) {
-        const own = key === undefined ? '' : key(item);
-        const now = at === undefined ? session.now() : at(item);
+        const own = key === undefined ? '' : checkedKey(name, key(item));
+        const now = at === undefined ? session.now() : checkedTime(name, at(item));
         keys.evict(now);
         keys.touch(own, now, { state: initial });
         const row = table.update(own, (draft: { state: Draft<S> }) => {

@@ -1,9 +1,9 @@
 import type { OperatorFunction, Subscription } from 'rxjs';
 
 import { DefinitionError } from '../../lib/errors/definitionErrors';
-import { InvalidArgumentError } from '../../lib/model/failure';
 import { CLOCK_ROW } from '../../lib/store/streamRest';
 import { TimeHeap } from '../../lib/streams/timeHeap';
+import { checkedKey, checkedTime, checkLimit } from './internal/checkedItems';
 import type { RememberOptions } from './internal/remember';
 import { remember } from './internal/remember';
 import type { StreamSession, Table } from './internal/streamSession';
@@ -61,17 +61,16 @@ interface Row<T> {
  *
  * Semantics after Akidau et al., "The Dataflow Model" (2015): event time, watermark, allowed lateness.
  *
- * @throws DefinitionError when a size is not a positive number.
+ * @throws DefinitionError when a size is not a positive number, `lateMs` not one from 0, or the sizes make no windows of one kind.
+ * @throws InvalidArgumentError (in the stream) when the key of an item is not a string, or its time is not a number.
  */
 export function windowed<T>(
   name: string,
   spec: WindowSpec,
   options: WindowedOptions<T> = {},
 ): OperatorFunction<T, Window<T>> {
-  for (const [what, size] of Object.entries(spec) as [string, unknown][]) {
-    const isSize = typeof size === 'number' && size > 0 && (what !== 'count' || Number.isInteger(size));
-    if (!isSize) throw new DefinitionError(name, `${what} must be a positive number, got ${String(size)}`);
-  }
+  checkSpec(name, spec);
+  checkLimit(name, 'lateMs', options.lateMs);
   return remember<T, Window<T>>(name, options, (table, session, emit) => {
     if ('count' in spec) {
       const counted = new CountWindows<T>(name, spec.count, table, session, options, emit);
@@ -103,6 +102,24 @@ export function windowed<T>(
       },
     };
   });
+}
+
+/** @throws DefinitionError for sizes that say nothing, or two things at once: a compiler lets the latter pass. */
+function checkSpec(name: string, spec: WindowSpec): void {
+  const given = Object.entries((spec as WindowSpec | undefined) ?? {}) as [string, unknown][];
+  const kinds = given.map(([what]) => what).filter((what) => what !== 'everyMs');
+  const isOne = kinds.length === 1 && ['sizeMs', 'count', 'gapMs'].includes(kinds[0] ?? '');
+  if (!isOne || (given.length > 1 && kinds[0] !== 'sizeMs')) {
+    const got = given.map(([what]) => what).join(' and ') || 'nothing';
+    throw new DefinitionError(
+      name,
+      `a window is { sizeMs }, { sizeMs, everyMs }, { count } or { gapMs }, got ${got}`,
+    );
+  }
+  for (const [what, size] of given) {
+    const isSize = typeof size === 'number' && size > 0 && (what !== 'count' || Number.isInteger(size));
+    if (!isSize) throw new DefinitionError(name, `${what} must be a positive number, got ${String(size)}`);
+  }
 }
 
 interface Clock {
@@ -161,13 +178,8 @@ class TimeWindows<T> {
     const { at, key } = this.#options;
     const { latest = -Infinity } = this.#clock;
     // An item never comes before the one before it.
-    const time = at === undefined ? Math.max(this.#session.now(), latest) : at(item);
-    if (!Number.isFinite(time))
-      throw new InvalidArgumentError(
-        `Cannot put an item into a window of "${this.#name}": its time is ${String(time)}`,
-        'let at give epoch milliseconds',
-      );
-    const own = key === undefined ? '' : key(item);
+    const time = at === undefined ? Math.max(this.#session.now(), latest) : checkedTime(this.#name, at(item));
+    const own = key === undefined ? '' : checkedKey(this.#name, key(item));
     const isIn =
       'gapMs' in this.#spec ? this.#addToSession(own, time, item) : this.#addToSpans(own, time, item);
     if (!isIn) this.#options.onLate?.(item);
@@ -360,9 +372,9 @@ class CountWindows<T> {
 
   add(item: T): void {
     const { key, at } = this.#options;
-    const own = key === undefined ? '' : key(item);
+    const own = key === undefined ? '' : checkedKey(this.#name, key(item));
     // Not the clock's: an item that is handled again after a crash would give its window another time.
-    const time = at === undefined ? 0 : at(item);
+    const time = at === undefined ? 0 : checkedTime(this.#name, at(item));
     const row = `open ${own}`;
     const open = this.#table.get(row) as Counted<T> | undefined;
     if (open === undefined || open.items.length === 0) this.#open(own, open?.index ?? 0, time);

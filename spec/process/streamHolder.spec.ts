@@ -37,7 +37,7 @@ describe('one name in two processes', () => {
     const error = (await refused()) as Error;
     expect(error.name).toBe('StoreLockedError');
     expect(error.message).toContain(String(first.pid));
-    expect(error.message).toContain(folder);
+    expect(error.message).toContain(`stream "orders" in store "${folder}"`);
 
     first.kill('SIGKILL');
     await new Promise((resolve) => first.once('close', resolve));

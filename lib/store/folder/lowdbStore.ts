@@ -337,7 +337,15 @@ class LowdbStore {
   streams(): Store['streams'] {
     const { files, layout, pause } = this.#folder;
     return {
-      claim: async (name) => (await this.#writing()).streams.claim(name),
+      claim: async (name) => {
+        const open = await this.#writing().catch((error: unknown) => {
+          if (!(error instanceof StoreLockedError)) throw error;
+          // Whoever has several streams is told which one it is.
+          const { folder, pid, host, next } = error;
+          throw new StoreLockedError(folder, pid, host, next, `go on with stream ${JSON.stringify(name)}`);
+        });
+        return open.streams.claim(name);
+      },
       list: () => listStreams(files, layout.streams, pause),
       delete: async (name) => (await this.#writing()).streams.delete(name),
     };

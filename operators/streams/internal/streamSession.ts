@@ -3,7 +3,6 @@ import { enablePatches, Immer } from 'immer';
 import type { SchedulerLike } from 'rxjs';
 import { asyncScheduler } from 'rxjs';
 
-import { jsonValue } from '../../../lib/codec/jsonValue';
 import { StreamNameError } from '../../../lib/errors/storageErrors';
 import { InvalidArgumentError } from '../../../lib/model/failure';
 import type { RowChange, StreamClaim, StreamSummary } from '../../../lib/store/streamRest';
@@ -12,6 +11,7 @@ import type { Stop } from '../../../lib/streams/pull';
 import type { StreamItem } from '../../../lib/streams/streamItem';
 import { currentItem, withItem } from '../../../lib/streams/streamItem';
 import { realTimers } from '../../../lib/streams/realTimers';
+import { checkedRow } from './checkedItems';
 
 enablePatches();
 const immer = new Immer({ autoFreeze: false });
@@ -51,6 +51,8 @@ export class StreamSession {
   readonly #items: Item[] = [];
   #unkept = 0;
   #sources = 0;
+  /** Names of sources that are read, or have been. */
+  readonly #sourceNames = new Set<string>();
   #keeping = 0;
   #collecting = 0;
   #isUnsettled = false;
@@ -99,9 +101,9 @@ export class StreamSession {
     };
   }
 
-  /** The offset below which everything was handled when the stream was claimed; undefined for a new source. */
+  /** The offset below which everything is handled, and written down; undefined for a new source. */
   offset(source: string): unknown {
-    return this.#options.claim.saved?.offsets.get(source);
+    return this.#offsets.get(source);
   }
 
   /** How many items are not done, or not written down. */
@@ -177,9 +179,19 @@ export class StreamSession {
     });
   }
 
-  /** A source gives items from now on. */
-  addSource(): void {
+  /**
+   * A source gives items from now on; what comes back gives its name free.
+   *
+   * @throws StreamNameError when another source of the stream has this name: one offset cannot tell how far both are.
+   */
+  addSource(name: string): Stop {
+    if (this.#sourceNames.has(name))
+      throw new StreamNameError(`two sources of stream "${this.name}" are called "${name}"`);
     this.#sources += 1;
+    this.#sourceNames.add(name);
+    return () => {
+      this.#sourceNames.delete(name);
+    };
   }
 
   #begin(item: Item, work: () => boolean): void {
@@ -580,7 +592,7 @@ export class Table {
 
   /** @throws StateValueError when the row is not plain JSON. */
   set(key: string, row: unknown): void {
-    const value = jsonValue(row, this.#name);
+    const value = checkedRow(this.#name, row);
     this.#rows.delete(key);
     this.#rows.set(key, ownCopy(value));
     this.#note({ table: this.#name, key, value });
@@ -611,7 +623,7 @@ export class Table {
       this.set(key, after);
       return after;
     }
-    for (const { value } of patches) if (value !== undefined) jsonValue(value, this.#name);
+    for (const { value } of patches) if (value !== undefined) checkedRow(this.#name, value);
     this.#rows.set(key, after);
     this.#note({ table: this.#name, key, patches: patches });
     return after;
@@ -621,7 +633,7 @@ export class Table {
   append(key: string, field: string, value: unknown): void {
     const row = this.#rows.get(key) as Record<string, unknown[]>;
     const list = row[field] ?? [];
-    const kept = jsonValue(value, this.#name);
+    const kept = checkedRow(this.#name, value);
     this.#note({ table: this.#name, key, patches: [{ op: 'add', path: [field, list.length], value: kept }] });
     list.push(kept);
   }
@@ -629,7 +641,7 @@ export class Table {
   /** Sets one field of a row without copying it. The row belongs to this table: nobody else may hold it. */
   assign(key: string, field: string, value: unknown): void {
     const row = this.#rows.get(key) as Record<string, unknown>;
-    const kept = jsonValue(value, this.#name);
+    const kept = checkedRow(this.#name, value);
     this.#note({ table: this.#name, key, patches: [{ op: 'replace', path: [field], value: kept }] });
     row[field] = kept;
   }
