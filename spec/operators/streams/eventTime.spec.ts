@@ -108,4 +108,44 @@ describe('event time', () => {
     // All have arrived within one minute, as long as this does not take one.
     expect(told).toEqual([]);
   });
+
+  it('closes windows by arrival at their ends while the clock is set forward and back', async () => {
+    const now = jest.spyOn(Date, 'now');
+    const begun = 1_774_746_000_000;
+    now.mockReturnValue(begun);
+    const { visits$, give } = fed();
+    const told: Window<Visit>[] = [];
+    const options = { byClock: true };
+    visits$.pipe(windowed('arrived', { sizeMs: 20 }, options)).subscribe((window) => told.push(window));
+
+    for (const [index, jumpMs] of [0, 3_600_000, -86_400_000, 0].entries()) {
+      now.mockReturnValue(begun + jumpMs);
+      give(index);
+      // Longer than a window, so that each item is in one of its own.
+      await new Promise((resolve) => setTimeout(resolve, 60));
+    }
+    now.mockRestore();
+
+    expect(told.map(({ items }) => items.map((item) => item.at))).toEqual([[0], [1], [2], [3]]);
+    const starts = told.map(({ from }) => from);
+    expect(starts).toEqual(starts.toSorted((a, b) => a - b));
+    expect(told[0]?.from).toBe(begun);
+    expect(told.at(-1)?.from).toBeLessThan(begun + 60_000);
+  });
+
+  it.each([
+    ['an hour is left out', '2026-03-29T00:00:00+01:00', 23],
+    ['an hour comes twice', '2026-10-25T00:00:00+02:00', 25],
+  ])('has a window for each hour of a day of which %s', (_what, midnight, hours) => {
+    const begun = Date.parse(midnight);
+    const { visits$, give } = fed();
+    const told: Window<Visit>[] = [];
+    visits$.pipe(windowed('hours', { sizeMs: 3_600_000 }, { at })).subscribe((window) => told.push(window));
+
+    for (let minute = 0; minute <= hours * 60; minute += 15) give(begun + minute * 60_000);
+
+    expect(told.map(({ from, to, items }) => [from - begun, to - from, items.length])).toEqual(
+      Array.from({ length: hours }, (_, hour) => [hour * 3_600_000, 3_600_000, 4]),
+    );
+  });
 });

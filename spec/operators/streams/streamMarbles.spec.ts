@@ -9,6 +9,7 @@ import {
   fromOffset,
   joined,
   latestBy,
+  lines,
   memoryStore,
   scanned,
   together,
@@ -140,6 +141,52 @@ describe.each(operators)('%s in virtual time', (_name, operator) => {
   });
 });
 
+describe('windowed() in virtual time', () => {
+  const shown = map(({ items }: Window<Letter>) => items.map(({ letter }) => letter).join(''));
+
+  it(
+    'closes a window of time with the first item behind it, and the last one with the end',
+    marbles(({ cold, expectObservable, scheduler }) => {
+      const source = cold('  ab----c--de-|');
+      const expected = '     ------x---y-(z|)';
+      const windows$ = letters(source, scheduler).pipe(windowed('w', { sizeMs: 5 }), shown);
+      expectObservable(windows$).toBe(expected, { x: 'ab', y: 'cd', z: 'e' });
+    }),
+  );
+
+  it(
+    'closes a window by the clock where that is asked for, at its end',
+    marbles(({ cold, expectObservable, scheduler }) => {
+      const source = cold('  -ab-------c------');
+      const expected = '     -----x---------y-';
+      const windows$ = letters(source, scheduler).pipe(
+        windowed('w', { sizeMs: 5 }, { byClock: true }),
+        shown,
+      );
+      expectObservable(windows$, '^---------------!').toBe(expected, { x: 'ab', y: 'c' });
+    }),
+  );
+
+  it(
+    'closes a session when the pause behind it has passed, and leaves what is open when it is left',
+    marbles(({ cold, expectObservable, scheduler }) => {
+      const source = cold('  ab-c-----d--');
+      const expected = '     ---------x--';
+      const sessions$ = letters(source, scheduler).pipe(windowed('w', { gapMs: 3 }), shown);
+      expectObservable(sessions$, '^----------!').toBe(expected, { x: 'abc' });
+    }),
+  );
+
+  it(
+    'passes on what a source fails with, and does not close what is open',
+    marbles(({ cold, expectObservable, scheduler }) => {
+      const source = cold('  ab-#');
+      const expected = '     ---#';
+      expectObservable(letters(source, scheduler).pipe(windowed('w', { sizeMs: 5 }), shown)).toBe(expected);
+    }),
+  );
+});
+
 describe('the types of operators that remember', () => {
   it('are inferred without annotations', () => {
     const store = memoryStore();
@@ -150,6 +197,22 @@ describe('the types of operators that remember', () => {
     }
 
     expectTypeOf(source).toEqualTypeOf<Observable<Visit>>();
+    // An offset is a number unless something says otherwise.
+    expectTypeOf(
+      fromOffset((offset = 0) => [{ offset: offset + 1, value: 'a' }], { name: 's', store }),
+    ).toEqualTypeOf<Observable<string>>();
+    expectTypeOf(
+      fromOffset(
+        async function* (offset = 0) {
+          yield* await Promise.resolve([{ offset: offset + 1, value: 'a' }]);
+        },
+        { name: 's', store },
+      ),
+    ).toEqualTypeOf<Observable<string>>();
+    expectTypeOf(
+      fromOffset((after?: string) => of({ offset: `${String(after)}+`, value: true }), { name: 's', store }),
+    ).toEqualTypeOf<Observable<boolean>>();
+    expectTypeOf(fromOffset(lines('a.log'), { name: 's', store })).toEqualTypeOf<Observable<string>>();
     expectTypeOf(source.pipe(scanned('n', (n) => n + 1, 0))).toEqualTypeOf<Observable<number>>();
     expectTypeOf(
       source.pipe(
