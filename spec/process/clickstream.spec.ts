@@ -16,23 +16,33 @@ describe('examples/clickstream.ts', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it('tells the same sessions and lists, each under one id, when it is killed twice and started again', async () => {
-    const linesOf = (text: string): string[] => text.trim().split('\n');
-    const whole = await example.run(join(folder, 'whole'));
-    expect([whole.code, whole.stderr]).toEqual([0, '']);
+  const linesOf = (text: string): string[] => text.trim().split('\n');
 
-    const state = join(folder, 'killed');
-    const told: string[] = [];
-    for (const killAfter of ['500', '700', 'Infinity']) {
-      const { signal, stdout, stderr } = await example.run(state, killAfter);
-      expect([signal, stderr]).toEqual([killAfter === 'Infinity' ? null : 'SIGKILL', '']);
-      told.push(...linesOf(stdout));
-    }
+  it.each([
+    ['360', 'lists 1517961600000: from 2018-02-07T00:00 on Alaska 8, CA 6'],
+    // Three quakes within one minute: the most there are.
+    ['1', 'lists 1517554260000: from 2018-02-02T06:51 on CA 2, Montana 1'],
+  ])(
+    'tells the same sessions and lists of %s min, each under one id, when it is killed twice',
+    async (minutes, list) => {
+      const whole = await example.run(join(folder, `whole ${minutes}`), minutes);
+      expect([whole.code, whole.stderr]).toEqual([0, '']);
 
-    const expected = linesOf(whole.stdout);
-    expect(new Set(expected.map((line) => line.split(': ')[0])).size).toBe(expected.length);
-    expect([...new Set(told)].sort()).toEqual([...expected].sort());
-    // The second quake of each pair is kept out: a week has 1707 of them, and each is in one list.
-    expect(expected).toContain('lists 1517961600000: from 2018-02-07T00 h on Alaska 8, CA 6');
-  });
+      const state = join(folder, `killed ${minutes}`);
+      const told: string[] = [];
+      for (const killAfter of ['500', '700', 'Infinity']) {
+        const { signal, stdout, stderr } = await example.run(state, minutes, killAfter);
+        expect([signal, stderr]).toEqual([killAfter === 'Infinity' ? null : 'SIGKILL', '']);
+        told.push(...linesOf(stdout));
+      }
+
+      const expected = linesOf(whole.stdout);
+      expect(new Set(expected.map((line) => line.split(': ')[0])).size).toBe(expected.length);
+      expect([...new Set(told)].sort()).toEqual([...expected].sort());
+      // The second quake of each pair is kept out: a week has 1707 of them, and each is in one session.
+      const inSessions = expected.flatMap((line) => /^sessions .*: (\d+) in /.exec(line)?.slice(1) ?? []);
+      expect(inSessions.reduce((sum, count) => sum + Number(count), 0)).toBe(1707);
+      expect(expected).toContain(list);
+    },
+  );
 });
