@@ -122,7 +122,6 @@ class Reading<T, O> {
   #isFilling = false;
   #isOver = false;
   #isShared = false;
-  #isChecked = false;
 
   constructor(name: string, read: ReadFrom<T, O>, inFlight: number, subscriber: Subscriber<T>) {
     this.#name = name;
@@ -212,9 +211,7 @@ class Reading<T, O> {
         'let it give { offset, value }, with the offset behind the value',
       );
     }
-    // The first one stands for all: they are of one kind.
-    if (!this.#isChecked) checkedRow(this.#name, offset);
-    this.#isChecked = true;
+    if (typeof offset !== 'number' || !Number.isFinite(offset)) checkedRow(this.#name, offset);
   }
 
   /** Asks for items as long as there is room. A loop, because an item may come within the call that asks for it. */

@@ -97,8 +97,12 @@ describe('a source without a compiler', () => {
 
   it('is refused where an offset is no plain JSON', async () => {
     const dates = reading(() => [{ offset: new Date(0), value: 1 }]);
+    const later = reading(async function* () {
+      yield* await Promise.resolve([1, 2n].map((offset) => ({ offset, value: 1 })));
+    });
 
     await expect(lastValueFrom(dates)).rejects.toThrow('Cannot save a value of "s": it is a Date');
+    await expect(lastValueFrom(later)).rejects.toThrow('Cannot save a value of "s": it is a bigint');
   });
 
   it('is refused where it is none, and where onFailed says nothing that is known', async () => {
