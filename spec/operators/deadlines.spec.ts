@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import * as t from 'io-ts';
-import { delay, lastValueFrom, of, toArray } from 'rxjs';
+import type { Observable } from 'rxjs';
+import { delay, lastValueFrom, of, takeWhile, toArray } from 'rxjs';
 
 import {
   agent,
@@ -20,8 +21,9 @@ import {
   sleep,
   workflow,
 } from '../../index';
-import type { Agent, Store, Wire } from '../../index';
+import type { Agent, Store, Transition, Wire } from '../../index';
 import { collect } from '../support/told';
+import { everyStore } from '../support/everyStore';
 
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const ask = approval<number, number>('ask', t.number);
@@ -190,32 +192,34 @@ describe('a clock that is set back while a run rests', () => {
   });
 });
 
-describe('a sleep', () => {
+describe.each(everyStore)('a sleep (%s)', (_where, open) => {
+  /** Leaves a run once it sleeps. */
+  const left = (life: Observable<Transition>) =>
+    lastValueFrom(life.pipe(takeWhile(({ event }) => event.type !== 'step.suspended')));
+
   it('asks for its length in the first life only, and keeps to it whatever the code says later', async () => {
-    const store = memoryStore();
+    const store = open();
     let asked = 0;
     const nap = (ms: number) =>
       chain(
         'c',
         sleep<number>('nap', () => ((asked += 1), ms)),
       );
-    const seen = collect(run(nap(150), 1, { store, runId: 'r' }));
-    seen.leave?.();
+    await left(run(nap(150), 1, { store, runId: 'r' }));
     const begun = performance.now();
     expect((await execute(nap(1), 1, { store, runId: 'r' })).output).toBe(1);
     expect(asked).toBe(1);
     expect(performance.now() - begun).toBeGreaterThan(100);
 
     const short = chain('c', sleep<number>('nap', 1));
-    const other = collect(run(chain('c', sleep<number>('nap', 150)), 1, { store, runId: 's' }));
-    other.leave?.();
+    await left(run(chain('c', sleep<number>('nap', 150)), 1, { store, runId: 's' }));
     const again = performance.now();
     await execute(short, 1, { store, runId: 's' });
     expect(performance.now() - again).toBeGreaterThan(100);
   });
 });
 
-describe('a question that nobody waits for any more', () => {
+describe.each(everyStore)('a question that nobody waits for any more (%s)', (_where, open) => {
   const broken = agent('broken', (_: number): number => {
     throw new Error('no');
   });
@@ -229,7 +233,7 @@ describe('a question that nobody waits for any more', () => {
     );
 
   it('is skipped when its structure has failed and another one has taken over', async () => {
-    const store = memoryStore();
+    const store = open();
     const work = chain(
       'c',
       fallback(
@@ -247,7 +251,7 @@ describe('a question that nobody waits for any more', () => {
   });
 
   it('is not among those that a run rests for: the event, the state and the list agree', async () => {
-    const store = memoryStore();
+    const store = open();
     const work = chain(
       'c',
       fallback('f', both, approval('later', t.type({ ask: t.number, broken: t.number }))),
@@ -277,7 +281,7 @@ describe('a question that nobody waits for any more', () => {
       ),
     ],
   ])('is skipped when what it belongs to has %s', async (_how, work) => {
-    const store = memoryStore();
+    const store = open();
     const beside = workflow('beside', (n: Wire<number>, step) => [
       step('work', work, n),
       step('moves', slow(60), n),
@@ -287,7 +291,7 @@ describe('a question that nobody waits for any more', () => {
   });
 
   it('is asked anew when its structure is tried again after all', async () => {
-    const store = memoryStore();
+    const store = open();
     let calls = 0;
     const flaky = agent('flaky', (n: number) => {
       if ((calls += 1) === 1) throw new Error('no');
@@ -316,7 +320,7 @@ describe('a question that nobody waits for any more', () => {
   });
 
   it('stays open in a run that has failed beside it, and is the same when the run goes on', async () => {
-    const store = memoryStore();
+    const store = open();
     let isDown = true;
     const flaky = agent('flaky', (n: number) => {
       if (isDown) throw new Error('no');

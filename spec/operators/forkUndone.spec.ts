@@ -1,6 +1,9 @@
+import { setTimeout as wait } from 'node:timers/promises';
+
 import { catchError, EMPTY, lastValueFrom } from 'rxjs';
 
 import type { Agent, Store } from '../../index';
+import type { SnapshotSummary } from '../../storePort';
 import {
   agent,
   anyOf,
@@ -9,7 +12,6 @@ import {
   execute,
   fallback,
   fork,
-  memoryStore,
   onFailure,
   restore,
   resume,
@@ -17,6 +19,7 @@ import {
   saga,
   saveTo,
 } from '../../index';
+import { everyStore } from '../support/everyStore';
 
 /** A payment that a saga gives back, and a shipment that fails until the carrier is there. */
 function shop() {
@@ -53,11 +56,20 @@ function shop() {
 const end = async (work: Agent<number, unknown>, runId: string, store: Store) =>
   (await lastValueFrom(resume(work, runId, { store }))).state;
 
-describe('what a saga has undone', () => {
+/** A snapshot that is being saved beside the run. */
+async function takenAs(name: string, store: Store): Promise<SnapshotSummary> {
+  for (;;) {
+    const taken = (await store.snapshots.list()).find((snapshot) => snapshot.name === name);
+    if (taken !== undefined) return taken;
+    await wait(1);
+  }
+}
+
+describe.each(everyStore)('what a saga has undone (%s)', (_where, open) => {
   it.each(['w/ship', 'w/pay', 'w', undefined])('is done again by a fork from %s', async (from) => {
     const { pay, ship, told, mend } = shop();
     const order = saga('order', chain('w', pay, ship));
-    const store = memoryStore();
+    const store = open();
     await execute(order, 5, { store, runId: 'r' });
     expect(told).toEqual(['paid', 'refunded']);
 
@@ -76,7 +88,7 @@ describe('what a saga has undone', () => {
       return price;
     });
     const order = chain('all', basket, saga('order', chain('w', pay, ship)));
-    const store = memoryStore();
+    const store = open();
     await execute(order, 5, { store, runId: 'r' });
 
     mend();
@@ -96,7 +108,7 @@ describe('what a saga has undone', () => {
       ),
       later,
     );
-    const store = memoryStore();
+    const store = open();
     await execute(order, 5, { store, runId: 'r' });
 
     mend();
@@ -109,7 +121,7 @@ describe('what a saga has undone', () => {
     async (name) => {
       const { pay, ship, told, mend } = shop();
       const order = saga('order', chain('w', pay, ship));
-      const store = memoryStore();
+      const store = open();
       await lastValueFrom(
         run(order, 5, { store, runId: 'r' }).pipe(
           saveTo(anyOf(everyStep(), onFailure()), { store }),
@@ -117,10 +129,10 @@ describe('what a saga has undone', () => {
         ),
         { defaultValue: undefined },
       );
-      const snapshot = (await store.snapshots.list()).find((one) => one.name === name);
+      const snapshot = await takenAs(name, store);
 
       mend();
-      await end(order, await restore(snapshot?.snapshotId ?? '', { store }), store);
+      await end(order, await restore(snapshot.snapshotId, { store }), store);
       expect(told).toEqual(['paid', 'shipped']);
     },
   );

@@ -14,12 +14,12 @@ import {
   execute,
   fallback,
   live,
-  memoryStore,
   run,
   sleep,
   workflow,
 } from '../../index';
 import type { Agent, Live, RunState, StepContext, Wire } from '../../index';
+import { everyStore } from '../support/everyStore';
 
 const ask = approval('ask', t.string);
 
@@ -33,14 +33,14 @@ function rows(state: RunState | undefined): string {
   return [...(state?.steps ?? [])].map(({ stepId, status }) => `${stepId} ${status}`).join(', ');
 }
 
-describe('when a run rests: limits', () => {
+describe.each(everyStore)('when a run rests: limits (%s)', (_where, open) => {
   it('all questions are asked, though the limit has room for one', async () => {
     const limit = { concurrency: 1 };
     const self = workflow('both', (input: Wire<number>, step) => ({
       p: step('p', approval('p', t.string), input, { limit }),
       q: step('q', approval('q', t.string), input, { limit }),
     }));
-    const store = memoryStore();
+    const store = open();
 
     expect(await restOf(self, 1, { store, runId: 'r' })).toBe('SUSPENDED');
 
@@ -56,7 +56,7 @@ describe('when a run rests: limits', () => {
       p: step('p', ask, input, { limit }),
       r: step('r', async () => 'R', input, { limit }),
     }));
-    const store = memoryStore();
+    const store = open();
 
     expect(await restOf(self, 1, { store, runId: 'r' })).toBe('SUSPENDED');
 
@@ -77,7 +77,7 @@ describe('when a run rests: limits', () => {
         { limit: shared },
       ),
     );
-    const store = memoryStore();
+    const store = open();
 
     expect(await restOf(each('items', limited), [1, 2, 3], { store, runId: 'r' })).toBe('SUSPENDED');
 
@@ -100,10 +100,10 @@ describe('when a run rests: limits', () => {
       works: step('works', work, input, { limit }),
       holds: step('holds', async () => wait(80), input),
     }));
-    const store = memoryStore();
+    const store = open();
 
     const ended = execute(self, 1, { store, runId: 'r' });
-    await wait(5);
+    while ((await store.loadRun('r'))?.steps.get('asks/ask')?.status !== 'SUSPENDED') await wait(1);
     await answer('r', 'asks/ask', 'yes', { store });
 
     expect((await ended).output).toMatchObject({ asks: 'yes', works: 1 });
@@ -111,7 +111,7 @@ describe('when a run rests: limits', () => {
   });
 });
 
-describe('when a run rests: readers of streams', () => {
+describe.each(everyStore)('when a run rests: readers of streams (%s)', (_where, open) => {
   const asking = agent('w', async function* (input: number, context: StepContext) {
     yield 'a';
     yield await firstValueFrom(context.step('ask', ask, input));
@@ -139,7 +139,7 @@ describe('when a run rests: readers of streams', () => {
         const words = step('w', asking, input);
         return step('r', read as (words: Live<string>) => Observable<string>, live(words) as never);
       });
-      const store = memoryStore();
+      const store = open();
 
       expect(await restOf(self, 1, { store, runId: 'r' })).toBe('SUSPENDED');
 
@@ -165,7 +165,7 @@ describe('when a run rests: readers of streams', () => {
       return step('r', reader, live(words) as never);
     });
 
-    expect(await restOf(self, 1, { store: memoryStore() })).toBe('SUSPENDED');
+    expect(await restOf(self, 1, { store: open() })).toBe('SUSPENDED');
 
     expect(done).toEqual(['a']);
   });
@@ -173,7 +173,7 @@ describe('when a run rests: readers of streams', () => {
 
 type Asks = (context: StepContext) => unknown;
 
-describe('when a run rests: a question inside a function', () => {
+describe.each(everyStore)('when a run rests: a question inside a function (%s)', (_where, open) => {
   let did: string[] = [];
   const ship = async (): Promise<string> => {
     did.push('shipped');
@@ -220,7 +220,7 @@ describe('when a run rests: a question inside a function', () => {
     it(`${name} never takes a question that nobody answered for answered`, async () => {
       const self = agent('f', (_: number, context) => shape(context));
 
-      expect(await restOf(self, 1, { store: memoryStore() })).toBe('SUSPENDED');
+      expect(await restOf(self, 1, { store: open() })).toBe('SUSPENDED');
 
       await wait(5);
       expect(did).toEqual([]);
@@ -237,7 +237,7 @@ describe('when a run rests: a question inside a function', () => {
         throw error;
       }
     });
-    const store = memoryStore();
+    const store = open();
 
     await execute(self, 1, { store, runId: 'r' });
 
@@ -257,9 +257,9 @@ describe('when a run rests: a question inside a function', () => {
         1,
       ),
     'the run is cancelled': async (self) => {
-      const store = memoryStore();
+      const store = open();
       const ended = execute(self, 1, { store, runId: 'r' });
-      await wait(5);
+      while ((await store.loadRun('r'))?.steps.get('f/slow') === undefined) await wait(1);
       await cancel('r', { store });
       return ended;
     },
@@ -309,7 +309,7 @@ describe('when a run rests: a question inside a function', () => {
         })(),
       ]),
     );
-    const store = memoryStore();
+    const store = open();
 
     expect(await restOf(self, 1, { store, runId: 'r' })).toBe('SUSPENDED');
 
@@ -328,7 +328,7 @@ describe('when a run rests: a question inside a function', () => {
     });
     const warnings: string[] = [];
 
-    const last = await lastValueFrom(run(self, 1, { store: memoryStore() }).pipe(toArray()));
+    const last = await lastValueFrom(run(self, 1, { store: open() }).pipe(toArray()));
 
     for (const { event } of last) if (event.type === 'step.logged') warnings.push(event.message);
     expect(began).toEqual([]);
@@ -340,15 +340,17 @@ describe('when a run rests: a question inside a function', () => {
   });
 
   it('an answer that comes while the run goes to rest is heard in the next life', async () => {
-    const store = memoryStore();
+    const store = open();
+    let answered: Promise<unknown> | undefined;
     const self = agent('f', async (_: number, context) => {
       const given = firstValueFrom(asked(context));
       // Behind the error, and before the end of the life.
-      given.catch(() => answer('r', 'f/ask', 'late', { store }));
+      given.catch(() => (answered = answer('r', 'f/ask', 'late', { store })));
       return given;
     });
 
     await execute(self, 1, { store, runId: 'r' });
+    await answered;
 
     expect(await execute(self, 1, { store, runId: 'r' })).toMatchObject({
       status: 'COMPLETED',
@@ -369,7 +371,7 @@ describe('when a run rests: a question inside a function', () => {
         return firstValueFrom(context.step('other', approval('other', t.string), 1));
       });
 
-      expect(await restOf(self, 1, { store: memoryStore() })).toBe('SUSPENDED');
+      expect(await restOf(self, 1, { store: open() })).toBe('SUSPENDED');
 
       await wait(5);
       process.off('uncaughtException', uncaught);
@@ -385,7 +387,7 @@ describe('when a run rests: a question inside a function', () => {
       agent('b', ship),
     );
 
-    expect(await restOf(self, 1, { store: memoryStore() })).toBe('SUSPENDED');
+    expect(await restOf(self, 1, { store: open() })).toBe('SUSPENDED');
     expect(did).toEqual([]);
   });
 });

@@ -1,3 +1,5 @@
+import { setTimeout as wait } from 'node:timers/promises';
+
 import { lastValueFrom } from 'rxjs';
 
 import {
@@ -9,7 +11,6 @@ import {
   execute,
   fallback,
   fork,
-  memoryStore,
   onFailure,
   restore,
   resume,
@@ -18,6 +19,8 @@ import {
   saveTo,
 } from '../../index';
 import type { Agent, RunState, Store } from '../../index';
+import type { SnapshotSummary } from '../../storePort';
+import { everyStore } from '../support/everyStore';
 
 let log: string[] = [];
 let isDown = true;
@@ -57,10 +60,19 @@ async function goesOn(self: Agent<number, unknown>, runId: string, store: Store)
   );
 }
 
-describe('what a saga has undone', () => {
+/** A snapshot that is being saved beside the run. */
+async function takenAs(name: string, store: Store): Promise<SnapshotSummary> {
+  for (;;) {
+    const taken = (await store.snapshots.list()).find((snapshot) => snapshot.name === name);
+    if (taken !== undefined) return taken;
+    await wait(1);
+  }
+}
+
+describe.each(everyStore)('what a saga has undone (%s)', (_where, open) => {
   for (const from of ['w/ship', 'w/pay', 'w']) {
     it(`is done again by a fork from "${from}"`, async () => {
-      const store = memoryStore();
+      const store = open();
       await execute(order, 5, { store, runId: 'a' });
       expect(log.splice(0)).toEqual(['pay', 'refund']);
       isDown = false;
@@ -74,15 +86,15 @@ describe('what a saga has undone', () => {
 
   for (const name of ['step_w/pay_complete', 'failed_w/ship']) {
     it(`is done again by a run that is restored from the snapshot "${name}"`, async () => {
-      const store = memoryStore();
+      const store = open();
       await lastValueFrom(
         run(order, 5, { store, runId: 'a' }).pipe(saveTo(anyOf(everyStep(), onFailure()), { store })),
       ).catch(() => undefined);
       log = [];
       isDown = false;
-      const taken = (await store.snapshots.list()).find((snapshot) => snapshot.name === name);
+      const taken = await takenAs(name, store);
 
-      await restore(taken!.snapshotId, { store, runId: 'r' });
+      await restore(taken.snapshotId, { store, runId: 'r' });
 
       expect((await goesOn(order, 'r', store)).status).toBe('COMPLETED');
       expect(log).toEqual(['pay', 'ship']);
@@ -92,7 +104,7 @@ describe('what a saga has undone', () => {
   it('is left alone by a fork when what is around it has gone on without it', async () => {
     const other = agent('other', () => log.push('other'));
     const self = chain('c', fallback('f', saga('inner', chain('w', pay, ship)), other), ship);
-    const store = memoryStore();
+    const store = open();
     await execute(self, 5, { store, runId: 'a' });
     expect(log.splice(0)).toEqual(['pay', 'refund', 'other']);
     isDown = false;
@@ -104,9 +116,9 @@ describe('what a saga has undone', () => {
   });
 });
 
-describe('what another run has done', () => {
+describe.each(everyStore)('what another run has done (%s)', (_where, open) => {
   it('is not undone by forks of it that fail', async () => {
-    const store = memoryStore();
+    const store = open();
     isDown = false;
     await execute(order, 5, { store, runId: 'a' });
     log = [];
@@ -121,7 +133,7 @@ describe('what another run has done', () => {
   });
 
   it('is not undone by a fork of a run with hundreds of steps, which a page of the table holds packed', async () => {
-    const store = memoryStore();
+    const store = open();
     const count = 150;
     const pays = each(
       'pays',
@@ -147,7 +159,7 @@ describe('what another run has done', () => {
   });
 
   it('is not undone by a run that found its answer in the cache', async () => {
-    const store = memoryStore();
+    const store = open();
     await execute(chain('c', cachedPay), 5, { store });
     log = [];
 
@@ -157,7 +169,7 @@ describe('what another run has done', () => {
   });
 
   it('is not taken from the cache once it is undone', async () => {
-    const store = memoryStore();
+    const store = open();
     await execute(saga('order', chain('w', cachedPay, ship)), 5, { store });
     expect(log.splice(0)).toEqual(['pay', 'refund']);
     isDown = false;

@@ -8,7 +8,6 @@ import {
   execute,
   fallback,
   firstOf,
-  memoryStore,
   run,
   saga,
   sleep,
@@ -16,6 +15,7 @@ import {
 } from '../../index';
 import type { Agent, RunState, Wire } from '../../index';
 import { crashPoints, recordingStore } from '../../testing/index';
+import { everyStore } from '../support/everyStore';
 
 let log: string[] = [];
 
@@ -39,6 +39,12 @@ const book = (name: string, undoMs = 0) =>
       },
     },
   );
+/** Waits until this has been done. */
+const heard = async (entry: string) => {
+  while (!log.includes(entry)) await wait(1);
+  // And is on record.
+  await wait(5);
+};
 const patient = agent('patient', async (input: unknown, { signal }) => {
   await wait(200, undefined, { signal }).catch(() => undefined);
   return input;
@@ -57,7 +63,7 @@ const beside = (self: Agent<unknown, unknown>) =>
 const limited = () =>
   workflow('w', (input: Wire<unknown>, step) => step('s', booking(), input, { timeoutMs: 20 }));
 
-describe('a saga that is stopped by what is around it', () => {
+describe.each(everyStore)('a saga that is stopped by what is around it (%s)', (_where, open) => {
   const undone: Record<string, () => Agent<unknown, unknown>> = {
     'its own time limit': limited,
     'a time limit that a fallback takes': () => fallback('f', limited(), other),
@@ -86,7 +92,7 @@ describe('a saga that is stopped by what is around it', () => {
   };
   for (const [name, made] of Object.entries(undone)) {
     it(`is undone once: ${name}`, async () => {
-      const store = memoryStore();
+      const store = open();
 
       const { status } = await execute(made(), 1, { store, runId: 'r' });
       const atTheEnd = log.slice();
@@ -110,7 +116,7 @@ describe('a saga that is stopped by what is around it', () => {
       s: step('s', quick, input),
       b: step('b', flaky, input),
     }));
-    const store = memoryStore();
+    const store = open();
 
     expect((await execute(self, 1, { store, runId: 'r' })).status).toBe('FAILED');
     isDown = false;
@@ -128,7 +134,7 @@ describe('a saga that is stopped by what is around it', () => {
   });
 });
 
-describe('a saga that goes back', () => {
+describe.each(everyStore)('a saga that goes back (%s)', (_where, open) => {
   const undos = (state: RunState) =>
     [...state.steps].filter(({ stepId }) => stepId.includes('undo[')).map(({ status }) => status);
   const slowly = (last: Agent<unknown, unknown>) =>
@@ -137,9 +143,9 @@ describe('a saga that goes back', () => {
 
   it('is not begun again by a cancel, and keeps its reason', async () => {
     const self = slowly(agent('last', () => Promise.reject(new Error('no room'))));
-    const store = memoryStore();
+    const store = open();
     const ended = execute(self, 1, { store, runId: 'r' });
-    await wait(20);
+    await heard('undo b');
     await cancel('r', { store });
 
     const state = await ended;
@@ -152,12 +158,12 @@ describe('a saga that goes back', () => {
 
   it('is not begun again, or torn down, by a second cancel or an abort', async () => {
     const self = slowly(patient);
-    const store = memoryStore();
+    const store = open();
     const controller = new AbortController();
     const ended = execute(self, 1, { store, runId: 'r', signal: controller.signal });
-    await wait(20);
+    await heard('b');
     await cancel('r', { store });
-    await wait(15);
+    await heard('undo b');
     await cancel('r', { store });
     controller.abort();
 
@@ -167,9 +173,9 @@ describe('a saga that goes back', () => {
 
   it('goes on where it stood after a crash, though the cancel is heard again', async () => {
     const self = slowly(patient);
-    const recording = recordingStore(memoryStore());
+    const recording = recordingStore(open());
     const ended = execute(self, 1, { store: recording, runId: 'r' });
-    await wait(20);
+    await heard('b');
     await cancel('r', { store: recording });
     await ended;
 
@@ -196,9 +202,9 @@ describe('a saga that goes back', () => {
       ),
     );
     const self = saga('outer', chain('o', book('a'), inner) as Agent<unknown, unknown>);
-    const store = memoryStore();
+    const store = open();
     const ended = execute(self, 1, { store, runId: 'r' });
-    await wait(20);
+    await heard('undo b');
     await cancel('r', { store });
 
     await ended;
@@ -208,9 +214,9 @@ describe('a saga that goes back', () => {
 
   it('stops at once when its subscriber leaves, and goes on in the next life', async () => {
     const self = slowly(agent('last', () => Promise.reject(new Error('no room'))));
-    const store = memoryStore();
+    const store = open();
     const left = run(self, 1, { store, runId: 'r' }).subscribe({ error: () => undefined });
-    await wait(20);
+    await heard('undo b');
     left.unsubscribe();
     const soFar = log.length;
     await wait(60);

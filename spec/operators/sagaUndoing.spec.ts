@@ -13,13 +13,13 @@ import {
   execute,
   fallback,
   firstOf,
-  memoryStore,
   saga,
   withPolicy,
   workflow,
 } from '../../index';
-import type { Agent, RunState, Wire } from '../../index';
+import type { Agent, RunState, Store, Wire } from '../../index';
 import { crashPoints, recordingStore } from '../../testing/index';
+import { everyStore } from '../support/everyStore';
 
 type Any = Agent<unknown, unknown>;
 
@@ -49,6 +49,11 @@ const book = (name: string, takesMs = 1) =>
       },
     },
   );
+/** Waits until the first booking is on record. */
+const hasBooked = async (): Promise<void> => {
+  while (!log.some((line) => line.startsWith('b1'))) await wait(1);
+  await wait(10);
+};
 const refuse = agent('refuse', async (): Promise<never> => {
   await wait(1);
   throw new Error('declined');
@@ -56,8 +61,8 @@ const refuse = agent('refuse', async (): Promise<never> => {
 const undone = () => log.filter((line) => line.startsWith('undo ')).map((line) => line.split(' ')[1] ?? '');
 
 /** How often each booking was undone, over the life that was killed at this event and the lives after it. */
-async function undoneFromEveryEvent(self: Any, lives = 2): Promise<void> {
-  const recording = recordingStore(memoryStore());
+async function undoneFromEveryEvent(open: () => Store, self: Any, lives = 2): Promise<void> {
+  const recording = recordingStore(open());
   await execute(self, 1, { store: recording, runId: 'r' });
   const whole = undone().sort();
   for (const { after, store, state } of crashPoints(recording, 'r')) {
@@ -86,11 +91,11 @@ function isUndone(state: RunState | undefined, path: string): boolean {
   );
 }
 
-describe('a step that undoes', () => {
+describe.each(everyStore)('a step that undoes (%s)', (_where, open) => {
   it('is named after what it undoes, and so is its key', async () => {
     const self = linked('c', saga('s', linked('w', book('b1'), each('e', book('b2')), refuse)));
 
-    const state = await execute(self, [1, 2] as unknown, { store: memoryStore(), runId: 'r' });
+    const state = await execute(self, [1, 2] as unknown, { store: open(), runId: 'r' });
 
     expect([...state.steps].map(({ stepId }) => stepId).filter((path) => path.includes('undo'))).toEqual([
       's/undo["w\\u002fe\\u005b1\\u005d\\u002fb2"]',
@@ -114,7 +119,7 @@ describe('a step that undoes', () => {
       },
     });
     const self = saga('outer', linked('o', saga('inner', linked('w', room, refuse))));
-    const store = memoryStore();
+    const store = open();
     await execute(self, 1, { store, runId: 'r' });
     fails = false;
     await execute(self, 1, { store, runId: 'r' });
@@ -131,7 +136,7 @@ describe('a step that undoes', () => {
   it('is not begun for another step when the definition has changed meanwhile', async () => {
     const made = (...names: readonly string[]) =>
       saga('s', linked('w', ...names.map((name) => book(name)), refuse));
-    const recording = recordingStore(memoryStore());
+    const recording = recordingStore(open());
     await execute(made('b1', 'b2'), 1, { store: recording, runId: 'r' });
     for (const { after, store } of crashPoints(recording, 'r')) {
       if (after.type !== 'step.completed' || !after.path.startsWith('undo["w\\u002fb2')) continue;
@@ -177,12 +182,13 @@ describe('a step that undoes', () => {
   }
 });
 
-describe('undoing that a crash has cut off', () => {
+describe.each(everyStore)('undoing that a crash has cut off (%s)', (_where, open) => {
   const slow = (...parts: readonly string[]) =>
     saga('s', linked('w', ...parts.map((part) => book(part)), book('late', 500)));
 
   it('goes on in the next life where a race was lost', async () => {
     await undoneFromEveryEvent(
+      open,
       firstOf(
         'race',
         linked(
@@ -197,6 +203,7 @@ describe('undoing that a crash has cut off', () => {
   it('goes on where a lost race is a part of the run, and sagas stand within sagas', async () => {
     const loser = saga('t', linked('v', book('b3'), slow('b1', 'b2')));
     await undoneFromEveryEvent(
+      open,
       linked(
         'c',
         firstOf(
@@ -214,6 +221,7 @@ describe('undoing that a crash has cut off', () => {
       step('s', slow('b1', 'b2'), input, { timeoutMs: 40 }),
     );
     await undoneFromEveryEvent(
+      open,
       fallback(
         'f',
         limited,
@@ -233,6 +241,7 @@ describe('undoing that a crash has cut off', () => {
       b: step('b', saga('t', boom), input),
     }));
     await undoneFromEveryEvent(
+      open,
       fallback(
         'f',
         beside,
@@ -243,23 +252,23 @@ describe('undoing that a crash has cut off', () => {
   });
 });
 
-describe('a saga that completes while another one wins', () => {
+describe.each(everyStore)('a saga that completes while another one wins (%s)', (_where, open) => {
   it('is undone too', async () => {
     const self = firstOf('race', saga('s', book('b1', 0)), saga('t', book('b2', 0)));
 
-    const state = await execute(self, 1, { store: memoryStore(), runId: 'r' });
+    const state = await execute(self, 1, { store: open(), runId: 'r' });
 
     expect(state.status).toBe('COMPLETED');
     expect(log.filter((line) => !line.startsWith('undo')).length - undone().length).toBe(1);
   });
 });
 
-describe('a run that is cancelled again', () => {
+describe.each(everyStore)('a run that is cancelled again (%s)', (_where, open) => {
   it('ends as cancelled also when all was undone before', async () => {
     const self = saga('s', linked('w', book('b1'), book('late', 500)));
-    const recording = recordingStore(memoryStore());
+    const recording = recordingStore(open());
     const ended = execute(self, 1, { store: recording, runId: 'r' });
-    await wait(30);
+    await hasBooked();
     await cancel('r', { store: recording });
     await ended;
     for (const { state, store } of crashPoints(recording, 'r')) {
@@ -270,7 +279,7 @@ describe('a run that is cancelled again', () => {
   });
 });
 
-describe('what was made of something that is undone', () => {
+describe.each(everyStore)('what was made of something that is undone (%s)', (_where, open) => {
   it('is not taken from the cache any more', async () => {
     const room = book('b1');
     for (const made of [
@@ -288,7 +297,7 @@ describe('what was made of something that is undone', () => {
       withPolicy(saga('part', room), { cache: {} }),
     ]) {
       log = [];
-      const store = memoryStore();
+      const store = open();
       await execute(saga('s', linked('w', made, refuse), { dynamic: [room] }), 1, { store });
       await execute(saga('s', linked('w', made), { dynamic: [room] }), 1, { store });
       expect(log.map((line) => line.split(' ').slice(0, 2).join(' '))).toEqual(['b1', 'undo b1', 'b1']);
@@ -296,7 +305,7 @@ describe('what was made of something that is undone', () => {
   });
 });
 
-describe('a compensation that asks a person', () => {
+describe.each(everyStore)('a compensation that asks a person (%s)', (_where, open) => {
   const ask = approval('ok', t.boolean);
   const asks = agent('b1', () => log.push('b1'), {
     compensate: async (_, { step }) => {
@@ -307,7 +316,7 @@ describe('a compensation that asks a person', () => {
 
   it('lets the run rest, and goes on with the answer', async () => {
     const self = saga('s', linked('w', asks, refuse));
-    const store = memoryStore();
+    const store = open();
 
     const resting = await execute(self, 1, { store, runId: 'r' });
     expect(resting.status).toBe('SUSPENDED');
@@ -322,9 +331,9 @@ describe('a compensation that asks a person', () => {
 
   it('lets a run rest that is being cancelled', async () => {
     const self = saga('s', linked('w', asks, book('late', 500)));
-    const store = memoryStore();
+    const store = open();
     const ended = execute(self, 1, { store, runId: 'r' });
-    await wait(20);
+    await hasBooked();
     await cancel('r', { store });
 
     const resting = await Promise.race([ended, wait(1000)]);

@@ -7,8 +7,13 @@ import { firstValueFrom, lastValueFrom, Subject, timer } from 'rxjs';
 import { TestScheduler } from 'rxjs/testing';
 
 import type { Wire } from '../../lib/definition/wire';
+import { forgetIn, recallFrom } from '../../lib/engine/local/cachedAnswers';
+import type { StepTask } from '../../lib/engine/task';
 import type { Agent } from '../../lib/model/agentType';
+import { nodeFiles } from '../../lib/store/folder/files/nodeFiles';
 import { lowdbStore } from '../../lib/store/folder/lowdbStore';
+import { CacheFiles } from '../../lib/store/folder/records/cacheFiles';
+import type { AnswerCache } from '../../lib/store/answerCache';
 import { memoryStore } from '../../lib/store/memory/memoryStore';
 import type { AgentOptions } from '../../operators/agents/agent';
 import { agent } from '../../operators/agents/agent';
@@ -281,5 +286,24 @@ describe('one call for all who ask the same at the same time', () => {
 
     expect(performance.now() - since).toBeLessThan(5_000);
     expect(calls).toHaveLength(1);
+  });
+});
+
+describe('an answer that is undone while the cache is busy', () => {
+  it('is marked as undone, however many answers wait to be written', async () => {
+    const never = <T>() => new Promise<T>(() => undefined);
+    const cache = new CacheFiles(nodeFiles, tmpdir(), never, () => undefined);
+    for (let n = 0; n < 1_000; n += 1) void cache.set(`key ${String(n)}`, { output: n, madeBy: 'r' });
+    void cache.set('one too many', { output: 1, madeBy: 'r' });
+    forgetIn(cache, 'done');
+
+    const kept = { output: 1, doneBy: 'done', madeBy: 'r' };
+    const asked: AnswerCache = {
+      get: (key) => (key === 'asked' ? kept : cache.get(key)),
+      set: () => undefined,
+    };
+    const task = { path: 'a', policy: {} } as unknown as StepTask;
+    expect(await recallFrom(asked, 'asked', task, 0)).toBeUndefined();
+    expect(await cache.get('one too many')).toBeUndefined();
   });
 });

@@ -52,8 +52,8 @@ function whenThere<T, R>(value: T | Promise<T>, then: (value: T) => R | Promise<
 }
 
 /** What this has done is being undone: an answer that it left must not be used any more. */
-export function forgetIn(cache: AnswerCache | undefined, doneBy: string): void {
-  const done = cache?.set(undoneKey(doneBy), { output: null });
+export function forgetIn(cache: AnswerCache, doneBy: string): void {
+  const done = cache.set(undoneKey(doneBy), { output: null });
   done?.catch((error: unknown) => {
     process.emitWarning(
       `Cannot forget the answer of "${doneBy}": ${toFailure(error).message}`,

@@ -183,15 +183,20 @@ export class LocalEngine<O> implements Engine {
     const { cache } = this.#options.claim;
     const key = cache && cacheKeyOf(task);
     if (cache === undefined || key === undefined) return;
-    const done = memorizeIn(cache, key, task, this.#scheduler.now(), known, {
+    const doneBy = this.#done(task);
+    const written = memorizeIn(cache, key, task, this.#scheduler.now(), known, {
       madeBy: this.#options.state.runId,
-      doneBy: this.#done(task),
+      doneBy,
     });
-    sharedCallsOf(cache, this.#scheduler).answered(task, known, done);
+    sharedCallsOf(cache, this.#scheduler).answered(task, known, written, doneBy);
   }
 
   forget(path: string, revision: number): void {
-    forgetIn(this.#options.claim.cache, this.#done({ path, revision }));
+    const { cache } = this.#options.claim;
+    if (cache === undefined) return;
+    const doneBy = this.#done({ path, revision });
+    sharedCallsOf(cache, this.#scheduler).forget(doneBy);
+    forgetIn(cache, doneBy);
   }
 
   decide<T>(

@@ -27,6 +27,8 @@ interface Shared {
   readonly waiting: Map<Caller, Stop | undefined>;
   /** The answer of the latest call as JSON, and which call that was. */
   text: string | undefined;
+  /** What gave that answer, where it can be undone. */
+  doneBy: string | undefined;
   calls: number;
   /** Whether that answer may not be in the cache yet. */
   isWriting: boolean;
@@ -73,13 +75,18 @@ export class SharedCalls {
     };
   }
 
-  /** A step that called has its answer: the others get copies. `isWritten` settles once the cache has it. */
-  answered(task: StepTask, known: KnownAnswer, isWritten: void | Promise<void>): void {
+  /**
+   * A step that called has its answer: the others get copies.
+   *
+   * @param isWritten - Settles once the cache has it.
+   * @param doneBy - What gave the answer, for `forget`.
+   */
+  answered(task: StepTask, known: KnownAnswer, isWritten: void | Promise<void>, doneBy: string): void {
     const shared = this.#byLeader.get(task);
     if (shared === undefined) return;
     this.#byLeader.delete(task);
     const text = JSON.stringify(known);
-    Object.assign(shared, { leader: undefined, text, calls: shared.calls + 1 });
+    Object.assign(shared, { leader: undefined, text, doneBy, calls: shared.calls + 1 });
     if (isWritten !== undefined) {
       shared.isWriting = true;
       const written = (): void => {
@@ -90,6 +97,11 @@ export class SharedCalls {
     }
     for (const caller of this.#takeWaiting(shared)) caller.answer(copyFor(caller, text));
     this.#tidy(shared);
+  }
+
+  /** What this has done is being undone: nobody gets its answer any more, also while the cache still writes it down. */
+  forget(doneBy: string): void {
+    for (const shared of this.#shared.values()) if (shared.doneBy === doneBy) shared.text = undefined;
   }
 
   /** @param calls - How many calls had ended when the caller began to look. */
@@ -160,6 +172,7 @@ export class SharedCalls {
       leader: undefined,
       waiting: new Map(),
       text: undefined,
+      doneBy: undefined,
       calls: 0,
       isWriting: false,
     };

@@ -72,7 +72,8 @@ export class CacheFiles implements AnswerCache {
   }
 
   async set(key: string, { madeBy, ...answer }: KeptAnswer): Promise<void> {
-    if (this.#waiting.size >= MOST_WAITING) return;
+    // What no run has made is a mark that something was undone: without it a released booking would be handed out.
+    if (this.#waiting.size >= MOST_WAITING && madeBy !== undefined) return;
     // Who made it comes early: then it is found without the answer.
     const filed = Object.entries({ key, madeBy, ...answer }).flatMap(([name, value]) =>
       value === undefined ? [] : [[name, JSON.stringify(value)] as const],
