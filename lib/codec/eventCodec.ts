@@ -80,6 +80,7 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
       limitAt: Moment,
       alone: t.literal(true),
       limitKey: t.string,
+      input: Json,
     }),
     'step.emitted': event('step.emitted', { ...ofAttempt, index: Count }, { value: Json }),
     'step.logged': event(

@@ -60,7 +60,7 @@ export const Plan: t.Type<PlanRecord> = listOf(
   recordCodec<PlanStep>(
     'PlanStep',
     { path: t.string, kind: oneOf(kinds), agent: t.string, sources: listOf(t.string) },
-    { version: t.string, result: listOf(t.string) },
+    { reads: t.string, version: t.string, result: listOf(t.string) },
   ),
 );
 
@@ -116,6 +116,7 @@ export const Step: t.Type<StepResult> = recordCodec<StepResult>(
     attempts: Count,
   },
   {
+    input: Json,
     output: Json,
     givenBy: GivenBy,
     contained: t.literal(true),

@@ -78,6 +78,8 @@ export interface Part {
   readonly id: string;
   readonly agent: Agent<never, unknown>;
   readonly sources: readonly string[];
+  /** How it is given them, where it is not the one source as it is. */
+  readonly reads?: string;
   /** Whether the plan names the step before the run begins; it cannot name those of a branch or of an item. */
   readonly isPlanned: boolean;
   /** Whether the step has a `when` and may be left out. */
@@ -174,7 +176,7 @@ export function planOf(definition: Definition): readonly PlanStep[] {
   const known = plans.get(definition);
   if (known !== undefined) return known;
   const plan = Object.freeze(
-    isContainer(definition) ? partsBelow(definition, '') : [planned(definition, '', [])],
+    isContainer(definition) ? partsBelow(definition, '') : [planned(definition, '', { sources: [] })],
   );
   plans.set(definition, plan);
   return plan;
@@ -235,7 +237,7 @@ function partsBelow(structure: StructureDefinition, base: string): PlanStep[] {
     if (!part.isPlanned) return [];
     const definition = definitionOf(part.agent) as Definition;
     const path = base === '' ? part.id : `${base}/${part.id}`;
-    const own = planned(definition, path, part.sources, position === 0 ? structure.result : undefined);
+    const own = planned(definition, path, part, position === 0 ? structure.result : undefined);
     return isStructure(definition) ? [own, ...partsBelow(definition, path)] : [own];
   });
 }
@@ -243,7 +245,7 @@ function partsBelow(structure: StructureDefinition, base: string): PlanStep[] {
 function planned(
   definition: Definition,
   path: string,
-  sources: readonly string[],
+  { sources, reads }: Pick<Part, 'sources' | 'reads'>,
   result?: readonly string[],
 ): PlanStep {
   return Object.freeze({
@@ -251,6 +253,7 @@ function planned(
     kind: definition.kind,
     agent: definition.name,
     sources,
+    ...(reads !== undefined && { reads }),
     ...(definition.version !== undefined && { version: definition.version }),
     ...(result !== undefined && { result }),
   });

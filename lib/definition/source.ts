@@ -21,6 +21,8 @@ export interface CompiledSource {
   readonly groups: readonly Group[];
   /** What it reads, as text, one entry a wire. */
   readonly text: readonly string[];
+  /** How they are put together, as text; undefined for one wire that is read as it is. */
+  readonly reads: string | undefined;
   /** The same as data, for pictures: ids may hold whatever the texts are made of. */
   readonly arrows: readonly Arrow[];
   readonly read: (reading: Reading) => unknown;
@@ -66,6 +68,8 @@ interface Parsed {
   readonly groups: readonly Group[];
   readonly text: readonly string[];
   readonly arrows: readonly Arrow[];
+  /** How it is written, without functions. */
+  readonly written: string;
   readonly read: (reading: Reading) => unknown;
   /** Absent when no single agent gave the value unchanged. */
   readonly givenBy?: CompiledSource['givenBy'];
@@ -74,9 +78,15 @@ interface Parsed {
 /**
  * Makes a source ready for running.
  *
+ * @param isTold - Whether it says how it reads.
  * @throws DefinitionError when a wire belongs to another workflow, or the value is not a source.
  */
-export function compileSource(owner: WireOwner, source: Source, where: string): CompiledSource {
+export function compileSource(
+  owner: WireOwner,
+  source: Source,
+  where: string,
+  isTold = true,
+): CompiledSource {
   const parsed = parse(owner, source, where);
   const modes = new Map<string, Edge>();
   for (const edge of parsed.steps) {
@@ -91,6 +101,7 @@ export function compileSource(owner: WireOwner, source: Source, where: string): 
     kept: parsed.steps.flatMap(({ from, isKept }) => (isKept === true ? [from] : [])),
     groups: parsed.groups,
     text: [...new Set(parsed.text)],
+    reads: isTold && parsed.text[0] !== parsed.written ? cut(parsed.written) : undefined,
     arrows: parsed.arrows,
     read: parsed.read,
     givenBy: parsed.givenBy ?? (() => undefined),
@@ -108,6 +119,7 @@ function parse(owner: WireOwner, source: Source, where: string): Parsed {
         steps: [],
         groups: [],
         text: ['input'],
+        written: 'input',
         arrows: [{ from: 'input', mode: 'value' }],
         read: (reading) => reading.input,
       };
@@ -118,6 +130,7 @@ function parse(owner: WireOwner, source: Source, where: string): Parsed {
         steps: [{ from: index, mode: 'value' }],
         groups: [],
         text: [node.id],
+        written: node.id,
         arrows: [{ from: index, mode: 'value' }],
         read: (reading) => outputOf(reading.answers[index]),
         givenBy: ({ answers }) => {
@@ -130,7 +143,7 @@ function parse(owner: WireOwner, source: Source, where: string): Parsed {
       const of = parse(owner, node.of, where);
       const project = node.project as (value: unknown) => unknown;
       const { givenBy: _, ...rest } = of;
-      return { ...rest, read: (reading) => project(of.read(reading)) };
+      return { ...rest, written: `pick(${of.written})`, read: (reading) => project(of.read(reading)) };
     }
     case 'settled':
       return settle(parse(owner, node.of, where), node.of, owner, where);
@@ -149,6 +162,7 @@ function parse(owner: WireOwner, source: Source, where: string): Parsed {
         steps: [{ from: index, mode: 'live', isKept: node.keep === 'all' }],
         groups: [],
         text: [`live(${of.id})`],
+        written: `live(${of.id})`,
         arrows: [{ from: index, mode: 'live' }],
         read: (reading) => reading.live(index),
       };
@@ -186,10 +200,12 @@ function join(owner: WireOwner, source: Source, where: string): Parsed {
       ),
     );
   };
-  return { ...together(parts.map(([, part]) => part)), read, givenBy };
+  const inside = parts.map(([key, { written }]) => (Array.isArray(source) ? written : `${key}: ${written}`));
+  const written = Array.isArray(source) ? `[${inside.join(', ')}]` : `{ ${inside.join(', ')} }`;
+  return { ...together(parts.map(([, part]) => part)), written, read, givenBy };
 }
 
-function together(parts: readonly Parsed[]): Omit<Parsed, 'read' | 'givenBy'> {
+function together(parts: readonly Parsed[]): Omit<Parsed, 'written' | 'read' | 'givenBy'> {
   return {
     steps: parts.flatMap((part) => part.steps),
     groups: parts.flatMap((part) => part.groups),
@@ -226,6 +242,7 @@ function settle(all: Parsed, source: Source, owner: WireOwner, where: string): P
     steps: all.steps.map(({ from, mode }) => ({ from, mode: mode === 'live' ? mode : 'settled' })),
     groups: [],
     text: [`settled(${all.text.join(', ')})`],
+    written: `settled(${all.written})`,
     arrows: all.arrows.map(({ from, mode }) => ({ from, mode: mode === 'live' ? mode : 'settled' })),
     read: either(source),
   };
@@ -256,6 +273,7 @@ function quorum(owner: WireOwner, { of, count, cancelRest }: QuorumNode, where: 
   return {
     steps: [],
     groups: [group],
+    written: `quorum(${String(count)} of [${members.map(({ written }) => written).join(', ')}])`,
     text: [`quorum(${String(count)} of ${members.flatMap(({ text }) => text).join(', ')})`],
     arrows: members.flatMap(({ arrows }) => arrows.map(({ from }) => ({ from, mode: 'quorum' as const }))),
     read: (reading) => reading.chosen(group).map((member) => members[member]?.read(reading)),
@@ -272,4 +290,11 @@ function refuseStranger(owner: WireOwner, other: WireOwner, where: string, what:
 
 function outputOf(answer: Answer | undefined): unknown {
   return answer === undefined || answer.kind === 'failed' ? undefined : answer.output;
+}
+
+/** A plan of ten thousand steps that each read all before them would be made of their ids. */
+const LONGEST_TEXT = 2_000;
+
+function cut(text: string): string {
+  return text.length <= LONGEST_TEXT ? text : `${text.slice(0, LONGEST_TEXT - 1)}…`;
 }

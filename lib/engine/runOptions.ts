@@ -30,6 +30,11 @@ export interface RunSettings {
    */
   readonly maxCrashes?: number;
   /**
+   * Whether what each step is given is on record too, in `step.started` and in its row: without secrets, cut at 12 levels, 2,000 values and
+   * 32,768 characters. For whoever looks; nothing is made from it again. Not when left out.
+   */
+  readonly recordInputs?: boolean;
+  /**
    * Aborting it cancels the run, tells `run.cancelled`, and completes the stream; unsubscribing cancels as well, but then
    * nobody is left to hear of it.
    */

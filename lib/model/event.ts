@@ -131,6 +131,8 @@ export interface StepStarted extends OfAttempt {
   readonly alone?: true;
   /** The key of its limit, for a step that can be undone. */
   readonly limitKey?: string;
+  /** What the step was given, in the form of a log line; only with `recordInputs`, and once a life unless it is asked for anew. */
+  readonly input?: unknown;
 }
 
 /** A partial result: a token, a percentage, one value of a stream. */

@@ -23,6 +23,11 @@ export interface PlanStep {
   readonly agent: string;
   /** What it reads, as text: `input`, paths of other steps, or an adaptor around those such as `settled(a, b)`. */
   readonly sources: readonly string[];
+  /**
+   * How the agent is given them, where it is not the one source as it is: `pick(input)`, `{ title: a }`, `[a, b]`; cut at 2,000 characters.
+   * Two plans that differ only in it are the same. Absent in plans of earlier releases.
+   */
+  readonly reads?: string;
   /** Version of the agent, where it has one. */
   readonly version?: string;
   /** On the first step of a workflow: what the workflow gives, as text. */

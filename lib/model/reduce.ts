@@ -154,6 +154,8 @@ const changes: {
   'step.started': (edit, event) => {
     if (event.dropped !== undefined) edit.drop(event.dropped);
     const step = edit.step(event.path, event.at);
+    // Another attempt of the same life has the same input.
+    if (event.input !== undefined || step.status !== 'RUNNING') setOrDelete(step, 'input', event.input);
     step.agent = event.agent;
     step.status = 'RUNNING';
     step.attempts = event.attempt;

@@ -13,6 +13,11 @@ export interface StepResult {
   /** How the step stands. */
   readonly status: StepStatus;
   /**
+   * What the agent was given, with `recordInputs`: without secrets, and with notes in brackets for what is no JSON, deeper than 12 levels,
+   * or more than 2,000 values or 32,768 characters.
+   */
+  readonly input?: unknown;
+  /**
    * What the agent gave; for a skipped step what its dependants get instead. Absent where there is none; null then in the JSON of
    * a state, which always has `stepId`, `status`, `output`, `duration`, `error` and `timestamp` for every step.
    */

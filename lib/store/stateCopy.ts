@@ -15,10 +15,18 @@ export function stateCopy(state: RunState): RunState {
 }
 
 function rowCopy(row: StepResult): StepResult {
-  const { output, kept, request, answer } = row;
-  if (!isObject(output) && kept === undefined && !isObject(request) && answer === undefined) return row;
+  const { input, output, kept, request, answer } = row;
+  if (
+    !isObject(input) &&
+    !isObject(output) &&
+    kept === undefined &&
+    !isObject(request) &&
+    answer === undefined
+  )
+    return row;
   const copy: StepResult = {
     ...row,
+    ...('input' in row && { input: valueCopy(input) }),
     ...('output' in row && { output: valueCopy(output) }),
     ...(kept !== undefined && { kept: kept.map(valueCopy) }),
     ...('request' in row && { request: valueCopy(request) }),

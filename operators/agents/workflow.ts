@@ -183,7 +183,7 @@ export function workflow<I, const S extends Source>(
     steps.push({
       id,
       agent,
-      source: compileSource(owner, source ?? nothing(owner), `step "${id}"`),
+      source: compileSource(owner, source ?? nothing(owner), `step "${id}"`, source !== undefined),
       policy: { ...definitionOf(agent)?.policy, ...policy },
     });
     return wireOf({ kind: 'step', owner, index: steps.length - 1, id });
@@ -211,6 +211,7 @@ export function workflow<I, const S extends Source>(
       id,
       agent,
       sources: source.text,
+      ...(source.reads !== undefined && { reads: source.reads }),
       isPlanned: true,
       isConditional: when !== undefined,
       ...(limit !== undefined && { limit }),

@@ -67,7 +67,7 @@ export function runOn<O>(
   asked: Pick<RunRequest<O>, 'agent' | 'input' | 'runId' | 'mustExist'>,
   options: RunSettings,
 ): Observable<Transition<O>> {
-  for (const name of ['maxCrashes', 'scheduler', 'tags'] as const) {
+  for (const name of ['maxCrashes', 'recordInputs', 'scheduler', 'tags'] as const) {
     if (options[name] !== undefined)
       throw new InvalidArgumentError(
         `Cannot run with both an engine and "${name}": the engine decides that`,

@@ -4,8 +4,11 @@ import type { LogLevel, RunEvent, StepSkipped, StepSuspended, TimeLimit } from '
 import type { Failure } from '../../model/failure';
 import type { GivenBy } from '../../model/givenBy';
 import { askingOf } from '../../model/incarnation';
+import { secrecyOf } from '../../model/secrets/secretNames';
+import { tidy } from '../../model/secrets/tidy';
 import type { Usage } from '../../model/usage';
 import { addedUsage } from '../../model/usage';
+import { isStream } from '../../streams/pull';
 import type { Engine, KnownAnswer } from '../engine';
 import type { StepTask } from '../task';
 import { pathBelow } from '../task';
@@ -15,13 +18,15 @@ export class EventFactory {
   readonly #runId: string;
   readonly #engine: Engine;
   readonly #lifeBegan: number;
+  readonly #recordsInputs: boolean;
   #seq: number;
   /** What was reported, and no event has said yet. */
   #usage: Usage | undefined;
 
   /** @param latestSeq - Number of the latest journaled event of the run. */
-  constructor(runId: string, engine: Engine, latestSeq: number) {
+  constructor(runId: string, engine: Engine, latestSeq: number, recordsInputs = false) {
     this.#runId = runId;
+    this.#recordsInputs = recordsInputs;
     this.#engine = engine;
     this.#lifeBegan = engine.elapsed();
     this.#seq = latestSeq;
@@ -43,7 +48,8 @@ export class EventFactory {
     };
     const isPlain = policy.critical !== true && policy.checkInput !== true && dropped.length === 0;
     const limitKey = policy.limit?.key === undefined ? undefined : keyForUndoing(task);
-    if (isPlain && limitAt === undefined && !isAlone && limitKey === undefined) return event;
+    const isRecorded = this.#recordsInputs && task.tries === 1 && input !== undefined;
+    if (isPlain && limitAt === undefined && !isAlone && limitKey === undefined && !isRecorded) return event;
     const hash = policy.checkInput === true ? this.#engine.hash(input) : undefined;
     const inputHash = hash === undefined ? undefined : `${hash}.${identityOf(definition)}`;
     const caught = parent?.heardFailures;
@@ -56,6 +62,7 @@ export class EventFactory {
       ...(limitAt !== undefined && { limitAt }),
       ...(isAlone && { alone: true }),
       ...(limitKey !== undefined && { limitKey }),
+      ...(isRecorded && { input: recordedInput(input) }),
     };
   }
 
@@ -329,4 +336,9 @@ function limitsOver(task: StepTask): readonly TimeLimit[] {
     if (limitAt !== undefined && path !== '') limits.push({ path, limitAt });
   }
   return limits;
+}
+
+/** An input as JSON, for whoever looks: nothing is made from it again. Bounded, because many steps may be given the same. */
+function recordedInput(input: unknown): unknown {
+  return isStream(input) ? '[stream]' : (JSON.parse(JSON.stringify(tidy(input, secrecyOf))) as unknown);
 }

@@ -53,6 +53,8 @@ export interface Execution {
   readonly onMismatch?: 'refuse' | 'actual';
   /** How often the process may die inside a step, with none beside it, before the step counts as failed. */
   readonly maxCrashes: number;
+  /** Whether what steps are given is on record. */
+  readonly recordInputs?: boolean;
   /** Called once, after the event that ends the life was told. `cause` is what was thrown, if it failed. */
   readonly ended: (cause?: unknown) => void;
 }
@@ -107,7 +109,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
     const { runId, agent, input, engine, known, seq } = execution;
     this.#execution = execution;
     this.engine = engine;
-    this.events = new EventFactory(runId, engine, seq);
+    this.events = new EventFactory(runId, engine, seq, execution.recordInputs);
     this.queue = new WorkQueue(this);
     this.prior = new PriorSteps(engine, known);
     this.permits = new Permits(engine, this.queue);

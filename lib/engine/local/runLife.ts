@@ -33,7 +33,10 @@ export interface LocalRun<O> {
   readonly input: unknown;
   /** Whether the store must know the run already. */
   readonly mustExist: boolean;
-  readonly options: Pick<RunOptions, 'scheduler' | 'onMismatch' | 'maxCrashes' | 'signal' | 'tags'>;
+  readonly options: Pick<
+    RunOptions,
+    'scheduler' | 'onMismatch' | 'maxCrashes' | 'signal' | 'tags' | 'recordInputs'
+  >;
   /** Ends the life early, so that whoever serves the run later goes on with it. */
   readonly drain?: Drain;
 }
@@ -173,6 +176,7 @@ class RunLife<O> implements MailboxOwner, Drainable {
       known: this.#claim.state === undefined ? undefined : this.#engine.steps(),
       seq: event.seq,
       maxCrashes,
+      recordInputs: options.recordInputs === true,
       onMismatch: options.onMismatch ?? 'refuse',
       ended: (cause) => {
         this.#end(cause);

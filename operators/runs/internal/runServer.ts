@@ -45,7 +45,10 @@ import { ScheduleClock } from './scheduleClock';
 export type ServeRetry = number | { readonly count: number; readonly delayMs?: number };
 
 /** How runs are served. */
-export interface ServeOptions extends Pick<RunSettings, 'maxCrashes' | 'onMismatch' | 'signal'> {
+export interface ServeOptions extends Pick<
+  RunSettings,
+  'maxCrashes' | 'onMismatch' | 'recordInputs' | 'signal'
+> {
   /** Where the runs rest. One process serves a folder at a time. */
   readonly store: Store;
   /** How many runs are under way at once; 16 when left out. A run that waits for an answer takes no place, one that sleeps does. */
@@ -524,8 +527,9 @@ export class RunServer implements Attendant {
     fresh?: Pick<QueuedRun, 'input' | 'tags'>,
     begun?: () => void,
   ): Promise<void> {
-    const { store, maxCrashes, onMismatch, scheduler } = this.#options;
+    const { store, maxCrashes, onMismatch, recordInputs, scheduler } = this.#options;
     const options = {
+      ...(recordInputs !== undefined && { recordInputs }),
       ...(maxCrashes !== undefined && { maxCrashes }),
       ...(onMismatch !== undefined && { onMismatch }),
       ...(scheduler !== undefined && { scheduler }),
