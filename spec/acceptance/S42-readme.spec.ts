@@ -33,6 +33,7 @@ function run(code: string): string {
       packages: 'external',
       alias: {
         'millrace/testing': join(root, 'testing/index.ts'),
+        'millrace/ai': join(root, 'adapters/ai/index.ts'),
         'millrace/fp': join(root, 'fp.ts'),
         millrace: join(root, 'index.ts'),
       },
