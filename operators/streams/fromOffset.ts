@@ -14,6 +14,7 @@ import {
   openStream,
   operatorsBehind,
   sharedSession,
+  tellingEnd,
 } from './internal/openStream';
 import type { OnFailed, StreamSession } from './internal/streamSession';
 
@@ -170,7 +171,10 @@ class Reading<T, O> {
           // What waits for its end, such as open windows, comes when everything before it is kept.
           session.whenIdle(() => {
             this.hasEnded = true;
-            this.#subscriber.complete();
+            session.sourceEnded();
+            tellingEnd(session, () => {
+              this.#subscriber.complete();
+            });
           });
         },
         fail: (error) => {

@@ -126,8 +126,12 @@ describe('the law finds a stream', () => {
         })),
     ],
     [
-      'whose operators begin with the first item only',
-      () => worldWith<typeof OpenStreams>(`${streams}/openStream`, () => ({ operatorsBehind: () => [] })),
+      'whose operators begin with the first item only, and miss an end before it',
+      () =>
+        worldWith<typeof OpenStreams>(`${streams}/openStream`, () => ({
+          operatorsBehind: () => [],
+          endingSession: () => undefined,
+        })),
     ],
   ])('%s', async (_name, bug) => {
     await expect(check(bug(), 300, 1, true)).rejects.toThrow('Property failed');

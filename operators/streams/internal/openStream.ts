@@ -98,6 +98,24 @@ export function sharing<T>(session: StreamSession, work: () => T): T {
   }
 }
 
+let ending: StreamSession | undefined;
+
+/** The session whose sources have ended, while that is told within this call. */
+export function endingSession(): StreamSession | undefined {
+  return ending;
+}
+
+/** Tells an end: operators that a Subject hides from the source, as behind `share()`, find their session so. */
+export function tellingEnd(session: StreamSession, tell: () => void): void {
+  const before = ending;
+  ending = session;
+  try {
+    tell();
+  } finally {
+    ending = before;
+  }
+}
+
 /** Which source an operator stands behind. */
 export interface SourceEnd {
   /** Whether the source has given everything; false where it was only left. */

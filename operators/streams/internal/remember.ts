@@ -4,7 +4,7 @@ import { asyncScheduler, Observable, Subject, takeUntil } from 'rxjs';
 import { InvalidArgumentError } from '../../../lib/model/failure';
 import type { Store } from '../../../lib/store/store';
 import type { Attachable, SourceEnd } from './openStream';
-import { openStream, subscribingFor } from './openStream';
+import { endingSession, openStream, subscribingFor, tellingEnd } from './openStream';
 import type { StreamSession, Table } from './streamSession';
 import { currentSession } from './streamSession';
 
@@ -66,7 +66,8 @@ class Memory<T, R> implements Attachable {
   readonly #subscriber: Subscriber<R>;
   readonly #emit: (result: R) => void;
   #session: StreamSession | undefined;
-  #source: SourceEnd = { hasEnded: true };
+  /** What it stands behind, where that is known before an item comes. */
+  #source: SourceEnd | undefined;
   #work: Remembering<T, R> | undefined;
   /** It stands behind several sources, and the first item will tell which one it remembers for. */
   #isUndecided = false;
@@ -151,8 +152,11 @@ class Memory<T, R> implements Attachable {
     this.#hasEnded = true;
     try {
       // Nothing came, but an earlier life may have left something open.
-      const isOwn = this.#session === undefined && this.#early === undefined && !this.#isUndecided;
-      if (isOwn && this.#options.store !== undefined) this.#openOwn();
+      if (this.#session === undefined && this.#early === undefined && !this.#isUndecided) {
+        const session = endingSession();
+        if (session !== undefined) this.#start(session);
+        else if (this.#options.store !== undefined) this.#openOwn();
+      }
     } catch (error) {
       this.#subscriber.error(error);
       return;
@@ -235,10 +239,15 @@ class Memory<T, R> implements Attachable {
     const work = this.#work;
     const complete = (): void => {
       this.#isFinished = true;
-      this.#subscriber.complete();
+      const tell = (): void => {
+        this.#subscriber.complete();
+      };
+      if (session === undefined || this.#release !== undefined) tell();
+      else tellingEnd(session, tell);
     };
     // A source that is only left, as by take(), has not ended: what is open stays open.
-    if (session === undefined || work?.end === undefined || !this.#source.hasEnded) {
+    const source = this.#source ?? (this.#release === undefined ? session : undefined);
+    if (session === undefined || work?.end === undefined || source?.hasEnded === false) {
       if (session === undefined || this.#release === undefined) complete();
       else session.whenIdle(complete);
       return;

@@ -51,6 +51,7 @@ export class StreamSession {
   readonly #items: Item[] = [];
   #unkept = 0;
   #sources = 0;
+  #endedSources = 0;
   /** Names of sources that are read, or have been. */
   readonly #sourceNames = new Set<string>();
   #keeping = 0;
@@ -192,6 +193,16 @@ export class StreamSession {
     return () => {
       this.#sourceNames.delete(name);
     };
+  }
+
+  /** A source has given everything. */
+  sourceEnded(): void {
+    this.#endedSources += 1;
+  }
+
+  /** Whether the sources have given everything; false where they were only left. */
+  get hasEnded(): boolean {
+    return this.#endedSources >= this.#sources;
   }
 
   #begin(item: Item, work: () => boolean): void {

@@ -1,0 +1,79 @@
+import type { Observable } from 'rxjs';
+import {
+  concat,
+  connect,
+  EMPTY,
+  from,
+  lastValueFrom,
+  map,
+  merge,
+  NEVER,
+  share,
+  take,
+  takeUntil,
+  timer,
+  toArray,
+} from 'rxjs';
+
+import { fromOffset, memoryStore, windowed } from '../../../index';
+
+/** So many numbers; then it ends, or stands still. */
+const numbers =
+  (count: number, ends: boolean) =>
+  (offset = 0) => {
+    const rest = Array.from({ length: count - offset }, (_, i) => ({
+      offset: offset + i + 1,
+      value: offset + i,
+    }));
+    return concat(from(rest), ends ? EMPTY : NEVER);
+  };
+
+/** A store that takes a while to open a stream, as one on a disk does: all branches are there by then. */
+function slowStore() {
+  const { streams } = memoryStore();
+  return { streams: { ...streams, claim: async (name: string) => Promise.resolve(streams.claim(name)) } };
+}
+
+const branches = (numbers$: Observable<number>) =>
+  merge(
+    numbers$.pipe(
+      windowed('threes', { count: 3 }),
+      map(({ items }) => `threes ${items.join(' ')}`),
+    ),
+    numbers$.pipe(
+      windowed('fours', { count: 4 }),
+      windowed('pairs of fours', { count: 2 }),
+      map(({ items }) => `pairs ${items.map((four) => four.items.join(' ')).join(', ')}`),
+    ),
+  );
+
+describe.each<[string, (numbers$: Observable<number>) => Observable<string>]>([
+  ['share()', (numbers$) => branches(numbers$.pipe(share()))],
+  ['connect()', (numbers$) => numbers$.pipe(connect(branches))],
+])('several operators behind one source with %s', (_name, branched) => {
+  const life = (store: ReturnType<typeof slowStore>, count: number, ends: boolean) =>
+    lastValueFrom(
+      branched(fromOffset(numbers(count, ends), { name: 's', store })).pipe(takeUntil(timer(20)), toArray()),
+    );
+
+  it('close what an earlier life has left open when the source ends, though nothing comes', async () => {
+    const store = slowStore();
+
+    expect(await life(store, 5, false)).toEqual(['threes 0 1 2']);
+    expect((await life(store, 5, true)).sort()).toEqual(['pairs 0 1 2 3, 4', 'threes 3 4']);
+    expect(await life(store, 5, true)).toEqual([]);
+  });
+
+  it('leave open what is open when the source is only left', async () => {
+    const store = slowStore();
+    const left$ = fromOffset(numbers(9, true), { name: 's', store }).pipe(take(5));
+
+    expect(await lastValueFrom(branched(left$).pipe(toArray()))).toEqual(['threes 0 1 2']);
+    expect((await life(store, 9, true)).sort()).toEqual([
+      'pairs 0 1 2 3, 4 5 6 7',
+      'pairs 8',
+      'threes 3 4 5',
+      'threes 6 7 8',
+    ]);
+  });
+});
