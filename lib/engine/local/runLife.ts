@@ -48,7 +48,11 @@ export function claimAndRun<O>(run: LocalRun<O>): Observable<Transition<O>> {
     const pace = currentPace();
     claimFor(run.rest, run.runId, subscriber, (claim) => {
       // What its functions subscribe to comes as it likes.
-      life = withPace(undefined, () => startExecution<O>(run, claim, subscriber, pace));
+      withPace(undefined, () => {
+        life = startExecution<O>(run, claim, subscriber, pace);
+        // Whoever leaves while it begins, as retry() does, finds it and gives the run back at once.
+        life?.begin();
+      });
       // What was told on the way may have made the subscriber leave.
       if (subscriber.closed) life?.leave();
     });
@@ -58,7 +62,7 @@ export function claimAndRun<O>(run: LocalRun<O>): Observable<Transition<O>> {
   });
 }
 
-/** Undefined when the life is over already: the run cannot begin, or has completed before and only tells its end again. */
+/** A life that is still to begin; undefined when it is over already: the run cannot begin, or has completed before and only tells its end again. */
 function startExecution<O>(
   run: LocalRun<O>,
   claim: Claim,
@@ -102,9 +106,7 @@ function startExecution<O>(
     );
     return undefined;
   }
-  const life = new RunLife(run, claim, { ...start, event }, subscriber, pace);
-  life.begin();
-  return life;
+  return new RunLife(run, claim, { ...start, event }, subscriber, pace);
 }
 
 /** A start that has something to carry out. */
@@ -168,6 +170,7 @@ class RunLife<O> implements MailboxOwner, Drainable {
     const { event, input, warning } = this.#start;
     const { signal, maxCrashes = 3 } = options;
     if (warning !== undefined) this.#engine.tell(warning);
+    if (this.#hasEnded()) return;
     const executor = new StepExecutor({
       runId,
       agent,
