@@ -62,7 +62,7 @@ export function claimAndRun<O>(run: LocalRun<O>): Observable<Transition<O>> {
   });
 }
 
-/** A life that is still to begin; undefined when it is over already: the run cannot begin, or has completed before and only tells its end again. */
+/** A life still to begin; undefined when it is over: the run cannot begin, or has completed and only tells its end again. */
 function startExecution<O>(
   run: LocalRun<O>,
   claim: Claim,
