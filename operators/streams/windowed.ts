@@ -225,7 +225,8 @@ class TimeWindows<T> {
     if (time + gapMs <= this.#closed) return false;
     const touching = [...(this.#sessions.get(key) ?? [])]
       .map((row) => [row, this.#table.get(row) as Row<T>] as const)
-      .filter(([, { from, to }]) => time < to && time + gapMs > from)
+      // One that waits to be told, until what closed it is durable, takes nothing more.
+      .filter(([, { from, to }]) => to > this.#closed && time < to && time + gapMs > from)
       .sort((a, b) => a[1].from - b[1].from);
     const [first] = touching;
     if (first === undefined) {

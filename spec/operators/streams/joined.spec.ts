@@ -5,6 +5,7 @@ import { fromOffset } from '../../../operators/streams/fromOffset';
 import { joined } from '../../../operators/streams/joined';
 import { latestBy } from '../../../operators/streams/latestBy';
 import { scanned } from '../../../operators/streams/scanned';
+import { windowed } from '../../../operators/streams/windowed';
 
 interface Thing {
   readonly id: string;
@@ -100,5 +101,25 @@ describe('latestBy()', () => {
     expect([...(await latest()).values()]).toEqual([things[1], things[2]]);
     things.push({ id: 'c', at: 4 });
     expect([...(await latest()).keys()]).toEqual(['b', 'a', 'c']);
+  });
+});
+
+describe('sessions of pairs', () => {
+  it('take nothing more once a later item has closed them, though they are told when that is durable', async () => {
+    const store = memoryStore();
+    const payments = [100, 110, 109].map((at) => ({ id: 'a', at }));
+
+    const sessions = await lastValueFrom(
+      joined(
+        fromOffset(from([{ id: 'a', at: 100 }]), { name: 'l', store }),
+        fromOffset(from(payments), { name: 'r', store }),
+        options(store),
+      ).pipe(windowed('sessions', { gapMs: 10 }, { at: ([, { at }]) => at }), toArray()),
+    );
+
+    expect(sessions.map(({ from: begin, to }) => `${String(begin)}-${String(to)}`)).toEqual([
+      '100-110',
+      '109-120',
+    ]);
   });
 });
