@@ -199,7 +199,8 @@ function hasToStand({ steps, status }: RunState, path: string, rootIsSaga: boole
       return [...steps].every(
         (other) =>
           !other.stepId.startsWith(`${above}/`) ||
-          other.stepId.includes('/', above.length + 1) ||
+          // A round of a candidate is none itself.
+          /[/[]/.test(other.stepId.slice(above.length + 1)) ||
           other.status !== 'COMPLETED' ||
           (other.seq ?? 0) >= seq,
       );
