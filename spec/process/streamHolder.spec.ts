@@ -15,7 +15,7 @@ describe('one name in two processes', () => {
     await new Promise<void>((resolve) =>
       first.stdout?.on('data', (text: Buffer) => String(text).includes('holds') && resolve()),
     );
-    const refused = (): Promise<unknown> =>
+    const refused = (patienceMs: number): Promise<unknown> =>
       new Promise((resolve) => {
         const store = lowdbStore(folder);
         const subscription = fromOffset(() => NEVER, { name: 'orders', store }).subscribe({
@@ -31,17 +31,17 @@ describe('one name in two processes', () => {
           void store.close().then(() => {
             resolve(undefined);
           });
-        }, 1_500);
+        }, patienceMs);
       });
 
-    const error = (await refused()) as Error;
+    const error = (await refused(15_000)) as Error;
     expect(error.name).toBe('StoreLockedError');
     expect(error.message).toContain(String(first.pid));
     expect(error.message).toContain(`stream "orders" in store "${folder}"`);
 
     first.kill('SIGKILL');
     await new Promise((resolve) => first.once('close', resolve));
-    expect(await refused()).toBeUndefined();
+    expect(await refused(1_500)).toBeUndefined();
     holder.remove();
     rmSync(folder, { recursive: true, force: true });
   });

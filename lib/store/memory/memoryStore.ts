@@ -388,7 +388,7 @@ class MemoryQueue implements RunQueue {
 
 /** The state as it would be read back from a file. */
 function copyOf(state: RunStateRecord): RunStateRecord {
-  const copy = RunState.decode(JSON.parse(JSON.stringify(state)));
+  const copy = RunState.decode(JSON.parse(JSON.stringify(RunState.encode(state))));
   if (isLeft(copy)) {
     throw new InvalidArgumentError(
       `Cannot put in run "${state.runId}": it is no state of a run`,
