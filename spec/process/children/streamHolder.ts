@@ -21,4 +21,5 @@ void (async () => {
     }
   }
 })();
-setInterval(() => undefined, 1_000).unref();
+// Nothing else keeps this process.
+setInterval(() => undefined, 1_000);
