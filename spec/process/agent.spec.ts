@@ -27,12 +27,15 @@ describe('examples/agent.ts', () => {
   it('is killed behind its first tool, goes on without it, and answers', async () => {
     const killed = await program.run('--die');
     expect(killed.signal).toBe('SIGKILL');
-    expect(killed.stdout).toMatch(/^I measure them\.\nround\[0\].+"species":"Adelie","count":152/);
+    // Which of the tools side by side ends first is a matter of chance.
+    const [, first] =
+      /^I measure them\.\nround\[0\].+"species":"(Adelie|Gentoo)","count":/.exec(killed.stdout) ?? [];
+    expect(first).toBeDefined();
 
     const answered = await program.run();
     expect({ stderr: answered.stderr, code: answered.code }).toEqual({ stderr: '', code: 0 });
     expect(answered.stdout).toMatch(/^the run goes on: life 2\n/);
-    expect(answered.stdout).not.toContain('"species":"Adelie"');
+    expect(answered.stdout).not.toContain(`"species":"${String(first)}"`);
     expect(answered.stdout).toContain('Gentoo penguins are the heaviest, at about 5.1 kg.\n9 messages\n');
   });
 });
