@@ -11,5 +11,7 @@ module.exports = {
     '/node_modules/.+\\.m?js$': base.transform['/node_modules/(lowdb|steno)/.+\\.js$'],
     '^.+\\.ts$': ['ts-jest', { tsconfig: 'spec/sdks/tsconfig.json' }],
   },
-  transformIgnorePatterns: ['/node_modules/(?!(lowdb|steno|arktype|@ark|arkregex|@langchain|effect|p-queue|p-timeout|p-retry|is-network-error|uuid|mustache|ansi-styles|camelcase|decamelize)/)'],
+  transformIgnorePatterns: [
+    '/node_modules/(?!(lowdb|steno|arktype|@ark|arkregex|@langchain|effect|p-queue|p-timeout|p-retry|is-network-error|uuid|mustache|ansi-styles|camelcase|decamelize)/)',
+  ],
 };

@@ -19,6 +19,8 @@ const killing = each(
 /** A step that outlasts its process, and a step that kills it if asked to, beside many short ones. */
 function beside(isLast: boolean, kills: boolean): Agent<number, unknown> {
   const long = agent('long', async () => {
+    // Not before those beside it are under way.
+    await wait(20);
     console.log('long');
     return wait(isLast ? 1 : 60_000).then(() => 'long');
   });
