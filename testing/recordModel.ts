@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { appendFile, readFile } from 'node:fs/promises';
 
 import { definitionOf } from '../lib/definition/definition';
 import type { FunctionDefinition } from '../lib/definition/definition';
@@ -7,7 +7,6 @@ import type { Failure } from '../lib/model/failure';
 import { InvalidArgumentError, toFailure } from '../lib/model/failure';
 import type { Model, ModelAnswer, ModelRequest } from '../lib/definition/languageModel';
 import { agent } from '../operators/agents/agent';
-import { appendFile } from 'node:fs/promises';
 
 /** One call of a model on record: a line of JSON. */
 interface RecordedCall {

@@ -1,6 +1,6 @@
 import type { Message, Model, ModelRequest } from '../../lib/definition/languageModel';
 import type { AnswerParts, ModelOptions } from './model';
-import { modelFrom, ModelAnswerError } from './model';
+import { brokenOff, modelFrom, ModelAnswerError, systemText } from './model';
 
 /** What is used of the package `ai` (5, 6 or 7): give `import * as ai from 'ai'`. */
 export interface AiSdk {
@@ -41,9 +41,9 @@ export function aiSdkModel(name: string, sdk: AiSdk, model: unknown, options: Ai
         hasEnded ||= part.type === 'finish';
       }
     } catch (error) {
-      throw brokenOff(error) ? new ModelAnswerError(name, messageOf(error), error) : error;
+      throw hasBegunWell(error) ? new ModelAnswerError(name, messageOf(error), error) : error;
     }
-    if (!hasEnded) throw new ModelAnswerError(name, 'its stream ended before the answer was whole');
+    if (!hasEnded) throw brokenOff(name);
   });
 }
 
@@ -91,7 +91,7 @@ function readPart(name: string, part: StreamPart, parts: AnswerParts): void {
 }
 
 /** The SDK calls an answer final that began well and was cut; asking again helps. */
-function brokenOff(error: unknown): boolean {
+function hasBegunWell(error: unknown): boolean {
   if (typeof error !== 'object' || error === null) return false;
   const { statusCode } = error as { readonly statusCode?: unknown };
   return typeof statusCode === 'number' && statusCode < 300;
@@ -101,17 +101,16 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function sdkOptions({ messages, tools = [], output }: ModelRequest, sdk: AiSdk): object {
-  const system = messages.flatMap((message) => (message.role === 'system' ? [message.content] : []));
-  if (output !== undefined)
-    system.push(`Answer with nothing but JSON that fits this JSON Schema: ${JSON.stringify(output.schema)}`);
+function sdkOptions(request: ModelRequest, sdk: AiSdk): object {
+  const { messages, tools = [] } = request;
+  const system = systemText(request);
   const described = tools.map(({ name, description, parameters }) => [
     name,
     { description, inputSchema: sdk.jsonSchema(parameters as never) },
   ]);
   return {
     messages: messages.flatMap(sdkMessage),
-    ...(system.length > 0 && { system: system.join('\n\n') }),
+    ...(system !== undefined && { system }),
     ...(tools.length > 0 && { tools: Object.fromEntries(described) as object }),
   };
 }

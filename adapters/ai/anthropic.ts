@@ -6,7 +6,7 @@ import type {
   UserMessage,
 } from '../../lib/definition/languageModel';
 import type { AnswerParts, ModelOptions } from './model';
-import { modelFrom, ModelAnswerError } from './model';
+import { checkWhole, modelFrom, systemText } from './model';
 
 /** What is used of a client of the package `@anthropic-ai/sdk`. */
 export interface AnthropicClient {
@@ -43,8 +43,7 @@ export function anthropicModel(name: string, client: AnthropicClient, options: A
     );
     const blocks = new Blocks(parts);
     for await (const event of stream as AsyncIterable<MessagesEvent>) blocks.read(event);
-    if (parts.finish === 'other')
-      throw new ModelAnswerError(name, 'its stream ended before the answer was whole');
+    checkWhole(name, parts);
     blocks.finish();
   });
 }
@@ -133,13 +132,12 @@ class Blocks {
   }
 }
 
-function messagesBody({ messages, tools = [], output }: ModelRequest): object {
-  const system = messages.flatMap((message) => (message.role === 'system' ? [message.content] : []));
-  if (output !== undefined)
-    system.push(`Answer with nothing but JSON that fits this JSON Schema: ${JSON.stringify(output.schema)}`);
+function messagesBody(request: ModelRequest): object {
+  const { messages, tools = [] } = request;
+  const system = systemText(request);
   return {
     messages: turnsOf(messages),
-    ...(system.length > 0 && { system: system.join('\n\n') }),
+    ...(system !== undefined && { system }),
     ...(tools.length > 0 && {
       tools: tools.map(({ name, description, parameters }) => ({
         name,

@@ -1,7 +1,8 @@
-import type { Message, Model, ModelRequest, UserMessage } from '../../lib/definition/languageModel';
+import type { Model, ModelRequest } from '../../lib/definition/languageModel';
 import type { ModelOptions } from './model';
 import { NonRetryableError } from '../../lib/model/failure';
 import { modelFrom } from './model';
+import { chatMessage } from './openAi';
 
 /** What is used of a chat model of LangChain (`@langchain/core`). */
 export interface LangChainModel {
@@ -18,7 +19,7 @@ export interface LangChainModel {
 export function langChainModel(name: string, model: LangChainModel, options: ModelOptions = {}): Model {
   return modelFrom(name, options, async (request, parts, { signal }) => {
     const bound = withTools(name, model, request);
-    const stream = await bound.stream(request.messages.map(chainMessage) as never, { signal } as never);
+    const stream = await bound.stream(request.messages.map(chatMessage) as never, { signal } as never);
     let hasCalls = false;
     for await (const chunk of stream as AsyncIterable<Chunk>) {
       // Some models notice the signal between two chunks only.
@@ -72,32 +73,4 @@ function textIn(content: unknown): string {
   return (content as readonly { readonly type?: unknown; readonly text?: unknown }[])
     .map(({ type, text }) => (type === 'text' && typeof text === 'string' ? text : ''))
     .join('');
-}
-
-function chainMessage(message: Message): object {
-  switch (message.role) {
-    case 'tool':
-      return { role: 'tool', tool_call_id: message.callId, name: message.tool, content: message.content };
-    case 'assistant':
-      return {
-        role: 'assistant',
-        content: message.content,
-        tool_calls: (message.toolCalls ?? []).map(({ id, tool, arguments: args }) => ({
-          id,
-          type: 'function',
-          function: { name: tool, arguments: typeof args === 'string' ? args : JSON.stringify(args) },
-        })),
-      };
-    case 'user':
-      return { role: 'user', content: chainContent(message.content) };
-    default:
-      return message;
-  }
-}
-
-function chainContent(content: UserMessage['content']): unknown {
-  if (typeof content === 'string') return content;
-  return content.map((part) =>
-    part.type === 'text' ? part : { type: 'image_url', image_url: { url: part.image } },
-  );
 }

@@ -6,7 +6,6 @@ import type {
   ModelRequest,
   ModelUsage,
   ToolCall,
-  UserMessage,
 } from '../../lib/definition/languageModel';
 import { agent } from '../../operators/agents/agent';
 
@@ -133,8 +132,20 @@ export function modelFrom(
   return agent(name, call, policy) as Model;
 }
 
-/** The text of what a user said, for providers that take nothing else. */
-export function textOf(content: UserMessage['content']): string {
-  if (typeof content === 'string') return content;
-  return content.map((part) => (part.type === 'text' ? part.text : part.image)).join('\n');
+/** A connection that is cut ends some streams without an error. */
+export function checkWhole(name: string, { finish }: AnswerParts): void {
+  if (finish === 'other') throw brokenOff(name);
+}
+
+/** The stream of an answer ended before the model said that it was done. */
+export function brokenOff(name: string): ModelAnswerError {
+  return new ModelAnswerError(name, 'its stream ended before the answer was whole');
+}
+
+/** What the model is told first, with the form of the answer in words, for providers that cannot be held to one. */
+export function systemText({ messages, output }: ModelRequest): string | undefined {
+  const system = messages.flatMap((message) => (message.role === 'system' ? [message.content] : []));
+  if (output !== undefined)
+    system.push(`Answer with nothing but JSON that fits this JSON Schema: ${JSON.stringify(output.schema)}`);
+  return system.length === 0 ? undefined : system.join('\n\n');
 }

@@ -1,7 +1,7 @@
 import type { StepContext } from '../../lib/model/agentType';
 import type { Message, Model, ModelRequest, UserMessage } from '../../lib/definition/languageModel';
 import type { AnswerParts, ModelOptions } from './model';
-import { modelFrom, ModelAnswerError, textOf } from './model';
+import { checkWhole, modelFrom, ModelAnswerError } from './model';
 
 /** What is used of a client of the package `openai`. */
 export interface OpenAiClient {
@@ -49,7 +49,7 @@ export function openAiModel(name: string, client: OpenAiClient, options: OpenAiO
       { signal, maxRetries: 0 } as never,
     );
     for await (const chunk of stream as AsyncIterable<ChatChunk>) readChunk(chunk, parts);
-    endOfStream(name, parts);
+    checkWhole(name, parts);
   });
 }
 
@@ -66,13 +66,8 @@ export function openAiResponsesModel(
       { signal, maxRetries: 0 } as never,
     );
     for await (const event of stream as AsyncIterable<ResponsesEvent>) readEvent(name, event, parts);
-    endOfStream(name, parts);
+    checkWhole(name, parts);
   });
-}
-
-/** A connection that is cut ends some streams without an error. */
-function endOfStream(name: string, { finish }: AnswerParts): void {
-  if (finish === 'other') throw new ModelAnswerError(name, 'its stream ended before the answer was whole');
 }
 
 interface ChatChunk {
@@ -119,7 +114,8 @@ function chatBody({ messages, tools = [], output }: ModelRequest): object {
   };
 }
 
-function chatMessage(message: Message): object {
+/** A message as chat completions take it, and everything made after them. */
+export function chatMessage(message: Message): object {
   switch (message.role) {
     case 'tool':
       return { role: 'tool', tool_call_id: message.callId, content: message.content };
@@ -242,6 +238,6 @@ function responsesItems(message: Message): object[] {
         },
       ];
     default:
-      return [{ role: 'system', content: textOf(message.content) }];
+      return [{ role: 'system', content: message.content }];
   }
 }

@@ -1,9 +1,12 @@
 import { jsonValue } from '../../codec/jsonValue';
+import { typeName } from '../../codec/typeName';
 import type { RunEvent, StepEmitted, StepLogged } from '../../model/event';
 import type { Failure } from '../../model/failure';
+import { InvalidArgumentError } from '../../model/failure';
 import { secrecyOf } from '../../model/secrets/secretNames';
 import { hideSecrets } from '../../model/secrets/secretTexts';
 import { tidy } from '../../model/secrets/tidy';
+import type { EventsOptions } from '../store';
 
 /**
  * The event as it is kept: an error tells where it was thrown, if this is the step that threw it. What the state makes of it is
@@ -59,4 +62,22 @@ function resolved(data: object | (() => object)): unknown {
   } catch (error) {
     return { unreadable: error };
   }
+}
+
+/** Throws for an unknown value: a typo must not silently keep less. @throws InvalidArgumentError */
+export function checkKeptEvents(events: unknown): void {
+  if (events === 'journaled' || events === 'all' || events === 'none') return;
+  throw new InvalidArgumentError(
+    `Cannot make a store that keeps the events ${typeof events === 'string' ? `"${events}"` : typeName(events)}`,
+    "give 'journaled', 'all' or 'none'",
+  );
+}
+
+/** What was asked for, if it can be. @throws InvalidArgumentError */
+export function checkedEvents({ after = 0, live = false }: EventsOptions = {}): Required<EventsOptions> {
+  if (Number.isSafeInteger(after) && after >= 0) return { after, live };
+  throw new InvalidArgumentError(
+    `Cannot read events after ${String(after)}`,
+    'give the offset of an event, or 0 for all of them',
+  );
 }

@@ -27,7 +27,7 @@ import { addressMessage } from '../messages';
 import { captureSnapshot, snapshotOf } from '../snapshotText';
 import type { Done } from '../storeRequests';
 import { actionOf, progressOf } from '../storeRequests';
-import { checkedEvents, checkKeptEvents } from '../events/checkedEvents';
+import { checkedEvents, checkKeptEvents } from '../events/keptForm';
 import type {
   Attendance,
   Attendant,

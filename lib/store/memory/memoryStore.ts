@@ -21,7 +21,7 @@ import { memoryCache } from '../answerCache';
 import type { Rank } from '../backlog';
 import { Backlog } from '../backlog';
 import { checkValues } from '../claimRun';
-import { checkedEvents, checkKeptEvents } from '../events/checkedEvents';
+import { checkedEvents, checkKeptEvents } from '../events/keptForm';
 import { EventLog } from '../events/eventLog';
 import { keptForm, sideText } from '../events/keptForm';
 import type { RunFold } from '../folder/openRun';
