@@ -14,7 +14,7 @@ const table = {
   'lib/report': ['lib/model', 'lib/log', 'lib/metrics', 'lib/history'],
   operators: ['lib'],
   adapters: ['lib', 'operators'],
-  inspector: ['lib', 'operators'],
+  inspector: ['lib', 'operators', 'adapters'],
   testing: ['lib', 'operators'],
   'index.ts': ['lib', 'operators'],
   'errors.ts': ['lib'],
