@@ -57,9 +57,21 @@ export interface StepContext {
    * When this function is called again, after a failure or a crash, a nested step that has finished gives its saved output
    * and is not called again.
    *
+   * Cold: nothing happens before somebody subscribes. A step that nobody has subscribed to when the function ends is told as a
+   * WARNING.
+   *
    * @throws DuplicateStepError when this call of the function has used the id before.
    */
   step<I, O>(id: string, agent: Agent<I, O>, input: I): Observable<O>;
+  /**
+   * The same as a Promise, for functions that `await`: the step begins at once.
+   *
+   * Rejects with a `StepError` when the step fails, and with an `AttemptOverError` when the call of the function is over before.
+   * A Promise that nobody awaits does not end the process.
+   *
+   * @throws DuplicateStepError when this call of the function has used the id before.
+   */
+  call<I, O>(id: string, agent: Agent<I, O>, input: I): Promise<O>;
 }
 
 /** When and how a failed attempt is repeated. */

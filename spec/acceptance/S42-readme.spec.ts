@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
@@ -15,9 +15,21 @@ interface Snippet {
 }
 
 /** The TypeScript blocks that are followed by their output. */
-const snippets: readonly Snippet[] = [...readme.matchAll(/```ts\n(.*?)```\n\n```console\n(.*?)```/gs)].map(
-  ([, code = '', output = '']) => ({ code, output }),
-);
+function snippetsIn(text: string): readonly Snippet[] {
+  const found = text.matchAll(/```ts\n(.*?)```\n\n```console\n(.*?)```/gs);
+  return [...found].map(([, code = '', output = '']) => ({ code, output }));
+}
+
+const snippets = snippetsIn(readme);
+
+/** Those of the other pages, each with its page. */
+const ofPages = readdirSync(join(root, 'docs'))
+  .filter((page) => page.endsWith('.md'))
+  .flatMap((page) =>
+    snippetsIn(readFileSync(join(root, 'docs', page), 'utf8')).map(
+      (snippet, index) => [page, index + 1, snippet] as const,
+    ),
+  );
 
 /** Runs a snippet in a folder of its own. */
 function run(code: string): string {
@@ -73,6 +85,10 @@ describe('S42 README', () => {
     expect(readme).toMatch(/\| concept \| what it is \| when \|/);
     expect(readme).toMatch(/\| \| chain \| workflow \|/);
     expect(readme).toMatch(/```mermaid\nflowchart/);
+  });
+
+  it.each(ofPages)('docs/%s: snippet %i prints what stands below it', (_, __, { code, output }) => {
+    expect(shortened(run(code))).toBe(output);
   });
 
   it.each(snippets.map((snippet, index) => [index + 1, snippet] as const))(

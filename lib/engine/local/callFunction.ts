@@ -1,9 +1,9 @@
 import type { SchedulerLike } from 'rxjs';
-import { Observable, throwError } from 'rxjs';
+import { lastValueFrom, Observable, throwError } from 'rxjs';
 
 import type { FunctionDefinition } from '../../definition/definition';
 import { checkedOutput } from '../../definition/definition';
-import { AttemptOverError, EmptyAnswerError, StepTimeoutError } from '../../errors/stepErrors';
+import { AttemptOverError, EmptyAnswerError, StepError, StepTimeoutError } from '../../errors/stepErrors';
 import type { Agent, StepContext } from '../../model/agentType';
 import type { LogLevel } from '../../model/event';
 import { toFailure } from '../../model/failure';
@@ -12,6 +12,7 @@ import { idempotencyKeyOf } from '../../model/incarnation';
 import type { Stop } from '../../streams/pull';
 import type { CallCallbacks } from '../engine';
 import type { StepTask } from '../task';
+import { pathBelow } from '../task';
 import { beginCall } from './limiter';
 import type { Receiver } from './receive';
 import { receive } from './receive';
@@ -53,6 +54,8 @@ class Call implements Receiver, ContextCall {
   /** What keeps its time from counting: nested steps that it waits for, a thread that is not free yet. */
   #holds = 0;
   #values = 0;
+  /** Ids of the nested steps that it has asked for and never subscribed to. */
+  #unsubscribed: Set<string> | undefined;
   #isStopped = false;
   #output: unknown;
 
@@ -113,9 +116,11 @@ class Call implements Receiver, ContextCall {
     }
     const nested = this.callbacks.step(this.task, id, agent, input);
     const { timeoutMs, idleTimeoutMs } = this.task.policy;
-    if (timeoutMs === undefined && idleTimeoutMs === undefined) return nested;
+    const isTimed = timeoutMs !== undefined || idleTimeoutMs !== undefined;
+    (this.#unsubscribed ??= new Set()).add(id);
     return new Observable((subscriber) => {
-      subscriber.add(this.hold());
+      this.#unsubscribed?.delete(id);
+      if (isTimed) subscriber.add(this.hold());
       return nested.subscribe(subscriber);
     });
   }
@@ -189,6 +194,7 @@ class Call implements Receiver, ContextCall {
       this.fail(error);
       return;
     }
+    this.#warnOfUnsubscribed();
     this.#close();
     this.callbacks.done(this.task, output);
   }
@@ -199,8 +205,22 @@ class Call implements Receiver, ContextCall {
       if (!(error instanceof AttemptOverError)) this.#late();
       return;
     }
+    // What stands behind a step that fails, as in `concat()`, is never subscribed to, and nobody has forgotten it.
+    const isOfStep = error instanceof StepError || (this.task.heardFailures ?? []).length > 0;
+    if (!isOfStep) this.#warnOfUnsubscribed();
     this.#close();
     this.callbacks.fail(this.task, error);
+  }
+
+  /** A step that nobody has subscribed to did nothing, and its function would not say so. */
+  #warnOfUnsubscribed(): void {
+    for (const id of this.#unsubscribed ?? []) {
+      const path = pathBelow(this.task.path, id);
+      const message =
+        `Step "${path}" was not carried out: nobody subscribed to context.step("${id}", …). ` +
+        'Use context.call(), which gives a Promise, or subscribe';
+      this.callbacks.log(this.task, 'WARNING', message);
+    }
   }
 
   #close(): void {
@@ -280,6 +300,13 @@ export class CallContext implements StepContext {
 
   readonly step = <I, O>(id: string, agent: Agent<I, O>, input: I): Observable<O> =>
     this.#call.step(id, agent, input);
+
+  readonly call = <I, O>(id: string, agent: Agent<I, O>, input: I): Promise<O> => {
+    const answered = lastValueFrom(this.#call.step(id, agent, input));
+    // How the step ended is on record: a function that has left must not end the process because nobody hears it.
+    answered.catch(() => undefined);
+    return answered;
+  };
 
   /** For agents of this package that wait before they work: the time limits of the call do not count until that is over. */
   hold(): Stop {
