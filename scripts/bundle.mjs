@@ -2,15 +2,19 @@
 //
 // CommonJS bundles cannot share parts, and two copies of a class would not know each other's objects. So all that is ours
 // below the entries (index, lib, operators) is one file, core.js, and every entry takes from there what it needs of it.
-// winston and the like stay packages of their own, loaded when first used. lowdb is inside: it ships only as ES modules,
-// and Jest before Node 24.9 cannot require those.
+// winston and the like stay packages of their own, loaded when first used.
+//
+// Node takes these files for `require` and `import` alike. Bundlers take the ES modules of modules.mjs.
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath, URL } from 'node:url';
 import { build } from 'esbuild';
 
+import bundled from './bundled.cjs';
+import { modules } from './modules.mjs';
+
 const root = fileURLToPath(new URL('..', import.meta.url));
-const inside = /^(lowdb|steno)(\/|$)/;
+const inside = new RegExp(`^(${bundled.join('|')})(/|$)`);
 const isCore = (file) => /^(index\.ts$|(lib|operators)\/)/.test(file);
 
 // A thread runs in a world of its own: it shares nothing, and must not load all of core.js.
@@ -31,6 +35,7 @@ export async function bundle(outdir, exposed = []) {
   made.push(await bundleCore(outdir, [...shared].sort()));
   refuseCopies(made);
   await writeIndex(outdir);
+  return made;
 }
 
 /** The sources of everything that package.json lets others load. */
@@ -47,7 +52,6 @@ const options = (outdir, plugins) => ({
   platform: 'node',
   format: 'cjs',
   target: 'node20',
-  sourcemap: true,
   metafile: true,
   outdir,
   plugins: [...plugins, packagesOutside],
@@ -88,7 +92,7 @@ async function writeIndex(outdir) {
 const nameOf = (path) => path.replaceAll(/[^A-Za-z0-9]/g, '_');
 
 const packagesOutside = {
-  name: 'packages outside, but lowdb',
+  name: 'packages outside, but those that are bundled',
   setup({ onResolve }) {
     onResolve({ filter: /^[^.]/ }, ({ path, kind, importer }) =>
       kind === 'entry-point' || inside.test(path) || importer.includes('node_modules')
@@ -124,6 +128,27 @@ function fromCore(entry, entries, shared) {
   };
 }
 
+/** Whoever bundles the code of others passes their licences on. */
+function writeNotices(outdir, metafiles) {
+  const files = metafiles.flatMap(({ inputs }) => Object.keys(inputs));
+  const packages = new Set(
+    files.map((file) => /^(?:.*\/)?node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1]),
+  );
+  packages.delete(undefined);
+  const notices = [...packages].sort().map((name) => {
+    const folder = join(root, 'node_modules', name);
+    const { version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+    const file = readdirSync(folder).find((each) => /^licen[cs]e/i.test(each));
+    if (file === undefined) throw new Error(`Cannot bundle ${name}: it has no file with its licence`);
+    return `${name} ${version} (${license})\n\n${readFileSync(join(folder, file), 'utf8').trim()}\n`;
+  });
+  const head = 'Parts of these packages are inside the files of this one.\n';
+  writeFileSync(
+    join(root, outdir, 'THIRD-PARTY-NOTICES.txt'),
+    [head, ...notices].join(`\n${'-'.repeat(78)}\n\n`),
+  );
+}
+
 function refuseCopies(metafiles) {
   const seen = new Set();
   for (const { inputs } of metafiles) {
@@ -137,7 +162,11 @@ function refuseCopies(metafiles) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  await bundle('dist');
+  const made = await bundle('dist');
+  const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const forBundlers = Object.values(exports).filter((entry) => entry.module !== undefined);
+  made.push(...(await modules('dist/esm', entriesOf({ exports: forBundlers }))));
+  writeNotices('dist', made);
   const types = readdirSync(join(root, 'dist'), { recursive: true }).filter((file) => file.endsWith('.d.ts'));
   const leaks = types.filter((file) =>
     /["'](lowdb|steno)(\/[^"']*)?["']/.test(readFileSync(join(root, 'dist', file), 'utf8')),

@@ -1,0 +1,192 @@
+// Builds the ES modules of the package, one for each source file, for bundlers: they take what is used and leave the rest.
+// Node itself takes the CommonJS files for `import` and `require` alike, so that a process has one copy of every class.
+//
+// What the modules ask of Node goes through the `imports` of dist/esm/package.json: to a bundler for browsers these give
+// what adapters/browser has in its stead, and where there is nothing, functions that say so when they are called.
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath, URL } from 'node:url';
+import { builtinModules } from 'node:module';
+import { build } from 'esbuild';
+
+import bundled from './bundled.cjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const stead = 'adapters/browser';
+// A thread is loaded by its path, as CommonJS.
+const ownWorlds = new Set(['adapters/workers/thread.ts']);
+const inside = new RegExp(`^(${bundled.join('|')})(/|$)`);
+// Packages that are of no use without the files of Node.
+const onlyNode = new Set(['winston', 'write-file-atomic']);
+
+/**
+ * @param {string} outdir - Where to, from the root of the project.
+ * @param {readonly string[]} entries - Sources that others may import.
+ */
+export async function modules(outdir, entries) {
+  const asked = new Set();
+  const vendors = new Set();
+  const sources = reachedFrom([...entries, `${stead}/missing.ts`]);
+  const { metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: sources,
+    outbase: '.',
+    outdir,
+    bundle: true,
+    format: 'esm',
+    target: 'es2022',
+    platform: 'neutral',
+    minify: true,
+    metafile: true,
+    inject: [join(root, 'scripts/globals.mjs')],
+    plugins: [oneByOne(asked, vendors)],
+  });
+  const packed = await packVendors(outdir, vendors, asked);
+  const stood = await standIns(outdir, asked);
+  writeFileSync(
+    join(root, outdir, 'package.json'),
+    `${JSON.stringify({ type: 'module', sideEffects: false, imports: importsOf(asked) }, null, 2)}\n`,
+  );
+  return [metafile, packed, stood];
+}
+
+/** Every source file that these import, types left out. */
+function reachedFrom(entries) {
+  const found = new Set();
+  const visit = (file) => {
+    if (found.has(file) || ownWorlds.has(file)) return;
+    found.add(file);
+    for (const path of importedBy(readFileSync(join(root, file), 'utf8')))
+      visit(`${relative(root, resolve(root, dirname(file), path))}.ts`);
+  };
+  entries.forEach(visit);
+  return [...found];
+}
+
+function importedBy(text) {
+  const from = text.matchAll(/^(?:import|export)(?! type)[^;]*? from '(\.[^']+)';/gms);
+  const required = text.matchAll(/require\('(\.[^']+)'\)/g);
+  return [...from, ...required].map(([, path]) => path);
+}
+
+/** Leaves every import where it is, and notes what is asked of Node, and which packages have to be brought along. */
+function oneByOne(asked, vendors) {
+  return {
+    name: 'one by one',
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /.*/ }, ({ path, kind, importer }) => {
+        if (kind === 'entry-point' || path.endsWith('/scripts/globals.mjs')) return undefined;
+        if (ofNode(path) !== undefined) return askNode(path, asked);
+        if (path.startsWith('.')) return { ...outside, path: `${path}.js` };
+        if (inside.test(path)) {
+          vendors.add(path);
+          const up = relative(dirname(relative(root, importer)), '.') || '.';
+          return { ...outside, path: `${up}/vendor/${fileOf(path)}.js` };
+        }
+        // Side by side with the CommonJS files lie ES modules, of which bundlers take only what is used.
+        return { ...outside, path: path.replace(/^fp-ts\/lib\//, 'fp-ts/es6/') };
+      });
+      onLoad({ filter: /\.ts$/ }, ({ path }) => ({
+        loader: 'ts',
+        contents: importedAtOnce(readFileSync(path, 'utf8')),
+      }));
+    },
+  };
+}
+
+const outside = { external: true, sideEffects: false };
+const ofNode = (path) =>
+  onlyNode.has(path) || builtinModules.includes(path) ? path : /^node:(.*)$/.exec(path)?.[1];
+const fileOf = (path) => path.replace(/\.js$/, '').replaceAll('/', '-');
+
+function askNode(path, asked) {
+  asked.add(ofNode(path));
+  return { ...outside, path: `#node/${ofNode(path)}` };
+}
+
+/** Packages that are brought along: what they share is in files of its own. */
+async function packVendors(outdir, vendors, asked) {
+  const { metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: [...vendors].map((path) => ({ in: path, out: fileOf(path) })),
+    outdir: join(outdir, 'vendor'),
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    target: 'es2022',
+    platform: 'neutral',
+    mainFields: ['module', 'main'],
+    conditions: ['import', 'module'],
+    minify: true,
+    legalComments: 'none',
+    metafile: true,
+    plugins: [
+      {
+        name: 'what is asked of Node',
+        setup({ onResolve }) {
+          onResolve({ filter: /^[^.]/ }, ({ path, kind }) =>
+            kind === 'entry-point' || ofNode(path) === undefined ? undefined : askNode(path, asked),
+          );
+        },
+      },
+    ],
+  });
+  return metafile;
+}
+
+/** What CommonJS requires when it is first used, a bundler has to see at the top. */
+function importedAtOnce(text) {
+  const imports = [];
+  const rest = text.replaceAll(/\brequire\('([^']+)'\)/g, (_, path) => {
+    const name = `required${String(imports.length)}`;
+    imports.push(`import ${path.startsWith('.') ? '* as ' : ''}${name} from '${path}';`);
+    return name;
+  });
+  return `${imports.join(' ')}${rest}`;
+}
+
+/** Writes what browsers get in the stead of each module of Node. */
+async function standIns(outdir, asked) {
+  const folder = join(outdir, 'browser');
+  const names = [...asked].map((name) => [name, `${fileOf(name)}.ts`]);
+  const written = new Set(readdirSync(join(root, stead)));
+  const { metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: names.filter(([, file]) => written.has(file)).map(([, file]) => `${stead}/${file}`),
+    outbase: stead,
+    outdir: folder,
+    bundle: true,
+    format: 'esm',
+    target: 'es2022',
+    platform: 'browser',
+    minify: true,
+    legalComments: 'none',
+    metafile: true,
+  });
+  for (const [name, file] of names) {
+    const path = join(folder, file.replace(/ts$/, 'js'));
+    const there = metafile.outputs[path]?.exports ?? [];
+    const text = written.has(file) ? readFileSync(join(root, path), 'utf8') : '';
+    const given = new Set(['default', ...Object.keys(await import(name))]);
+    const missing = [...given].filter((key) => /^[A-Za-z_$][\w$]*$/.test(key) && !there.includes(key));
+    writeFileSync(join(root, path), `${text}${missing.length === 0 ? '' : saying(name, missing)}`);
+  }
+  return metafile;
+}
+
+/** Functions that say, when they are called, that a browser has no such thing. */
+function saying(name, missing) {
+  const lines = missing.map(
+    (key, n) => `const no${n} = /* @__PURE__ */ no('${key}', '${name}'); export { no${n} as ${key} };`,
+  );
+  return `import { missing as no } from '../adapters/browser/missing.js';\n${lines.join('\n')}\n`;
+}
+
+/** With `node:` before it a name is taken for an address, which `imports` may not point to. */
+function importsOf(asked) {
+  return Object.fromEntries(
+    [...asked]
+      .sort()
+      .map((name) => [`#node/${name}`, { browser: `./browser/${fileOf(name)}.js`, default: name }]),
+  );
+}
