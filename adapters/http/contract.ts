@@ -53,8 +53,6 @@ export interface StoresReply {
   readonly agents: readonly string[];
   /** Epoch milliseconds by the clock of the server. */
   readonly now: number;
-  /** Version of the package. */
-  readonly version: string;
 }
 
 /** A run that cannot be read. */

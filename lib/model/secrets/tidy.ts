@@ -3,9 +3,19 @@ import { types } from 'node:util';
 import type { Secrecy } from './secretNames';
 import { hideSecrets, mayHoldSecrets, REDACTED } from './secretTexts';
 
-const DEPTH = 12;
-const VALUES = 2_000;
-const CHARACTERS = 32_768;
+/** How much of a value is copied. */
+export interface TidyLimits {
+  /** Levels of lists and records within each other. */
+  readonly depth: number;
+  /** Items and properties altogether. */
+  readonly values: number;
+  /** Of texts altogether. */
+  readonly characters: number;
+}
+
+const OF_A_LOG_LINE: TidyLimits = { depth: 12, values: 2_000, characters: 32_768 };
+/** For plain JSON: a store keeps at most 256 levels. */
+export const WHOLE: TidyLimits = { depth: 300, values: Infinity, characters: Infinity };
 
 /**
  * A copy of anything as plain JSON: finite, small, and without secrets: what stands under secret names, behind them in pairs
@@ -13,17 +23,23 @@ const CHARACTERS = 32_768;
  *
  * Never throws and calls no more of the value's own code than its getters and `toJSON`; what they throw is written down
  * instead. Errors become `{ name, message, code, status, stack, cause, errors }`, Maps, `Headers` and `URLSearchParams`
- * records, Sets arrays; cycles and whatever exceeds 12 levels, 2,000 values or 32,768 characters is replaced by a note in
- * brackets.
+ * records, Sets arrays; cycles and whatever exceeds the limits, 12 levels, 2,000 values or 32,768 characters when left out, is
+ * replaced by a note in brackets.
  */
-export function tidy(value: unknown, secrecyOf: (key: string) => Secrecy): unknown {
-  return copyOf(value, { secrecyOf, above: [], values: VALUES, characters: CHARACTERS, hidesTexts: false });
+export function tidy(
+  value: unknown,
+  secrecyOf: (key: string) => Secrecy,
+  limits: TidyLimits = OF_A_LOG_LINE,
+): unknown {
+  const { values, characters } = limits;
+  return copyOf(value, { secrecyOf, above: [], limits, values, characters, hidesTexts: false });
 }
 
 interface Work {
   readonly secrecyOf: (key: string) => Secrecy;
   /** The objects around the value in hand, outermost first. */
   readonly above: object[];
+  readonly limits: TidyLimits;
   values: number;
   characters: number;
   /** Below a name under which texts are secret and numbers are not. */
@@ -52,7 +68,7 @@ function copyOf(value: unknown, work: Work): unknown {
 
 function guarded(value: object, work: Work): unknown {
   if (work.above.includes(value)) return '[circular]';
-  if (work.above.length >= DEPTH) return '[too deep]';
+  if (work.above.length >= work.limits.depth) return '[too deep]';
   work.above.push(value);
   try {
     return objectOf(value, work);
@@ -239,7 +255,7 @@ function joined(entries: Iterable<readonly [string, unknown]>): ReadonlyMap<stri
       name,
       before === undefined ? value : [...(Array.isArray(before) ? (before as unknown[]) : [before]), value],
     );
-    if (fields.size > VALUES) break;
+    if (fields.size > OF_A_LOG_LINE.values) break;
   }
   return fields;
 }
@@ -251,7 +267,7 @@ function fieldsOf(map: ReadonlyMap<unknown, unknown>): ReadonlyMap<string, unkno
       typeof key === 'string' || typeof key === 'number' ? String(key) : `[${typeof key} ${fields.size}]`,
       value,
     );
-    if (fields.size > VALUES) break;
+    if (fields.size > OF_A_LOG_LINE.values) break;
   }
   return fields;
 }
@@ -266,7 +282,12 @@ function unreadable(error: unknown, work: Work): string {
 
 /** A text, or the same JSON without its secrets where it is the JSON of something. */
 function stringOf(text: string, work: Work): string {
-  if (text.length < 6 || text.length > CHARACTERS || !/^\s*[[{"]/.test(text) || !mayHoldSecrets(text))
+  if (
+    text.length < 6 ||
+    text.length > work.limits.characters ||
+    !/^\s*[[{"]/.test(text) ||
+    !mayHoldSecrets(text)
+  )
     return textOf(text, work);
   try {
     const value: unknown = JSON.parse(text);

@@ -1,0 +1,277 @@
+import type { Observable } from 'rxjs';
+import {
+  concatMap,
+  defaultIfEmpty,
+  EMPTY,
+  filter,
+  firstValueFrom,
+  from,
+  map,
+  merge,
+  share,
+  take,
+  takeWhile,
+  tap,
+  timeout,
+  timer,
+  toArray,
+} from 'rxjs';
+
+import type { LogLevel, StepLogged } from '../../lib/model/event';
+import type { KeptEvent, RunChange } from '../../lib/store/store';
+import type { Api, Call, Route } from './call';
+import { countIn, flagIn, malformedQuery, placeIn, reply, runOf } from './call';
+import type { EndOfEvents, ErrorReply, EventLine, GoneRun, LogLineReply, LogsReply } from './contract';
+import type { Piece, StreamSource } from './eventStream';
+import { eventStream, sseOf } from './eventStream';
+import type { RunPlace } from './runPlace';
+
+export const followRoutes: readonly Route[] = [
+  {
+    method: 'GET',
+    path: '/runs/{id}/events',
+    summary: 'What happens in a run, as server-sent events, or lines of JSON by Accept: application/x-ndjson',
+    needs: 'read',
+    query: {
+      after: 'Only those with a larger offset; the header Last-Event-ID wins',
+      live: 'Goes on with the lives to come',
+    },
+    handle: events,
+  },
+  {
+    method: 'GET',
+    path: '/runs/{id}/logs',
+    summary: 'What the steps of a run have logged',
+    needs: 'read',
+    query: {
+      level: 'Only this level and above',
+      path: 'Only this step and those below it',
+      q: 'Only lines with this text',
+      after: 'Only those with a larger offset',
+      limit: 'At most so many, 1000 when left out, 10000 at most',
+    },
+    handle: logs,
+  },
+  {
+    method: 'GET',
+    path: '/changes',
+    summary: 'How runs stand whenever they have changed, as server-sent events',
+    needs: 'read',
+    handle: changes,
+  },
+];
+
+const NDJSON = /application\/(x-ndjson|ndjson|jsonl|x-jsonlines)/i;
+
+async function events(call: Call): Promise<Response> {
+  const { api, request, query } = call;
+  const live = flagIn(query, 'live');
+  const isLines = NDJSON.test(request.headers.get('accept') ?? '');
+  const lastId = request.headers.get('last-event-id') ?? '';
+  const after = /^\d{1,15}$/.test(lastId)
+    ? Number(lastId)
+    : (countIn(query, 'after', 0, Number.MAX_SAFE_INTEGER) ?? 0);
+  const place = placeIn(call);
+  const { runId, status } = await runOf(call);
+  // An EventSource that has missed the end connects again and again; only this answer stops it.
+  const isAgain = lastId !== '' && !isLines && !live && status !== 'RUNNING';
+  if (isAgain && !(await hasMore(place.events(runId, { after })))) return new Response(null, { status: 204 });
+  const lines = linesOf(call, place, runId);
+  const source: StreamSource = {
+    pieces: (from_) =>
+      place.events(runId, { after: from_, live }).pipe(
+        map((kept): Piece => {
+          const data = lines(kept);
+          const { offset } = kept;
+          return { offset, text: isLines ? `${data}\n` : sseOf(data, { id: offset }) };
+        }),
+      ),
+    end: async () => {
+      const isGone = live || (await place.loadRun(runId)) === undefined;
+      const end: EndOfEvents = { why: isGone ? 'gone' : 'rest' };
+      return isLines ? '' : sseOf(JSON.stringify(end), { event: 'end' });
+    },
+    fault: (error) => faultOf(call, error, isLines),
+    heartbeats: isLines ? EMPTY : api.heartbeats.pipe(map(() => ': \n\n')),
+  };
+  return streamed(eventStream(source, after), isLines ? 'application/x-ndjson' : 'text/event-stream');
+}
+
+async function hasMore(kept: Observable<KeptEvent>): Promise<boolean> {
+  return firstValueFrom(
+    kept.pipe(
+      take(1),
+      map(() => true),
+      defaultIfEmpty(false),
+    ),
+  );
+}
+
+function streamed(body: ReadableStream<Uint8Array>, type: string): Response {
+  return new Response(body, {
+    headers: {
+      'content-type': `${type}; charset=utf-8`,
+      // Proxies would collect it.
+      'x-accel-buffering': 'no',
+    },
+  });
+}
+
+/** A failure in the middle of a body: the status has been sent. */
+function faultOf({ api: { shown } }: Call, error: unknown, isLines: boolean): string {
+  const body: ErrorReply = { error: shown.record(error) };
+  const text = JSON.stringify(body);
+  return isLines ? `${text}\n` : sseOf(text, { event: 'fault' });
+}
+
+/** So many lines are remembered for others who follow the same run. */
+const MOST_LINES = 2_048;
+const LONGEST_LINE = 8_192;
+const known = new WeakMap<RunPlace, Map<string, string>>();
+
+/** The line of an event, made once for all who follow the run closely. */
+function linesOf({ api: { shown } }: Call, place: RunPlace, runId: string): (kept: KeptEvent) => string {
+  let lines = known.get(place);
+  if (lines === undefined) known.set(place, (lines = new Map<string, string>()));
+  const made = lines;
+  return ({ offset, event }) => {
+    // The id of a run may be used again.
+    const key = `${runId} ${String(offset)} ${String(event.at)} ${String(event.seq)} ${event.type}`;
+    const before = made.get(key);
+    if (before !== undefined) return before;
+    const body: EventLine = { offset, event: shown.event(event, offset) };
+    const line = JSON.stringify(body);
+    if (line.length <= LONGEST_LINE) {
+      made.set(key, line);
+      if (made.size > MOST_LINES) made.delete(made.keys().next().value as string);
+    }
+    return line;
+  };
+}
+
+function changes(call: Call): Promise<Response> {
+  const { api } = call;
+  const place = placeIn(call);
+  const hub = hubOf(call, place);
+  const source: StreamSource = {
+    pieces: () =>
+      merge(
+        // Told when whatever changes behind it is told too.
+        from(hub.isReady()).pipe(map((): Piece => ({ text: sseOf('', { event: 'ready' }) }))),
+        hub.changes$.pipe(map((text): Piece => ({ text }))),
+      ),
+    end: () => Promise.resolve(''),
+    fault: (error) => faultOf(call, error, false),
+    heartbeats: api.heartbeats.pipe(map(() => ': \n\n')),
+  };
+  return Promise.resolve(streamed(eventStream(source), 'text/event-stream'));
+}
+
+/** The changes of one store, for all who follow them. */
+interface Hub {
+  readonly changes$: Observable<string>;
+  isReady(): Promise<void>;
+}
+
+const hubs = new WeakMap<RunPlace, Hub>();
+/** How long a store is followed on after the last has left: a page that is loaded anew finds it warm. */
+const LINGER_MS = 5_000;
+/** A look of the store at what is new takes less. */
+const SETTLE_MS = 200;
+
+function hubOf({ api: { shown } }: Call, place: RunPlace): Hub {
+  const before = hubs.get(place);
+  if (before !== undefined) return before;
+  const store = place.store('follow changes');
+  let settled: Promise<void> | undefined;
+  const changes$ = store.changes().pipe(
+    map((change) => changeText(change, (run) => JSON.stringify(shown.summary(run)))),
+    tap({
+      finalize: () => {
+        settled = undefined;
+      },
+    }),
+    share({ resetOnRefCountZero: () => timer(LINGER_MS) }),
+  );
+  const hub: Hub = {
+    changes$,
+    // A store tells what changes from its first look on, and does not say when that was.
+    isReady: () =>
+      (settled ??= store
+        .listRuns({ limit: 1 })
+        .then(() => firstValueFrom(timer(SETTLE_MS)))
+        .then(() => undefined)),
+  };
+  hubs.set(place, hub);
+  return hub;
+}
+
+function changeText(
+  change: RunChange,
+  textOf: (run: Exclude<RunChange, { gone: string }>) => string,
+): string {
+  if (!('gone' in change)) return sseOf(textOf(change), { event: 'run' });
+  const gone: GoneRun = { runId: change.gone };
+  return sseOf(JSON.stringify(gone), { event: 'gone' });
+}
+
+const LEVELS: readonly LogLevel[] = ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'];
+
+async function logs(call: Call): Promise<Response> {
+  const { query } = call;
+  const level = (query.get('level') ?? 'DEBUG').toUpperCase();
+  const least = LEVELS.findIndex((each) => each === level);
+  if (least === -1) throw malformedQuery('level', level, LEVELS.join(', '));
+  const after = countIn(query, 'after', 0, Number.MAX_SAFE_INTEGER) ?? 0;
+  const limit = countIn(query, 'limit', 1, 10_000) ?? 1_000;
+  const { runId, status } = await runOf(call);
+  const path = query.get('path') ?? '';
+  const text = (query.get('q') ?? '').toLowerCase();
+  const found = eventsSoFar(call.api, placeIn(call), { runId, after, isUnderWay: status === 'RUNNING' }).pipe(
+    concatMap((kept) => lineOf(call.api, kept)),
+    filter((line) => LEVELS.indexOf(line.level) >= least && isBelow(line.path, path)),
+    filter(({ message }) => message.toLowerCase().includes(text)),
+    take(limit + 1),
+    toArray(),
+  );
+  const all = await firstValueFrom(found);
+  const lines = all.slice(0, limit);
+  const last = lines.at(-1);
+  const body: LogsReply = { lines, ...(all.length > limit && last !== undefined && { next: last.offset }) };
+  return reply(200, body);
+}
+
+function lineOf({ shown }: Api, { offset, event }: KeptEvent): readonly LogLineReply[] {
+  if (event.type !== 'step.logged') return [];
+  const { at, seq, level, path, message, data } = shown.event(event, offset) as StepLogged;
+  return [{ offset, at, seq, level, path, message, ...(data !== undefined && { data }) }];
+}
+
+/** For so long nothing has come of a run under way: that was all so far. */
+const QUIET_MS = 300;
+/** A long run is not read at once. */
+const FIRST_MS = 1_500;
+
+/** The events that are kept of a run up to now, also while it is under way. */
+export function eventsSoFar(
+  api: Api,
+  place: RunPlace,
+  {
+    runId,
+    after,
+    isUnderWay,
+  }: { readonly runId: string; readonly after: number; readonly isUnderWay: boolean },
+): Observable<KeptEvent> {
+  const kept = place.events(runId, { after });
+  if (!isUnderWay) return kept;
+  const now = api.now();
+  return kept.pipe(
+    takeWhile(({ event }) => event.at <= now),
+    timeout({ first: FIRST_MS, each: QUIET_MS, with: () => EMPTY }),
+  );
+}
+
+function isBelow(path: string, above: string): boolean {
+  if (above === '' || path === above) return true;
+  return path.startsWith(above) && (path[above.length] === '/' || path[above.length] === '[');
+}

@@ -1,0 +1,308 @@
+import { createHash } from 'node:crypto';
+
+import type { RunEvent } from '../../lib/model/event';
+import type { ErrorRecord, Failure } from '../../lib/model/failure';
+import { MillraceError } from '../../lib/model/failure';
+import type { Plan } from '../../lib/model/plan';
+import type { Secrecy } from '../../lib/model/secrets/secretNames';
+import { secrecyOf } from '../../lib/model/secrets/secretNames';
+import { hideSecrets, REDACTED } from '../../lib/model/secrets/secretTexts';
+import { tidy, WHOLE } from '../../lib/model/secrets/tidy';
+import type { RunState } from '../../lib/model/state';
+import type { StepResult } from '../../lib/model/stepResult';
+import type { RunSummary } from '../../lib/store/store';
+import type { CutValue, StateReply, ValueKind } from './contract';
+
+/** Longest value that goes out with an event or a state, in bytes of its JSON. */
+export const LARGEST_VALUE = 65_536;
+const PREVIEW = 512;
+
+/** What is kept out besides what is known to be secret. */
+export interface Redact {
+  /** Names under which values are secret, in upper or lower case. */
+  readonly keys?: readonly string[];
+}
+
+const UNFORESEEN: ErrorRecord = {
+  code: 'INTERNAL',
+  name: 'Error',
+  message: 'Cannot answer the request: something went wrong in the server',
+  next: 'look into the log of the server',
+};
+
+type Change = (value: unknown, path: string, of: ValueKind) => unknown;
+
+/**
+ * What goes out: without secrets, and values above 64 kB cut. A class, because everything that goes out asks the same few names.
+ *
+ * Paths of steps stay as they are, unless they hold a secret: then a part of its hash stands in its place, so that steps stay apart.
+ */
+export class Shown {
+  readonly #secrecyOf: (key: string) => Secrecy;
+  readonly #plans = new WeakMap<Plan, Plan>();
+
+  constructor({ keys = [] }: Redact = {}) {
+    const more = new Set(keys.map((key) => key.toLowerCase()));
+    this.#secrecyOf = (key) => (more.has(key.toLowerCase()) ? 'always' : secrecyOf(key));
+  }
+
+  /** A value of the user's. */
+  value(value: unknown): unknown {
+    return tidy(value, this.#secrecyOf, WHOLE);
+  }
+
+  /** A value of the user's, or what takes its place when it is long. */
+  short(value: unknown, path: string, of: ValueKind, offset?: number): unknown {
+    return cut(this.value(value), path, of, offset);
+  }
+
+  text(text: string): string {
+    return hideSecrets(text);
+  }
+
+  path(path: string): string {
+    if (hideSecrets(path) === path) return path;
+    return path
+      .split('/')
+      .map((part) => hideSecrets(part).replaceAll(REDACTED, `redacted-${hashOf(part)}`))
+      .join('/');
+  }
+
+  plan(plan: Plan): Plan {
+    let shown = this.#plans.get(plan);
+    if (shown === undefined) {
+      shown = plan.some((step) => hideSecrets(JSON.stringify(step)) !== JSON.stringify(step))
+        ? plan.map((step) => ({
+            ...step,
+            path: this.path(step.path),
+            agent: this.text(step.agent),
+            sources: step.sources.map((source) => this.path(source)),
+            ...(step.reads !== undefined && { reads: this.text(step.reads) }),
+            ...(step.result !== undefined && { result: step.result.map((source) => this.path(source)) }),
+          }))
+        : plan;
+      this.#plans.set(plan, shown);
+    }
+    return shown;
+  }
+
+  failure(failure: Failure): Failure {
+    const { name, message, path, stack, cause, errors } = failure;
+    return {
+      ...failure,
+      name: this.text(name),
+      message: this.text(message),
+      ...(path !== undefined && { path: this.path(path) }),
+      // What was told in this process holds it back from JSON.
+      ...(Object.prototype.propertyIsEnumerable.call(failure, 'stack') &&
+        stack !== undefined && { stack: this.text(stack) }),
+      ...(cause !== undefined && { cause: this.failure(cause) }),
+      ...(errors !== undefined && { errors: errors.map((error) => this.failure(error)) }),
+    };
+  }
+
+  /** An error as it is told. Of one that is not of this package nothing is: it may say anything. */
+  record(error: unknown): ErrorRecord {
+    if (!(error instanceof MillraceError)) return UNFORESEEN;
+    const { code, name, message, next } = error.toJSON();
+    return { code, name, message: this.text(message), next: this.text(next) };
+  }
+
+  summary(run: RunSummary): RunSummary {
+    const { name, failedStep, reason, forkedFrom, error, tags, waiting } = run;
+    return {
+      ...run,
+      name: this.text(name),
+      ...(failedStep !== undefined && { failedStep: this.path(failedStep) }),
+      ...(reason !== undefined && { reason: this.text(reason) }),
+      ...(forkedFrom !== undefined && { forkedFrom: { ...forkedFrom, path: this.path(forkedFrom.path) } }),
+      ...(error !== undefined && { error: this.text(error) }),
+      ...(tags !== undefined && { tags: this.value(tags) as Readonly<Record<string, string>> }),
+      waiting: waiting.map((question) => ({ ...question, path: this.path(question.path) })),
+    };
+  }
+
+  /** An event, with the values above 64 kB cut. */
+  event(event: RunEvent, offset?: number): RunEvent {
+    const shown = this.#event(event, (value) => this.value(value));
+    if (JSON.stringify(shown).length * 3 <= LARGEST_VALUE) return shown;
+    return this.#event(event, (value, path, of) => this.short(value, path, of, offset));
+  }
+
+  state(state: RunState): StateReply {
+    return this.#state(state, (value, path, of) => this.short(value, path, of));
+  }
+
+  /** The same with nothing cut. */
+  wholeState(state: RunState): StateReply {
+    return this.#state(state, (value) => this.value(value));
+  }
+
+  /** The same as it is kept in a file, with nothing cut. */
+  wholeEvent(event: RunEvent): RunEvent {
+    return this.#event(event, (value) => this.value(value));
+  }
+
+  #state(state: RunState, change: Change): StateReply {
+    const { steps, plan, input, output, error, tags, reason, forkedFrom, name } = state;
+    return {
+      ...state,
+      name: this.text(name),
+      plan: this.plan(plan),
+      input: change(input, '', 'input'),
+      ...(output !== undefined && { output: change(output, '', 'output') }),
+      ...(error !== undefined && { error: this.failure(error) }),
+      ...(tags !== undefined && { tags: this.value(tags) as Readonly<Record<string, string>> }),
+      ...(reason !== undefined && { reason: this.text(reason) }),
+      ...(forkedFrom !== undefined && { forkedFrom: { ...forkedFrom, path: this.path(forkedFrom.path) } }),
+      steps: [...steps].map((row) => this.#row(row, change)),
+    };
+  }
+
+  #row(row: StepResult, change: Change): StepResult {
+    const { stepId, agent, error, answer, limitKey } = row;
+    const path = this.path(stepId);
+    return {
+      ...row,
+      stepId: path,
+      agent: this.text(agent),
+      error: error && this.failure(error),
+      ...('input' in row && { input: change(row.input, path, 'input') }),
+      ...('output' in row && { output: change(row.output, path, 'output') }),
+      ...('request' in row && { request: change(row.request, path, 'request') }),
+      ...(row.kept !== undefined && { kept: keptOf(change(row.kept, path, 'kept')) }),
+      ...(limitKey !== undefined && { limitKey: this.text(limitKey) }),
+      ...(answer !== undefined && {
+        answer: 'value' in answer ? { ...answer, value: change(answer.value, path, 'answer') } : answer,
+      }),
+    };
+  }
+
+  #event(event: RunEvent, change: Change): RunEvent {
+    switch (event.type) {
+      case 'run.started':
+        return {
+          ...event,
+          name: this.text(event.name),
+          input: change(event.input, '', 'input'),
+          plan: this.plan(event.plan),
+          ...(event.tags !== undefined && { tags: this.value(event.tags) as Record<string, string> }),
+        };
+      case 'run.imported': {
+        // It is JSON by the time it is read: the steps are a list there.
+        const state = this.#state(event.state, change) as unknown as RunState;
+        return { ...event, state };
+      }
+      case 'run.resumed':
+        return {
+          ...event,
+          ...(event.name !== undefined && { name: this.text(event.name) }),
+          ...(event.plan !== undefined && { plan: this.plan(event.plan) }),
+          ...('input' in event && { input: change(event.input, '', 'input') }),
+          ...this.#paths(event, 'dropped', 'opened'),
+        };
+      case 'run.completed':
+        return { ...event, output: change(event.output, '', 'output') };
+      case 'run.failed':
+        return { ...event, error: this.failure(event.error), ...this.#paths(event, 'others') };
+      case 'run.suspended':
+        return { ...event, ...this.#reason(event), ...this.#paths(event, 'waiting') };
+      case 'run.cancelled':
+        return { ...event, ...this.#reason(event) };
+      default:
+        return this.#stepEvent(event, change);
+    }
+  }
+
+  #stepEvent(event: Extract<RunEvent, { readonly path: string }>, change: Change): RunEvent {
+    const path = this.path(event.path);
+    switch (event.type) {
+      case 'step.started':
+        return {
+          ...event,
+          path,
+          agent: this.text(event.agent),
+          ...('input' in event && { input: change(event.input, path, 'input') }),
+          ...(event.limitKey !== undefined && { limitKey: this.text(event.limitKey) }),
+          ...this.#paths(event, 'dropped', 'caught'),
+        };
+      case 'step.emitted':
+        return { ...event, path, value: change(event.value, path, 'data') };
+      case 'step.logged': {
+        const { data, message, ...line } = event;
+        const shown = data === undefined ? undefined : change(data, path, 'data');
+        return {
+          ...line,
+          path,
+          message: this.text(message),
+          ...(shown !== undefined && { data: shown as object }),
+        };
+      }
+      case 'step.completed':
+        return {
+          ...event,
+          path,
+          output: change(event.output, path, 'output'),
+          ...(event.kept !== undefined && { kept: keptOf(change(event.kept, path, 'kept')) }),
+        };
+      case 'step.failed':
+        return { ...event, path, error: this.failure(event.error), ...this.#paths(event, 'exposes') };
+      case 'step.retrying':
+        return { ...event, path, error: this.failure(event.error), ...this.#paths(event, 'reset') };
+      case 'step.skipped':
+        return { ...event, path, ...('output' in event && { output: change(event.output, path, 'output') }) };
+      case 'step.suspended':
+        return {
+          ...event,
+          path,
+          request: change(event.request, path, 'request'),
+          ...(event.limits !== undefined && {
+            limits: event.limits.map((limit) => ({ ...limit, path: this.path(limit.path) })),
+          }),
+        };
+      case 'step.answered':
+        return { ...event, path, ...('value' in event && { value: change(event.value, path, 'answer') }) };
+      case 'step.cancelled':
+        return { ...event, path };
+    }
+  }
+
+  #reason({ reason }: { readonly reason?: string }): { readonly reason?: string } {
+    return reason === undefined ? {} : { reason: this.text(reason) };
+  }
+
+  /** Lists of paths of an event, where it has them. */
+  #paths<K extends string>(
+    event: Readonly<Partial<Record<K, readonly string[]>>>,
+    ...names: readonly K[]
+  ): Readonly<Partial<Record<K, readonly string[]>>> {
+    const lists: Partial<Record<K, readonly string[]>> = {};
+    for (const name of names) {
+      const list: readonly string[] | undefined = event[name];
+      if (list !== undefined) lists[name] = list.map((path) => this.path(path));
+    }
+    return lists;
+  }
+}
+
+function cut(value: unknown, path: string, of: ValueKind, offset: number | undefined): unknown {
+  const text = JSON.stringify(value) as string | undefined;
+  if (text === undefined || text.length * 3 <= LARGEST_VALUE) return value;
+  const bytes = Buffer.byteLength(text);
+  if (bytes <= LARGEST_VALUE) return value;
+  return {
+    $at: { path, of, ...(offset !== undefined && { offset }) },
+    bytes,
+    preview: text.slice(0, PREVIEW),
+  } satisfies CutValue;
+}
+
+/** Who folds the events expects a list. */
+function keptOf(kept: unknown): readonly unknown[] {
+  return Array.isArray(kept) ? kept : [kept];
+}
+
+/** So much that two texts are told apart, and so little that nobody finds a text by trying. */
+function hashOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 6);
+}
