@@ -4,6 +4,8 @@ const base = require('./jest.config');
 /** @type {import('jest').Config} */
 module.exports = {
   ...base,
+  // Some of them declare names that are globals elsewhere.
+  sandboxInjectedGlobals: [],
   testMatch: ['<rootDir>/spec/sdks/**/*.spec.ts'],
   testPathIgnorePatterns: ['/node_modules/'],
   transform: {
