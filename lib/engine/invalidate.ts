@@ -6,6 +6,7 @@ import { asAnotherRun } from '../model/incarnation';
 import { openFailures } from '../model/openFailures';
 import type { Plan, PlanDiff, PlanStep } from '../model/plan';
 import type { RunState } from '../model/state';
+import type { StepResult } from '../model/stepResult';
 import { pendingStep } from '../model/stepResult';
 import { StepTable } from '../model/stepTable';
 import { newIncarnation } from './newRunId';
@@ -35,24 +36,17 @@ export function downstream(
   // A workflow that gives something else keeps what is in it.
   for (const path of unplanned?.above ?? []) stale.add(path);
   for (const path of diff?.results ?? []) if (path !== '') stale.add(path);
-  const levels = groupByParent(plan);
+  const levels = levelsOf(plan);
   const mark = (path: string): void => {
     stale.add(path);
     whole.add(path);
   };
-  if (isInputChanged) for (const step of levels.get('') ?? []) if (readsInput(step)) mark(step.path);
-  let size = -1;
-  while (size !== stale.size) {
-    size = stale.size;
-    for (const path of [...stale]) for (const above of ancestors(path)) stale.add(above);
-    for (const siblings of levels.values()) {
-      for (const step of siblings) {
-        const reads = siblings.filter(
-          (other) => other !== step && stale.has(other.path) && readsFrom(step, other),
-        );
-        if (reads.length > 0) mark(step.path);
-      }
-    }
+  if (isInputChanged)
+    for (const step of levels.get('')?.steps ?? []) if (readsInput(step)) mark(step.path);
+  // A set that grows is walked to its last member.
+  for (const path of stale) {
+    for (const above of ancestors(path)) stale.add(above);
+    for (const reader of levels.get(parentOf(path))?.readersOf(path) ?? []) mark(reader.path);
   }
   // Steps of a structure that is the root itself and plans none.
   const isPlain = (plan.length <= 1 && isInputChanged) || plan.length === 0;
@@ -79,15 +73,53 @@ export function pathsAbove(path: string, planned: ReadonlySet<string>): string[]
   return above;
 }
 
-function groupByParent(plan: Plan): Map<string, PlanStep[]> {
-  const levels = new Map<string, PlanStep[]>();
+/** The steps that are declared side by side, and which of them reads which. */
+class Level {
+  readonly steps: PlanStep[] = [];
+  readonly #paths = new Set<string>();
+  /** By what they read, where that is the text of a source or a word of it. */
+  readonly #readers = new Map<string, Set<PlanStep>>();
+  /** Sources around others, such as `settled(a, b)`, with who reads them. */
+  readonly #around: { readonly source: string; readonly reader: PlanStep }[] = [];
+
+  add(step: PlanStep): void {
+    this.steps.push(step);
+    this.#paths.add(step.path);
+    for (const source of step.sources) {
+      const isAround = source.endsWith(')');
+      if (isAround) this.#around.push({ source, reader: step });
+      for (const word of isAround ? [source, ...source.split(/[(), ]+/)] : [source]) {
+        const readers = this.#readers.get(word);
+        if (readers === undefined) this.#readers.set(word, new Set([step]));
+        else readers.add(step);
+      }
+    }
+  }
+
+  /** The steps that read another one; perhaps too many where its id is no word, which only calls a step once more. */
+  readersOf(path: string): PlanStep[] {
+    if (!this.#paths.has(path)) return [];
+    const id = path.slice(path.lastIndexOf('/') + 1);
+    const loose = /[(), ]/.test(id) ? this.#around.filter(({ source }) => source.includes(id)) : [];
+    return [...(this.#readers.get(id) ?? []), ...loose.map(({ reader }) => reader)].filter(
+      (reader) => reader.path !== path,
+    );
+  }
+}
+
+function levelsOf(plan: Plan): Map<string, Level> {
+  const levels = new Map<string, Level>();
   for (const step of plan) {
-    const parent = ancestors(step.path).at(-1) ?? '';
-    const level = levels.get(parent);
-    if (level === undefined) levels.set(parent, [step]);
-    else level.push(step);
+    const parent = parentOf(step.path);
+    const level = levels.get(parent) ?? new Level();
+    levels.set(parent, level);
+    level.add(step);
   }
   return levels;
+}
+
+function parentOf(path: string): string {
+  return ancestors(path).at(-1) ?? '';
 }
 
 /** The paths above a path, outermost first. */
@@ -107,11 +139,6 @@ function isRepeat(path: string, bracket: number): boolean {
 
 function readsInput({ sources }: PlanStep): boolean {
   return sources.length === 0 || sources.some((source) => mentions(source, 'input'));
-}
-
-function readsFrom({ sources }: PlanStep, other: PlanStep): boolean {
-  const id = other.path.slice(other.path.lastIndexOf('/') + 1);
-  return sources.some((source) => mentions(source, id));
 }
 
 /** Whether the text of a source names an id; it may say yes too often, which only calls a step once more. */
@@ -136,34 +163,52 @@ export function stepsFrom({ plan, steps }: RunState, from: string): ReadonlySet<
   );
   if (anchor === from) return gone;
 
-  const known = new Set([...steps].map(({ stepId }) => stepId));
-  const rows: readonly Row[] = [...steps].map(({ stepId, status }) => {
-    const over = pathsAbove(stepId, planned);
-    return { path: stepId, status, above: over, parent: over.findLast((path) => known.has(path)) ?? '' };
+  const kept = besideTheWay([...steps], from, anchor, planned);
+  if (kept.size === 0) return gone;
+  for (const { stepId } of steps)
+    if (kept.has(stepId) || pathsAbove(stepId, planned).some((path) => kept.has(path))) gone.delete(stepId);
+  return gone;
+}
+
+/**
+ * The steps that stand beside the way down to a step, level by level, and do not come after it. Nothing beside a race is kept.
+ *
+ * @param anchor - The declared step on the way; undefined where none is.
+ */
+function besideTheWay(
+  steps: readonly StepResult[],
+  from: string,
+  anchor: string | undefined,
+  planned: ReadonlySet<string>,
+): Set<string> {
+  const known = new Set(steps.map(({ stepId }) => stepId));
+  const way = new Set([from, ...pathsAbove(from, planned)]);
+  const rows: readonly Row[] = steps.map(({ stepId, status }, position) => {
+    const above = pathsAbove(stepId, planned);
+    const parent = above.findLast((path) => known.has(path)) ?? '';
+    return { path: stepId, status, position, above, parent };
   });
-  const isInside = (row: Row): boolean => anchor === undefined || row.above.includes(anchor);
-  // Down to the step, level by level: what stands beside the way and does not come after it is kept.
+  const inside = rows.filter(({ above }) => anchor === undefined || above.includes(anchor));
+  const kept = new Set<string>();
   let race: string | undefined;
-  rows.forEach((on, position) => {
-    if (!isInside(on) || (on.path !== from && !above.includes(on.path))) return;
+  for (const on of inside) {
+    if (!way.has(on.path)) continue;
     // What runs again beside it may give it something else, where it was no race after all.
-    if (race !== undefined && on.above.includes(race)) return;
-    const beside = rows.filter((row) => row !== on && row.parent === on.parent && isInside(row));
+    if (race !== undefined && on.above.includes(race)) continue;
+    const beside = inside.filter((row) => row !== on && row.parent === on.parent);
     const isRace = !isItem(on) && [on, ...beside].some(({ status }) => status === 'SKIPPED');
     if (isRace) race = on.path;
-    for (const row of beside) {
-      if (isRace || (!isItem(on) && rows.indexOf(row) > position)) continue;
-      for (const kept of rows) {
-        if (kept === row || kept.above.includes(row.path)) gone.delete(kept.path);
-      }
-    }
-  });
-  return gone;
+    for (const row of beside)
+      if (!isRace && (isItem(on) || row.position < on.position)) kept.add(row.path);
+  }
+  return kept;
 }
 
 interface Row {
   readonly path: string;
   readonly status: string;
+  /** Where it stands among all. */
+  readonly position: number;
   readonly above: readonly string[];
   /** The nearest step above it. */
   readonly parent: string;

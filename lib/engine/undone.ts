@@ -50,10 +50,15 @@ export function undoneSagas(steps: StepTable): readonly string[] {
 
 /** Tells whether a path is that of one of these sagas, or below it. */
 export function belowSagas(sagas: readonly string[]): (path: string) => boolean {
-  return (path) =>
-    sagas.some(
-      (saga) => saga === '' || path === saga || path.startsWith(`${saga}/`) || path.startsWith(`${saga}[`),
-    );
+  const known = new Set(sagas);
+  if (known.size === 0) return () => false;
+  if (known.has('')) return () => true;
+  return (path) => {
+    if (known.has(path)) return true;
+    for (let end = 1; end < path.length; end += 1)
+      if ((path[end] === '/' || path[end] === '[') && known.has(path.slice(0, end))) return true;
+    return false;
+  };
 }
 
 /** The same steps, as they stand before any of these sagas has begun: another run does again what was undone. */

@@ -1,5 +1,7 @@
+import { previewFork } from '../../history';
 import type { Agent, Wire } from '../../index';
-import { agent, branch, chain, execute, fork, memoryStore, workflow } from '../../index';
+import { agent, branch, chain, each, execute, fork, memoryStore, workflow } from '../../index';
+import { quickest } from '../support/quickest';
 
 /** A workflow whose steps no plan names, because a branch chooses it; its second step reads the first. */
 function chosen(first: (calls: number) => string): Agent<string, unknown> {
@@ -32,5 +34,24 @@ describe('fork() from a step within what was chosen', () => {
 
     expect(status).toBe('COMPLETED');
     expect(steps.get('one/used/b')?.output).toBe(`${String(steps.get('one/made')?.output)} a b`);
+  });
+});
+
+describe('the cost of a fork', () => {
+  const same = agent('same', (value: number) => value);
+  const links = Array.from({ length: 4_000 }, () => same);
+
+  it.each([
+    ['a chain', chain('long', ...links) as Agent<never, unknown>, 1, 'same[2000]', 2_000],
+    ['an each', each('many', same), Array.from({ length: 4_000 }, (_, index) => index), '[2000]/same', 1],
+  ])('grows with %s, not with its square', async (_what, work, input, path, again) => {
+    const state = await execute(work as Agent<unknown, unknown>, input);
+
+    const ms = await quickest(250, async () => {
+      expect(previewFork(state, path).again).toHaveLength(again);
+      return Promise.resolve();
+    });
+
+    expect(ms).toBeLessThan(250);
   });
 });
