@@ -66,6 +66,17 @@ describe('lowdbStore()', () => {
     await reader.close();
   });
 
+  it('tells runs apart, read beside their owner, whose ids need more than a byte a character or a mark of escape', async () => {
+    const store = lowdbStore(folder);
+    const runIds = ['é', 'Ã©', '주문-1', '주문-2', 'a "b"', 'a', 'a \\', 'x'.repeat(40)];
+    for (const runId of runIds) await append(await store.claim(runId), life(runId, 2));
+    const reader = lowdbStore(folder);
+
+    for (const runId of runIds) expect(await reader.loadRun(runId)).toEqual(await store.loadRun(runId));
+    expect(new Set((await reader.listRuns()).map(({ runId }) => runId))).toEqual(new Set(runIds));
+    await store.close();
+  });
+
   it('leaves files one can read in an editor, and no journal, when it is closed', async () => {
     const store = lowdbStore(folder);
     const claim = await store.claim('book');
