@@ -1,7 +1,7 @@
 // npm run bench -- [--only W1,W8-chain] [--variants millrace,rxjs-ev] [--rounds 3] [--no-build] [--print]
 // --print measures nothing and prints bench/results.json, the latest complete run.
 import { execFileSync, spawn } from 'node:child_process';
-import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 
@@ -18,10 +18,14 @@ const { values: options } = parseArgs({
     print: { type: 'boolean', default: false },
   },
 });
-const LIMIT_MS = 120_000;
+const LIMIT_MS = 240_000;
 const SLOW = new Set(['mastra', 'langgraph', 'llamaindex', 'xstate', 'dbos']);
 const here = new URL('.', import.meta.url).pathname;
 
+if (!existsSync(`${here}/node_modules`)) {
+  console.error('The peers are packages of their own: first npm ci --prefix bench');
+  process.exit(1);
+}
 if (!options['no-build'] && !options.print) await build();
 const latest = options.print ? JSON.parse(readFileSync(`${here}/results.json`, 'utf8')) : undefined;
 const started = latest === undefined ? new Date() : new Date(latest.started);
@@ -72,13 +76,26 @@ async function measureAll(all, rounds) {
         if (round > (workload.rounds ?? rounds) || runs.at(-1)?.problem !== undefined) continue;
         // Twenty to a thousand times slower: one round tells enough.
         if (round > 1 && (SLOW.has(variant.split(' ')[0]) || workload.once?.includes(variant))) continue;
-        if (process.stderr.isTTY) process.stderr.write(`\r\x1b[2Kround ${round}/${rounds} ${key}`);
-        runs.push(await measureOne(workload.file, workload.id, variant));
+        const begun = Date.now();
+        if (process.stderr.isTTY) process.stderr.write(`round ${round}/${rounds} ${key} ...`);
+        const run = await measureOne(workload.file, workload.id, variant);
+        runs.push(run);
+        // A line each, also into a file: what is cut short leaves what it has measured.
+        process.stderr.write(
+          `${process.stderr.isTTY ? '\r\x1b[2K' : ''}round ${round}/${rounds} ${key}: ${figuresOf(run)} (${Math.round((Date.now() - begun) / 1000)} s)\n`,
+        );
       }
     }
   }
-  if (process.stderr.isTTY) process.stderr.write('\r\x1b[2K');
   return measured;
+}
+
+function figuresOf({ problem, cpuUs, wallUs, runs: _, ...extra }) {
+  if (problem !== undefined) return problem;
+  const figures = { 'CPU us': cpuUs, 'wall us': wallUs, ...extra };
+  return Object.entries(figures)
+    .map(([name, value]) => `${name} ${number(value)}`)
+    .join(', ');
 }
 
 function measureOne(file, id, variant) {
@@ -133,13 +150,14 @@ function printAll() {
   console.log(`\n${tables(value, titleOf)}`);
   const reached = goals({ value, ratio });
   console.log(`\nGoals\n\n| goal | figure | reached |\n|---|---|---|`);
+  const isPart = options.only !== undefined || options.variants !== undefined;
   for (const { goal, figure, reached: isReached } of reached)
-    console.log(`| ${goal} | ${figure} | ${isReached} |`);
+    if (!isPart || isReached !== 'not measured') console.log(`| ${goal} | ${figure} | ${isReached} |`);
   if (latest !== undefined) return;
   console.log(`\n${Math.round((Date.now() - started) / 60_000)} minutes`);
   const plain = Object.fromEntries(results);
   // A part of it would not be the figures of one run.
-  if (options.only !== undefined || options.variants !== undefined) return;
+  if (isPart) return;
   writeFileSync(
     `${here}/results.json`,
     JSON.stringify({ machine: machine(), started, goals: reached, results: plain }, null, 1),
