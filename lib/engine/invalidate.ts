@@ -41,8 +41,7 @@ export function downstream(
     stale.add(path);
     whole.add(path);
   };
-  if (isInputChanged)
-    for (const step of levels.get('')?.steps ?? []) if (readsInput(step)) mark(step.path);
+  if (isInputChanged) for (const step of levels.get('')?.steps ?? []) if (readsInput(step)) mark(step.path);
   // A set that grows is walked to its last member.
   for (const path of stale) {
     for (const above of ancestors(path)) stale.add(above);
@@ -198,8 +197,7 @@ function besideTheWay(
     const beside = inside.filter((row) => row !== on && row.parent === on.parent);
     const isRace = !isItem(on) && [on, ...beside].some(({ status }) => status === 'SKIPPED');
     if (isRace) race = on.path;
-    for (const row of beside)
-      if (!isRace && (isItem(on) || row.position < on.position)) kept.add(row.path);
+    for (const row of beside) if (!isRace && (isItem(on) || row.position < on.position)) kept.add(row.path);
   }
   return kept;
 }
