@@ -24,7 +24,7 @@ const table = {
   'metrics.ts': ['lib'],
   'history.ts': ['lib'],
   'fp.ts': [],
-  cli: ['index.ts', 'inspector', 'adapters'],
+  cli: ['lib', 'operators', 'adapters', 'inspector'],
   // The fake model stands in for one that needs a key.
   examples: ['index.ts', 'fp.ts', 'adapters', 'testing'],
 };

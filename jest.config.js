@@ -16,6 +16,8 @@ module.exports = {
     '/node_modules/',
     '<rootDir>/spec/engine/',
     '<rootDir>/spec/sdks/',
+    // What is typed, and answered by processes of what was bundled: npm run test:cli.
+    '<rootDir>/spec/cli/',
     // Whether the laws find bugs, and what kills processes by the dozen: npm run test:laws, npm run torture.
     ...(process.env.MILLRACE_TORTURE === undefined ? ['<rootDir>/spec/laws/(engineBugs|struckRuns)'] : []),
   ],

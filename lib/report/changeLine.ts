@@ -10,7 +10,8 @@ export function changeLine(event: RunEvent, name: string): string | undefined {
   return `${printable(name)} ${shortId(event.runId)}${path}  ${printable(text)}`;
 }
 
-function changeText(event: RunEvent): string | undefined {
+/** What an event says, in words; undefined for events that are too frequent. */
+export function changeText(event: RunEvent): string | undefined {
   switch (event.type) {
     case 'run.started':
       return 'started';

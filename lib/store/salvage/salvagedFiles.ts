@@ -12,11 +12,11 @@ import { loadSnapshot } from '../folder/records/snapshotFiles';
 import type { Leave } from './leftOut';
 import { intact, isFolder } from './leftOut';
 
-/** Copies the intact files of one folder as they are. */
+/** Copies the intact files of one folder as they are; without `to` it only looks which are. */
 export async function copyIntactFiles(
   files: Files,
   from: string,
-  to: string,
+  to: string | undefined,
   kind: FileKind,
   leave: Leave,
   pause: Pause,
@@ -31,7 +31,7 @@ export async function copyIntactFiles(
       if (read !== undefined) await check(files, from, path, kind, read);
       return read;
     });
-    if (bytes === undefined) continue;
+    if (bytes === undefined || to === undefined) continue;
     if (!isMade) files.makeFolder(to);
     isMade = true;
     const copy = join(to, name);
@@ -43,7 +43,7 @@ export async function copyIntactFiles(
     const rest = pause();
     if (rest !== undefined) await rest;
   }
-  if (isMade) await files.syncFolder(to);
+  if (isMade && to !== undefined) await files.syncFolder(to);
 }
 
 async function check(

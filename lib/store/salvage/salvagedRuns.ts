@@ -137,6 +137,9 @@ export async function salvagedState(
   return left;
 }
 
+/** Said of the end of a journal that is no damage: whoever opens the store cuts it off. */
+export const TORN_END = 'it was being written when the process or the power ended';
+
 /** The journal before its first damage. */
 async function scanIntact(
   all: readonly Generation[],
@@ -151,8 +154,7 @@ async function scanIntact(
       const scan = await scanJournal(generations, store, after, pause);
       for (const { generation, length } of scan.ends) {
         if (length < (all.find(({ file }) => file === generation.file)?.bytes.length ?? 0)) {
-          if (generations === all)
-            leave(generation.file, length, 'it was being written when the process or the power ended');
+          if (generations === all) leave(generation.file, length, TORN_END);
         }
       }
       return scan;

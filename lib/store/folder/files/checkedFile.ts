@@ -149,18 +149,31 @@ export async function readChecked(
   return bytes === undefined ? undefined : parseChecked(path, kind, bytes);
 }
 
-/** The content of a checked file. */
-export function parseChecked(path: string, kind: FileKind, bytes: Buffer): Readonly<Record<string, unknown>> {
+/**
+ * Whether the bytes of a file are as written, without reading what they say. Nothing for a file that is not there.
+ *
+ * @throws StoreCorruptError
+ */
+export async function checkChecksum(files: Files, path: string): Promise<void> {
+  const bytes = await files.read(path);
+  if (bytes !== undefined) checkBytes(path, bytes);
+}
+
+function checkBytes(path: string, bytes: Buffer): void {
   const end = bytes.length - TRAILER;
   if (end <= 0) throw new StoreCorruptError(path, bytes.length, 'the end is missing');
-  if (bytes.toString('latin1', end) !== trailer(crc32(bytes.subarray(0, end)))) {
-    const isCut = !bytes.toString('latin1', end).startsWith(',\n"crc32": "');
-    throw new StoreCorruptError(
-      path,
-      isCut ? bytes.length : 0,
-      isCut ? 'the end is missing' : 'the checksum differs',
-    );
-  }
+  if (bytes.toString('latin1', end) === trailer(crc32(bytes.subarray(0, end)))) return;
+  const isCut = !bytes.toString('latin1', end).startsWith(',\n"crc32": "');
+  throw new StoreCorruptError(
+    path,
+    isCut ? bytes.length : 0,
+    isCut ? 'the end is missing' : 'the checksum differs',
+  );
+}
+
+/** The content of a checked file. */
+export function parseChecked(path: string, kind: FileKind, bytes: Buffer): Readonly<Record<string, unknown>> {
+  checkBytes(path, bytes);
   let content: unknown;
   try {
     content = bytes.length > constants.MAX_STRING_LENGTH ? largeJson(bytes) : JSON.parse(bytes.toString());

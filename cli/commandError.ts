@@ -1,0 +1,51 @@
+import { MillraceError } from '../lib/model/failure';
+import { exitCodes } from './exitCodes';
+
+/** What the command line refuses by itself. */
+export type CommandCode =
+  | 'USAGE'
+  | 'STORE_NOT_FOUND'
+  | 'RUN_AMBIGUOUS'
+  | 'AGENTS_NEEDED'
+  | 'AGENTS_UNREADABLE'
+  | 'AGENT_UNKNOWN'
+  | 'CONFIG_UNREADABLE'
+  | 'TIMED_OUT'
+  | 'NOT_CONFIRMED';
+
+const exits: Readonly<Record<CommandCode, number>> = {
+  USAGE: exitCodes.usage,
+  STORE_NOT_FOUND: exitCodes.notFound,
+  RUN_AMBIGUOUS: exitCodes.notFound,
+  AGENTS_NEEDED: exitCodes.noAgents,
+  AGENTS_UNREADABLE: exitCodes.noAgents,
+  AGENT_UNKNOWN: exitCodes.noAgents,
+  CONFIG_UNREADABLE: exitCodes.usage,
+  TIMED_OUT: exitCodes.timedOut,
+  NOT_CONFIRMED: exitCodes.usage,
+};
+
+/** Something that the command line cannot do, before or beside what the library says. */
+export class CommandError extends MillraceError {
+  override readonly name = 'CommandError';
+  readonly code: CommandCode;
+
+  /**
+   * @param problem - What could not be done, to what, and why.
+   * @param next - What to type now.
+   */
+  constructor(code: CommandCode, problem: string, next: string, options: ErrorOptions = {}) {
+    super(problem, next, { ...options, tellsNext: false });
+    this.code = code;
+  }
+
+  /** What the process ends with. */
+  get exit(): number {
+    return exits[this.code];
+  }
+}
+
+/** Something was typed that cannot be meant. */
+export function usageError(problem: string, next: string): CommandError {
+  return new CommandError('USAGE', problem, next);
+}

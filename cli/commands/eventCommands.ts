@@ -1,0 +1,126 @@
+import type { Observable } from 'rxjs';
+import { EMPTY, takeUntil, timeout } from 'rxjs';
+
+import type { LogLevel, RunEvent } from '../../lib/model/event';
+import { changeText } from '../../lib/report/changeLine';
+import { printable } from '../../lib/report/columns';
+import type { KeptEvent, Store } from '../../lib/store/store';
+import { usageError } from '../commandError';
+import type { CommandContext } from '../context';
+import { countOf, textOf, withStore } from '../context';
+import { exitCodes } from '../exitCodes';
+import { globOf } from '../pathGlob';
+import { timeText } from '../moments';
+import { paint } from '../output';
+import { runNamed } from '../runNames';
+import { abortOf } from '../signals';
+import { clippedLine } from '../table';
+
+/** Tells the kept events of a run, one a line. */
+export async function eventsCommand(context: CommandContext): Promise<number> {
+  const { args, options, output } = context;
+  const types = textOf(options['type'])?.split(',');
+  const isWanted = pathFilter(options['path']);
+  return withStore(context, async (store) => {
+    const { runId } = await runNamed(store, String(args[0]));
+    await eachEvent(wanted(store, runId, context), (kept) => {
+      const { event, offset } = kept;
+      if (
+        types !== undefined &&
+        !types.some((type) => event.type === type || event.type.startsWith(`${type}.`))
+      )
+        return;
+      if (!isWanted(event)) return;
+      if (output.isJson) output.json(kept);
+      else output.print(clippedLine(eventLine(event, offset), output.width));
+    });
+    return exitCodes.done;
+  });
+}
+
+/** Tells what the steps of a run have logged. */
+export async function logsCommand(context: CommandContext): Promise<number> {
+  const { args, options, output } = context;
+  const level = levelOf(options['level']);
+  const isWanted = pathFilter(options['path']);
+  return withStore(context, async (store) => {
+    const { runId } = await runNamed(store, String(args[0]));
+    await eachEvent(wanted(store, runId, context), ({ event, offset }) => {
+      if (event.type !== 'step.logged' || LEVELS.indexOf(event.level) < level || !isWanted(event)) return;
+      if (output.isJson) {
+        output.json({
+          offset,
+          at: event.at,
+          path: event.path,
+          level: event.level,
+          message: event.message,
+          data: event.data,
+        });
+        return;
+      }
+      const color =
+        event.level === 'WARNING' ? 'yellow' : LEVELS.indexOf(event.level) > 2 ? 'red' : undefined;
+      const data = event.data === undefined ? '' : `  ${printable(JSON.stringify(event.data))}`;
+      output.print(
+        `${timeText(event.at)} ${paint(event.level.padEnd(8), color, output)} ${event.path === '' ? '' : `${printable(event.path)}  `}${printable(event.message)}${data}`,
+      );
+    });
+    return exitCodes.done;
+  });
+}
+
+const LEVELS: readonly LogLevel[] = ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'];
+
+function levelOf(value: unknown): number {
+  const typed = textOf(value);
+  if (typed === undefined) return 0;
+  const upper = typed.toUpperCase();
+  const level = LEVELS.indexOf((upper === 'WARN' ? 'WARNING' : upper) as LogLevel);
+  if (level >= 0) return level;
+  throw usageError(`Cannot take --level ${typed}`, `give one of ${LEVELS.join(', ').toLowerCase()}`);
+}
+
+function pathFilter(value: unknown): (event: RunEvent) => boolean {
+  const glob = textOf(value);
+  if (glob === undefined) return () => true;
+  const fits = globOf(glob);
+  return (event) => 'path' in event && fits(event.path);
+}
+
+/** The events so far, and with `--follow` those to come. */
+function wanted(store: Store, runId: string, { options, signal }: CommandContext): Observable<KeptEvent> {
+  const after = countOf(options['since'], '--since') ?? 0;
+  if (options['follow'] === true) return store.events(runId, { after }).pipe(takeUntil(abortOf(signal)));
+  return eventsSoFar(store, runId, after).pipe(takeUntil(abortOf(signal)));
+}
+
+/** The events that are kept now. Of a run that is under way the end is not waited for. */
+export function eventsSoFar(store: Store, runId: string, after = 0): Observable<KeptEvent> {
+  return store.events(runId, { after }).pipe(timeout({ each: SILENCE_MS, with: () => EMPTY }));
+}
+
+const SILENCE_MS = 500;
+
+function eachEvent(events: Observable<KeptEvent>, next: (kept: KeptEvent) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    events.subscribe({ next, error: reject, complete: resolve });
+  });
+}
+
+/** An event on one line: its number, when it was, which, and what it says. */
+function eventLine(event: RunEvent, offset: number): string {
+  const path = 'path' in event && event.path !== '' ? `${printable(event.path)}  ` : '';
+  const text = printable(textOfEvent(event));
+  return `${String(offset).padStart(5)} ${timeText(event.at)} ${event.type.padEnd(14)} ${path}${text}`.trimEnd();
+}
+
+/** Undefined has no JSON. */
+function valueLine(value: unknown): string {
+  return value === undefined ? '' : JSON.stringify(value);
+}
+
+function textOfEvent(event: RunEvent): string {
+  if (event.type === 'step.logged') return `${event.level} ${event.message}`;
+  if (event.type === 'step.emitted') return valueLine(event.value);
+  return changeText(event) ?? '';
+}

@@ -1,0 +1,175 @@
+import { StoreCorruptError } from '../../lib/errors/storageErrors';
+import type { RunStatus } from '../../lib/model/state';
+import { durationText, printable } from '../../lib/report/columns';
+import { shortId } from '../../lib/report/runPicture';
+import { examine, firstDamage } from '../../lib/store/salvage/examine';
+import type { LeftOut } from '../../lib/store/salvage/leftOut';
+import type { RunQuery, RunSummary, Store } from '../../lib/store/store';
+import { select } from '../../lib/store/summary';
+import { usageError } from '../commandError';
+import type { CommandContext } from '../context';
+import { countOf, momentOf, textOf, withStore } from '../context';
+import { exitCodes } from '../exitCodes';
+import { momentText } from '../moments';
+import type { Output } from '../output';
+import { paint } from '../output';
+import { runMark, statusText } from '../statusText';
+import { tableText } from '../table';
+
+/** A row of the list; `damage` when the file of the run cannot be trusted. */
+interface Row extends RunSummary {
+  readonly damage?: LeftOut;
+}
+
+/** Lists runs, newest first. */
+export async function listCommand(context: CommandContext): Promise<number> {
+  const { args, options, output } = context;
+  const query = queryOf(options);
+  const limit = countOf(options['limit'], '--limit') ?? 20;
+  return withStore(
+    context,
+    async (store, settings) => {
+      const { runs, damage } = await readable(store, settings.store, query);
+      if (options['counts'] === true) {
+        showCounts(runs, output);
+        return exitCodes.done;
+      }
+      const shown: Row[] = runs.slice(0, limit);
+      // The rest is left to the doctor: reading every file would make a list of thousands slow.
+      for (const [index, run] of shown.slice(0, MOST_CHECKED).entries()) {
+        const found = await firstDamage(settings.store, run.runId);
+        if (found !== undefined) shown[index] = { ...run, damage: found };
+      }
+      for (const { file, offset, reason } of damage)
+        output.tell(`${paint('✘', 'red', output)} ${file} ${output.words.atByte(offset)}: ${reason}`);
+      if (output.isJson) output.json(shown);
+      else showTable(shown, runs.length, Object.keys(query).length > 0, output);
+      return exitCodes.done;
+    },
+    { store: args[0] },
+  );
+}
+
+const MOST_CHECKED = 100;
+
+/** The runs; where the store is damaged, those that can be read, and what the damage is. */
+async function readable(
+  store: Store,
+  folder: string,
+  query: RunQuery,
+): Promise<{ readonly runs: readonly RunSummary[]; readonly damage: readonly LeftOut[] }> {
+  try {
+    return { runs: await store.listRuns(query), damage: [] };
+  } catch (error) {
+    if (!(error instanceof StoreCorruptError)) throw error;
+    const { runs, damage } = await examine(folder);
+    return {
+      runs: select(
+        runs.map((run) => ({ run, isResting: true })),
+        query,
+      ),
+      damage,
+    };
+  }
+}
+
+const STATUSES: readonly RunStatus[] = ['RUNNING', 'SUSPENDED', 'FAILED', 'CANCELLED', 'COMPLETED'];
+
+/** Which runs are meant by the options that several commands share. @throws CommandError USAGE */
+export function queryOf(options: Readonly<Record<string, unknown>>): RunQuery {
+  const name = textOf(options['name']);
+  const failedStep = textOf(options['failedStep']);
+  const text = textOf(options['text']);
+  const since = momentOf(options['since'], '--since');
+  const status = textOf(options['status']);
+  const tags = (options['tag'] as readonly string[] | undefined)?.map((tag): [string, string] => {
+    const at = tag.indexOf('=');
+    if (at < 1)
+      throw usageError(`Cannot take --tag ${tag}`, 'give a name and a value, such as --tag customer=42');
+    return [tag.slice(0, at), tag.slice(at + 1)];
+  });
+  return {
+    ...(name !== undefined && { name }),
+    ...(failedStep !== undefined && { failedStep }),
+    ...(text !== undefined && { text }),
+    ...(since !== undefined && { since }),
+    ...(tags !== undefined && { tags: Object.fromEntries(tags) }),
+    ...(status !== undefined && { status: statusesOf(status) }),
+    ...(options['resting'] === true && { isResting: true }),
+  };
+}
+
+function statusesOf(typed: string): readonly RunStatus[] {
+  return typed.split(',').map((each) => {
+    const status = STATUSES.find((known) => known === each.trim().toUpperCase());
+    if (status !== undefined) return status;
+    throw usageError(
+      `Cannot take --status ${each}`,
+      `give one or more of ${STATUSES.join(',').toLowerCase()}`,
+    );
+  });
+}
+
+function showCounts(runs: readonly RunSummary[], output: Output): void {
+  const counts = Object.fromEntries(
+    STATUSES.map((status) => [status, runs.filter((run) => run.status === status).length]),
+  ) as Readonly<Record<RunStatus, number>>;
+  if (output.isJson) output.json(counts);
+  else
+    output.print(
+      STATUSES.map((status) => `${runMark(status, output)} ${counts[status]} ${status.toLowerCase()}`).join(
+        '   ',
+      ),
+    );
+}
+
+function showTable(runs: readonly Row[], all: number, isFiltered: boolean, output: Output): void {
+  const { words } = output;
+  if (runs.length === 0) {
+    output.print(isFiltered ? words.noRunsFit : words.noRuns);
+    return;
+  }
+  const isShort = new Set(runs.map(({ runId }) => shortId(runId))).size === runs.length;
+  output.print(
+    tableText(
+      ['', words.run, words.name, words.status, words.started, words.took, words.steps, words.note],
+      runs.map((run) => rowOf(run, isShort, output)),
+      output,
+    ),
+  );
+  if (runs.length < all) output.tell(words.moreRuns(runs.length, all));
+}
+
+function rowOf(run: Row, isShort: boolean, output: Output): readonly string[] {
+  const { status, startedAt, endedAt, steps } = run;
+  const isDamaged = run.damage !== undefined;
+  return [
+    isDamaged ? paint('✘', 'red', output) : runMark(status, output),
+    isShort ? shortId(run.runId) : printable(run.runId),
+    printable(run.name),
+    isDamaged ? paint(output.words.damaged, 'red', output) : statusText(status, output),
+    momentText(startedAt),
+    endedAt === undefined ? '' : durationText((endedAt - startedAt) / 1_000),
+    steps === undefined ? '' : `${steps.done}/${steps.total}`,
+    noteOf(run, output),
+  ];
+}
+
+function noteOf(run: Row, { words }: Output): string {
+  const parts: string[] = [];
+  if (run.damage !== undefined) parts.push(`${words.atByte(run.damage.offset)}: ${run.damage.reason}`);
+  if (run.life > 1) parts.push(words.lifeOf(run.life));
+  if (run.status === 'FAILED')
+    // Apart from each other: what stands behind a name and a colon may look like a secret.
+    parts.push(
+      [run.failedStep, run.error].flatMap((part) => (part === undefined ? [] : [printable(part)])).join('  '),
+    );
+  if (run.status === 'SUSPENDED' && run.waiting.length > 0)
+    parts.push(`${words.waitsForAnswer}: ${run.waiting.map(({ path }) => path).join(', ')}`);
+  if (run.status === 'SUSPENDED' && run.waiting.length === 0 && run.dueAt !== undefined)
+    parts.push(words.waitsUntil(momentText(run.dueAt)));
+  if (run.reason !== undefined) parts.push(run.reason);
+  if (run.forkedFrom !== undefined)
+    parts.push(words.forkOf(shortId(run.forkedFrom.runId), run.forkedFrom.path));
+  return parts.map(printable).join('; ');
+}

@@ -1,0 +1,216 @@
+import { firstValueFrom, toArray } from 'rxjs';
+
+import { UnknownStepError } from '../../lib/errors/stepErrors';
+import { EventsNotKeptError } from '../../lib/errors/storageErrors';
+import type { Span } from '../../lib/history/timeline';
+import { timeline } from '../../lib/history/timeline';
+import type { RunEvent } from '../../lib/model/event';
+import type { Failure } from '../../lib/model/failure';
+import type { RunState } from '../../lib/model/state';
+import { workedSeconds } from '../../lib/model/state';
+import type { StepResult } from '../../lib/model/stepResult';
+import { columns, durationText, printable } from '../../lib/report/columns';
+import type { Store } from '../../lib/store/store';
+import { summaryOf } from '../../lib/store/summary';
+import type { CommandContext } from '../context';
+import { countOf, textOf, withStore } from '../context';
+import { exitOfRun } from '../exitCodes';
+import { goOnRows } from '../goOnCommands';
+import { momentText, timeText } from '../moments';
+import type { Output } from '../output';
+import { paint } from '../output';
+import { mermaidOf } from '../planMermaid';
+import { stateAt, stateNamed } from '../runNames';
+import { statusText } from '../statusText';
+import type { Settings } from '../settings';
+import { stepRows } from '../stepRows';
+import { clippedLine } from '../table';
+import { indented, valueText } from '../valueText';
+
+/** Shows how a run stands. */
+export async function showCommand(context: CommandContext): Promise<number> {
+  const { args, options, output } = context;
+  const typed = String(args[0]);
+  const at = countOf(options['at'], '--at');
+  return withStore(context, async (store, settings) => {
+    const state = at === undefined ? await stateNamed(store, typed) : await stateAt(store, typed, at);
+    const path = textOf(options['step']);
+    if (path !== undefined) await showStep(store, state, path, context);
+    else if (options['output'] !== undefined) showOutput(state, options['output'], output);
+    else if (options['input'] === true) showValue(state.input, output);
+    else if (options['mermaid'] === true) showMermaid(state, output);
+    else if (output.isJson) output.json(jsonState(state, options['failed'] === true));
+    else showRun(state, settings, context);
+    return exitOfRun(state);
+  });
+}
+
+/** A run as JSON: its state, and the one line about it that `list` tells. */
+function jsonState(state: RunState, isFailedOnly: boolean): object {
+  // The table has its own form in JSON.
+  const rows = JSON.parse(JSON.stringify(state.steps)) as readonly StepResult[];
+  const steps = isFailedOnly ? rows.filter(({ status }) => status === 'FAILED') : rows;
+  return { ...state, steps, summary: summaryOf(state) };
+}
+
+function showRun(state: RunState, settings: Settings, { options, output }: CommandContext): void {
+  const { words, width } = output;
+  output.print(clippedLine(headOf(state, output), width));
+  for (const line of notesOf(state, output)) output.print(clippedLine(line, width));
+  const rows = stepRows(
+    state,
+    { isWhole: options['tree'] === true, isFailedOnly: options['failed'] === true },
+    output,
+  );
+  for (const line of columns(rows)) output.print(clippedLine(` ${line}`, width));
+  if (options['full'] === true) {
+    output.print(`${words.input}\n${indented(valueText(state.input, true, output))}`);
+    if (state.status === 'COMPLETED')
+      output.print(`${words.output}\n${indented(valueText(state.output, true, output))}`);
+  }
+  const next = goOnRows(state, settings, output);
+  if (next.length > 0) output.print(['', ...columns(next)].join('\n'));
+}
+
+function headOf(state: RunState, output: Output): string {
+  const { words } = output;
+  const counts = { PENDING: 0, RUNNING: 0, SUSPENDED: 0, COMPLETED: 0, FAILED: 0, SKIPPED: 0 };
+  for (const { status } of state.steps) counts[status] += 1;
+  const parts: readonly (readonly [number, string])[] = [
+    [counts.COMPLETED, words.completed],
+    [counts.FAILED, words.failed],
+    [counts.RUNNING, words.running],
+    [counts.SUSPENDED, words.suspended],
+    [counts.SKIPPED, words.skipped],
+    [counts.PENDING, words.pending],
+  ];
+  return [
+    paint(printable(state.name), 'bold', output),
+    `run ${printable(state.runId)}`,
+    statusText(state.status, output),
+    ...(state.endedAt === undefined ? [] : [durationText(workedSeconds(state))]),
+    parts
+      .filter(([count]) => count > 0)
+      .map(([count, word]) => `${count} ${word}`)
+      .join(', '),
+  ].join('  ');
+}
+
+function notesOf(state: RunState, { words }: Output): string[] {
+  const { tags = {}, forkedFrom, reason, error } = state;
+  const named = Object.entries(tags).map(([name, value]) => `${name}=${value}`);
+  return [
+    ...(state.life > 1 ? [words.lifeOf(state.life)] : []),
+    ...(forkedFrom === undefined
+      ? []
+      : [words.forkOf(printable(forkedFrom.runId), printable(forkedFrom.path))]),
+    ...(reason === undefined ? [] : [`${words.reason}: ${printable(reason)}`]),
+    ...(named.length === 0 ? [] : [`${words.tags}: ${printable(named.join(' '))}`]),
+    ...(error === undefined || state.status !== 'FAILED' || error.path !== undefined
+      ? []
+      : [printable(`${error.name}: ${error.message}`)]),
+  ];
+}
+
+function showOutput(state: RunState, asked: unknown, output: Output): void {
+  const path = textOf(asked);
+  if (path === undefined) showValue(state.output, output);
+  else showValue(stepAt(state, path).output, output);
+}
+
+/** Exactly the value, for whatever reads it on. */
+function showValue(value: unknown, output: Output): void {
+  if (output.isJson) output.json(value ?? null);
+  else output.print(JSON.stringify(value ?? null, null, 2));
+}
+
+function showMermaid(state: RunState, output: Output): void {
+  const text = mermaidOf(state.plan, state);
+  if (output.isJson) output.json({ mermaid: text });
+  else output.print(text);
+}
+
+/** @throws UnknownStepError */
+function stepAt(state: RunState, path: string): StepResult {
+  const row = state.steps.get(path);
+  if (row === undefined) throw new UnknownStepError(state.runId, path);
+  return row;
+}
+
+async function showStep(
+  store: Store,
+  state: RunState,
+  path: string,
+  { options, output }: CommandContext,
+): Promise<void> {
+  const row = stepAt(state, path);
+  const events = await eventsOf(store, state);
+  const own = events.filter((event) => 'path' in event && event.path === path);
+  const spans = timeline(events).filter((span) => span.path === path);
+  const plan = state.plan.find((step) => step.path === path);
+  const failure = failureIn(own) ?? row.error ?? undefined;
+  if (output.isJson) {
+    output.json({
+      ...row,
+      ...(failure !== undefined && { error: failure }),
+      sources: plan?.sources,
+      spans,
+      events: own,
+    });
+    return;
+  }
+  const { words } = output;
+  const isFull = options['full'] === true;
+  const head = [paint(printable(path), 'bold', output), statusText(row.status, output), printable(row.agent)];
+  if (row.duration > 0) head.push(durationText(row.duration));
+  if (row.attempts > 1) head.push(words.attempt(row.attempts));
+  output.print(head.join('  '));
+  if (plan !== undefined) output.print(`${words.reads}: ${printable(plan.reads ?? plan.sources.join(', '))}`);
+  for (const line of columns(spans.map((span) => spanRow(span)))) output.print(`  ${line}`);
+  output.print(
+    row.input === undefined
+      ? `${words.input}: ${words.notRecorded}`
+      : `${words.input}\n${indented(valueText(row.input, isFull, output))}`,
+  );
+  if (row.request !== undefined)
+    output.print(`${words.request}\n${indented(valueText(row.request, isFull, output))}`);
+  if (row.status === 'COMPLETED')
+    output.print(`${words.output}\n${indented(valueText(row.output, isFull, output))}`);
+  if (failure !== undefined && row.status !== 'COMPLETED')
+    output.print(failureText(failure, words.error, output));
+}
+
+/** The kept events of a run; none where none are kept. */
+async function eventsOf(store: Store, { runId, status }: RunState): Promise<readonly RunEvent[]> {
+  try {
+    // Those of a run that is under way do not end; what happened so far is in its state.
+    if (status === 'RUNNING') return [];
+    const kept = await firstValueFrom(store.events(runId).pipe(toArray()));
+    return kept.map(({ event }) => event);
+  } catch (error) {
+    if (error instanceof EventsNotKeptError) return [];
+    throw error;
+  }
+}
+
+/** The latest failure with where it was thrown, which only events tell. */
+function failureIn(events: readonly RunEvent[]): Failure | undefined {
+  const failed = events.findLast((event) => event.type === 'step.failed' || event.type === 'step.retrying');
+  return failed !== undefined && 'error' in failed ? failed.error : undefined;
+}
+
+function spanRow({ kind, attempt, from, to }: Span): string[] {
+  const took = to === undefined ? '' : durationText((to - from) / 1_000);
+  return [`[${attempt}]`, kind, `${momentText(from).slice(0, 10)} ${timeText(from)}`, took];
+}
+
+function failureText(failure: Failure, title: string, output: Output): string {
+  const { name, message, code, status, stack, cause, errors = [] } = failure;
+  const facts = [code, status].filter((fact) => fact !== undefined).join(' ');
+  return [
+    paint(`${title}: ${printable(`${name}: ${message}`)}${facts === '' ? '' : ` (${facts})`}`, 'red', output),
+    ...(stack === undefined ? [] : stack.split('\n').map((line) => `  ${printable(line)}`)),
+    ...(cause === undefined ? [] : [indented(failureText(cause, output.words.cause, output))]),
+    ...errors.map((one) => indented(failureText(one, output.words.error, output))),
+  ].join('\n');
+}

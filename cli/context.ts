@@ -1,0 +1,131 @@
+import type { Store } from '../lib/store/store';
+import { lowdbStore } from '../lib/store/folder/lowdbStore';
+import { loadModule } from './agentFiles';
+import { usageError } from './commandError';
+import type { Output } from './output';
+import { shellText } from './shell';
+import type { Settings } from './settings';
+import { checkStoreFolder, settingsOf } from './settings';
+
+/** What was typed beside the command: its arguments and options, as commander gives them. */
+export interface TypedCommand {
+  readonly args: readonly unknown[];
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+/** What a command works with. */
+export interface CommandContext extends TypedCommand {
+  readonly output: Output;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Where relative paths begin. */
+  readonly folder: string;
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+}
+
+/** Carries a command out. Gives the exit code. */
+export type Command = (context: CommandContext) => Promise<number>;
+
+/** What was typed and configured. */
+export function settingsFor(
+  { options, env, folder }: CommandContext,
+  more: { readonly needsAgents?: boolean; readonly store?: unknown } = {},
+): Promise<Settings> {
+  const store = textOf(more.store) ?? textOf(options['store']);
+  const agents = options['agents'] as readonly string[] | undefined;
+  return settingsOf({ store, agents }, env, folder, loadModule, more);
+}
+
+/**
+ * Opens the store that is meant while something is done with it.
+ *
+ * @throws CommandError STORE_NOT_FOUND
+ */
+export async function withStore<T>(
+  context: CommandContext,
+  use: (store: Store, settings: Settings) => Promise<T>,
+  more: { readonly needsAgents?: boolean; readonly store?: unknown } = {},
+): Promise<T> {
+  const settings = await settingsFor(context, more);
+  checkStoreFolder(settings);
+  const store = lowdbStore(settings.store);
+  try {
+    return await use(store, settings);
+  } finally {
+    await store.close();
+  }
+}
+
+/** A command to type, with the store and the agents as they were typed. */
+export function commandLine(
+  settings: Pick<Settings, 'storeTyped' | 'agentsTyped' | 'agentFiles' | 'agents'>,
+  words: readonly string[],
+  { needsAgents = false }: { readonly needsAgents?: boolean } = {},
+): string {
+  const { storeTyped, agentsTyped, agentFiles, agents } = settings;
+  const isConfigured = agentsTyped.length === 0 && agentFiles.length + agents.length > 0;
+  return [
+    shellText(['millrace', ...words, ...(storeTyped === undefined ? [] : ['--store', storeTyped])]),
+    ...(needsAgents && !isConfigured
+      ? agentsTyped.length > 0
+        ? agentsTyped.map((file) => shellText(['--agents', file]))
+        : ['--agents <file>']
+      : []),
+  ].join(' ');
+}
+
+/** An option or an argument that is a text. */
+export function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** A whole number of 0 or more. @throws CommandError USAGE */
+export function countOf(value: unknown, flag: string): number | undefined {
+  const text = textOf(value);
+  if (text === undefined) return undefined;
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw usageError(`Cannot take ${flag} ${text}: it is no whole number`, `give one, such as ${flag} 20`);
+}
+
+/** Milliseconds of a text such as `90s`, `1h`, `30d`. @throws CommandError USAGE */
+export function durationOf(value: unknown, flag: string): number | undefined {
+  const text = textOf(value);
+  if (text === undefined) return undefined;
+  const [, number = '', unit = ''] = /^(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d|w)$/.exec(text) ?? [];
+  const factor = UNITS[unit];
+  if (factor !== undefined) return Number(number) * factor;
+  throw usageError(
+    `Cannot take ${flag} ${text}: it is no length of time`,
+    `give one, such as ${flag} 90s, 1h or 30d`,
+  );
+}
+
+const UNITS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  min: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+};
+
+/** The moment that an option means: a length of time ago, or a date; epoch milliseconds. @throws CommandError USAGE */
+export function momentOf(value: unknown, flag: string): number | undefined {
+  const text = textOf(value);
+  if (text === undefined) return undefined;
+  const date = /^\d{4}-/.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(date) ? Date.now() - (durationOf(text, flag) ?? 0) : date;
+}
+
+/** A JSON value that was typed. @throws CommandError USAGE */
+export function jsonOf(text: string, what: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    throw usageError(
+      `Cannot read ${what}: ${(error as Error).message}`,
+      `give JSON, such as '{"ok":true}' or '"text"'`,
+    );
+  }
+}

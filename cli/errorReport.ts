@@ -1,0 +1,77 @@
+import { MillraceError } from '../lib/model/failure';
+import { printable } from '../lib/report/columns';
+import { CommandError } from './commandError';
+import { exitCodes, exitOfCode } from './exitCodes';
+import type { Output } from './output';
+import { paint } from './output';
+
+/** An error as it is shown, and what the process ends with. */
+interface Shown {
+  readonly code: string;
+  readonly name: string;
+  readonly message: string;
+  readonly next: string;
+  readonly exit: number;
+}
+
+/** Tells an error: on standard error for people, as `{"error": …}` on standard output with `--json`. Gives the exit code. */
+export function reportError(thrown: unknown, output: Output): number {
+  const { exit, ...error } = shownError(thrown);
+  if (output.isJson) output.json({ error });
+  else {
+    output.tell(`${paint('✘', 'red', output)} ${printable(error.message)}`);
+    if (error.next !== '') output.tell(`  ${error.next}`);
+  }
+  return exit;
+}
+
+function shownError(thrown: unknown): Shown {
+  if (thrown instanceof MillraceError) {
+    const { code, name, next } = thrown;
+    return {
+      code,
+      name,
+      message: withoutNext(thrown),
+      next: nexts[code]?.(thrown) ?? next,
+      exit: thrown instanceof CommandError ? thrown.exit : exitOfCode(code),
+    };
+  }
+  const { name = 'Error', message = String(thrown) } = thrown instanceof Error ? thrown : {};
+  return {
+    code: 'UNEXPECTED',
+    name,
+    message,
+    next: 'this is a fault of millrace, or of the agents: MILLRACE_DEBUG=1 shows where',
+    exit: exitCodes.bug,
+  };
+}
+
+/** The library says in one sentence what is wrong and what to do; here the latter stands on a line of its own. */
+function withoutNext({ message, next }: MillraceError): string {
+  const end = `; ${next}`;
+  return next !== '' && message.endsWith(end) ? message.slice(0, -end.length) : message;
+}
+
+/** What to type where the library says what to call. */
+const nexts: Readonly<Record<string, (error: MillraceError) => string>> = {
+  UNKNOWN_RUN: () => 'millrace list names those that are there',
+  UNKNOWN_STEP: (error) => `millrace show ${runOf(error)} --tree names its steps`,
+  EVENTS_NOT_KEPT: (error) =>
+    `an earlier version wrote it, or its store keeps none; millrace show ${runOf(error)} tells how it stands`,
+  NOT_WAITING: (error) => `millrace show ${runOf(error)} names the steps that wait`,
+  RUN_ENDED: (error) => `millrace fork ${runOf(error)} makes a new run of it`,
+  RUN_EXISTS: () => 'name another one with --id, or delete the old run',
+  STORE_CORRUPT: () =>
+    'millrace doctor names all damage; millrace salvage <folder> <target> copies what is intact',
+  STORE_FORMAT: () => 'update millrace: npm i millrace@latest',
+  STORE_LOCKED: () => 'wait for its end, or let it serve() its runs; then type this again',
+  STORE_NOT_SERVED: (error) =>
+    'pid' in error
+      ? 'end that process, or let it serve() its runs; then type this again'
+      : 'name the agents with --agents, or start the app that serves them',
+};
+
+function runOf(error: MillraceError): string {
+  const { runId } = error as { readonly runId?: unknown };
+  return typeof runId === 'string' ? runId : '<run>';
+}

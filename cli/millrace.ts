@@ -1,0 +1,122 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { CommanderError } from 'commander';
+
+import { commandSpecs } from './commandSpecs';
+import { processOutput } from './output';
+import type { Output } from './output';
+import type { Parsed } from './program';
+import { programOf } from './program';
+import { langOf, wordsOf } from './words';
+
+/** What `--json` and `--lang` say, before it is known whether the rest can be read. */
+const typed = process.argv.slice(2);
+const isJson = typed.includes('--json');
+const lang = langOf(optionIn(typed, '--lang'), process.env) ?? 'en';
+const output = processOutput({
+  words: wordsOf(lang),
+  isJson,
+  env: process.env,
+  stdout: process.stdout,
+  stderr: process.stderr,
+});
+
+void main();
+
+async function main(): Promise<void> {
+  // A reader that has left, such as `head`, wants no more: that is no error.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === 'EPIPE' ? 0 : 70);
+  });
+  let parsed: Parsed | undefined;
+  try {
+    const found = (command: Parsed): void => {
+      parsed = command;
+    };
+    const out = (text: string): void => {
+      process.stdout.write(text);
+    };
+    const program = programOf(lang, versionOf(), found, { out });
+    // Without a command the help is what is wanted.
+    program.parse(typed.length === 0 ? ['--help'] : typed, { from: 'user' });
+  } catch (error) {
+    end(usageExit(error, output));
+    return;
+  }
+  end(parsed === undefined ? 0 : await carryOut(parsed));
+}
+
+async function carryOut(parsed: Parsed): Promise<number> {
+  const interrupted = new AbortController();
+  listenToInterrupts(interrupted);
+  const { reportError } = await import('./errorReport.js');
+  try {
+    const command = await (
+      commandSpecs.find(({ name }) => name === parsed.name) as (typeof commandSpecs)[0]
+    ).load();
+    const exit = await command({
+      ...parsed,
+      output,
+      env: process.env,
+      folder: process.cwd(),
+      signal: interrupted.signal,
+    });
+    return interrupted.signal.aborted ? INTERRUPTED : exit;
+  } catch (error) {
+    if (interrupted.signal.aborted) return INTERRUPTED;
+    if (process.env['MILLRACE_DEBUG'] !== undefined) output.tell((error as Error).stack ?? String(error));
+    return reportError(error, output);
+  }
+}
+
+const INTERRUPTED = 130;
+
+/** The first Ctrl-C lets a command end as it should, within a time; the second ends the process. */
+function listenToInterrupts(controller: AbortController): void {
+  const onInterrupt = (): void => {
+    if (controller.signal.aborted) end(INTERRUPTED);
+    controller.abort();
+    setTimeout(() => {
+      end(INTERRUPTED);
+    }, PATIENCE_MS).unref();
+  };
+  process.on('SIGINT', onInterrupt);
+  process.on('SIGTERM', onInterrupt);
+}
+
+const PATIENCE_MS = 5_000;
+
+/** Help and version are no errors; all else that commander says is wrong usage. */
+function usageExit(error: unknown, { tell, json }: Output): number {
+  if (!(error instanceof CommanderError)) throw error;
+  if (error.exitCode === 0) return 0;
+  const message = error.message.replace(/^error: /, '');
+  const next = 'millrace --help shows what can be typed';
+  if (error.code === 'commander.help') return 64;
+  if (isJson) json({ error: { code: 'USAGE', name: 'CommandError', message, next } });
+  else tell(`✘ ${message}\n  ${next}`);
+  return 64;
+}
+
+/** Ends the process when all that was written has gone out; what the agents of the user keep open does not count. */
+function end(exit: number): void {
+  if (process.stderr.isTTY) process.stderr.write('\u001b[?25h');
+  process.stdout.write('', () => {
+    process.stderr.write('', () => process.exit(exit));
+  });
+}
+
+function versionOf(): string {
+  const { version } = JSON.parse(readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8')) as {
+    readonly version: string;
+  };
+  return version;
+}
+
+function optionIn(args: readonly string[], flag: string): string | undefined {
+  const index = args.findIndex((arg) => arg === flag || arg.startsWith(`${flag}=`));
+  const arg = args[index];
+  return arg === undefined ? undefined : arg === flag ? args[index + 1] : arg.slice(flag.length + 1);
+}

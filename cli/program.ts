@@ -1,0 +1,59 @@
+import { Command, Option } from 'commander';
+
+import type { TypedCommand } from './context';
+import { commandSpecs } from './commandSpecs';
+import { helpTitles, optionText } from './helpTexts';
+import type { Lang } from './words';
+
+/** A command that was typed, before anything of the library is loaded. */
+export interface Parsed extends TypedCommand {
+  readonly name: string;
+}
+
+/**
+ * The commands, their options and their help. What was typed is handed to `found`; nothing is carried out here.
+ *
+ * Throws commander's own errors, also for `--help` and `--version`.
+ */
+export function programOf(
+  lang: Lang,
+  version: string,
+  found: (parsed: Parsed) => void,
+  write: { readonly out: (text: string) => void },
+): Command {
+  const program = new Command('millrace');
+  const titles = helpTitles[lang];
+  const common = (command: Command): Command =>
+    command
+      .exitOverride()
+      .configureOutput({ writeOut: write.out, writeErr: () => undefined, outputError: () => undefined })
+      .configureHelp({ styleTitle: (title) => titles[title] ?? title, showGlobalOptions: true })
+      .helpOption('-h, --help', optionText('-h, --help', lang));
+  common(program)
+    .description(optionText('millrace', lang))
+    .version(version, '-V, --version', optionText('-V, --version', lang))
+    .helpCommand('help [command]', optionText('help', lang))
+    .option('-s, --store <folder>', optionText('-s, --store <folder>', lang))
+    .option('--json', optionText('--json', lang))
+    .addOption(new Option('--lang <language>', optionText('--lang <language>', lang)).choices(['en', 'ko']));
+  for (const { name, words, options, takesAgents = false } of commandSpecs) {
+    const command = common(program.command(`${name} ${words}`.trim())).description(optionText(name, lang));
+    for (const { flags, isMany = false } of options) {
+      const option = new Option(flags, optionText(`${name} ${flags}`, lang));
+      command.addOption(isMany ? option.argParser(collect) : option);
+    }
+    if (takesAgents)
+      command.addOption(
+        new Option('--agents <file>', optionText('--agents <file>', lang)).argParser(collect),
+      );
+    command.action((...given: unknown[]) => {
+      const args = given.slice(0, -2);
+      found({ name, args, options: command.optsWithGlobals() });
+    });
+  }
+  return program;
+}
+
+function collect(value: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), value];
+}

@@ -1,0 +1,92 @@
+import { EMPTY, lastValueFrom, scan, takeWhile, timeout } from 'rxjs';
+
+import { UnknownRunError } from '../lib/errors/storageErrors';
+import { reduceRun } from '../lib/model/reduce';
+import type { RunState } from '../lib/model/state';
+import { idleState } from '../lib/model/state';
+import { shortId } from '../lib/report/runPicture';
+import type { RunSummary, Store } from '../lib/store/store';
+import { CommandError, usageError } from './commandError';
+
+/**
+ * The run that is meant: its id, an end of it that no other run has, `@last` or `@failed`.
+ *
+ * @throws UnknownRunError
+ * @throws CommandError RUN_AMBIGUOUS, which names those that fit.
+ */
+export async function runNamed(store: Store, typed: string): Promise<RunSummary> {
+  if (typed === '') throw usageError('Cannot take an empty run id', 'name a run, or @last');
+  if (typed === '@last' || typed === '@failed') {
+    const [latest] = await store.listRuns({ limit: 1, ...(typed === '@failed' && { status: 'FAILED' }) });
+    if (latest === undefined) throw new UnknownRunError(typed);
+    return latest;
+  }
+  const runs = await store.listRuns();
+  const exact = runs.find(({ runId }) => runId === typed);
+  if (exact !== undefined) return exact;
+  // As progress() and `list` print it.
+  const end = typed.replace(/^…/u, '').toLowerCase();
+  const fitting = end === '' ? [] : runs.filter(({ runId }) => runId.toLowerCase().endsWith(end));
+  const [only, ...others] = fitting;
+  if (only === undefined) throw new UnknownRunError(typed);
+  if (others.length === 0) return only;
+  const shown = fitting.slice(0, MOST_NAMED).map(({ runId }) => runId);
+  throw new CommandError(
+    'RUN_AMBIGUOUS',
+    `Cannot tell which run "${typed}" means: ${shown.join(', ')}${fitting.length > MOST_NAMED ? ` and ${fitting.length - MOST_NAMED} more` : ''}`,
+    'type more of its end',
+  );
+}
+
+const MOST_NAMED = 10;
+
+/** A run as it stands. @throws UnknownRunError */
+export async function stateNamed(store: Store, typed: string): Promise<RunState> {
+  const { runId } = await runNamed(store, typed);
+  const state = await store.loadRun(runId);
+  if (state === undefined) throw new UnknownRunError(runId);
+  return state;
+}
+
+/** `run@300` is the run as it stood after its kept event 300. */
+export async function momentNamed(store: Store, typed: string): Promise<RunState> {
+  const [, run = '', offset] = /^(.+)@(\d+)$/.exec(typed) ?? [];
+  return offset === undefined ? stateNamed(store, typed) : stateAt(store, run, Number(offset));
+}
+
+/**
+ * A run as it stood after a kept event.
+ *
+ * @throws EventsNotKeptError, UnknownRunError
+ * @throws CommandError USAGE when it has no such event.
+ */
+export async function stateAt(store: Store, typed: string, offset: number): Promise<RunState> {
+  const { runId } = await runNamed(store, typed);
+  // A run that is under way tells its end later: what does not come at once has not happened yet.
+  const reached = await lastValueFrom(
+    store.events(runId).pipe(
+      takeWhile((kept) => kept.offset < offset, true),
+      scan(
+        (before: Reached, kept): Reached => ({
+          offset: kept.offset,
+          state: reduceRun(before.state ?? idleState(runId, '', []), kept.event),
+        }),
+        { offset: 0, state: undefined },
+      ),
+      timeout({ each: SILENCE_MS, with: () => EMPTY }),
+    ),
+    { defaultValue: { offset: 0, state: undefined } },
+  );
+  if (reached.state !== undefined && reached.offset === offset) return reached.state;
+  throw usageError(
+    `Cannot show run "${shortId(runId)}" at event ${offset}: it has ${reached.offset} so far`,
+    `give a number from 1 to ${reached.offset}`,
+  );
+}
+
+const SILENCE_MS = 1_000;
+
+interface Reached {
+  readonly offset: number;
+  readonly state: RunState | undefined;
+}

@@ -1,0 +1,121 @@
+import { stepTree } from '../lib/history/stepTree';
+import type { StepNode } from '../lib/history/stepTree';
+import type { RunState } from '../lib/model/state';
+import type { StepResult, StepStatus } from '../lib/model/stepResult';
+import { durationText, printable } from '../lib/report/columns';
+import { momentText } from './moments';
+import type { Output } from './output';
+import { stepMark } from './statusText';
+
+/** Which steps are shown. */
+export interface RowOptions {
+  /** Every step, also those of groups that are done. */
+  readonly isWhole?: boolean;
+  /** Only steps that failed, and what they stand in. */
+  readonly isFailedOnly?: boolean;
+}
+
+/** So many steps of a group that are done, or have not begun, are shown before they are counted instead. */
+const MOST_QUIET = 5;
+
+/** The steps of a run as rows of a tree. Groups that are done are folded: what failed, runs or waits is always there. */
+export function stepRows(state: RunState, options: RowOptions, output: Output): string[][] {
+  const rows: string[][] = [];
+  addRows(stepTree([...state.steps].map(({ stepId }) => stepId)), '', { state, options, output, rows });
+  return rows;
+}
+
+interface Drawn {
+  readonly state: RunState;
+  readonly options: RowOptions;
+  readonly output: Output;
+  readonly rows: string[][];
+}
+
+function addRows(node: StepNode, indent: string, drawn: Drawn): void {
+  const { state, options, output, rows } = drawn;
+  const isTop = node.path === '';
+  const steps =
+    options.isFailedOnly === true ? node.steps.filter((step) => hasStatus(step, state, FAILED)) : node.steps;
+  const isFolded = options.isWhole !== true && options.isFailedOnly !== true && !isTop;
+  const quiet = [DONE, PENDING].map((kind) => steps.filter((step) => isAll(step, state, kind)));
+  const [done = [], pending = []] = quiet;
+  // What is done as a whole needs no rows of its own.
+  if (isFolded && done.length === steps.length) return;
+  const hidden = new Set(isFolded ? quiet.flatMap((each) => (each.length > MOST_QUIET ? each : [])) : []);
+  for (const step of steps) {
+    if (hidden.has(step)) continue;
+    // A place that is no step by itself, such as the item of an `each`, shares its row with the one step below it.
+    let [shown, name] = [step, step.name];
+    for (
+      let only = shown.steps[0];
+      state.steps.get(shown.path) === undefined && shown.steps.length === 1 && only;
+    ) {
+      [shown, name] = [only, `${name}${only.name.startsWith('[') ? '' : '/'}${only.name}`];
+      only = shown.steps[0];
+    }
+    rows.push(rowOf(shown, indent, printable(name), drawn));
+    addRows(shown, `${indent}  `, drawn);
+  }
+  if (hidden.size === 0) return;
+  const counts = [done, pending].map((each) => each.filter((step) => hidden.has(step)).length);
+  rows.push([`  ${indent}${output.words.notShown(counts[0] ?? 0, counts[1] ?? 0)}`]);
+}
+
+const FAILED: ReadonlySet<StepStatus> = new Set<StepStatus>(['FAILED']);
+const DONE: ReadonlySet<StepStatus> = new Set<StepStatus>(['COMPLETED', 'SKIPPED']);
+const PENDING: ReadonlySet<StepStatus> = new Set<StepStatus>(['PENDING']);
+
+function hasStatus(node: StepNode, state: RunState, wanted: ReadonlySet<StepStatus>): boolean {
+  const row = state.steps.get(node.path);
+  return (
+    (row !== undefined && wanted.has(row.status)) || node.steps.some((step) => hasStatus(step, state, wanted))
+  );
+}
+
+/** Whether the step and all below it stand so. */
+function isAll(node: StepNode, state: RunState, wanted: ReadonlySet<StepStatus>): boolean {
+  const row = state.steps.get(node.path);
+  return (
+    (row === undefined || wanted.has(row.status)) && node.steps.every((step) => isAll(step, state, wanted))
+  );
+}
+
+function rowOf(node: StepNode, indent: string, name: string, { state, output }: Drawn): string[] {
+  const row = state.steps.get(node.path);
+  if (row === undefined) return [`${indent}  ${name}`];
+  const hasEnded = row.status === 'COMPLETED' || row.status === 'FAILED';
+  return [
+    `${indent}${stepMark(row.status, output)} ${name}`,
+    hasEnded ? durationText(row.duration) : '',
+    printable(notesOf(row, node, state, output).join('  ')),
+  ];
+}
+
+function notesOf(row: StepResult, node: StepNode, state: RunState, { words }: Output): string[] {
+  const notes: string[] = [];
+  const inside = rowsBelow(node, state);
+  if (inside.length > 0) {
+    const done = inside.filter(({ status }) => status === 'COMPLETED' || status === 'SKIPPED').length;
+    notes.push(words.insideDone(done, inside.length));
+  }
+  if (row.attempts > 1) notes.push(words.attempt(row.attempts));
+  if (row.critical === true) notes.push('critical');
+  if (row.cached === true) notes.push('cached');
+  if (row.status === 'SUSPENDED') {
+    if (row.asking !== undefined || 'request' in row) notes.push(words.waitsForAnswer);
+    if (row.deadline !== undefined) notes.push(words.untilMoment(momentText(row.deadline)));
+  }
+  if (row.partials !== undefined && row.status === 'RUNNING') notes.push(words.partials(row.partials));
+  if (row.error !== null && row.status !== 'COMPLETED') notes.push(`${row.error.name}: ${row.error.message}`);
+  return notes;
+}
+
+/** The steps below a group that have no steps themselves. */
+function rowsBelow(node: StepNode, state: RunState): StepResult[] {
+  return node.steps.flatMap((step) => {
+    if (step.steps.length > 0) return rowsBelow(step, state);
+    const row = state.steps.get(step.path);
+    return row === undefined ? [] : [row];
+  });
+}

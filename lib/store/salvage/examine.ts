@@ -1,0 +1,95 @@
+import { resolve } from 'node:path';
+
+import { StoreCorruptError } from '../../errors/storageErrors';
+import { realDelay } from '../../streams/realTimers';
+import { pauses } from '../../streams/yieldOften';
+import { checkChecksum } from '../folder/files/checkedFile';
+import type { Files } from '../folder/files/files';
+import { GuardedFiles } from '../folder/files/guardedFiles';
+import { nodeFiles } from '../folder/files/nodeFiles';
+import { layoutOf } from '../folder/layout';
+import { isLocked } from '../folder/lock/lock';
+import { processOwners } from '../folder/lock/owner';
+import type { RunSummary } from '../store';
+import { summaryOf } from '../summary';
+import type { LeftOut } from './leftOut';
+import { copyIntactFiles } from './salvagedFiles';
+import { findRuns, salvagedState, TORN_END } from './salvagedRuns';
+
+/** What is intact of a store, and what is not. */
+export interface Examination {
+  /** The runs that can be read, as far as they can. */
+  readonly runs: readonly RunSummary[];
+  /** What cannot be trusted; nothing when all is intact. */
+  readonly damage: readonly LeftOut[];
+  /** What was being written when a process or the power ended: the next who opens the store cuts it off, and nothing is lost. */
+  readonly torn: readonly LeftOut[];
+}
+
+/**
+ * Reads every file of a store and says what could not be taken over by `salvage()`. Changes nothing.
+ *
+ * While another process writes to the store it looks twice: what has changed meanwhile is not damage.
+ *
+ * @throws StorageError when there is no store, or when the system refuses an access.
+ * @throws StoreFormatError when a newer release wrote the store.
+ */
+export async function examine(
+  folder: string,
+  options: { readonly files?: Files } = {},
+): Promise<Examination> {
+  const layout = layoutOf(resolve(folder));
+  const files = new GuardedFiles(options.files ?? nodeFiles, [layout]);
+  const first = await look(files, folder);
+  if (first.damage.length === 0 || !(await isLocked(files, layout.lock, processOwners))) return first;
+  await realDelay(AGAIN_MS);
+  const second = await look(files, folder);
+  const known = new Set(first.damage.map(({ file, reason }) => `${file}\n${reason}`));
+  return { ...second, damage: second.damage.filter(({ file, reason }) => known.has(`${file}\n${reason}`)) };
+}
+
+/** By then a checkpoint that was under way has ended. */
+const AGAIN_MS = 200;
+
+async function look(files: Files, folder: string): Promise<Examination> {
+  const layout = layoutOf(resolve(folder));
+  const pause = pauses();
+  const all: LeftOut[] = [];
+  const leave = (file: string, offset: number, reason: string): void => {
+    all.push({ file, offset, reason });
+  };
+  const found = await findRuns(files, layout, leave, pause);
+  for (const [part, kind] of [
+    ['snapshots', 'snapshot'],
+    ['logs', 'log'],
+    ['inbox', 'message'],
+    ['cache', 'answer'],
+  ] as const) {
+    await copyIntactFiles(files, layout[part], undefined, kind, leave, pause);
+  }
+  const runs: RunSummary[] = [];
+  for (const runId of found.runIds) {
+    const left = await salvagedState(files, layout, runId, found, leave);
+    if (left !== undefined) runs.push(summaryOf(left.state));
+    const rest = pause();
+    if (rest !== undefined) await rest;
+  }
+  return {
+    runs,
+    damage: all.filter(({ reason }) => reason !== TORN_END),
+    torn: all.filter(({ reason }) => reason === TORN_END),
+  };
+}
+
+/** What is wrong with the file of a run, as its checksum tells; undefined when it is intact, or is not written yet. */
+export async function firstDamage(folder: string, runId: string): Promise<LeftOut | undefined> {
+  const layout = layoutOf(resolve(folder));
+  const path = layout.run(runId);
+  try {
+    await checkChecksum(new GuardedFiles(nodeFiles, [layout]), path);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof StoreCorruptError)) throw error;
+    return { file: error.file, offset: error.offset, reason: error.why };
+  }
+}
