@@ -35,6 +35,7 @@ export type { AnswerMessage, CancelMessage, RunMessage } from './lib/model/messa
 export { toFailure } from './lib/model/failure';
 export type { AgentKind, Plan, PlanDiff, PlanStep } from './lib/model/plan';
 export { reduceRun, refusal } from './lib/model/reduce';
+export { isSecretKey } from './lib/model/secrets/secretNames';
 export type { Snapshot, SnapshotMetadata, SnapshotSummary } from './lib/model/snapshot';
 export type { RunState, RunStatus } from './lib/model/state';
 export type { StepResult, StepStatus } from './lib/model/stepResult';

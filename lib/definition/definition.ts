@@ -7,6 +7,7 @@ import { validate } from '../codec/validate';
 import { DefinitionError } from '../errors/definitionErrors';
 import type { Agent, LimitPolicy, StepContext, StepPolicy } from '../model/agentType';
 import { AGENT } from '../model/agentType';
+import { bailIn, isBailedOutput } from '../model/bail';
 import type { GivenBy } from '../model/givenBy';
 import { gapsOf } from '../model/givenBy';
 import type { AgentKind, Plan, PlanStep } from '../model/plan';
@@ -103,10 +104,19 @@ export function definitionOf(operator: unknown): Definition | undefined {
 
 /** The form in which the output of an agent is saved. */
 export function outputFormOf(definition: Definition): OutputForm {
+  const form = ownForm(definition);
+  // What a step has bailed with is no output of its agent; a codec of the whole is for every output of the whole.
+  if (form === PLAIN || (definition.output !== undefined && isStructure(definition))) return form;
+  return (givenBy) => (isBailedOutput(givenBy) ? undefined : form(givenBy));
+}
+
+const PLAIN: OutputForm = () => undefined;
+
+function ownForm(definition: Definition): OutputForm {
   const { output, checks } = definition;
   if (output !== undefined) return () => output;
-  if (checks !== undefined) return () => undefined;
-  return (isStructure(definition) ? definition.form : undefined) ?? (() => undefined);
+  if (checks !== undefined) return PLAIN;
+  return (isStructure(definition) ? definition.form : undefined) ?? PLAIN;
 }
 
 /**
@@ -115,7 +125,8 @@ export function outputFormOf(definition: Definition): OutputForm {
  * @throws ValidationError when that does not fit the agent's schema.
  */
 export function checkedOutput({ name, checks }: Definition, given: unknown): unknown {
-  return checks === undefined ? given : validate(checks, given, `output of "${name}"`);
+  if (checks === undefined || bailIn(given) !== undefined) return given;
+  return validate(checks, given, `output of "${name}"`);
 }
 
 /** An output in the form in which it is saved. */

@@ -1,6 +1,7 @@
 import type { Agent, StepPolicy } from '../model/agentType';
 import type { StepSkipped } from '../model/event';
 import type { Failure } from '../model/failure';
+import { bail, hasBailed } from '../model/bail';
 import type { GivenBy } from '../model/givenBy';
 import type { StepResult } from '../model/stepResult';
 import type { StepTable } from '../model/stepTable';
@@ -22,6 +23,16 @@ export function givenByOf(answer: Answer): GivenBy | undefined {
   if (answer.kind === 'completed') return answer.givenBy;
   // The value in place of a skipped step came from no agent.
   return answer.kind === 'skipped' ? false : undefined;
+}
+
+/** Whether a step wants the chain or workflow around it to end with what it gave. */
+export function isBail(answer: Answer): boolean {
+  return answer.kind === 'completed' && hasBailed(answer.givenBy);
+}
+
+/** Ends a structure with the answer of a step of it: when that step has bailed, so has the structure. */
+export function passOn(scope: Scope, answer: Exclude<Answer, { kind: 'failed' }>, givenBy?: GivenBy): void {
+  scope.complete(isBail(answer) ? bail(answer.output) : answer.output, givenBy);
 }
 
 /** What a user's function decided, or how it failed. */

@@ -14,7 +14,9 @@ export type GivenBy =
   /** A list: who gave its items, by index; and which items are undefined, which JSON does not keep. */
   | { readonly items?: Readonly<Record<string, GivenBy>>; readonly gaps?: readonly number[] }
   /** A record: who gave its fields. */
-  | { readonly fields: Readonly<Record<string, GivenBy>> };
+  | { readonly fields: Readonly<Record<string, GivenBy>> }
+  /** A step that has ended the chain or workflow around it: what it gave is no output of its agent. */
+  | { readonly bailed: true };
 
 /** An alternative has given what `by` had given to it. */
 export function givenById(id: string, by: GivenBy | undefined): GivenBy {
@@ -65,7 +67,8 @@ export function gapsOf(givenBy: GivenBy | undefined): readonly number[] | undefi
 
 /** The same for a value in which what is undefined has a form of its own. */
 export function withoutGaps(givenBy: GivenBy | undefined): GivenBy | undefined {
-  if (typeof givenBy !== 'object' || givenBy === null || 'id' in givenBy) return givenBy;
+  if (typeof givenBy !== 'object' || givenBy === null) return givenBy;
+  if ('id' in givenBy || 'bailed' in givenBy) return givenBy;
   if ('fields' in givenBy) {
     return givenByFields(Object.entries(givenBy.fields).map(([key, by]) => [key, withoutGaps(by)] as const));
   }
@@ -77,7 +80,8 @@ export function withoutGaps(givenBy: GivenBy | undefined): GivenBy | undefined {
 export function isGivenBy(value: unknown): value is GivenBy {
   if (typeof value === 'string' || value === null || value === false) return true;
   if (typeof value !== 'object' || Array.isArray(value)) return false;
-  const { id, by, items = {}, gaps = [], fields } = value as Readonly<Record<string, unknown>>;
+  const { id, by, items = {}, gaps = [], fields, bailed } = value as Readonly<Record<string, unknown>>;
+  if (bailed !== undefined) return bailed === true;
   if (id !== undefined) return typeof id === 'string' && isGivenBy(by);
   const parts = fields ?? items;
   if (typeof parts !== 'object' || parts === null || !Object.values(parts).every(isGivenBy)) return false;

@@ -14,6 +14,7 @@ import type {
   StepContext,
   StepPolicy,
 } from '../../lib/model/agentType';
+import type { Bail } from '../../lib/model/bail';
 import { agentFrom } from './internal/asOperator';
 
 /** How an agent is carried out wherever it is used, and what may go in and out. */
@@ -56,6 +57,9 @@ export interface Reduction<V, A> {
   readonly seed: A;
 }
 
+/** What ends what is around an agent early, as part of its type: nothing where it never does. */
+type EarlyWith<X> = [X] extends [never] ? never : Bail<X>;
+
 type OptionsBeside<Given extends 'input' | 'output', I, O> = Omit<AgentOptions<I, O>, Given>;
 
 /**
@@ -84,13 +88,13 @@ export function agent<S extends StandardSchema, C extends StandardSchema, V>(
     },
 ): Agent<SchemaInput<S>, SchemaOutput<C>, V>;
 /** Schemas for the input and the output. */
-export function agent<S extends StandardSchema, C extends StandardSchema>(
+export function agent<S extends StandardSchema, C extends StandardSchema, X = never>(
   name: string,
-  work: (input: SchemaOutput<S>, context: StepContext) => Answering<SchemaInput<C>>,
+  work: (input: SchemaOutput<S>, context: StepContext) => Answering<SchemaInput<C> | Bail<X>>,
   options: InputSchema<S> &
     OutputSchema<C> &
     OptionsBeside<'input' | 'output', SchemaOutput<S>, SchemaOutput<C>> & { readonly reduce?: never },
-): Agent<SchemaInput<S>, SchemaOutput<C>>;
+): Agent<SchemaInput<S>, SchemaOutput<C> | EarlyWith<X>>;
 /** A schema for the input, and `reduce`. */
 export function agent<S extends StandardSchema, R, A>(
   name: string,
@@ -103,7 +107,9 @@ export function agent<S extends StandardSchema, R>(
   name: string,
   work: (input: SchemaOutput<S>, context: StepContext) => R,
   options: InputSchema<S> &
-    OptionsBeside<'input', SchemaOutput<S>, Answered<R>> & { readonly reduce?: never },
+    OptionsBeside<'input', SchemaOutput<S>, Exclude<Answered<R>, Bail<unknown>>> & {
+      readonly reduce?: never;
+    },
 ): Agent<SchemaInput<S>, Answered<R>, Emitted<R>>;
 /** A schema for the output, and `reduce`. */
 export function agent<I, C extends StandardSchema, V>(
@@ -113,11 +119,11 @@ export function agent<I, C extends StandardSchema, V>(
     OptionsBeside<'output', I, SchemaOutput<C>> & { readonly reduce: Reduction<V, SchemaInput<C>> },
 ): Agent<I, SchemaOutput<C>, V>;
 /** A schema for the output. */
-export function agent<I, C extends StandardSchema>(
+export function agent<I, C extends StandardSchema, X = never>(
   name: string,
-  work: (input: I, context: StepContext) => Answering<SchemaInput<C>>,
+  work: (input: I, context: StepContext) => Answering<SchemaInput<C> | Bail<X>>,
   options: OutputSchema<C> & OptionsBeside<'output', I, SchemaOutput<C>> & { readonly reduce?: never },
-): Agent<I, SchemaOutput<C>>;
+): Agent<I, SchemaOutput<C> | EarlyWith<X>>;
 /** Codecs of io-ts, or none. */
 export function agent<I, R, A>(
   name: string,
@@ -128,7 +134,7 @@ export function agent<I, R, A>(
 export function agent<I, R>(
   name: string,
   work: (input: I, context: StepContext) => R,
-  options?: AgentOptions<I, Answered<R>> & { readonly reduce?: never },
+  options?: AgentOptions<I, Exclude<Answered<R>, Bail<unknown>>> & { readonly reduce?: never },
 ): Agent<I, Answered<R>, Emitted<R>>;
 export function agent<I, O>(
   name: string,

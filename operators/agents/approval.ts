@@ -4,7 +4,7 @@ import type { SchemaOutput, StandardSchema } from '../../lib/codec/schema';
 import { codecFrom, SchemaCodec } from '../../lib/codec/schema';
 import { validate } from '../../lib/codec/validate';
 import type { RunningStep } from '../../lib/definition/scope';
-import { givenByOf } from '../../lib/definition/scope';
+import { givenByOf, passOn } from '../../lib/definition/scope';
 import { ValidationError } from '../../lib/errors/runErrors';
 import { ApprovalTimeoutError } from '../../lib/errors/stepErrors';
 import type { Agent, AgentPolicy } from '../../lib/model/agentType';
@@ -88,7 +88,7 @@ export function approval<A, I = unknown, P = never>(
         else {
           running = scope.step({ id: other.name, agent: other, input }, (answer) => {
             if (answer.kind === 'failed') scope.fail(answer.cause, answer.failure);
-            else scope.complete(answer.output, givenById(other.name, givenByOf(answer)));
+            else passOn(scope, answer, givenById(other.name, givenByOf(answer)));
           });
         }
       });

@@ -1,6 +1,6 @@
 import { checkName } from '../../lib/definition/checks';
 import type { RunningStep } from '../../lib/definition/scope';
-import { givenByOf } from '../../lib/definition/scope';
+import { givenByOf, passOn } from '../../lib/definition/scope';
 import { DefinitionError } from '../../lib/errors/definitionErrors';
 import { NoCaseError } from '../../lib/errors/stepErrors';
 import type { Agent, OutputOf } from '../../lib/model/agentType';
@@ -65,7 +65,7 @@ export function branch(
         }
         running = scope.step({ id, agent, input }, (answer) => {
           if (answer.kind === 'failed') scope.fail(answer.cause, answer.failure);
-          else scope.complete(answer.output, givenById(id, givenByOf(answer)));
+          else passOn(scope, answer, givenById(id, givenByOf(answer)));
         });
       };
       const choose = (): string => {

@@ -1,5 +1,5 @@
 import type { Containment, RunningStep } from '../../lib/definition/scope';
-import { givenByOf } from '../../lib/definition/scope';
+import { givenByOf, passOn } from '../../lib/definition/scope';
 import type { SettledFailure } from '../../lib/definition/wire';
 import type { Agent } from '../../lib/model/agentType';
 import { givenById } from '../../lib/model/givenBy';
@@ -42,14 +42,14 @@ export function fallback<I, O, P>(
       const contain = (): Containment => ({ isContained: true });
       let running: RunningStep = scope.step({ id: firstId, agent: first, input, contain }, (answer) => {
         if (answer.kind !== 'failed') {
-          scope.complete(answer.output, givenById(firstId, givenByOf(answer)));
+          passOn(scope, answer, givenById(firstId, givenByOf(answer)));
           return;
         }
         const { name: errorName, message, path = '' } = answer.failure;
         const given = { input, error: { name: errorName, message, path } };
         running = scope.step({ id: secondId, agent: second, input: given }, (last) => {
           if (last.kind === 'failed') scope.fail(last.cause, last.failure);
-          else scope.complete(last.output, givenById(secondId, givenByOf(last)));
+          else passOn(scope, last, givenById(secondId, givenByOf(last)));
         });
       });
       return () => {

@@ -1,5 +1,5 @@
 import type { Containment, RunningStep } from '../../lib/definition/scope';
-import { givenByOf } from '../../lib/definition/scope';
+import { givenByOf, passOn } from '../../lib/definition/scope';
 import { definitionOf } from '../../lib/definition/definition';
 import { hasSaga } from '../../lib/engine/interpreter/cancellation';
 import { DefinitionError } from '../../lib/errors/definitionErrors';
@@ -63,7 +63,7 @@ export function firstOf<I, A extends readonly Agent<never, unknown>[]>(
           running.delete(id);
           if (answer.kind !== 'failed') {
             stop('lost');
-            scope.complete(answer.output, givenById(id, givenByOf(answer)));
+            passOn(scope, answer, givenById(id, givenByOf(answer)));
             return;
           }
           failed.add(id);

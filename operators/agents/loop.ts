@@ -1,6 +1,6 @@
 import { yesOrNo } from '../../lib/definition/checks';
 import type { RunningStep } from '../../lib/definition/scope';
-import { givenByOf } from '../../lib/definition/scope';
+import { givenByOf, isBail, passOn } from '../../lib/definition/scope';
 import { DefinitionError } from '../../lib/errors/definitionErrors';
 import { LoopLimitError } from '../../lib/errors/stepErrors';
 import type { Agent, AgentPolicy } from '../../lib/model/agentType';
@@ -42,6 +42,7 @@ export function loop<I, O extends I>(
       const begin = (round: number, value: unknown): void => {
         running = scope.step({ id: idOf(round), agent: body, input: value }, (answer) => {
           if (answer.kind === 'failed') scope.fail(answer.cause, answer.failure);
+          else if (isBail(answer)) passOn(scope, answer);
           else judge(round, answer.output, givenByOf(answer));
         });
       };

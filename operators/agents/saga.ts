@@ -5,7 +5,7 @@ import type { Definition, FunctionDefinition } from '../../lib/definition/defini
 import { defineAgent, definitionOf, isStructure } from '../../lib/definition/definition';
 import { definitionBelow } from '../../lib/definition/definitionAt';
 import type { RunningStep, Scope, StepRequest, Undoable } from '../../lib/definition/scope';
-import { givenByOf } from '../../lib/definition/scope';
+import { givenByOf, passOn } from '../../lib/definition/scope';
 import { pathBelow } from '../../lib/engine/task';
 import { formerUndoId, UNDO, undoId } from '../../lib/engine/undone';
 import { DefinitionError } from '../../lib/errors/definitionErrors';
@@ -107,7 +107,7 @@ class Going implements Undoable {
 
   goForth(request: StepRequest): void {
     this.#work = this.#scope.step(request, (answer) => {
-      if (answer.kind !== 'failed') this.#scope.complete(answer.output, givenByOf(answer));
+      if (answer.kind !== 'failed') passOn(this.#scope, answer, givenByOf(answer));
       else this.goBack({ failure: answer.failure, cause: answer.cause });
     });
   }

@@ -23,6 +23,7 @@ import type {
   StepContext,
   StepPolicy,
 } from '../../lib/model/agentType';
+import type { Bail } from '../../lib/model/bail';
 import { withoutGaps } from '../../lib/model/givenBy';
 import { agent as agentOf, outputPart } from './agent';
 import { agentFrom } from './internal/asOperator';
@@ -49,40 +50,42 @@ export type StepFunction<I, R> = ((input: I, context: StepContext) => R) & { rea
  * Declares a step: its agent, or a function written on the spot, is called with the value of the source as soon as all of it
  * is there. Gives the wire of its output; with a `when`, the wire carries `otherwise` when the step does not run.
  *
+ * `X` is what steps may end the workflow with, by `bail()`: say it where `build` takes the builder, `step: StepBuilder<string>`.
+ *
  * @throws DefinitionError when the id is empty or repeated, or a wire belongs to another workflow.
  */
-export interface StepBuilder {
+export interface StepBuilder<X = never> {
   // Agents first: inferring an agent written inside this call from the type of a function would never end.
   /** An agent that needs no input. */
-  <O, P>(id: string, agent: Agent<undefined, O, P>): Wire<O, P>;
+  <O, P>(id: string, agent: Agent<undefined, O, P>): Wire<Exclude<O, Bail<X>>, P>;
   /** An agent that may be left out. */
   <I, O, P, D = undefined>(
     id: string,
     agent: Agent<I, O, P>,
     source: SourceFor<I>,
     policy: ConditionalPolicy<I, D>,
-  ): Wire<O | NoInfer<D>, P>;
+  ): Wire<Exclude<O, Bail<X>> | NoInfer<D>, P>;
   /** An agent. */
   <I, O, P>(
     id: string,
     agent: Agent<I, O, P>,
     source: SourceFor<I>,
     policy?: UnconditionalPolicy,
-  ): Wire<O, P>;
+  ): Wire<Exclude<O, Bail<X>>, P>;
   /** A function that may be left out; what it takes is inferred from the source. */
   <const S extends Source, R, D = undefined>(
     id: string,
     work: StepFunction<Resolved<S>, R>,
     source: S,
     policy: ConditionalPolicy<Resolved<S>, D>,
-  ): Wire<Answered<R> | NoInfer<D>, Emitted<R>>;
+  ): Wire<Exclude<Answered<R>, Bail<X>> | NoInfer<D>, Emitted<R>>;
   /** A function; what it takes is inferred from the source. */
   <const S extends Source, R>(
     id: string,
     work: StepFunction<Resolved<S>, R>,
     source: S,
     policy?: UnconditionalPolicy,
-  ): Wire<Answered<R>, Emitted<R>>;
+  ): Wire<Exclude<Answered<R>, Bail<X>>, Emitted<R>>;
 }
 
 /** How a workflow is carried out where it is a step, and what may go in and out. */
@@ -120,37 +123,37 @@ export interface CheckedBoth<S extends StandardSchema, C extends StandardSchema>
  */
 export function workflow<G extends StandardSchema, C extends StandardSchema>(
   name: string,
-  build: (input: Wire<SchemaOutput<G>>, step: StepBuilder) => SourceFor<SchemaInput<C>>,
+  build: (input: Wire<SchemaOutput<G>>, step: StepBuilder<SchemaInput<C>>) => SourceFor<SchemaInput<C>>,
   options: CheckedBoth<G, C>,
 ): Agent<SchemaInput<G>, SchemaOutput<C>>;
 /** With a schema for its input. */
-export function workflow<G extends StandardSchema, const S extends Source>(
+export function workflow<G extends StandardSchema, const S extends Source, X = never>(
   name: string,
-  build: (input: Wire<SchemaOutput<G>>, step: StepBuilder) => S,
+  build: (input: Wire<SchemaOutput<G>>, step: StepBuilder<X>) => S,
   options: CheckedInput<G> & { readonly output?: never },
-): Agent<SchemaInput<G>, Resolved<S>>;
+): Agent<SchemaInput<G>, Resolved<S> | NoInfer<X>>;
 /** With a schema for its output. */
 export function workflow<I, C extends StandardSchema>(
   name: string,
-  build: (input: Wire<I>, step: StepBuilder) => SourceFor<SchemaInput<C>>,
+  build: (input: Wire<I>, step: StepBuilder<SchemaInput<C>>) => SourceFor<SchemaInput<C>>,
   options: CheckedOutput<C, I>,
 ): Agent<I, SchemaOutput<C>>;
 /** With codecs of io-ts, or none. */
-export function workflow<I, const S extends Source>(
+export function workflow<I, const S extends Source, X = never>(
   name: string,
-  build: (input: Wire<I>, step: StepBuilder) => S,
+  build: (input: Wire<I>, step: StepBuilder<X>) => S,
   options?: AgentPolicy<NoInfer<I>> & { readonly input?: t.Type<I, unknown>; readonly output?: never },
-): Agent<I, Resolved<S>>;
+): Agent<I, Resolved<S> | NoInfer<X>>;
 /** With a codec of io-ts for its output. */
 // Apart from the first, because inferring S from the type of a codec may never end in the compiler.
-export function workflow<I, const S extends Source>(
+export function workflow<I, const S extends Source, X = never>(
   name: string,
-  build: (input: Wire<I>, step: StepBuilder) => S,
+  build: (input: Wire<I>, step: StepBuilder<X>) => S,
   options: AgentPolicy<NoInfer<I>> & {
     readonly input?: t.Type<I, unknown>;
-    readonly output: t.Type<NoInfer<Resolved<S>>, unknown>;
+    readonly output: t.Type<NoInfer<Resolved<S> | X>, unknown>;
   },
-): Agent<I, Resolved<S>>;
+): Agent<I, Resolved<S> | NoInfer<X>>;
 export function workflow<I, const S extends Source>(
   name: string,
   build: (input: Wire<I>, step: StepBuilder) => S,

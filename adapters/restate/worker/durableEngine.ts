@@ -15,6 +15,7 @@ import { hashOf } from '../../../lib/engine/local/cachedAnswers';
 import type { LeaveCall, StepTask } from '../../../lib/engine/task';
 import { StepError } from '../../../lib/errors/stepErrors';
 import type { LimitPolicy } from '../../../lib/model/agentType';
+import { bail } from '../../../lib/model/bail';
 import type { RunEvent } from '../../../lib/model/event';
 import type { Failure } from '../../../lib/model/failure';
 import { reduceRunAll } from '../../../lib/model/reduce';
@@ -354,6 +355,8 @@ function applyCallResult(task: StepTask, call: CallResult, callbacks: CallCallba
   if (call.kind === 'failed') callbacks.fail(task, new StepError(call.failure, undefined));
   else if (call.kind === 'stopped') {
     callbacks.fail(task, new StepStoppedError(task.path));
+  } else if (call.bailed === true) {
+    callbacks.done(task, bail(call.output));
   } else {
     const { output: codec, name } = task.definition;
     try {

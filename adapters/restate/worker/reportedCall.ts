@@ -9,6 +9,7 @@ import { callFunction } from '../../../lib/engine/local/callFunction';
 import type { StepTask } from '../../../lib/engine/task';
 import { StateValueError } from '../../../lib/errors/runErrors';
 import type { Agent } from '../../../lib/model/agentType';
+import { bailIn } from '../../../lib/model/bail';
 import type { LogLevel, RunEvent } from '../../../lib/model/event';
 import type { RunIdentity } from '../../../lib/model/incarnation';
 import type { StepTable } from '../../../lib/model/stepTable';
@@ -214,6 +215,11 @@ export function failedEnd(task: StepTask, error: unknown, at: number): CallEnd {
 /** The output in the form in which it is saved, or why it cannot be. */
 export function doneEnd(task: StepTask, output: unknown, at: number): CallEnd {
   try {
+    const early = bailIn(output);
+    if (early !== undefined) {
+      const stored = jsonValue(early.value, task.path, { bytes: LARGEST_VALUE });
+      return { kind: 'done', at, output: stored, bailed: true };
+    }
     const { output: codec } = task.definition;
     const stored = jsonValue(codec === undefined ? output : codec.encode(output), task.path, {
       bytes: LARGEST_VALUE,

@@ -1,9 +1,12 @@
 import type { Dag, DagStep, Dependent } from '../../definition/dag';
 import { definitionOf } from '../../definition/definition';
 import type { Answer, RunningStep, Scope, StepRequest } from '../../definition/scope';
+import { isBail } from '../../definition/scope';
 import type { Group, Reading } from '../../definition/source';
 import { QuorumError } from '../../errors/stepErrors';
+import { BAILED, hasBailed } from '../../model/bail';
 import type { GivenBy } from '../../model/givenBy';
+import { givenById } from '../../model/givenBy';
 import type { Stop } from '../../streams/pull';
 import { hasSaga } from '../interpreter/cancellation';
 import { pathBelow } from '../task';
@@ -72,6 +75,11 @@ class DagRun {
   }
 
   begin(): void {
+    const early = this.#dag.steps.findIndex(({ id }) => hasBailed(this.#scope.recorded(id)?.givenBy));
+    if (early !== -1) {
+      this.#endEarly(early, this.#scope.recorded((this.#dag.steps[early] as DagStep).id)?.output);
+      return;
+    }
     if (this.#dag.hasGroups) {
       const { steps, result } = this.#dag;
       // What made a quorum in an earlier life still makes it.
@@ -89,6 +97,27 @@ class DagRun {
     this.#isOver = true;
     for (const step of this.#running) step?.cancel();
     this.#feeds.leaveAll();
+  }
+
+  /** A step has given the output of the whole: nobody needs the others. */
+  #endEarly(early: number, output: unknown): void {
+    this.#isOver = true;
+    for (const [index, { id, agent }] of this.#dag.steps.entries()) {
+      if (index === early || this.#answers[index] !== undefined) continue;
+      const running = this.#running[index];
+      if (running !== undefined) {
+        running.cancel('abandoned');
+        continue;
+      }
+      const known = this.#scope.recorded(id);
+      if (known?.status === 'FAILED') continue;
+      this.#scope.skip(id, agent, 'abandoned');
+      // The process died before all was undone that it had done.
+      if (known !== undefined && hasSaga(definitionOf(agent)))
+        this.#scope.step({ id, agent, input: undefined, isStopped: true }, () => undefined);
+    }
+    this.#feeds.leaveAll();
+    this.#scope.complete(output, givenById((this.#dag.steps[early] as DagStep).id, BAILED));
   }
 
   #fail(answer: Failed): void {
@@ -121,7 +150,8 @@ class DagRun {
     this.#running[index] = this.#scope.step(request, (answer) => {
       this.#running[index] = undefined;
       this.#feeds.leave(index);
-      this.#settle(index, answer);
+      if (answer.kind === 'completed' && isBail(answer)) this.#endEarly(index, answer.output);
+      else this.#settle(index, answer);
     });
   }
 

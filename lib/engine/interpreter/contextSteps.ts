@@ -4,8 +4,10 @@ import { Observable } from 'rxjs';
 import { checkName } from '../../definition/checks';
 import { definitionOf, isStructure } from '../../definition/definition';
 import type { StepRequest } from '../../definition/scope';
+import { isBail } from '../../definition/scope';
 import { AttemptOverError, DuplicateStepError, StepDepthError, StepError } from '../../errors/stepErrors';
 import type { Agent } from '../../model/agentType';
+import { bail } from '../../model/bail';
 import { InvalidArgumentError } from '../../model/failure';
 import type { StepTask } from '../task';
 import { pathBelow } from '../task';
@@ -90,7 +92,7 @@ export class ContextSteps {
         (parent.heardFailures ??= []).push(child.path);
         subscriber.error(new StepError(answer.failure, answer.cause));
       } else {
-        subscriber.next(answer.output as O);
+        subscriber.next((isBail(answer) ? bail(answer.output) : answer.output) as O);
         subscriber.complete();
       }
     });

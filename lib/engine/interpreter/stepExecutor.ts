@@ -10,6 +10,7 @@ import { someOf } from '../../errors/runErrors';
 import { PoisonStepError, StepTimeoutError } from '../../errors/stepErrors';
 import type { Agent } from '../../model/agentType';
 import type { LogLevel, RunEvent, StepSkipped } from '../../model/event';
+import { BAILED, bailIn } from '../../model/bail';
 import type { GivenBy } from '../../model/givenBy';
 import type { Failure } from '../../model/failure';
 import { InvalidArgumentError, toFailure } from '../../model/failure';
@@ -770,8 +771,30 @@ export class StepExecutor implements StepMachine, QueueOwner {
     return taken === undefined || wanted === undefined ? (taken ?? wanted) : taken.then(() => wanted);
   }
 
-  completeStep(task: StepTask, output: unknown, givenBy?: GivenBy): void {
+  completeStep(task: StepTask, given: unknown, givenBy?: GivenBy): void {
     if (task.isStopped) return;
+    const early = bailIn(given);
+    if (early === undefined) this.#completeWith(task, given, givenBy);
+    else if (this.#canBail(task)) this.#completeWith(task, early.value, BAILED);
+    else {
+      const what = task.path === '' ? this.#definition.name : task.path;
+      this.failStep(
+        task,
+        new InvalidArgumentError(
+          `Cannot bail at step "${what}": no chain or workflow is around it`,
+          'put it into one, or give the value as it is',
+        ),
+      );
+    }
+  }
+
+  /** Whether what is around the step can be ended by it, or passes that on. */
+  #canBail({ parent }: StepTask): boolean {
+    if (parent === undefined || parent.definition.kind === 'each') return false;
+    return parent !== this.#root || parent.definition === this.#definition;
+  }
+
+  #completeWith(task: StepTask, output: unknown, givenBy: GivenBy | undefined): void {
     const isRoot = task === this.#root;
     const { kept } = task;
     let known: KnownAnswer;

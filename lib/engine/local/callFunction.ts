@@ -5,6 +5,7 @@ import type { FunctionDefinition } from '../../definition/definition';
 import { checkedOutput } from '../../definition/definition';
 import { AttemptOverError, EmptyAnswerError, StepError, StepTimeoutError } from '../../errors/stepErrors';
 import type { Agent, StepContext } from '../../model/agentType';
+import { bailIn } from '../../model/bail';
 import type { LogLevel } from '../../model/event';
 import { toFailure } from '../../model/failure';
 import type { RunIdentity } from '../../model/incarnation';
@@ -58,6 +59,8 @@ class Call implements Receiver, ContextCall {
   #unsubscribed: Set<string> | undefined;
   #isStopped = false;
   #output: unknown;
+  /** What a stream has given that ends early: no partial result, and not folded. */
+  #bailed: unknown;
 
   constructor(task: StepTask, callbacks: CallCallbacks, scheduler: SchedulerLike) {
     this.task = task;
@@ -154,6 +157,11 @@ class Call implements Receiver, ContextCall {
     if (this.isOver) return undefined;
     const { reduce } = this.#definition;
     this.#values += 1;
+    if (bailIn(value) !== undefined) {
+      this.#bailed = value;
+      this.#watchIdle();
+      return undefined;
+    }
     if (reduce === undefined) this.#output = value;
     else {
       try {
@@ -179,7 +187,7 @@ class Call implements Receiver, ContextCall {
   end(): void {
     const { reduce, name } = this.#definition;
     if (this.#values === 0 && reduce === undefined) this.fail(new EmptyAnswerError(name));
-    else this.answer(this.#output);
+    else this.answer(this.#bailed ?? this.#output);
   }
 
   answer(value: unknown): void {
