@@ -25,6 +25,7 @@ export {
   AllFailedError,
   ApprovalTimeoutError,
   AttemptOverError,
+  CircuitOpenError,
   DuplicateStepError,
   EmptyAnswerError,
   EndlessAnswerError,

@@ -1,5 +1,5 @@
 import { DefinitionError } from '../errors/definitionErrors';
-import type { AgentPolicy, RetryPolicy, StepPolicy } from '../model/agentType';
+import type { AgentPolicy, CircuitPolicy, RetryPolicy, StepPolicy } from '../model/agentType';
 import { InvalidArgumentError } from '../model/failure';
 import type { AgentKind } from '../model/plan';
 
@@ -27,7 +27,7 @@ export function checkName(agent: string, what: string, name: unknown): void {
  * @throws DefinitionError when one of them has the wrong type or is out of range.
  */
 export function checkPolicy(owner: string, policy: StepPolicy): void {
-  const { retry, timeoutMs, idleTimeoutMs, limit, cache } = policy;
+  const { retry, timeoutMs, idleTimeoutMs, limit, cache, circuit } = policy;
   const retries = typeof retry === 'object' ? retry.count : retry;
   if (retries !== undefined && !isCount(retries, 0)) refuse(owner, 'retry', 'a whole number from 0', retries);
   const { delayMs, maxMs, retryIf }: Partial<RetryPolicy> = typeof retry === 'object' ? retry : {};
@@ -38,6 +38,7 @@ export function checkPolicy(owner: string, policy: StepPolicy): void {
   checkTime(owner, 'timeoutMs', timeoutMs);
   checkTime(owner, 'idleTimeoutMs', idleTimeoutMs);
   checkTime(owner, 'cache.ttlMs', cache?.ttlMs);
+  if (circuit !== undefined) checkCircuit(owner, circuit);
   if (limit === undefined) return;
   const { concurrency, rate } = limit;
   if (concurrency === undefined && rate === undefined)
@@ -47,6 +48,24 @@ export function checkPolicy(owner: string, policy: StepPolicy): void {
   if (rate === undefined) return;
   checkTime(owner, 'limit.rate.perMs', rate.perMs);
   if (!(rate.perMs > 0 && rate.perMs < Infinity)) refuse(owner, 'limit.rate.perMs', 'positive', rate.perMs);
+}
+
+function checkCircuit(owner: string, circuit: CircuitPolicy): void {
+  const { failures, rate, withinMs, openMs, countIf } = circuit;
+  if (failures === undefined && rate === undefined)
+    throw new DefinitionError(owner, 'a circuit needs failures or a rate after which it opens');
+  checkConcurrency(owner, 'circuit.failures', failures);
+  checkConcurrency(owner, 'circuit.rate.minCalls', rate?.minCalls);
+  if (rate !== undefined && !(rate.percent > 0 && rate.percent <= 100))
+    refuse(owner, 'circuit.rate.percent', 'above 0 and at most 100', rate.percent);
+  checkTime(owner, 'circuit.withinMs', withinMs);
+  checkTime(owner, 'circuit.openMs', openMs);
+  if (countIf !== undefined) checkFunction(owner, 'circuit.countIf', countIf);
+}
+
+/** Why an agent that calls nothing itself cannot have a circuit. */
+export function circuitOfSeveral(kind: AgentKind): string {
+  return `circuit is for agents that call a service, and this ${kind} calls none itself: give it to the agents within`;
 }
 
 /**
@@ -90,6 +109,7 @@ function checkPolicyOf(kind: AgentKind, owner: string, policy: AgentPolicy<never
       `idleTimeoutMs is for agents that stream, and this ${kind} ${why}: give timeoutMs, or give it to those that stream`,
     );
   }
+  if (policy.circuit !== undefined) throw new DefinitionError(owner, circuitOfSeveral(kind));
   if (kind === 'saga' && policy.retry !== undefined) {
     throw new DefinitionError(
       owner,
@@ -103,6 +123,7 @@ const POLICIES: ReadonlySet<string> = new Set([
   'timeoutMs',
   'idleTimeoutMs',
   'limit',
+  'circuit',
   'cache',
   'critical',
 ] satisfies readonly (keyof StepPolicy)[]);

@@ -322,6 +322,27 @@ export class DuplicateStepError extends MillraceError {
   }
 }
 
+/** A step was not called, because the circuit of its policy is open: the service that it calls has failed too often. */
+export class CircuitOpenError extends MillraceError {
+  override readonly name = 'CircuitOpenError';
+  readonly code = 'CIRCUIT_OPEN';
+  readonly retryable = true;
+  /** Path of the step. */
+  readonly path: string;
+  /** Milliseconds until a call may be let through again; `retry` waits so long. */
+  readonly retryAfterMs: number;
+
+  constructor(path: string, retryAfterMs: number) {
+    const leftMs = Math.ceil(retryAfterMs);
+    super(
+      `Cannot call step "${path}": its circuit is open for another ${String(leftMs)} ms`,
+      'give the agent a retry, which waits so long, or a fallback',
+    );
+    this.path = path;
+    this.retryAfterMs = leftMs;
+  }
+}
+
 /** A run has no step of this path. */
 export class UnknownStepError extends MillraceError {
   override readonly name = 'UnknownStepError';

@@ -109,6 +109,31 @@ export interface LimitPolicy<I = never> {
 }
 
 /**
+ * When a service that fails is left alone. Closed, a circuit lets every call through; open, each fails at once with a
+ * `CircuitOpenError`, whose `retryAfterMs` `retry` heeds; then it is half-open: one call is a probe, whose end closes or opens it.
+ *
+ * One object is one circuit: all runs that use the agent share it, and so do all agents that are given the same object. How it
+ * moves is told in the run whose call moved it, as `step.logged` with `data.circuit`: `open`, `half-open` or `closed`.
+ */
+export interface CircuitPolicy<I = never> {
+  /** Opens after so many failures within `withinMs`, or in a row where that is left out. */
+  readonly failures?: number;
+  /** Opens when so many percent of at least `minCalls` calls within `withinMs` have failed. */
+  readonly rate?: { readonly percent: number; readonly minCalls: number };
+  /** The window, in milliseconds; for `rate` a minute when left out. */
+  readonly withinMs?: number;
+  /** How long nothing is called, in milliseconds; 30 seconds when left out. */
+  readonly openMs?: number;
+  /**
+   * Whether a failure speaks against the service. When left out, those do that another attempt may heal: not 400 or 404, nor
+   * errors that say `retryable: false`.
+   */
+  readonly countIf?: (failure: Failure, error: unknown) => boolean;
+  /** Inputs with different keys have circuits of their own. */
+  key?(input: I): string;
+}
+
+/**
  * How long an answer is kept for other steps and runs that ask the same agent the same. Needs a store.
  *
  * Those that ask at the same time, in one process, wait for one call. When it fails for good, each of the others calls for itself;
@@ -134,6 +159,8 @@ export interface StepPolicy {
   readonly idleTimeoutMs?: number;
   /** How many calls may be under way, and begin, over all runs. */
   readonly limit?: LimitPolicy;
+  /** When a service that fails is left alone, over all runs. */
+  readonly circuit?: CircuitPolicy;
   /** Whether an answer is kept for others who ask the same. */
   readonly cache?: CachePolicy;
   /** Marks a step that is worth a snapshot of its own. */
@@ -144,6 +171,8 @@ export interface StepPolicy {
 export interface AgentPolicy<I> extends StepPolicy {
   /** How many calls may be under way, and begin, over all runs. */
   readonly limit?: LimitPolicy<I>;
+  /** When a service that fails is left alone, over all runs. */
+  readonly circuit?: CircuitPolicy<I>;
   /** Whether an answer is kept for others who ask the same. */
   readonly cache?: CachePolicy<I>;
   /**

@@ -312,3 +312,10 @@ function read(from: object, key: string): unknown {
     return undefined;
   }
 }
+
+/** Whether a server has answered that will answer the same to the same. */
+export function isFinalAnswer({ status = 0 }: Pick<Failure, 'status'>): boolean {
+  return FINAL_STATUSES.has(status);
+}
+
+const FINAL_STATUSES: ReadonlySet<number> = new Set([400, 401, 403, 404, 405, 410, 413, 422]);

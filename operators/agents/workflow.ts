@@ -2,7 +2,7 @@ import type * as t from 'io-ts';
 
 import type { SchemaInput, SchemaOutput, StandardSchema } from '../../lib/codec/schema';
 import { codecFrom } from '../../lib/codec/schema';
-import { checkName, checkPolicy, policyOf } from '../../lib/definition/checks';
+import { checkName, checkPolicy, circuitOfSeveral, policyOf } from '../../lib/definition/checks';
 import type { DagStep } from '../../lib/definition/dag';
 import { dagOf } from '../../lib/definition/dag';
 import type { Definition, StructureDefinition } from '../../lib/definition/definition';
@@ -183,6 +183,9 @@ export function workflow<I, const S extends Source>(
         `step "${id}" runs several steps, or waits: give idleTimeoutMs to those that stream`,
       );
     }
+    const { kind } = definitionOf(agent) as Definition;
+    if (policy.circuit !== undefined && isStructure(definitionOf(agent) as Definition))
+      throw new DefinitionError(name, `step "${id}": ${circuitOfSeveral(kind)}`);
     steps.push({
       id,
       agent,

@@ -179,8 +179,8 @@ export interface PublishRequest {
 
 /** What came of calling an agent's function once, as it stands in the journal. */
 export type CallResult = CallReport &
+  /** `bailed`: the output is a value that ends what is around the step. */
   (
-    /** `bailed`: the output is a value that ends what is around the step. */
     | { readonly kind: 'done'; readonly output?: unknown; readonly bailed?: true }
     | { readonly kind: 'failed'; readonly failure: Failure }
     | { readonly kind: 'stopped' }

@@ -1,16 +1,13 @@
 import { yesOrNo } from '../../definition/checks';
 import type { RetryPolicy, StepPolicy } from '../../model/agentType';
 import type { Failure } from '../../model/failure';
-import { InvalidArgumentError } from '../../model/failure';
+import { InvalidArgumentError, isFinalAnswer } from '../../model/failure';
 
 /** What follows a failed attempt: another one after so many milliseconds, or nothing. */
 export type RetryDecision = { readonly delayMs: number } | 'give up';
 
 /** The longest that a server can make a step wait, unless the policy says otherwise. */
 const LONGEST_ASKED_MS = 300_000;
-
-/** What a server answers that will answer the same to the same. */
-const FINAL_STATUSES: ReadonlySet<number> = new Set([400, 401, 403, 404, 405, 410, 413, 422]);
 
 /**
  * Whether and when a failed attempt is repeated. May call functions of the user's.
@@ -28,7 +25,7 @@ export function retryDecision(
   if (!failure.retryable || tries > count) return 'give up';
   const deserves =
     retryIf === undefined
-      ? !FINAL_STATUSES.has(failure.status ?? 0)
+      ? !isFinalAnswer(failure)
       : yesOrNo(retryIf(failure, error), `retry.retryIf after attempt ${String(tries)}`);
   if (!deserves) return 'give up';
   const delay = typeof delayMs === 'number' ? delayMs : delayMs(failure, tries, error);

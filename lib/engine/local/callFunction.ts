@@ -4,7 +4,7 @@ import { lastValueFrom, Observable, throwError } from 'rxjs';
 import type { FunctionDefinition } from '../../definition/definition';
 import { checkedOutput } from '../../definition/definition';
 import { AttemptOverError, EmptyAnswerError, StepError, StepTimeoutError } from '../../errors/stepErrors';
-import type { Agent, StepContext } from '../../model/agentType';
+import type { Agent, CircuitPolicy, StepContext } from '../../model/agentType';
 import { bailIn } from '../../model/bail';
 import type { LogLevel } from '../../model/event';
 import { toFailure } from '../../model/failure';
@@ -14,6 +14,8 @@ import type { Stop } from '../../streams/pull';
 import type { CallCallbacks } from '../engine';
 import type { StepTask } from '../task';
 import { pathBelow } from '../task';
+import type { Passage } from './circuit';
+import { circuitOf } from './circuit';
 import { beginCall } from './limiter';
 import type { Receiver } from './receive';
 import { receive } from './receive';
@@ -59,6 +61,7 @@ class Call implements Receiver, ContextCall {
   #unsubscribed: Set<string> | undefined;
   #isStopped = false;
   #output: unknown;
+  #passage: Passage | undefined;
   /** What a stream has given that ends early: no partial result, and not folded. */
   #bailed: unknown;
 
@@ -81,6 +84,8 @@ class Call implements Receiver, ContextCall {
     try {
       const { task } = this;
       const { invoke } = this.#definition;
+      const { circuit } = task.policy;
+      if (circuit !== undefined) this.#passage = this.#enterCircuit(circuit, input);
       const answer =
         task.policy.limit === undefined
           ? invoke(input, context)
@@ -101,9 +106,18 @@ class Call implements Receiver, ContextCall {
     this.#idle?.restart();
   }
 
+  #enterCircuit(circuit: CircuitPolicy, input: unknown): Passage {
+    const { task, callbacks } = this;
+    const key = circuit.key === undefined ? '' : `:${circuit.key(input as never)}`;
+    return circuitOf(circuit, key, this.#scheduler).enter(task.path, ({ level, message, data }) => {
+      callbacks.log(task, level, message, data);
+    });
+  }
+
   stop(): void {
     if (this.isOver) return;
     this.#close();
+    this.#passage?.left();
     this.#isStopped = true;
     this.#controller?.abort();
     this.#tearDown();
@@ -204,6 +218,7 @@ class Call implements Receiver, ContextCall {
     }
     this.#warnOfUnsubscribed();
     this.#close();
+    this.#passage?.succeeded();
     this.callbacks.done(this.task, output);
   }
 
@@ -217,6 +232,7 @@ class Call implements Receiver, ContextCall {
     const isOfStep = error instanceof StepError || (this.task.heardFailures ?? []).length > 0;
     if (!isOfStep) this.#warnOfUnsubscribed();
     this.#close();
+    this.#passage?.failed(error);
     this.callbacks.fail(this.task, error);
   }
 
@@ -258,8 +274,10 @@ class Call implements Receiver, ContextCall {
 
   #giveUpAfter(limitMs: number, kind: 'timeoutMs' | 'idleTimeoutMs'): TimeLimit {
     return new TimeLimit(this.#scheduler, limitMs, () => {
+      const error = new StepTimeoutError(this.task.path, limitMs, kind);
+      this.#passage?.failed(error);
       this.stop();
-      this.callbacks.fail(this.task, new StepTimeoutError(this.task.path, limitMs, kind));
+      this.callbacks.fail(this.task, error);
     });
   }
 }
