@@ -37,7 +37,7 @@ import type {
   ResumeReply,
   StartReply,
 } from './contract';
-import { HttpRefusal } from './httpRefusal';
+import { HttpRequestError } from './httpRequestError';
 import { definitionCheck, hasInput } from './readRoutes';
 import type { AnyAgent, RunPlace } from './runPlace';
 
@@ -140,12 +140,12 @@ async function startRun(call: Call): Promise<Response> {
 
 type AnyInput = Parameters<typeof submit<unknown>>[0];
 
-/** @throws HttpRefusal */
+/** @throws HttpRequestError */
 function agentNamed({ agents }: Api, name: string): AnyAgent {
   const agent = agents.get(name);
   if (agent !== undefined) return agent;
   const names = [...agents.keys()].map((each) => JSON.stringify(each));
-  throw new HttpRefusal(
+  throw new HttpRequestError(
     'UNKNOWN_AGENT',
     `Cannot find agent ${JSON.stringify(name.slice(0, 200))}`,
     names.length === 0 ? 'give the API its agents' : `there are: ${names.slice(0, 20).join(', ')}`,
@@ -164,7 +164,7 @@ function keyedRunId({ request }: Call, agent: string): string | undefined {
   const key = request.headers.get('idempotency-key');
   if (key === null) return undefined;
   if (key === '' || key.length > 255) {
-    throw new HttpRefusal(
+    throw new HttpRequestError(
       'QUERY_MALFORMED',
       `Cannot use an Idempotency-Key of ${String(key.length)} characters`,
       'give 1 to 255',

@@ -11,7 +11,7 @@ import type { MetricsStore } from '../../lib/metrics/metricsStore';
 import type { Monitor } from '../../lib/metrics/monitor';
 import type { RunState } from '../../lib/model/state';
 import type { Access } from './contract';
-import { HttpRefusal } from './httpRefusal';
+import { HttpRequestError } from './httpRequestError';
 import type { AnyAgent, RunPlace } from './runPlace';
 import type { Shown } from './shown';
 
@@ -65,12 +65,12 @@ export function reply(
   });
 }
 
-/** The place that a request is about. @throws HttpRefusal */
+/** The place that a request is about. @throws HttpRequestError */
 export function placeIn({ api: { places }, query }: Call): RunPlace {
   const name = query.get('store') ?? [...places.keys()][0] ?? '';
   const place = places.get(name);
   if (place !== undefined) return place;
-  throw new HttpRefusal(
+  throw new HttpRequestError(
     'UNKNOWN_STORE',
     `Cannot find store ${JSON.stringify(name)}`,
     `there are: ${[...places.keys()].map((each) => JSON.stringify(each)).join(', ')}`,
@@ -110,7 +110,7 @@ export function inputCodecOf(definition: Definition): Definition['input'] {
 
 const HAND_ON: ReadonlySet<string> = new Set(['chain', 'saga', 'loop']);
 
-/** A whole number of the query. @throws HttpRefusal */
+/** A whole number of the query. @throws HttpRequestError */
 export function countIn(
   query: URLSearchParams,
   name: string,
@@ -130,15 +130,19 @@ export function flagIn(query: URLSearchParams, name: string): boolean {
   return text !== null && text !== '0' && text !== 'false';
 }
 
-export function malformedQuery(name: string, text: string, next: string): HttpRefusal {
+export function malformedQuery(name: string, text: string, next: string): HttpRequestError {
   const what = JSON.stringify(text.slice(0, 100));
-  return new HttpRefusal('QUERY_MALFORMED', `Cannot read ${what} as "${name}" of the query`, `give ${next}`);
+  return new HttpRequestError(
+    'QUERY_MALFORMED',
+    `Cannot read ${what} as "${name}" of the query`,
+    `give ${next}`,
+  );
 }
 
 /**
  * The body of a request as the codec says; further properties are refused, because a word spelt wrong must not be ignored.
  *
- * @throws HttpRefusal when it is too large, no JSON, or does not fit.
+ * @throws HttpRequestError when it is too large, no JSON, or does not fit.
  */
 export async function bodyOf<A extends object>(call: Call, codec: t.Type<A, unknown>): Promise<A> {
   const value = await jsonBody(call);
@@ -153,11 +157,11 @@ export async function bodyOf<A extends object>(call: Call, codec: t.Type<A, unkn
   }
 }
 
-/** The body of a request as JSON. @throws HttpRefusal */
+/** The body of a request as JSON. @throws HttpRequestError */
 export async function jsonBody({ request, api: { maxBodyBytes } }: Call): Promise<unknown> {
   const type = request.headers.get('content-type') ?? '';
   if (!/^application\/(json|[\w.+-]+\+json)\s*(;|$)/i.test(type)) {
-    throw new HttpRefusal(
+    throw new HttpRequestError(
       'NOT_JSON',
       `Cannot read a body of type ${JSON.stringify(type.slice(0, 100))}`,
       'send JSON with content-type: application/json',
@@ -183,16 +187,16 @@ async function bytesOf(request: Request, most: number): Promise<Uint8Array> {
   return Buffer.concat(parts);
 }
 
-function tooLarge(most: number): HttpRefusal {
-  return new HttpRefusal(
+function tooLarge(most: number): HttpRequestError {
+  return new HttpRequestError(
     'BODY_TOO_LARGE',
     `Cannot read a body above ${String(most)} bytes`,
     'send a reference to large data, or allow more with maxBodyBytes',
   );
 }
 
-export function malformedBody(why: string): HttpRefusal {
-  return new HttpRefusal(
+export function malformedBody(why: string): HttpRequestError {
+  return new HttpRequestError(
     'BODY_MALFORMED',
     `Cannot read the body: ${why}`,
     'send what openapi.json describes',

@@ -19,6 +19,7 @@ import type { RunSummary } from '../../lib/store/store';
 
 /** Body of every answer that says no. */
 export interface ErrorReply {
+  /** Why. */
   readonly error: ErrorRecord;
 }
 
@@ -46,6 +47,7 @@ export interface StoreInfo {
 
 /** `GET /stores` */
 export interface StoresReply {
+  /** In the order in which they were given. */
   readonly stores: readonly StoreInfo[];
   /** What whoever asks may do. */
   readonly access: Access;
@@ -57,9 +59,11 @@ export interface StoresReply {
 
 /** A run that cannot be read. */
 export interface DamagedRun {
+  /** The id of the run. */
   readonly runId: string;
   /** Absent where not even that can be read. */
   readonly name?: string;
+  /** Why it cannot be read. */
   readonly error: ErrorRecord;
 }
 
@@ -86,9 +90,11 @@ export interface RunsReply {
 
 /** Takes the place of a value above 64 kB; `GET /runs/:id/values` gives the value. */
 export interface CutValue {
+  /** Where the value is. */
   readonly $at: {
     /** Of the step; empty for the run itself. */
     readonly path: string;
+    /** Which value. */
     readonly of: ValueKind;
     /** The kept event that has it; absent where the state of the run has it. */
     readonly offset?: number;
@@ -104,6 +110,7 @@ export type ValueKind = 'input' | 'output' | 'error' | 'request' | 'answer' | 'd
 
 /** A question that is open. */
 export interface WaitingQuestion {
+  /** Of the step that asks. */
   readonly path: string;
   /** Give it back with the answer. Empty for a question of an earlier release, and on an engine. */
   readonly asking: string;
@@ -125,9 +132,11 @@ export type DefinitionCheck =
 
 /** Something that can be done with a run now. */
 export interface NextStep {
+  /** What can be done. */
   readonly action: 'answer' | 'cancel' | 'resume' | 'fork' | 'wait';
   /** Of the step that it is about. */
   readonly path?: string;
+  /** Of the question that it is about. */
   readonly asking?: string;
   /** One sentence. */
   readonly text: string;
@@ -137,17 +146,25 @@ export interface NextStep {
 
 /** `GET /runs/:id` */
 export interface RunReply {
+  /** Its line in the list. */
   readonly run: RunSummary;
+  /** The steps that its definition declares. */
   readonly plan: Plan;
+  /** Who carries out the steps that the plan does not name. */
   readonly unplanned?: Readonly<Record<string, string>>;
+  /** Whether it is still the one at hand. */
   readonly definition: DefinitionCheck;
+  /** The questions that are open. */
   readonly waiting: readonly WaitingQuestion[];
   /** The most useful first. */
   readonly next: readonly NextStep[];
   /** Whether events are kept of it: otherwise `GET /runs/:id/state` is all there is. */
   readonly hasEvents: boolean;
+  /** What it was given. */
   readonly input: unknown;
+  /** What it gave; present when it completed. */
   readonly output?: unknown;
+  /** Why its latest life failed. */
   readonly error?: Failure;
   /** An id that no other run has, also when `runId` is used again. */
   readonly incarnation?: string;
@@ -161,7 +178,9 @@ export interface RunReply {
 
 /** `GET /runs/:id/state`: how the run stands, with its steps in the order of first mention. */
 export type StateReply = Omit<RunState, 'steps' | 'seq'> & {
+  /** Number of the latest event that is part of it. */
   readonly seq: number;
+  /** How each of its steps stands. */
   readonly steps: readonly StepResult[];
 };
 
@@ -174,7 +193,9 @@ export type StateReply = Omit<RunState, 'steps' | 'seq'> & {
  * `EventSource` on both: it would connect again.
  */
 export interface EventLine {
+  /** Counts the kept events of a run from 1, without gaps. */
   readonly offset: number;
+  /** What happened. */
   readonly event: RunEvent;
 }
 
@@ -189,6 +210,7 @@ export interface EndOfEvents {
  * `run` has a `RunSummary`, `gone` a `GoneRun`, `fault` an `ErrorReply`.
  */
 export interface GoneRun {
+  /** The id of the run. */
   readonly runId: string;
 }
 
@@ -198,12 +220,15 @@ export interface GoneRun {
  * `limit` is bytes of the text, 65,536 when left out, 5 MiB at most; with `raw=1` the whole JSON comes as a file.
  */
 export interface ValueReply {
+  /** Of the step; empty for the run itself. */
   readonly path: string;
+  /** Which value. */
   readonly of: ValueKind;
   /** Length of its JSON in UTF-8. */
   readonly bytes: number;
   /** The JSON, or its beginning. */
   readonly text: string;
+  /** Whether that is not all of it. */
   readonly isCut: boolean;
 }
 
@@ -215,14 +240,19 @@ export interface StartRequest {
   readonly input?: unknown;
   /** Names the run: the same name and input are the same run. */
   readonly runId?: string;
+  /** What it is listed under. */
   readonly tags?: Readonly<Record<string, string>>;
+  /** Larger is earlier; 0 when left out. */
   readonly priority?: number;
+  /** How long it waits at least, in milliseconds. */
   readonly delayMs?: number;
 }
 
 /** 202, or 200 where the run was known. */
 export interface StartReply {
+  /** The id of the run. */
   readonly runId: string;
+  /** `known`: a run of this id waits already, has begun, or has ended; nothing was changed. */
   readonly became: 'queued' | 'known';
   /** Whether somebody begins it; otherwise it waits until somebody serves. */
   readonly isServed: boolean;
@@ -230,32 +260,41 @@ export interface StartReply {
 
 /** Body of `POST /runs/:id/answer`. */
 export interface AnswerBody {
+  /** Of the step that asks. */
   readonly path: string;
   /** Of the question that is meant. */
   readonly asking: string;
+  /** The answer. */
   readonly value: unknown;
 }
 
 /** 200 when it is taken, 202 when it is kept for whoever goes on with the run. */
 export interface AnswerReply {
+  /** The question that it answers. */
   readonly asking?: string;
+  /** `taken`: the step has it. `kept`: it waits for whoever carries the run on, who checks it. */
   readonly became: 'taken' | 'kept';
+  /** Whether somebody is there who goes on with the run by itself. */
   readonly isServed: boolean;
 }
 
 /** Body of `POST /runs/:id/cancel`; 202. */
 export interface CancelBody {
+  /** Why. */
   readonly reason?: string;
 }
 
 /** The cancel is kept until the run hears it. */
 export interface CancelReply {
+  /** Whether somebody is there who goes on with a run that waits. */
   readonly isServed: boolean;
 }
 
 /** Body of `POST /runs/:id/resume`: `{}`. 202 as soon as whoever serves has accepted it; its events tell the rest. */
 export interface ResumeReply {
+  /** The id of the run. */
   readonly runId: string;
+  /** `done`: it has come to rest already. */
   readonly stage: 'accepted' | 'done';
 }
 
@@ -275,14 +314,17 @@ export interface ForkBody {
 
 /** Answer to `dryRun: true`. */
 export interface ForkPreviewReply extends ForkPreview {
+  /** Whether the definition at hand is the one that the run began with. */
   readonly definition: DefinitionCheck;
   /** Whether the input was checked: false where the agent is not known. */
   readonly inputChecked: boolean;
+  /** Whether somebody is there who can begin it. */
   readonly isServed: boolean;
 }
 
 /** 201 */
 export interface ForkReply {
+  /** The id of the new run. */
   readonly runId: string;
   /** Whether it was begun. */
   readonly isResumed: boolean;
@@ -292,30 +334,41 @@ export interface ForkReply {
 
 /** Body of `POST /runs/:id/delete`: what goes with it. */
 export interface DeleteBody {
+  /** Answers that it has left in the cache for other runs; true when left out. */
   readonly cache?: boolean;
+  /** Snapshots of it; false when left out. */
   readonly snapshots?: boolean;
+  /** Execution logs of it; false when left out. */
   readonly logs?: boolean;
 }
 
 /** What was forgotten. */
 export interface DeleteReply {
+  /** The id of the run. */
   readonly runId: string;
 }
 
 /** A line that a step has written. */
 export interface LogLineReply {
+  /** Of the kept event. */
   readonly offset: number;
   /** Epoch milliseconds. */
   readonly at: number;
+  /** Number of the journaled event before it. */
   readonly seq: number;
+  /** How much it matters. */
   readonly level: LogLevel;
+  /** Of the step; empty when it concerns the whole run. */
   readonly path: string;
+  /** What it says. */
   readonly message: string;
+  /** The details. */
   readonly data?: unknown;
 }
 
 /** `GET /runs/:id/logs?level=INFO&path=&q=&after=&limit=`: those of this level and above, of this step and below it. */
 export interface LogsReply {
+  /** In the order in which they were written. */
   readonly lines: readonly LogLineReply[];
   /** What `?after=` takes to go on; absent at the end. */
   readonly next?: number;
@@ -325,13 +378,17 @@ export interface LogsReply {
 export interface MetricsReply {
   /** Whether the API was given metrics; the rest is empty otherwise. */
   readonly isKept: boolean;
+  /** The numbers of each agent that was run. */
   readonly workflows: readonly WorkflowStats[];
+  /** How the streams stand that remember. */
   readonly streams: readonly StreamFigures[];
+  /** What has fired and not cleared. */
   readonly alerts: readonly ActiveAlert[];
 }
 
 /** `GET /alerts` */
 export interface AlertsReply {
+  /** Whether the API was given metrics. */
   readonly isKept: boolean;
   /** What has fired and not cleared. */
   readonly active: readonly ActiveAlert[];
@@ -339,7 +396,9 @@ export interface AlertsReply {
 
 /** An agent that is known here. */
 export interface AgentInfo {
+  /** Its name. */
   readonly name: string;
+  /** The steps that it declares. */
   readonly plan: Plan;
   /** Text of its diagram. */
   readonly mermaid: string;
@@ -351,10 +410,12 @@ export interface AgentInfo {
 
 /** `GET /agents` */
 export interface AgentsReply {
+  /** In the order in which they were given. */
   readonly agents: readonly AgentInfo[];
 }
 
 /** `POST /import`: 201. */
 export interface ImportReply {
+  /** The id that it has here. */
   readonly runId: string;
 }

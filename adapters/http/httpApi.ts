@@ -15,7 +15,7 @@ import type { Api, Route } from './call';
 import { reply } from './call';
 import type { Access, ErrorReply } from './contract';
 import { followRoutes } from './followRoutes';
-import { HttpRefusal, statusOf } from './httpRefusal';
+import { HttpRequestError, statusOf } from './httpRequestError';
 import { nodeListener } from './nodeListener';
 import { openApi } from './openApi';
 import { readRoutes } from './readRoutes';
@@ -193,9 +193,9 @@ function router(api: Api, rules: Rules): (request: Request) => Promise<Response>
     await accessOf(raw, rules);
     const methods = allowed(path);
     if (methods === undefined)
-      throw new HttpRefusal('NO_ROUTE', `Cannot find ${path}`, 'GET /openapi.json names all');
+      throw new HttpRequestError('NO_ROUTE', `Cannot find ${path}`, 'GET /openapi.json names all');
     const headers = { allow: methods };
-    const refusal = new HttpRefusal('METHOD_NOT_ALLOWED', `Cannot ${method} ${path}`, `use ${methods}`);
+    const refusal = new HttpRequestError('METHOD_NOT_ALLOWED', `Cannot ${method} ${path}`, `use ${methods}`);
     return reply(405, { error: api.shown.record(refusal) } satisfies ErrorReply, headers);
   });
   app.onError((error) => refused(error, api, rules));
@@ -205,7 +205,7 @@ function router(api: Api, rules: Rules): (request: Request) => Promise<Response>
 async function accessOf(request: Request, { authorize }: Rules): Promise<Access> {
   const access = authorize === undefined ? 'read' : await authorize(request);
   if (access === 'read' || access === 'write') return access;
-  throw new HttpRefusal(
+  throw new HttpRequestError(
     'NOT_AUTHORIZED',
     'Cannot answer this request: nobody knows who asks',
     'say who you are',
@@ -215,13 +215,13 @@ async function accessOf(request: Request, { authorize }: Rules): Promise<Access>
 function checkAccess({ needs, path }: Route, access: Access, { readOnly }: Rules): void {
   if (needs === 'read') return;
   if (readOnly)
-    throw new HttpRefusal(
+    throw new HttpRequestError(
       'READ_ONLY',
       `Cannot POST ${path}: this is read-only`,
       'give httpApi() an authorize()',
     );
   if (access !== 'write')
-    throw new HttpRefusal(
+    throw new HttpRequestError(
       'FORBIDDEN',
       `Cannot POST ${path}: whoever asks may only read`,
       'ask for the right to write',

@@ -6,7 +6,10 @@
 export type * from './contract';
 export type { HttpApi, HttpApiOptions } from './httpApi';
 export { httpApi } from './httpApi';
-export type { HttpRefusalCode } from './httpRefusal';
-export { HttpRefusal } from './httpRefusal';
+export type { HttpRequestCode } from './httpRequestError';
+export { HttpRequestError } from './httpRequestError';
+export { nodeListener } from './nodeListener';
+export type { PortGuard, PortGuardOptions } from './portGuard';
+export { portGuard } from './portGuard';
 export type { AnyAgent, ShowingEngine } from './runPlace';
 export type { Redact } from './shown';

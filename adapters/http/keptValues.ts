@@ -17,7 +17,7 @@ const kinds: Readonly<Record<ValueKind, true>> = {
   kept: true,
 };
 
-/** @throws HttpRefusal when there is no such kind. */
+/** @throws HttpRequestError when there is no such kind. */
 export function asKind(text: string): ValueKind {
   if (Object.hasOwn(kinds, text)) return text as ValueKind;
   throw malformedQuery('of', text, Object.keys(kinds).join(', '));

@@ -45,7 +45,7 @@ import type {
   ValueReply,
   WaitingQuestion,
 } from './contract';
-import { HttpRefusal } from './httpRefusal';
+import { HttpRequestError } from './httpRequestError';
 import { nextSteps } from './nextSteps';
 import type { AnyAgent, RunPlace } from './runPlace';
 import { LARGEST_VALUE } from './shown';
@@ -317,7 +317,7 @@ async function hasEvents(place: RunPlace, runId: string): Promise<boolean> {
   try {
     return await firstValueFrom(first);
   } catch (error) {
-    if (error instanceof EventsNotKeptError || error instanceof HttpRefusal) return false;
+    if (error instanceof EventsNotKeptError || error instanceof HttpRequestError) return false;
     throw error;
   }
 }
@@ -413,9 +413,9 @@ function textOf({ shown }: Api, raw: unknown, of: ValueKind): string | undefined
   return JSON.stringify(plain);
 }
 
-function noValue(runId: string, path: string, of: ValueKind): HttpRefusal {
+function noValue(runId: string, path: string, of: ValueKind): HttpRequestError {
   const what = path === '' ? `run "${runId}"` : `step "${path}" of run "${runId}"`;
-  return new HttpRefusal(
+  return new HttpRequestError(
     'NO_VALUE',
     `Cannot find the ${of} of ${what}`,
     'the state of the run says what there is',

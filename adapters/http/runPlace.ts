@@ -12,15 +12,18 @@ import type { RunState } from '../../lib/model/state';
 import type { EventsOptions, KeptEvent, RunQuery, RunSummary, Store } from '../../lib/store/store';
 import { select } from '../../lib/store/summary';
 import type { Ability } from './contract';
-import { HttpRefusal } from './httpRefusal';
+import { HttpRequestError } from './httpRequestError';
 
 /** Any agent. */
 export type AnyAgent = Agent<never, unknown>;
 
 /** An engine, such as `restateEngine()`, with what it can show of its runs. */
 export interface ShowingEngine extends RunEngine {
+  /** Follows the latest life of a run from its beginning. */
   attach?<O>(agent: Agent<never, O>, runId: string): Observable<Transition<O>>;
+  /** How a run stands; undefined for an unknown id. */
   loadRun?<O>(agent: Agent<never, O>, runId: string): Promise<RunState<O> | undefined>;
+  /** The runs that it knows, newest first. */
   listRuns?(query?: { readonly name?: string; readonly limit?: number }): Promise<readonly RunSummary[]>;
 }
 
@@ -35,7 +38,7 @@ export interface RunPlace {
   events(runId: string, options: EventsOptions): Observable<KeptEvent>;
   isServed(): Promise<boolean>;
   queued(): Promise<number>;
-  /** @throws HttpRefusal for an engine. */
+  /** @throws HttpRequestError for an engine. */
   store(ability: string): Store;
 }
 
@@ -65,8 +68,8 @@ export function enginePlace(
       if ((await engine.loadRun?.(agent, runId)) !== undefined) return agent;
     throw new UnknownRunError(runId);
   };
-  const refuse = (what: string): HttpRefusal =>
-    new HttpRefusal(
+  const refuse = (what: string): HttpRequestError =>
+    new HttpRequestError(
       'NOT_ON_ENGINE',
       `Cannot ${what}: this engine does not do that`,
       'ask for it with a store',

@@ -21,13 +21,19 @@ const sources = ['lib', 'operators', 'adapters', 'testing'].flatMap((folder) =>
 
 /** Classes that extend `MillraceError`, with their codes, as the sources have them. */
 const classes = sources.flatMap(({ file, text }) =>
-  [...text.matchAll(/class (\w+) extends (\w*Error) \{(.*?)\n\}/gs)].map(([, name, base, body]) => ({
-    file,
-    name,
-    base,
-    code: /(?:readonly code(?:: string)? =|failure\.code \?\?) '(\w+)'/.exec(body ?? '')?.[1],
-  })),
+  [...text.matchAll(/class (\w+) extends (\w*Error) \{(.*?)\n\}/gs)].flatMap(([, name, base, body = '']) =>
+    codesIn(body, text).map((code) => ({ file, name, base, code })),
+  ),
 );
+
+/** One code a class, or the keys of a record where the class says which type of code it has. */
+function codesIn(body: string, text: string): readonly (string | undefined)[] {
+  if (/readonly code: (?!string)\w+;/.test(body)) {
+    const record = text.slice(0, text.indexOf('} as const'));
+    return [...record.matchAll(/^ {2}([A-Z_]+): \d{3},$/gm)].map(([, code]) => code);
+  }
+  return [/(?:readonly code(?:: string)? =|failure\.code \?\?) '(\w+)'/.exec(body)?.[1]];
+}
 
 const table = [
   ...readFileSync(join(root, 'docs/errors.md'), 'utf8').matchAll(/^\| `(\w+)` +\| `(\w+)` /gm),

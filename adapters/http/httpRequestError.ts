@@ -17,17 +17,17 @@ const refusals = {
 } as const;
 
 /** Why a request is refused before anything is asked of a store. */
-export type HttpRefusalCode = keyof typeof refusals;
+export type HttpRequestCode = keyof typeof refusals;
 
 /** A request over HTTP that cannot be carried out as it is. */
-export class HttpRefusal extends MillraceError {
-  override readonly name = 'HttpRefusal';
-  readonly code: HttpRefusalCode;
+export class HttpRequestError extends MillraceError {
+  override readonly name = 'HttpRequestError';
+  readonly code: HttpRequestCode;
   readonly retryable = false;
   /** The status of the answer. */
   readonly status: number;
 
-  constructor(code: HttpRefusalCode, problem: string, next: string) {
+  constructor(code: HttpRequestCode, problem: string, next: string) {
     super(problem, next);
     this.code = code;
     this.status = refusals[code];
@@ -66,5 +66,5 @@ const statuses: Readonly<Record<string, number>> = {
 
 /** The status with which an error is told; 500 for what is no fault of who asks. */
 export function statusOf(error: MillraceError): number {
-  return error instanceof HttpRefusal ? error.status : (statuses[error.code] ?? 500);
+  return error instanceof HttpRequestError ? error.status : (statuses[error.code] ?? 500);
 }
