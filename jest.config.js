@@ -19,7 +19,9 @@ module.exports = {
     // What is typed, and answered by processes of what was bundled: npm run test:cli.
     '<rootDir>/spec/cli/',
     // Whether the laws find bugs, and what kills processes by the dozen: npm run test:laws, npm run torture.
-    ...(process.env.MILLRACE_TORTURE === undefined ? ['<rootDir>/spec/laws/(engineBugs|struckRuns)'] : []),
+    ...(process.env.MILLRACE_TORTURE === undefined
+      ? ['<rootDir>/spec/laws/(engineBugs|sagaDeaths|struckRuns)']
+      : []),
   ],
   // One for each core: Jest would leave one core to itself, and with two cores run everything in one process.
   maxWorkers: '100%',

@@ -173,17 +173,33 @@ export class Cancellation {
     for (const [task, saga] of sagas) {
       this.#asked.add(task);
       this.#queue.enqueue(() => {
-        this.#asked.delete(task);
-        // What has completed in the meantime stands.
-        if (this.#sagas?.get(task) !== saga) leave();
-        else
-          saga.undo(() => {
-            for (const [undone] of this.#below(task)) this.remove(undone);
-            this.remove(task);
-            leave();
-          });
+        this.#begin(task, saga, leave);
       });
     }
+  }
+
+  /** Lets one undo, unless it has come to its end meanwhile. */
+  #begin(task: StepTask, saga: Undoable, done: () => void): void {
+    // What has completed stands.
+    if (this.#sagas?.get(task) !== saga) {
+      this.#asked.delete(task);
+      done();
+      return;
+    }
+    // One within may have begun to go back since it was asked: what that one undoes is not undone twice.
+    const within = this.#below(task).filter(([one, { isUndoing }]) => one !== task && isUndoing());
+    if (within.length > 0) {
+      this.#undo(within, () => {
+        this.#begin(task, saga, done);
+      });
+      return;
+    }
+    this.#asked.delete(task);
+    saga.undo(() => {
+      for (const [undone] of this.#below(task)) this.remove(undone);
+      this.remove(task);
+      done();
+    });
   }
 }
 

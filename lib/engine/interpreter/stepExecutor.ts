@@ -97,6 +97,10 @@ export class StepExecutor implements StepMachine, QueueOwner {
   #finalFailures: WeakSet<Failure> | undefined;
   /** While the run is drained: the functions under way, and all steps that have ended and whose result is not handed on yet. */
   readonly #inFlight = new Set<StepTask>();
+  /** Steps with sagas in them that an earlier life has begun, and that this one has not: they wait for room or for a decision. */
+  #toBegin: Set<StepTask> | undefined;
+  /** Begins to undo for a run that is cancelled, once what was on record is taken up. */
+  #goBack: (() => void) | undefined;
   #isDraining = false;
   #isResting = false;
   #restsGoingBack = false;
@@ -149,15 +153,22 @@ export class StepExecutor implements StepMachine, QueueOwner {
       const event = this.stop(reason);
       if (event !== undefined) stopped(event);
     };
-    if (!this.#hasBegun && hasSaga(this.#definition)) {
-      // Undoing needs neither room nor an answer from the cache.
-      this.#cancellation.holdAll();
-      this.permits.release(this.#root);
-      this.queue.enqueue(() => {
-        this.#callRoot();
-      });
+    const goBack = (): void => {
+      for (const task of this.#toBegin ?? []) this.cancelStep(task);
+      if (!this.#cancellation.begin(this.#root, finish)) finish();
+    };
+    if (!hasSaga(this.#definition)) {
+      goBack();
+      return;
     }
-    if (!this.#cancellation.begin(this.#root, finish)) finish();
+    this.#cancellation.holdAll();
+    // Undoing needs neither room nor an answer from the cache.
+    if (!this.#hasBegun) this.permits.release(this.#root);
+    // A life that is taking up what is on record does not know all of its sagas yet.
+    this.#goBack = goBack;
+    this.queue.enqueue(() => {
+      if (!this.#hasBegun) this.#callRoot();
+    });
   }
 
   /**
@@ -217,6 +228,12 @@ export class StepExecutor implements StepMachine, QueueOwner {
 
   /** Room that nobody uses goes to others, and functions that only wait for what waits do not keep the run from resting. */
   onDrained(): void {
+    const goBack = this.#goBack;
+    if (goBack !== undefined) {
+      this.#goBack = undefined;
+      goBack();
+      return;
+    }
     if (this.#isDraining) {
       if (this.#isDrained()) this.#endDrained();
       return;
@@ -374,6 +391,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
       this.queue.setActive(task, false);
       return task;
     }
+    if (saved !== undefined && saved.attempts > 0 && hasSaga(definition))
+      (this.#toBegin ??= new Set()).add(task);
     if (request.problem !== undefined) this.#giveUp(task, request.problem.error);
     else this.#beginStep(task);
     return task;
@@ -408,6 +427,18 @@ export class StepExecutor implements StepMachine, QueueOwner {
     if (answer !== undefined) this.#answer(task, answer);
     else if (isContainer(task.definition) && saved !== undefined && saved.attempts > 0)
       this.#beginStructure(task, task.input);
+  }
+
+  /**
+   * A step ends before this life has begun it: what sagas in it have done in an earlier one has to be found, for whoever wants it
+   * undone. Gives the step that they are found below.
+   */
+  #standIn(task: StepTask): StepTask {
+    if (this.#toBegin?.delete(task) !== true || this.#isOver || this.#isResting) return task;
+    const { parent, path, definition, policy, input } = task;
+    const stopped = newTask(parent, path, definition, policy, input, ignore, { isStopped: true });
+    this.#beginStopped(stopped, this.prior.at(path), true);
+    return stopped;
   }
 
   /** Takes up what is known of a step. True when there is nothing left to begin. */
@@ -600,6 +631,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
   /** @param recorded - Called once it is on record that the attempt begins, for who must not go on before. */
   #beginAttempt(task: StepTask, recorded?: () => void): void {
     if (task.tries === 0) task.startedAt = this.engine.elapsed();
+    this.#toBegin?.delete(task);
     task.attempt += 1;
     task.tries += 1;
     task.partials = 0;
@@ -936,8 +968,9 @@ export class StepExecutor implements StepMachine, QueueOwner {
       return;
     }
     if (task.definition.kind === 'saga') (this.#finalFailures ??= new WeakSet()).add(failure);
+    const within = this.#standIn(task);
     const goesOn = this.#cancellation.hasAny() && task.contain?.().isContained === true;
-    this.#afterUndoing(task, goesOn || this.#isFinal(task, failure), () => {
+    const record = (): void => {
       this.#hasEnded(task);
       noteFailure(task);
       const event = this.events.failed(task, failure);
@@ -945,7 +978,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
         this.#answer(task, { kind: 'failed', failure, cause: error });
       });
       if ('contained' in event) this.#abandon((path) => isBelow(path, task.path));
-    });
+    };
+    this.#afterUndoing(task, goesOn || this.#isFinal(task, failure), record, within);
   }
 
   /** Whether trying again cannot help: a saga only goes back, once it has begun to. */
@@ -954,10 +988,10 @@ export class StepExecutor implements StepMachine, QueueOwner {
   }
 
   /** Goes on once sagas that were stopped below a step, which has ended, have undone what they must. */
-  #afterUndoing(task: StepTask, all: boolean, then: () => void): void {
+  #afterUndoing(task: StepTask, all: boolean, then: () => void, within = task): void {
     const waits =
       this.#cancellation.hasAny() &&
-      this.#cancellation.undoBelow(task, all, () => {
+      this.#cancellation.undoBelow(within, all, () => {
         if (task.phase !== 'done' && !this.#isOver) then();
       });
     if (!waits) then();
@@ -1037,6 +1071,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
     this.#readers?.delete(task);
     this.#contextSteps.cancelBelow(task, this.#whyOver ?? `step "${task.path}" was stopped`);
     if (as !== undefined && phase === 'ended') this.#cancellation.lost(task);
+    this.#standIn(task);
     if (this.#isOver || phase === 'ended' || task.isStopped) return;
     if (as !== undefined) this.engine.note(this.events.skipped(task.path, task.definition.name, as));
     else if (phase === 'suspended') {
