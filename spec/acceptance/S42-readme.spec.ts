@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
@@ -23,13 +23,87 @@ function snippetsIn(text: string): readonly Snippet[] {
 const snippets = snippetsIn(readme);
 
 /** Those of the other pages, each with its page. */
-const ofPages = readdirSync(join(root, 'docs'))
+const ofPages = [
+  'README.ko.md',
+  ...readdirSync(join(root, 'docs'), { recursive: true }).map((page) => `docs/${page as string}`),
+]
   .filter((page) => page.endsWith('.md'))
   .flatMap((page) =>
-    snippetsIn(readFileSync(join(root, 'docs', page), 'utf8')).map(
+    snippetsIn(readFileSync(join(root, page), 'utf8')).map(
       (snippet, index) => [page, index + 1, snippet] as const,
     ),
   );
+
+/** What the founding document calls its parts. */
+const NAMES = [
+  ...[
+    'Workflow',
+    'WorkflowStep',
+    'WorkflowContext',
+    'StepResult',
+    'StepState',
+    'AgentChain',
+    'ChainResult',
+    'StateSnapshot',
+  ],
+  ...[
+    'StateStore',
+    'ExecutionLog',
+    'ExecutionHistory',
+    'LogLevel',
+    'LogEntry',
+    'Logger',
+    'AgentMetrics',
+    'WorkflowMetrics',
+  ],
+  ...[
+    'Monitor',
+    'TextNormalizerAgent',
+    'TextAnalyzerAgent',
+    'DataInputAgent',
+    'DataLoadingAgent',
+    'DataValidationAgent',
+  ],
+  ...[
+    'DataTransformAgent',
+    'DataOutputAgent',
+    'add_step',
+    'execute',
+    'print_summary',
+    'add_agent',
+    'save_snapshot',
+  ],
+  ...[
+    'load_snapshot',
+    'list_snapshots',
+    'delete_snapshot',
+    'create_log',
+    'add_step_result',
+    'complete_log',
+    'get_log',
+    'list_logs',
+  ],
+  ...[
+    'debug',
+    'info',
+    'warning',
+    'error',
+    'critical',
+    'get_logs',
+    'get_log_summary',
+    'start_workflow',
+    'end_workflow',
+  ],
+  ...[
+    'log_agent_execution',
+    'get_metrics',
+    'print_metrics_report',
+    'add_alert_rule',
+    'check_alerts',
+    'validate_input',
+  ],
+  'sync_states',
+];
 
 /** Runs a snippet in a folder of its own. */
 function run(code: string): string {
@@ -46,7 +120,9 @@ function run(code: string): string {
       alias: {
         'millrace/testing': join(root, 'testing/index.ts'),
         'millrace/ai': join(root, 'adapters/ai/index.ts'),
+        'millrace/errors': join(root, 'errors.ts'),
         'millrace/fp': join(root, 'fp.ts'),
+        'millrace/history': join(root, 'history.ts'),
         millrace: join(root, 'index.ts'),
       },
     });
@@ -87,7 +163,21 @@ describe('S42 README', () => {
     expect(readme).toMatch(/```mermaid\nflowchart/);
   });
 
-  it.each(ofPages)('docs/%s: snippet %i prints what stands below it', (_, __, { code, output }) => {
+  it.each(['README.md', 'README.ko.md'])('%s leads to every other page', (page) => {
+    const pages = [...readFileSync(join(root, page), 'utf8').matchAll(/\]\(((?:docs|README)[^)#]*)\)/g)].map(
+      ([, to = '']) => to,
+    );
+    for (const to of pages) expect(existsSync(join(root, to))).toBe(true);
+    expect(pages).toContain('docs/founding-document.md');
+  });
+
+  it('has a line for every name of the founding document', () => {
+    const table =
+      readFileSync(join(root, 'docs/founding-document.md'), 'utf8').split('## Every name')[1] ?? '';
+    for (const name of NAMES) expect(table).toContain(`\`${name}\``);
+  });
+
+  it.each(ofPages)('%s: snippet %i prints what stands below it', (_, __, { code, output }) => {
     expect(shortened(run(code))).toBe(output);
   });
 
