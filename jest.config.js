@@ -9,7 +9,7 @@ const sandboxInjectedGlobals =
 /** @type {import('jest').Config} */
 module.exports = {
   sandboxInjectedGlobals: sandboxInjectedGlobals.split(' '),
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/jest.environment.js',
   testMatch: ['<rootDir>/spec/**/*.spec.ts'],
   // Those start servers, or need the packages of others: npm run test:engine, npm run test:sdks.
   testPathIgnorePatterns: [
@@ -18,9 +18,9 @@ module.exports = {
     '<rootDir>/spec/sdks/',
     // What is typed, and answered by processes of what was bundled: npm run test:cli.
     '<rootDir>/spec/cli/',
-    // Whether the laws find bugs, and what kills processes by the dozen: npm run test:laws, npm run torture.
+    // Whether tests find bugs, and what kills processes by the dozen: npm run test:laws, npm run torture.
     ...(process.env.MILLRACE_TORTURE === undefined
-      ? ['<rootDir>/spec/laws/(engineBugs|sagaDeaths|struckRuns)']
+      ? ['<rootDir>/spec/laws/(engineBugs|sagaDeaths|struckRuns)', '<rootDir>/spec/lib/store/seededBugs']
       : []),
   ],
   // One for each core: Jest would leave one core to itself, and with two cores run everything in one process.

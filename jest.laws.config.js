@@ -1,12 +1,17 @@
 const base = require('./jest.config');
 
-// The properties at a length for every night: six times what `npm test` does. LAW_CASES says otherwise.
+// The properties at a length for every night: six times what `npm test` does. LAW_CASES says otherwise. Beside them what
+// tries every point where `npm test` tries every tenth, and whether those tests find bugs.
 process.env.LAW_CASES ??= '300';
 
 /** @type {import('jest').Config} */
 module.exports = {
   ...base,
-  testMatch: ['<rootDir>/spec/laws/**/*.spec.ts'],
+  testMatch: [
+    '<rootDir>/spec/laws/**/*.spec.ts',
+    '<rootDir>/spec/lib/store/{crash,damage,faultSweep*,seededBugs*}.spec.ts',
+    '<rootDir>/spec/{operators/randomDags,process/killed,torture/soak}.spec.ts',
+  ],
   testPathIgnorePatterns: ['/node_modules/'],
   testTimeout: 3_600_000,
 };

@@ -120,7 +120,7 @@ describe('runEach() over many inputs', () => {
   });
 
   it('resumes each that fails at once, without deepening the stack', async () => {
-    const all = from([1]).pipe(runEach(agent('torn', torn), { retry: 20_000 }), outcomes());
+    const all = from([1]).pipe(runEach(agent('torn', torn), { retry: 8_000 }), outcomes());
     expect(await count(all)).toEqual({ all: 1, left: 1 });
   });
 

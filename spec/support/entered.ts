@@ -10,7 +10,7 @@ const common = /^lib\/(model|codec|errors)\//;
  * The source files of ours whose functions are called by the scenario and not by the same work without it. Both are done once
  * before, so that what a module does when it is loaded counts for neither.
  *
- * Counts come from V8's precise coverage; the sources must be loaded file by file, as ts-node does.
+ * Counts come from V8's precise coverage; the sources must be loaded file by file, as Jest and ts-node do.
  */
 export async function enteredOnlyBy(
   without: () => Promise<unknown>,

@@ -111,7 +111,7 @@ describe('a damaged journal', () => {
     const name = storeName(files);
     const count = Number(await scanned(bytes, name));
     // A scan reads the whole journal, so flips cost its length squared: some bytes, others for another seed.
-    const step = Math.ceil((bytes.length * 3) / amount(6_000, 50_000));
+    const step = Math.ceil((bytes.length * 3) / amount(2_000, 50_000, 6_000));
     let flips = 0;
     for (let at = seedOr(0) % step; at < bytes.length; at += step) {
       for (const bit of [0, 3, 6]) {
@@ -216,7 +216,7 @@ describe('a damaged run file', () => {
 
 describe('fuzzed stores (promises test 7, P18)', () => {
   it('are refused by name or give a true state, and never take long', async () => {
-    const ROUNDS = amount(1_000, 100_000);
+    const ROUNDS = amount(400, 100_000, 1_000);
     const draw = random(seedOr(11));
     const seeds = [await killed(unfinished), await killed(events.slice(0, 20))];
     const rested = await killed();

@@ -81,6 +81,6 @@ describe('an error at any call to the file system while everything a store does 
         expect([at, hit, uncaught]).toEqual([at, hit, []]);
       }
     },
-    120_000,
+    600_000,
   );
 });

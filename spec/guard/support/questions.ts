@@ -1,4 +1,3 @@
-// Prints, as JSON, which source files each question of "Where to read" enters. Started by its spec with ts-node.
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -94,14 +93,12 @@ async function journal(): Promise<string[]> {
   return only;
 }
 
-async function main(): Promise<void> {
-  const found = {
+/** The source files that each question of "Where to read" enters, and that the same work without it does not. */
+export async function enteredByQuestions(): Promise<Readonly<Record<string, readonly string[]>>> {
+  return {
     retry: await retry(),
     resume: await resume(),
     item: await item(),
     journal: await journal(),
   };
-  process.stdout.write(`${JSON.stringify(found)}\n`);
 }
-
-void main();
