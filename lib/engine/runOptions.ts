@@ -85,6 +85,11 @@ export function checkedWhere<S extends object>(
     );
   }
   if (typeof (store as S | null)?.[method] !== 'function') {
+    if (typeof (store as Partial<RunEngine> | null)?.run === 'function')
+      throw new InvalidArgumentError(
+        `Cannot ${action} in an engine: an engine is no store`,
+        'give it as { engine }',
+      );
     throw new InvalidArgumentError(
       `Cannot ${action} in ${typeof store}: it is no store`,
       "give a store, such as lowdbStore('./state')",

@@ -138,6 +138,11 @@ function check(name: keyof PruneLimits, value: number): void {
  * The runs that can be resumed and that nobody carries on, newest first: those a crash left behind are `RUNNING`, the others
  * `FAILED`, `CANCELLED` or `SUSPENDED`.
  */
-export function resumable(store: Pick<Store, 'listRuns'>): Promise<readonly RunSummary[]> {
+export async function resumable(store: Pick<Store, 'listRuns'>): Promise<readonly RunSummary[]> {
+  if (typeof (store as Partial<Store> | undefined)?.listRuns !== 'function')
+    throw new InvalidArgumentError(
+      `Cannot list what can be resumed in ${typeof store}: it is no store`,
+      'give a store or an engine itself, such as resumable(store)',
+    );
   return store.listRuns({ status: ['RUNNING', 'FAILED', 'CANCELLED', 'SUSPENDED'], isResting: true });
 }

@@ -50,17 +50,18 @@ export function serve(
   });
 }
 
-function checkOptions({
-  store,
-  concurrency = 16,
-  drainMs = 0,
-  retry = 0,
-  schedules = [],
-}: ServeOptions): void {
+function checkOptions(options: ServeOptions): void {
+  const { concurrency = 16, drainMs = 0, retry = 0, schedules = [] } = options;
+  const store = options.store as Store | undefined;
   const names = schedules.map(({ name }) => name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined)
     throw new InvalidArgumentError(`Cannot serve two schedules named "${twice}"`, 'give each its own name');
+  if (store === undefined && Object.hasOwn(options, 'engine'))
+    throw new InvalidArgumentError(
+      'Cannot serve on an engine: it goes on with its runs by itself',
+      "serve their agents with the engine's own, such as serveRestate() of millrace/restate",
+    );
   if (typeof (store as Partial<Store> | undefined)?.attend !== 'function')
     throw new InvalidArgumentError(
       'Cannot serve without a store whose runs can be attended to',

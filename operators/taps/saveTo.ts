@@ -26,7 +26,13 @@ export function saveTo<O>(
   policy: SnapshotPolicy,
   options: SaveToOptions,
 ): MonoTypeOperatorFunction<Transition<O>> {
-  const { store } = (options as SaveToOptions | undefined) ?? {};
+  const { store, engine } =
+    (options as { readonly store?: SaveToOptions['store']; readonly engine?: unknown } | undefined) ?? {};
+  if (store === undefined && engine !== undefined)
+    throw new InvalidArgumentError(
+      'Cannot save snapshots on an engine: engines keep none',
+      'give saveTo() a { store } of its own; restore(snapshotId, { store, engine }) begins with one on the engine',
+    );
   if (typeof policy !== 'function' || store === undefined) {
     throw new InvalidArgumentError(
       'Cannot save snapshots without a policy and a store',

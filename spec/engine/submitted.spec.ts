@@ -1,8 +1,12 @@
 import * as t from 'io-ts';
+import { lastValueFrom, toArray } from 'rxjs';
 
 import type { RestateEngine, RestateWorker } from '../../adapters/restate';
 import { restateEngine, serveRestate } from '../../adapters/restate';
-import { agent, approval, cancel, chain, execute, schedule, submit } from '../../index';
+import { agent, answer, approval, cancel, chain, execute, schedule, submit } from '../../index';
+import { reduceRun } from '../../lib/model/reduce';
+import { idleState } from '../../lib/model/state';
+import type { KeptEvent, RunQuery } from '../../storePort';
 import type { RestateServer } from './support/restateServer';
 import { restateBinary, startRestate, waitFor } from './support/restateServer';
 
@@ -68,6 +72,37 @@ describeHere('what is handed over to Restate', () => {
     await expect(submit(note, 1, { engine, priority: 1 })).rejects.toThrow('"priority"');
     await expect(submit(note, 1, { engine, tags: { customer: '42' } })).rejects.toThrow('"tags"');
     await expect(submit(note, 1, { engine, maxBacklog: 1 })).rejects.toThrow('"maxBacklog"');
+  });
+
+  it('gives the events of a life, which fold to how the run stands', async () => {
+    const suspended = await execute(order, 'box', { engine, runId: 'events' });
+    const first = await lastValueFrom(engine.events('events').pipe(toArray()));
+    await answer('events', 'manager', true, { engine });
+    await waitFor(
+      async () => (await engine.loadRun(order, 'events'))?.status === 'COMPLETED',
+      10_000,
+      'the answer',
+    );
+    const second = await lastValueFrom(engine.events('events').pipe(toArray()));
+    const rest = await lastValueFrom(engine.events('events', { after: 2 }).pipe(toArray()));
+
+    const fold = (kept: readonly KeptEvent[]) =>
+      kept.reduce((state, { event }) => reduceRun(state, event), idleState('events', 'order', []));
+    expect(fold(first)).toMatchObject({ status: suspended.status });
+    expect(second[0]?.event.type).toBe('run.imported');
+    expect(fold(second).status).toBe('COMPLETED');
+    expect(fold(second).output).toBe('true');
+    expect(rest).toEqual(second.slice(2));
+    expect(second.map(({ offset }) => offset)).toEqual(second.map((_, index) => index + 1));
+    await expect(lastValueFrom(engine.events('nobody', { agent: note }))).rejects.toThrow('nobody');
+  });
+
+  it('lists by status, name and text', async () => {
+    await execute(note, 3, { engine, runId: 'listed' });
+    const ids = async (query: RunQuery) => (await engine.listRuns(query)).map(({ runId }) => runId);
+
+    expect(await ids({ text: 'LISTED' })).toEqual(['listed']);
+    expect(await ids({ text: 'LISTED', status: 'FAILED' })).toEqual([]);
   });
 
   it('keeps why a run was cancelled, one that waits and one that is under way', async () => {

@@ -5,14 +5,16 @@ import type { LifeResult } from '../protocol/protocol';
 import { agentOf, keyOf, lifeOf, servicesNamed } from '../protocol/serviceNames';
 import type { EngineContext } from './engineContext';
 
-/** The runs that the server knows, newest first, each with its latest life. */
+/** The runs that the server knows and that fit, newest first, each with its latest life. */
 export async function listRuns(
   context: EngineContext,
   admin: Ingress,
   name: string | undefined,
   limit: number,
+  fits: (run: RunSummary) => boolean = () => true,
 ): Promise<readonly RunSummary[]> {
   const summaries = new Map<string, RunSummary>();
+  const fitting: RunSummary[] = [];
   for await (const row of invocations(admin, name, Math.min(1_000, Math.max(2, Math.trunc(limit) * 2)))) {
     const service = String(row['target_service_name']);
     const agent = agentOf(service);
@@ -20,13 +22,13 @@ export async function listRuns(
     if (agent === undefined || (name !== undefined && agent !== name)) continue;
     const { runId, life } = lifeOf(String(row['target_service_key']));
     const known = summaries.get(`${service} ${runId}`);
-    if (known === undefined && summaries.size >= limit) break;
+    if (known === undefined && fitting.length >= limit) break;
     if (known !== undefined && known.life >= life) continue;
     const isEnded = row['status'] === 'completed';
     const result = isEnded ? await endedResult(context, service, keyOf(runId, life)) : undefined;
     if (result === 'gone') continue;
     const end = result?.events.at(-1);
-    summaries.set(`${service} ${runId}`, {
+    const summary: RunSummary = {
       runId,
       name: agent,
       status: result?.status ?? (isEnded ? 'FAILED' : 'RUNNING'),
@@ -36,9 +38,13 @@ export async function listRuns(
       ...(end?.type === 'run.failed' && end.error.path !== undefined && { failedStep: end.error.path }),
       // Its questions have no ids here.
       waiting: end?.type === 'run.suspended' ? end.waiting.map((path) => ({ path, asking: '' })) : [],
-    });
+    };
+    summaries.set(`${service} ${runId}`, summary);
+    const place = known === undefined ? -1 : fitting.indexOf(known);
+    if (place !== -1) fitting.splice(place, 1, ...(fits(summary) ? [summary] : []));
+    else if (fits(summary)) fitting.push(summary);
   }
-  return [...summaries.values()];
+  return fitting;
 }
 
 /** The lives of runs, newest first, a page at a time: a run may have had many. */

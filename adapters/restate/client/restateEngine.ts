@@ -1,5 +1,5 @@
 import type { Subscriber } from 'rxjs';
-import { asyncScheduler, Observable } from 'rxjs';
+import { asyncScheduler, defer, Observable, switchMap } from 'rxjs';
 
 import type { Definition } from '../../../lib/definition/definition';
 import { definitionOf, planOf } from '../../../lib/definition/definition';
@@ -21,7 +21,8 @@ import { isEnd } from '../../../lib/model/event';
 import type { Failure } from '../../../lib/model/failure';
 import { InvalidArgumentError, toFailure } from '../../../lib/model/failure';
 import type { RunState } from '../../../lib/model/state';
-import type { RunSummary } from '../../../lib/store/store';
+import type { EventsOptions, KeptEvent, RunQuery, RunSummary } from '../../../lib/store/store';
+import { select } from '../../../lib/store/summary';
 import { onAbort } from '../../../lib/streams/onAbort';
 import type { Stop } from '../../../lib/streams/pull';
 import type { Ingress } from '../protocol/ingress';
@@ -36,6 +37,7 @@ import type { RunToFollow } from './followRun';
 import { followRun } from './followRun';
 import { beginWith, forkRun, submitRun } from './forkRun';
 import { latestLife } from './latestLife';
+import { keptEvents, refusingStoreCalls } from './lifeEvents';
 import { listRuns } from './listRuns';
 
 /** Where the server is, and how its runs are followed. */
@@ -67,12 +69,25 @@ export interface RestateEngine extends RunEngine {
   attach<O>(agent: Agent<never, O>, runId: string): Observable<Transition<O>>;
   /** How a run stands; undefined for an unknown id. */
   loadRun<O>(agent: Agent<never, O>, runId: string): Promise<RunState<O> | undefined>;
-  /** The runs of agents that this server knows, newest first. Needs `admin`. */
-  listRuns(query?: { readonly name?: string; readonly limit?: number }): Promise<readonly RunSummary[]>;
+  /**
+   * The events of the latest life, as `store.events()` gives them: without partial results, and until that life ends. A later life
+   * begins with `run.imported`, which holds how the run stood.
+   *
+   * @throws UnknownRunError
+   * @throws InvalidArgumentError for `live`, and where the agent of the run is not known.
+   */
+  events(runId: string, options?: EventsOptions & RunHint): Observable<KeptEvent>;
+  /**
+   * The runs of agents that this server knows, newest first. Needs `admin`.
+   *
+   * @throws InvalidArgumentError for `tags` and `dueBefore`: the server does not know them.
+   */
+  listRuns(query?: RunQuery): Promise<readonly RunSummary[]>;
 }
 
 const PATIENCE_MS = 30_000;
 const ADMIN_PATIENCE_MS = 5_000;
+const MOST_LISTED = 100;
 
 /**
  * Carries runs out on the workers of a Restate server instead of in this process: the same agents, the same transitions.
@@ -85,7 +100,7 @@ const ADMIN_PATIENCE_MS = 5_000;
  * serves this version of the agent, and with RunStalledError when no worker begins the run.
  */
 export function restateEngine(options: RestateEngineOptions): RestateEngine {
-  return new ServerEngine(options);
+  return refusingStoreCalls(new ServerEngine(options));
 }
 
 class ServerEngine implements RestateEngine {
@@ -175,17 +190,30 @@ class ServerEngine implements RestateEngine {
     return { became };
   }
 
-  async listRuns({ name, limit = 100 }: { readonly name?: string; readonly limit?: number } = {}): Promise<
-    readonly RunSummary[]
-  > {
+  events(runId: string, { agent: given, ...wanted }: EventsOptions & RunHint = {}): Observable<KeptEvent> {
+    return defer(() => agentOfRun(this.#context, this.#met, runId, given)).pipe(
+      switchMap((agent) => keptEvents(runId, wanted, () => this.attach(agent, runId))),
+    );
+  }
+
+  async listRuns({ limit = MOST_LISTED, ...query }: RunQuery = {}): Promise<readonly RunSummary[]> {
     const { admin } = this.#context;
+    for (const name of ['tags', 'dueBefore'] as const) {
+      if (query[name] !== undefined)
+        throw new InvalidArgumentError(
+          `Cannot list runs on Restate by "${name}": the server does not know it`,
+          `leave out "${name}"`,
+        );
+    }
     if (admin === undefined) {
       throw new InvalidArgumentError(
         'Cannot list runs without the address of the admin',
         'give restateEngine({ ingress, admin })',
       );
     }
-    return listRuns(this.#context, admin, name, limit);
+    const fits = (run: RunSummary): boolean =>
+      select([{ run, isResting: run.status !== 'RUNNING' }], query).length > 0;
+    return listRuns(this.#context, admin, query.name, limit, fits);
   }
 
   #follow<O>(
