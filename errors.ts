@@ -50,6 +50,7 @@ export {
   LogCompletedError,
   RequestFailedError,
   RunActiveError,
+  RunArchiveError,
   RunExistsError,
   StorageError,
   StoreCorruptError,

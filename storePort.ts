@@ -41,6 +41,8 @@ export type { RunState, RunStatus } from './lib/model/state';
 export type { StepResult, StepStatus } from './lib/model/stepResult';
 export { StepTable } from './lib/model/stepTable';
 export type { AnswerCache, KeptAnswer } from './lib/store/answerCache';
+export type { ArchivedRun } from './lib/store/runArchive';
+export { exportRun, importRun, unpackRun } from './lib/store/runArchive';
 export type { Durability } from './lib/store/durability';
 export type { LowdbStoreOptions } from './lib/store/folder/lowdbStore';
 export type { MemoryStoreOptions } from './lib/store/memory/memoryStore';

@@ -89,7 +89,7 @@ export function recordingStore(store: Store): RecordingStore {
     },
     loadRun: (runId) => store.loadRun(runId),
     listRuns: (query) => store.listRuns(query),
-    importRun: (state) => store.importRun(state),
+    importRun: (state, events) => store.importRun(state, events),
     post: (runId, message) => store.post(runId, message),
     request: (request) =>
       store.request(request).pipe(

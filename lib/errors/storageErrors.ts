@@ -272,6 +272,17 @@ export class RunExistsError extends MillraceError {
   }
 }
 
+/** A file that should hold a run does not, is damaged, or was written by a newer release. */
+export class RunArchiveError extends MillraceError {
+  override readonly name = 'RunArchiveError';
+  readonly code = 'RUN_FILE_DAMAGED';
+  readonly retryable = false;
+
+  constructor(why: string, advice = 'export the run again where it is') {
+    super(`Cannot read the file of a run: ${why}`, advice);
+  }
+}
+
 /** A run id that cannot be used: empty, longer than 200 characters, or not a string. */
 export class InvalidRunIdError extends MillraceError {
   override readonly name = 'InvalidRunIdError';

@@ -32,11 +32,13 @@ export interface Store extends RunRest {
    * Puts in a run as it stands, such as a fork, or a run that begins with a snapshot. It can be resumed then. What was posted
    * to an earlier run of this id is forgotten. With the same `incarnation` it is the same run that has moved.
    *
+   * @param events - All events that led to the state, where they are known; the run then keeps them instead of beginning with how it
+   * stands. They are not checked against the state: `importRun()` of `millrace/store` does that.
    * @throws RunExistsError when its id is taken.
    * @throws StateValueError when a value of the state is no plain JSON.
    * @throws StoreNotServedError
    */
-  importRun(state: RunState): Promise<void>;
+  importRun(state: RunState, events?: readonly RunEvent[]): Promise<void>;
   /**
    * Forgets runs that completed, failed or were cancelled, as `deleteRun` does: those that are not among the newest `keep` and
    * ended more than `olderThanMs` ago. Returns their ids.
@@ -258,7 +260,7 @@ export type StoreRequest =
   | { readonly kind: 'resume'; readonly runId: string }
   | { readonly kind: 'delete'; readonly runId: string; readonly more?: Forgetting }
   | { readonly kind: 'prune'; readonly limits: PruneLimits }
-  | { readonly kind: 'import'; readonly state: RunState };
+  | { readonly kind: 'import'; readonly state: RunState; readonly events?: readonly RunEvent[] };
 
 /** What has become of a request. */
 export type RequestProgress =

@@ -154,6 +154,27 @@ export const keptEvents: readonly StoreCase[] = [
     },
   },
   {
+    name: 'events: of a run that was put in with its events are those, and go on behind them',
+    async check({ store }) {
+      const state = await restingState(store, 'book', life('book', 2).slice(0, 4));
+      const before = (await eventsOf(store, 'book')).map(({ event }) => event);
+      await store.importRun(
+        { ...state, runId: 'moved' },
+        before.map((event) => ({ ...event, runId: 'moved' }) as RunEvent),
+      );
+      const claim = await store.claim('moved');
+      const at = anHourAgo();
+      await append(claim, [{ type: 'run.cancelled', runId: 'moved', seq: state.seq + 1, at, duration: 0 }]);
+      await claim.release(undefined);
+      const kept = await eventsOf(store, 'moved');
+      assert.deepEqual(
+        kept.map(({ offset, event }) => [offset, event.type]),
+        [...before.map(({ type }) => type), 'run.cancelled'].map((type, index) => [index + 1, type]),
+      );
+      await foldsToState(store, 'moved');
+    },
+  },
+  {
     name: 'events: of nobody are refused, and go with their run',
     async check({ store }) {
       await refuses(async () => eventsOf(store, 'book'), 'UnknownRunError');

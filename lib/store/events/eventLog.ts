@@ -7,7 +7,9 @@ import { Count, Json, listOf } from '../../codec/plainCodecs';
 import { recordCodec } from '../../codec/recordCodec';
 import { explain } from '../../codec/validate';
 import type { RunEvent } from '../../model/event';
+import { reduceRun } from '../../model/reduce';
 import type { RunState } from '../../model/state';
+import { idleState } from '../../model/state';
 import type { StepResult } from '../../model/stepResult';
 import type { KeptEvent } from '../store';
 import { EventReader } from './eventReader';
@@ -60,10 +62,11 @@ export class EventLog {
   /** Those of them that the state has lost, as JSON text. */
   readonly #saved = new Map<string, string>();
 
-  /** A log that begins with how the run stands: nothing is known of what was before. */
-  static since(state: RunState): EventLog {
+  /** A log that begins with how the run stands: nothing is known of what was before, unless the events are given that led there. */
+  static since(state: RunState, events?: readonly RunEvent[]): EventLog {
     const log = new EventLog();
-    log.#addImported(JSON.parse(JSON.stringify({ ...state, steps: [...state.steps] })) as StateJson);
+    if (events === undefined) log.#addImported(stateJson(state));
+    else log.#addAll(events);
     return log;
   }
 
@@ -94,7 +97,16 @@ export class EventLog {
    */
   add(text: string, type: RunEvent['type'] | 'store.imported', before: () => RunState | undefined): void {
     if (type === 'store.imported') {
-      this.#addImported((JSON.parse(text) as { readonly state: StateJson }).state);
+      const record = JSON.parse(text) as {
+        readonly runId: string;
+        readonly state: StateJson;
+        readonly events?: readonly object[];
+      };
+      if (record.events === undefined) this.#addImported(record.state);
+      else {
+        const reader = new EventReader(record.runId);
+        this.#addAll(record.events.map((event) => reader.read(event, 0)));
+      }
       return;
     }
     if (this.#leftOut.size > 0 && takesOut(text, type)) this.#saveEndangered(text, before());
@@ -176,8 +188,28 @@ export class EventLog {
     this.#rowChars = 0;
   }
 
-  #addImported(state: StateJson): void {
-    const at = state.endedAt ?? state.startedAt;
+  #addAll(events: readonly RunEvent[]): void {
+    let known: RunState | undefined;
+    let folded = 0;
+    for (const [index, event] of events.entries()) {
+      if (event.type === 'run.imported') {
+        this.#addImported(stateJson(event.state), event);
+        continue;
+      }
+      this.add(JSON.stringify(event), event.type, () => {
+        for (; folded < index; folded += 1) {
+          const next = events[folded] as RunEvent;
+          known = reduceRun(known ?? idleState(next.runId, '', []), next);
+        }
+        return known;
+      });
+    }
+  }
+
+  #addImported(
+    state: StateJson,
+    { seq, at }: Pick<RunEvent, 'seq' | 'at'> = { seq: state.seq, at: state.endedAt ?? state.startedAt },
+  ): void {
     const { runId: _, ...rest } = state;
     const steps = state.steps.map((row) =>
       row.status === 'COMPLETED' && row.seq !== undefined
@@ -187,7 +219,7 @@ export class EventLog {
     let left: object = { ...rest, steps };
     left = this.#strip(left, 'input', { holder: 'input', seq: state.seq });
     left = this.#strip(left, 'output', { holder: 'run', seq: state.seq });
-    this.#push(JSON.stringify({ type: 'run.imported', seq: state.seq, at, state: left }));
+    this.#push(JSON.stringify({ type: 'run.imported', seq, at, state: left }));
   }
 
   /** The event as text without what is large and stands in the state. */
@@ -246,6 +278,10 @@ interface StateJson extends Omit<RunState, 'steps'> {
 }
 
 type StepJson = StepResult & { readonly leftOut?: Place };
+
+function stateJson(state: RunState): StateJson {
+  return JSON.parse(JSON.stringify({ ...state, steps: [...state.steps] })) as StateJson;
+}
 
 /** Events that have a value which the state has too. */
 const holders: Readonly<Partial<Record<string, Place['holder']>>> = {

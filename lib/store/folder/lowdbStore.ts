@@ -14,6 +14,7 @@ import {
   UnknownRunError,
 } from '../../errors/storageErrors';
 import { InvalidArgumentError } from '../../model/failure';
+import type { RunEvent } from '../../model/event';
 import type { RunMessage } from '../../model/message';
 import type { RunState } from '../../model/state';
 import { asStored } from '../../model/state';
@@ -115,7 +116,7 @@ export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Sto
     loadRun: (runId) => store.loadRun(runId),
     listRuns: (query) => store.listRuns(query),
     deleteRun: (runId, more) => store.deleteRun(runId, more),
-    importRun: (state) => store.importRun(state),
+    importRun: (state, events) => store.importRun(state, events),
     prune: (limits) => store.prune(limits),
     post: (runId, message) => store.post(runId, message),
     request: (request) => store.request(request),
@@ -177,10 +178,10 @@ class LowdbStore {
     return gone.length > 0;
   }
 
-  async importRun(state: RunState): Promise<void> {
+  async importRun(state: RunState, events?: readonly RunEvent[]): Promise<void> {
     checkRunId(state.runId);
     checkValues(state);
-    await this.#ask({ kind: 'import', state: asStored(state) });
+    await this.#ask({ kind: 'import', state: asStored(state), ...(events !== undefined && { events }) });
   }
 
   async prune(limits: PruneLimits): Promise<readonly string[]> {
@@ -276,7 +277,7 @@ class LowdbStore {
     }
     const open = await this.#writing();
     if (request.kind === 'import') {
-      await open.importRun(request.state);
+      await open.importRun(request.state, request.events);
       return { stage: 'done' };
     }
     if (request.kind === 'prune') {

@@ -174,11 +174,16 @@ export class Session {
     return this.#lives.get(runId)?.isClaimed === true;
   }
 
-  async importRun(state: RunState): Promise<void> {
+  async importRun(state: RunState, events?: readonly RunEvent[]): Promise<void> {
     const { files, layout, journal } = this.#start;
     const { runId } = state;
     this.#checkIsNew(runId);
-    const record: StoreRecord = { type: 'store.imported', runId, state };
+    const record: StoreRecord = {
+      type: 'store.imported',
+      runId,
+      state,
+      ...(events !== undefined && { events }),
+    };
     const json = JSON.stringify(record);
     const copy = RunStateCodec.decode((JSON.parse(json) as { readonly state: unknown }).state);
     if (isLeft(copy)) {

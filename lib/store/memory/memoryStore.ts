@@ -90,8 +90,8 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
     loadRun: async (runId) => Promise.resolve(runs.load(runId)),
     listRuns: async (query) => Promise.resolve(runs.list(query)),
     deleteRun: async (runId, more = {}) => Promise.resolve(runs.delete(runId, more)),
-    importRun: async (state) => {
-      runs.import(state);
+    importRun: async (state, events) => {
+      runs.import(state, events);
       return Promise.resolve();
     },
     prune: async (limits) => Promise.resolve(runs.prune(limits)),
@@ -202,7 +202,7 @@ class MemoryRuns {
     return this.#forget(runId, more) || this.queue.withdraw(runId);
   }
 
-  import(state: RunStateRecord): void {
+  import(state: RunStateRecord, events?: readonly RunEvent[]): void {
     const { runId } = state;
     checkRunId(runId);
     checkValues(state);
@@ -211,7 +211,7 @@ class MemoryRuns {
     const keepsEvents = this.#events !== 'none';
     this.#runs.set(
       runId,
-      runFold(runId, copy, { log: keepsEvents ? EventLog.since(copy) : undefined, keepsEvents }),
+      runFold(runId, copy, { log: keepsEvents ? EventLog.since(copy, events) : undefined, keepsEvents }),
     );
     this.#feed.changed(runId);
     this.#inbox.forget(runId);
@@ -261,7 +261,7 @@ class MemoryRuns {
       case 'prune':
         return Promise.resolve({ stage: 'done', gone: this.prune(request.limits) });
       case 'import':
-        this.import(request.state);
+        this.import(request.state, request.events);
         return Promise.resolve({ stage: 'done' });
     }
   }

@@ -15,7 +15,13 @@ import type { ScannedRecord } from './journalScan';
 /** What a record of the journal says besides the events of runs. */
 export type StoreRecord =
   | { readonly type: 'store.deleted'; readonly runId: string }
-  | { readonly type: 'store.imported'; readonly runId: string; readonly state: unknown };
+  | {
+      readonly type: 'store.imported';
+      readonly runId: string;
+      readonly state: unknown;
+      /** Those that led to the state, where they are known. */
+      readonly events?: readonly unknown[];
+    };
 
 /** What a record says about its run. */
 export interface ParsedRecord {

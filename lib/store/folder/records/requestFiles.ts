@@ -9,12 +9,14 @@ import {
   StoreCorruptError,
   StoreNotServedError,
 } from '../../../errors/storageErrors';
+import type { RunEvent } from '../../../model/event';
 import { InvalidArgumentError } from '../../../model/failure';
 import { realDelay, realTimers } from '../../../streams/realTimers';
 import type { Pause } from '../../../streams/yieldOften';
 import { ids, madeAt } from '../../ids';
 import type { Done, Refusal } from '../../storeRequests';
 import { actionOf, refusalOf, refusedError } from '../../storeRequests';
+import { EventReader } from '../../events/eventReader';
 import type { StoreRequest } from '../../store';
 import {
   foreignFile,
@@ -305,9 +307,21 @@ export class RequestWatch {
   }
 }
 
+function eventsIn(events: readonly unknown[], runId: string): readonly RunEvent[] {
+  const reader = new EventReader(runId);
+  try {
+    return events.map((event) => reader.read(event as object, 0));
+  } catch (error) {
+    throw new InvalidArgumentError(
+      `Cannot put in this run: ${(error as Error).message}`,
+      'give the events that its store has kept',
+    );
+  }
+}
+
 /** A request as it was read. */
 function requestIn(value: unknown): StoreRequest {
-  const { kind, runId, more, limits, state } = (value ?? {}) as Readonly<Record<string, unknown>>;
+  const { kind, runId, more, limits, state, events } = (value ?? {}) as Readonly<Record<string, unknown>>;
   if (kind === 'resume' || kind === 'delete') {
     checkRunId(runId);
     return kind === 'delete' && typeof more === 'object' && more !== null
@@ -322,7 +336,11 @@ function requestIn(value: unknown): StoreRequest {
         `Cannot put in this run: ${explain(read.left)[0] ?? ''}`,
         'give a state from loadRun() or a snapshot',
       );
-    return { kind, state: read.right };
+    return {
+      kind,
+      state: read.right,
+      ...(Array.isArray(events) && { events: eventsIn(events, read.right.runId) }),
+    };
   }
   throw new InvalidArgumentError(
     `Cannot do what was asked: ${String(kind)} is no request of this release`,
