@@ -17,6 +17,7 @@ import type { Store } from './store';
 
 /** A run as it is carried from store to store. */
 export interface ArchivedRun {
+  /** How it stands. */
   readonly state: RunState;
   /** The events that are kept of it, which lead to the state; undefined where none are. */
   readonly events: readonly RunEvent[] | undefined;

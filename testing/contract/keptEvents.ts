@@ -160,7 +160,7 @@ export const keptEvents: readonly StoreCase[] = [
       const before = (await eventsOf(store, 'book')).map(({ event }) => event);
       await store.importRun(
         { ...state, runId: 'moved' },
-        before.map((event) => ({ ...event, runId: 'moved' }) as RunEvent),
+        before.map((event) => ({ ...event, runId: 'moved' })),
       );
       const claim = await store.claim('moved');
       const at = anHourAgo();
