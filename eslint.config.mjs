@@ -14,7 +14,7 @@ const wallClock = {
 };
 
 export default defineConfig(
-  globalIgnores(['dist/', 'spec/sdks/', 'bench/', 'coverage/', 'docs/', 'temp/']),
+  globalIgnores(['dist/', 'site/', 'spec/sdks/', 'bench/', 'coverage/', 'docs/', 'temp/']),
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   js.configs.recommended,
   {

@@ -28,7 +28,7 @@ export interface ApprovalOptions<I, P> extends AgentPolicy<I> {
  * When nothing else in the run can go on, the run ends as suspended. Resume it after the answer, weeks later or in another
  * process. An answer that does not fit the codec is logged as a WARNING, and the step goes on waiting.
  *
- * @param codec - What an answer looks like: a codec of io-ts, or a schema of zod, valibot, arktype and others.
+ * @param schema - What an answer looks like: a codec of io-ts, or a schema of zod, valibot, arktype and others.
  * @throws DefinitionError when `timeoutMs` is not at least 0, or the codec is neither of both.
  * @throws ApprovalTimeoutError (the step fails) when the deadline has passed and there is no `onTimeout`.
  * @throws NoRunError in a plain `pipe`.
