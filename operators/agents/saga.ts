@@ -32,7 +32,7 @@ export interface SagaOptions<I> extends AgentPolicy<I> {
  * `timeoutMs` of its agent and the `limit` of the step: a crash in the middle goes on there. Its `idempotencyKey` is made from
  * the key that the step had, whoever undoes it. One that fails does not keep the others from being undone. From the first of
  * them on the saga goes back only: resuming the run tries those again that have failed, and then fails as before. To try the
- * work again, begin another run.
+ * work again, begin another run. One that had done nothing yet may be tried again like any other step.
  *
  * A saga that is stopped by what is around it, because of a time limit, a race that it lost or a step that failed, undoes first
  * where the run goes on without it or cannot be resumed with success. A failed run that can be resumed keeps what it has done.
@@ -94,6 +94,8 @@ class Going implements Undoable {
   #work: RunningStep | undefined;
   #direction: 'forth' | 'back' | 'over' = 'forth';
   #reason: Reason | undefined;
+  /** Whether it has undone anything, in this life or before: from then on it cannot go forth any more. */
+  #hasUndone = false;
 
   constructor(scope: Scope, worker: Agent<never, unknown>, agents: ReadonlyMap<string, FunctionDefinition>) {
     this.#scope = scope;
@@ -137,6 +139,7 @@ class Going implements Undoable {
     this.#work?.cancel();
     const scope = this.#scope;
     const steps = stepsToUndo(scope.table(), this.#workPath(), this.#agents);
+    this.#hasUndone = steps.length > 0 || scope.hasGoneBack();
     const isFormer = scope.recorded(formerUndoId(0)) !== undefined;
     let broken: Broken | undefined;
     const next = (index: number): void => {
@@ -175,7 +178,9 @@ class Going implements Undoable {
     const isCancelledAgain = this.#reason?.failure === stopped && this.#scope.isCancelled();
     if (this.#reason !== undefined && !isCancelledAgain) {
       const { failure, cause } = this.#reason;
-      if (broken === undefined) this.#scope.fail(cause, { ...failure, retryable: false });
+      // Where nothing was done, another life may try again.
+      if (broken === undefined)
+        this.#scope.fail(cause, this.#hasUndone ? { ...failure, retryable: false } : failure);
       else {
         const error = new CompensationError(broken.step, broken.failure, failure);
         this.#scope.fail(error, error.failure);

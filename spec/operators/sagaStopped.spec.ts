@@ -11,6 +11,7 @@ import {
   run,
   saga,
   sleep,
+  withPolicy,
   workflow,
 } from '../../index';
 import type { Agent, RunState, Wire } from '../../index';
@@ -69,7 +70,7 @@ describe.each(everyStore)('a saga that is stopped by what is around it (%s)', (_
     'a time limit that a fallback takes': () => fallback('f', limited(), other),
     'a step beside it that fails, and a fallback that takes it': () => fallback('f', beside(boom), other),
     'a race that it loses': () => firstOf('race', booking(), chain('quick', sleep('nap', 20), other)),
-    'a saga beside it that goes back': () => beside(saga('t', boom)),
+    'a saga beside it that goes back': () => beside(saga('t', chain('c', book('first'), boom))),
     'an item of an each whose saga goes back': () =>
       chain(
         'c',
@@ -123,6 +124,50 @@ describe.each(everyStore)('a saga that is stopped by what is around it (%s)', (_
 
     expect((await execute(self, 1, { store, runId: 'r' })).status).toBe('COMPLETED');
     expect(log).toEqual(['book']);
+  });
+
+  const failing = (isDown: () => boolean) =>
+    agent('down', async (input: unknown) => {
+      await wait(20);
+      if (isDown()) throw new Error('down');
+      return input;
+    });
+  const innocent: Record<string, (down: Agent<unknown, unknown>) => Agent<unknown, unknown>> = {
+    'a saga': (down) => beside(saga('t', down)),
+    'a saga within a saga': (down) => beside(saga('t', saga('u', down))),
+    'a saga in a chain': (down) => beside(chain('c', other, saga('t', down))),
+    'a saga whose race is lost by all': (down) => beside(firstOf('f', saga('t', down), boom)),
+  };
+  for (const [name, around] of Object.entries(innocent)) {
+    it(`keeps what a resume needs when what is beside it fails and had done nothing: ${name}`, async () => {
+      let isDown = true;
+      const self = around(failing(() => isDown));
+      const store = open();
+
+      const failed = await execute(self, 1, { store, runId: 'r' });
+      isDown = false;
+      const again = await execute(self, 1, { store, runId: 'r' });
+
+      expect([failed.status, failed.error?.retryable, again.status]).toEqual(['FAILED', true, 'COMPLETED']);
+      expect(log).toEqual(['book']);
+    });
+  }
+
+  it('is tried again by a retry around it where it had done nothing', async () => {
+    let isDown = true;
+    const down = failing(() => isDown);
+    const once = agent('once', async (input: unknown) => {
+      const was = isDown;
+      isDown = false;
+      await wait(1);
+      if (was) throw new Error('down');
+      return input;
+    });
+    const self = withPolicy(chain('c', saga('t', chain('w', once, down)), book('book')), { retry: 1 });
+
+    const { status } = await execute(self, 1, { store: open(), runId: 'r' });
+
+    expect([status, ...log]).toEqual(['COMPLETED', 'book']);
   });
 
   it('is undone before what comes after it begins', async () => {

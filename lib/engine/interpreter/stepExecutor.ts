@@ -967,10 +967,10 @@ export class StepExecutor implements StepMachine, QueueOwner {
       this.#failRun(error, failure);
       return;
     }
-    if (task.definition.kind === 'saga') (this.#finalFailures ??= new WeakSet()).add(failure);
     const within = this.#standIn(task);
     const goesOn = this.#cancellation.hasAny() && task.contain?.().isContained === true;
     const record = (): void => {
+      if (this.#hasUndone(task)) (this.#finalFailures ??= new WeakSet()).add(failure);
       this.#hasEnded(task);
       noteFailure(task);
       const event = this.events.failed(task, failure);
@@ -982,9 +982,17 @@ export class StepExecutor implements StepMachine, QueueOwner {
     this.#afterUndoing(task, goesOn || this.#isFinal(task, failure), record, within);
   }
 
-  /** Whether trying again cannot help: a saga only goes back, once it has begun to. */
+  /** Whether trying again cannot help, for the step itself or because of a saga below: it only goes back, once it has begun to. */
   #isFinal({ definition }: StepTask, failure: Failure): boolean {
     return definition.kind === 'saga' || this.#finalFailures?.has(failure) === true;
+  }
+
+  /** Whether it is a saga that can only go back from here on. */
+  #hasUndone({ definition, path }: StepTask): boolean {
+    return (
+      definition.kind === 'saga' &&
+      this.#cancellation.hasGoneBack(path, new PriorSteps(this.engine, this.engine.steps()))
+    );
   }
 
   /** Goes on once sagas that were stopped below a step, which has ended, have undone what they must. */

@@ -32,12 +32,15 @@ export class World {
   maxCrashes = 3;
   readonly store: Store;
   readonly #self: Agent<unknown, unknown>;
+  /** Whether the run is a saga itself. */
+  readonly #isWhole: boolean;
   /** Whether the store answers in later turns: the moments of virtual time come one by one then, between turns. */
   readonly #isSlow: boolean;
 
   constructor(shape: Booking, isWhole: boolean, store: Store = memoryStore(), isSlow = false) {
     this.store = store;
     this.#isSlow = isSlow;
+    this.#isWhole = isWhole;
     const { work, books } = agentsOf(shape, this.ledger);
     this.#self = isWhole ? saga('whole', work, { dynamic: books }) : chain('root', work);
   }
@@ -101,6 +104,8 @@ export class World {
     }
     const left = await store.loadRun(runId);
     if (killed === undefined && left?.status === 'RUNNING') ledger.wrong.push(`${runId} ends in silence`);
+    if (killed === undefined && (asks > 0 || isCancelled) && left?.status === 'CANCELLED')
+      ledger.wrong.push(...ledger.faults(left, this.#isWhole).map((fault) => `when cancelled: ${fault}`));
     return left as RunState;
   }
 
