@@ -3,8 +3,13 @@ import type { UnderlyingSource } from 'node:stream/web';
 import type { Observable, Subscription } from 'rxjs';
 import { Subject, takeUntil } from 'rxjs';
 
+import { realTimers } from '../../lib/streams/realTimers';
+
 /** How much may wait for a slow reader, in bytes; then nothing more is taken until it has read. */
 const MOST_WAITING = 1_048_576;
+
+/** For so long is gathered what goes out together, in milliseconds. */
+const TOGETHER_MS = 10;
 
 /** A piece of a body, and from where on to go on behind it. */
 export interface Piece {
@@ -34,6 +39,9 @@ export interface StreamSource {
 class EventStream implements UnderlyingSource<Uint8Array> {
   readonly #source: StreamSource;
   readonly #encoder = new TextEncoder();
+  #waiting: string[] = [];
+  #waitingBytes = 0;
+  #timer: NodeJS.Timeout | undefined;
   readonly #over = new Subject<void>();
   #after: number;
   #isReading = false;
@@ -48,7 +56,7 @@ class EventStream implements UnderlyingSource<Uint8Array> {
   start(controller: ReadableStreamDefaultController<Uint8Array>): void {
     this.#heartbeat = this.#source.heartbeats.subscribe({
       next: (text) => {
-        if (!this.#isOver && (controller.desiredSize ?? 0) > 0) this.#send(controller, text);
+        if (!this.#isOver && this.#room(controller) > 0) this.#send(controller, text);
       },
       error: (error: unknown) => {
         this.#close(controller, this.#source.fault(error));
@@ -76,7 +84,7 @@ class EventStream implements UnderlyingSource<Uint8Array> {
           if (this.#isOver) return;
           if (offset !== undefined) this.#after = offset;
           this.#send(controller, text);
-          if ((controller.desiredSize ?? 0) > 0) return;
+          if (this.#room(controller) > 0) return;
           this.#isReading = false;
           pause.next();
         },
@@ -98,19 +106,40 @@ class EventStream implements UnderlyingSource<Uint8Array> {
       });
   }
 
+  #room({ desiredSize }: ReadableStreamDefaultController<Uint8Array>): number {
+    return (desiredSize ?? 0) - this.#waitingBytes;
+  }
+
+  /** What comes closely together goes out as one: each write costs a call of the system. */
   #send(controller: ReadableStreamDefaultController<Uint8Array>, text: string): void {
-    controller.enqueue(this.#encoder.encode(text));
+    this.#waiting.push(text);
+    this.#waitingBytes += text.length;
+    this.#timer ??= realTimers.setTimeout(() => {
+      this.#flush(controller);
+    }, TOGETHER_MS);
+  }
+
+  #flush(controller: ReadableStreamDefaultController<Uint8Array>): void {
+    realTimers.clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#isOver || this.#waiting.length === 0) return;
+    const bytes = this.#encoder.encode(this.#waiting.join(''));
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    controller.enqueue(bytes);
   }
 
   #close(controller: ReadableStreamDefaultController<Uint8Array>, text: string): void {
     if (this.#isOver) return;
     if (text !== '') this.#send(controller, text);
+    this.#flush(controller);
     this.#end();
     controller.close();
   }
 
   #end(): void {
     this.#isOver = true;
+    realTimers.clearTimeout(this.#timer);
     this.#heartbeat?.unsubscribe();
     this.#over.next();
   }

@@ -22,6 +22,7 @@ import type { KeptEvent, RunChange } from '../../lib/store/store';
 import type { Api, Call, Route } from './call';
 import { countIn, flagIn, malformedQuery, placeIn, reply, runOf } from './call';
 import type { EndOfEvents, ErrorReply, EventLine, GoneRun, LogLineReply, LogsReply } from './contract';
+import { EventHub } from './eventHub';
 import type { Piece, StreamSource } from './eventStream';
 import { eventStream, sseOf } from './eventStream';
 import type { RunPlace } from './runPlace';
@@ -76,16 +77,9 @@ async function events(call: Call): Promise<Response> {
   // An EventSource that has missed the end connects again and again; only this answer stops it.
   const isAgain = lastId !== '' && !isLines && !live && status !== 'RUNNING';
   if (isAgain && !(await hasMore(place.events(runId, { after })))) return new Response(null, { status: 204 });
-  const lines = linesOf(call, place, runId);
+  const hub = eventHubOf(call, place, { runId, live, isLines });
   const source: StreamSource = {
-    pieces: (from_) =>
-      place.events(runId, { after: from_, live }).pipe(
-        map((kept): Piece => {
-          const data = lines(kept);
-          const { offset } = kept;
-          return { offset, text: isLines ? `${data}\n` : sseOf(data, { id: offset }) };
-        }),
-      ),
+    pieces: (from_) => hub.follow(from_),
     end: async () => {
       const isGone = live || (await place.loadRun(runId)) === undefined;
       const end: EndOfEvents = { why: isGone ? 'gone' : 'rest' };
@@ -124,29 +118,33 @@ function faultOf({ api: { shown } }: Call, error: unknown, isLines: boolean): st
   return isLines ? `${text}\n` : sseOf(text, { event: 'fault' });
 }
 
-/** So many lines are remembered for others who follow the same run. */
-const MOST_LINES = 2_048;
-const LONGEST_LINE = 8_192;
-const known = new WeakMap<RunPlace, Map<string, string>>();
+const eventHubs = new WeakMap<RunPlace, Map<string, EventHub>>();
+const MOST_HUBS = 256;
 
-/** The line of an event, made once for all who follow the run closely. */
-function linesOf({ api: { shown } }: Call, place: RunPlace, runId: string): (kept: KeptEvent) => string {
-  let lines = known.get(place);
-  if (lines === undefined) known.set(place, (lines = new Map<string, string>()));
-  const made = lines;
-  return ({ offset, event }) => {
-    // The id of a run may be used again.
-    const key = `${runId} ${String(offset)} ${String(event.at)} ${String(event.seq)} ${event.type}`;
-    const before = made.get(key);
-    if (before !== undefined) return before;
-    const body: EventLine = { offset, event: shown.event(event, offset) };
-    const line = JSON.stringify(body);
-    if (line.length <= LONGEST_LINE) {
-      made.set(key, line);
-      if (made.size > MOST_LINES) made.delete(made.keys().next().value as string);
-    }
-    return line;
-  };
+/** The hub of all who follow the run in the same way. */
+function eventHubOf(
+  { api: { shown } }: Call,
+  place: RunPlace,
+  { runId, live, isLines }: { readonly runId: string; readonly live: boolean; readonly isLines: boolean },
+): EventHub {
+  const known = eventHubs.get(place) ?? new Map<string, EventHub>();
+  eventHubs.set(place, known);
+  const key = `${String(live)} ${String(isLines)} ${runId}`;
+  const before = known.get(key);
+  if (before !== undefined) return before;
+  const hub = new EventHub((after) =>
+    place.events(runId, { after, live }).pipe(
+      map(({ offset, event }) => {
+        const line: EventLine = { offset, event: shown.event(event, offset) };
+        const data = JSON.stringify(line);
+        return { offset, text: isLines ? `${data}\n` : sseOf(data, { id: offset }) };
+      }),
+    ),
+  );
+  known.set(key, hub);
+  // Those who follow an older one go on; it is shared with nobody new.
+  if (known.size > MOST_HUBS) known.delete(known.keys().next().value as string);
+  return hub;
 }
 
 function changes(call: Call): Promise<Response> {
