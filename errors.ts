@@ -34,6 +34,7 @@ export {
   NestedAgentError,
   NestedInputError,
   NoCaseError,
+  NoSharedStateError,
   PoisonStepError,
   QuorumError,
   StepDepthError,

@@ -7,6 +7,7 @@ export { DefinitionNotServedError } from './restateErrors';
 export { EngineUnreachableError } from './restateErrors';
 export { restateEngine } from './client/restateEngine';
 export type { RestateEngine, RestateEngineOptions } from './client/restateEngine';
+export { NotOnRestateError } from './restateErrors';
 export { RunStalledError } from './restateErrors';
 export { register, serveRestate } from './worker/serveRestate';
 export type { RestateWorker, ServeOptions } from './worker/serveRestate';

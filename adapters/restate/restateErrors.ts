@@ -1,3 +1,4 @@
+import { definitionOf, sharingIn } from '../../lib/definition/definition';
 import { MillraceError } from '../../lib/model/failure';
 
 /** No worker has registered this definition: none of this name, or only other versions of it. */
@@ -20,6 +21,30 @@ export class DefinitionNotServedError extends MillraceError {
     this.agent = agent;
     this.served = served ?? [];
   }
+}
+
+/** The steps of an agent share a state, which a journal of Restate does not keep. */
+export class NotOnRestateError extends MillraceError {
+  override readonly name = 'NotOnRestateError';
+  readonly code = 'NOT_ON_RESTATE';
+  readonly retryable = false;
+  /** Name of the agent whose steps share a state. */
+  readonly agent: string;
+
+  constructor(agent: string) {
+    super(
+      `Cannot carry out "${agent}" on Restate: its steps share a state, which its journal does not keep`,
+      'run it with a store, or hand on what its steps need as inputs and outputs',
+    );
+    this.agent = agent;
+  }
+}
+
+/** @throws NotOnRestateError where the steps of the agent, or of one below it, share a state. */
+export function refuseShared(agent: unknown): void {
+  const definition = definitionOf(agent);
+  const name = definition && sharingIn(definition);
+  if (name !== undefined) throw new NotOnRestateError(name);
 }
 
 /** No server of Restate answers. Runs that it has accepted go on once it is back; subscribe again to follow them. */

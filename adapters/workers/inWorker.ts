@@ -26,8 +26,8 @@ export interface InWorkerOptions<I, O> extends AgentOptions<I, O> {
  * Makes an agent of a function that another file exports, and calls it in a thread of a pool: for work that keeps a core
  * busy. Input, output and partial results are copied between threads.
  *
- * The function gets the input and a context with `runId`, `path`, `attempt`, `idempotencyKey`, `emit` and `log`, and may
- * return a value, a Promise, an Observable or an AsyncIterable. When nobody wants the answer any more its thread is ended,
+ * The function gets the input and a context with `runId`, `path`, `attempt`, `idempotencyKey`, `emit` and `log`, `shared` as it was when
+ * the call began, and `update` for what the `reduce` of the workflow takes, and may return a value, a Promise, an Observable or an AsyncIterable. When nobody wants the answer any more its thread is ended,
  * in the middle of a loop too, and the pool starts another one.
  *
  * @param file - Absolute path or `file:` URL of the module; in CommonJS `require.resolve('./heavy')`.
@@ -89,7 +89,8 @@ async function callInThread<O>(
   const leave = await placeIn(pool, context.signal);
   const { port1: here, port2: there } = new MessageChannel();
   const { runId, path, attempt, idempotencyKey } = context;
-  const task: ThreadCall = { ...call, runId, path, attempt, idempotencyKey, port: there };
+  const { shared } = context;
+  const task: ThreadCall = { ...call, runId, path, attempt, idempotencyKey, shared, port: there };
   const heard = listen(here, context, begins);
   try {
     const answer = (await pool.run(task, { signal: context.signal, transferList: [there] })) as ThreadAnswer;
@@ -161,6 +162,15 @@ function listen(
   let count = 0;
   let wanted = Infinity;
   let answer: unknown;
+  let refused: { readonly error: unknown } | undefined;
+  /** What cannot be changed fails the call, as it would if the function was called here. */
+  const update = (action: unknown): void => {
+    try {
+      context.update(action as never);
+    } catch (error) {
+      refused ??= { error };
+    }
+  };
   let enough: (() => void) | undefined;
   port.on('message', (message: ThreadMessage) => {
     if (message.kind === 'begins') {
@@ -169,6 +179,7 @@ function listen(
     }
     if (message.kind === 'answer') answer = message.value;
     else if (message.kind === 'partial') context.emit(message.value);
+    else if (message.kind === 'update') update(message.action);
     else context.log(message.level, message.message, message.data);
     count += 1;
     if (count >= wanted) enough?.();
@@ -180,6 +191,7 @@ function listen(
       if (count >= told || context.signal.aborted) resolve();
       context.signal.addEventListener('abort', enough, { once: true });
     });
+    if (refused !== undefined) throw refused.error;
     return answer;
   };
 }

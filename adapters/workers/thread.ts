@@ -17,6 +17,8 @@ export interface ThreadCall {
   readonly path: string;
   readonly attempt: number;
   readonly idempotencyKey: string;
+  /** The shared state when the call began. */
+  readonly shared?: unknown;
   readonly port: MessagePort;
 }
 
@@ -25,6 +27,7 @@ export type ThreadMessage =
   | { readonly kind: 'begins' }
   | { readonly kind: 'answer'; readonly value: unknown }
   | { readonly kind: 'partial'; readonly value: unknown }
+  | { readonly kind: 'update'; readonly action: unknown }
   | { readonly kind: 'log'; readonly level: LogLevel; readonly message: string; readonly data?: object };
 
 /** How a call ended; `told` counts the messages. */
@@ -33,11 +36,16 @@ export type ThreadAnswer = { readonly told: number } & (
 );
 
 /** What a function in a thread is given beside its input. */
-export interface ThreadContext extends Pick<ThreadCall, 'runId' | 'path' | 'attempt' | 'idempotencyKey'> {
+export interface ThreadContext extends Pick<
+  ThreadCall,
+  'runId' | 'path' | 'attempt' | 'idempotencyKey' | 'shared'
+> {
   /** Tells a partial result. */
   emit(partial: unknown): void;
   /** Writes a line into the log of the run. */
   log(level: LogLevel, message: string, data?: object | (() => object)): void;
+  /** Changes the shared state by the `reduce` of the workflow; a function cannot be sent out of a thread. */
+  update(action: unknown): void;
 }
 
 /**
@@ -67,6 +75,16 @@ export async function callHere(call: ThreadCall): Promise<ThreadAnswer> {
       const details = typeof data === 'function' ? (data as () => object)() : data;
       copying(`the details of a log entry of "${name}"`, () => {
         tell({ kind: 'log', level, message, ...(details !== undefined && { data: details }) });
+      });
+    },
+    /** Changes the shared state by the `reduce` of the workflow. */
+    update(action) {
+      if (typeof action === 'function')
+        throw misuse(
+          `Cannot send a function out of the thread of "${name}"; give the workflow shared.reduce, and update() what it takes`,
+        );
+      copying(`an update of "${name}"`, () => {
+        tell({ kind: 'update', action });
       });
     },
   };

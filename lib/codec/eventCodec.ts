@@ -4,7 +4,7 @@ import type { RunEvent as AnyRunEvent, TimeLimit } from '../model/event';
 import { Count, Finite, Json, listOf, Moment, oneOf } from './plainCodecs';
 import type { Optional, Required } from './recordCodec';
 import { recordCodec } from './recordCodec';
-import { Failure, GivenBy, Plan, Unplanned, Usage, Tags } from './stateCodec';
+import { Failure, GivenBy, Plan, SharedPatches, Unplanned, Usage, Tags } from './stateCodec';
 
 /** An event that stands in a journal as it is. */
 export type JournaledEvent = Exclude<AnyRunEvent, { readonly type: 'run.imported' }>;
@@ -38,7 +38,7 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
     'run.started': event(
       'run.started',
       { ...occurrence, name: t.string, plan: Plan },
-      { incarnation: t.string, tags: Tags, input: Json, unplanned: Unplanned },
+      { incarnation: t.string, tags: Tags, input: Json, unplanned: Unplanned, shared: Json },
     ),
     'run.resumed': event(
       'run.resumed',
@@ -50,6 +50,7 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
         input: Json,
         dropped: listOf(t.string),
         opened: listOf(t.string),
+        shared: Json,
       },
     ),
     'run.completed': event(
@@ -81,6 +82,7 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
       alone: t.literal(true),
       limitKey: t.string,
       input: Json,
+      shared: Json,
     }),
     'step.emitted': event('step.emitted', { ...ofAttempt, index: Count }, { value: Json }),
     'step.logged': event(
@@ -103,6 +105,8 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
         kept: listOf(Json),
         cached: t.boolean,
         usage: Usage,
+        updates: SharedPatches,
+        updated: t.string,
       },
     ),
     'step.failed': event(

@@ -5,6 +5,7 @@ import type { Failure as FailureRecord } from '../model/failure';
 import type { GivenBy as GivenByRecord } from '../model/givenBy';
 import { isGivenBy } from '../model/givenBy';
 import type { AgentKind, Plan as PlanRecord, PlanStep } from '../model/plan';
+import type { SharedPatch } from '../model/shared';
 import type { SnapshotMetadata, SnapshotSummary } from '../model/snapshot';
 import type { RunState as RunStateRecord, RunStatus } from '../model/state';
 import type { StepResult, StepStatus } from '../model/stepResult';
@@ -38,6 +39,18 @@ export const Usage: t.Type<UsageRecord> = recordCodec<UsageRecord>(
   'Usage',
   {},
   { tokens: Finite, usd: Finite },
+);
+
+/** What a step has changed of a shared state. */
+export const SharedPatches: t.Type<readonly SharedPatch[]> = listOf(
+  recordCodec<SharedPatch>(
+    'SharedPatch',
+    {
+      op: oneOf<SharedPatch['op']>({ add: true, remove: true, replace: true }),
+      path: listOf(t.union([t.string, Count])),
+    },
+    { value: Json },
+  ),
 );
 
 const kinds: Readonly<Record<AgentKind, true>> = {
@@ -126,6 +139,10 @@ export const Step: t.Type<StepResult> = recordCodec<StepResult>(
     crashes: Count,
     crashedAlone: Count,
     alone: t.literal(true),
+    updates: SharedPatches,
+    updated: t.string,
+    shared: Json,
+    sharedInitial: Json,
     cached: t.boolean,
     inherited: t.literal(true),
     seq: Count,
@@ -173,6 +190,8 @@ const stateJson: t.Type<RunStateJson> = recordCodec<RunStateJson>(
     duration: Finite,
     worked: Finite,
     resumedAt: Moment,
+    shared: Json,
+    sharedInitial: Json,
     forkedFrom: recordCodec<NonNullable<RunStateRecord['forkedFrom']>>(
       'forkedFrom',
       { runId: t.string, path: t.string },

@@ -53,6 +53,13 @@ export interface FunctionDefinition extends Common {
   readonly concurrency?: number;
 }
 
+/** The state that the steps of a composite share. */
+export interface SharedDefinition {
+  /** Frozen JSON. */
+  readonly initial: unknown;
+  readonly reduce?: (draft: unknown, action: unknown) => unknown;
+}
+
 /** An agent made from agents: a synchronous machine that asks its scope for steps. */
 export interface StructureDefinition extends Common {
   readonly kind: Exclude<AgentKind, 'function' | 'operator'>;
@@ -64,6 +71,8 @@ export interface StructureDefinition extends Common {
   readonly parts: readonly Part[];
   /** How many structures stand inside each other here. */
   readonly depth: number;
+  /** What its steps share, where it has a state of their own. */
+  readonly shared?: SharedDefinition;
   /** How pictures link its parts: `sequence` one after another, `graph` by their sources; side by side when left out. */
   readonly shape: 'sequence' | 'graph' | 'alternatives';
   /** What an answer from outside looks like, where it asks for one. */
@@ -327,6 +336,19 @@ export function workOf(definition: Definition): string {
 
 const identities = new WeakMap<Definition, string>();
 const works = new WeakMap<Definition, string>();
+
+/** Name of a composite, among this one and all below it that are declared, whose steps share a state; undefined where none does. */
+export function sharingIn(definition: Definition): string | undefined {
+  const seen = new Set<Definition>();
+  const waiting: Definition[] = [definition];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    if (seen.has(next) || !isStructure(next)) continue;
+    if (next.shared !== undefined) return next.name;
+    seen.add(next);
+    waiting.push(...next.parts.map(({ agent }) => definitionOf(agent) as Definition));
+  }
+  return undefined;
+}
 
 /** How a run of an agent stands before it begins: IDLE, with every declared step PENDING. */
 export function initialState<I, O>(agent: Agent<I, O>, runId = ''): RunState<O> {

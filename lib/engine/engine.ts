@@ -37,6 +37,11 @@ export interface Engine {
   /** The steps as they stand now, for what is asked again within one life. */
   steps(): StepTable;
   /**
+   * The shared state of the composite at this path, the empty one for the run, after everything that was written down; undefined where
+   * there is none. Absent where nothing is shared.
+   */
+  shared?(of: string): unknown;
+  /**
    * The form in which this engine keeps a value.
    *
    * @throws StateValueError when it cannot be kept.
@@ -113,6 +118,10 @@ export interface CallCallbacks {
   log(task: StepTask, level: LogLevel, message: string, data?: object | (() => object)): void;
   /** A nested durable step, asked for by the function that is called. */
   step<I, O>(task: StepTask, id: string, agent: Agent<I, O>, input: I): Observable<O>;
+  /** The state that the step shares with others; undefined where there is none. Absent where nothing is shared. */
+  shared?(task: StepTask): unknown;
+  /** Changes it, once the attempt has given its output. */
+  update?(task: StepTask, change: unknown): void;
   /** Whether anybody still wants what the call gives. */
   isWanted?(task: StepTask): boolean;
   done(task: StepTask, output: unknown): void;

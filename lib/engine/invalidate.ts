@@ -5,6 +5,7 @@ import { UnknownStepError } from '../errors/stepErrors';
 import { asAnotherRun } from '../model/incarnation';
 import { openFailures } from '../model/openFailures';
 import type { Plan, PlanDiff, PlanStep } from '../model/plan';
+import { sharedWithout } from '../model/shared';
 import type { RunState } from '../model/state';
 import type { StepResult } from '../model/stepResult';
 import { pendingStep } from '../model/stepResult';
@@ -217,6 +218,29 @@ function isItem({ path, parent }: Row): boolean {
   return path[parent.length] === '[' && path.includes(']/', parent.length);
 }
 
+/** The steps, and what the run shares, without what the steps that run again had changed of it. */
+function sharedLeft(state: RunState, left: StepTable): Pick<RunState, 'steps' | 'shared'> {
+  const isGone = (path: string): boolean => left.get(path)?.updates === undefined;
+  if (![...state.steps].some(({ stepId, updates }) => updates !== undefined && isGone(stepId)))
+    return { steps: withShared(left, state.steps, new Map()) };
+  const shared = sharedWithout(state, state.steps, isGone);
+  return {
+    ...(shared.has('') && { shared: shared.get('') }),
+    steps: withShared(left, state.steps, shared),
+  };
+}
+
+/** A workflow that runs again goes on with what is left of its shared state, while a step below it that has changed it is kept. */
+function withShared(left: StepTable, before: StepTable, shared: ReadonlyMap<string, unknown>): StepTable {
+  const changed = new Set([...left].flatMap(({ updated }) => updated ?? []));
+  if (changed.size === 0 && shared.size === 0) return left;
+  return left.withRows((row) => {
+    const { shared: former, sharedInitial } = before.get(row.stepId) ?? {};
+    if (former === undefined || (row.shared === undefined && !changed.has(row.stepId))) return row;
+    return Object.freeze({ ...row, shared: shared.get(row.stepId) ?? former, sharedInitial });
+  });
+}
+
 /** What is new about a forked run. */
 export interface ForkedFrom {
   readonly runId: string;
@@ -249,15 +273,16 @@ export function forkedState(state: RunState, { runId, from, ...rest }: ForkedFro
     resumedAt: _resumedAt,
     ...kept
   } = asAnotherRun(state, runId, newIncarnation());
+  const left = StepTable.of(
+    [...withoutUndone(kept.steps, state.plan, undoneSagas(state.steps))].map((step) =>
+      again.has(step.stepId) || step.status === 'RUNNING' ? pendingStep(step.stepId, step.agent) : step,
+    ),
+  );
   return Object.freeze({
     ...kept,
     status: 'CANCELLED',
     input: 'input' in rest ? rest.input : state.input,
-    steps: StepTable.of(
-      [...withoutUndone(kept.steps, state.plan, undoneSagas(state.steps))].map((step) =>
-        again.has(step.stepId) || step.status === 'RUNNING' ? pendingStep(step.stepId, step.agent) : step,
-      ),
-    ),
+    ...sharedLeft(state, left),
     startedAt: now,
     endedAt: now,
     life: 1,

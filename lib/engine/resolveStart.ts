@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 
 import { jsonValue } from '../codec/jsonValue';
 import type { Definition } from '../definition/definition';
-import { decodedOutput, definitionOf, planOf, unplannedOf } from '../definition/definition';
+import { decodedOutput, definitionOf, isContainer, planOf, unplannedOf } from '../definition/definition';
 import { planDiff, unplannedDiff } from '../definition/planDiff';
 import { DefinitionMismatchError, InputMismatchError, StreamInputError } from '../errors/runErrors';
 import { UnknownRunError } from '../errors/storageErrors';
@@ -85,6 +85,7 @@ export function resolveStart<O>(question: StartQuestion<O>): Start<O> {
         input: given,
         plan,
         ...(unplanned !== undefined && { unplanned }),
+        ...beginsToShare(definition, undefined, []),
       },
     };
   }
@@ -123,6 +124,7 @@ export function resolveStart<O>(question: StartQuestion<O>): Start<O> {
     ...(diff?.renamed !== undefined && { name: agent.name }),
     ...(isInputChanged && { input: given }),
     ...(dropped.length > 0 && { dropped }),
+    ...beginsToShare(definition, saved, dropped),
     ...opened(saved, dropped),
   };
   return {
@@ -186,6 +188,23 @@ export function replayedEnd<O>(state: RunState<O>, at: number): RunCompleted {
     duration,
     replayed: true,
   };
+}
+
+/** What the steps of the run share from now on, where nothing of the kind is on record, or no step that is kept has changed it. */
+function beginsToShare(
+  definition: Definition,
+  saved: RunState | undefined,
+  dropped: readonly string[],
+): Pick<RunStarted, 'shared'> {
+  if (!isContainer(definition) || definition.shared === undefined) return {};
+  const { initial: shared } = definition.shared;
+  if (saved?.shared === undefined) return { shared };
+  if (dropped.length === 0 || isDeepStrictEqual(saved.sharedInitial, shared)) return {};
+  const gone = new Set(dropped);
+  const isChanged = [...saved.steps].some(
+    ({ stepId, updates, updated }) => updates !== undefined && updated === undefined && !gone.has(stepId),
+  );
+  return isChanged ? {} : { shared };
 }
 
 /** How many steps are answered from the record. */

@@ -1,8 +1,10 @@
 import type { Subscriber } from 'rxjs';
 
-import type { Definition } from '../definition/definition';
+import type { Definition, SharedDefinition } from '../definition/definition';
+import { isStructure } from '../definition/definition';
 import type { Answer, StepRequest, TaskPolicy, Watch } from '../definition/scope';
 import type { Stop } from '../streams/pull';
+import type { AttemptUpdates } from './attemptUpdates';
 
 /** Says that a step does not wait for a call any more, or that nothing comes of its own: it failed for good, or was stopped. */
 export type LeaveCall = (hasFailed: boolean) => void;
@@ -27,6 +29,10 @@ export interface StepTask {
   readonly isStopped: boolean;
   /** Whether its input, or that of a step above it, may hold streams of steps that are under way. */
   readonly isReader: boolean;
+  /** The shared state that it may change: that of the nearest composite upwards, itself included. */
+  readonly sharing: { readonly of: string; readonly definition: SharedDefinition } | undefined;
+  /** What the attempt under way has changed of it. */
+  updates: AttemptUpdates | undefined;
   /** Steps on record, this one among them, that are dropped when it begins. */
   supersedes: readonly string[] | undefined;
   input: unknown;
@@ -100,6 +106,8 @@ export function newTask(
     limitKey: undoes?.limitKey,
     // What a saga undoes is carried out wherever the saga is.
     isStopped: isStopped && undoes === undefined,
+    sharing: sharingOf(definition, path) ?? parent?.sharing,
+    updates: undefined,
     supersedes: undefined,
     isReader: isReader || parent?.isReader === true,
     input,
@@ -125,6 +133,11 @@ export function newTask(
     heardFailures: undefined,
   };
   return policy.limit === undefined ? task : Object.assign(task, { room: task });
+}
+
+function sharingOf(definition: Definition, path: string): StepTask['sharing'] {
+  if (!isStructure(definition) || definition.shared === undefined) return undefined;
+  return { of: path, definition: definition.shared };
 }
 
 /** The path of a step below another one; an id that begins with `[` stands behind it without a `/`. */

@@ -86,6 +86,23 @@ export class StepDepthError extends MillraceError {
   }
 }
 
+/** A step has changed a shared state, and there is none. */
+export class NoSharedStateError extends MillraceError {
+  override readonly name = 'NoSharedStateError';
+  readonly code = 'NO_SHARED_STATE';
+  readonly retryable = false;
+  /** Path of the step. */
+  readonly path: string;
+
+  constructor(path: string) {
+    super(
+      `Cannot update the shared state in step "${path}": no workflow above it has one`,
+      'give the workflow { shared: { initial } }, and carry it out with run()',
+    );
+    this.path = path;
+  }
+}
+
 /**
  * A function does not get the answer of a nested step: the run rests until somebody answers a question, the call was stopped or
  * timed out, or was over when the step was asked for. What the function still does counts for nothing; a later call begins anew.

@@ -1,3 +1,4 @@
+import type { Draft, Immutable } from 'immer';
 import type { Observable } from 'rxjs';
 
 import type { LogLevel } from './event';
@@ -8,23 +9,32 @@ import type { Failure } from './failure';
  *
  * In a plain `pipe` it handles its inputs in order, one at a time; nothing is durable there.
  */
-export interface Agent<in I, out O, out P = unknown> {
+export interface Agent<in I, out O, out P = unknown, S = unknown> {
   /** What it is in `pipe()`: one answer an input, in order. */
   (source: Observable<I>): Observable<O>;
   readonly name: string;
-  /** What the agent consists of; the type tells the compiler that it consumes `I`, gives `O`, and `P` on the way. */
-  readonly [AGENT]: AgentMark<I, O, P>;
+  /**
+   * What the agent consists of; the type tells the compiler that it consumes `I`, gives `O`, `P` on the way, and needs a shared state `S`.
+   */
+  readonly [AGENT]: AgentMark<I, O, P, S>;
 }
 
 /** The key under which an agent keeps what it consists of. Registered, so that two copies of this package agree. */
 export const AGENT: unique symbol = Symbol.for('millrace.agent') as never;
 
 /** Never a value: carries the types of an agent. */
-export interface AgentMark<in I, out O, out P = unknown> {
+export interface AgentMark<in I, out O, out P = unknown, S = unknown> {
   readonly consumes: (input: I) => void;
+  // A method, so that an agent fits wherever nothing is known of a shared state; `SharesWith` asks for more.
+  shares(shared: S): void;
   readonly gives: O;
   readonly emits: P;
 }
+
+/** An agent that can work with the shared state `S`; any one where nothing is known of that. */
+export type SharesWith<S> = unknown extends S
+  ? unknown
+  : { readonly [AGENT]: { readonly shares: (shared: S) => void } };
 
 /** What an agent takes in. */
 export type InputOf<A> = A extends Agent<infer I, unknown> ? I : never;
@@ -32,8 +42,12 @@ export type InputOf<A> = A extends Agent<infer I, unknown> ? I : never;
 /** What an agent gives. */
 export type OutputOf<A> = A extends Agent<never, infer O> ? O : never;
 
-/** What a step offers to the function that carries it out. */
-export interface StepContext {
+/**
+ * What a step offers to the function that carries it out.
+ *
+ * `S` is the shared state that it needs, `A` what the `reduce` of that takes: `(text: string, context: StepContext<Board>) => …`.
+ */
+export interface StepContext<S = unknown, A = never> {
   /** The id of the run in which it is called. */
   readonly runId: string;
   /** The step's place in the run: the ids from the root, such as `pages[3]/ocr`. */
@@ -72,6 +86,22 @@ export interface StepContext {
    * @throws DuplicateStepError when this call of the function has used the id before.
    */
   call<I, O>(id: string, agent: Agent<I, O>, input: I): Promise<O>;
+  /**
+   * What the steps of the nearest workflow with `shared` share: as it is now, with what this call has changed. Frozen. Undefined where
+   * nothing is shared.
+   */
+  readonly shared: Immutable<S>;
+  /**
+   * Changes the shared state with a recipe of Immer, once this call has given its output: a call that fails changes nothing. The recipe
+   * is called again, on what others have made of the state by then, so it must be pure.
+   *
+   * @throws NoSharedStateError when no workflow above has a shared state.
+   * @throws StateValueError for what JSON would not keep.
+   */
+  // eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- what a block without `return` gives
+  update(recipe: (draft: Draft<S>) => S | void): void;
+  /** The same by the `reduce` of the workflow. */
+  update(action: A): void;
 }
 
 /** When and how a failed attempt is repeated. */

@@ -1,6 +1,7 @@
 import type { Failure } from './failure';
 import type { GivenBy } from './givenBy';
 import type { Plan } from './plan';
+import type { SharedPatch } from './shared';
 import type { RunState } from './state';
 import type { Usage } from './usage';
 
@@ -78,6 +79,8 @@ export interface RunStarted extends Occurrence {
   readonly plan: Plan;
   /** Who carries out the steps that the plan does not name; absent where it names all. */
   readonly unplanned?: Readonly<Record<string, string>>;
+  /** What its steps share, as it begins; absent where they share nothing. */
+  readonly shared?: unknown;
 }
 
 /**
@@ -107,6 +110,8 @@ export interface RunResumed extends Occurrence {
   readonly input?: unknown;
   /** Steps whose saved results no longer hold and are dropped. */
   readonly dropped?: readonly string[];
+  /** What its steps share from now on, where the run had nothing of the kind before. */
+  readonly shared?: unknown;
   /** The failed steps that this life tries again. Events of earlier releases do not say. */
   readonly opened?: readonly string[];
 }
@@ -123,6 +128,8 @@ export interface StepStarted extends OfAttempt {
    * too, which then begins anew whatever it had come to.
    */
   readonly dropped?: readonly string[];
+  /** The shared state of a workflow below the root, as it begins. */
+  readonly shared?: unknown;
   /** Failed steps of the same function, which has heard of them and goes on. */
   readonly caught?: readonly string[];
   /** The time limit of an earlier life that this attempt is still under, epoch milliseconds: something below it waits. */
@@ -181,6 +188,10 @@ export interface StepCompleted extends OfAttempt, Reporting {
   readonly kept?: readonly unknown[];
   /** True when the answer of an earlier call was taken and the agent was not called. */
   readonly cached?: boolean;
+  /** What the attempt has changed of the shared state, when it did. */
+  readonly updates?: readonly SharedPatch[];
+  /** Path of the workflow whose shared state that is; absent for that of the run. */
+  readonly updated?: string;
 }
 
 /** A step failed for good: no attempt is left. */

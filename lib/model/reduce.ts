@@ -120,6 +120,7 @@ const changes: {
       run.startedAt = event.at;
       run.life = 1;
     });
+    edit.share('', event.shared);
     edit.replan(event.plan);
   },
   'run.imported': () => undefined,
@@ -146,6 +147,7 @@ const changes: {
       if ('input' in event) run.input = event.input;
     });
     edit.drop(event.dropped ?? []);
+    edit.share('', event.shared);
     edit.crash();
     if (event.opened !== undefined) edit.open(event.opened);
     else if (failedPath !== undefined) edit.reopen(failedPath);
@@ -167,6 +169,7 @@ const changes: {
     setOrDelete(step, 'abandoned', undefined);
     setOrDelete(step, 'alone', event.alone);
     setOrDelete(step, 'limitKey', event.limitKey);
+    edit.share(event.path, event.shared);
     for (const path of event.caught ?? []) edit.contain(path, true);
   },
   'step.emitted': (edit, event) => {
@@ -194,6 +197,9 @@ const changes: {
     setOrDelete(step, 'partials', event.partials);
     setOrDelete(step, 'kept', event.kept);
     setOrDelete(step, 'cached', event.cached === true ? true : undefined);
+    setOrDelete(step, 'updates', event.updates);
+    setOrDelete(step, 'updated', event.updated);
+    if (event.updates !== undefined) edit.update(event.updated ?? '', event.updates);
     stopWaiting(step);
   },
   'step.failed': (edit, event) => {

@@ -64,6 +64,10 @@ export interface RunState<O = unknown> {
   readonly died?: number;
   /** What its steps have reported to have used, over all lives; absent when nothing. */
   readonly used?: Usage;
+  /** What its steps share, where what is run says so: changed by `context.update()`. */
+  readonly shared?: unknown;
+  /** What that began with. */
+  readonly sharedInitial?: unknown;
   /** Number of the latest journaled event. */
   readonly seq: number;
   /** Where this run was forked from, if it was. */

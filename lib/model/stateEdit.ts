@@ -2,6 +2,8 @@ import type { Draft } from 'immer';
 import { Immer } from 'immer';
 
 import type { Plan } from './plan';
+import type { SharedPatch, SharedValue } from './shared';
+import { frozenCopy, patchedShared, sharedWithout } from './shared';
 import type { RunState } from './state';
 import { pendingSteps } from './state';
 import type { StepResult } from './stepResult';
@@ -26,6 +28,8 @@ export class StateEdit {
   readonly #changes: RunChange[] = [];
   #run: RunState;
   #steps: StepTableEdit | undefined;
+  /** The shared state of the run, where that has changed. */
+  #shared: Required<SharedValue> | undefined;
   status: RunState['status'];
   /** Number of the latest journaled event. */
   seq: number;
@@ -70,8 +74,30 @@ export class StateEdit {
     const run = this.#changed();
     const { status, seq } = this;
     const isSame = run === this.#base && status === run.status && seq === run.seq;
-    if (isSame && this.#steps === undefined) return run;
-    return Object.freeze({ ...run, status, steps: this.#steps?.end() ?? run.steps, seq });
+    if (isSame && this.#steps === undefined && this.#shared === undefined) return run;
+    return Object.freeze({ ...run, ...this.#shared, status, steps: this.#steps?.end() ?? run.steps, seq });
+  }
+
+  /** What the steps of the run, or of the workflow at this path, share from now on; nothing changes where it is undefined. */
+  share(of: string, initial: unknown): void {
+    if (initial === undefined) return;
+    const shared = frozenCopy(initial);
+    if (of === '') this.#shared = { shared, sharedInitial: shared };
+    else Object.assign(this.#edit().draft(of, unplanned), { shared, sharedInitial: shared });
+  }
+
+  /** Changes what the steps of the run, or of the workflow at this path, share. */
+  update(of: string, patches: readonly SharedPatch[]): void {
+    this.#setShared(of, patchedShared(of === '' ? this.#own().shared : this.steps.get(of)?.shared, patches));
+  }
+
+  #setShared(of: string, shared: unknown): void {
+    if (of === '') this.#shared = { shared, sharedInitial: this.#own().sharedInitial };
+    else if (this.steps.get(of)?.shared !== undefined) this.#edit().draft(of, unplanned).shared = shared;
+  }
+
+  #own(): SharedValue {
+    return this.#shared ?? this.#base;
   }
 
   /** All steps of this plan, PENDING; nothing else. */
@@ -186,6 +212,7 @@ export class StateEdit {
 
   /** Forgets what is known of these steps. */
   drop(paths: readonly string[]): void {
+    const lost = this.#sharedWithout(paths);
     for (const path of paths) {
       const step = this.steps.get(path);
       if (step === undefined) continue;
@@ -196,9 +223,28 @@ export class StateEdit {
         ...(next > 0 && { revision: next }),
         // An answer that came before the first question is none to a later one.
         ...(asked !== undefined && { asked }),
+        // What it shares stays while a step that has changed it stays.
+        ...(lost?.sharing.has(path) === true && { shared: step.shared, sharedInitial: step.sharedInitial }),
       };
       this.#edit().set(Object.freeze({ ...pendingStep(path, step.agent), ...left }));
     }
+    for (const [of, value] of lost?.shared ?? []) this.#setShared(of, value);
+  }
+
+  /** What is shared without the updates of these steps, and whose steps have left some; undefined where none of it changes. */
+  #sharedWithout(paths: readonly string[]) {
+    const isShared = paths.some((path) => {
+      const { updates, shared } = this.steps.get(path) ?? {};
+      return updates !== undefined || shared !== undefined;
+    });
+    if (!isShared) return undefined;
+    const gone = new Set(paths);
+    const rows = this.#rows();
+    const kept = rows.filter(({ stepId, updates }) => updates !== undefined && !gone.has(stepId));
+    return {
+      shared: sharedWithout(this.#own(), rows, (path) => gone.has(path)),
+      sharing: new Set(kept.map(({ updated }) => updated)),
+    };
   }
 
   /** What failed on the way to this failure is PENDING again, with everything that failed below it. */

@@ -1,5 +1,6 @@
 import type { Failure } from './failure';
 import type { GivenBy } from './givenBy';
+import type { SharedPatch } from './shared';
 
 /** Where a step stands. */
 export type StepStatus = 'PENDING' | 'RUNNING' | 'SUSPENDED' | 'COMPLETED' | 'FAILED' | 'SKIPPED';
@@ -45,6 +46,14 @@ export interface StepResult {
   readonly critical?: boolean;
   /** Number of the event that completed it. */
   readonly seq?: number;
+  /** What it has changed of the shared state, when it did. */
+  readonly updates?: readonly SharedPatch[];
+  /** Path of the workflow whose shared state it has changed; absent for that of the run. */
+  readonly updated?: string;
+  /** The shared state of a workflow below the root, once it has begun. */
+  readonly shared?: unknown;
+  /** What that began with. */
+  readonly sharedInitial?: unknown;
   /** True when the answer of an earlier call was taken and the agent was not called. */
   readonly cached?: boolean;
   /** True when the run that this one was made from has done it: only that run undoes it. */

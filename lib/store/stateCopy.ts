@@ -11,16 +11,18 @@ export function stateCopy(state: RunState): RunState {
     steps: state.steps.withRows(rowCopy),
     ...('input' in state && { input: valueCopy(state.input) }),
     ...('output' in state && { output: valueCopy(state.output) }),
+    ...('shared' in state && { shared: valueCopy(state.shared) }),
   });
 }
 
 function rowCopy(row: StepResult): StepResult {
-  const { input, output, kept, request, answer } = row;
+  const { input, output, kept, request, answer, shared } = row;
   if (
     !isObject(input) &&
     !isObject(output) &&
     kept === undefined &&
     !isObject(request) &&
+    !isObject(shared) &&
     answer === undefined
   )
     return row;
@@ -30,6 +32,7 @@ function rowCopy(row: StepResult): StepResult {
     ...('output' in row && { output: valueCopy(output) }),
     ...(kept !== undefined && { kept: kept.map(valueCopy) }),
     ...('request' in row && { request: valueCopy(request) }),
+    ...('shared' in row && { shared: valueCopy(shared) }),
     ...(answer !== undefined && { answer: valueCopy(answer) as typeof answer }),
   };
   return Object.freeze(copy);

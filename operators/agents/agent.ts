@@ -78,64 +78,64 @@ type OptionsBeside<Given extends 'input' | 'output', I, O> = Omit<AgentOptions<I
  * @throws DefinitionError when the name is empty or contains `/`, `[` or `]`, or a codec is neither one of io-ts nor a Standard
  * Schema.
  */
-export function agent<S extends StandardSchema, C extends StandardSchema, V>(
+export function agent<S extends StandardSchema, C extends StandardSchema, V, Shared = unknown>(
   name: string,
-  work: (input: SchemaOutput<S>, context: StepContext) => Answering<V>,
+  work: (input: SchemaOutput<S>, context: StepContext<Shared>) => Answering<V>,
   options: InputSchema<S> &
     OutputSchema<C> &
     OptionsBeside<'input' | 'output', SchemaOutput<S>, SchemaOutput<C>> & {
       readonly reduce: Reduction<V, SchemaInput<C>>;
     },
-): Agent<SchemaInput<S>, SchemaOutput<C>, V>;
+): Agent<SchemaInput<S>, SchemaOutput<C>, V, Shared>;
 /** Schemas for the input and the output. */
-export function agent<S extends StandardSchema, C extends StandardSchema, X = never>(
+export function agent<S extends StandardSchema, C extends StandardSchema, X = never, Shared = unknown>(
   name: string,
-  work: (input: SchemaOutput<S>, context: StepContext) => Answering<SchemaInput<C> | Bail<X>>,
+  work: (input: SchemaOutput<S>, context: StepContext<Shared>) => Answering<SchemaInput<C> | Bail<X>>,
   options: InputSchema<S> &
     OutputSchema<C> &
     OptionsBeside<'input' | 'output', SchemaOutput<S>, SchemaOutput<C>> & { readonly reduce?: never },
-): Agent<SchemaInput<S>, SchemaOutput<C> | EarlyWith<X>>;
+): Agent<SchemaInput<S>, SchemaOutput<C> | EarlyWith<X>, unknown, Shared>;
 /** A schema for the input, and `reduce`. */
-export function agent<S extends StandardSchema, R, A>(
+export function agent<S extends StandardSchema, R, A, Shared = unknown>(
   name: string,
-  work: (input: SchemaOutput<S>, context: StepContext) => R,
+  work: (input: SchemaOutput<S>, context: StepContext<Shared>) => R,
   options: InputSchema<S> &
     OptionsBeside<'input', SchemaOutput<S>, A> & { readonly reduce: Reduction<Answered<R>, A> },
-): Agent<SchemaInput<S>, A, Emitted<R>>;
+): Agent<SchemaInput<S>, A, Emitted<R>, Shared>;
 /** A schema for the input. */
-export function agent<S extends StandardSchema, R>(
+export function agent<S extends StandardSchema, R, Shared = unknown>(
   name: string,
-  work: (input: SchemaOutput<S>, context: StepContext) => R,
+  work: (input: SchemaOutput<S>, context: StepContext<Shared>) => R,
   options: InputSchema<S> &
     OptionsBeside<'input', SchemaOutput<S>, Exclude<Answered<R>, Bail<unknown>>> & {
       readonly reduce?: never;
     },
-): Agent<SchemaInput<S>, Answered<R>, Emitted<R>>;
+): Agent<SchemaInput<S>, Answered<R>, Emitted<R>, Shared>;
 /** A schema for the output, and `reduce`. */
-export function agent<I, C extends StandardSchema, V>(
+export function agent<I, C extends StandardSchema, V, Shared = unknown>(
   name: string,
-  work: (input: I, context: StepContext) => Answering<V>,
+  work: (input: I, context: StepContext<Shared>) => Answering<V>,
   options: OutputSchema<C> &
     OptionsBeside<'output', I, SchemaOutput<C>> & { readonly reduce: Reduction<V, SchemaInput<C>> },
-): Agent<I, SchemaOutput<C>, V>;
+): Agent<I, SchemaOutput<C>, V, Shared>;
 /** A schema for the output. */
-export function agent<I, C extends StandardSchema, X = never>(
+export function agent<I, C extends StandardSchema, X = never, Shared = unknown>(
   name: string,
-  work: (input: I, context: StepContext) => Answering<SchemaInput<C> | Bail<X>>,
+  work: (input: I, context: StepContext<Shared>) => Answering<SchemaInput<C> | Bail<X>>,
   options: OutputSchema<C> & OptionsBeside<'output', I, SchemaOutput<C>> & { readonly reduce?: never },
-): Agent<I, SchemaOutput<C> | EarlyWith<X>>;
+): Agent<I, SchemaOutput<C> | EarlyWith<X>, unknown, Shared>;
 /** Codecs of io-ts, or none. */
-export function agent<I, R, A>(
+export function agent<I, R, A, Shared = unknown>(
   name: string,
-  work: (input: I, context: StepContext) => R,
+  work: (input: I, context: StepContext<Shared>) => R,
   options: AgentOptions<I, A> & { readonly reduce: Reduction<Answered<R>, A> },
-): Agent<I, A, Emitted<R>>;
+): Agent<I, A, Emitted<R>, Shared>;
 /** The same without `reduce`: the last value is the output. */
-export function agent<I, R>(
+export function agent<I, R, Shared = unknown>(
   name: string,
-  work: (input: I, context: StepContext) => R,
+  work: (input: I, context: StepContext<Shared>) => R,
   options?: AgentOptions<I, Exclude<Answered<R>, Bail<unknown>>> & { readonly reduce?: never },
-): Agent<I, Answered<R>, Emitted<R>>;
+): Agent<I, Answered<R>, Emitted<R>, Shared>;
 export function agent<I, O>(
   name: string,
   work: (input: I, context: StepContext) => unknown,

@@ -1,8 +1,10 @@
 import { policyOf } from '../../lib/definition/checks';
-import { definitionOf } from '../../lib/definition/definition';
+import { definitionOf, isContainer } from '../../lib/definition/definition';
 import { DefinitionError } from '../../lib/errors/definitionErrors';
 import type { Agent, AgentPolicy } from '../../lib/model/agentType';
+import type { SharedOptions } from '../../lib/model/shared';
 import { agentFrom } from './internal/asOperator';
+import { sharedDefinition } from './internal/sharedDefinition';
 
 /**
  * The same agent under another policy: retries, time, limit, cache, for every kind of agent, chains and branches too. What is given
@@ -10,6 +12,8 @@ import { agentFrom } from './internal/asOperator';
  *
  * Policies are not part of the plan: a run that has begun may be resumed with another one. `version` is: any kind of agent may have
  * one, for the functions that it was made of, such as the `choose` of a branch.
+ *
+ * `shared` gives its steps a state of their own, as it does for a `workflow`; only for agents that run several steps.
  *
  * @throws DefinitionError for what this kind of agent cannot honour: `idleTimeoutMs` where it does not stream by itself, `retry` of
  * a saga.
@@ -19,12 +23,23 @@ import { agentFrom } from './internal/asOperator';
  * const patient = withPolicy(chain('report', read, write), { retry: 2, timeoutMs: 60_000 });
  * ```
  */
-export function withPolicy<I, O, P>(agent: Agent<I, O, P>, policy: AgentPolicy<NoInfer<I>>): Agent<I, O, P> {
+export function withPolicy<I, O, P, S, H = unknown, A = never>(
+  agent: Agent<I, O, P, S>,
+  policy: AgentPolicy<NoInfer<I>> & { readonly shared?: SharedOptions<H, A> },
+): Agent<I, O, P, S> {
   const definition = definitionOf(agent);
   if (definition === undefined) {
     const what = `withPolicy() needs an agent, got ${typeof agent}; make one with agent()`;
     throw new DefinitionError(typeof agent === 'function' ? agent.name : 'withPolicy', what);
   }
-  const given = policyOf(definition.kind, definition.name, policy);
-  return agentFrom({ ...definition, ...given, policy: { ...definition.policy, ...given.policy } });
+  const { shared, ...rest } = (policy as typeof policy | null) ?? {};
+  const given = policyOf(definition.kind, definition.name, shared === undefined ? policy : rest);
+  if (shared !== undefined && !isContainer(definition))
+    throw new DefinitionError(definition.name, 'only what runs several steps has a state that they share');
+  return agentFrom({
+    ...definition,
+    ...given,
+    policy: { ...definition.policy, ...given.policy },
+    ...(shared !== undefined && { shared: sharedDefinition(definition.name, shared) }),
+  });
 }

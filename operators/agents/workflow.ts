@@ -20,12 +20,15 @@ import type {
   AgentPolicy,
   Answered,
   Emitted,
+  SharesWith,
   StepContext,
   StepPolicy,
 } from '../../lib/model/agentType';
 import type { Bail } from '../../lib/model/bail';
 import { withoutGaps } from '../../lib/model/givenBy';
+import type { SharedOptions } from '../../lib/model/shared';
 import { agent as agentOf, outputPart } from './agent';
+import { sharedDefinition } from './internal/sharedDefinition';
 import { agentFrom } from './internal/asOperator';
 import { resultForm } from './internal/outputCodec';
 
@@ -44,7 +47,9 @@ export interface UnconditionalPolicy extends StepPolicy {
 }
 
 /** The work of a step as a function written on the spot; not an agent. */
-export type StepFunction<I, R> = ((input: I, context: StepContext) => R) & { readonly [AGENT]?: never };
+export type StepFunction<I, R, S = unknown, A = never> = ((input: I, context: StepContext<S, A>) => R) & {
+  readonly [AGENT]?: never;
+};
 
 /**
  * Declares a step: its agent, or a function written on the spot, is called with the value of the source as soon as all of it
@@ -54,42 +59,56 @@ export type StepFunction<I, R> = ((input: I, context: StepContext) => R) & { rea
  *
  * @throws DefinitionError when the id is empty or repeated, or a wire belongs to another workflow.
  */
-export interface StepBuilder<X = never> {
+export interface StepBuilder<X = never, S = unknown, A = never> {
   // Agents first: inferring an agent written inside this call from the type of a function would never end.
   /** An agent that needs no input. */
-  <O, P>(id: string, agent: Agent<undefined, O, P>): Wire<Exclude<O, Bail<X>>, P>;
+  <O, P>(id: string, agent: Agent<undefined, O, P> & SharesWith<S>): Wire<Exclude<O, Bail<X>>, P>;
   /** An agent that may be left out. */
   <I, O, P, D = undefined>(
     id: string,
-    agent: Agent<I, O, P>,
+    agent: Agent<I, O, P> & SharesWith<S>,
     source: SourceFor<I>,
     policy: ConditionalPolicy<I, D>,
   ): Wire<Exclude<O, Bail<X>> | NoInfer<D>, P>;
   /** An agent. */
   <I, O, P>(
     id: string,
-    agent: Agent<I, O, P>,
+    agent: Agent<I, O, P> & SharesWith<S>,
     source: SourceFor<I>,
     policy?: UnconditionalPolicy,
   ): Wire<Exclude<O, Bail<X>>, P>;
   /** A function that may be left out; what it takes is inferred from the source. */
-  <const S extends Source, R, D = undefined>(
+  <const W extends Source, R, D = undefined>(
     id: string,
-    work: StepFunction<Resolved<S>, R>,
-    source: S,
-    policy: ConditionalPolicy<Resolved<S>, D>,
+    work: StepFunction<Resolved<W>, R, S, A>,
+    source: W,
+    policy: ConditionalPolicy<Resolved<W>, D>,
   ): Wire<Exclude<Answered<R>, Bail<X>> | NoInfer<D>, Emitted<R>>;
   /** A function; what it takes is inferred from the source. */
-  <const S extends Source, R>(
+  <const W extends Source, R>(
     id: string,
-    work: StepFunction<Resolved<S>, R>,
-    source: S,
+    work: StepFunction<Resolved<W>, R, S, A>,
+    source: W,
     policy?: UnconditionalPolicy,
   ): Wire<Exclude<Answered<R>, Bail<X>>, Emitted<R>>;
 }
 
+/** What the steps of a workflow share. */
+export interface Sharing<H, A> {
+  /**
+   * A state that the steps of the workflow share, however deep: `context.shared` reads it, `context.update` changes it. It is `state.shared`
+   * of the run, or of the row where the workflow is a step. Its steps read the one of the nearest workflow that has one.
+   *
+   * @example
+   * ```ts
+   * workflow('survey', (input, step) => step('ask', ask, input), { shared: { initial: { answers: [] as string[] } } });
+   * ```
+   */
+  readonly shared?: SharedOptions<H, A>;
+}
+
 /** How a workflow is carried out where it is a step, and what may go in and out. */
-export interface WorkflowOptions<I, O> extends AgentPolicy<I> {
+export interface WorkflowOptions<I, O> extends AgentPolicy<I>, Sharing<unknown, never> {
   readonly input?: t.Type<I, unknown>;
   readonly output?: t.Type<O, unknown>;
 }
@@ -121,38 +140,40 @@ export interface CheckedBoth<S extends StandardSchema, C extends StandardSchema>
  *
  * @throws DefinitionError when a source cannot be wired.
  */
-export function workflow<G extends StandardSchema, C extends StandardSchema>(
+export function workflow<G extends StandardSchema, C extends StandardSchema, H = unknown, A = never>(
   name: string,
-  build: (input: Wire<SchemaOutput<G>>, step: StepBuilder<SchemaInput<C>>) => SourceFor<SchemaInput<C>>,
-  options: CheckedBoth<G, C>,
+  build: (input: Wire<SchemaOutput<G>>, step: StepBuilder<SchemaInput<C>, H, A>) => SourceFor<SchemaInput<C>>,
+  options: CheckedBoth<G, C> & Sharing<H, A>,
 ): Agent<SchemaInput<G>, SchemaOutput<C>>;
 /** With a schema for its input. */
-export function workflow<G extends StandardSchema, const S extends Source, X = never>(
+export function workflow<G extends StandardSchema, const S extends Source, X = never, H = unknown, A = never>(
   name: string,
-  build: (input: Wire<SchemaOutput<G>>, step: StepBuilder<X>) => S,
-  options: CheckedInput<G> & { readonly output?: never },
+  build: (input: Wire<SchemaOutput<G>>, step: StepBuilder<X, H, A>) => S,
+  options: CheckedInput<G> & Sharing<H, A> & { readonly output?: never },
 ): Agent<SchemaInput<G>, Resolved<S> | NoInfer<X>>;
 /** With a schema for its output. */
-export function workflow<I, C extends StandardSchema>(
+export function workflow<I, C extends StandardSchema, H = unknown, A = never>(
   name: string,
-  build: (input: Wire<I>, step: StepBuilder<SchemaInput<C>>) => SourceFor<SchemaInput<C>>,
-  options: CheckedOutput<C, I>,
+  build: (input: Wire<I>, step: StepBuilder<SchemaInput<C>, H, A>) => SourceFor<SchemaInput<C>>,
+  options: CheckedOutput<C, I> & Sharing<H, A>,
 ): Agent<I, SchemaOutput<C>>;
 /** With codecs of io-ts, or none. */
-export function workflow<I, const S extends Source, X = never>(
+export function workflow<I, const S extends Source, X = never, H = unknown, A = never>(
   name: string,
-  build: (input: Wire<I>, step: StepBuilder<X>) => S,
-  options?: AgentPolicy<NoInfer<I>> & { readonly input?: t.Type<I, unknown>; readonly output?: never },
+  build: (input: Wire<I>, step: StepBuilder<X, H, A>) => S,
+  options?: AgentPolicy<NoInfer<I>> &
+    Sharing<H, A> & { readonly input?: t.Type<I, unknown>; readonly output?: never },
 ): Agent<I, Resolved<S> | NoInfer<X>>;
 /** With a codec of io-ts for its output. */
 // Apart from the first, because inferring S from the type of a codec may never end in the compiler.
-export function workflow<I, const S extends Source, X = never>(
+export function workflow<I, const S extends Source, X = never, H = unknown, A = never>(
   name: string,
-  build: (input: Wire<I>, step: StepBuilder<X>) => S,
-  options: AgentPolicy<NoInfer<I>> & {
-    readonly input?: t.Type<I, unknown>;
-    readonly output: t.Type<NoInfer<Resolved<S> | X>, unknown>;
-  },
+  build: (input: Wire<I>, step: StepBuilder<X, H, A>) => S,
+  options: AgentPolicy<NoInfer<I>> &
+    Sharing<H, A> & {
+      readonly input?: t.Type<I, unknown>;
+      readonly output: t.Type<NoInfer<Resolved<S> | X>, unknown>;
+    },
 ): Agent<I, Resolved<S> | NoInfer<X>>;
 export function workflow<I, const S extends Source>(
   name: string,
@@ -197,7 +218,7 @@ export function workflow<I, const S extends Source>(
 
   const built = build(wireOf({ kind: 'input', owner }), step);
   isBuilt = true;
-  const { input, output, ...given } = options;
+  const { input, output, shared, ...given } = options;
   const result = compileSource(owner, built, 'the result');
   // The codec decides about undefined values in it.
   const givenBy: CompiledSource['givenBy'] = (...read) => withoutGaps(result.givenBy(...read));
@@ -222,6 +243,7 @@ export function workflow<I, const S extends Source>(
       isConditional: when !== undefined,
       ...(limit !== undefined && { limit }),
     })),
+    ...(shared !== undefined && { shared: sharedDefinition(name, shared) }),
     result: dag.result.text,
     arrows: { parts: steps.map(({ source }) => source.arrows), result: dag.result.arrows },
     ...(input !== undefined && { input: codecFrom(name, 'input', input) }),

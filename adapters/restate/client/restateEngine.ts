@@ -27,6 +27,7 @@ import { onAbort } from '../../../lib/streams/onAbort';
 import type { Stop } from '../../../lib/streams/pull';
 import type { Ingress } from '../protocol/ingress';
 import { ingressOf } from '../protocol/ingress';
+import { refuseShared } from '../restateErrors';
 import { agentOfPlan, agentOfRun, metRuns } from './agentOfRun';
 import { answerRun } from './answerRun';
 import type { BegunRun } from './cancelRun';
@@ -126,6 +127,7 @@ class ServerEngine implements RestateEngine {
   }
 
   run<O>(request: RunRequest<O>): Observable<Transition<O>> {
+    refuseShared(request.agent);
     return this.#follow(request, true, this.#onUnsubscribe);
   }
 

@@ -23,7 +23,7 @@ import type { Stop } from '../../../lib/streams/pull';
 import type { CallId } from '../protocol/protocol';
 import { keptPartials, toWire } from '../protocol/wireEvent';
 import { LARGEST_VALUE } from '../protocol/wireLimits';
-import { NestedWaitError } from '../restateErrors';
+import { NestedWaitError, refuseShared } from '../restateErrors';
 import type { EventPublisher } from './eventPublisher';
 import { withEmit } from './withEmit';
 
@@ -65,6 +65,7 @@ export class NestedEngine {
     const path = `${this.#options.under.path}/${id}`;
     if (this.#isClosed) return throwError(() => new AttemptOverError(path));
     // Here and not only in the interpreter: whoever asks twice hears of it at once.
+    refuseShared(agent);
     if (this.#used.has(id)) throw new DuplicateStepError(path);
     this.#used.add(id);
     const session = (this.#session ??= this.#open());

@@ -10,6 +10,7 @@ import { serviceFor } from '../client/engineContext';
 import { restateEngine } from '../client/restateEngine';
 import { beginScheduledRuns } from '../client/scheduledRuns';
 import { ingressOf } from '../protocol/ingress';
+import { refuseShared } from '../restateErrors';
 import { answersService } from './answerCacheService';
 import { recoverRuns } from './recoverRuns';
 import { runRecordsService } from './runRecords';
@@ -79,6 +80,7 @@ const LONGEST_SILENCE_MS = 21_600_000;
  * it again with the same list and more: what has runs under way must stay in it.
  *
  * @param given - Whose runs are served.
+ * @throws NotOnRestateError for an agent whose steps share a state.
  * @throws TypeError for two agents of the same name and plan: runs could not tell them apart.
  * @throws What the system says when the port is taken, and what `register` throws when `admin` is given.
  */
@@ -196,6 +198,7 @@ function refuseTwins(agents: readonly Agent<never, unknown>[]): void {
     throw new InvalidArgumentError('Cannot serve an empty list of agents', 'give at least one');
   const names = new Set<string>();
   for (const agent of new Set(agents)) {
+    refuseShared(agent);
     const name = serviceFor(agent);
     if (names.has(name))
       throw new InvalidArgumentError(

@@ -1,6 +1,13 @@
 import { identityOf, isStructure } from '../../definition/definition';
 import type { Containment } from '../../definition/scope';
-import type { LogLevel, RunEvent, StepSkipped, StepSuspended, TimeLimit } from '../../model/event';
+import type {
+  LogLevel,
+  RunEvent,
+  StepCompleted,
+  StepSkipped,
+  StepSuspended,
+  TimeLimit,
+} from '../../model/event';
 import type { Failure } from '../../model/failure';
 import type { GivenBy } from '../../model/givenBy';
 import { askingOf } from '../../model/incarnation';
@@ -12,6 +19,18 @@ import { isStream } from '../../streams/pull';
 import type { Engine, KnownAnswer } from '../engine';
 import type { StepTask } from '../task';
 import { pathBelow } from '../task';
+
+/** What belongs to the beginning of an attempt in some cases only. */
+interface StartedWith {
+  /** The time limit of an earlier life that it is still under. */
+  readonly limitAt?: number | undefined;
+  readonly isAlone?: boolean;
+  /** What its steps share, as it begins. */
+  readonly shared?: unknown;
+}
+
+/** What an attempt has changed of a shared state. */
+type SharedUpdates = Pick<StepCompleted, 'updates' | 'updated'>;
 
 /** Makes the events of one life: numbers them and asks the engine for the time. */
 export class EventFactory {
@@ -34,8 +53,11 @@ export class EventFactory {
 
   // Whole literals, not spreads of a common part: these run for every step.
 
-  /** @param limitAt - The time limit of an earlier life that it is still under. */
-  started(task: StepTask, dropped: readonly string[], limitAt?: number, isAlone = false): RunEvent {
+  started(
+    task: StepTask,
+    dropped: readonly string[],
+    { limitAt, isAlone = false, shared }: StartedWith = {},
+  ): RunEvent {
     const { path, definition, attempt, policy, input, parent } = task;
     const event: RunEvent = {
       type: 'step.started',
@@ -49,7 +71,8 @@ export class EventFactory {
     const isPlain = policy.critical !== true && policy.checkInput !== true && dropped.length === 0;
     const limitKey = policy.limit?.key === undefined ? undefined : keyForUndoing(task);
     const isRecorded = this.#recordsInputs && task.tries === 1 && input !== undefined;
-    if (isPlain && limitAt === undefined && !isAlone && limitKey === undefined && !isRecorded) return event;
+    const isBare = limitAt === undefined && !isAlone && shared === undefined;
+    if (isPlain && isBare && limitKey === undefined && !isRecorded) return event;
     const hash = policy.checkInput === true ? this.#engine.hash(input) : undefined;
     const inputHash = hash === undefined ? undefined : `${hash}.${identityOf(definition)}`;
     const caught = parent?.heardFailures;
@@ -63,6 +86,7 @@ export class EventFactory {
       ...(isAlone && { alone: true }),
       ...(limitKey !== undefined && { limitKey }),
       ...(isRecorded && { input: recordedInput(input) }),
+      ...(shared !== undefined && { shared }),
     };
   }
 
@@ -109,7 +133,7 @@ export class EventFactory {
     };
   }
 
-  completed(task: StepTask, { output, kept, givenBy }: KnownAnswer): RunEvent {
+  completed(task: StepTask, { output, kept, givenBy }: KnownAnswer, shared?: SharedUpdates): RunEvent {
     const event: RunEvent = {
       type: 'step.completed',
       runId: this.#runId,
@@ -122,9 +146,10 @@ export class EventFactory {
       output,
       duration: this.#seconds(task.startedAt),
     };
-    if (task.partials === 0 && givenBy === undefined) return event;
+    if (task.partials === 0 && givenBy === undefined && shared === undefined) return event;
     return {
       ...event,
+      ...shared,
       ...(givenBy !== undefined && { givenBy }),
       ...(task.partials > 0 && { partials: task.partials, ...(kept !== undefined && { kept }) }),
     };

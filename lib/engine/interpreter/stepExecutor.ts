@@ -35,6 +35,7 @@ import { completedAnswer, isBelow, misfit, PriorSteps, savedAnswer } from './pri
 import type { RetryDecision } from './retryDecision';
 import { asksUser, retryDecision } from './retryDecision';
 import type { StepMachine } from './stepMachine';
+import { SharedStates } from './sharedStates';
 import { LAST_MOMENT_OF_DATE } from './suspend';
 import { StructureScope } from './structureScope';
 import type { QueueOwner } from './workQueue';
@@ -88,6 +89,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
   readonly #cancellation: Cancellation;
   readonly #contextSteps: ContextSteps;
   readonly #isolation: Isolation;
+  readonly #shared: SharedStates;
   #calls: CallCallbacks | undefined;
   /** Functions that read streams of steps under way. */
   #readers: Map<StepTask, readonly FeedReading[]> | undefined;
@@ -120,6 +122,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
     this.permits = new Permits(engine, this.queue);
     this.#cancellation = new Cancellation(this.queue);
     this.#contextSteps = new ContextSteps(this);
+    this.#shared = new SharedStates(engine);
     this.#isolation = new Isolation(this.queue, (task) => this.#isWaitingReader(task));
     if (known !== undefined && execution.maxCrashes !== Infinity) this.#isolation.suspect(known);
     this.#definition = definitionOf(agent) as Definition;
@@ -361,6 +364,14 @@ export class StepExecutor implements StepMachine, QueueOwner {
 
   isCancelled(): boolean {
     return this.#cancellation.isUnderWay;
+  }
+
+  sharedState(task: StepTask): unknown {
+    return this.#shared.read(task);
+  }
+
+  updateShared(task: StepTask, change: unknown): void {
+    this.#shared.update(task, change);
   }
 
   contextStep<I, O>(parent: StepTask, id: string, agent: Agent<I, O>, input: I): Observable<O> {
@@ -640,16 +651,29 @@ export class StepExecutor implements StepMachine, QueueOwner {
     task.nestedIds = undefined;
     task.failedBelow = undefined;
     task.heardFailures = undefined;
+    task.updates = undefined;
     task.phase = 'running';
     const dropped =
       task.supersedes ?? (task.isAnew && task.tries === 1 ? this.prior.begunBelow(task.path) : []);
     task.supersedes = undefined;
     this.#leftOpen.delete(task.path);
-    const isAlone = this.#isolation.isAlone(task);
-    const started = this.events.started(task, dropped, this.#limitAttempt(task), isAlone);
+    const started = this.events.started(task, dropped, {
+      limitAt: this.#limitAttempt(task),
+      isAlone: this.#isolation.isAlone(task),
+      shared: this.#beginsToShare(task, dropped),
+    });
     if (recorded === undefined) this.engine.note(started);
     else this.engine.record(started, recorded);
-    if (dropped.length > 0) this.prior.renew();
+    if (dropped.length === 0) return;
+    this.prior.renew();
+    this.#shared.renew();
+  }
+
+  /** What the steps of a composite share as it begins, where that is not on record. */
+  #beginsToShare({ path, definition, tries }: StepTask, dropped: readonly string[]): unknown {
+    if (!isStructure(definition) || definition.shared === undefined || tries > 1) return undefined;
+    const isKnown = this.prior.at(path)?.shared !== undefined && !dropped.includes(path);
+    return isKnown ? undefined : definition.shared.initial;
   }
 
   /** The root of a run is no step: its attempts are not on record, but that one of them failed is. */
@@ -840,6 +864,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
         ...(givenBy !== undefined && { givenBy }),
       };
       answered = completedAnswer(of, known);
+      this.#shared.tried(task);
     } catch (error) {
       this.failStep(task, error);
       return;
@@ -870,12 +895,20 @@ export class StepExecutor implements StepMachine, QueueOwner {
   }
 
   #recordCompleted(task: StepTask, answered: CompletedAnswer, known: KnownAnswer): void {
+    let shared: ReturnType<SharedStates['commit']>;
+    try {
+      shared = this.#shared.commit(task);
+    } catch (error) {
+      this.failStep(task, error);
+      return;
+    }
     this.#hasEnded(task);
     forgetFailures(task);
     const usage = isStructure(task.definition) || task.hasReported ? undefined : reportedUsage(known.output);
     if (usage !== undefined) this.events.report(usage);
-    this.engine.record(this.events.completed(task, known), () => {
-      if (task.policy.cache !== undefined) this.engine.memorize?.(task, known);
+    this.engine.record(this.events.completed(task, known, shared), () => {
+      // Whoever took the answer from the cache would not have changed what it shares with others.
+      if (task.policy.cache !== undefined && shared === undefined) this.engine.memorize?.(task, known);
       this.#answer(task, answered);
     });
     this.#abandon((path) => isBelow(path, task.path));
@@ -1040,7 +1073,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
       task.phase = 'done';
       this.queue.setActive(task, false);
       this.#inFlight.delete(task);
-      this.#leaveCall(task, answered.kind === 'failed');
+      this.#leaveCall(task, answered.kind === 'failed' || task.updates !== undefined);
       this.#cancellation.heard(task);
       try {
         task.answer(answered);
@@ -1135,6 +1168,10 @@ function callsOf(machine: StepExecutor): CallCallbacks {
       if (!machine.isOver) machine.engine.tell(machine.events.logged(task.path, level, message, data));
     },
     step: (task, id, agent, input) => machine.contextStep(task, id, agent, input),
+    shared: (task) => machine.sharedState(task),
+    update(task, change) {
+      machine.updateShared(task, change);
+    },
     isWanted: (task) => isRunning(task) && !machine.isOver,
     done(task, output) {
       if (isRunning(task)) machine.completeStep(task, output);

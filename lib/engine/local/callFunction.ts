@@ -3,7 +3,13 @@ import { lastValueFrom, Observable, throwError } from 'rxjs';
 
 import type { FunctionDefinition } from '../../definition/definition';
 import { checkedOutput } from '../../definition/definition';
-import { AttemptOverError, EmptyAnswerError, StepError, StepTimeoutError } from '../../errors/stepErrors';
+import {
+  AttemptOverError,
+  EmptyAnswerError,
+  NoSharedStateError,
+  StepError,
+  StepTimeoutError,
+} from '../../errors/stepErrors';
 import type { Agent, CircuitPolicy, StepContext } from '../../model/agentType';
 import { bailIn } from '../../model/bail';
 import type { LogLevel } from '../../model/event';
@@ -161,6 +167,22 @@ class Call implements Receiver, ContextCall {
     };
   }
 
+  get shared(): unknown {
+    return this.callbacks.shared?.(this.task);
+  }
+
+  /** What it changes counts when the call has given its output. */
+  update(change: unknown): void {
+    const { task, callbacks } = this;
+    if (this.isOver) {
+      const message = `Step "${task.path}" updates the shared state after its call is over: nothing is changed`;
+      callbacks.log(task, 'WARNING', message);
+      return;
+    }
+    if (callbacks.update === undefined) throw new NoSharedStateError(task.path);
+    callbacks.update(task, change);
+  }
+
   emit(partial: unknown): void {
     if (this.isOver) return;
     this.#watchIdle();
@@ -288,6 +310,9 @@ export interface ContextCall {
   readonly callbacks: Pick<CallCallbacks, 'log'>;
   /** Made when it is first read. */
   readonly signal: AbortSignal;
+  /** The state that its step shares with others, as it is now. */
+  readonly shared: unknown;
+  update(change: unknown): void;
   emit(partial: unknown): void;
   step<I, O>(id: string, agent: Agent<I, O>, input: I): Observable<O>;
   hold(): Stop;
@@ -304,6 +329,7 @@ export class CallContext implements StepContext {
   readonly attempt: number;
   readonly idempotencyKey: string;
   declare readonly signal: AbortSignal;
+  declare readonly shared: unknown;
   readonly #call: ContextCall;
 
   constructor(run: RunIdentity, call: ContextCall) {
@@ -314,6 +340,8 @@ export class CallContext implements StepContext {
     this.idempotencyKey = idempotencyKeyOf(run, call.task);
     this.#call = call;
     Object.defineProperty(this, 'signal', CallContext.#signal);
+    // Only where something is shared: a property more for every call of every run costs.
+    if (call.task.sharing !== undefined) Object.defineProperty(this, 'shared', CallContext.#shared);
   }
 
   readonly emit = (partial: unknown): void => {
@@ -334,6 +362,10 @@ export class CallContext implements StepContext {
     return answered;
   };
 
+  readonly update = (change: unknown): void => {
+    this.#call.update(change);
+  };
+
   /** For agents of this package that wait before they work: the time limits of the call do not count until that is over. */
   hold(): Stop {
     return this.#call.hold();
@@ -343,6 +375,13 @@ export class CallContext implements StepContext {
   static readonly #signal: PropertyDescriptor & ThisType<CallContext> = {
     get() {
       return this.#call.signal;
+    },
+    enumerable: true,
+  };
+
+  static readonly #shared: PropertyDescriptor & ThisType<CallContext> = {
+    get() {
+      return this.#call.shared;
     },
     enumerable: true,
   };

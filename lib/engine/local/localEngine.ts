@@ -142,6 +142,12 @@ export class LocalEngine<O> implements Engine {
     return reduceRunAll(this.#transitions.state(), waiting).steps;
   }
 
+  shared(of: string): unknown {
+    const waiting = this.#waiting.map(({ event }) => event);
+    const state = reduceRunAll(this.#transitions.state(), waiting);
+    return of === '' ? state.shared : state.steps.get(of)?.shared;
+  }
+
   keep(value: unknown, path: string): unknown {
     return this.#options.claim.checksValues ? jsonValue(value, path) : value;
   }

@@ -45,3 +45,12 @@ export function answeringFunction(): unknown {
 export function loggingFunction(_: unknown, context: ThreadContext): void {
   context.log('INFO', 'told', { made: () => 1 });
 }
+
+export function adding(text: string, context: ThreadContext): unknown {
+  context.update({ add: text });
+  return context.shared;
+}
+
+export function changing(_: string, context: ThreadContext): void {
+  context.update((draft: unknown[]) => draft.push(1));
+}
