@@ -14,11 +14,20 @@ const wallClock = {
 };
 
 export default defineConfig(
-  globalIgnores(['dist/', 'site/', 'spec/sdks/', 'bench/', 'coverage/', 'docs/', 'temp/']),
+  globalIgnores([
+    'dist/',
+    'inspector/page/built/',
+    'site/',
+    'spec/sdks/',
+    'bench/',
+    'coverage/',
+    'docs/',
+    'temp/',
+  ]),
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   js.configs.recommended,
   {
-    files: ['**/*.ts'],
+    files: ['**/*.{ts,tsx}'],
     extends: [
       tseslint.configs.strictTypeChecked,
       tseslint.configs.stylisticTypeChecked,
@@ -65,6 +74,14 @@ export default defineConfig(
     },
   },
   {
+    // What is drawn reads a signal to be drawn again when it changes.
+    files: ['inspector/page/**/*.{ts,tsx}'],
+    rules: {
+      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      '@typescript-eslint/no-meaningless-void-operator': 'off',
+    },
+  },
+  {
     // Tests do wrong things on purpose, and look inside.
     files: ['spec/**/*.ts'],
     rules: {
@@ -85,7 +102,13 @@ export default defineConfig(
   {
     files: ['**/*.{js,cjs,mjs}'],
     languageOptions: {
-      globals: { module: 'writable', require: 'readonly', process: 'readonly', console: 'readonly' },
+      globals: {
+        module: 'writable',
+        require: 'readonly',
+        process: 'readonly',
+        console: 'readonly',
+        __dirname: 'readonly',
+      },
     },
   },
 );

@@ -11,11 +11,12 @@ module.exports = {
   sandboxInjectedGlobals: sandboxInjectedGlobals.split(' '),
   testEnvironment: '<rootDir>/jest.environment.js',
   testMatch: ['<rootDir>/spec/**/*.spec.ts'],
-  // Those start servers, or need the packages of others: npm run test:engine, npm run test:sdks.
+  // Those start servers, or need the packages of others or a browser: npm run test:engine, test:sdks, test:browser.
   testPathIgnorePatterns: [
     '/node_modules/',
     '<rootDir>/spec/engine/',
     '<rootDir>/spec/sdks/',
+    '<rootDir>/spec/inspector/',
     // What is typed, and answered by processes of what was bundled: npm run test:cli.
     '<rootDir>/spec/cli/',
     // Whether tests find bugs, and what kills processes by the dozen: npm run test:laws, npm run torture.

@@ -12,6 +12,7 @@ import { build } from 'esbuild';
 
 import bundled from './bundled.cjs';
 import { modules } from './modules.mjs';
+import { buildPage } from './page.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const inside = new RegExp(`^(${bundled.join('|')})(/|$)`);
@@ -166,6 +167,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const forBundlers = Object.values(exports).filter((entry) => entry.module !== undefined);
   made.push(...(await modules('dist/esm', entriesOf({ exports: forBundlers }))));
+  made.push((await buildPage('dist/inspector/page/built')).metafile);
   writeNotices('dist', made);
   const types = readdirSync(join(root, 'dist'), { recursive: true }).filter((file) => file.endsWith('.d.ts'));
   const leaks = types.filter((file) =>

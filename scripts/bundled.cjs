@@ -13,8 +13,6 @@ module.exports = [
   '@hono/node-server',
   'commander',
   'preact',
-  '@preact/signals',
   '@preact/signals-core',
   '@dagrejs/dagre',
-  'microdiff',
 ];

@@ -8,32 +8,56 @@ export interface StepNode {
   readonly steps: readonly StepNode[];
 }
 
-interface OpenNode extends StepNode {
-  readonly steps: OpenNode[];
-}
-
 /**
  * Paths of steps as a tree; what stands above a named step is in it too. `pages[1]/read` stands in `pages[1]`, and that in `pages`.
  * Linear in the length of the paths.
  */
 export function stepTree(paths: Iterable<string>): StepNode {
-  const root: OpenNode = { path: '', name: '', steps: [] };
-  const known = new Map<string, OpenNode>([['', root]]);
-  for (const path of paths) {
-    let above = root;
+  const tree = new StepTree<OpenNode>((path, name) => ({ path, name, steps: [] }));
+  for (const path of paths) tree.add(path);
+  return tree.root;
+}
+
+interface OpenNode extends StepNode {
+  readonly steps: OpenNode[];
+}
+
+/** A tree of steps that grows, of nodes that can carry more than their path. A class, because all paths share one index. */
+export class StepTree<N extends { readonly path: string; readonly steps: N[] }> {
+  readonly root: N;
+  readonly #nodes = new Map<string, N>();
+  readonly #make: (path: string, name: string, above: N | undefined) => N;
+
+  /** @param make - Makes a node without steps; `above` is undefined for the root. */
+  constructor(make: (path: string, name: string, above: N | undefined) => N) {
+    this.#make = make;
+    this.root = make('', '', undefined);
+    this.#nodes.set('', this.root);
+  }
+
+  /** The node of this path, if it has been named or stands above one that has. */
+  get(path: string): N | undefined {
+    return this.#nodes.get(path);
+  }
+
+  /** The node of this path, made with all that stand above it where they are not there. */
+  add(path: string): N {
+    let above = this.root;
+    const known = this.#nodes.get(path);
+    if (known !== undefined) return known;
     for (const end of endsIn(path)) {
       const here = path.slice(0, end);
-      let node = known.get(here);
+      let node = this.#nodes.get(here);
       if (node === undefined) {
         const own = here.slice(above.path.length);
-        node = { path: here, name: own.startsWith('/') ? own.slice(1) : own, steps: [] };
-        known.set(here, node);
+        node = this.#make(here, own.startsWith('/') ? own.slice(1) : own, above);
+        this.#nodes.set(here, node);
         above.steps.push(node);
       }
       above = node;
     }
+    return above;
   }
-  return root;
 }
 
 /** Where the parts of a path end. */

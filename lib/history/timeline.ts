@@ -23,7 +23,8 @@ export interface Span {
   readonly to: number | undefined;
 }
 
-interface OpenSpan extends Omit<Span, 'to'> {
+/** A span that may get its end. */
+export interface OpenSpan extends Omit<Span, 'to'> {
   to: number | undefined;
 }
 
@@ -32,13 +33,17 @@ interface OpenSpan extends Omit<Span, 'to'> {
  * which they began. Linear in the number of events.
  */
 export function timeline(events: Iterable<RunEvent>): readonly Span[] {
-  const times = new Times();
-  for (const event of events) times.add(event);
-  return times.spans;
+  const line = new Timeline();
+  for (const event of events) line.add(event);
+  return line.spans;
 }
 
-/** A class, because every event changes the same few maps. */
-class Times {
+/**
+ * A timeline that grows with the events as they come: each costs the same, however many came before. A class, because every
+ * event changes the same few maps.
+ */
+export class Timeline {
+  /** All spans so far; one that lasts gets its end later. */
   readonly spans: OpenSpan[] = [];
   readonly #open = new Map<string, OpenSpan>();
   readonly #ends = new Map<string, number>();
@@ -47,6 +52,7 @@ class Times {
   #life = 0;
   #lifeBegan = 0;
 
+  /** The next event of the run. */
   add(event: RunEvent): void {
     const { at } = event;
     switch (event.type) {

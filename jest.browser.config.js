@@ -1,0 +1,16 @@
+const base = require('./jest.config.js');
+
+/**
+ * The page of the inspector in a real browser: npm run test:browser.
+ *
+ * @type {import('jest').Config}
+ */
+module.exports = {
+  ...base,
+  testMatch: ['<rootDir>/spec/inspector/**/*.spec.ts'],
+  testPathIgnorePatterns: ['/node_modules/'],
+  globalSetup: '<rootDir>/spec/inspector/setup.js',
+  // One browser at a time: the specs measure.
+  maxWorkers: 1,
+  testTimeout: 60_000,
+};
