@@ -1,6 +1,6 @@
 import { copyText } from './details';
 import { act, tabs, view } from './machine';
-import { goLive, stepTo, toggleDiff, togglePlay } from './moments';
+import { goLive, stepTo, toggleDiff, togglePlay } from './momentBar';
 import { pan, reveal, rows, zoomAround, zoomToSelection } from './rows';
 import type { Row } from './rowList';
 import { goToRun, mayWrite, openRun, runList, selectedRun, storeName } from './pageState';

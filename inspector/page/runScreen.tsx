@@ -7,7 +7,7 @@ import { clockText, icons, numberText, shortRunId, spanText } from './format';
 import { GraphView } from './graphView';
 import { Details } from './details';
 import { act, view } from './machine';
-import { DiffPanel, MomentBar } from './moments';
+import { DiffPanel, MomentBar } from './momentBar';
 import { StepRows } from './rows';
 import type { OpenRun } from './pageState';
 import { clock, connection, mayWrite, openRun } from './pageState';
