@@ -11,6 +11,7 @@ import { placed } from './graphLayout';
 
 /** Where the run rests, and what is left out of its page. */
 export interface ExportHtmlOptions {
+  /** Where the run rests. */
   readonly store: Store;
   /** Name of the store, as the page says it; `main` when left out. */
   readonly storeName?: string;

@@ -37,7 +37,9 @@ export interface ListenOptions {
 export interface Listening {
   /** To be opened in a browser: it bears the token, and loses it there. */
   readonly url: string;
+  /** The one that it was given. */
   readonly port: number;
+  /** What whoever asks must know. */
   readonly token: string;
   /** Ends all connections. */
   close(): Promise<void>;
