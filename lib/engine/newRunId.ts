@@ -2,12 +2,13 @@ import { randomFillSync } from 'node:crypto';
 
 import type { SchedulerLike } from 'rxjs';
 import { VirtualTimeScheduler } from 'rxjs';
-import { monotonicFactory } from 'ulid';
+
+import { orderedIds } from '../model/orderedIds';
 
 /** Ids that sort by the moment they were made, also within one millisecond. */
 export const newRunId: () => string = lazily(() => {
-  const next = monotonicFactory(randoms());
-  return () => next();
+  const next = orderedIds(randoms());
+  return () => next(Date.now());
 });
 
 /**

@@ -1,9 +1,9 @@
 import { asyncScheduler } from 'rxjs';
-import { monotonicFactory } from 'ulid';
 
 import { LogCompletedError, UnknownLogError } from '../errors/storageErrors';
 import type { ExecutionLog, LogRest, LogSummary } from '../model/executionLog';
 import { InvalidArgumentError } from '../model/failure';
+import { orderedIds } from '../model/orderedIds';
 import { hideSecrets } from '../model/secrets/secretTexts';
 
 /** Keeps logs of executions: by hand, or with `record(history)`. */
@@ -52,7 +52,7 @@ export function executionHistory(rest: LogRest, clock: { now(): number } = async
 class LogHistory implements ExecutionHistory {
   readonly #rest: LogRest;
   readonly #clock: { now(): number };
-  readonly #nextId = monotonicFactory();
+  readonly #nextId = orderedIds();
   readonly #open = new Map<string, OpenLog>();
   /** Ids of logs that are being begun. */
   readonly #beginning = new Set<string>();

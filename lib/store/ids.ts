@@ -1,4 +1,6 @@
-import { decodeTime, monotonicFactory } from 'ulid';
+import { decodeTime } from 'ulid';
+
+import { orderedIds } from '../model/orderedIds';
 
 /** Tells the time; every RxJS scheduler does. */
 export interface Clock {
@@ -7,7 +9,7 @@ export interface Clock {
 
 /** Makes ids that sort by the time they were made, also within one millisecond and when the clock is set back. */
 export function ids(clock: Clock): () => string {
-  const next = monotonicFactory();
+  const next = orderedIds();
   let latest = 0;
   return () => {
     latest = Math.max(latest, clock.now());
