@@ -29,7 +29,7 @@ const threads = ['adapters/workers/thread.ts'];
 export async function bundle(outdir, exposed = []) {
   const shared = new Set(exposed);
   const entries = entriesOf(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')));
-  const others = entries.filter((entry) => entry !== 'index.ts');
+  const others = entries.filter((entry) => entry !== 'index.ts' && !threads.includes(entry));
   const made = [];
   for (const entry of others) made.push(await bundleOne(outdir, entry, [fromCore(entry, entries, shared)]));
   for (const entry of threads) await bundleOne(outdir, entry, []);

@@ -3,7 +3,7 @@
 //
 // What the modules ask of Node goes through the `imports` of dist/esm/package.json: to a bundler for browsers these give
 // what adapters/browser has in its stead, and where there is nothing, functions that say so when they are called.
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath, URL } from 'node:url';
 import { builtinModules } from 'node:module';
@@ -24,7 +24,10 @@ const onlyNode = new Set(['winston', 'write-file-atomic']);
  * @param {readonly string[]} entries - Sources that others may import.
  */
 export async function modules(outdir, entries) {
-  const asked = new Set();
+  const asked = new Map([
+    ['buffer', new Set(['Buffer'])],
+    ['process', new Set(['default'])],
+  ]);
   const vendors = new Set();
   const sources = reachedFrom([...entries, `${stead}/missing.ts`]);
   const { metafile } = await build({
@@ -43,6 +46,7 @@ export async function modules(outdir, entries) {
   });
   const packed = await packVendors(outdir, vendors, asked);
   const stood = await standIns(outdir, asked);
+  nodeItself(outdir, asked);
   writeFileSync(
     join(root, outdir, 'package.json'),
     `${JSON.stringify({ type: 'module', sideEffects: false, imports: importsOf(asked) }, null, 2)}\n`,
@@ -86,10 +90,14 @@ function oneByOne(asked, vendors) {
         // Side by side with the CommonJS files lie ES modules, of which bundlers take only what is used.
         return { ...outside, path: path.replace(/^fp-ts\/lib\//, 'fp-ts/es6/') };
       });
-      onLoad({ filter: /\.ts$/ }, ({ path }) => ({
-        loader: 'ts',
-        contents: importedAtOnce(readFileSync(path, 'utf8')),
-      }));
+      onLoad({ filter: /\.ts$/ }, ({ path }) => {
+        const text = readFileSync(path, 'utf8');
+        const addressed = byAddress(text, relative(root, path));
+        const needed = addressed === text ? '' : "import { fileURLToPath as addressToPath } from 'node:url';";
+        const contents = importedAtOnce(needed + addressed);
+        noteNames(contents, asked);
+        return { loader: 'ts', contents };
+      });
     },
   };
 }
@@ -100,8 +108,21 @@ const ofNode = (path) =>
 const fileOf = (path) => path.replace(/\.js$/, '').replaceAll('/', '-');
 
 function askNode(path, asked) {
-  asked.add(ofNode(path));
+  if (!asked.has(ofNode(path))) asked.set(ofNode(path), new Set());
   return { ...outside, path: `#node/${ofNode(path)}` };
+}
+
+/** Which names a source takes from modules of Node; `*` where it takes a whole one. */
+function noteNames(text, asked) {
+  for (const [, clause, path] of text.matchAll(/\bimport (?!type )([^;'"]*?) from '([^']+)'/g)) {
+    const name = ofNode(path);
+    if (name === undefined) continue;
+    const names = asked.get(name) ?? new Set();
+    asked.set(name, names);
+    if (clause.startsWith('*')) names.add('*');
+    else if (!clause.startsWith('{')) names.add('default');
+    for (const [, given] of clause.matchAll(/[{,]\s*(?!type )([\w$]+)/g)) names.add(given);
+  }
 }
 
 /** Packages that are brought along: what they share is in files of its own. */
@@ -124,9 +145,12 @@ async function packVendors(outdir, vendors, asked) {
       {
         name: 'what is asked of Node',
         setup({ onResolve }) {
-          onResolve({ filter: /^[^.]/ }, ({ path, kind }) =>
-            kind === 'entry-point' || ofNode(path) === undefined ? undefined : askNode(path, asked),
-          );
+          onResolve({ filter: /^[^.]/ }, ({ path, kind }) => {
+            if (kind === 'entry-point' || ofNode(path) === undefined) return undefined;
+            const found = askNode(path, asked);
+            asked.get(ofNode(path)).add('*').add('default');
+            return found;
+          });
         },
       },
     ],
@@ -145,10 +169,18 @@ function importedAtOnce(text) {
   return `${imports.join(' ')}${rest}`;
 }
 
+/** Files that are loaded by their path lie among the CommonJS files. Bundlers know this form, and bring the file along. */
+function byAddress(text, file) {
+  return text.replaceAll(/\brequire\.resolve\('(\.[^']+)'\)/g, (_, path) => {
+    const up = relative(dirname(join('dist/esm', file)), join('dist', dirname(file), path));
+    return `addressToPath(new URL('${up}.js', import.meta.url))`;
+  });
+}
+
 /** Writes what browsers get in the stead of each module of Node. */
 async function standIns(outdir, asked) {
   const folder = join(outdir, 'browser');
-  const names = [...asked].map((name) => [name, `${fileOf(name)}.ts`]);
+  const names = [...asked.keys()].map((name) => [name, `${fileOf(name)}.ts`]);
   const written = new Set(readdirSync(join(root, stead)));
   const { metafile } = await build({
     absWorkingDir: root,
@@ -182,11 +214,26 @@ function saying(name, missing) {
   return `import { missing as no } from '../adapters/browser/missing.js';\n${lines.join('\n')}\n`;
 }
 
-/** With `node:` before it a name is taken for an address, which `imports` may not point to. */
+/** What stands for a module of Node where there is Node: files of our own, because not every bundler takes a name there. */
+function nodeItself(outdir, asked) {
+  mkdirSync(join(root, outdir, 'node'), { recursive: true });
+  for (const [name, names] of asked) {
+    const from = `'${builtinModules.includes(name) ? `node:${name}` : name}'`;
+    const given = [...names].filter((each) => each !== '*').sort();
+    // Only what is asked for: a later version of Node may have dropped another name.
+    const text = names.has('*') || given.length === 0 ? `export * from ${from};\n` : '';
+    const listed = given.length === 0 ? '' : `export { ${given.join(', ')} } from ${from};\n`;
+    writeFileSync(join(root, outdir, 'node', `${fileOf(name)}.js`), text + listed);
+  }
+}
+
 function importsOf(asked) {
   return Object.fromEntries(
-    [...asked]
+    [...asked.keys()]
       .sort()
-      .map((name) => [`#node/${name}`, { browser: `./browser/${fileOf(name)}.js`, default: name }]),
+      .map((name) => [
+        `#node/${name}`,
+        { browser: `./browser/${fileOf(name)}.js`, default: `./node/${fileOf(name)}.js` },
+      ]),
   );
 }

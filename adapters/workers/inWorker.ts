@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { isAbsolute } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -59,11 +60,27 @@ export function inWorker<I, O>(
   ) as unknown as Agent<I, O>;
 }
 
-/** A pool for `inWorker()`; `destroy()` ends its threads. */
-export function threadPool(threads: number = availableParallelism()): Piscina {
-  const isSource = __filename.endsWith('.ts');
+/**
+ * A pool for `inWorker()`; `destroy()` ends its threads.
+ *
+ * @param threads - At most so many; one for each core when left out.
+ * @param options - `file`: what the threads load, where a bundler has moved it: the path of `millrace/workers/thread`, built
+ *   as an entry of its own.
+ * @throws InvalidArgumentError when that file is not there.
+ */
+export function threadPool(
+  threads: number = availableParallelism(),
+  { file = require.resolve('./thread') }: { readonly file?: string } = {},
+): Piscina {
+  if (!existsSync(file)) {
+    throw new InvalidArgumentError(
+      `Cannot start threads: there is no file "${file}"`,
+      'let your bundler build millrace/workers/thread as an entry of its own, and give its path: threadPool(4, { file })',
+    );
+  }
+  const isSource = file.endsWith('.ts');
   return new Piscina({
-    filename: require.resolve('./thread'),
+    filename: file,
     name: 'callHere',
     minThreads: 0,
     maxThreads: threads,

@@ -1,14 +1,14 @@
 import { randomFillSync } from 'node:crypto';
 
 import type { SchedulerLike } from 'rxjs';
-import { VirtualTimeScheduler } from 'rxjs';
+import { asyncScheduler, VirtualTimeScheduler } from 'rxjs';
 
 import { orderedIds } from '../model/orderedIds';
 
 /** Ids that sort by the moment they were made, also within one millisecond. */
 export const newRunId: () => string = lazily(() => {
   const next = orderedIds(randoms());
-  return () => next(Date.now());
+  return () => next(asyncScheduler.now());
 });
 
 /**
