@@ -2,7 +2,7 @@ import type { Store } from '../lib/store/store';
 import { lowdbStore } from '../lib/store/folder/lowdbStore';
 import { loadModule } from './agentFiles';
 import { usageError } from './commandError';
-import type { Output } from './output';
+import type { Output } from './view/output';
 import { shellText } from './shell';
 import type { Settings } from './settings';
 import { checkStoreFolder, settingsOf } from './settings';
@@ -13,12 +13,21 @@ export interface TypedCommand {
   readonly options: Readonly<Record<string, unknown>>;
 }
 
+/** A command as far as a shell completes it. */
+export interface CompletedCommand {
+  readonly name: string;
+  readonly options: readonly { readonly flags: string }[];
+  readonly takesAgents?: boolean;
+}
+
 /** What a command works with. */
 export interface CommandContext extends TypedCommand {
   readonly output: Output;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Where relative paths begin. */
   readonly folder: string;
+  /** All commands there are. */
+  readonly commands: readonly CompletedCommand[];
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
 }

@@ -2,11 +2,11 @@ import { MillraceError } from '../lib/model/failure';
 import { printable } from '../lib/report/columns';
 import { CommandError } from './commandError';
 import { exitCodes, exitOfCode } from './exitCodes';
-import type { Output } from './output';
-import { paint } from './output';
+import type { Output } from './view/output';
+import { paint } from './view/output';
 
 /** An error as it is shown, and what the process ends with. */
-interface Shown {
+interface ShownError {
   readonly code: string;
   readonly name: string;
   readonly message: string;
@@ -16,7 +16,7 @@ interface Shown {
 
 /** Tells an error: on standard error for people, as `{"error": …}` on standard output with `--json`. Gives the exit code. */
 export function reportError(thrown: unknown, output: Output): number {
-  const { exit, ...error } = shownError(thrown);
+  const { exit, ...error } = recordOf(thrown);
   if (output.isJson) output.json({ error });
   else {
     output.tell(`${paint('✘', 'red', output)} ${printable(error.message)}`);
@@ -25,7 +25,8 @@ export function reportError(thrown: unknown, output: Output): number {
   return exit;
 }
 
-function shownError(thrown: unknown): Shown {
+/** An error as plain data, with what to type in the place of what to call. */
+export function recordOf(thrown: unknown): ShownError {
   if (thrown instanceof MillraceError) {
     const { code, name, next } = thrown;
     return {

@@ -2,7 +2,7 @@ import type { RunState } from '../lib/model/state';
 import { printable } from '../lib/report/columns';
 import { openQuestions } from '../lib/store/summary';
 import { commandLine } from './context';
-import type { Output } from './output';
+import type { Output } from './view/output';
 import type { Settings } from './settings';
 
 /** What to type next about a run that has not completed: pairs of what for, and the command. */

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { CommanderError } from 'commander';
 
 import { commandSpecs } from './commandSpecs';
-import { processOutput } from './output';
-import type { Output } from './output';
+import { processOutput } from './view/output';
+import type { Output } from './view/output';
 import type { Parsed } from './program';
 import { programOf } from './program';
-import { langOf, wordsOf } from './words';
+import { langOf, wordsOf } from './view/words';
 
 /** What `--json` and `--lang` say, before it is known whether the rest can be read. */
 const typed = process.argv.slice(2);
@@ -61,6 +61,7 @@ async function carryOut(parsed: Parsed): Promise<number> {
       output,
       env: process.env,
       folder: process.cwd(),
+      commands: commandSpecs,
       signal: interrupted.signal,
     });
     return interrupted.signal.aborted ? INTERRUPTED : exit;

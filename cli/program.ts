@@ -2,8 +2,8 @@ import { Command, Option } from 'commander';
 
 import type { TypedCommand } from './context';
 import { commandSpecs } from './commandSpecs';
-import { helpTitles, optionText } from './helpTexts';
-import type { Lang } from './words';
+import { helpTitles, optionText } from './view/helpTexts';
+import type { Lang } from './view/words';
 
 /** A command that was typed, before anything of the library is loaded. */
 export interface Parsed extends TypedCommand {

@@ -10,11 +10,11 @@ import type { CommandContext } from '../context';
 import { countOf, textOf, withStore } from '../context';
 import { exitCodes } from '../exitCodes';
 import { globOf } from '../pathGlob';
-import { timeText } from '../moments';
-import { paint } from '../output';
+import { timeText } from '../view/moments';
+import { paint } from '../view/output';
 import { runNamed } from '../runNames';
 import { abortOf } from '../signals';
-import { clippedLine } from '../table';
+import { clippedLine } from '../view/table';
 
 /** Tells the kept events of a run, one a line. */
 export async function eventsCommand(context: CommandContext): Promise<number> {
@@ -95,7 +95,7 @@ function wanted(store: Store, runId: string, { options, signal }: CommandContext
 }
 
 /** The events that are kept now. Of a run that is under way the end is not waited for. */
-export function eventsSoFar(store: Store, runId: string, after = 0): Observable<KeptEvent> {
+function eventsSoFar(store: Store, runId: string, after = 0): Observable<KeptEvent> {
   return store.events(runId, { after }).pipe(timeout({ each: SILENCE_MS, with: () => EMPTY }));
 }
 

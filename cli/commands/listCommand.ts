@@ -10,11 +10,11 @@ import { usageError } from '../commandError';
 import type { CommandContext } from '../context';
 import { countOf, momentOf, textOf, withStore } from '../context';
 import { exitCodes } from '../exitCodes';
-import { momentText } from '../moments';
-import type { Output } from '../output';
-import { paint } from '../output';
-import { runMark, statusText } from '../statusText';
-import { tableText } from '../table';
+import { momentText } from '../view/moments';
+import type { Output } from '../view/output';
+import { paint } from '../view/output';
+import { runMark, statusText } from '../view/statusText';
+import { tableText } from '../view/table';
 
 /** A row of the list; `damage` when the file of the run cannot be trusted. */
 interface Row extends RunSummary {
@@ -82,21 +82,29 @@ export function queryOf(options: Readonly<Record<string, unknown>>): RunQuery {
   const text = textOf(options['text']);
   const since = momentOf(options['since'], '--since');
   const status = textOf(options['status']);
-  const tags = (options['tag'] as readonly string[] | undefined)?.map((tag): [string, string] => {
-    const at = tag.indexOf('=');
-    if (at < 1)
-      throw usageError(`Cannot take --tag ${tag}`, 'give a name and a value, such as --tag customer=42');
-    return [tag.slice(0, at), tag.slice(at + 1)];
-  });
+  const tags = tagsOf(options['tag']);
   return {
     ...(name !== undefined && { name }),
     ...(failedStep !== undefined && { failedStep }),
     ...(text !== undefined && { text }),
     ...(since !== undefined && { since }),
-    ...(tags !== undefined && { tags: Object.fromEntries(tags) }),
+    ...(tags !== undefined && { tags }),
     ...(status !== undefined && { status: statusesOf(status) }),
     ...(options['resting'] === true && { isResting: true }),
   };
+}
+
+/** Tags as they are typed, `customer=42`. @throws CommandError USAGE */
+export function tagsOf(typed: unknown): Readonly<Record<string, string>> | undefined {
+  if (!Array.isArray(typed)) return undefined;
+  return Object.fromEntries(
+    (typed as readonly string[]).map((tag): [string, string] => {
+      const at = tag.indexOf('=');
+      if (at < 1)
+        throw usageError(`Cannot take --tag ${tag}`, 'give a name and a value, such as --tag customer=42');
+      return [tag.slice(0, at), tag.slice(at + 1)];
+    }),
+  );
 }
 
 function statusesOf(typed: string): readonly RunStatus[] {

@@ -16,16 +16,16 @@ import type { CommandContext } from '../context';
 import { countOf, textOf, withStore } from '../context';
 import { exitOfRun } from '../exitCodes';
 import { goOnRows } from '../goOnCommands';
-import { momentText, timeText } from '../moments';
-import type { Output } from '../output';
-import { paint } from '../output';
-import { mermaidOf } from '../planMermaid';
+import { momentText, timeText } from '../view/moments';
+import type { Output } from '../view/output';
+import { paint } from '../view/output';
+import { mermaidOf } from '../view/planMermaid';
 import { stateAt, stateNamed } from '../runNames';
-import { statusText } from '../statusText';
+import { statusText } from '../view/statusText';
 import type { Settings } from '../settings';
-import { stepRows } from '../stepRows';
-import { clippedLine } from '../table';
-import { indented, valueText } from '../valueText';
+import { stepRows } from '../view/stepRows';
+import { clippedLine } from '../view/table';
+import { indented, valueText } from '../view/valueText';
 
 /** Shows how a run stands. */
 export async function showCommand(context: CommandContext): Promise<number> {

@@ -75,7 +75,9 @@ async function orNone<T>(events: Promise<T>): Promise<T | undefined> {
 export function packRun({ state, events }: ArchivedRun): Uint8Array {
   const head = { millrace: 'run', format: FORMAT, runId: state.runId, events: events?.length };
   // Like this a text beyond the longest string is never made.
-  const lines = [head, state, ...(events ?? [])].map((line) => Buffer.from(`${JSON.stringify(line)}\n`));
+  const lines = [head, plainState(state), ...(events ?? []).map(plainEvent)].map((line) =>
+    Buffer.from(`${JSON.stringify(line)}\n`),
+  );
   return gzipSync(Buffer.concat(lines));
 }
 
@@ -127,6 +129,15 @@ export function unpackRun(file: Uint8Array): ArchivedRun {
   if (!isDeepStrictEqual(asJson(fold(events, runId)), asJson(state)))
     throw new RunArchiveError('its events do not lead to its state');
   return { state, events };
+}
+
+/** With rows as they are: a table in JSON has an output of null where a row has none. */
+function plainState(state: RunState): object {
+  return { ...state, steps: [...state.steps] };
+}
+
+function plainEvent(event: RunEvent): object {
+  return event.type === 'run.imported' ? { ...event, state: plainState(event.state) } : event;
 }
 
 /** How a run stands after these events. */

@@ -181,7 +181,8 @@ export class Session {
     const record: StoreRecord = {
       type: 'store.imported',
       runId,
-      state,
+      // Rows as they are: a table in JSON has an output of null where a row has none.
+      state: { ...state, steps: [...state.steps] },
       ...(events !== undefined && { events }),
     };
     const json = JSON.stringify(record);

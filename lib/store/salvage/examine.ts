@@ -8,8 +8,10 @@ import type { Files } from '../folder/files/files';
 import { GuardedFiles } from '../folder/files/guardedFiles';
 import { nodeFiles } from '../folder/files/nodeFiles';
 import { layoutOf } from '../folder/layout';
-import { isLocked } from '../folder/lock/lock';
+import { holderOf, isLocked } from '../folder/lock/lock';
 import { processOwners } from '../folder/lock/owner';
+import { unheardMessages } from '../folder/records/inboxFiles';
+import { isServedByOwner } from '../folder/records/requestFiles';
 import type { RunSummary } from '../store';
 import { summaryOf } from '../summary';
 import type { LeftOut } from './leftOut';
@@ -24,6 +26,8 @@ export interface Examination {
   readonly damage: readonly LeftOut[];
   /** What was being written when a process or the power ended: the next who opens the store cuts it off, and nothing is lost. */
   readonly torn: readonly LeftOut[];
+  /** Messages that no run will ever hear; the next who opens the store removes them. */
+  readonly unheard: readonly LeftOut[];
 }
 
 /**
@@ -68,9 +72,13 @@ async function look(files: Files, folder: string): Promise<Examination> {
     await copyIntactFiles(files, layout[part], undefined, kind, leave, pause);
   }
   const runs: RunSummary[] = [];
+  const hearers = new Set<string>();
   for (const runId of found.runIds) {
     const left = await salvagedState(files, layout, runId, found, leave);
-    if (left !== undefined) runs.push(summaryOf(left.state));
+    if (left !== undefined) {
+      runs.push(summaryOf(left.state));
+      if (left.state.status !== 'COMPLETED') hearers.add(runId);
+    }
     const rest = pause();
     if (rest !== undefined) await rest;
   }
@@ -78,6 +86,39 @@ async function look(files: Files, folder: string): Promise<Examination> {
     runs,
     damage: all.filter(({ reason }) => reason !== TORN_END),
     torn: all.filter(({ reason }) => reason === TORN_END),
+    unheard: (await unheardMessages(files, layout.inbox, (runId) => hearers.has(runId))).map((file) => ({
+      file,
+      offset: 0,
+      reason: 'no run will ever hear this message',
+    })),
+  };
+}
+
+/** Who has a store open for writing, or has ended without closing it. */
+export interface StoreOwner {
+  readonly pid: number;
+  readonly host: string;
+  readonly isAlive: boolean;
+  /** Whether it serves the runs of the store. */
+  readonly isServing: boolean;
+}
+
+/** Who has the store in this folder; undefined when it was closed. */
+export async function ownerOf(folder: string): Promise<StoreOwner | undefined> {
+  const layout = layoutOf(resolve(folder));
+  const asked = {
+    files: new GuardedFiles(nodeFiles, [layout]),
+    layout,
+    owners: processOwners,
+    pause: pauses(),
+  };
+  const { owner } = holderOf(asked.files, layout.lock);
+  if (owner === undefined) return undefined;
+  return {
+    pid: owner.pid,
+    host: owner.host,
+    isAlive: await isLocked(asked.files, layout.lock, processOwners),
+    isServing: await isServedByOwner(asked),
   };
 }
 

@@ -51,16 +51,35 @@ export function millraceJson(args: readonly string[], typing: Typing): TypedJson
   return { json: JSON.parse(stdout), exit };
 }
 
-/** Begins a command that does not end by itself. */
-export function begin(args: readonly string[], { cwd, env = {} }: Typing) {
-  const child = spawn(process.execPath, [script, ...args], { cwd, env: { PATH, ...env } });
-  const told = { stdout: '', stderr: '' };
-  child.stdout.on('data', (bytes: Buffer) => (told.stdout += bytes.toString()));
-  child.stderr.on('data', (bytes: Buffer) => (told.stderr += bytes.toString()));
+/** Begins a command, or another program, that does not end by itself. */
+export function begin(
+  args: readonly string[],
+  { cwd, env = {}, program = script }: Typing & { readonly program?: string },
+) {
+  const child = spawn(process.execPath, [program, ...args], { cwd, env: { PATH, ...env } });
+  let told = '';
+  const heard: (() => void)[] = [];
+  const hear = (bytes: Buffer): void => {
+    told += bytes.toString();
+    for (const each of heard) each();
+  };
+  child.stdout.on('data', hear);
+  child.stderr.on('data', hear);
   const ended = new Promise<number | null>((resolve) => {
     child.on('close', resolve);
   });
-  return { child, told, ended };
+  const says = (text: string): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const look = (): void => {
+        if (told.includes(text)) resolve();
+      };
+      heard.push(look);
+      look();
+      void ended.then(() => {
+        reject(new Error(`It ended without "${text}": ${told}`));
+      });
+    });
+  return { child, says, ended, told: () => told };
 }
 
 /** A folder of a user's project, in which this package is installed. */

@@ -58,12 +58,33 @@ export async function forgetUnheard(
   inbox: string,
   canHear: (runId: string) => boolean,
 ): Promise<void> {
-  await forgetWhere(files, inbox, async (name) => {
+  await forgetWhere(files, inbox, (name) => isUnheard(files, within(inbox, name), name, canHear));
+}
+
+/** The files of messages that nobody will ever hear. */
+export async function unheardMessages(
+  files: Files,
+  inbox: string,
+  canHear: (runId: string) => boolean,
+): Promise<readonly string[]> {
+  const found: string[] = [];
+  if (files.look(inbox)?.kind !== 'folder') return found;
+  for (const name of files.list(inbox)) {
     const path = within(inbox, name);
-    const bytes = await files.read(path);
-    const runId = bytes && runIdIn(path, bytes);
-    return runId !== undefined && name.startsWith(prefixOf(runId)) && !canHear(runId);
-  });
+    if (name.endsWith('.json') && (await isUnheard(files, path, name, canHear))) found.push(path);
+  }
+  return found;
+}
+
+async function isUnheard(
+  files: Files,
+  path: string,
+  name: string,
+  canHear: (runId: string) => boolean,
+): Promise<boolean> {
+  const bytes = await files.read(path);
+  const runId = bytes && runIdIn(path, bytes);
+  return runId !== undefined && name.startsWith(prefixOf(runId)) && !canHear(runId);
 }
 
 async function forgetWhere(

@@ -1,4 +1,4 @@
-import { hideSecrets } from '../lib/model/secrets/secretTexts';
+import { hideSecrets } from '../../lib/model/secrets/secretTexts';
 import type { Output } from './output';
 
 /** Characters of a value that are shown unless all of it is asked for. */

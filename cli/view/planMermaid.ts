@@ -1,6 +1,6 @@
-import type { Plan } from '../lib/model/plan';
-import type { RunState } from '../lib/model/state';
-import type { StepStatus } from '../lib/model/stepResult';
+import type { Plan } from '../../lib/model/plan';
+import type { RunState } from '../../lib/model/state';
+import type { StepStatus } from '../../lib/model/stepResult';
 
 const classes: Readonly<Record<StepStatus, string>> = {
   PENDING: 'fill:#eee,stroke:#999,color:#555',

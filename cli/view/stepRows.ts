@@ -1,8 +1,8 @@
-import { stepTree } from '../lib/history/stepTree';
-import type { StepNode } from '../lib/history/stepTree';
-import type { RunState } from '../lib/model/state';
-import type { StepResult, StepStatus } from '../lib/model/stepResult';
-import { durationText, printable } from '../lib/report/columns';
+import { stepTree } from '../../lib/history/stepTree';
+import type { StepNode } from '../../lib/history/stepTree';
+import type { RunState } from '../../lib/model/state';
+import type { StepResult, StepStatus } from '../../lib/model/stepResult';
+import { durationText, printable } from '../../lib/report/columns';
 import { momentText } from './moments';
 import type { Output } from './output';
 import { stepMark } from './statusText';

@@ -1,6 +1,6 @@
-import type { RunStatus } from '../lib/model/state';
-import type { StepStatus } from '../lib/model/stepResult';
-import { marks } from '../lib/report/runSummary';
+import type { RunStatus } from '../../lib/model/state';
+import type { StepStatus } from '../../lib/model/stepResult';
+import { marks } from '../../lib/report/runSummary';
 import type { Output, Paint } from './output';
 import { paint } from './output';
 

@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util';
 
-import { clipped, columns } from '../lib/report/columns';
+import { clipped, columns } from '../../lib/report/columns';
 import type { Output } from './output';
 import { paint } from './output';
 

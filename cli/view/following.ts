@@ -1,0 +1,102 @@
+import type { Observable } from 'rxjs';
+import { concatMap, EMPTY, filter, lastValueFrom, map, scan, takeUntil, tap } from 'rxjs';
+
+import type { RunEvent, Transition } from '../../lib/model/event';
+import { reduceRun } from '../../lib/model/reduce';
+import type { RunState } from '../../lib/model/state';
+import { idleState } from '../../lib/model/state';
+import { changeText } from '../../lib/report/changeLine';
+import { printable } from '../../lib/report/columns';
+import type { KeptEvent, Store } from '../../lib/store/store';
+import { progress } from '../../operators/taps/progress';
+import { timeText } from './moments';
+import type { Output } from './output';
+import { paint } from './output';
+import { abortOf } from '../signals';
+import { clippedLine } from './table';
+
+/** What is shown of a run while it goes on. */
+export interface Following {
+  /** Events up to this number are not shown. */
+  readonly since?: number;
+  /** Partial results too. */
+  readonly withPartials?: boolean;
+  /** Lines of the log too. */
+  readonly withLogs?: boolean;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Shows a run until it comes to rest: as a picture on a terminal, else a line an event, with `--json` one event a line.
+ *
+ * @returns How it stands then; undefined when it was forgotten or nobody listens any more.
+ */
+export function watchRun(
+  store: Pick<Store, 'events'>,
+  runId: string,
+  options: Following,
+  output: Output,
+): Promise<RunState | undefined> {
+  const { since = 0, signal } = options;
+  const shown$ = store.events(runId).pipe(
+    scan(
+      (before: Seen | undefined, kept): Seen => ({
+        kept,
+        state: reduceRun(before?.state ?? idleState(runId, '', []), kept.event),
+      }),
+      undefined,
+    ),
+    filter((seen) => seen !== undefined),
+    takeUntil(abortOf(signal)),
+  );
+  const isPicture = output.isTerminal && !output.isJson && since === 0;
+  return lastValueFrom(
+    isPicture
+      ? shown$.pipe(asPicture)
+      : shown$.pipe(
+          tap((seen) => {
+            if (seen.kept.offset > since) show(seen.kept, options, output);
+          }),
+          map(({ state }) => state),
+        ),
+    { defaultValue: undefined },
+  );
+}
+
+interface Seen {
+  readonly kept: KeptEvent;
+  readonly state: RunState;
+}
+
+/** The picture is that of the library; it goes to standard output here: it is what was asked for. */
+function asPicture(seen$: Observable<Seen>): Observable<RunState> {
+  return seen$.pipe(
+    map(({ kept, state }): Transition => ({ event: kept.event, state })),
+    // Logged lines and partial results move no picture.
+    concatMap((transition) => (transition.event.type === 'step.logged' ? EMPTY : [transition])),
+    progress(process.stdout),
+    map(({ state }) => state),
+  );
+}
+
+function show(kept: KeptEvent, { withPartials = false, withLogs = false }: Following, output: Output): void {
+  const { event } = kept;
+  if (event.type === 'step.emitted' && !withPartials) return;
+  if (event.type === 'step.logged' && !withLogs) return;
+  if (output.isJson) output.json(kept);
+  else output.print(clippedLine(followedLine(event, output), output.width));
+}
+
+/** `13:09:45.550 load  completed in 62 ms` */
+export function followedLine(event: RunEvent, output: Output): string {
+  const path = 'path' in event ? printable(event.path) : '';
+  const isBad = event.type === 'step.failed' || event.type === 'run.failed';
+  const text = printable(sayingOf(event));
+  return `${timeText(event.at)} ${path.padEnd(10)} ${paint(text, isBad ? 'red' : undefined, output)}`;
+}
+
+function sayingOf(event: RunEvent): string {
+  if (event.type === 'step.logged') return `${event.level} ${event.message}`;
+  if (event.type === 'step.emitted') return event.value === undefined ? '' : JSON.stringify(event.value);
+  return changeText(event) ?? event.type;
+}
