@@ -3,7 +3,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import * as t from 'io-ts';
-import { firstValueFrom, forkJoin, lastValueFrom, of, retry, take, tap } from 'rxjs';
+import {
+  catchError,
+  firstValueFrom,
+  forkJoin,
+  from,
+  lastValueFrom,
+  of,
+  retry,
+  switchMap,
+  take,
+  tap,
+} from 'rxjs';
 
 import type { Agent, RunEvent, RunState, Transition, Wire, RunError } from '../../index';
 import {
@@ -308,6 +319,71 @@ describe('a failure that is contained', () => {
     mend();
     expect((await execute(work, 1, { store, runId: 'r' })).status).toBe('SUSPENDED');
     expect(calls).toEqual([]);
+  });
+});
+
+describe('a function that has asked for more before it could hear of a failure', () => {
+  type Asks = (step: (id: string) => Promise<unknown>) => Promise<unknown>;
+  const asks: Record<string, Asks> = {
+    'two at once': (step) => Promise.all([step('x'), step('y')]),
+    'three at once, two of which fail': (step) => Promise.all([step('x'), step('y'), step('z')]),
+    'two, and waits for them one after the other': async (step) => {
+      const both = [step('x'), step('y')] as const;
+      both[1].catch(() => undefined);
+      return [await both[0], await both[1]];
+    },
+    'two when another one has ended': async (step) => {
+      await step('z');
+      return Promise.all([step('x'), step('y')]);
+    },
+  };
+
+  it.each(Object.keys(asks))(
+    'has not gone on without it: one resume is enough at every event, %s',
+    async (name) => {
+      const { part, calls, mend } = world('x', ...(name.startsWith('three') ? ['z'] : []));
+      const work = agent('f', async (_: unknown, { step }) => {
+        // What is asked for while nothing else is done begins, and fails, at once.
+        await Promise.resolve();
+        await asks[name]?.((id) => firstValueFrom(step(id, part(id), 1)));
+        return 'ended';
+      });
+      for (const self of [
+        work,
+        chain('c', work),
+        workflow('w', (input: Wire<unknown>, ask) => ask('f', work, input)),
+      ]) {
+        const store = recordingStore(memoryStore());
+        await execute(self, 1, { store, runId: 'r' });
+        mend();
+        for (const { after, finished, store: left } of crashPoints(store, 'r')) {
+          calls.length = 0;
+          const state = await execute(self, 1, { store: left, runId: 'r' });
+          expect([after.type, after.seq, state.status]).toEqual([after.type, after.seq, 'COMPLETED']);
+          const done = finished.map((path) => path.slice(path.lastIndexOf('/') + 1));
+          expect(calls.filter((called) => done.includes(called))).toEqual([]);
+        }
+      }
+    },
+  );
+
+  it('has gone on where it hears of it in the same turn', async () => {
+    const { part, calls, mend } = world('x');
+    const work = agent('f', (_: unknown, { step }) =>
+      from(Promise.resolve()).pipe(
+        switchMap(() => step('x', part('x'), 1).pipe(catchError(() => step('y', part('y'), 1)))),
+      ),
+    );
+    const store = recordingStore(memoryStore());
+    await execute(chain('c', work, part('z')), 1, { store, runId: 'r' });
+
+    mend();
+    for (const { after, store: left, state } of crashPoints(store, 'r')) {
+      if (!('path' in after) || !after.path.endsWith('y') || state.status !== 'RUNNING') continue;
+      calls.length = 0;
+      await execute(chain('c', work, part('z')), 1, { store: left, runId: 'r' });
+      expect(calls).not.toContain('x');
+    }
   });
 });
 

@@ -51,12 +51,14 @@ export class ContextSteps {
       if (isAsked) throw new DuplicateStepError(path);
       isAsked = true;
       let child: StepTask | undefined;
+      const asking: Asking = { isUnderWay: true };
       this.#machine.queue.enqueue(() => {
         if (subscriber.closed) return;
         if (parent.phase !== 'running' || parent.attempt !== attempt)
           tellOver(subscriber, new AttemptOverError(path));
-        else child = this.#start(parent, request, subscriber);
+        else child = this.#start(parent, request, subscriber, asking);
       });
+      asking.isUnderWay = false;
       return () => {
         if (child === undefined || child.phase === 'done') return;
         const left = child;
@@ -84,13 +86,19 @@ export class ContextSteps {
     }
   }
 
-  #start<O>(parent: StepTask, request: StepRequest, subscriber: Subscriber<O>): StepTask {
+  #start<O>(parent: StepTask, request: StepRequest, subscriber: Subscriber<O>, asking: Asking): StepTask {
+    const { attempt } = parent;
     const child = this.#machine.startStep(parent, request, (answer) => {
       this.#forget(parent, child);
       if (answer.kind === 'failed') {
-        // The function may go on; that it has is on record with the next step it asks for.
-        (parent.heardFailures ??= []).push(child.path);
-        subscriber.error(new StepError(answer.failure, answer.cause));
+        const tell = (): void => {
+          // The function may go on; that it has is on record with the next step it asks for.
+          if (parent.attempt === attempt) (parent.heardFailures ??= []).push(child.path);
+          subscriber.error(new StepError(answer.failure, answer.cause));
+        };
+        // What it asks for within the same turn, as in Promise.all, is asked for before it can have heard.
+        if (asking.isUnderWay) queueMicrotask(tell);
+        else tell();
       } else {
         subscriber.next((isBail(answer) ? bail(answer.output) : answer.output) as O);
         subscriber.complete();
@@ -107,6 +115,11 @@ export class ContextSteps {
     this.#waiting?.delete(parent);
     if (parent.phase === 'running') this.#machine.queue.setActive(parent, true);
   }
+}
+
+/** Whether a function is still within the call that asks for a step. */
+interface Asking {
+  isUnderWay: boolean;
 }
 
 /** As deep as composites may stand in each other. */

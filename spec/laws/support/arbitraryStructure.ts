@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 
 import fc from 'fast-check';
 import * as t from 'io-ts';
-import { firstValueFrom, forkJoin, from, switchMap } from 'rxjs';
+import { firstValueFrom } from 'rxjs';
 
 import type * as library from '../../../index';
 import type { Agent, Live, StepContext, StepPolicy, Wire } from '../../../index';
@@ -385,11 +385,8 @@ class Maker {
     b: Any,
   ): Any {
     const work = {
-      // Not both within one turn: docs/reliability.md, "Known limits".
-      both: async (input: unknown, { step }: StepContext) => {
-        const later = from(turns(1)).pipe(switchMap(() => step('a', a, input)));
-        return textOf(await firstValueFrom(forkJoin([later, step('b', b, input)])));
-      },
+      both: async (input: unknown, { step }: StepContext) =>
+        textOf(await Promise.all([firstValueFrom(step('a', a, input)), firstValueFrom(step('b', b, input))])),
       caught: async (input: unknown, { step }: StepContext) => {
         const first = await firstValueFrom(step('a', a, input)).catch((error: unknown) => {
           if ((error as { readonly code?: string }).code === 'ATTEMPT_OVER') throw error;
