@@ -128,13 +128,18 @@ async function heldAlone(file: string): Promise<() => Promise<void>> {
   for (;;) {
     try {
       await (await open(lock, 'wx', 0o600)).close();
-      return () => rm(lock, { force: true });
+      return () => given(lock);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       if (performance.now() > giveUpAt) throw new MetricsBusyError(file, lock, error);
       if (await isLeftBehind(lock, error)) await rm(lock, { force: true });
       else await setTimeout(10 + 20 * Math.random());
     }
+  }
+
+  /** What is saved is saved, whatever becomes of the lock: one that cannot be removed counts as left behind in the end. */
+  async function given(lock: string): Promise<void> {
+    await rm(lock, { force: true }).catch(() => rm(lock, { force: true }).catch(() => undefined));
   }
 
   async function isLeftBehind(lock: string, error: unknown): Promise<boolean> {

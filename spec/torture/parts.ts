@@ -25,7 +25,7 @@ export const parts: readonly Part[] = [
   {
     name: 'io-sweep',
     tests: '4',
-    specs: ['lib/store/faultSweep', 'lib/store/faultSweepServing'],
+    specs: ['lib/store/faultSweep', 'lib/store/faultSweepOutputs', 'lib/store/faultSweepServing'],
     seconds: 120,
   },
   { name: 'io-together', tests: '2, 3, 4', specs: ['lib/store/manyRuns'], seconds: 20 },

@@ -1,32 +1,7 @@
-import { everyNth, tally } from '../../support/torture';
 import { storeOn } from './support/crash';
-import { errno, MemoryFiles } from './support/memoryFiles';
+import { MemoryFiles } from './support/memoryFiles';
 import { mixedWork, outcome, right, Told } from './support/mixedWork';
-
-const uncaught: unknown[] = [];
-const note = (error: unknown): void => {
-  uncaught.push(error);
-};
-let warnings: string[] = [];
-let warned: jest.SpyInstance;
-beforeAll(() => {
-  process.on('uncaughtException', note).on('unhandledRejection', note);
-  warned = jest.spyOn(process, 'emitWarning').mockImplementation((warning) => {
-    warnings.push(String(warning));
-  });
-});
-afterAll(() => {
-  process.off('uncaughtException', note).off('unhandledRejection', note);
-  warned.mockRestore();
-});
-
-async function workOn(files: MemoryFiles): Promise<Told> {
-  const told = new Told();
-  warnings = [];
-  await mixedWork(storeOn(files, 'disk', 4_000), told);
-  told.problems.push(...warnings);
-  return told;
-}
+import { sweeps } from './support/sweep';
 
 /** Runs, snapshots, messages and logs as a reader finds them, to tell whether a fault left a mark. */
 async function mark(files: MemoryFiles): Promise<string> {
@@ -39,48 +14,45 @@ async function mark(files: MemoryFiles): Promise<string> {
   return JSON.stringify({ runs, snapshots, logs, inbox, answers });
 }
 
-describe('an error at any call to the file system while everything a store does goes on (promises test 4)', () => {
-  it('is counted on work that ends as it should', async () => {
-    const files = new MemoryFiles();
-    files.countsLooks = true;
-    const told = await workOn(files);
+function newFiles(): MemoryFiles {
+  const files = new MemoryFiles();
+  files.countsLooks = true;
+  return files;
+}
 
-    // The second answer comes too late.
-    expect(told.problems.map(String)).toEqual([expect.stringMatching(/answer/i)]);
-    expect(await outcome(files.afterKill(), told)).toEqual(right);
-    expect(uncaught).toEqual([]);
+async function work(files: MemoryFiles): Promise<Told> {
+  const told = new Told();
+  await mixedWork(storeOn(files, 'disk', 4_000), told);
+  return told;
+}
+
+/** What is told, and what is left, when nothing fails: the second answer comes too late. */
+async function usual(): Promise<{ readonly problems: ReadonlySet<string>; readonly left: string }> {
+  const files = newFiles();
+  const { problems } = await work(files);
+  expect(problems.map(String)).toEqual([expect.stringMatching(/answer/i)]);
+  return { problems: new Set(problems.map(String)), left: await mark(files.afterKill()) };
+}
+
+describe('an error at any call to the file system while everything a store does goes on (promises test 4)', () => {
+  let known: ReturnType<typeof usual>;
+  beforeAll(async () => {
+    known = usual();
+    await known;
   });
 
-  it.each(['EMFILE', 'EACCES', 'EIO', 'ENOSPC', 'EROFS', 'ENOTDIR'])(
-    '%s: is told or mended, harms no process, loses nothing acknowledged, and the runs go on',
-    async (code) => {
-      const whole = new MemoryFiles();
-      whole.countsLooks = true;
-      const { problems } = await workOn(whole);
-      const usual = new Set(problems.map(String));
-      const marked = await mark(whole.afterKill());
-      const step = everyNth(10);
-      const first = 1 + (code.charCodeAt(1) % step);
-      for (let at = first; at <= whole.calls; at += step) {
-        tally('errors', 1);
-        const files = new MemoryFiles();
-        files.countsLooks = true;
-        let hit = '';
-        files.fate = ({ number, name, path }) => {
-          if (number !== at) return undefined;
-          hit = `${name} ${path}`;
-          return { error: errno(code, path) };
-        };
-        const told = await workOn(files);
-        files.fate = () => undefined;
-        const isTold = told.problems.some((each) => !usual.has(String(each)));
-        const isMended = isTold || (await mark(files.afterKill())) === marked;
-
-        expect([at, hit, isMended ? 'told or mended' : told.problems]).toEqual([at, hit, 'told or mended']);
-        expect([at, hit, await outcome(files.afterKill(), told)]).toEqual([at, hit, right]);
-        expect([at, hit, uncaught]).toEqual([at, hit, []]);
-      }
+  sweeps<MemoryFiles, Told>(
+    {
+      files: newFiles,
+      work,
+      async isToldOrMended({ problems }, files, warnings) {
+        const { problems: always, left } = await known;
+        const isTold = warnings.length > 0 || problems.some((problem) => !always.has(String(problem)));
+        return isTold || (await mark(files.afterKill())) === left;
+      },
+      outcome: (files, told) => outcome(files.afterKill(), told),
+      right,
     },
-    600_000,
+    10,
   );
 });

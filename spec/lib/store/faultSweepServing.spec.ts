@@ -2,9 +2,9 @@ import { lastValueFrom } from 'rxjs';
 
 import { agent, chain, lowdbStore, serve, submit } from '../../../index';
 import type { Store } from '../../../lib/store/store';
-import { everyNth, tally } from '../../support/torture';
 import { ownersOf } from './support/lockRace';
-import { errno, MemoryFiles } from './support/memoryFiles';
+import { MemoryFiles } from './support/memoryFiles';
+import { sweeps } from './support/sweep';
 
 const job = chain(
   'job',
@@ -121,63 +121,32 @@ async function wrong(files: MemoryFiles, heard: Heard): Promise<readonly string[
 }
 
 describe('an error at any call to the file system while runs are queued and served (promises test 4)', () => {
-  const uncaught: unknown[] = [];
-  const note = (error: unknown): void => {
-    uncaught.push(error);
-  };
-  let warnings: string[] = [];
-  let warned: jest.SpyInstance;
-  beforeAll(() => {
-    process.on('uncaughtException', note).on('unhandledRejection', note);
-    warned = jest.spyOn(process, 'emitWarning').mockImplementation((warning) => {
-      warnings.push(String(warning));
-    });
-  });
-  afterAll(() => {
-    process.off('uncaughtException', note).off('unhandledRejection', note);
-    warned.mockRestore();
-  });
+  sweeps<MemoryFiles, Heard>(
+    {
+      files() {
+        const files = new MemoryFiles();
+        files.countsLooks = true;
+        return files;
+      },
+      async work(files) {
+        const heard = new Heard();
+        await workOn(files, heard);
+        return heard;
+      },
+      isToldOrMended: ({ problems, deleted }, _, warnings) =>
+        problems.length > 0 || warnings.length > 0 || (deleted.has('a') && deleted.has('c')),
+      outcome: (files, heard) => wrong(files.afterKill(), heard),
+      right: [],
+    },
+    80,
+    20,
+  );
 
-  it('is counted on work that ends as it should', async () => {
-    const files = new MemoryFiles();
+  it('is counted on work in which nobody is told of one', async () => {
     const heard = new Heard();
-    await workOn(files, heard);
+    await workOn(new MemoryFiles(), heard);
 
     expect(heard.problems).toEqual([]);
     expect([...heard.deleted].sort()).toEqual(['a', 'c']);
-    expect(await wrong(files.afterKill(), heard)).toEqual([]);
   });
-
-  it.each(['EMFILE', 'EACCES', 'EIO', 'ENOSPC', 'EROFS', 'ENOTDIR'])(
-    '%s: is told or mended, harms no process, and loses no run that is queued',
-    async (code) => {
-      const whole = new MemoryFiles();
-      whole.countsLooks = true;
-      await workOn(whole, new Heard());
-      const step = everyNth(80, 20);
-      const first = 1 + (code.charCodeAt(1) % step);
-      for (let at = first; at <= whole.calls; at += step) {
-        tally('errors', 1);
-        const files = new MemoryFiles();
-        files.countsLooks = true;
-        let hit = '';
-        files.fate = ({ number, name, path }) => {
-          if (number !== at) return undefined;
-          hit = `${name} ${path}`;
-          return { error: errno(code, path) };
-        };
-        const heard = new Heard();
-        warnings = [];
-        await workOn(files, heard);
-        files.fate = () => undefined;
-        const isTold = heard.problems.length > 0 || warnings.length > 0;
-        const isMended = isTold || (heard.deleted.has('a') && heard.deleted.has('c'));
-
-        expect([at, hit, isMended]).toEqual([at, hit, true]);
-        expect([at, hit, await wrong(files.afterKill(), heard)]).toEqual([at, hit, []]);
-        expect([at, hit, uncaught]).toEqual([at, hit, []]);
-      }
-    },
-    600_000,
-  );
 });

@@ -5,7 +5,7 @@ import type { Files, Found } from '../../../../lib/store/folder/files/files';
 /** A call to the file system: how often anything was called before, what, and on which path. */
 export interface Call {
   readonly number: number;
-  readonly name: keyof Files;
+  readonly name: string;
   readonly path: string;
 }
 
