@@ -1,3 +1,5 @@
+const { availableParallelism } = require('node:os');
+
 /*
  * A spec runs in a context of its own, where each look at a global asks that context first: half of the time of what computes.
  * These are handed to each module instead. What fake timers replace may not stand here, nor what a module declares itself.
@@ -24,8 +26,9 @@ module.exports = {
       ? ['<rootDir>/spec/laws/(engineBugs|sagaDeaths|struckRuns)', '<rootDir>/spec/lib/store/seededBugs']
       : []),
   ],
-  // One for each core: Jest would leave one core to itself, and with two cores run everything in one process.
-  maxWorkers: '100%',
+  // Three for two cores, since many specs wait for processes and timers: Jest would leave one core to itself, and with two cores
+  // run everything in one process.
+  maxWorkers: Math.ceil(availableParallelism() * 1.5),
   // Examples run as child processes, where ts-node needs seconds to start.
   testTimeout: 20_000,
   // bench/ has packages of its own.

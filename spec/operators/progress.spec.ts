@@ -77,6 +77,33 @@ describe('progress() line by line', () => {
   });
 });
 
+describe('progress() into a pipe or a file', () => {
+  it('writes one whole line an event, whatever names and messages hold, and nothing that moves a cursor', () => {
+    const nasty = 'x\u001b[2J\r\n\u009b1A\b\u2028y';
+    const facts: readonly RunFact[] = [
+      { ...begun, name: nasty, plan: plan(nasty) },
+      { type: 'step.started', ...attempt(nasty) },
+      { type: 'step.retrying', ...attempt(nasty), error: { ...error, message: nasty }, delayMs: 1 },
+      { type: 'step.started', ...attempt(nasty), attempt: 2 },
+      { type: 'step.completed', ...attempt(nasty), attempt: 2, output: nasty, duration: 1 },
+      { type: 'run.completed', output: nasty, duration: 1 },
+    ];
+    const { CI: ci, TERM: term } = process.env;
+    for (const environment of [{}, { CI: 'true' }, { TERM: 'xterm-256color' }]) {
+      Object.assign(process.env, environment);
+      const written: string[] = [];
+      show({ isTTY: false, columns: 20, rows: 4, write: (text) => written.push(text) }, facts);
+
+      expect(written).toHaveLength(facts.length);
+      // eslint-disable-next-line no-control-regex -- that is what may not stand there
+      for (const line of written) expect(line).toMatch(/^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]+\n$/);
+    }
+    for (const [name, value] of Object.entries({ CI: ci, TERM: term }))
+      if (value === undefined) Reflect.deleteProperty(process.env, name);
+      else process.env[name] = value;
+  });
+});
+
 describe('progress() line by line, left early', () => {
   it('tells which runs were stopped and how to go on, as the picture does', () => {
     const screen = fakeScreen(false);

@@ -6,8 +6,7 @@ import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { lowdbStore } from '../../../index';
-import type { StreamClaim } from '../../../lib/store/streamRest';
-import { streamOf } from '../support/streamLife';
+import { mortalStore, streamOf } from '../support/streamLife';
 import type { Shape } from '../support/streamShapes';
 
 const [folder = '', shapeFile = '', killAt = 'Infinity'] = process.argv.slice(2);
@@ -25,36 +24,18 @@ const tell = (...what: readonly unknown[]): void => {
 };
 
 const store = lowdbStore(join(folder, 'state'), { durability });
-const mortal = (claim: StreamClaim): StreamClaim => ({
-  saved: claim.saved,
-  commit(change) {
-    beat();
-    const durable = claim.commit(change);
-    beat();
-    return durable;
+streamOf(shape, mortalStore(store, beat), {
+  beat,
+  window: (id, content) => {
+    tell('window', id, content);
   },
-  release: () => claim.release(),
-});
-const streams = {
-  ...store.streams,
-  claim: async (name: string) => mortal(await store.streams.claim(name)),
-};
-streamOf(
-  shape,
-  { ...store, streams },
-  {
-    beat,
-    window: (id, content) => {
-      tell('window', id, content);
-    },
-    done: (id, output) => {
-      tell('run', id, JSON.stringify(output));
-    },
-    out: (item) => {
-      tell('out', JSON.stringify(item));
-    },
+  done: (id, output) => {
+    tell('run', id, JSON.stringify(output));
   },
-).subscribe({
+  out: (item) => {
+    tell('out', JSON.stringify(item));
+  },
+}).subscribe({
   error: (error: unknown) => {
     console.error(error);
     process.exitCode = 1;

@@ -3,6 +3,7 @@ import { finalize } from 'rxjs';
 import type { Store } from '../../../index';
 import type { StreamClaim } from '../../../lib/store/streamRest';
 import type { streamOf as StreamOf } from './streamLife';
+import { mortalStore } from './streamLife';
 import { modelOf } from './streamModel';
 import type { Item, Shape } from './streamShapes';
 
@@ -37,7 +38,7 @@ export async function live(
   seen: Seen,
   killAt = Infinity,
 ): Promise<boolean> {
-  const { around = (claim) => claim } = world;
+  const { around } = world;
   let left = killAt;
   const beat = (): void => {
     seen.beats += 1;
@@ -49,34 +50,16 @@ export async function live(
     if (before !== undefined && before !== content) seen.faults.push(`${id}: ${before} and then ${content}`);
     map.set(id, content);
   };
-  const mortal = (claim: StreamClaim): StreamClaim => ({
-    saved: claim.saved,
-    commit(change) {
-      beat();
-      const durable = claim.commit(change);
-      beat();
-      return durable;
+  const stream$ = world.streamOf(shape, mortalStore(store, beat, around), {
+    beat,
+    window: (id, content) => {
+      once(seen.windows, id, content);
     },
-    release: () => claim.release(),
+    done: (id, output) => {
+      once(seen.runs, id, JSON.stringify(output));
+    },
+    out: (item) => seen.out.push(item),
   });
-  const streams = {
-    ...store.streams,
-    claim: (name: string) => mortal(around(store.streams.claim(name) as StreamClaim)),
-  };
-  const stream$ = world.streamOf(
-    shape,
-    { ...store, streams },
-    {
-      beat,
-      window: (id, content) => {
-        once(seen.windows, id, content);
-      },
-      done: (id, output) => {
-        once(seen.runs, id, JSON.stringify(output));
-      },
-      out: (item) => seen.out.push(item),
-    },
-  );
   return new Promise((resolve, reject) => {
     const stuck = setTimeout(() => {
       reject(new Error('nothing happens any more'));

@@ -13,6 +13,7 @@ import {
   scanned,
   windowed,
 } from '../../../index';
+import type { StreamClaim } from '../../../lib/store/streamRest';
 import { asItem, joinedItem, latestItem } from './streamModel';
 import type { Item, Op, Shape } from './streamShapes';
 
@@ -26,6 +27,31 @@ export interface Watcher {
   done(runId: string, output: Item): void;
   /** Something came out at the end. */
   out(item: Item): void;
+}
+
+/** A store in which something happens before and after each piece of a stream is kept. */
+export function mortalStore(
+  store: Store,
+  beat: () => void,
+  around = (claim: StreamClaim): StreamClaim => claim,
+): Store {
+  const mortal = (claim: StreamClaim): StreamClaim => ({
+    saved: claim.saved,
+    commit(change) {
+      beat();
+      const durable = claim.commit(change);
+      beat();
+      return durable;
+    },
+    release: () => claim.release(),
+  });
+  const claim = (name: string): StreamClaim | Promise<StreamClaim> => {
+    const claimed = store.streams.claim(name);
+    return claimed instanceof Promise
+      ? claimed.then((later) => mortal(around(later)))
+      : mortal(around(claimed));
+  };
+  return { ...store, streams: { ...store.streams, claim } };
 }
 
 function operatorOf(op: Op, name: string, store: Store, watch: Watcher): OperatorFunction<Item, Item> {
