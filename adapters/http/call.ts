@@ -175,7 +175,8 @@ export async function jsonBody({ request, api: { maxBodyBytes } }: Call): Promis
   }
 }
 
-async function bytesOf(request: Request, most: number): Promise<Uint8Array> {
+/** A body that is not larger than this. @throws HttpRequestError */
+export async function bytesOf(request: Request, most: number): Promise<Uint8Array> {
   if (Number(request.headers.get('content-length') ?? 0) > most) throw tooLarge(most);
   const parts: Uint8Array[] = [];
   let size = 0;

@@ -73,6 +73,7 @@ async function events(call: Call): Promise<Response> {
     ? Number(lastId)
     : (countIn(query, 'after', 0, Number.MAX_SAFE_INTEGER) ?? 0);
   const place = placeIn(call);
+  if (live && place.kind === 'engine') place.store('follow the lives to come');
   const { runId, status } = await runOf(call);
   // An EventSource that has missed the end connects again and again; only this answer stops it.
   const isAgain = lastId !== '' && !isLines && !live && status !== 'RUNNING';
@@ -173,7 +174,7 @@ interface Hub {
 
 const hubs = new WeakMap<RunPlace, Hub>();
 /** How long a store is followed on after the last has left: a page that is loaded anew finds it warm. */
-const LINGER_MS = 5_000;
+const LINGER_MS = 1_000;
 /** A look of the store at what is new takes less. */
 const SETTLE_MS = 200;
 

@@ -11,6 +11,7 @@ import type { Monitor } from '../../lib/metrics/monitor';
 import { InvalidArgumentError, MillraceError, toFailure } from '../../lib/model/failure';
 import type { Store } from '../../lib/store/store';
 import { actRoutes } from './actRoutes';
+import { archiveRoutes } from './archiveRoutes';
 import type { Api, Route } from './call';
 import { reply } from './call';
 import type { Access, ErrorReply } from './contract';
@@ -167,7 +168,7 @@ interface Rules {
 }
 
 function router(api: Api, rules: Rules): (request: Request) => Promise<Response> {
-  const routes: Route[] = [...readRoutes, ...followRoutes, ...actRoutes];
+  const routes: Route[] = [...readRoutes, ...followRoutes, ...actRoutes, ...archiveRoutes];
   routes.push({
     method: 'GET',
     path: '/openapi.json',

@@ -37,6 +37,7 @@ export class HttpRequestError extends MillraceError {
 const statuses: Readonly<Record<string, number>> = {
   INVALID_ARGUMENT: 400,
   INVALID_RUN_ID: 404,
+  RUN_FILE_DAMAGED: 422,
   UNKNOWN_RUN: 404,
   UNKNOWN_STEP: 404,
   UNKNOWN_LOG: 404,

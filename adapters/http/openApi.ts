@@ -25,6 +25,7 @@ const errorReply = {
 const types: Readonly<Record<string, readonly string[]>> = {
   '/runs/{id}/events': ['text/event-stream', 'application/x-ndjson'],
   '/changes': ['text/event-stream'],
+  '/runs/{id}/export': ['application/gzip'],
 };
 
 /** The routes as OpenAPI 3.1 describes them, with the inputs of the agents that are known. */
@@ -65,6 +66,7 @@ function operationOf({ method, path, summary, query = {}, body, needs }: Route):
         content: { 'application/json': { schema: { ...jsonSchemaOf(body), additionalProperties: false } } },
       },
     }),
+    ...(path === '/import' && { requestBody: { required: true, content: { 'application/gzip': {} } } }),
     responses: {
       [needs === 'write' ? '2XX' : '200']: { description: 'Done, or accepted', content },
       default: {

@@ -151,7 +151,7 @@ function digestOf(text: string): Buffer {
 function checkBody({ method, headers }: Request): void {
   if (method === 'GET' || method === 'HEAD') return;
   const type = headers.get('content-type') ?? '';
-  if (!/^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(type))
+  if (!/^application\/(([\w.+-]+\+)?json|gzip)\s*(;|$)/i.test(type))
     throw new HttpRequestError(
       'NOT_JSON',
       `Cannot read a body of type ${quoted(type)}`,

@@ -156,14 +156,17 @@ async function runs(call: Call): Promise<Response> {
   const statuses = statusesIn(query);
   const limit = countIn(query, 'limit', 1, 500) ?? 50;
   const cursor = cursorIn(query);
-  const all = await fittingRuns(call, place);
+  const unlisted: DamagedRun[] = [];
+  const all = await fittingRuns(call, place, (runId, error) => {
+    unlisted.push({ runId, error: api.shown.record(error) });
+  });
   const counts: Record<RunStatus, number> = { ...STATUSES };
   for (const { status } of all) counts[status] += 1;
   const fitting = statuses === undefined ? all : all.filter(({ status }) => statuses.has(status));
   const start = cursor === undefined ? 0 : fitting.findIndex((each) => isBehind(each, cursor));
   const page = start === -1 ? [] : fitting.slice(start, start + limit);
   const last = page.at(-1);
-  const damaged = await damagedOf(call, place, page);
+  const damaged = [...unlisted, ...(await damagedOf(call, place, page))];
   const bad = new Set(damaged.map(({ runId }) => runId));
   const body: RunsReply = {
     runs: page.filter(({ runId }) => !bad.has(runId)).map((each) => api.shown.summary(each)),
@@ -206,13 +209,18 @@ function isBehind({ startedAt, runId }: RunSummary, cursor: Cursor): boolean {
  * The runs that fit everything but the status. Texts are compared as they are shown: who sees no secret must not find one by
  * asking for it letter by letter.
  */
-async function fittingRuns({ query, api: { shown } }: Call, place: RunPlace): Promise<readonly RunSummary[]> {
+async function fittingRuns(
+  { query, api: { shown } }: Call,
+  place: RunPlace,
+  onDamaged: NonNullable<RunQuery['onDamaged']>,
+): Promise<readonly RunSummary[]> {
   const name = query.get('name');
   const text = query.get('q');
   const failedStep = query.get('failedStep');
   const since = momentIn(query);
   const tags = tagsIn(query);
   const wanted: RunQuery = {
+    onDamaged,
     ...(name !== null && name !== '' && { name }),
     ...(since !== undefined && { since }),
     ...(text !== null && text !== '' && { text }),
@@ -252,33 +260,61 @@ function tagsIn(query: URLSearchParams): Readonly<Record<string, string>> | unde
 
 /** How long a list looks into its runs, in milliseconds: those it does not come to are looked into by the next. */
 const LOOK_MS = 250;
-const intact = new WeakMap<RunPlace, Map<string, string>>();
+/** After so long a damaged run is looked into again: somebody may have mended it. */
+const AGAIN_MS = 5_000;
 
-/** The runs of a page that cannot be read. Which ones can is remembered, until they change. */
+/** What was found in a run, as it stood then. */
+interface Looked {
+  readonly stamp: string;
+  readonly at: number;
+  readonly damage?: DamagedRun;
+}
+
+const looked = new WeakMap<RunPlace, Map<string, Looked>>();
+const MOST_LOOKED = 20_000;
+
+/** The runs of a page that cannot be read. What was found is remembered until they change. */
 async function damagedOf(
-  { api: { shown } }: Call,
+  call: Call,
   place: RunPlace,
   page: readonly RunSummary[],
 ): Promise<readonly DamagedRun[]> {
   if (place.kind === 'engine') return [];
-  const known = intact.get(place) ?? new Map<string, string>();
-  intact.set(place, known);
+  const known = looked.get(place) ?? new Map<string, Looked>();
+  looked.set(place, known);
   const damaged: DamagedRun[] = [];
   const until = performance.now() + LOOK_MS;
-  for (const { runId, name, status, life, endedAt = 0 } of page) {
+  for (const each of page) {
+    const { runId, status, life, endedAt = 0 } = each;
+    // It changes all the time, and whoever carries it on has read it.
+    if (status === 'RUNNING') continue;
     const stamp = `${status} ${String(life)} ${String(endedAt)}`;
-    if (status === 'RUNNING' || known.get(runId) === stamp) continue;
-    if (performance.now() > until) break;
-    try {
-      await place.loadRun(runId);
-      if (known.size >= 20_000) known.clear();
-      known.set(runId, stamp);
-    } catch (error) {
-      if (!(error instanceof StoreCorruptError || error instanceof StoreFormatError)) throw error;
-      damaged.push({ runId, name: shown.text(name), error: shown.record(error) });
+    let found = known.get(runId);
+    const isOld = found?.damage !== undefined && performance.now() - found.at > AGAIN_MS;
+    if (found?.stamp !== stamp || isOld) {
+      if (performance.now() > until) continue;
+      const damage = await damageOf(call, place, each);
+      found = { stamp, at: performance.now(), ...(damage !== undefined && { damage }) };
+      if (known.size >= MOST_LOOKED) known.clear();
+      known.set(runId, found);
     }
+    if (found.damage !== undefined) damaged.push(found.damage);
   }
   return damaged;
+}
+
+async function damageOf(
+  { api: { shown } }: Call,
+  place: RunPlace,
+  { runId, name }: RunSummary,
+): Promise<DamagedRun | undefined> {
+  try {
+    await place.loadRun(runId);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof StoreCorruptError || error instanceof StoreFormatError)) throw error;
+    return { runId, name: shown.text(name), error: shown.record(error) };
+  }
 }
 
 async function run(call: Call): Promise<Response> {

@@ -1,13 +1,10 @@
 import type { Observable } from 'rxjs';
-import { catchError, defer, EMPTY, filter, map, switchMap, throwError } from 'rxjs';
+import { defer, EMPTY, switchMap, throwError } from 'rxjs';
 
-import type { RunEngine } from '../../lib/engine/engine';
+import type { RunEngine, RunHint } from '../../lib/engine/engine';
 import type { Where } from '../../lib/engine/runOptions';
-import { RunError } from '../../lib/errors/runErrors';
 import { UnknownRunError } from '../../lib/errors/storageErrors';
 import type { Agent } from '../../lib/model/agentType';
-import type { RunEvent, Transition } from '../../lib/model/event';
-import { isJournaled } from '../../lib/model/event';
 import type { RunState } from '../../lib/model/state';
 import type { EventsOptions, KeptEvent, RunQuery, RunSummary, Store } from '../../lib/store/store';
 import { select } from '../../lib/store/summary';
@@ -19,8 +16,8 @@ export type AnyAgent = Agent<never, unknown>;
 
 /** An engine, such as `restateEngine()`, with what it can show of its runs. */
 export interface ShowingEngine extends RunEngine {
-  /** Follows the latest life of a run from its beginning. */
-  attach?<O>(agent: Agent<never, O>, runId: string): Observable<Transition<O>>;
+  /** The events of the latest life of a run. */
+  events?(runId: string, options?: EventsOptions & RunHint): Observable<KeptEvent>;
   /** How a run stands; undefined for an unknown id. */
   loadRun?<O>(agent: Agent<never, O>, runId: string): Promise<RunState<O> | undefined>;
   /** The runs that it knows, newest first. */
@@ -97,18 +94,9 @@ export function enginePlace(
       return undefined;
     },
     events: (runId, { after = 0 }) => {
-      if (engine.attach === undefined) return throwError(() => refuse('show the events of a run'));
+      if (engine.events === undefined) return throwError(() => refuse('show the events of a run'));
       return defer(() => agentOf(runId)).pipe(
-        switchMap((agent) => engine.attach?.(agent, runId) ?? EMPTY),
-        filter(({ event }) => isJournaled(event)),
-        map(foldable),
-        map((event, index) => ({ offset: index + 1, event })),
-        filter(({ offset }) => offset > after),
-        // Its last event has said so.
-        catchError((error: unknown) => {
-          if (error instanceof RunError) return EMPTY;
-          throw error;
-        }),
+        switchMap((agent) => engine.events?.(runId, { after, agent }) ?? EMPTY),
       );
     },
     isServed: () => Promise.resolve(true),
@@ -117,11 +105,4 @@ export function enginePlace(
       throw refuse(ability);
     },
   };
-}
-
-/** Only the latest life is told: it begins with how the run stood. */
-function foldable({ event, state }: Transition, index: number): RunEvent {
-  if (index > 0 || event.type === 'run.started') return event;
-  const { runId, seq, at } = event;
-  return { type: 'run.imported', runId, seq, at, state };
 }

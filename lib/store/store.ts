@@ -1,6 +1,7 @@
 import type { Observable } from 'rxjs';
 
 import type { RunEvent, StepEmitted, StepLogged } from '../model/event';
+import type { MillraceError } from '../model/failure';
 import type { LogRest } from '../model/executionLog';
 import type { RunMessage } from '../model/message';
 import type { Snapshot, SnapshotMetadata, SnapshotSummary } from '../model/snapshot';
@@ -288,6 +289,11 @@ export interface RunQuery {
   readonly isResting?: boolean;
   /** At most so many. */
   readonly limit?: number;
+  /**
+   * Hears of each run that cannot be read, and the list goes on without it; when left out, the list is refused. A run at rest is listed
+   * by its line: whether its file can be read is only known when it is loaded.
+   */
+  readonly onDamaged?: (runId: string, error: MillraceError) => void;
 }
 
 /** One line about a run. */

@@ -5,7 +5,7 @@ import { realDelay } from '../../streams/realTimers';
 import { pauses } from '../../streams/yieldOften';
 import type { EventLog } from '../events/eventLog';
 import { stateCopy } from '../stateCopy';
-import type { RunSummary } from '../store';
+import type { RunQuery, RunSummary } from '../store';
 import type { ListedRun } from '../summary';
 import { summaryOf } from '../summary';
 import type { Files } from './files/files';
@@ -89,18 +89,21 @@ export class SideReader implements FolderReader {
     );
   }
 
-  async runs(): Promise<readonly ListedRun[]> {
+  async runs(onDamaged?: RunQuery['onDamaged']): Promise<readonly ListedRun[]> {
     const runs = await this.#settled(
       () => this.#runs(),
-      () =>
-        readStable(this.#files, this.#layout, ({ lines, tail }) => [
-          ...[...lines.values()].filter(({ runId }) => !tail.has(runId)).map(summaryIn),
-          ...[...tail.values()].flatMap(({ state }) => (state === undefined ? [] : [summaryOf(state)])),
-        ]),
+      () => (onDamaged === undefined ? this.#runsInFull() : this.#runs(onDamaged)),
     );
     // Where somebody writes to the store, a run that has not ended may be under way.
     const isWritten = await this.isWritten();
     return runs.map((run) => ({ run, isResting: !isWritten || run.status !== 'RUNNING' }));
+  }
+
+  #runsInFull(): Promise<readonly RunSummary[]> {
+    return readStable(this.#files, this.#layout, ({ lines, tail }) => [
+      ...[...lines.values()].filter(({ runId }) => !tail.has(runId)).map(summaryIn),
+      ...[...tail.values()].flatMap(({ state }) => (state === undefined ? [] : [summaryOf(state)])),
+    ]);
   }
 
   /** Whether somebody has the folder open for writing. */
@@ -177,7 +180,7 @@ export class SideReader implements FolderReader {
     return { seq: line === undefined ? history.upTo : line.upTo };
   }
 
-  async #runs(): Promise<readonly RunSummary[]> {
+  async #runs(onDamaged?: RunQuery['onDamaged']): Promise<readonly RunSummary[]> {
     await this.tail.refresh();
     const history = await this.#readHistory();
     if (history === undefined) return [];
@@ -189,14 +192,25 @@ export class SideReader implements FolderReader {
       const seq = this.tail.latestOf(runId);
       let known = this.#summaries.get(runId);
       if (known?.seq !== seq) {
-        const before = this.#seen.get(runId);
-        const isCovered = before !== undefined && this.isCovered(before.seq);
-        const seen = this.#after(runId, isCovered ? before : await this.#readFile(runId, history));
-        this.#summaries.set(runId, (known = { seq, run: seen && summaryOf(seen.state) }));
+        try {
+          known = { seq, run: await this.#summary(runId, history) };
+        } catch (error) {
+          if (onDamaged === undefined || !(error instanceof StoreCorruptError)) throw error;
+          onDamaged(runId, error);
+          continue;
+        }
+        this.#summaries.set(runId, known);
       }
       if (known.run !== undefined) summaries.push(known.run);
     }
     return summaries;
+  }
+
+  async #summary(runId: string, history: SeenHistory): Promise<RunSummary | undefined> {
+    const before = this.#seen.get(runId);
+    const isCovered = before !== undefined && this.isCovered(before.seq);
+    const seen = this.#after(runId, isCovered ? before : await this.#readFile(runId, history));
+    return seen && summaryOf(seen.state);
   }
 
   /** The list of runs, read anew when it has been replaced. */

@@ -170,7 +170,7 @@ class LowdbStore {
 
   async listRuns(query: RunQuery | undefined): Promise<readonly RunSummary[]> {
     const open = await this.#settled();
-    return select(open === undefined ? await this.#reader.runs() : open.runs(), query);
+    return select(open === undefined ? await this.#reader.runs(query?.onDamaged) : open.runs(), query);
   }
 
   async deleteRun(runId: string, more: Forgetting = {}): Promise<boolean> {
