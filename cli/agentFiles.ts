@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import { createRequire, register as registerLoader } from 'node:module';
 import { dirname, extname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
@@ -155,12 +155,18 @@ function packageOf(name: string, file: string): string | undefined {
 }
 
 async function byTsx(file: string): Promise<Module | undefined> {
-  const path = packageOf('tsx/esm/api', file);
-  if (path === undefined) return undefined;
-  const { tsImport } = (await importFile(path)) as {
+  const folder = packageFolder('tsx', file);
+  if (folder === undefined) return undefined;
+  // What `require` resolves to looks for its parts in the wrong place when it is imported.
+  const { tsImport } = (await importFile(join(folder, 'dist/esm/api/index.mjs'))) as {
     readonly tsImport: (file: string, parent: string) => Promise<Module>;
   };
   return tsImport(pathToFileURL(file).href, pathToFileURL(join(dirname(file), 'noop.js')).href);
+}
+
+function packageFolder(name: string, file: string): string | undefined {
+  const found = packageOf(`${name}/package.json`, file);
+  return found && dirname(found);
 }
 
 async function byJiti(file: string): Promise<Module | undefined> {
@@ -173,22 +179,29 @@ async function byJiti(file: string): Promise<Module | undefined> {
   return createJiti(file).import(file);
 }
 
+const TS_NODE = {
+  // Its own defaults contradict each other where no tsconfig lies beside the file, and one that does may ask for what Node cannot load.
+  module: 'node16',
+  moduleResolution: 'node16',
+  target: 'es2022',
+  esModuleInterop: true,
+};
+
 async function byTsNode(file: string): Promise<Module | undefined> {
   const path = packageOf('ts-node', file);
   if (path === undefined) return undefined;
   const require = createRequire(file);
   const { register } = require(path) as { readonly register: (options: object) => unknown };
-  // Without a tsconfig beside the file its own defaults contradict each other; with one, that must not decide what Node can load.
-  register({
-    transpileOnly: true,
-    skipProject: true,
-    compilerOptions: {
-      module: 'commonjs',
-      moduleResolution: 'node10',
-      target: 'es2022',
-      esModuleInterop: true,
-      ignoreDeprecations: '6.0',
-    },
-  });
-  return Promise.resolve(require(file) as Module);
+  register({ transpileOnly: true, skipProject: true, compilerOptions: TS_NODE });
+  try {
+    return require(file) as Module;
+  } catch (error) {
+    if ((error as { readonly code?: unknown }).code !== 'ERR_REQUIRE_ESM') throw error;
+  }
+  // An ES module: its loader runs in a thread of its own, and is told so by the environment.
+  process.env['TS_NODE_TRANSPILE_ONLY'] = 'true';
+  process.env['TS_NODE_SKIP_PROJECT'] = 'true';
+  process.env['TS_NODE_COMPILER_OPTIONS'] = JSON.stringify(TS_NODE);
+  registerLoader(pathToFileURL(require.resolve('ts-node/esm')).href);
+  return importFile(file);
 }

@@ -160,7 +160,7 @@ export const commandSpecs: readonly CommandSpec[] = [
   {
     name: 'export',
     words: '<run>',
-    options: flags('-o, --output <file>', '--no-values', '--redact'),
+    options: flags('-o, --output <file>', '--no-values', '--html', '--redact'),
 
     load: async () => (await import('./commands/fileCommands.js')).exportCommand,
   },
@@ -184,6 +184,13 @@ export const commandSpecs: readonly CommandSpec[] = [
     options: flags('--fix'),
     takesAgents: true,
     load: async () => (await import('./commands/doctorCommand.js')).doctorCommand,
+  },
+  {
+    name: 'inspect',
+    words: '[store...]',
+    options: flags('--port <port>', '--host <host>', '--token <token>', '--read-only', '--open'),
+    takesAgents: true,
+    load: async () => (await import('./commands/inspectCommand.js')).inspectCommand,
   },
   {
     name: 'completion',

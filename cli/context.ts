@@ -3,7 +3,7 @@ import { lowdbStore } from '../lib/store/folder/lowdbStore';
 import { loadModule } from './agentFiles';
 import { usageError } from './commandError';
 import type { Output } from './view/output';
-import { shellText } from './shell';
+import { shellText } from '../lib/report/shellText';
 import type { Settings } from './settings';
 import { checkStoreFolder, settingsOf } from './settings';
 

@@ -25,7 +25,7 @@ export interface Typed {
   readonly agents?: readonly string[] | undefined;
 }
 
-/** What a configuration file may say; `defineConfig` of `millrace/config` has the types. */
+/** What a configuration file may say. */
 interface ConfigFile {
   readonly store?: string;
   readonly agents?: unknown;

@@ -9,6 +9,8 @@ import { archivedRun, importRun, packRun } from '../../lib/store/runArchive';
 import { examine, ownerOf } from '../../lib/store/salvage/examine';
 import type { LeftOut } from '../../lib/store/salvage/leftOut';
 import { salvage } from '../../lib/store/salvage/salvage';
+import type { Store } from '../../lib/store/store';
+import { exportHtml } from '../../inspector/index';
 import { usageError } from '../commandError';
 import type { CommandContext } from '../context';
 import { commandLine, settingsFor, textOf, withStore } from '../context';
@@ -16,6 +18,7 @@ import { exitCodes } from '../exitCodes';
 import type { Output } from '../view/output';
 import { paint } from '../view/output';
 import { runNamed } from '../runNames';
+import type { Settings } from '../settings';
 import { withoutSecrets, withoutValues } from '../withoutValues';
 
 /** Writes a run into one file. */
@@ -23,6 +26,7 @@ export async function exportCommand(context: CommandContext): Promise<number> {
   const { args, options, output, folder } = context;
   return withStore(context, async (store, settings) => {
     const { runId } = await runNamed(store, String(args[0]));
+    if (options['html'] === true) return writeHtml(context, store, settings, runId);
     const run = await archivedRun(runId, store);
     const bare = options['values'] === false ? withoutValues(run) : run;
     const content = packRun(options['redact'] === true ? withoutSecrets(bare, settings.redact) : bare);
@@ -32,6 +36,24 @@ export async function exportCommand(context: CommandContext): Promise<number> {
     else output.print(`${paint('✔', 'green', output)} ${file}  ${bytesText(content.length)}`);
     return exitCodes.done;
   });
+}
+
+/** A page that opens from a file; secrets are always left out of it. */
+async function writeHtml(
+  { options, output, folder }: CommandContext,
+  store: Store,
+  { redact }: Settings,
+  runId: string,
+): Promise<number> {
+  if (options['values'] === false)
+    throw usageError('Cannot leave the values out of a page', 'give --no-values without --html');
+  const html = await exportHtml(runId, { store, ...(redact.length > 0 && { redact: { keys: redact } }) });
+  const file = resolve(folder, textOf(options['output']) ?? `${fileName(runId)}.html`);
+  write(file, html);
+  const bytes = Buffer.byteLength(html);
+  if (output.isJson) output.json({ runId, file, bytes });
+  else output.print(`${paint('✔', 'green', output)} ${file}  ${bytesText(bytes)}`);
+  return exitCodes.done;
 }
 
 function write(file: string, content: Uint8Array | string): void {

@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+
 import { firstValueFrom, toArray } from 'rxjs';
 
 import { UnknownStepError } from '../../lib/errors/stepErrors';
@@ -177,7 +179,7 @@ async function showStep(
   if (row.status === 'COMPLETED')
     output.print(`${words.output}\n${indented(valueText(row.output, isFull, output))}`);
   if (failure !== undefined && row.status !== 'COMPLETED')
-    output.print(failureText(failure, words.error, output));
+    output.print(failureText(failure, words.error, isFull, output));
 }
 
 /** The kept events of a run; none where none are kept. */
@@ -204,13 +206,20 @@ function spanRow({ kind, attempt, from, to }: Span): string[] {
   return [`[${attempt}]`, kind, `${momentText(from).slice(0, 10)} ${timeText(from)}`, took];
 }
 
-function failureText(failure: Failure, title: string, output: Output): string {
-  const { name, message, code, status, stack, cause, errors = [] } = failure;
+function failureText(failure: Failure, title: string, isFull: boolean, output: Output): string {
+  const { name, message, code, status, stack = '', cause, errors = [] } = failure;
+  const { words } = output;
   const facts = [code, status].filter((fact) => fact !== undefined).join(' ');
+  const frames = stack.split('\n').filter((frame) => frame !== '' && (isFull || isOwn(frame)));
   return [
     paint(`${title}: ${printable(`${name}: ${message}`)}${facts === '' ? '' : ` (${facts})`}`, 'red', output),
-    ...(stack === undefined ? [] : stack.split('\n').map((line) => `  ${printable(line)}`)),
-    ...(cause === undefined ? [] : [indented(failureText(cause, output.words.cause, output))]),
-    ...errors.map((one) => indented(failureText(one, output.words.error, output))),
+    ...frames.map((frame) => `  ${printable(frame)}`),
+    ...(cause === undefined ? [] : [indented(failureText(cause, words.cause, isFull, output))]),
+    ...errors.map((one) => indented(failureText(one, words.error, isFull, output))),
   ].join('\n');
+}
+
+/** Whether a frame is in the code of the user: not in a package, in Node, or in this one. */
+function isOwn(frame: string): boolean {
+  return !/node_modules|node:/.test(frame) && !frame.includes(join(__dirname, '..', 'core.js'));
 }

@@ -168,6 +168,16 @@ const texts: Readonly<Record<string, Texts>> = {
     en: 'removes leftovers and messages that nobody can hear',
     ko: '남은 찌꺼기와 들을 수 없는 메시지를 지움',
   },
+  inspect: { en: 'shows runs in a browser, until Ctrl-C', ko: '브라우저에서 실행을 봄, Ctrl-C로 끝냄' },
+  'inspect --port <port>': { en: 'a free one when left out', ko: '없으면 빈 포트' },
+  'inspect --host <host>': { en: '127.0.0.1 when left out', ko: '없으면 127.0.0.1' },
+  'inspect --token <token>': {
+    en: 'what whoever asks must know; a new one when left out',
+    ko: '접속에 필요한 토큰; 없으면 새로 만듦',
+  },
+  'inspect --read-only': { en: 'refuses what changes something', ko: '바꾸는 요청을 거부함' },
+  'inspect --open': { en: 'opens a browser', ko: '브라우저를 엶' },
+  'export --html': { en: 'as a page of HTML that opens from a file', ko: '파일로 열리는 HTML 페이지로' },
   completion: { en: 'prints a script for bash, zsh or fish', ko: 'bash, zsh, fish용 완성 스크립트' },
 };
 

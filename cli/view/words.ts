@@ -96,6 +96,7 @@ const en = {
   exported: 'written',
   imported: 'put in',
   withEvents: (count: number) => `${count} events`,
+  inspects: (stores: string) => `shows ${stores}; Ctrl-C ends it`,
   // Of the doctor.
   fine: 'fine',
   intact: (runs: number) => `${runs} ${runs === 1 ? 'run' : 'runs'}, all files intact`,
@@ -197,6 +198,7 @@ const ko: Words = {
   exported: '저장함',
   imported: '가져옴',
   withEvents: (count) => `이벤트 ${count}개`,
+  inspects: (stores) => `${stores} 표시 중; Ctrl-C로 끝냅니다`,
   fine: '정상',
   intact: (runs) => `실행 ${runs}개, 모든 파일이 온전합니다`,
   saved: (runs) => `실행 ${runs}개를 살렸습니다`,

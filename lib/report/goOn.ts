@@ -1,5 +1,6 @@
 import type { RunEvent } from '../model/event';
 import { printable } from './columns';
+import { shellText } from './shellText';
 
 /** What to do next after a run stopped without an output, as lines of text; none when there is nothing to do. */
 export function goOnLines(event: RunEvent): readonly string[] {
@@ -10,18 +11,21 @@ export function goOnLines(event: RunEvent): readonly string[] {
       return [goOnText(event.runId)];
     case 'run.suspended':
       return event.waiting.map((path) => {
-        const call = `answer(store, ${quoted(event.runId)}, ${quoted(path)}, value)`;
-        return `To go on: ${call}, then run it again.`;
+        const typed = shellText(['millrace', 'answer', printable(event.runId), printable(path)]);
+        const call = `answer(${quoted(event.runId)}, ${quoted(path)}, value, { store })`;
+        return `To go on: ${call}, or type ${typed} '<json>'; then run it again.`;
       });
     default:
       return [];
   }
 }
 
-/** How to go on with a run that stopped. */
+/** How to go on with a run that stopped: in the program, and what to type where its store is a folder. */
 export function goOnText(runId: string, path?: string): string {
   const from = path === undefined ? '' : ` from ${printable(path)}`;
-  return `To go on${from}: run it again with runId ${quoted(runId)} and the same store; what is done is not called again.`;
+  const again = `run it again with runId ${quoted(runId)} and the same store`;
+  const typed = shellText(['millrace', 'resume', printable(runId)]);
+  return `To go on${from}: ${again}, or type ${typed} --agents <file>; what is done is not called again.`;
 }
 
 function quoted(text: string): string {
