@@ -70,19 +70,38 @@ async function takenAs(name: string, store: Store): Promise<SnapshotSummary> {
 }
 
 describe.each(everyStore)('what a saga has undone (%s)', (_where, open) => {
-  for (const from of ['w/ship', 'w/pay', 'w']) {
-    it(`is done again by a fork from "${from}"`, async () => {
+  for (const from of ['w/ship', 'w/pay', 'w', undefined]) {
+    it(`is done again by a fork from ${from ?? 'what has failed'}`, async () => {
       const store = open();
       await execute(order, 5, { store, runId: 'a' });
       expect(log.splice(0)).toEqual(['pay', 'refund']);
       isDown = false;
 
-      await fork('a', { store, from, runId: 'f' });
+      await fork('a', { store, runId: 'f', ...(from !== undefined && { from }) });
+      const state = await goesOn(order, 'f', store);
 
-      expect((await goesOn(order, 'f', store)).status).toBe('COMPLETED');
+      expect(state.status).toBe('COMPLETED');
       expect(log).toEqual(['pay', 'ship']);
+      expect([...state.steps].map(({ stepId }) => stepId)).toEqual(['w', 'w/pay', 'w/ship']);
     });
   }
+
+  it('is done again by a fork also where the saga is a part of the run, and what came before it is not', async () => {
+    const basket = agent('basket', (n: number) => {
+      log.push('basket');
+      return n;
+    });
+    const self = chain('all', basket, saga('order', chain('w', pay, ship)));
+    const store = open();
+    await execute(self, 5, { store, runId: 'a' });
+    expect(log.splice(0)).toEqual(['basket', 'pay', 'refund']);
+    isDown = false;
+
+    await fork('a', { store, from: 'order/w/ship', runId: 'f' });
+
+    expect((await goesOn(self, 'f', store)).status).toBe('COMPLETED');
+    expect(log).toEqual(['pay', 'ship']);
+  });
 
   for (const name of ['step_w/pay_complete', 'failed_w/ship']) {
     it(`is done again by a run that is restored from the snapshot "${name}"`, async () => {
@@ -109,10 +128,13 @@ describe.each(everyStore)('what a saga has undone (%s)', (_where, open) => {
     expect(log.splice(0)).toEqual(['pay', 'refund', 'other']);
     isDown = false;
 
-    await fork('a', { store, runId: 'f' });
-
-    expect((await goesOn(self, 'f', store)).status).toBe('COMPLETED');
-    expect(log).toEqual(['ship']);
+    for (const from of [undefined, 'ship']) {
+      log = [];
+      const runId = from ?? 'failed';
+      await fork('a', { store, runId, ...(from !== undefined && { from }) });
+      expect((await goesOn(self, runId, store)).status).toBe('COMPLETED');
+      expect(log).toEqual(['ship']);
+    }
   });
 });
 
