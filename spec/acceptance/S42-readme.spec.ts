@@ -120,6 +120,7 @@ function run(code: string): string {
       alias: {
         'millrace/testing': join(root, 'testing/index.ts'),
         'millrace/ai': join(root, 'adapters/ai/index.ts'),
+        'millrace/http': join(root, 'adapters/http/index.ts'),
         'millrace/errors': join(root, 'errors.ts'),
         'millrace/fp': join(root, 'fp.ts'),
         'millrace/history': join(root, 'history.ts'),
