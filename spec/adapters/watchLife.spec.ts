@@ -12,7 +12,13 @@ describe('watching a life', () => {
       ingress: { request: () => Promise.reject(Object.assign(new Error('nothing'), { name })) },
       admin: undefined,
       patienceMs: 0,
-      pace: { begin: () => undefined, end: () => undefined, after: () => 0 },
+      pace: {
+        begin: () => undefined,
+        end: () => undefined,
+        after: () => 0,
+        isCrowded: () => false,
+        crowdMs: () => 0,
+      },
     };
     const heard = new Promise((resolve) => {
       const life = { agent: agent('one', (n: number) => n), key: 'life' };

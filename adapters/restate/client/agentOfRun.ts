@@ -14,7 +14,7 @@ import {
 } from '../protocol/serviceNames';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
-import { query, sqlText } from './listRuns';
+import { query, sqlText } from './askAdmin';
 
 /** The agents whose runs this engine has been asked for. */
 export interface MetRuns {

@@ -12,7 +12,7 @@ import { askWorker } from './askWorker';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
 import { resultOf, stateAfter } from './lifeResult';
-import { query, sqlText } from './listRuns';
+import { query, sqlText } from './askAdmin';
 import { knownRun } from './runRecord';
 import { killLife, lifeTrouble } from './stuckLives';
 
@@ -42,7 +42,10 @@ const LOOK_MS = 3_000;
  * @throws EngineUnreachableError
  */
 export async function cancelBegun(context: EngineContext, run: BegunRun, isAsked: boolean): Promise<void> {
-  const { ingress, patienceMs } = context;
+  const { ingress, patienceMs, sleepers } = context;
+  // Whoever only leaves undoes nothing, so that the life need not hear who asked.
+  const isGone = !isAsked && (await sleepers?.cancel(serviceFor(run.agent), keyOf(run.runId, run.life())));
+  if (isGone === true) return;
   // Asked again from here, so that a server that is away keeps no process alive.
   const briefly: EngineContext = {
     ...context,

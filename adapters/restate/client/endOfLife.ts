@@ -10,21 +10,26 @@ import { EngineUnreachableError } from '../restateErrors';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
 import { isNotServed, notServed } from './notServed';
+import { Nap } from './sleepers';
 
 const AGAIN_MS = 100;
+/** Of many runs each is asked about less often. */
+const LONG_HOLD_MS = 60_000;
 
 /**
  * Waits for the end of a life, through lost connections, lost nodes and gateways that reach none. Begins the life when `start` is given; `known` when it
  * had begun before.
  *
+ * @param nap - Nobody asks while it is under way.
  * @throws DefinitionNotServedError, EngineUnreachableError, IngressError
  */
 export async function endOfLife(
-  { ingress, admin, patienceMs }: EngineContext,
+  { ingress, admin, patienceMs, pace }: EngineContext,
   agent: Agent<never, unknown>,
   key: string,
   start: StartRequest | undefined,
   signal: AbortSignal,
+  nap = new Nap(),
 ): Promise<LifeResult | 'known'> {
   const service = serviceFor(agent);
   let mode: 'begin' | 'attach' = start === undefined ? 'attach' : 'begin';
@@ -32,7 +37,8 @@ export async function endOfLife(
   let awaySince: number | undefined;
   for (;;) {
     const leftMs = patienceMs - (awaySince === undefined ? 0 : asyncScheduler.now() - awaySince);
-    const limits: AskOptions = { signal, timeoutMs: HOLD_MS, patienceMs: leftMs, isAskedOnce: true };
+    const timeoutMs = pace.isCrowded() ? LONG_HOLD_MS : HOLD_MS;
+    const limits: AskOptions = { signal, timeoutMs, patienceMs: leftMs, isAskedOnce: true };
     try {
       const path = mode === 'begin' ? handlerPath(service, key, 'run') : workflowPath(service, key, 'attach');
       return (await ingress.request(
@@ -55,8 +61,10 @@ export async function endOfLife(
       // A gateway may hold a question open for less long than we ask it to.
       const isHeld =
         (error as Error).name === 'TimeoutError' || (error instanceof IngressError && error.status === 504);
-      if (isHeld) awaySince = undefined;
-      else {
+      if (isHeld) {
+        awaySince = undefined;
+        await nap.isOver();
+      } else {
         awaySince ??= now;
         if (now - awaySince > patienceMs) throw error;
       }

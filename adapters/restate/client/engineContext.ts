@@ -4,6 +4,7 @@ import type { Agent } from '../../../lib/model/agentType';
 import type { Ingress } from '../protocol/ingress';
 import { serviceOf } from '../protocol/serviceNames';
 import { LONGEST_WATCH_MS } from '../protocol/wireLimits';
+import type { Sleepers } from './sleepers';
 
 /** What following and beginning runs needs of an engine. */
 export interface EngineContext {
@@ -11,6 +12,8 @@ export interface EngineContext {
   readonly admin: Ingress | undefined;
   readonly patienceMs: number;
   readonly pace: Pace;
+  /** The lives that sleep, where there is an admin. */
+  readonly sleepers?: Sleepers;
 }
 
 /** The name under which runs of an agent are served. */
@@ -24,9 +27,15 @@ export interface Pace {
   end(): void;
   /** Milliseconds to wait, where it would be so many for one run alone. */
   after(ms: number): number;
+  /** Whether so many are under way that they are watched together. */
+  isCrowded(): boolean;
+  /** How often each of a crowd is asked about in any case: all of them cost the server so many calls a second. */
+  crowdMs(): number;
 }
 
 const CLOSELY = 4;
+const CROWD = 64;
+const CALLS_A_SECOND = 40;
 
 /**
  * To ask for the events of a run costs as much as a short run. So a run is only asked about once it has taken a while, and
@@ -42,5 +51,7 @@ export function paceOf(): Pace {
       underWay -= 1;
     },
     after: (ms) => Math.min(LONGEST_WATCH_MS, ms * Math.max(1, Math.ceil(underWay / CLOSELY))),
+    isCrowded: () => underWay > CROWD,
+    crowdMs: () => (underWay / CALLS_A_SECOND) * 1_000,
   };
 }

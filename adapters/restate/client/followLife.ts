@@ -16,6 +16,7 @@ import { follower } from './follower';
 import type { Following } from './lifeResult';
 import { resultOf } from './lifeResult';
 import { readEvents } from './readEvents';
+import { Nap } from './sleepers';
 import { stalled } from './stalled';
 import { watchLife } from './watchLife';
 import { StepError } from '../../../lib/errors/stepErrors';
@@ -59,17 +60,19 @@ export async function followLife<O>(
 
   context.pace.begin();
   try {
-    const end = endOfLife(context, agent, key, start, signal);
-    void watchLife(context, following, follow, cursor, signal, (isAnswering) => {
+    const nap = new Nap();
+    const end = endOfLife(context, agent, key, start, signal, nap);
+    const heard = (isAnswering: boolean): void => {
       isAnswered = isAnswering;
-    });
+    };
+    void watchLife(context, following, follow, cursor, signal, heard, nap);
     const result = await Promise.race([
       end,
       stalled(
         context,
         agent,
         following,
-        { isBegun: () => isBegun, isAnswered: () => isAnswered },
+        { isBegun: () => isBegun, isAnswered: () => isAnswered, isAwake: () => nap.isOver() },
         signal,
         (reason) => {
           const { seq } = follow.state();

@@ -3,6 +3,7 @@ import type { Ingress } from '../protocol/ingress';
 import { IngressError, workflowPath } from '../protocol/ingress';
 import type { LifeResult } from '../protocol/protocol';
 import { agentOf, keyOf, lifeOf, servicesNamed } from '../protocol/serviceNames';
+import { query, sqlText } from './askAdmin';
 import type { EngineContext } from './engineContext';
 
 /** The runs that the server knows and that fit, newest first, each with its latest life. */
@@ -84,23 +85,4 @@ async function endedResult(
 
 function millis(text: unknown): number {
   return typeof text === 'string' ? Date.parse(text) : 0;
-}
-
-/** Asks the server's own tables. */
-export async function query(
-  admin: Ingress,
-  sql: string,
-): Promise<readonly Readonly<Record<string, unknown>>[]> {
-  const answer = (await admin.request('/query', {
-    body: { query: sql },
-    headers: { accept: 'application/json' },
-  })) as {
-    readonly rows: readonly Readonly<Record<string, unknown>>[];
-  };
-  return answer.rows;
-}
-
-/** A text as it stands between quotes in SQL. */
-export function sqlText(text: string): string {
-  return text.replaceAll("'", "''");
 }

@@ -26,6 +26,8 @@ export function takeReply<O>(follow: Follower<O>, cursor: Cursor, reply: EventsR
 }
 
 const AGAIN_MS = 100;
+const LONGEST_PAUSE_MS = 5_000;
+const ANSWER_MS = 5_000;
 
 /**
  * Reads all that was told of a life, as many messages as that takes.
@@ -66,18 +68,21 @@ export async function askEvents(
   key: string,
   request: EventsRequest,
   signal: AbortSignal,
+  answerMs = ANSWER_MS,
 ): Promise<EventsReply> {
   const path = handlerPath(serviceFor(agent), key, 'events');
   const until = asyncScheduler.now() + patienceMs;
-  for (;;) {
+  for (let pauseMs = AGAIN_MS; ; pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2)) {
     try {
-      const limits = { body: request, signal, timeoutMs: request.waitMs + 5_000 };
+      const limits = { body: request, signal, timeoutMs: request.waitMs + answerMs };
       return (await ingress.request(path, limits)) as EventsReply;
     } catch (error) {
       // While a worker is replaced its answers take longer.
       if ((error as Error).name !== 'TimeoutError') throw error;
       if (asyncScheduler.now() >= until)
         throw new WorkerUnreachableError(lifeOf(key).runId, agent.name, patienceMs);
+      // The server still keeps the question: to ask again at once makes a busy one busier.
+      await pause(pauseMs, signal);
     }
   }
 }

@@ -40,6 +40,7 @@ import { beginWith, forkRun, submitRun } from './forkRun';
 import { latestLife } from './latestLife';
 import { keptEvents, refusingStoreCalls } from './lifeEvents';
 import { listRuns } from './listRuns';
+import { Sleepers } from './sleepers';
 
 /** Where the server is, and how its runs are followed. */
 export interface RestateEngineOptions {
@@ -117,11 +118,14 @@ class ServerEngine implements RestateEngine {
     headers = {},
   }: RestateEngineOptions) {
     const addresses = typeof ingress === 'string' ? [ingress] : ingress;
+    const asking =
+      admin === undefined ? undefined : withHeaders(ingressOf([admin], ADMIN_PATIENCE_MS), headers);
     this.#context = {
       ingress: withHeaders(ingressOf(addresses, patienceMs), headers),
-      admin: admin === undefined ? undefined : withHeaders(ingressOf([admin], ADMIN_PATIENCE_MS), headers),
+      admin: asking,
       patienceMs,
       pace: paceOf(),
+      ...(asking !== undefined && { sleepers: new Sleepers(asking) }),
     };
     this.#onUnsubscribe = onUnsubscribe;
   }

@@ -1,7 +1,6 @@
 import { asyncScheduler } from 'rxjs';
 
 import type { Agent } from '../../../lib/model/agentType';
-import type { Ingress } from '../protocol/ingress';
 import { pause } from '../protocol/pause';
 import { RunStalledError } from '../restateErrors';
 import type { EngineContext } from './engineContext';
@@ -21,6 +20,8 @@ export interface Signs {
   readonly isBegun: () => boolean;
   /** Whether a worker has answered within the patience, the last time that one was asked. */
   readonly isAnswered: () => boolean;
+  /** Resolves unless the life only sleeps, among many: nobody asks about it then. */
+  readonly isAwake?: () => Promise<void>;
 }
 
 /**
@@ -32,7 +33,7 @@ export async function stalled(
   context: EngineContext,
   agent: Agent<never, unknown>,
   { runId, key }: { readonly runId: string; readonly key: string },
-  { isBegun, isAnswered }: Signs,
+  { isBegun, isAnswered, isAwake }: Signs,
   signal: AbortSignal,
   warn: (reason: string) => void,
 ): Promise<never> {
@@ -40,9 +41,10 @@ export async function stalled(
   let latest = '';
   for (;;) {
     await pause(CHECK_MS, signal);
+    await isAwake?.();
     if (signal.aborted) return new Promise<never>(() => undefined);
     const waited = asyncScheduler.now() - since;
-    const { status, failure } = await standing(context.admin, serviceFor(agent), key);
+    const { status, failure } = await standing(context, serviceFor(agent), key);
     const trouble = failure === undefined ? undefined : explained(failure);
     if (!isBegun() && !CARRIED_OUT.has(status)) {
       if (waited >= context.patienceMs) throw new RunStalledError(runId, waited, trouble ?? NO_ANSWER);
@@ -63,13 +65,14 @@ export async function stalled(
 
 /** How a life stands; a journal that does not fit the code ends it, so that another life can go on. */
 async function standing(
-  admin: Ingress | undefined,
+  { admin, pace, sleepers }: EngineContext,
   service: string,
   key: string,
 ): Promise<Pick<LifeTrouble, 'status' | 'failure'>> {
   if (admin === undefined) return { status: '' };
   try {
-    const trouble = await lifeTrouble(admin, service, key);
+    const isShared = sleepers !== undefined && pace.isCrowded();
+    const trouble = await (isShared ? sleepers.standing(service, key) : lifeTrouble(admin, service, key));
     if (trouble?.isMisfit === true) await killLife(admin, trouble.id);
     return trouble ?? { status: 'undefined' };
   } catch {

@@ -1,5 +1,5 @@
 import type { Ingress } from '../protocol/ingress';
-import { query, sqlText } from './listRuns';
+import { query, sqlText } from './askAdmin';
 
 /** Why the server cannot bring a life on, as its admin says. */
 export interface LifeTrouble {
@@ -23,7 +23,22 @@ export async function lifeTrouble(
     admin,
     `select id, status, last_failure, last_failure_error_code from sys_invocation where target_service_name = '${sqlText(service)}' and target_service_key = '${sqlText(key)}' and target_handler_name = 'run'`,
   );
-  if (row === undefined) return undefined;
+  return row && troubleIn(row);
+}
+
+/** How all lives of a service stand that are under way, by their keys. */
+export async function standingsOf(
+  admin: Ingress,
+  service: string,
+): Promise<ReadonlyMap<string, LifeTrouble>> {
+  const rows = await query(
+    admin,
+    `select target_service_key, id, status, last_failure, last_failure_error_code from sys_invocation where target_service_name = '${sqlText(service)}' and target_handler_name = 'run' and status <> 'completed'`,
+  );
+  return new Map(rows.map((row) => [String(row['target_service_key']), troubleIn(row)]));
+}
+
+function troubleIn(row: Readonly<Record<string, unknown>>): LifeTrouble {
   const [failure, status] = [row['last_failure'], String(row['status'])];
   const isStuck = status === 'backing-off' || status === 'paused';
   return {

@@ -37,6 +37,9 @@ interface Waiting {
 }
 
 const AGAIN_MS = 250;
+const ANSWER_MS = 5_000;
+/** A server that did not answer in time still keeps what it was told: to tell it again soon makes a busy one busier. */
+const LONGEST_ANSWER_MS = 60_000;
 
 /**
  * Publishes side events of this life through the server. What could not be sent is sent again until the publisher is closed.
@@ -68,6 +71,7 @@ class QueuedPublisher implements EventPublisher {
   /** Number of the last event that is to be sent now. */
   #wanted = 0;
   #hint = 0;
+  #answerMs = ANSWER_MS;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(ingress: Ingress, path: string, secret: string, before: () => readonly SideEvent[]) {
@@ -148,10 +152,13 @@ class QueuedPublisher implements EventPublisher {
     const request: PublishRequest = { hint: this.#hint, secret: this.#secret, parts };
     const { signal } = (this.#abort ??= new AbortController());
     try {
-      const limits = { body: request, signal, timeoutMs: 5_000 };
+      const limits = { body: request, signal, timeoutMs: this.#answerMs };
       this.#hint = (await this.#ingress.request(this.#path, limits)) as number;
+      this.#answerMs = ANSWER_MS;
       return true;
-    } catch {
+    } catch (error) {
+      const isLate = (error as Error).name === 'TimeoutError';
+      this.#answerMs = isLate ? Math.min(LONGEST_ANSWER_MS, this.#answerMs * 2) : ANSWER_MS;
       return false;
     }
   }

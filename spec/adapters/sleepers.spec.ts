@@ -1,0 +1,170 @@
+import { approval, agent, chain, run, sleep, workflow } from '../../index';
+import type { Wire } from '../../index';
+import { isAsleep, Nap, Sleepers } from '../../adapters/restate/client/sleepers';
+import type { Ingress } from '../../adapters/restate/protocol/ingress';
+import * as t from 'io-ts';
+
+/** An admin that says of each life, by its key, how long its journal is; one that is left out is over. */
+function adminOf(lives: Map<string, number>) {
+  const asked: string[] = [];
+  const isAway = { now: false };
+  const admin: Ingress = {
+    request: (path, options) => {
+      asked.push(path);
+      if (isAway.now) return Promise.reject(new Error('away'));
+      if (options?.method === 'PATCH') return Promise.resolve(undefined);
+      const rows = [...lives].map(([key, size]) => ({
+        id: `id ${key}`,
+        target_service_name: 's',
+        target_service_key: key,
+        status: 'running',
+        journal_size: size,
+        modified_at: '2026-01-01',
+      }));
+      return Promise.resolve({ rows });
+    },
+  };
+  return { admin, asked, isAway };
+}
+
+const never = new AbortController().signal;
+const seconds = (count: number) => jest.advanceTimersByTimeAsync(count * 1_000);
+
+describe('the lives that sleep', () => {
+  beforeEach(() => {
+    jest.useFakeTimers();
+  });
+  afterEach(() => {
+    jest.useRealTimers();
+  });
+
+  it('are asked about together, and each hears only of what happens in it', async () => {
+    const lives = new Map<string, number>(
+      Array.from({ length: 500 }, (_, index) => [`r${String(index)}`, 3] as const),
+    );
+    const { admin, asked } = adminOf(lives);
+    const sleepers = new Sleepers(admin);
+    const keys = [...lives.keys()];
+    const first = Promise.all(keys.map((key) => sleepers.changed('s', key, undefined, never)));
+    await seconds(1);
+    const stamps = await first;
+    const heard: string[] = [];
+    keys.forEach((key, index) => {
+      void sleepers.changed('s', key, stamps[index], never).then(() => heard.push(key));
+    });
+
+    await seconds(5);
+    expect(heard).toEqual([]);
+    lives.set('r7', 4);
+    lives.delete('r8');
+    await seconds(1);
+
+    expect(heard).toEqual(['r7', 'r8']);
+    expect(asked.length).toBeLessThanOrEqual(7);
+  });
+
+  it('are not asked about any more when nobody follows them', async () => {
+    const { admin, asked } = adminOf(new Map([['r', 1]]));
+    const sleepers = new Sleepers(admin);
+    const left = new AbortController();
+    const waiting = sleepers.changed('s', 'r', undefined, left.signal);
+
+    left.abort();
+    await waiting;
+    await seconds(10);
+
+    expect(asked).toEqual([]);
+  });
+
+  it('are all taken to have changed where the admin does not say', async () => {
+    const { admin, isAway } = adminOf(new Map([['r', 1]]));
+    const sleepers = new Sleepers(admin);
+    const first = sleepers.changed('s', 'r', undefined, never);
+    await seconds(1);
+    const second = sleepers.changed('s', 'r', await first, never);
+
+    isAway.now = true;
+    await seconds(1);
+
+    await expect(second).resolves.not.toBe(await first);
+  });
+
+  it('are looked at after so long in any case, where that is asked for', async () => {
+    const { admin } = adminOf(new Map([['r', 1]]));
+    const sleepers = new Sleepers(admin);
+    const first = sleepers.changed('s', 'r', undefined, never);
+    await seconds(1);
+
+    const second = sleepers.changed('s', 'r', await first, never, 2_500);
+    await seconds(3);
+
+    await expect(second).resolves.toBe(await first);
+  });
+
+  it('are cancelled by the admin, a few at a time, where they have been seen', async () => {
+    const { admin, asked } = adminOf(new Map([['r', 1]]));
+    const sleepers = new Sleepers(admin);
+    const first = sleepers.changed('s', 'r', undefined, never);
+    await seconds(1);
+    await first;
+
+    expect(await sleepers.cancel('s', 'r')).toBe(true);
+    expect(await sleepers.cancel('s', 'unknown')).toBe(false);
+    expect(asked.at(-1)).toBe('/invocations/id r/cancel');
+  });
+});
+
+describe('isAsleep()', () => {
+  const busy = agent('busy', () => new Promise<number>(() => undefined));
+  const nap = sleep<number>('nap', 60_000);
+  const ask = approval<boolean, number>('ask', t.boolean);
+
+  it.each([
+    [
+      'sleeps',
+      chain(
+        'c',
+        agent('a', (n: number) => n),
+        nap,
+      ),
+      true,
+    ],
+    [
+      'waits for an answer beside what sleeps',
+      workflow('w', (x: Wire<number>, step) => ({ a: step('a', ask, x), b: step('b', nap, x) })),
+      true,
+    ],
+    [
+      'calls a function beside what sleeps',
+      workflow('w', (x: Wire<number>, step) => ({ a: step('a', busy, x), b: step('b', nap, x) })),
+      false,
+    ],
+    ['calls a function', chain('c', busy, nap), false],
+  ])('knows a run that %s', async (_what, work, asleep) => {
+    let latest = false;
+    const running = run(work as typeof busy, 1).subscribe(({ state }) => {
+      latest = isAsleep(work, state);
+    });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    running.unsubscribe();
+
+    expect(latest).toBe(asleep);
+  });
+});
+
+describe('a nap', () => {
+  it('is over at once for a life that is awake, and else when it wakes', async () => {
+    const nap = new Nap();
+    await nap.isOver();
+    let wake: () => void = () => undefined;
+    const isOver: string[] = [];
+    void nap.until(new Promise<void>((resolve) => (wake = resolve)));
+    void nap.isOver().then(() => isOver.push('over'));
+
+    await Promise.resolve();
+    expect(isOver).toEqual([]);
+    wake();
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    expect(isOver).toEqual(['over']);
+  });
+});
