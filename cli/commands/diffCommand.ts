@@ -38,7 +38,7 @@ const SELF_EVIDENT = new Set([
   'stepId',
   'asking',
 ]);
-const MOST_ROWS = 200;
+const MOST_ROWS = 40;
 
 function showDiff(
   a: RunState,

@@ -10,7 +10,7 @@ import { usageError } from '../commandError';
 import type { CommandContext } from '../context';
 import { countOf, momentOf, textOf, withStore } from '../context';
 import { exitCodes } from '../exitCodes';
-import { momentText } from '../view/moments';
+import { agoText, momentText } from '../view/moments';
 import type { Output } from '../view/output';
 import { paint } from '../view/output';
 import { runMark, statusText } from '../view/statusText';
@@ -138,15 +138,19 @@ function showTable(runs: readonly Row[], all: number, isFiltered: boolean, outpu
     return;
   }
   const isShort = new Set(runs.map(({ runId }) => shortId(runId))).size === runs.length;
-  output.print(
-    tableText(
-      ['', words.run, words.name, words.status, words.started, words.took, words.steps, words.note],
-      runs.map((run) => rowOf(run, isShort, output)),
-      output,
-    ),
-  );
+  const head = ['', words.run, words.name, words.status, words.started, words.took, words.steps, words.note];
+  const rows = runs.map((run) => rowOf(run, isShort, output));
+  // On a narrow terminal what went wrong matters more than how many steps there are.
+  const shown =
+    output.width < WIDE
+      ? [head, ...rows].map((row) => row.filter((_, column) => column !== STEPS))
+      : [head, ...rows];
+  output.print(tableText(shown[0] ?? [], shown.slice(1), output));
   if (runs.length < all) output.tell(words.moreRuns(runs.length, all));
 }
+
+const WIDE = 100;
+const STEPS = 6;
 
 function rowOf(run: Row, isShort: boolean, output: Output): readonly string[] {
   const { status, startedAt, endedAt, steps } = run;
@@ -156,7 +160,7 @@ function rowOf(run: Row, isShort: boolean, output: Output): readonly string[] {
     isShort ? shortId(run.runId) : printable(run.runId),
     printable(run.name),
     isDamaged ? paint(output.words.damaged, 'red', output) : statusText(status, output),
-    momentText(startedAt),
+    output.width < WIDE ? agoText(Date.now() - startedAt) : momentText(startedAt),
     endedAt === undefined ? '' : durationText((endedAt - startedAt) / 1_000),
     steps === undefined ? '' : `${steps.done}/${steps.total}`,
     noteOf(run, output),

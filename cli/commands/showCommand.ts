@@ -64,7 +64,7 @@ function showRun(state: RunState, settings: Settings, { options, output }: Comma
     { isWhole: options['tree'] === true, isFailedOnly: options['failed'] === true },
     output,
   );
-  for (const line of columns(rows)) output.print(clippedLine(` ${line}`, width));
+  for (const line of treeLines(rows)) output.print(clippedLine(` ${line}`, width));
   if (options['full'] === true) {
     output.print(`${words.input}\n${indented(valueText(state.input, true, output))}`);
     if (state.status === 'COMPLETED')
@@ -72,6 +72,12 @@ function showRun(state: RunState, settings: Settings, { options, output }: Comma
   }
   const next = goOnRows(state, settings, output);
   if (next.length > 0) output.print(['', ...columns(next)].join('\n'));
+}
+
+/** Aligned lines; a row of one cell is a line of its own, whose length moves no column. */
+function treeLines(rows: readonly (readonly string[])[]): readonly string[] {
+  const aligned = columns(rows.filter((row) => row.length > 1));
+  return rows.map((row) => (row.length > 1 ? (aligned.shift() ?? '') : (row[0] ?? '')));
 }
 
 function headOf(state: RunState, output: Output): string {

@@ -73,6 +73,7 @@ function cells(
   successRate: number,
   { avgDuration, p50, p95, p99 }: DurationStats,
 ): string[] {
+  if (executions === 0) return ['0'];
   const times = [avgDuration, p50, p95, p99].map((seconds) => durationText(seconds));
   return [String(executions), `${Number(successRate.toFixed(1))} %`, ...times];
 }

@@ -83,7 +83,7 @@ function isAll(node: StepNode, state: RunState, wanted: ReadonlySet<StepStatus>)
 
 function rowOf(node: StepNode, indent: string, name: string, { state, output }: Drawn): string[] {
   const row = state.steps.get(node.path);
-  if (row === undefined) return [`${indent}  ${name}`];
+  if (row === undefined) return [`${indent}  ${name}`, ''];
   const hasEnded = row.status === 'COMPLETED' || row.status === 'FAILED';
   return [
     `${indent}${stepMark(row.status, output)} ${name}`,

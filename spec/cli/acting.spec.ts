@@ -439,6 +439,34 @@ describe('the commands that act', () => {
     expect(typed(['graph', 'b']).stdout).toContain('class s0 COMPLETED');
   });
 
+  it('inspect serves the runs on one address with a token, until Ctrl-C', async () => {
+    typed(['run', 'book', '1', '--id', 'b', ...agents]);
+    const inspecting = begin(['inspect', '--json', ...agents], { cwd });
+    await inspecting.says('}\n');
+    const { url } = JSON.parse(inspecting.told()) as { readonly url: string };
+
+    const { port, searchParams } = new URL(url);
+    expect(searchParams.get('t')).toMatch(/^[\w-]{20,}$/);
+    expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(401);
+    inspecting.child.kill('SIGINT');
+    expect(await inspecting.ended).toBe(130);
+    expect(json(['inspect', '--host', '0.0.0.0'])).toMatchObject({
+      exit: 64,
+      json: { error: { code: 'INVALID_ARGUMENT' } },
+    });
+    expect(json(['inspect', 'none']).exit).toBe(2);
+  });
+
+  it('export --html writes a page that asks nothing of any server', () => {
+    typed(['run', 'book', '1', '--id', 'b', ...agents]);
+
+    expect(json(['export', 'b', '--html'])).toMatchObject({ exit: 0, json: { file: join(cwd, 'b.html') } });
+    const page = readFileSync(join(cwd, 'b.html'), 'utf8');
+    expect(page).toMatch(/^<!doctype html>/i);
+    expect(page).not.toMatch(/(src|href)="https?:/);
+    expect(typed(['export', 'b', '--html', '--no-values']).exit).toBe(64);
+  });
+
   it.each(['bash', 'zsh', 'fish'])('completion prints a script for %s that knows every command', (shell) => {
     const { stdout, exit } = typed(['completion', shell]);
 
