@@ -31,6 +31,7 @@ export {
   EndlessAnswerError,
   ItemMissingError,
   LoopLimitError,
+  MissingServiceError,
   NestedAgentError,
   NestedInputError,
   NoCaseError,

@@ -40,6 +40,7 @@ export { MillraceError, NonRetryableError } from './lib/model/failure';
 export type { Outcome } from './lib/model/outcome';
 export { reduceRun } from './lib/model/reduce';
 export { chainResults, currentSteps, outputOf } from './lib/model/select';
+export type { Services } from './lib/model/services';
 export type { Snapshot, SnapshotPolicy } from './lib/model/snapshot';
 export type { RunState } from './lib/model/state';
 export type { StepResult } from './lib/model/stepResult';

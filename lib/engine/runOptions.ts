@@ -1,6 +1,7 @@
 import type { SchedulerLike } from 'rxjs';
 
 import { InvalidArgumentError } from '../model/failure';
+import type { GivenServices } from '../model/services';
 import type { Store } from '../store/store';
 import type { RunEngine } from './engine';
 
@@ -39,6 +40,11 @@ export interface RunSettings {
    * nobody is left to hear of it.
    */
   readonly signal?: AbortSignal;
+  /**
+   * What agents read as `context.services`: connections, clients, keys. Never in events, logs or files, so whoever resumes the run gives
+   * them again. On Restate the workers are given them, `serveRestate(agents, { services })`.
+   */
+  readonly services?: GivenServices;
   /** Makes the ids of runs; monotonic ULIDs when left out. */
   readonly newRunId?: () => string;
 }

@@ -86,6 +86,23 @@ export class StepDepthError extends MillraceError {
   }
 }
 
+/** An agent uses a service that the run was not given; services are not saved, so each life needs them again. */
+export class MissingServiceError extends MillraceError {
+  override readonly name = 'MissingServiceError';
+  readonly code = 'MISSING_SERVICE';
+  readonly retryable = false;
+  /** Name of the service. */
+  readonly service: string;
+
+  constructor(service: string) {
+    super(
+      `Cannot use service "${service}": this life of the run was not given it`,
+      `services are never saved: give { services: { ${service} } } to run(), resume() or serve() each time`,
+    );
+    this.service = service;
+  }
+}
+
 /** A step has changed a shared state, and there is none. */
 export class NoSharedStateError extends MillraceError {
   override readonly name = 'NoSharedStateError';

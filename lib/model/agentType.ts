@@ -3,6 +3,7 @@ import type { Observable } from 'rxjs';
 
 import type { LogLevel } from './event';
 import type { Failure } from './failure';
+import type { Services } from './services';
 
 /**
  * A named, typed unit of work, and an RxJS operator: put it into `pipe()`, chain it, or make it a step of a workflow.
@@ -86,6 +87,11 @@ export interface StepContext<S = unknown, A = never> {
    * @throws DuplicateStepError when this call of the function has used the id before.
    */
   call<I, O>(id: string, agent: Agent<I, O>, input: I): Promise<O>;
+  /**
+   * What `run`, `resume` or `serve` was given as `services`: never saved, never logged. `'db' in services` tells whether one is there; to
+   * read one that is not throws a `MissingServiceError`.
+   */
+  readonly services: Services;
   /**
    * What the steps of the nearest workflow with `shared` share: as it is now, with what this call has changed. Frozen. Undefined where
    * nothing is shared.

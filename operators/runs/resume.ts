@@ -1,5 +1,6 @@
 import type { Observable } from 'rxjs';
 
+import { checkServices } from '../../lib/engine/local/givenServices';
 import { claimAndRun } from '../../lib/engine/local/runLife';
 import type { RunSettings, Where } from '../../lib/engine/runOptions';
 import { checkedWhere } from '../../lib/engine/runOptions';
@@ -23,6 +24,7 @@ export function resume<I, O>(
   options: ResumeOptions,
 ): Observable<Transition<O>> {
   const { store, engine } = checkedWhere(`resume run "${runId}"`, options, 'claim');
+  checkServices(options.services);
   const asked = { agent, runId, input: undefined, mustExist: true };
   if (engine !== undefined) return runOn<O>(engine, asked, options);
   return claimAndRun<O>({ ...asked, rest: store, options });

@@ -3,6 +3,7 @@ import type { Observable } from 'rxjs';
 import { Tags } from '../../lib/codec/stateCodec';
 import { definitionOf } from '../../lib/definition/definition';
 import type { RunEngine, RunRequest } from '../../lib/engine/engine';
+import { checkServices } from '../../lib/engine/local/givenServices';
 import { claimAndRun } from '../../lib/engine/local/runLife';
 import { newRunId } from '../../lib/engine/newRunId';
 import type { RunOptions, RunSettings } from '../../lib/engine/runOptions';
@@ -41,6 +42,7 @@ export function run<I, O>(
     );
   }
   checkTags(options.tags);
+  checkServices(options.services);
   const runId = options.runId ?? (options.newRunId ?? newRunId)();
   const isSomewhere = options.engine !== undefined || options.store !== undefined;
   const { store, engine } = isSomewhere ? checkedWhere(`run "${agent.name}"`, options, 'claim') : {};
@@ -67,11 +69,11 @@ export function runOn<O>(
   asked: Pick<RunRequest<O>, 'agent' | 'input' | 'runId' | 'mustExist'>,
   options: RunSettings,
 ): Observable<Transition<O>> {
-  for (const name of ['maxCrashes', 'recordInputs', 'scheduler', 'tags'] as const) {
+  for (const name of ['maxCrashes', 'recordInputs', 'scheduler', 'services', 'tags'] as const) {
     if (options[name] !== undefined)
       throw new InvalidArgumentError(
         `Cannot run with both an engine and "${name}": the engine decides that`,
-        `leave out "${name}"`,
+        name === 'services' ? 'give them to serveRestate(agents, { services })' : `leave out "${name}"`,
       );
   }
   const { onMismatch = 'refuse', signal } = options;

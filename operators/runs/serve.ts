@@ -1,6 +1,7 @@
 import { Observable } from 'rxjs';
 
 import { definitionOf } from '../../lib/definition/definition';
+import { checkServices } from '../../lib/engine/local/givenServices';
 import type { Agent } from '../../lib/model/agentType';
 import type { Transition } from '../../lib/model/event';
 import { InvalidArgumentError } from '../../lib/model/failure';
@@ -41,6 +42,7 @@ export function serve(
     byName.set(agent.name, agent);
   }
   checkOptions(options);
+  checkServices(options.services);
   return new Observable((subscriber) => {
     const server = new RunServer(byName, options, subscriber);
     server.begin();

@@ -14,6 +14,7 @@ import type { Agent } from '../../../lib/model/agentType';
 import type { RunEvent } from '../../../lib/model/event';
 import { isJournaled } from '../../../lib/model/event';
 import type { RunIdentity } from '../../../lib/model/incarnation';
+import type { Services } from '../../../lib/model/services';
 import { idleState } from '../../../lib/model/state';
 import type { StepResult } from '../../../lib/model/stepResult';
 import { StepTable } from '../../../lib/model/stepTable';
@@ -34,6 +35,7 @@ export interface NestedOptions {
   readonly publisher: EventPublisher;
   readonly known: () => Promise<StepTable | undefined>;
   readonly cache: AnswerCache;
+  readonly services?: Services | undefined;
   /** A nested step waits for an answer, and nothing else moves: the call cannot go on. */
   readonly cannotWait: (error: Error) => void;
 }
@@ -126,7 +128,7 @@ export class NestedEngine {
 
   /** The publisher in the place of a store. */
   #sink(steps: StepTable): LocalOptions<unknown> {
-    const { run, cache, publisher } = this.#options;
+    const { run, cache, publisher, services } = this.#options;
     const state = { ...idleState(run.runId, '', []), ...run, status: 'RUNNING' as const, steps };
     const claim: Claim = {
       state,
@@ -141,6 +143,7 @@ export class NestedEngine {
       claim,
       state,
       scheduler: undefined,
+      ...(services !== undefined && { services }),
       tellEvent: (event) => {
         // The journaled ones were published when they were written down.
         if (!isJournaled(event)) this.#publish(event);

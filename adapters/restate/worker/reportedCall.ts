@@ -12,6 +12,7 @@ import type { Agent } from '../../../lib/model/agentType';
 import { bailIn } from '../../../lib/model/bail';
 import type { LogLevel, RunEvent } from '../../../lib/model/event';
 import type { RunIdentity } from '../../../lib/model/incarnation';
+import type { Services } from '../../../lib/model/services';
 import type { StepTable } from '../../../lib/model/stepTable';
 import type { AnswerCache } from '../../../lib/store/answerCache';
 import type { Stop } from '../../../lib/streams/pull';
@@ -32,6 +33,7 @@ export interface ReportedCallOptions {
   readonly input: unknown;
   readonly publisher: EventPublisher;
   readonly keepPartials: boolean;
+  readonly services?: Services | undefined;
   /** Whether what steps below it have done is told with the answer. */
   readonly keepsNested: boolean;
   /** Answers for steps below it. */
@@ -76,8 +78,8 @@ export class ReportedCall implements CallCallbacks {
   }
 
   begin(): void {
-    const { run, task, input } = this.#options;
-    this.#stop = callFunction(run, task, input, this, asyncScheduler);
+    const { run, task, input, services } = this.#options;
+    this.#stop = callFunction(run, task, input, this, asyncScheduler, services);
     // It may have been stopped, or have failed, while it was still being called.
     if (!this.isWanted()) this.#stop?.();
   }
@@ -133,12 +135,20 @@ export class ReportedCall implements CallCallbacks {
   }
 
   step<I, O>(task: StepTask, id: string, agent: Agent<I, O>, input: I): Observable<O> {
-    const { run, publisher, known, cache } = this.#options;
+    const { run, publisher, known, cache, services } = this.#options;
     const cannotWait = (error: Error): void => {
       this.fail(task, error);
       this.#stop?.();
     };
-    this.#nested ??= new NestedEngine({ run, under: this.#callId(), publisher, known, cache, cannotWait });
+    this.#nested ??= new NestedEngine({
+      run,
+      under: this.#callId(),
+      publisher,
+      known,
+      cache,
+      services,
+      cannotWait,
+    });
     if (!this.isWanted()) this.#nested.close();
     return this.#nested.step(id, agent, input);
   }

@@ -13,6 +13,7 @@ import { definitionOf } from '../../../lib/definition/definition';
 import { hasSaga } from '../../../lib/engine/interpreter/cancellation';
 import type { StepTask } from '../../../lib/engine/task';
 import type { Agent } from '../../../lib/model/agentType';
+import type { Services } from '../../../lib/model/services';
 import type { AnswerCache } from '../../../lib/store/answerCache';
 import type { Ingress } from '../protocol/ingress';
 import type {
@@ -123,11 +124,11 @@ function workerOf(
   agent: Agent<never, unknown>,
   definition: Definition,
   name: string,
-  { ingress, placement }: ServiceOptions,
+  { ingress, placement, services }: ServiceOptions,
 ): Worker {
   const table = agentTable(definition);
   const cache = answersOn(ingress);
-  const shared = { cache, ingress, name, keepsNested: hasSaga(definition) };
+  const shared = { cache, ingress, name, keepsNested: hasSaga(definition), services };
   return {
     agent,
     cache,
@@ -152,11 +153,12 @@ interface InlineCalls {
   readonly ingress: Ingress;
   readonly name: string;
   readonly keepsNested: boolean;
+  readonly services: Services | undefined;
 }
 
 /** Has the function of a step called in this process, and its answer recorded in the journal of the run. */
 function callInline(
-  { cache, ingress, name, keepsNested }: InlineCalls,
+  { cache, ingress, name, keepsNested, services }: InlineCalls,
   life: PlacedLife,
   task: StepTask,
   input: unknown,
@@ -171,6 +173,7 @@ function callInline(
     keepPartials: task.policy.keepPartials === true,
     keepsNested,
     cache,
+    services,
     underWay: life.underWay,
     known: () => nestedSoFar(ingress, name, life.key, task.path, life.known()),
     ...(task.watch !== undefined && { live }),

@@ -17,6 +17,8 @@ import { runRecordsService } from './runRecords';
 import { runsService } from './runsService';
 import type { Placement, ServiceOptions } from './serviceOptions';
 import { stepsService } from './stepsService';
+import { checkServices, servicesView } from '../../../lib/engine/local/givenServices';
+import type { GivenServices } from '../../../lib/model/services';
 import { workerLog } from './workerLog';
 import { InvalidArgumentError } from '../../../lib/model/failure';
 
@@ -56,6 +58,8 @@ export interface ServeOptions {
   readonly retryMs?: number;
   /** Agents that are run again and again, served here too; each tick once, however many workers serve it. */
   readonly schedules?: readonly Schedule[];
+  /** What agents read as `context.services`; never sent to the server. Each worker gives its own. */
+  readonly services?: GivenServices;
   /** Public keys of the servers that may call this worker. */
   readonly identityKeys?: readonly string[];
 }
@@ -101,6 +105,7 @@ export async function serveRestate(
   const addresses = typeof options.ingress === 'string' ? [options.ingress] : options.ingress;
   const settings: ServiceOptions = {
     ingress: ingressOf(addresses, LONGEST_SILENCE_MS),
+    services: servicesView(options.services),
     placement: (agent) => {
       const where = placement(agent);
       return where === 'call' ? { pool: 'default' } : where;
@@ -110,6 +115,7 @@ export async function serveRestate(
     inactivityTimeoutMs: options.inactivityTimeoutMs ?? abortTimeoutMs,
     retryMs: options.retryMs ?? 100,
   };
+  checkServices(options.services);
   refuseTwins(agents);
   const ofAgents = [...new Set(agents)].flatMap((agent) => [
     ...(runs ? [runsService(agent, settings)] : []),

@@ -1,3 +1,4 @@
+import type { Services } from '../../../lib/model/services';
 import type { Ingress } from '../protocol/ingress';
 
 /** Where the function of an agent is called. */
@@ -7,6 +8,8 @@ export type Placement = 'inline' | { readonly pool: string };
 export interface ServiceOptions {
   readonly ingress: Ingress;
   readonly placement: (agent: string) => Placement;
+  /** What agents are given besides their input. */
+  readonly services?: Services | undefined;
   /** Milliseconds for which runs stay readable after their end. */
   readonly retentionMs: number;
   /** Longest silence of an agent, in milliseconds. */

@@ -53,6 +53,7 @@ export function stepsService(agent: Agent<never, unknown>, pool: string, options
             keepPartials,
             keepsNested,
             cache: answersOn(options.ingress),
+            services: options.services,
             underWay,
             known: () => nestedSoFar(options.ingress, runs, request.key, path, undefined),
           });

@@ -16,12 +16,14 @@ import type { LogLevel } from '../../model/event';
 import { toFailure } from '../../model/failure';
 import type { RunIdentity } from '../../model/incarnation';
 import { idempotencyKeyOf } from '../../model/incarnation';
+import type { Services } from '../../model/services';
 import type { Stop } from '../../streams/pull';
 import type { CallCallbacks } from '../engine';
 import type { StepTask } from '../task';
 import { pathBelow } from '../task';
 import type { Passage } from './circuit';
 import { circuitOf } from './circuit';
+import { servicesView } from './givenServices';
 import { beginCall } from './limiter';
 import type { Receiver } from './receive';
 import { receive } from './receive';
@@ -39,9 +41,10 @@ export function callFunction(
   input: unknown,
   callbacks: CallCallbacks,
   scheduler: SchedulerLike,
+  services: Services = servicesView(undefined),
 ): Stop | undefined {
   const call = new Call(task, callbacks, scheduler);
-  call.begin(input, new CallContext(run, call));
+  call.begin(input, new CallContext(run, call, services));
   if (call.isOver) return undefined;
   return () => {
     call.stop();
@@ -328,16 +331,18 @@ export class CallContext implements StepContext {
   readonly path: string;
   readonly attempt: number;
   readonly idempotencyKey: string;
+  readonly services: Services;
   declare readonly signal: AbortSignal;
   declare readonly shared: unknown;
   readonly #call: ContextCall;
 
-  constructor(run: RunIdentity, call: ContextCall) {
+  constructor(run: RunIdentity, call: ContextCall, services: Services) {
     const { path, attempt } = call.task;
     this.runId = run.runId;
     this.path = path;
     this.attempt = attempt;
     this.idempotencyKey = idempotencyKeyOf(run, call.task);
+    this.services = services;
     this.#call = call;
     Object.defineProperty(this, 'signal', CallContext.#signal);
     // Only where something is shared: a property more for every call of every run costs.

@@ -11,6 +11,7 @@ import type { LimitPolicy } from '../../model/agentType';
 import type { RunEvent, Transition } from '../../model/event';
 import { idempotencyKeyOf } from '../../model/incarnation';
 import { reduceRunAll } from '../../model/reduce';
+import type { Services } from '../../model/services';
 import type { RunState } from '../../model/state';
 import type { StepTable } from '../../model/stepTable';
 import type { Claim } from '../../store/store';
@@ -35,6 +36,8 @@ export interface LocalOptions<O> {
   /** How the run stands before this life. */
   readonly state: RunState<O>;
   readonly scheduler: SchedulerLike | undefined;
+  /** What agents are given besides their input; nothing when left out. */
+  readonly services?: Services;
   /** Where answers from outside come from; absent in a plain pipe. */
   readonly mailbox?: Mailbox;
   /** Hears every transition, one at a time and in order. */
@@ -157,7 +160,8 @@ export class LocalEngine<O> implements Engine {
   }
 
   call(task: StepTask, input: unknown, callbacks: CallCallbacks): Stop | undefined {
-    return callFunction(this.#options.state, task, input, callbacks, this.#scheduler);
+    const { state, services } = this.#options;
+    return callFunction(state, task, input, callbacks, this.#scheduler, services);
   }
 
   admit(limit: LimitPolicy, task: StepTask, enter: () => void): Stop {

@@ -21,6 +21,7 @@ import type { RunOptions } from '../runOptions';
 import { claimFor } from './claimFor';
 import type { Drain, Drainable } from './drain';
 import { LocalEngine } from './localEngine';
+import { servicesView } from './givenServices';
 import type { MailboxOwner } from './mailbox';
 import { Mailbox } from './mailbox';
 import { reportUnheard, whenSettled } from './startTimer';
@@ -35,7 +36,7 @@ export interface LocalRun<O> {
   readonly mustExist: boolean;
   readonly options: Pick<
     RunOptions,
-    'scheduler' | 'onMismatch' | 'maxCrashes' | 'signal' | 'tags' | 'recordInputs'
+    'scheduler' | 'onMismatch' | 'maxCrashes' | 'signal' | 'tags' | 'recordInputs' | 'services'
   >;
   /** Ends the life early, so that whoever serves the run later goes on with it. */
   readonly drain?: Drain;
@@ -147,6 +148,7 @@ class RunLife<O> implements MailboxOwner, Drainable {
       claim,
       state: start.state,
       scheduler: run.options.scheduler,
+      services: servicesView(run.options.services),
       mailbox: this.#mailbox,
       pace,
       tell: (transition) => {

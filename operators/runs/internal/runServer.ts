@@ -47,7 +47,7 @@ export type ServeRetry = number | { readonly count: number; readonly delayMs?: n
 /** How runs are served. */
 export interface ServeOptions extends Pick<
   RunSettings,
-  'maxCrashes' | 'onMismatch' | 'recordInputs' | 'signal'
+  'maxCrashes' | 'onMismatch' | 'recordInputs' | 'services' | 'signal'
 > {
   /** Where the runs rest. One process serves a folder at a time. */
   readonly store: Store;
@@ -527,8 +527,9 @@ export class RunServer implements Attendant {
     fresh?: Pick<QueuedRun, 'input' | 'tags'>,
     begun?: () => void,
   ): Promise<void> {
-    const { store, maxCrashes, onMismatch, recordInputs, scheduler } = this.#options;
+    const { store, maxCrashes, onMismatch, recordInputs, scheduler, services } = this.#options;
     const options = {
+      ...(services !== undefined && { services }),
       ...(recordInputs !== undefined && { recordInputs }),
       ...(maxCrashes !== undefined && { maxCrashes }),
       ...(onMismatch !== undefined && { onMismatch }),
