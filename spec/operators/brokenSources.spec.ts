@@ -1,0 +1,152 @@
+import { Readable } from 'node:stream';
+import { setTimeout as wait } from 'node:timers/promises';
+
+import { isRight } from 'fp-ts/lib/Either';
+import * as t from 'io-ts';
+import type { Observable } from 'rxjs';
+import { concat, from, lastValueFrom, map, merge, of, Subject, throwError, toArray } from 'rxjs';
+
+import type { Transition } from '../../index';
+import { agent, approval, chain, execute, outcomes, pulled, runEach } from '../../index';
+import { everyStore } from '../support/everyStore';
+
+const broken = new Error('no more');
+const work = agent('work', async (n: number) => wait(10, n * 10));
+
+/** What was told of each run, and how the stream ended. */
+async function toldBy(transitions: Observable<Transition>): Promise<readonly [unknown[], unknown]> {
+  const told: unknown[] = [];
+  const end = await new Promise((resolve) => {
+    transitions.pipe(outcomes()).subscribe({
+      next: (one) => told.push(isRight(one) ? one.right.output : one.left.status),
+      error: resolve,
+      complete: () => {
+        resolve('completed');
+      },
+    });
+  });
+  return [told, end];
+}
+
+describe.each(everyStore)('a source that breaks while runs are under way (%s)', (_where, open) => {
+  const sources: Record<string, () => Observable<number>> = {
+    'at once': () =>
+      concat(
+        of(1, 2),
+        throwError(() => broken),
+      ),
+    'in a later turn': () =>
+      concat(
+        of(1, 2),
+        from(wait(3)).pipe(
+          map(() => {
+            throw broken;
+          }),
+        ),
+      ),
+    'as an iterable': () =>
+      pulled(
+        (function* () {
+          yield 1;
+          yield 2;
+          throw broken;
+        })(),
+      ),
+    'as a stream of Node': () =>
+      pulled<number>(
+        Readable.from(
+          (async function* () {
+            yield 1;
+            yield 2;
+            await wait(1);
+            throw broken;
+          })(),
+        ),
+      ),
+  };
+
+  it.each(Object.keys(sources))(
+    'errors with its own error, after the outcome of each run: %s',
+    async (how) => {
+      const source = (sources[how] as () => Observable<number>)();
+
+      const [told, end] = await toldBy(source.pipe(runEach(work, { store: open() })));
+
+      expect([[...told].sort(), end]).toEqual([[10, 20], broken]);
+    },
+  );
+
+  it('is not told as the failure of runs that rest, fail or are tried again', async () => {
+    const asks = chain('asks', approval('ok', t.string));
+    const fails = agent('fails', async (): Promise<never> => {
+      await wait(5);
+      throw new Error('down');
+    });
+    for (const [self, retry, told] of [
+      [asks, 0, 'SUSPENDED'],
+      [fails, 0, 'FAILED'],
+      [fails, 1, 'FAILED'],
+    ] as const) {
+      const source = concat(
+        of(1),
+        throwError(() => broken),
+      );
+      const ended = await toldBy(source.pipe(runEach(self as never, { store: open(), retry })));
+      expect(ended).toEqual([[told], broken]);
+    }
+  });
+});
+
+describe.each(everyStore)('a name that is given twice at once (%s)', (_where, open) => {
+  const ends = async (transitions: Observable<Transition>) =>
+    (
+      await lastValueFrom(
+        transitions.pipe(
+          map(({ event }) => event),
+          toArray(),
+        ),
+      )
+    ).filter(({ type }) => type === 'run.failed' || type === 'run.completed');
+
+  it('is refused under a name of its own by two streams of runs, and the live run ends', async () => {
+    const store = open();
+    const options = { store, runId: () => 'job' };
+
+    const told = await ends(merge(of(1).pipe(runEach(work, options)), of(1).pipe(runEach(work, options))));
+
+    expect(told).toHaveLength(2);
+    expect(told).toContainEqual(expect.objectContaining({ runId: 'job', output: 10 }));
+    const refused = told.find(({ type }) => type === 'run.failed');
+    expect(refused).toMatchObject({ error: { name: 'RunActiveError' } });
+    expect(refused?.runId).not.toBe('job');
+    expect((await store.loadRun('job'))?.status).toBe('COMPLETED');
+  });
+
+  it('is refused to another agent, and leaves what the first one does as it is', async () => {
+    const store = open();
+    const other = agent('other', () => 'other');
+    const first = execute(work, 1, { store, runId: 'job' });
+    await wait(2);
+
+    const told = await ends(of(1).pipe(runEach(other as never, { store, runId: () => 'job' })));
+
+    expect(told).toMatchObject([{ type: 'run.failed', error: { name: 'RunActiveError' } }]);
+    expect(told[0]?.runId).not.toBe('job');
+    expect(await first).toMatchObject({ status: 'COMPLETED', name: 'work', output: 10 });
+  });
+
+  it('is free again as soon as the run before it has ended', async () => {
+    const store = open();
+    const names = new Subject<number>();
+    const told = ends(names.pipe(runEach(work, { store, runId: () => 'job' })));
+    names.next(1);
+    while ((await store.loadRun('job'))?.status !== 'COMPLETED') await wait(2);
+    names.next(1);
+    names.complete();
+
+    expect(await told).toMatchObject([
+      { type: 'run.completed', output: 10 },
+      { type: 'run.completed', output: 10, replayed: true },
+    ]);
+  });
+});
