@@ -35,8 +35,8 @@ const isWanted = ({ name }: Part): boolean =>
   wanted === undefined || wanted.some((only) => name === only || name.startsWith(`${only}-`));
 const queue = parts.filter(isWanted).sort((a, b) => b.seconds - a.seconds);
 if (queue.length === 0) throw new TypeError(`--only is one of ${parts.map(({ name }) => name).join(', ')}`);
-/** A part that takes this long hangs. */
-const PATIENCE_MS = 60_000 + Math.max(1, scale) * 30 * 60_000;
+/** A part that takes this long hangs: several times what the longest one takes where others use the machine too. */
+const PATIENCE_MS = 60_000 + Math.max(1, scale) * 90 * 60_000;
 
 const since = (begun: number): number => Math.round((performance.now() - begun) / 100) / 10;
 
@@ -61,7 +61,11 @@ async function carryOut({ name, tests, specs, only }: Part): Promise<Figures> {
   });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
-  await new Promise((resolve) => child.once('close', resolve));
+  const signal = await new Promise<NodeJS.Signals | null>((resolve) =>
+    child.once('close', (_code, by) => {
+      resolve(by);
+    }),
+  );
   const result = readResult(file('json'));
   const violations = result.numFailedTests + result.numRuntimeErrorTestSuites;
   const figures: Figures = {
@@ -72,7 +76,8 @@ async function carryOut({ name, tests, specs, only }: Part): Promise<Figures> {
     violations,
     seconds: since(begun),
   };
-  console.log(`${name}: ${violations === 0 ? 'held' : 'BROKEN'} after ${String(figures.seconds)} s`);
+  const how = violations === 0 ? 'held' : signal === null ? 'BROKEN' : `ended by ${signal}, not done,`;
+  console.log(`${name}: ${how} after ${String(figures.seconds)} s`);
   if (violations > 0) console.log(shortened(said));
   for (const kind of ['json', 'tally']) rmSync(file(kind), { force: true });
   return figures;
