@@ -8,6 +8,7 @@ import type { Secrecy } from '../../lib/model/secrets/secretNames';
 import { secrecyOf } from '../../lib/model/secrets/secretNames';
 import { hideSecrets, REDACTED } from '../../lib/model/secrets/secretTexts';
 import { tidy, WHOLE } from '../../lib/model/secrets/tidy';
+import type { SharedPatch } from '../../lib/model/shared';
 import type { RunState } from '../../lib/model/state';
 import type { StepResult } from '../../lib/model/stepResult';
 import type { RunSummary } from '../../lib/store/store';
@@ -29,6 +30,13 @@ const UNFORESEEN: ErrorRecord = {
   message: 'Cannot answer the request: something went wrong in the server',
   next: 'look into the log of the server',
 };
+
+interface Sharing {
+  readonly shared?: unknown;
+  readonly sharedInitial?: unknown;
+  readonly updates?: readonly SharedPatch[];
+  readonly updated?: string;
+}
 
 type Change = (value: unknown, path: string, of: ValueKind) => unknown;
 
@@ -155,6 +163,7 @@ export class Shown {
       ...(tags !== undefined && { tags: this.value(tags) as Readonly<Record<string, string>> }),
       ...(reason !== undefined && { reason: this.text(reason) }),
       ...(forkedFrom !== undefined && { forkedFrom: { ...forkedFrom, path: this.path(forkedFrom.path) } }),
+      ...this.#sharing(state),
       steps: [...steps].map((row) => this.#row(row, change)),
     };
   }
@@ -167,6 +176,7 @@ export class Shown {
       stepId: path,
       agent: this.text(agent),
       error: error && this.failure(error),
+      ...this.#sharing(row),
       ...('input' in row && { input: change(row.input, path, 'input') }),
       ...('output' in row && { output: change(row.output, path, 'output') }),
       ...('request' in row && { request: change(row.request, path, 'request') }),
@@ -186,6 +196,7 @@ export class Shown {
           name: this.text(event.name),
           input: change(event.input, '', 'input'),
           plan: this.plan(event.plan),
+          ...this.#sharing(event),
           ...(event.tags !== undefined && { tags: this.value(event.tags) as Record<string, string> }),
         };
       case 'run.imported': {
@@ -199,6 +210,7 @@ export class Shown {
           ...(event.name !== undefined && { name: this.text(event.name) }),
           ...(event.plan !== undefined && { plan: this.plan(event.plan) }),
           ...('input' in event && { input: change(event.input, '', 'input') }),
+          ...this.#sharing(event),
           ...this.#paths(event, 'dropped', 'opened'),
         };
       case 'run.completed':
@@ -224,6 +236,7 @@ export class Shown {
           agent: this.text(event.agent),
           ...('input' in event && { input: change(event.input, path, 'input') }),
           ...(event.limitKey !== undefined && { limitKey: this.text(event.limitKey) }),
+          ...this.#sharing(event),
           ...this.#paths(event, 'dropped', 'caught'),
         };
       case 'step.emitted':
@@ -243,6 +256,7 @@ export class Shown {
           ...event,
           path,
           output: change(event.output, path, 'output'),
+          ...this.#sharing(event),
           ...(event.kept !== undefined && { kept: keptOf(change(event.kept, path, 'kept')) }),
         };
       case 'step.failed':
@@ -265,6 +279,34 @@ export class Shown {
       case 'step.cancelled':
         return { ...event, path };
     }
+  }
+
+  /**
+   * What steps share, and how they change it: never cut, because who folds the events makes those changes. A change inside of what is
+   * hidden as a whole is left out.
+   */
+  #sharing({ shared, sharedInitial, updates, updated }: Sharing): Sharing {
+    return {
+      ...(shared !== undefined && { shared: this.value(shared) }),
+      ...(sharedInitial !== undefined && { sharedInitial: this.value(sharedInitial) }),
+      ...(updates !== undefined && { updates: updates.flatMap((patch) => this.#patch(patch)) }),
+      ...(updated !== undefined && { updated: this.path(updated) }),
+    };
+  }
+
+  /** The value is judged by all names that lead to it. */
+  #patch(patch: SharedPatch): readonly SharedPatch[] {
+    const { path, op } = patch;
+    const within = path.reduceRight<unknown>(
+      (inner, key) => ({ [key]: inner }),
+      op === 'remove' ? 0 : patch.value,
+    );
+    let shown = this.value(within);
+    for (const key of path) {
+      if (typeof shown !== 'object' || shown === null) return [];
+      shown = (shown as Readonly<Record<string, unknown>>)[key];
+    }
+    return [op === 'remove' ? patch : { ...patch, value: shown }];
   }
 
   #reason({ reason }: { readonly reason?: string }): { readonly reason?: string } {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import type {
+  EventLine,
   ForkPreviewReply,
   HttpApi,
   HttpApiOptions,
@@ -16,7 +17,7 @@ import type {
 } from '../../../adapters/http';
 import { httpApi } from '../../../adapters/http';
 import { t } from '../../../fp';
-import type { Store } from '../../../index';
+import type { StepContext, Store, Wire } from '../../../index';
 import {
   agent,
   answer,
@@ -27,8 +28,11 @@ import {
   execute,
   lowdbStore,
   memoryStore,
+  reduceRun,
   serve,
+  workflow,
 } from '../../../index';
+import { initialState } from '../../../storePort';
 import { readable, SECRET } from '../../support/secrets';
 import { until } from '../../support/until';
 
@@ -456,6 +460,42 @@ describe('httpApi()', () => {
     const { steps } = await read<StateReply>(api, '/runs/ok/state');
     const shown = steps.find(({ stepId }) => stepId.includes('redacted-'))!;
     expect((await get(api, `/runs/ok/values?path=${encodeURIComponent(shown.stepId)}`)).status).toBe(200);
+  });
+
+  it('tells no secret of what steps share, and changes that can be made', async () => {
+    const store = memoryStore();
+    interface Session {
+      user: { name: string; password: { old: string; next: string } };
+      calls: number;
+    }
+    const initial: Session = { user: { name: 'Kim', password: { old: SECRET, next: '' } }, calls: 0 };
+    const step = (id: string) =>
+      agent(id, (text: string, { update }: StepContext<Session>) => {
+        update((draft) => {
+          draft.calls += 1;
+          draft.user.name = `Kim of ${id}`;
+          draft.user.password.next = SECRET;
+        });
+        return text;
+      });
+    const flow = workflow(
+      'flow',
+      (input: Wire<string>, wire) => wire('b', step('b'), wire('a', step('a'), input)),
+      { shared: { initial } },
+    );
+    await execute(flow, 'text', { store, runId: 'r' });
+    const api = httpApi({ store, agents: [flow] });
+
+    const text = await (await get(api, '/runs/r/events', { accept: 'application/x-ndjson' })).text();
+    const state = await read<StateReply>(api, '/runs/r/state');
+
+    expect([readable(text), readable(JSON.stringify(state))]).toEqual([[], []]);
+    expect(state.shared).toEqual({ user: { name: 'Kim of b', password: '[redacted]' }, calls: 2 });
+    const events = text
+      .trimEnd()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as EventLine).event);
+    expect(events.reduce(reduceRun, initialState(flow, 'r')).shared).toEqual(state.shared);
   });
 
   it('refuses a body that is too large, whether it says so or not', async () => {
