@@ -4,14 +4,18 @@
  *
  * @packageDocumentation
  */
+export type { ReplayCheck, ReplayDifference } from './checkReplay';
+export { checkReplay } from './checkReplay';
 export * from './crashPoints';
 export * from './expectRun';
 export * from './explore';
 export * from './fakeAgent';
 export * from './fakeModel';
+export type { Override } from './override';
+export { override } from './override';
 export * from './recordModel';
 export { InterleavingError } from './testingErrors';
 export * from './recordingStore';
-export { RunNotRecordedError } from './testingErrors';
+export { RunNotRecordedError, UnknownPathError } from './testingErrors';
 export * from './storeContract';
 export { toMarbles } from './toMarbles';

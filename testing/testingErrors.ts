@@ -35,3 +35,48 @@ export class RunNotRecordedError extends MillraceError {
     this.runId = runId;
   }
 }
+
+/** There is no step at a path at which an agent is to be replaced. */
+export class UnknownPathError extends MillraceError {
+  override readonly name = 'UnknownPathError';
+  readonly code = 'UNKNOWN_PATH';
+  /** The path. */
+  readonly path: string;
+  /** Paths that there are, the nearest first. */
+  readonly near: readonly string[];
+
+  constructor(agent: string, path: string, known: readonly string[]) {
+    const byDistance = known
+      .map((other) => ({ other, distance: distanceBetween(path, other) }))
+      .sort((a, b) => a.distance - b.distance);
+    const isNear = byDistance.filter(({ distance }) => distance <= Math.max(2, path.length / 4));
+    const near = (isNear.length > 0 ? isNear : byDistance).slice(0, 5).map(({ other }) => other);
+    const others =
+      near.length === 0
+        ? 'it has no steps'
+        : `${isNear.length > 0 ? 'near it:' : 'there are'} ${near.join(', ')}`;
+    super(
+      `Cannot replace "${path}" in "${agent}": no run has such a step; ${others}`,
+      'give the path without the brackets of items and rounds: pages/ocr for pages[3]/ocr',
+    );
+    this.path = path;
+    this.near = near;
+  }
+}
+
+/** How many letters have to be put in, taken out, changed, or swapped with the next one (Damerau, 1964; adjacent letters only). */
+function distanceBetween(one: string, other: string): number {
+  const rows: number[][] = [Array.from({ length: other.length + 1 }, (_, index) => index)];
+  const at = (i: number, j: number): number => rows[i]?.[j] ?? 0;
+  for (let i = 1; i <= one.length; i += 1) {
+    rows[i] = [i];
+    for (let j = 1; j <= other.length; j += 1) {
+      const cost = one[i - 1] === other[j - 1] ? 0 : 1;
+      let least = Math.min(at(i - 1, j) + 1, at(i, j - 1) + 1, at(i - 1, j - 1) + cost);
+      if (i > 1 && j > 1 && one[i - 1] === other[j - 2] && one[i - 2] === other[j - 1])
+        least = Math.min(least, at(i - 2, j - 2) + 1);
+      (rows[i] as number[])[j] = least;
+    }
+  }
+  return at(one.length, other.length);
+}
