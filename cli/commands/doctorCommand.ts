@@ -3,6 +3,7 @@ import { join } from 'node:path';
 
 import { planDiff } from '../../lib/definition/planDiff';
 import { initialState } from '../../lib/definition/definition';
+import { StorageError } from '../../lib/errors/storageErrors';
 import { MillraceError } from '../../lib/model/failure';
 import { columns, printable } from '../../lib/report/columns';
 import type { Agent } from '../../lib/model/agentType';
@@ -86,7 +87,10 @@ async function examination(folder: string): Promise<Examination | { readonly che
   } catch (error) {
     if (!(error instanceof MillraceError)) throw error;
     const { message, code } = recordOf(error);
-    return { checks: [{ name: 'format', result: 'failed', says: message, code }] };
+    if (error instanceof StorageError && error.systemCode === undefined)
+      return { checks: [{ name: 'files', result: 'ok', says: 'no store has been made here yet' }] };
+    const name = error instanceof StorageError ? 'access' : 'format';
+    return { checks: [{ name, result: 'failed', says: message, code }] };
   }
 }
 
@@ -134,7 +138,7 @@ function sizeCheck(folder: string): Check {
   return {
     name: 'size',
     result: 'ok',
-    says: `${bytesText(all)} (${largest.map(([name, bytes]) => `${name} ${bytesText(bytes)}`).join(', ')})`,
+    says: [bytesText(all), ...largest.map(([name, bytes]) => `${name} ${bytesText(bytes)}`)].join(', '),
   };
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { cancel, execute, lowdbStore } from '../../index';
@@ -378,6 +378,11 @@ describe('the commands that act', () => {
     ]);
     expect(json(['doctor', '--agents', './none.mjs']).exit).toBe(69);
     expect(json(['doctor', '--fix'])).toMatchObject({ exit: 0 });
+    mkdirSync(join(cwd, 'empty'));
+    expect(typed(['doctor', 'empty'])).toMatchObject({
+      exit: 0,
+      stdout: expect.stringContaining('no store has been made here yet'),
+    });
   });
 
   it('watch follows a run that another process carries on, to its end', async () => {
