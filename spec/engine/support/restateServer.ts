@@ -28,6 +28,8 @@ export interface ServerOptions {
   readonly inactivityTimeout?: string;
   /** How often it forgets what has been kept for long enough; such as `1s`. */
   readonly cleanupInterval?: string;
+  /** The private key with which it signs what it asks of workers, as PEM. */
+  readonly identityKey?: string;
 }
 
 /** Where the binary of the server is; undefined where npm has none for this platform. */
@@ -49,10 +51,15 @@ export async function startRestate(options: ServerOptions = {}): Promise<Restate
   const dir = mkdtempSync(join(tmpdir(), 'millrace-restate-'));
   const config = join(dir, 'restate.toml');
   const { cluster, name = 'n1' } = options;
+  if (options.identityKey !== undefined)
+    writeFileSync(join(dir, 'identity.pem'), options.identityKey, { mode: 0o600 });
   writeFileSync(
     config,
     [
       'disable-telemetry = true',
+      ...(options.identityKey === undefined
+        ? []
+        : [`request-identity-private-key-pem-file = "${join(dir, 'identity.pem')}"`]),
       'default-num-partitions = 4',
       'rocksdb-total-memory-size = "256 MiB"',
       ...(cluster === undefined
