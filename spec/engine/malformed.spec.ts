@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import * as t from 'io-ts';
 
 import type { RestateEngine } from '../../adapters/restate/client/restateEngine';
@@ -5,6 +6,7 @@ import { restateEngine } from '../../adapters/restate/client/restateEngine';
 import type { RestateWorker } from '../../adapters/restate/worker/serveRestate';
 import { serveRestate } from '../../adapters/restate/worker/serveRestate';
 import { agent, approval, chain, execute } from '../../index';
+import { amount, seedOr, tally } from '../support/torture';
 import type { RestateServer } from './support/restateServer';
 import { restateBinary, startRestate, waitFor } from './support/restateServer';
 
@@ -41,6 +43,44 @@ const bodies: readonly string[] = [
   '{"isAsked":"yes"}',
   '{"index":-1}',
 ];
+
+const fits: readonly Readonly<Record<string, unknown>>[] = [
+  { runId: 'x', life: 1, at: 1, onMismatch: 'refuse', input: 1, incarnation: 'i', secret: 's' },
+  {
+    hint: 0,
+    secret: 's',
+    parts: [{ index: 0, event: { type: 'step.logged', runId: 'x', seq: 1, at: 1, path: '' } }],
+  },
+  { from: 0, parts: 0, waitMs: 0 },
+  { path: 'ok', value: true, asking: 'a', incarnation: 'i', at: 1 },
+  { isAsked: true, reason: 'why' },
+  { life: 1, status: 'SUSPENDED', answers: [], text: '{}', chunks: 1, keptForMs: 1 },
+  { index: 0, text: '{}' },
+];
+const oddValue = fc.oneof(
+  fc.constantFrom(null, true, -1, 0.5, 2 ** 53, '', 'x', '../x', '\u0000', '\ud800', [], {}, [[]], [null]),
+  fc.jsonValue({ maxDepth: 4 }),
+  fc
+    .integer({ min: 100, max: 400 })
+    .map((depth) => JSON.parse('['.repeat(depth) + ']'.repeat(depth)) as unknown),
+  fc.constant({ ['__proto__']: { isAsked: true } }),
+);
+/** A body that fits a handler, with something of it left out, put in another's place, added or cut off. */
+const oddBody = fc
+  .tuple(
+    fc.constantFrom(...fits),
+    fc.nat(),
+    oddValue,
+    fc.constantFrom('drop', 'change', 'add', 'cut', 'other'),
+  )
+  .map(([body, place, value, how]) => {
+    const keys = Object.keys(body);
+    const key = keys[place % keys.length] ?? '';
+    if (how === 'other') return JSON.stringify(value);
+    if (how === 'drop') return JSON.stringify({ ...body, [key]: undefined });
+    if (how === 'cut') return JSON.stringify(body).slice(0, place % 60);
+    return JSON.stringify({ ...body, [how === 'add' ? 'more' : key]: value });
+  });
 
 const ifServer = restateBinary() === undefined ? describe.skip : describe;
 
@@ -107,6 +147,44 @@ ifServer('a body that is not ours', () => {
     expect(statuses.filter((status) => ![200, 400, 403].includes(status))).toEqual([]);
     await expect(open()).resolves.toEqual([]);
   });
+
+  it('is refused by every handler of every service, whatever of it is wrong, and runs beside it complete', async () => {
+    const services = (await (await fetch(`${server.admin}/services`)).json()) as {
+      readonly services: readonly {
+        readonly name: string;
+        readonly ty: string;
+        readonly handlers: readonly { readonly name: string }[];
+      }[];
+    };
+    const paths = services.services.flatMap(({ name, ty, handlers }) =>
+      handlers.map(
+        ({ name: handler }) =>
+          (key: string) =>
+            `${name}/${ty === 'Service' ? '' : `${key}/`}${handler}`,
+      ),
+    );
+    const count = amount(8, 500);
+    const some = fc.sample(oddBody, { seed: seedOr(15), numRuns: count });
+    const beside = execute(paying, 1, { engine, runId: 'beside' });
+    const odd: string[] = [];
+
+    for (const path of paths)
+      for (let at = 0; at < some.length; at += 16)
+        await Promise.all(
+          some.slice(at, at + 16).map(async (body, index) => {
+            const asked = path(`odd-${String(at + index)}`);
+            const status = await post(asked, body);
+            if (![200, 400, 403, 404, 409].includes(status))
+              odd.push(`${String(status)} ${asked} ${body.slice(0, 200)}`);
+          }),
+        );
+
+    expect(paths.length).toBeGreaterThan(8);
+    expect(odd).toEqual([]);
+    await expect(open()).resolves.toEqual([]);
+    expect((await beside).status).toBe('SUSPENDED');
+    tally('bodies that are not ours', count * paths.length);
+  }, 60_000);
 
   it('does not wedge the run that it was sent to', async () => {
     const options = { engine, runId: 'honest' };
