@@ -4,6 +4,7 @@ import { handlers, object, serde } from '@restatedev/restate-sdk';
 import type { AnswerCache, KeptAnswer } from '../../../lib/store/answerCache';
 import type { Ingress } from '../protocol/ingress';
 import { handlerPath } from '../protocol/ingress';
+import { acceptKept } from './requests';
 
 const SERVICE = 'millrace.answers';
 const LOOK_MS = 5_000;
@@ -19,7 +20,8 @@ export function answersService() {
       ),
       keep: handlers.object.exclusive(
         { journalRetention: 0 },
-        async (context: ObjectContext, answer: KeptAnswer): Promise<void> => {
+        async (context: ObjectContext, body: KeptAnswer): Promise<void> => {
+          const answer = acceptKept(body);
           context.set('answer', answer);
           if (answer.expiresAt === undefined) return;
           context.genericSend({

@@ -3,6 +3,7 @@ import { isLeft } from 'fp-ts/lib/Either';
 import * as t from 'io-ts';
 
 import { explain } from '../../../lib/codec/validate';
+import type { KeptAnswer } from '../../../lib/store/answerCache';
 import type {
   CancelRequest,
   EventsRequest,
@@ -65,6 +66,22 @@ const Answer = t.intersection([
 const Events = t.type({ from: Position, parts: Position, waitMs: Millis });
 
 const Cancel = t.intersection([t.type({ isAsked: t.boolean }), t.partial({ reason: t.string })]);
+
+const Kept = t.intersection([
+  // Not t.partial alone, which takes lists too.
+  Value,
+  t.partial({
+    kept: t.array(t.unknown),
+    doneBy: t.string,
+    madeBy: t.string,
+    expiresAt: Millis,
+  }),
+]);
+
+/** An answer to remember for other runs. */
+export function acceptKept(body: unknown): KeptAnswer {
+  return accept(Kept, body, 'keep') as unknown as KeptAnswer;
+}
 
 /** The beginning of a life; its key says which. */
 export function acceptStart(body: unknown, key: string): StartRequest {
