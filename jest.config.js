@@ -21,9 +21,12 @@ module.exports = {
     '<rootDir>/spec/inspector/',
     // What is typed, and answered by processes of what was bundled: npm run test:cli.
     '<rootDir>/spec/cli/',
-    // Whether tests find bugs, and what kills processes by the dozen: npm run test:laws, npm run torture.
+    // Whether tests find bugs, what kills processes by the dozen, and the soak: npm run test:laws, npm run torture.
     ...(process.env.MILLRACE_TORTURE === undefined
-      ? ['<rootDir>/spec/laws/(engineBugs|sagaDeaths|struckRuns)', '<rootDir>/spec/lib/store/seededBugs']
+      ? [
+          '<rootDir>/spec/laws/(engineBugs|sagaDeaths|struckRuns)',
+          '<rootDir>/spec/(lib/store/seededBugs|torture/soak)',
+        ]
       : []),
   ],
   // Three for two cores, since many specs wait for processes and timers: Jest would leave one core to itself, and with two cores

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { random } from '../lib/store/support/random';
 import type { ChildProgram } from '../support/child';
 import { childProgram } from '../support/child';
-import { amount, seedOr, tally } from '../support/torture';
+import { amount, isLong, seedOr, tally } from '../support/torture';
 
 const linesOf = (file: string): string[] =>
   existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(0, -1) : [];
@@ -91,7 +91,7 @@ describe('a run on a disk that becomes full (promises test 4, P7)', () => {
           const seen: string[] = [];
           while (seen.at(-1) !== 'completed') {
             seen.push(await live(async () => child.run(join(mounted, 'state'), join(folder, 'told'))));
-            kib += 200 + Math.floor(draw() * 1_500);
+            kib += (isLong ? 200 : 1_000) + Math.floor(draw() * 1_500);
             expect(mounts(mounted, `remount,size=${String(kib)}k`)).toBe(true);
           }
 
@@ -110,5 +110,6 @@ describe('a run on a disk that becomes full (promises test 4, P7)', () => {
         }
       }
     },
+    isLong ? 7_200_000 : 60_000,
   );
 });
