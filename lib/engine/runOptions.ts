@@ -1,7 +1,7 @@
 import type { SchedulerLike } from 'rxjs';
 
 import { InvalidArgumentError } from '../model/failure';
-import type { GivenServices } from '../model/services';
+import type { GivenServices } from '../model/agentType';
 import type { Store } from '../store/store';
 import type { RunEngine } from './engine';
 

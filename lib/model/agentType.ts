@@ -3,7 +3,6 @@ import type { Observable } from 'rxjs';
 
 import type { LogLevel } from './event';
 import type { Failure } from './failure';
-import type { Services } from './services';
 
 /**
  * A named, typed unit of work, and an RxJS operator: put it into `pipe()`, chain it, or make it a step of a workflow.
@@ -42,6 +41,25 @@ export type InputOf<A> = A extends Agent<infer I, unknown> ? I : never;
 
 /** What an agent gives. */
 export type OutputOf<A> = A extends Agent<never, infer O> ? O : never;
+
+/**
+ * What agents are given besides their input and must never be saved: connections, clients, the keys of a tenant. Say what there is by
+ * declaration merging.
+ *
+ * @example
+ * ```ts
+ * declare module 'millrace' {
+ *   interface Services {
+ *     readonly db: Database;
+ *   }
+ * }
+ * ```
+ */
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- whoever uses the library says what is in it
+export interface Services {}
+
+/** Some of them, as a life of a run is given them. */
+export type GivenServices = Partial<Services>;
 
 /**
  * What a step offers to the function that carries it out.

@@ -33,7 +33,7 @@ import { restateEngine } from '../../adapters/restate';
 import { collect } from '../support/told';
 import { until } from '../support/until';
 
-declare module '../../lib/model/services' {
+declare module '../../lib/model/agentType' {
   interface Services {
     readonly spelling: { readonly key: string; greet(name: string): string };
     readonly cache?: Map<string, string>;

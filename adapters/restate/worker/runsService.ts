@@ -12,8 +12,7 @@ import type { Definition } from '../../../lib/definition/definition';
 import { definitionOf } from '../../../lib/definition/definition';
 import { hasSaga } from '../../../lib/engine/interpreter/cancellation';
 import type { StepTask } from '../../../lib/engine/task';
-import type { Agent } from '../../../lib/model/agentType';
-import type { Services } from '../../../lib/model/services';
+import type { Agent, Services } from '../../../lib/model/agentType';
 import type { AnswerCache } from '../../../lib/store/answerCache';
 import type { Ingress } from '../protocol/ingress';
 import type {

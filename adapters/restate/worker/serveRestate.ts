@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 
 import { createEndpointHandler } from '@restatedev/restate-sdk';
 
-import type { Agent } from '../../../lib/model/agentType';
+import type { Agent, GivenServices } from '../../../lib/model/agentType';
 import type { Schedule } from '../../../operators/runs/schedule';
 import { serviceFor } from '../client/engineContext';
 import { restateEngine } from '../client/restateEngine';
@@ -18,7 +18,6 @@ import { runsService } from './runsService';
 import type { Placement, ServiceOptions } from './serviceOptions';
 import { stepsService } from './stepsService';
 import { checkServices, servicesView } from '../../../lib/engine/local/givenServices';
-import type { GivenServices } from '../../../lib/model/services';
 import { workerLog } from './workerLog';
 import { InvalidArgumentError } from '../../../lib/model/failure';
 

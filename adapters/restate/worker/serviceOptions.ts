@@ -1,4 +1,4 @@
-import type { Services } from '../../../lib/model/services';
+import type { Services } from '../../../lib/model/agentType';
 import type { Ingress } from '../protocol/ingress';
 
 /** Where the function of an agent is called. */

@@ -10,13 +10,12 @@ import {
   StepError,
   StepTimeoutError,
 } from '../../errors/stepErrors';
-import type { Agent, CircuitPolicy, StepContext } from '../../model/agentType';
+import type { Agent, CircuitPolicy, Services, StepContext } from '../../model/agentType';
 import { bailIn } from '../../model/bail';
 import type { LogLevel } from '../../model/event';
 import { toFailure } from '../../model/failure';
 import type { RunIdentity } from '../../model/incarnation';
 import { idempotencyKeyOf } from '../../model/incarnation';
-import type { Services } from '../../model/services';
 import type { Stop } from '../../streams/pull';
 import type { CallCallbacks } from '../engine';
 import type { StepTask } from '../task';

@@ -1,6 +1,6 @@
 import { MissingServiceError } from '../../errors/stepErrors';
 import { InvalidArgumentError } from '../../model/failure';
-import type { Services } from '../../model/services';
+import type { Services } from '../../model/agentType';
 
 /** @throws InvalidArgumentError for services that are not a record. */
 export function checkServices(services: unknown): void {
