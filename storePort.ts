@@ -70,6 +70,7 @@ export type {
   StoreRequest,
 } from './lib/store/store';
 export { addressMessage } from './lib/store/messages';
+export type { KeptSignal, NewSignal, SignalBox, SignalRest } from './lib/store/signalRest';
 export type {
   RowChange,
   RowPatch,

@@ -46,12 +46,13 @@ export function recordingStore(store: Store): RecordingStore {
       const index = events.indexOf(copy);
       if (index !== -1) events.splice(index, 1);
     };
-    const { cache } = claim;
+    const { cache, signals } = claim;
     const keep = claim.keep?.bind(claim);
     return {
       state: claim.state,
       checksValues: claim.checksValues,
       ...(cache !== undefined && { cache }),
+      ...(signals !== undefined && { signals }),
       append(event) {
         const written = claim.append(event);
         const copy = record(event);
@@ -105,6 +106,7 @@ export function recordingStore(store: Store): RecordingStore {
     snapshots: store.snapshots,
     logs: store.logs,
     streams: store.streams,
+    signals: store.signals,
     close: () => store.close(),
     recorded: (runId) => runs.get(runId),
   };

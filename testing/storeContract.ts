@@ -6,6 +6,7 @@ import { closing, places } from './contract/places';
 import { remembered } from './contract/remembered';
 import { asked, served } from './contract/served';
 import { services } from './contract/services';
+import { signalled, signals } from './contract/signals';
 import { snapshots } from './contract/snapshots';
 import type { StoreCase } from './contract/storeCase';
 import { values } from './contract/values';
@@ -60,10 +61,11 @@ export function storeContract({ open, reopen, discard }: ContractStores): readon
     ...served,
     ...keptEvents,
     ...remembered,
+    ...signals,
     ...closing,
   ];
   const cases: readonly StoreCase[] =
-    reopen === undefined ? everywhere : [...everywhere, ...places, ...asked];
+    reopen === undefined ? everywhere : [...everywhere, ...places, ...asked, ...signalled];
   return cases.map(({ name, check }) => ({
     name,
     async check() {

@@ -128,6 +128,7 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
       request: Json,
       deadline: Moment,
       asking: t.string,
+      signal: t.string,
       limits: listOf(recordCodec<TimeLimit>('TimeLimit', { path: t.string, limitAt: Moment }, {})),
     }),
     'step.answered': event(

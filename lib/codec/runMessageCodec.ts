@@ -10,7 +10,17 @@ import { explain } from './validate';
 export const Answer = recordCodec<AnswerMessage>(
   'answer',
   { kind: t.literal('answer'), path: t.string },
-  { value: Json, incarnation: t.string, asking: t.string, at: Moment },
+  {
+    value: Json,
+    incarnation: t.string,
+    asking: t.string,
+    at: Moment,
+    signal: recordCodec<NonNullable<AnswerMessage['signal']>>(
+      'signal',
+      { signalId: t.string, name: t.string },
+      { until: Moment },
+    ),
+  },
 );
 
 /** A cancel as it is read from the inbox. */

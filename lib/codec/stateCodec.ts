@@ -152,6 +152,7 @@ export const Step: t.Type<StepResult> = recordCodec<StepResult>(
     request: Json,
     deadline: Moment,
     asking: t.string,
+    signal: t.string,
     asked: Count,
     limitAt: Moment,
     abandoned: t.literal(true),

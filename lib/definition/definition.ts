@@ -77,6 +77,8 @@ export interface StructureDefinition extends Common {
   readonly shape: 'sequence' | 'graph' | 'alternatives';
   /** What an answer from outside looks like, where it asks for one. */
   readonly answers?: t.Type<unknown, unknown>;
+  /** Whether a signal of its name is for a step with this input, where it waits for one. May throw. */
+  readonly takes?: (signal: unknown, input: unknown) => boolean;
   /** Texts of the sources that make the result, for a graph. */
   readonly result?: readonly string[];
   /** The same sources as data, and those of each part. */

@@ -149,6 +149,8 @@ export interface WaitRequest {
   readonly timeoutMs?: number;
   /** Why an answer is not acceptable; undefined when it is. */
   readonly problem: (value: unknown) => string | undefined;
+  /** Signals that may answer, by their name, and whether one is for this step. May throw. */
+  readonly signal?: { readonly name: string; readonly takes: (value: unknown) => boolean };
 }
 
 export interface WaitAnswer {

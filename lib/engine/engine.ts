@@ -77,6 +77,11 @@ export interface Engine {
    * never can be; one that is not done with is told again in the next life. `at` is when it was given, epoch milliseconds.
    */
   signal(path: string, answered: (value: unknown, done?: () => void, at?: number) => void): Stop;
+  /**
+   * Offers the signals of a name to a step that waits, also later, until stopped. One that it takes is posted to it as an answer;
+   * `lost` tells that somebody else has got it. Absent where there are no signals.
+   */
+  hearSignals?(path: string, name: string, takes: (value: unknown) => boolean, lost: () => void): Stop;
   /** Paths of answers from outside for which no step listens. */
   unheard?(): readonly string[];
   /** Whether no answer can ever come from outside. */

@@ -242,6 +242,8 @@ export interface StepSuspended extends OfAttempt {
   readonly deadline?: number;
   /** The id of the question, which no other question in any run has; absent for a step that sleeps. */
   readonly asking?: string;
+  /** The name of the signals that may answer; absent where somebody is asked. */
+  readonly signal?: string;
   /** The time limits that count on meanwhile: of this step and of those above it. */
   readonly limits?: readonly TimeLimit[];
 }

@@ -20,6 +20,8 @@ export interface AnswerMessage extends MeantForRun {
    * the step will ask.
    */
   readonly asking?: string;
+  /** The signal that it was made of: where the answer is void, that goes back to where it was kept. */
+  readonly signal?: { readonly signalId: string; readonly name: string; readonly until?: number };
 }
 
 /** Cancels a life of a run. */

@@ -230,6 +230,7 @@ const changes: {
     setOrDelete(step, 'request', event.request);
     setOrDelete(step, 'deadline', event.deadline);
     setOrDelete(step, 'asking', event.asking);
+    setOrDelete(step, 'signal', event.signal);
     setOrDelete(step, 'answer', undefined);
     for (const { path, limitAt } of event.limits ?? []) edit.limit(path, limitAt);
     if (event.asking !== undefined) step.asked = (step.asked ?? 0) + 1;
@@ -280,6 +281,7 @@ function stopWaiting(step: StepDraft): void {
   setOrDelete(step, 'request', undefined);
   setOrDelete(step, 'deadline', undefined);
   setOrDelete(step, 'asking', undefined);
+  setOrDelete(step, 'signal', undefined);
   setOrDelete(step, 'limitAt', undefined);
   setOrDelete(step, 'answer', undefined);
 }

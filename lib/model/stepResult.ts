@@ -76,6 +76,8 @@ export interface StepResult {
   readonly deadline?: number;
   /** The id of the question that is open, or whose answer the step has not used yet. */
   readonly asking?: string;
+  /** The name of the signals that may answer it; absent where somebody is asked. */
+  readonly signal?: string;
   /** How many questions this step has asked in this run; absent when none. */
   readonly asked?: number;
   /** Epoch milliseconds at which the attempt ends in any case, while something in a step with a time limit waits. */

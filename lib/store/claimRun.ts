@@ -9,7 +9,7 @@ import type { RunFold } from './folder/openRun';
 import type { Claim, KeptEvents } from './store';
 
 /** What a claim needs besides what it shares with all others. */
-export interface ClaimOptions extends Pick<Claim, 'cache' | 'inbox' | 'release'> {
+export interface ClaimOptions extends Pick<Claim, 'cache' | 'inbox' | 'signals' | 'release'> {
   readonly state: RunState | undefined;
   readonly events: KeptEvents;
   readonly durability: Durability;

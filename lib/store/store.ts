@@ -8,6 +8,7 @@ import type { Snapshot, SnapshotMetadata, SnapshotSummary } from '../model/snaps
 import type { RunState, RunStatus } from '../model/state';
 import type { Usage } from '../model/usage';
 import type { AnswerCache } from './answerCache';
+import type { SignalBox, SignalRest } from './signalRest';
 import type { StreamRest } from './streamRest';
 
 /**
@@ -100,6 +101,8 @@ export interface Store extends RunRest {
   readonly logs: LogRest;
   /** Where streams rest that remember. */
   readonly streams: StreamRest;
+  /** What has happened outside and no run has taken yet. */
+  readonly signals: SignalRest;
   /** Waits for everything that is being written, and lets the next writer in. */
   close(): Promise<void>;
 }
@@ -170,6 +173,8 @@ export interface Claim {
    * A message is told again in every life until it is done with.
    */
   inbox(listener: (message: ReceivedMessage) => void): () => void;
+  /** Signals for runs that wait for one; absent where nobody can give any. */
+  readonly signals?: SignalBox;
   /**
    * Ends the claim. `state` tells how the run stands after everything appended, to who needs it. Returns when the run can be
    * claimed again.
@@ -207,6 +212,8 @@ export interface Attendance {
   takeQueued(now: number): QueuedTurn | undefined;
   /** When the first delayed run of the queue is due, epoch milliseconds; Infinity when none is. */
   queuedAt(): number;
+  /** The signals of the store. */
+  readonly signals: SignalBox;
   /** Hears nothing more. */
   leave(): void;
 }
@@ -337,6 +344,8 @@ export interface OpenQuestion {
   readonly asking: string;
   /** Epoch milliseconds after which an answer is not waited for any longer: its deadline, or the end of a time limit around it. */
   readonly dueAt?: number;
+  /** The name of the signals that may answer it; absent where somebody is asked. */
+  readonly signal?: string;
 }
 
 /** What goes with a run that is forgotten. */

@@ -59,7 +59,12 @@ function waitingIn(open: readonly StepResult[], state: RunState): readonly OpenQ
   if (open.length === 0) return NOTHING;
   return open.map((row) => {
     const dueAt = dueAtOf(row, state.steps);
-    return { path: row.stepId, asking: row.asking ?? '', ...(dueAt !== undefined && { dueAt }) };
+    return {
+      path: row.stepId,
+      asking: row.asking ?? '',
+      ...(dueAt !== undefined && { dueAt }),
+      ...(row.signal !== undefined && { signal: row.signal }),
+    };
   });
 }
 

@@ -1,17 +1,9 @@
 import type * as t from 'io-ts';
 
 import type { SchemaOutput, StandardSchema } from '../../lib/codec/schema';
-import { codecFrom, SchemaCodec } from '../../lib/codec/schema';
-import { validate } from '../../lib/codec/validate';
-import type { RunningStep } from '../../lib/definition/scope';
-import { givenByOf, passOn } from '../../lib/definition/scope';
-import { ValidationError } from '../../lib/errors/runErrors';
-import { ApprovalTimeoutError } from '../../lib/errors/stepErrors';
+import { codecFrom } from '../../lib/codec/schema';
 import type { Agent, AgentPolicy } from '../../lib/model/agentType';
-import { toFailure } from '../../lib/model/failure';
-import { givenById } from '../../lib/model/givenBy';
-import { alternativesForm, formOf, plain } from './internal/outputCodec';
-import { structure } from './internal/structure';
+import { asking } from './internal/asking';
 
 /** How long an answer is waited for, and how the step is carried out. */
 export interface ApprovalOptions<I, P> extends AgentPolicy<I> {
@@ -52,56 +44,7 @@ export function approval<A, I = unknown, P = never>(
 export function approval<A, I = unknown, P = never>(
   name: string,
   given: unknown,
-  { onTimeout, ...policy }: ApprovalOptions<I, P> = {},
+  options: ApprovalOptions<I, P> = {},
 ): Agent<I, A | P> {
-  const codec = codecFrom(name, 'codec of answers', given);
-  const other = onTimeout as unknown as Agent<never, unknown> | undefined;
-  const inner = other === undefined ? [] : [[other.name, other] as const];
-  // What a schema has made of the answer is saved as it is.
-  const answerForm = codec instanceof SchemaCodec ? plain : () => codec;
-  return structure({
-    kind: 'approval',
-    name,
-    policy,
-    agents: inner,
-    answers: codec,
-    form:
-      other === undefined
-        ? answerForm
-        : alternativesForm(
-            new Map([
-              [null, answerForm],
-              [other.name, formOf(other)],
-            ]),
-          ),
-    begin(input, scope) {
-      let running: RunningStep | undefined;
-      const { timeoutMs } = scope.policy;
-      const request = {
-        request: input,
-        problem: (value: unknown) => problemWith(codec, value),
-        ...(timeoutMs !== undefined && { timeoutMs }),
-      };
-      scope.wait(request, ({ by, value }) => {
-        if (by === 'answer') scope.complete(validate(codec, value, `answer for step "${scope.path}"`), null);
-        else if (other === undefined) scope.fail(new ApprovalTimeoutError(scope.path, timeoutMs ?? 0));
-        else {
-          running = scope.step({ id: other.name, agent: other, input }, (answer) => {
-            if (answer.kind === 'failed') scope.fail(answer.cause, answer.failure);
-            else passOn(scope, answer, givenById(other.name, givenByOf(answer)));
-          });
-        }
-      });
-      return () => running?.cancel();
-    },
-  });
-}
-
-function problemWith(codec: t.Decoder<unknown, unknown>, value: unknown): string | undefined {
-  try {
-    validate(codec, value, 'it');
-    return undefined;
-  } catch (error) {
-    return error instanceof ValidationError ? error.mismatches.join('; ') : toFailure(error).message;
-  }
+  return asking(name, codecFrom(name, 'codec of answers', given), options);
 }

@@ -216,13 +216,19 @@ export class EventFactory {
   }
 
   /** A step asks somebody outside: a question of its own, whatever it has asked before. */
-  asked(task: StepTask, request: unknown, deadline: number | undefined): RunEvent {
+  asked(
+    task: StepTask,
+    request: unknown,
+    deadline: number | undefined,
+    signal: string | undefined,
+  ): RunEvent {
     const event = this.#suspended(task);
     return {
       ...event,
       request,
       asking: askingOf(this.#engine.incarnation, event.seq),
       ...(deadline !== undefined && { deadline }),
+      ...(signal !== undefined && { signal }),
     };
   }
 

@@ -19,7 +19,7 @@ import type { Pull, PullReceiver } from '../../streams/pull';
 import type { StepTask } from '../task';
 import { isRunning, pathBelow } from '../task';
 import type { StepMachine } from './stepMachine';
-import { sleepFor, waitFor } from './suspend';
+import { sleepFor, waitForAnswer } from './suspend';
 
 /** What a structure sees of the run, while it is carried out as this step. */
 export class StructureScope implements Scope {
@@ -83,7 +83,7 @@ export class StructureScope implements Scope {
   }
 
   wait(request: WaitRequest, answered: (answer: WaitAnswer) => void): void {
-    waitFor(this.#machine, this.#task, this.#machine.prior.at(this.path), request, answered);
+    waitForAnswer(this.#machine, this.#task, this.#machine.prior.at(this.path), request, answered);
   }
 
   sleep(decide: (begin: (delayMs: number) => void) => void, wake: () => void): void {

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 
 import type { WaitAnswer, WaitRequest } from '../../definition/scope';
+import { toFailure } from '../../model/failure';
 import type { StepResult } from '../../model/stepResult';
 import type { Stop } from '../../streams/pull';
 import type { Engine } from '../engine';
@@ -27,7 +28,7 @@ export interface Waiting {
  *
  * An answer that cannot be taken, or was given after the deadline, is logged, and the step goes on waiting.
  */
-export function waitFor(
+export function waitForAnswer(
   waiting: Waiting,
   task: StepTask,
   saved: StepResult | undefined,
@@ -56,7 +57,7 @@ export function waitFor(
   let deadline = before?.deadline;
   if (before === undefined) {
     deadline = timeoutMs === undefined ? undefined : momentIn(engine, timeoutMs);
-    engine.note(events.asked(task, asked, deadline));
+    engine.note(events.asked(task, asked, deadline, request.signal?.name));
     // Whoever heard the question may have stopped the run.
     if (!isRunning(task)) return;
   }
@@ -75,7 +76,7 @@ interface OpenWait {
 function listen(
   { engine, events, queue, suspended }: Waiting,
   task: StepTask,
-  { problem }: WaitRequest,
+  { problem, signal }: WaitRequest,
   { deadline, leftMs, react }: OpenWait,
 ): void {
   const stops: Stop[] = [];
@@ -114,6 +115,26 @@ function listen(
       engine.tell(events.logged(task.path, 'WARNING', message));
     }),
   );
+  if (signal !== undefined && engine.hearSignals !== undefined && suspended.has(task)) {
+    const takes = (value: unknown): boolean => {
+      try {
+        const isTaken = suspended.has(task) && signal.takes(value);
+        // The run does not rest while the answer is on its way.
+        if (isTaken) queue.setActive(task, true);
+        return isTaken;
+      } catch (error) {
+        const message = `Cannot match a signal "${signal.name}": ${toFailure(error).message}; it is left for others`;
+        engine.tell(events.logged(task.path, 'WARNING', message));
+        return false;
+      }
+    };
+    const lost = (): void => {
+      queue.enqueue(() => {
+        if (suspended.has(task)) queue.setActive(task, false);
+      });
+    };
+    stops.push(engine.hearSignals(task.path, signal.name, takes, lost));
+  }
   if (leftMs !== undefined && suspended.has(task)) {
     const expire = (): void => {
       settle({ by: 'deadline' });

@@ -13,6 +13,7 @@ import { idempotencyKeyOf } from '../../model/incarnation';
 import { reduceRunAll } from '../../model/reduce';
 import type { RunState } from '../../model/state';
 import type { StepTable } from '../../model/stepTable';
+import { answerOf, offerSignals } from '../../store/signals';
 import type { Claim } from '../../store/store';
 import type { Pace } from '../../streams/pace';
 import type { Pull, PullReceiver, Stop } from '../../streams/pull';
@@ -225,6 +226,28 @@ export class LocalEngine<O> implements Engine {
     const { mailbox } = this.#options;
     if (mailbox === undefined) throw new NoRunError(path);
     return mailbox.hear(path, answered);
+  }
+
+  hearSignals(path: string, name: string, takes: (value: unknown) => boolean, lost: () => void): Stop {
+    const { signals } = this.#options.claim;
+    if (signals === undefined) return () => undefined;
+    const { runId, incarnation } = this.#options.state;
+    return offerSignals(signals, name, (signal) => {
+      if (this.#isClosed || (signal.until ?? Infinity) <= this.now() || !takes(signal.value))
+        return undefined;
+      const asking = this.steps().get(path)?.asking;
+      const given = signals.give(signal, runId, answerOf(signal, { path, asking, incarnation }));
+      return given.then(
+        (isGiven) => {
+          if (!isGiven) lost();
+          return isGiven;
+        },
+        (error: unknown) => {
+          if (!this.#isClosed) this.#options.broken(error);
+          return true;
+        },
+      );
+    });
   }
 
   unheard(): readonly string[] {

@@ -1,6 +1,7 @@
 import type { StepResult } from '../../model/stepResult';
 import type { Hearing } from '../../store/messages';
 import { fateOf } from '../../store/messages';
+import { signalIn } from '../../store/signals';
 import type { Claim, ReceivedMessage } from '../../store/store';
 import type { Stop } from '../../streams/pull';
 
@@ -64,7 +65,8 @@ export class Mailbox {
   close(isFinished: boolean): void {
     this.#stop?.();
     for (const message of this.#cancels) message.done();
-    for (const message of this.#waiting) if (isFinished || this.#fateOf(message) === 'void') message.done();
+    for (const message of this.#waiting)
+      if (isFinished || this.#fateOf(message) === 'void') this.#forget(message);
   }
 
   #take(message: ReceivedMessage): void {
@@ -97,8 +99,18 @@ export class Mailbox {
     return fateOf(message, this.#hearing, row);
   }
 
+  /** A signal that this run has been given and has no use for is there for others. */
+  #forget(message: Exclude<ReceivedMessage, { kind: 'damaged' }>): void {
+    const signal = message.kind === 'answer' ? signalIn(message) : undefined;
+    const done = (): void => {
+      message.done();
+    };
+    if (signal === undefined || this.#claim.signals === undefined) done();
+    else this.#claim.signals.putBack(signal, done);
+  }
+
   #drop(message: Exclude<ReceivedMessage, { kind: 'damaged' }>): void {
-    message.done();
+    this.#forget(message);
     // What was meant for an earlier run of this id does not concern this one.
     if (message.incarnation !== this.#hearing.incarnation) return;
     this.#owner.warn(

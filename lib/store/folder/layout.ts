@@ -12,6 +12,7 @@ export interface Layout {
   readonly inbox: string;
   readonly lock: string;
   readonly streams: string;
+  readonly signals: string;
   readonly requests: string;
   readonly queue: string;
   readonly history: string;
@@ -30,6 +31,7 @@ export function layoutOf(folder: string): Layout {
     inbox: join(folder, 'inbox'),
     lock: join(folder, 'lock'),
     streams: join(folder, 'streams'),
+    signals: join(folder, 'signals'),
     requests: join(folder, 'requests'),
     queue: join(folder, 'queue'),
     history: join(folder, 'history.json'),

@@ -10,10 +10,11 @@ import { answersAt } from './lock/ownerSocket';
  * there a file must be old. What cannot be removed is removed by a later owner.
  */
 export async function removeLeftovers(files: Files, layout: Layout): Promise<void> {
-  const { folder, runs, snapshots, logs, cache, inbox, journal, lock } = layout;
-  for (const place of [folder, runs, snapshots, logs, cache, inbox])
+  const { folder, runs, snapshots, logs, cache, inbox, signals, journal, lock } = layout;
+  for (const place of [folder, runs, snapshots, logs, cache, inbox, signals])
     await removeWhere(files, place, async (path) => {
-      if (!path.endsWith('.json.tmp') || (place === inbox && !isOld(files, path))) return false;
+      if (!path.endsWith('.json.tmp') || ((place === inbox || place === signals) && !isOld(files, path)))
+        return false;
       const head = await files.read(path, HEAD_BYTES);
       return head !== undefined && isBegunByStore(head);
     });

@@ -64,6 +64,7 @@ import type { LogIndex } from './records/logFiles';
 import { deleteLog, listLogs, logIndex, readLog, runOfLog, writeLog } from './records/logFiles';
 import { FolderQueue } from './records/queueFiles';
 import { askOwner, isServedByOwner } from './records/requestFiles';
+import { FolderSignals } from './records/signalFiles';
 import { deleteSnapshot, listSnapshots, loadSnapshot, writeSnapshot } from './records/snapshotFiles';
 import { listStreams } from './records/streamFiles';
 import type { Session } from './session';
@@ -128,6 +129,7 @@ export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Sto
     snapshots: store.snapshots(),
     logs: store.logs(),
     streams: store.streams(),
+    signals: store.signals,
     close: () => store.close(),
   };
 }
@@ -139,6 +141,8 @@ class LowdbStore {
   readonly #nextId: () => string;
   /** Runs that wait to be begun. */
   readonly queue: FolderQueue;
+  /** What has happened outside and no run has taken yet. */
+  readonly signals: FolderSignals;
   readonly #reader: SideReader;
   readonly #follower: FolderFollower;
   #session: Session | undefined;
@@ -153,6 +157,9 @@ class LowdbStore {
     this.#nextId = ids(clock);
     this.queue = new FolderQueue(folder, () => {
       this.#session?.serving?.queued();
+    });
+    this.signals = new FolderSignals(folder, this.#nextId, () => {
+      this.#session?.signals.look();
     });
     this.#reader = new SideReader(folder.files, folder.layout, folder.owners);
     this.#follower = new FolderFollower(this.#reader, (runId) => this.#session?.isClaimed(runId));

@@ -29,7 +29,8 @@ import type { FoldStart, LiveRun } from './openRun';
 import { liveRun } from './openRun';
 import type { Lock } from './lock/lock';
 import { CacheFiles } from './records/cacheFiles';
-import { forgetMessages, forgetUnheard, InboxWatch } from './records/inboxFiles';
+import { forgetMessages, forgetUnheard, InboxWatch, postMessage } from './records/inboxFiles';
+import { SignalWatch } from './records/signalFiles';
 import type { HistoryLine } from './records/runIndex';
 import { summaryIn } from './records/runIndex';
 import type { StreamSession } from './records/streamFiles';
@@ -71,6 +72,8 @@ export class Session {
   readonly #saver: RunSaver;
   /** Streams that remember. */
   readonly streams: StreamSession;
+  /** Signals for the runs of this process. */
+  readonly signals: SignalWatch;
   #lost: StorageError | undefined;
   #isClosed = false;
   /** Characters written to the journal. */
@@ -83,6 +86,12 @@ export class Session {
     const enqueue = <T>(job: (own: Files) => Promise<T>): Promise<T> => this.enqueue(job);
     this.#start = start;
     this.#inbox = new InboxWatch(files, layout.inbox);
+    this.signals = new SignalWatch(start, {
+      write: (runId, answer, id) => postMessage(files, layout.inbox, id, runId, answer, pause),
+      posted: (name) => {
+        this.posted(name);
+      },
+    });
     this.#cache = new CacheFiles(files, layout.cache, enqueue, pause);
     this.#saver = runSaver({ ...start, lives: this.#lives, enqueue, onProblem: this.#noteProblem });
     this.streams = streamSession({
@@ -236,6 +245,7 @@ export class Session {
     return {
       ...served,
       messages: (runId) => attendance.messages(runId),
+      signals: this.signals,
       leave: () => {
         this.#attendants.delete(attendant);
         attendance.leave();
@@ -267,6 +277,7 @@ export class Session {
     const { journal, lock } = this.#start;
     this.#isClosed = true;
     this.#inbox.close();
+    this.signals.close();
     this.#serving?.close();
     await this.#queue;
     try {
@@ -285,6 +296,7 @@ export class Session {
     }
     this.#isClosed = true;
     this.#inbox.close();
+    this.signals.close();
     this.#serving?.close();
     try {
       await this.#serving?.settled();
@@ -358,6 +370,7 @@ export class Session {
       sync: () => journal.sync(),
       check: this.#check,
       inbox: (listener) => this.#inbox.listen(live.runId, listener),
+      signals: this.signals,
       release: () => {
         live.isClaimed = false;
         live.isUnderWay = false;

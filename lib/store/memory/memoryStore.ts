@@ -57,6 +57,7 @@ import type {
 import { prunable, select, summaryOf } from '../summary';
 import { InvalidArgumentError } from '../../model/failure';
 import { MemoryFeed } from './memoryFeed';
+import { MemorySignals } from './memorySignals';
 import { memoryStreams } from './memoryStreams';
 
 /** How a store in memory works. */
@@ -111,6 +112,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
       list: async () => Promise.resolve([...logs.values()].map(summaryOfLog).sort(newestFirst)),
     },
     streams: memoryStreams(),
+    signals: runs.signals,
     close: async () => Promise.resolve(),
   };
 }
@@ -132,6 +134,7 @@ class MemoryRuns {
       });
     },
   );
+  readonly signals: MemorySignals;
   readonly #events: KeptEvents;
   readonly #feed: MemoryFeed;
 
@@ -141,6 +144,9 @@ class MemoryRuns {
     this.#clock = clock;
     this.#forgetMore = forgetMore;
     this.#events = events;
+    this.signals = new MemorySignals(ids(clock), (runId, answer) => {
+      this.#put(runId, answer);
+    });
     this.#feed = new MemoryFeed({
       fold: (runId) => this.#runs.get(runId),
       isClaimed: (runId) => this.#claimed.has(runId),
@@ -177,6 +183,7 @@ class MemoryRuns {
         },
       }),
       inbox: (listener) => this.#inbox.listen(runId, listener),
+      signals: this.signals,
       release: () => {
         this.#claimed.delete(runId);
         this.#feed.changed(runId);
@@ -235,11 +242,15 @@ class MemoryRuns {
   post(runId: string, message: RunMessage): RunMessage {
     checkRunId(runId);
     const meant = addressMessage(runId, this.#runs.get(runId)?.state(), message, this.#clock.now());
-    this.#inbox.post(runId, meant);
+    this.#put(runId, meant);
+    return meant;
+  }
+
+  #put(runId: string, message: RunMessage): void {
+    this.#inbox.post(runId, message);
     queueMicrotask(() => {
       for (const attendant of this.#attendants) this.#tellPosted(attendant, runId);
     });
-    return meant;
   }
 
   get isServed(): boolean {
@@ -278,6 +289,7 @@ class MemoryRuns {
       messages: (runId) => this.#inbox.messages(runId),
       takeQueued: (now) => this.queue.take(now),
       queuedAt: () => this.queue.dueAt,
+      signals: this.signals,
       leave: () => {
         this.#attendants.delete(attendant);
       },

@@ -9,7 +9,7 @@ import { agentFrom } from './asOperator';
 export interface StructureParts
   extends
     Pick<StructureDefinition, 'kind' | 'begin'>,
-    Partial<Pick<StructureDefinition, 'shape' | 'answers'>> {
+    Partial<Pick<StructureDefinition, 'shape' | 'answers' | 'takes'>> {
   readonly name: string;
   /** The agents by the id of their step. */
   readonly agents: readonly (readonly [id: string, agent: Agent<never, unknown>])[];

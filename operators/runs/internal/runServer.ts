@@ -40,6 +40,7 @@ import { sharedPauses } from '../../../lib/streams/yieldOften';
 import { markLastFailure, markOneOfMany } from '../outcomes';
 import type { Schedule } from '../schedule';
 import { ScheduleClock } from './scheduleClock';
+import { SignalDesk } from './signalDesk';
 
 /** How often a run that fails is resumed, and after how many milliseconds. */
 export type ServeRetry = number | { readonly count: number; readonly delayMs?: number };
@@ -93,6 +94,8 @@ export class RunServer implements Attendant {
   readonly #again = new Set<string>();
   readonly #due = new TimeHeap<string | ScheduleClock | typeof QUEUE>();
   readonly #clocks: readonly ScheduleClock[];
+  /** Hands signals to runs that rest. */
+  readonly #signals: SignalDesk;
   /** Runs that are to begin, unless they have. */
   readonly #fresh = new Map<string, Schedule>();
   /** Runs that could not be carried on, with the number of their latest event then. */
@@ -126,6 +129,18 @@ export class RunServer implements Attendant {
   ) {
     const { retry = 0, scheduler = asyncScheduler, schedules = [] } = options;
     this.#clocks = schedules.map((schedule) => new ScheduleClock(schedule));
+    this.#signals = new SignalDesk([...agents.values(), ...schedules.map(({ agent }) => agent)], {
+      now: () => this.#scheduler.now(),
+      load: (runId) => options.store.loadRun(runId),
+      isUnderWay: (runId) => this.#underWay.has(runId),
+      wake: (runId) => {
+        this.#asked.add(runId);
+        this.#point(runId);
+      },
+      warn: (runId, error) => {
+        this.#warn(runId, error, undefined);
+      },
+    });
     this.#agents = agents;
     this.#options = options;
     this.#subscriber = subscriber;
@@ -163,6 +178,7 @@ export class RunServer implements Attendant {
     if (this.#isStopping) return;
     this.#isStopping = true;
     for (const stop of this.#stops.splice(0)) stop();
+    this.#signals.close();
     this.#attendance?.leave();
     this.#stopTimer?.();
     this.#ready.clear();
@@ -222,12 +238,14 @@ export class RunServer implements Attendant {
       attendance.leave();
       return;
     }
+    this.#signals.open(attendance.signals);
     const hasSchedules = this.#clocks.length > 0;
     const wanted = this.#retry.count > 0 ? RESUMABLE : UNFINISHED;
     const runs = await store.listRuns(hasSchedules ? {} : { status: [...wanted], isResting: true });
     // What is told meanwhile, of runs that came to rest, is told anew.
     if (this.#hasStopped()) return;
-    for (const run of runs) {
+    // Newest first: who has waited longest is looked at first.
+    for (const run of [...runs].reverse()) {
       if (wanted.has(run.status)) this.#look(run);
       const rest = this.#pause();
       if (rest !== undefined) await rest;
@@ -251,6 +269,7 @@ export class RunServer implements Attendant {
   #look(run: RunSummary): void {
     if (this.#isStopping) return;
     const { runId, status, reason } = run;
+    this.#signals.look(run);
     if (!UNFINISHED.has(status)) this.#freeClock(runId);
     if (status === 'RUNNING' || (status === 'SUSPENDED' && reason === 'drain')) this.#point(runId);
     else if (status === 'FAILED') {

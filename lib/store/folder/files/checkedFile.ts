@@ -32,6 +32,7 @@ const KINDS = [
   'log',
   'answer',
   'stream',
+  'signal',
   'queued',
   'request',
   'reply',

@@ -26,18 +26,21 @@ export class GuardedFiles implements Files {
   constructor(files: Files, layouts: readonly Layout[], fence: () => void = () => undefined) {
     this.#files = files instanceof GuardedFiles ? files.#files : files;
     this.#folders = new Set(
-      layouts.flatMap(({ runs, snapshots, logs, cache, journal, inbox, lock, streams, requests, queue }) => [
-        runs,
-        snapshots,
-        logs,
-        cache,
-        journal,
-        inbox,
-        lock,
-        streams,
-        requests,
-        queue,
-      ]),
+      layouts.flatMap(
+        ({ runs, snapshots, logs, cache, journal, inbox, lock, streams, signals, requests, queue }) => [
+          runs,
+          snapshots,
+          logs,
+          cache,
+          journal,
+          inbox,
+          lock,
+          streams,
+          signals,
+          requests,
+          queue,
+        ],
+      ),
     );
     this.#fence = fence;
   }

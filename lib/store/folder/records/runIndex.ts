@@ -78,7 +78,7 @@ export async function readHistoryFile(
 const Question = recordCodec<OpenQuestion>(
   'OpenQuestion',
   { path: t.string, asking: t.string },
-  { dueAt: Moment },
+  { dueAt: Moment, signal: t.string },
 );
 
 const Line: t.Type<HistoryLine> = recordCodec<HistoryLine>(
