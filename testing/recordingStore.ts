@@ -46,13 +46,8 @@ export function recordingStore(store: Store): RecordingStore {
       const index = events.indexOf(copy);
       if (index !== -1) events.splice(index, 1);
     };
-    const { cache, signals } = claim;
-    const keep = claim.keep?.bind(claim);
     return {
-      state: claim.state,
-      checksValues: claim.checksValues,
-      ...(cache !== undefined && { cache }),
-      ...(signals !== undefined && { signals }),
+      ...passedOn(claim),
       append(event) {
         const written = claim.append(event);
         const copy = record(event);
@@ -65,7 +60,6 @@ export function recordingStore(store: Store): RecordingStore {
         claim.note(event);
         record(event);
       },
-      ...(keep !== undefined && { keep }),
       inbox: (listener) => claim.inbox(listener),
       release: (state) => claim.release(state),
     };
@@ -109,5 +103,18 @@ export function recordingStore(store: Store): RecordingStore {
     signals: store.signals,
     close: () => store.close(),
     recorded: (runId) => runs.get(runId),
+  };
+}
+
+/** What of a claim stays as it is. */
+function passedOn(claim: Claim): Pick<Claim, 'state' | 'checksValues' | 'cache' | 'signals' | 'keep'> {
+  const { state, checksValues, cache, signals } = claim;
+  const keep = claim.keep?.bind(claim);
+  return {
+    state,
+    checksValues,
+    ...(cache !== undefined && { cache }),
+    ...(signals !== undefined && { signals }),
+    ...(keep !== undefined && { keep }),
   };
 }

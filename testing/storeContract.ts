@@ -6,7 +6,7 @@ import { closing, places } from './contract/places';
 import { remembered } from './contract/remembered';
 import { asked, served } from './contract/served';
 import { services } from './contract/services';
-import { signalled, signals } from './contract/signals';
+import { signalled, signals } from './contract/keptSignals';
 import { snapshots } from './contract/snapshots';
 import type { StoreCase } from './contract/storeCase';
 import { values } from './contract/values';

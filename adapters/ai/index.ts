@@ -35,5 +35,6 @@ export type {
 } from '../../lib/definition/languageModel';
 export { openAiModel, openAiResponsesModel } from './openAi';
 export type { OpenAiClient, OpenAiOptions, OpenAiResponsesClient } from './openAi';
+export { priced } from './priced';
 export { tool, toolLoop, ToolsFailedError } from './toolLoop';
 export type { Tool, ToolLoopAnswer, ToolLoopInput, ToolLoopOptions, ToolOptions } from './toolLoop';

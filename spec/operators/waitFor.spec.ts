@@ -16,7 +16,7 @@ import {
   waitFor,
   workflow,
 } from '../../index';
-import { answerOf } from '../../lib/store/signals';
+import { answerOf } from '../../lib/store/signalAnswer';
 import { crashPoints, recordingStore } from '../../testing';
 import { everyStore } from '../support/everyStore';
 import { marbles } from '../support/marbles';

@@ -13,7 +13,7 @@ import { idempotencyKeyOf } from '../../model/incarnation';
 import { reduceRunAll } from '../../model/reduce';
 import type { RunState } from '../../model/state';
 import type { StepTable } from '../../model/stepTable';
-import { answerOf, offerSignals } from '../../store/signals';
+import { answerOf, offerSignals } from '../../store/signalAnswer';
 import type { Claim } from '../../store/store';
 import type { Pace } from '../../streams/pace';
 import type { Pull, PullReceiver, Stop } from '../../streams/pull';

@@ -1,7 +1,7 @@
 import type { StepResult } from '../../model/stepResult';
 import type { Hearing } from '../../store/messages';
 import { fateOf } from '../../store/messages';
-import { signalIn } from '../../store/signals';
+import { signalIn } from '../../store/signalAnswer';
 import type { Claim, ReceivedMessage } from '../../store/store';
 import type { Stop } from '../../streams/pull';
 

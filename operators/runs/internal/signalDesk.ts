@@ -3,7 +3,7 @@ import { definitionOf, isStructure } from '../../../lib/definition/definition';
 import type { Agent } from '../../../lib/model/agentType';
 import type { RunState } from '../../../lib/model/state';
 import type { KeptSignal, SignalBox } from '../../../lib/store/signalRest';
-import { answerOf } from '../../../lib/store/signals';
+import { answerOf } from '../../../lib/store/signalAnswer';
 import type { RunSummary } from '../../../lib/store/store';
 import type { Stop } from '../../../lib/streams/pull';
 

@@ -51,11 +51,12 @@ export class FolderSignals implements SignalRest {
         const bytes = await files.read(path);
         return bytes && readSignal(path, bytes);
       });
-      if (signal !== undefined && (name ?? signal.name) === signal.name) signals.push(signal);
+      if (signal !== undefined) signals.push(signal);
       const rest = pause();
       if (rest !== undefined) await rest;
     }
-    return signals.sort(byAge);
+    // Names that are spelled alike in file names differ here.
+    return signals.filter((signal) => (name ?? signal.name) === signal.name).sort(byAge);
   }
 
   async remove(signalId: string): Promise<boolean> {
