@@ -2,16 +2,11 @@ import type * as t from 'io-ts';
 
 import type { SchemaOutput, StandardSchema } from '../../lib/codec/schema';
 import { codecFrom } from '../../lib/codec/schema';
-import type { Agent, AgentPolicy } from '../../lib/model/agentType';
+import type { Agent } from '../../lib/model/agentType';
+import type { ApprovalOptions } from './internal/asking';
 import { asking } from './internal/asking';
 
-/** How long an answer is waited for, and how the step is carried out. */
-export interface ApprovalOptions<I, P> extends AgentPolicy<I> {
-  /** Milliseconds from the first asking; the moment is on record, and a restart does not move it. Without it, for ever. */
-  readonly timeoutMs?: number;
-  /** Decides when nobody has answered in time; it gets the request. When left out, the step fails. */
-  readonly onTimeout?: Agent<I, P>;
-}
+export type { ApprovalOptions } from './internal/asking';
 
 /**
  * Asks somebody outside: the step is SUSPENDED, with its input as the request, until `answer()` is called for it. The output

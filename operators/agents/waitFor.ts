@@ -4,7 +4,7 @@ import type { SchemaOutput, StandardSchema } from '../../lib/codec/schema';
 import { codecFrom } from '../../lib/codec/schema';
 import { checkFunction } from '../../lib/definition/checks';
 import type { Agent } from '../../lib/model/agentType';
-import type { ApprovalOptions } from './approval';
+import type { ApprovalOptions } from './internal/asking';
 import { asking } from './internal/asking';
 
 /**

@@ -7,12 +7,19 @@ import type { RunningStep } from '../../../lib/definition/scope';
 import { givenByOf, passOn } from '../../../lib/definition/scope';
 import { ValidationError } from '../../../lib/errors/runErrors';
 import { ApprovalTimeoutError } from '../../../lib/errors/stepErrors';
-import type { Agent } from '../../../lib/model/agentType';
+import type { Agent, AgentPolicy } from '../../../lib/model/agentType';
 import { toFailure } from '../../../lib/model/failure';
 import { givenById } from '../../../lib/model/givenBy';
-import type { ApprovalOptions } from '../approval';
 import { alternativesForm, formOf, plain } from './outputCodec';
 import { structure } from './structure';
+
+/** How long an answer is waited for, and how the step is carried out. */
+export interface ApprovalOptions<I, P> extends AgentPolicy<I> {
+  /** Milliseconds from the first asking; the moment is on record, and a restart does not move it. Without it, for ever. */
+  readonly timeoutMs?: number;
+  /** Decides when nobody has answered in time; it gets the request. When left out, the step fails. */
+  readonly onTimeout?: Agent<I, P>;
+}
 
 /** Which signals may answer, where it is no question to somebody. */
 export interface SignalMatch {

@@ -58,7 +58,9 @@ describe('signals in a folder', () => {
     writeFileSync(join(folder, 'signals', 'tick~00000000000000000000000000.json'), 'torn');
     expect((await execute(tick, 0, { store, runId: 'r' })).output).toBe(1);
     expect(
-      warn.mock.calls.flat().filter((message) => typeof message === 'string' && message.includes('Cannot read signals')),
+      warn.mock.calls
+        .flat()
+        .filter((message) => typeof message === 'string' && message.includes('Cannot read signals')),
     ).toHaveLength(1);
     warn.mockRestore();
   });
