@@ -5,12 +5,18 @@ import { defer, finalize } from 'rxjs';
 import type {
   RunEvent,
   RunFailed,
+  StepCompleted,
   StepFailed,
   StepRetrying,
   StepStarted,
   Transition,
 } from '../lib/model/event';
 import { isEnd, isMidway } from '../lib/model/event';
+import type { ModelAnswer } from '../lib/definition/languageModel';
+import type { ModelWork } from '../lib/definition/definition';
+import type { ScopedStep } from '../lib/engine/local/callScopes';
+import { scopeCalls } from '../lib/engine/local/callScopes';
+import type { Stop } from '../lib/streams/pull';
 import type { Failure } from '../lib/model/failure';
 import { hideSecrets } from '../lib/model/secrets/secretTexts';
 import { watch } from '../operators/taps/watch';
@@ -22,8 +28,13 @@ export type OpenTelemetryApi = Pick<typeof Api, 'trace' | 'context' | 'SpanStatu
  * Turns runs into spans of OpenTelemetry: one for each life of a run, and below it one for each step, nested as the steps
  * are. Without an SDK nothing happens. A tap: it changes nothing in the run.
  *
- * Names and attributes are the GenAI conventions as of 2026, which are still in development: `invoke_workflow`,
- * `invoke_agent`, `gen_ai.operation.name`, `gen_ai.workflow.name`, `gen_ai.agent.name`, `error.type`; ours begin with
+ * The span of a step is the active one while its function is called in this process: what a function does, such as a request, becomes
+ * a span below it where the SDK has a context manager. On an engine functions are called elsewhere, in a trace of their own.
+ *
+ * Names and attributes are the GenAI conventions as of 2026, which are still in development: `invoke_workflow`, `invoke_agent`, for
+ * models and tools of `millrace/ai` `chat` and `execute_tool`, with `gen_ai.request.model`, `gen_ai.provider.name`,
+ * `gen_ai.usage.input_tokens`, `gen_ai.usage.output_tokens`, `gen_ai.response.finish_reasons`, `gen_ai.tool.name`,
+ * `gen_ai.tool.call.id`; `gen_ai.operation.name`, `gen_ai.workflow.name`, `gen_ai.agent.name`, `error.type`; ours begin with
  * `millrace.`. Inputs and outputs are not recorded, and what looks like a credential is cut out of names and messages.
  *
  * @example
@@ -50,7 +61,12 @@ export function traceTo<O>(api: OpenTelemetryApi): MonoTypeOperatorFunction<Tran
             const name = hideSecrets(event.type === 'run.started' ? event.name : transition.state.name);
             traces.set(
               event.runId,
-              new RunTrace(api, tracer, outside, { event, life: transition.state.life, name }),
+              new RunTrace(api, tracer, outside, {
+                event,
+                life: transition.state.life,
+                name,
+                incarnation: transition.state.incarnation,
+              }),
             );
           }
           traces.get(event.runId)?.take(event);
@@ -63,19 +79,38 @@ export function traceTo<O>(api: OpenTelemetryApi): MonoTypeOperatorFunction<Tran
     });
 }
 
+/** How a life that is traced has begun. */
+interface BegunRun {
+  readonly event: RunEvent;
+  readonly life: number;
+  readonly name: string;
+  readonly incarnation: string | undefined;
+}
+
+/** A step under way. */
+interface OpenStep {
+  readonly span: Api.Span;
+  attempt: number;
+  does: ModelWork | undefined;
+}
+
+/** How a step begins: as its event says, or its call, which may come first. */
+type Begun = Pick<StepStarted, 'path' | 'agent' | 'attempt'> & { readonly at: number | undefined };
+
 /** The spans of one life of a run. */
 class RunTrace {
   readonly #api: OpenTelemetryApi;
   readonly #tracer: Api.Tracer;
   readonly #outside: Api.Context;
   readonly #root: Api.Span;
-  readonly #steps = new Map<string, Api.Span>();
+  readonly #steps = new Map<string, OpenStep>();
+  readonly #stopScoping: Stop;
 
   constructor(
     api: OpenTelemetryApi,
     tracer: Api.Tracer,
     outside: Api.Context,
-    { event: begun, life, name }: { readonly event: RunEvent; readonly life: number; readonly name: string },
+    { event: begun, life, name, incarnation }: BegunRun,
   ) {
     this.#api = api;
     this.#tracer = tracer;
@@ -91,6 +126,29 @@ class RunTrace {
       { startTime: dateOf(begun.at), attributes },
       outside,
     );
+    const run = { runId: begun.runId, ...(incarnation !== undefined && { incarnation }) };
+    this.#stopScoping = scopeCalls(run, (step, call) => this.#within(step, call));
+  }
+
+  /** Calls a function with the span of its step as the active one. */
+  #within<T>(step: ScopedStep, call: () => T): T {
+    const { span } = this.#opened(step);
+    return this.#api.context.with(this.#api.trace.setSpan(this.#outside, span), call);
+  }
+
+  /** The span of a step, also where its event waits for the disk, or for events that do. */
+  #opened(step: ScopedStep): OpenStep {
+    const { path, definition, attempt, parent } = step;
+    // The root of a run is no step.
+    if (parent !== undefined && parent.path !== '') this.#opened(parent);
+    const open =
+      this.#steps.get(path) ?? this.#begin({ path, agent: definition.name, attempt, at: undefined });
+    if (open.does === undefined && definition.does !== undefined) {
+      open.does = definition.does;
+      const { name, attributes } = workOf(definition.does, step.input);
+      open.span.updateName(name).setAttributes(attributes);
+    }
+    return open;
   }
 
   take(event: RunEvent): void {
@@ -103,8 +161,9 @@ class RunTrace {
         break;
       case 'step.completed':
       case 'step.failed':
-        if (event.type === 'step.failed') this.#fail(this.#steps.get(event.path), event);
-        this.#steps.get(event.path)?.setAttribute('millrace.step.attempt', event.attempt);
+        if (event.type === 'step.failed') this.#fail(this.#steps.get(event.path)?.span, event);
+        else this.#noteUsage(event);
+        this.#steps.get(event.path)?.span.setAttribute('millrace.step.attempt', event.attempt);
         this.#end(event);
         break;
       case 'step.skipped':
@@ -131,11 +190,15 @@ class RunTrace {
     this.#endAll('cancelled');
   }
 
-  #begin(event: StepStarted): void {
+  #begin(event: Begun): OpenStep {
     const running = this.#steps.get(event.path);
     if (running !== undefined) {
-      running.addEvent('millrace.attempt', { 'millrace.step.attempt': event.attempt }, dateOf(event.at));
-      return;
+      if (running.attempt < event.attempt) {
+        const attributes = { 'millrace.step.attempt': event.attempt };
+        running.span.addEvent('millrace.attempt', attributes, dateOf(event.at));
+        running.attempt = event.attempt;
+      }
+      return running;
     }
     const agent = hideSecrets(event.agent);
     const attributes = {
@@ -146,10 +209,26 @@ class RunTrace {
     const above = nearestAbove(event.path, this.#steps) ?? this.#root;
     const span = this.#tracer.startSpan(
       `invoke_agent ${agent}`,
-      { startTime: dateOf(event.at), attributes },
+      { ...(event.at !== undefined && { startTime: dateOf(event.at) }), attributes },
       this.#api.trace.setSpan(this.#outside, above),
     );
-    this.#steps.set(event.path, span);
+    const open: OpenStep = { span, attempt: event.attempt, does: undefined };
+    this.#steps.set(event.path, open);
+    return open;
+  }
+
+  /** What a model has used. */
+  #noteUsage({ path, output }: StepCompleted): void {
+    const open = this.#steps.get(path);
+    if (open?.does?.operation !== 'chat' || typeof output !== 'object' || output === null) return;
+    const { usage, finish } = output as Partial<ModelAnswer>;
+    open.span.setAttributes({
+      ...(usage !== undefined && {
+        'gen_ai.usage.input_tokens': usage.inputTokens,
+        'gen_ai.usage.output_tokens': usage.outputTokens,
+      }),
+      ...(finish !== undefined && { 'gen_ai.response.finish_reasons': [finish] }),
+    });
   }
 
   #noteRetry({ path, error, delayMs, at }: StepRetrying): void {
@@ -158,7 +237,11 @@ class RunTrace {
       'exception.message': hideSecrets(error.message),
       'millrace.delay_ms': delayMs,
     };
-    (path === '' ? this.#root : this.#steps.get(path))?.addEvent('millrace.retrying', attributes, dateOf(at));
+    (path === '' ? this.#root : this.#steps.get(path)?.span)?.addEvent(
+      'millrace.retrying',
+      attributes,
+      dateOf(at),
+    );
   }
 
   #fail(span: Api.Span | undefined, { error, at }: StepFailed | RunFailed): void {
@@ -169,13 +252,14 @@ class RunTrace {
   }
 
   #end({ type, path, at }: Extract<RunEvent, { path: string }>): void {
-    const span = this.#steps.get(path);
+    const { span } = this.#steps.get(path) ?? {};
     this.#steps.delete(path);
     span?.setAttribute('millrace.step.outcome', type.slice('step.'.length)).end(dateOf(at));
   }
 
   #endAll(outcome: string, at?: number): void {
-    for (const span of this.#steps.values())
+    this.#stopScoping();
+    for (const { span } of this.#steps.values())
       span.setAttribute('millrace.step.outcome', 'cancelled').end(dateOf(at));
     this.#steps.clear();
     this.#root.setAttribute('millrace.run.outcome', outcome).end(dateOf(at));
@@ -195,10 +279,39 @@ function dateOf(at: number | undefined): Date | undefined {
 }
 
 /** The span of the innermost step that runs above this path: `pages[3]` or `pages` for `pages[3]/ocr`. */
-function nearestAbove(path: string, spans: ReadonlyMap<string, Api.Span>): Api.Span | undefined {
+function nearestAbove(path: string, spans: ReadonlyMap<string, OpenStep>): Api.Span | undefined {
   for (let end = path.length - 1; end > 0; end -= 1) {
-    const span = path[end] === '/' || path[end] === '[' ? spans.get(path.slice(0, end)) : undefined;
-    if (span !== undefined) return span;
+    const open = path[end] === '/' || path[end] === '[' ? spans.get(path.slice(0, end)) : undefined;
+    if (open !== undefined) return open.span;
   }
   return undefined;
+}
+
+/** What a step does beside being one, in the words of the conventions. */
+function workOf(
+  does: ModelWork,
+  input: unknown,
+): { readonly name: string; readonly attributes: Api.Attributes } {
+  const operation = { 'gen_ai.operation.name': does.operation };
+  if (does.operation === 'chat') {
+    const model = hideSecrets(does.model);
+    return {
+      name: `chat ${model}`,
+      attributes: {
+        ...operation,
+        'gen_ai.request.model': model,
+        ...(does.provider !== undefined && { 'gen_ai.provider.name': does.provider }),
+      },
+    };
+  }
+  const { id } = (input ?? {}) as { readonly id?: unknown };
+  return {
+    name: `execute_tool ${hideSecrets(does.tool)}`,
+    attributes: {
+      ...operation,
+      'gen_ai.tool.name': hideSecrets(does.tool),
+      'gen_ai.tool.type': 'function',
+      ...(typeof id === 'string' && { 'gen_ai.tool.call.id': hideSecrets(id) }),
+    },
+  };
 }

@@ -1,5 +1,5 @@
 import type { Message, Model, ModelRequest } from '../../lib/definition/languageModel';
-import type { AnswerParts, ModelOptions } from './model';
+import type { AboutModel, AnswerParts, ModelOptions } from './model';
 import { brokenOff, modelFrom, ModelAnswerError, systemText } from './model';
 
 /** What is used of the package `ai` (5, 6 or 7): give `import * as ai from 'ai'`. */
@@ -24,27 +24,43 @@ export interface AiSdkOptions extends ModelOptions {
  */
 export function aiSdkModel(name: string, sdk: AiSdk, model: unknown, options: AiSdkOptions = {}): Model {
   const { settings, ...rest } = options;
-  return modelFrom(name, rest, async (request, parts, { signal }) => {
-    const { fullStream } = sdk.streamText({
-      ...sdkOptions(request, sdk),
-      model,
-      abortSignal: signal,
-      maxRetries: 0,
-      // It would print them.
-      onError: () => undefined,
-      ...settings,
-    } as never);
-    let hasEnded = false;
-    try {
-      for await (const part of fullStream as AsyncIterable<StreamPart>) {
-        readPart(name, part, parts);
-        hasEnded ||= part.type === 'finish';
+  return modelFrom(
+    name,
+    rest,
+    async (request, parts, { signal }) => {
+      const { fullStream } = sdk.streamText({
+        ...sdkOptions(request, sdk),
+        model,
+        abortSignal: signal,
+        maxRetries: 0,
+        // It would print them.
+        onError: () => undefined,
+        ...settings,
+      } as never);
+      let hasEnded = false;
+      try {
+        for await (const part of fullStream as AsyncIterable<StreamPart>) {
+          readPart(name, part, parts);
+          hasEnded ||= part.type === 'finish';
+        }
+      } catch (error) {
+        throw hasBegunWell(error) ? new ModelAnswerError(name, messageOf(error), error) : error;
       }
-    } catch (error) {
-      throw hasBegunWell(error) ? new ModelAnswerError(name, messageOf(error), error) : error;
-    }
-    if (!hasEnded) throw brokenOff(name);
-  });
+      if (!hasEnded) throw brokenOff(name);
+    },
+    aboutModel(model),
+  );
+}
+
+/** What the SDK knows of its model, which may be no more than a text. */
+function aboutModel(model: unknown): AboutModel {
+  if (typeof model === 'string') return { model };
+  const { modelId, provider } = (model ?? {}) as { readonly modelId?: unknown; readonly provider?: unknown };
+  return {
+    ...(typeof modelId === 'string' && { model: modelId }),
+    // `openai.chat`: the part behind the point says how it is asked.
+    ...(typeof provider === 'string' && { provider: provider.split('.')[0] ?? provider }),
+  };
 }
 
 interface StreamPart {

@@ -36,16 +36,21 @@ const PROVIDER = 'anthropic';
  */
 export function anthropicModel(name: string, client: AnthropicClient, options: AnthropicOptions): Model {
   const { model, maxTokens = 4_096, body, ...rest } = options;
-  return modelFrom(name, rest, async (request, parts, { signal }) => {
-    const stream = await client.messages.create(
-      { ...messagesBody(request), model, max_tokens: maxTokens, stream: true, ...body } as never,
-      { signal, maxRetries: 0 } as never,
-    );
-    const blocks = new Blocks(parts);
-    for await (const event of stream as AsyncIterable<MessagesEvent>) blocks.read(event);
-    checkWhole(name, parts);
-    blocks.finish();
-  });
+  return modelFrom(
+    name,
+    rest,
+    async (request, parts, { signal }) => {
+      const stream = await client.messages.create(
+        { ...messagesBody(request), model, max_tokens: maxTokens, stream: true, ...body } as never,
+        { signal, maxRetries: 0 } as never,
+      );
+      const blocks = new Blocks(parts);
+      for await (const event of stream as AsyncIterable<MessagesEvent>) blocks.read(event);
+      checkWhole(name, parts);
+      blocks.finish();
+    },
+    { model, provider: PROVIDER },
+  );
 }
 
 interface MessagesEvent {

@@ -18,7 +18,7 @@ export type { LangChainModel } from './langChain';
 export { McpToolError, toolsFromMcp } from './mcp';
 export type { McpClient, McpOptions } from './mcp';
 export { ModelAnswerError, modelFrom } from './model';
-export type { AnswerParts, ModelOptions, ModelPrice } from './model';
+export type { AboutModel, AnswerParts, ModelOptions, ModelPrice } from './model';
 export type {
   AssistantMessage,
   Message,

@@ -8,6 +8,8 @@ import { chatMessage } from './openAi';
 export interface LangChainModel {
   /** Asks the model. */
   stream(messages: never, options: never): PromiseLike<AsyncIterable<unknown>>;
+  /** The provider's name of the model. */
+  readonly model?: unknown;
   /** The same model with tools. */
   bindTools?(tools: never): unknown;
 }
@@ -17,32 +19,37 @@ export interface LangChainModel {
  * `maxRetries: 0`, so that its own retries and those of `retry` are not multiplied.
  */
 export function langChainModel(name: string, model: LangChainModel, options: ModelOptions = {}): Model {
-  return modelFrom(name, options, async (request, parts, { signal }) => {
-    const bound = withTools(name, model, request);
-    const stream = await bound.stream(request.messages.map(chatMessage) as never, { signal } as never);
-    let hasCalls = false;
-    for await (const chunk of stream as AsyncIterable<Chunk>) {
-      // Some models notice the signal between two chunks only.
-      signal.throwIfAborted();
-      parts.addText(textIn(chunk.content));
-      for (const call of chunk.tool_call_chunks ?? []) {
-        hasCalls = true;
-        parts.addToCall(call.index ?? call.id ?? 0, { id: call.id, tool: call.name, text: call.args });
-      }
-      // What does not stream tells its calls whole.
-      if (chunk.tool_call_chunks === undefined) {
-        for (const call of chunk.tool_calls ?? []) {
+  return modelFrom(
+    name,
+    options,
+    async (request, parts, { signal }) => {
+      const bound = withTools(name, model, request);
+      const stream = await bound.stream(request.messages.map(chatMessage) as never, { signal } as never);
+      let hasCalls = false;
+      for await (const chunk of stream as AsyncIterable<Chunk>) {
+        // Some models notice the signal between two chunks only.
+        signal.throwIfAborted();
+        parts.addText(textIn(chunk.content));
+        for (const call of chunk.tool_call_chunks ?? []) {
           hasCalls = true;
-          parts.addToCall(call.id ?? call.name, { id: call.id, tool: call.name, text: call.args });
+          parts.addToCall(call.index ?? call.id ?? 0, { id: call.id, tool: call.name, text: call.args });
         }
+        // What does not stream tells its calls whole.
+        if (chunk.tool_call_chunks === undefined) {
+          for (const call of chunk.tool_calls ?? []) {
+            hasCalls = true;
+            parts.addToCall(call.id ?? call.name, { id: call.id, tool: call.name, text: call.args });
+          }
+        }
+        const usage = chunk.usage_metadata;
+        parts.use(usage?.input_tokens, usage?.output_tokens);
       }
-      const usage = chunk.usage_metadata;
-      parts.use(usage?.input_tokens, usage?.output_tokens);
-    }
-    // LangChain has no common word for why an answer ended.
-    if (hasCalls) parts.finish = 'tools';
-    else if (parts.text !== '') parts.finish = 'stop';
-  });
+      // LangChain has no common word for why an answer ended.
+      if (hasCalls) parts.finish = 'tools';
+      else if (parts.text !== '') parts.finish = 'stop';
+    },
+    typeof model.model === 'string' ? { model: model.model } : {},
+  );
 }
 
 interface Chunk {

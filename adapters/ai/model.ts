@@ -8,6 +8,7 @@ import type {
   ToolCall,
 } from '../../lib/definition/languageModel';
 import { agent } from '../../operators/agents/agent';
+import { tracedAs } from '../../operators/agents/withPolicy';
 
 /** US dollars for a million tokens. */
 export interface ModelPrice {
@@ -105,11 +106,20 @@ export class ModelAnswerError extends MillraceError {
   }
 }
 
+/** What tracing says of a model. */
+export interface AboutModel {
+  /** The provider's name of the model; that of the agent when left out. */
+  readonly model?: string;
+  /** Whose it is, such as `openai`. */
+  readonly provider?: string;
+}
+
 /** Makes an agent of one provider's way to answer. */
 export function modelFrom(
   name: string,
   { price, ...policy }: ModelOptions,
   ask: (request: ModelRequest, parts: AnswerParts, context: StepContext) => Promise<void>,
+  about: AboutModel = {},
 ): Model {
   if (price !== undefined && !(price.input >= 0 && price.output >= 0))
     throw new InvalidArgumentError(
@@ -129,7 +139,7 @@ export function modelFrom(
         : (usage.inputTokens * price.input + usage.outputTokens * price.output) / 1_000_000;
     return { ...answer, usage: { ...usage, ...(usd !== undefined && { usd }) } };
   };
-  return agent(name, call, policy) as Model;
+  return tracedAs(agent(name, call, policy) as Model, { operation: 'chat', model: name, ...about });
 }
 
 /** A connection that is cut ends some streams without an error. */

@@ -36,21 +36,26 @@ export interface OpenAiOptions extends ModelOptions {
  */
 export function openAiModel(name: string, client: OpenAiClient, options: OpenAiOptions): Model {
   const { model, body, ...rest } = options;
-  return modelFrom(name, rest, async (request, parts, { signal }) => {
-    const { completions } = client.chat;
-    const stream = await completions.create(
-      {
-        ...chatBody(request),
-        model,
-        stream: true,
-        stream_options: { include_usage: true },
-        ...body,
-      } as never,
-      { signal, maxRetries: 0 } as never,
-    );
-    for await (const chunk of stream as AsyncIterable<ChatChunk>) readChunk(chunk, parts);
-    checkWhole(name, parts);
-  });
+  return modelFrom(
+    name,
+    rest,
+    async (request, parts, { signal }) => {
+      const { completions } = client.chat;
+      const stream = await completions.create(
+        {
+          ...chatBody(request),
+          model,
+          stream: true,
+          stream_options: { include_usage: true },
+          ...body,
+        } as never,
+        { signal, maxRetries: 0 } as never,
+      );
+      for await (const chunk of stream as AsyncIterable<ChatChunk>) readChunk(chunk, parts);
+      checkWhole(name, parts);
+    },
+    { model, provider: 'openai' },
+  );
 }
 
 /** The same by OpenAI's Responses API. */
@@ -60,14 +65,19 @@ export function openAiResponsesModel(
   options: OpenAiOptions,
 ): Model {
   const { model, body, ...rest } = options;
-  return modelFrom(name, rest, async (request, parts, { signal }: StepContext) => {
-    const stream = await client.responses.create(
-      { ...responsesBody(request), model, stream: true, ...body } as never,
-      { signal, maxRetries: 0 } as never,
-    );
-    for await (const event of stream as AsyncIterable<ResponsesEvent>) readEvent(name, event, parts);
-    checkWhole(name, parts);
-  });
+  return modelFrom(
+    name,
+    rest,
+    async (request, parts, { signal }: StepContext) => {
+      const stream = await client.responses.create(
+        { ...responsesBody(request), model, stream: true, ...body } as never,
+        { signal, maxRetries: 0 } as never,
+      );
+      for await (const event of stream as AsyncIterable<ResponsesEvent>) readEvent(name, event, parts);
+      checkWhole(name, parts);
+    },
+    { model, provider: 'openai' },
+  );
 }
 
 interface ChatChunk {

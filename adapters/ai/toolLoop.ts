@@ -18,7 +18,7 @@ import { approval } from '../../operators/agents/approval';
 import { branch } from '../../operators/agents/branch';
 import { each } from '../../operators/agents/each';
 import { loop } from '../../operators/agents/loop';
-import { withPolicy } from '../../operators/agents/withPolicy';
+import { tracedAs, withPolicy } from '../../operators/agents/withPolicy';
 import type { StepBuilder } from '../../operators/agents/workflow';
 import { workflow } from '../../operators/agents/workflow';
 import type {
@@ -157,12 +157,14 @@ export function toolLoop(
     maxFailures: maxFailures ?? 3,
     codec: output === undefined ? undefined : codecFrom(name, 'output', output),
   };
+  const { does } = definitionOf(model) ?? {};
+  const asked = does === undefined ? tracedAs(model, { operation: 'chat', model: model.name }) : model;
   const round = workflow('round', (state: Wire<Conversation>, step) => {
     const before = pick(state, ({ messages }) => messages);
     const messages = compact === undefined ? before : step('compact', agent('compact', compact), before);
     const answer = step(
       'model',
-      model,
+      asked,
       pick(messages, (all) => requestOf(plan, all)),
     );
     const results = callTools(step, plan, answer, concurrency);
@@ -276,7 +278,7 @@ const REFUSED = Object.freeze({});
 
 /** One tool, from the call of the model to what it is told. */
 function callOf(name: string, { agent: of, approve }: Tool): Agent<ToolCall, ToolResult> {
-  return workflow(name, (call: Wire<ToolCall>, step) => {
+  const called = workflow(name, (call: Wire<ToolCall>, step) => {
     const work = of as Agent<unknown, unknown>;
     if (approve === undefined) {
       const output = step(
@@ -296,6 +298,7 @@ function callOf(name: string, { agent: of, approve }: Tool): Agent<ToolCall, Too
     const output = step('call', work, permitted, { when: (args) => args !== REFUSED });
     return pick({ output, permission }, (both): ToolResult => resultOf(both.output, both.permission));
   });
+  return tracedAs(called, { operation: 'execute_tool', tool: name });
 }
 
 function resultOf(output: unknown, { approved, reason }: Permission): ToolResult {

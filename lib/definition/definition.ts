@@ -31,7 +31,14 @@ interface Common {
   readonly output?: t.Type<unknown, unknown>;
   /** Checks what it gives. What it makes of that is the output, saved as it is. */
   readonly checks?: t.Type<unknown, unknown>;
+  /** What it does in the words of tracing, where it is no agent like any other. */
+  readonly does?: ModelWork;
 }
+
+/** Asking a language model, or calling a tool that one has asked for. */
+export type ModelWork =
+  | { readonly operation: 'chat'; readonly model: string; readonly provider?: string }
+  | { readonly operation: 'execute_tool'; readonly tool: string };
 
 /**
  * The codec with which an output is saved; undefined for plain JSON. It may depend on which agent gave the output.

@@ -1,4 +1,5 @@
 import { policyOf } from '../../lib/definition/checks';
+import type { Definition, ModelWork } from '../../lib/definition/definition';
 import { definitionOf, isContainer } from '../../lib/definition/definition';
 import { DefinitionError } from '../../lib/errors/definitionErrors';
 import type { Agent, AgentPolicy } from '../../lib/model/agentType';
@@ -42,4 +43,9 @@ export function withPolicy<I, O, P, S, H = unknown, A = never>(
     policy: { ...definition.policy, ...given.policy },
     ...(shared !== undefined && { shared: sharedDefinition(definition.name, shared) }),
   });
+}
+
+/** The same agent, known to tracing as what it does. */
+export function tracedAs<A extends Agent<never, unknown>>(agent: A, does: ModelWork): A {
+  return agentFrom({ ...(definitionOf(agent) as Definition), does }) as unknown as A;
 }

@@ -77,6 +77,7 @@ describe('errors', () => {
       'lib/store/folder/records/sharedOutputs.ts',
       'lib/store/storeRequests.ts',
       'operators/runs/internal/runServer.ts',
+      'testing/contract/keptSignals.ts',
       'testing/contract/served.ts',
       'testing/explore.ts',
       'testing/recordModel.ts',

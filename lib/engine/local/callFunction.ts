@@ -20,6 +20,7 @@ import type { Stop } from '../../streams/pull';
 import type { CallCallbacks } from '../engine';
 import type { StepTask } from '../task';
 import { pathBelow } from '../task';
+import { callInScopes } from './callScopes';
 import type { Passage } from './circuit';
 import { circuitOf } from './circuit';
 import { servicesView } from './givenServices';
@@ -43,7 +44,9 @@ export function callFunction(
   services: Services = servicesView(undefined),
 ): Stop | undefined {
   const call = new Call(task, callbacks, scheduler);
-  call.begin(input, new CallContext(run, call, services));
+  callInScopes(run, task, () => {
+    call.begin(input, new CallContext(run, call, services));
+  });
   if (call.isOver) return undefined;
   return () => {
     call.stop();
