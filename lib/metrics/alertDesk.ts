@@ -6,6 +6,7 @@ import { from, Subject, Subscription } from 'rxjs';
 import { InvalidArgumentError } from '../model/failure';
 import type { ActiveAlert, Alert, AlertRule, AlertStream, RememberedRule, StatsSample } from './alert';
 import type { RuleMemory } from './ruleMemory';
+import { tellingMissing } from './readProperties';
 import { withMemory } from './ruleMemory';
 import type { WorkflowStats } from './workflowMetrics';
 
@@ -33,6 +34,8 @@ export class AlertDesk {
   readonly #alerts$ = new Subject<Alert>();
   readonly #scheduler: SchedulerLike;
   readonly #onRuleError: OnRuleError;
+  /** What each rule reads that is not there, as far as it has been told. */
+  readonly #told = new WeakMap<object, Set<string>>();
 
   constructor(scheduler: SchedulerLike, onRuleError: OnRuleError, saved: SavedDesk = { alerts: [] }) {
     this.#scheduler = scheduler;
@@ -71,14 +74,15 @@ export class AlertDesk {
   show(sample: StatsSample): void {
     if (this.#followed.closed) return;
     this.#latest.set(sample.workflowName, sample);
-    for (const [name, stream] of this.#streams) this.#feedOf(name, stream, sample.workflowName)?.next(sample);
+    for (const [name, stream] of this.#streams)
+      this.#feedOf(name, stream, sample.workflowName)?.next(this.#shownTo(name, stream, sample));
   }
 
   /** Asks the plain rules. */
   ask(sample: StatsSample): void {
     for (const [name, rule] of this.#rules) {
       try {
-        this.#judge(name, checked(rule(sample)), sample);
+        this.#judge(name, checked(rule(this.#shownTo(name, rule, sample))), sample);
       } catch (error) {
         this.#report(name, sample.workflowName, error);
       }
@@ -139,6 +143,29 @@ export class AlertDesk {
     }
   }
 
+  /** A sample that tells once which property a rule reads that is not there; the rule is asked all the same. */
+  #shownTo(ruleName: string, rule: object, sample: StatsSample): StatsSample {
+    const missing = (name: string, meant: string | undefined): void => {
+      const told = this.#told.get(rule) ?? new Set<string>();
+      if (told.has(name)) return;
+      this.#told.set(rule, told.add(name));
+      const what = meant === undefined ? '' : `; it is called "${meant}"`;
+      const error = new InvalidArgumentError(
+        `it reads "${name}", which is none of the numbers${what}`,
+        `read ${meant ?? 'what there is'}`,
+        { tellsNext: false },
+      );
+      this.#report(ruleName, sample.workflowName, error);
+    };
+    const agents = new Proxy(sample.agents, {
+      get(all, name, receiver) {
+        const stats: unknown = Reflect.get(all, name, receiver);
+        return typeof stats === 'object' && stats !== null ? tellingMissing(stats, OPTIONAL, missing) : stats;
+      },
+    });
+    return tellingMissing({ ...sample, agents }, OPTIONAL, missing);
+  }
+
   /** The samples of one workflow for one rule; followed from its first sample on, and anew after an error. */
   #feedOf(ruleName: string, stream: AlertStream, workflowName: string): Observer<StatsSample> | undefined {
     const key = keyOf(ruleName, workflowName);
@@ -187,6 +214,17 @@ export class AlertDesk {
     return { cells, next: 0 };
   }
 }
+
+/** What a sample has only sometimes, and what others look for in any object. */
+const OPTIONAL: ReadonlySet<string> = new Set([
+  'latest',
+  'at',
+  'then',
+  'toJSON',
+  'asymmetricMatch',
+  'nodeType',
+  '$$typeof',
+]);
 
 function checked(answer: unknown): boolean {
   if (typeof answer === 'boolean') return answer;
