@@ -5,6 +5,7 @@ const BAIL: unique symbol = Symbol.for('millrace.bail') as never;
 
 /** What a step gives instead of its output to end the chain or workflow that it belongs to; `bail()` makes it. */
 export class Bail<out X> {
+  /** Tells it from any value that an agent may give. */
   readonly [BAIL] = true;
   /** The output of the chain or workflow. */
   readonly value: X;
