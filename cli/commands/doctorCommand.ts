@@ -21,7 +21,7 @@ import type { Output, Paint } from '../view/output';
 import { paint } from '../view/output';
 import type { Settings } from '../settings';
 import { checkStoreFolder } from '../settings';
-import { bytesText } from './fileCommands';
+import { sizeText } from './fileCommands';
 
 /** One thing that was looked at. */
 interface Check {
@@ -138,7 +138,7 @@ function sizeCheck(folder: string): Check {
   return {
     name: 'size',
     result: 'ok',
-    says: [bytesText(all), ...largest.map(([name, bytes]) => `${name} ${bytesText(bytes)}`)].join(', '),
+    says: [sizeText(all), ...largest.map(([name, bytes]) => `${name} ${sizeText(bytes)}`)].join(', '),
   };
 }
 

@@ -33,7 +33,7 @@ export async function exportCommand(context: CommandContext): Promise<number> {
     const file = resolve(folder, textOf(options['output']) ?? `${fileName(runId)}.millrace.gz`);
     write(file, content);
     if (output.isJson) output.json({ runId, file, bytes: content.length });
-    else output.print(`${paint('✔', 'green', output)} ${file}  ${bytesText(content.length)}`);
+    else output.print(`${paint('✔', 'green', output)} ${file}  ${sizeText(content.length)}`);
     return exitCodes.done;
   });
 }
@@ -52,7 +52,7 @@ async function writeHtml(
   write(file, html);
   const bytes = Buffer.byteLength(html);
   if (output.isJson) output.json({ runId, file, bytes });
-  else output.print(`${paint('✔', 'green', output)} ${file}  ${bytesText(bytes)}`);
+  else output.print(`${paint('✔', 'green', output)} ${file}  ${sizeText(bytes)}`);
   return exitCodes.done;
 }
 
@@ -119,7 +119,7 @@ export function damageLine({ file, offset, reason }: LeftOut, output: Output): s
 }
 
 /** A length that a person reads. */
-export function bytesText(bytes: number): string {
+export function sizeText(bytes: number): string {
   if (bytes < 1_024) return `${bytes} B`;
   const units = ['kB', 'MB', 'GB'];
   let [size, unit] = [bytes / 1_024, 0];

@@ -10,7 +10,7 @@ import { usageError } from '../commandError';
 import type { CommandContext } from '../context';
 import { countOf, momentOf, textOf, withStore } from '../context';
 import { exitCodes } from '../exitCodes';
-import { agoText, momentText } from '../view/moments';
+import { shortAgo, momentText } from '../view/moments';
 import type { Output } from '../view/output';
 import { paint } from '../view/output';
 import { runMark, statusText } from '../view/statusText';
@@ -160,7 +160,7 @@ function rowOf(run: Row, isShort: boolean, output: Output): readonly string[] {
     isShort ? shortId(run.runId) : printable(run.runId),
     printable(run.name),
     isDamaged ? paint(output.words.damaged, 'red', output) : statusText(status, output),
-    output.width < WIDE ? agoText(Date.now() - startedAt) : momentText(startedAt),
+    output.width < WIDE ? shortAgo(Date.now() - startedAt) : momentText(startedAt),
     endedAt === undefined ? '' : durationText((endedAt - startedAt) / 1_000),
     steps === undefined ? '' : `${steps.done}/${steps.total}`,
     noteOf(run, output),

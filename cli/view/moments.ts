@@ -11,7 +11,7 @@ export function timeText(at: number): string {
 }
 
 /** How long ago something was, in a few columns: `-40 s`, `-12 min`, `-3 h`, `-5 d`. */
-export function agoText(ms: number): string {
+export function shortAgo(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / 1_000));
   if (seconds < 100) return `-${seconds} s`;
   if (seconds < 6_000) return `-${Math.round(seconds / 60)} min`;
