@@ -40,7 +40,7 @@ async function exported(call: Call): Promise<Response> {
     events: events?.map((event) => shown.wholeEvent(event)),
   });
   const name = runId.replace(/[^\w.-]+/g, '_').slice(0, 120);
-  return new Response(file, {
+  return new Response(new Uint8Array(file), {
     headers: {
       'content-type': 'application/gzip',
       'content-disposition': `attachment; filename="${name}.millrace.gz"`,

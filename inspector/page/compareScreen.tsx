@@ -38,13 +38,13 @@ export function CompareScreen(): JSX.Element {
           class="back"
           title="Esc"
         >
-          ‹ {t('backToRun')}
+          ‹ {t('run')}
         </a>
         <h1>{t('compare')}</h1>
         <code>{shortRunId(one.place.runId)}</code>
         <OtherPicker one={one} />
       </header>
-      {other === undefined ? <p class="empty">{t('chooseOther')}</p> : <Comparison one={one} other={other} />}
+      {other === undefined ? <p class="empty">{t('otherRun')}</p> : <Comparison one={one} other={other} />}
     </main>
   );
 }

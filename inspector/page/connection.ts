@@ -308,6 +308,7 @@ class EventFollower {
 
   #take(line: EventLine): void {
     this.#latest = line.offset;
+    if (link.peek() !== 'live') link.value = 'live';
     this.#batch.push(line);
     // What comes in one piece is handed on in one piece.
     if (this.#batch.length === 1)

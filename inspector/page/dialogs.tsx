@@ -536,7 +536,7 @@ function CancelDialog({ run }: { readonly run: OpenRun }): JSX.Element {
       .then(
         ({ isServed }) => {
           closeDialog();
-          say(isServed ? t('cancelAsked') : t('cancelKept'), !isServed);
+          say(isServed ? t('cancelAsked') : t('nobodyServesCancel'), !isServed);
           run.refresh();
         },
         (error: unknown) => {

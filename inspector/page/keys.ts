@@ -35,7 +35,6 @@ export const keyTable: readonly (readonly [keys: string, does: TextKey])[] = [
   ['g l', 'keyGoLogs'],
   ['g m', 'keyGoMetrics'],
   ['g d', 'keyGoDefinition'],
-  ['?', 'keyKeys'],
 ];
 
 let wasG = false;

@@ -29,7 +29,7 @@ export function LogsScreen(): JSX.Element {
           class="back"
           title="Esc"
         >
-          ‹ {t('backToRun')}
+          ‹ {t('run')}
         </a>
         <h1>{t('logs')}</h1>
         <code>{shortRunId(run.place.runId)}</code>

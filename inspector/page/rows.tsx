@@ -61,23 +61,35 @@ export function wholeStretch(fold: RunFold): Stretch {
   return [begins, ends];
 }
 
-/** The axes of the run that is open: over all of it, and over what is zoomed to. */
-export const axes = computed<{ whole: Axis; zoomed: Axis; origin: number } | undefined>(() => {
+interface Axes {
+  readonly whole: Axis;
+  readonly zoomed: Axis;
+  /** The beginning of the run, epoch milliseconds. */
+  readonly origin: number;
+}
+
+let axesKnown: { readonly of: string; readonly fold: RunFold; readonly axes: Axes } | undefined;
+
+/** The axes of the run that is open: over all of it, and over what is zoomed to. The same ones as long as nothing of them changes. */
+export const axes = computed<Axes | undefined>(() => {
   const fold = openRun.value?.fold;
   if (fold === undefined) return undefined;
   void fold.version.value;
   const stretch = wholeStretch(fold);
   const [origin] = fold.range();
   const { zoom, cutsIdle } = view.value;
-  const idle = cutsIdle ? idleIn(fold.spans, stretch) : [];
   const { width } = place.value;
+  const of = JSON.stringify([stretch, origin, zoom, cutsIdle, cutsIdle && fold.size, width]);
+  if (axesKnown?.fold === fold && axesKnown.of === of) return axesKnown.axes;
+  const idle = cutsIdle ? idleIn(fold.spans, stretch) : [];
   const inset = Math.max(1, width - 8);
   const whole = axisOver(stretch, inset, idle);
   const zoomed =
     zoom === undefined
       ? whole
       : axisOver([origin + zoom[0], Math.max(origin + zoom[1], origin + zoom[0] + 0.5)], inset, idle);
-  return { whole, zoomed, origin };
+  axesKnown = { of, fold, axes: { whole, zoomed, origin } };
+  return axesKnown.axes;
 });
 
 /** Changes the zoom around a moment: `factor` below 1 goes closer. */

@@ -29,6 +29,8 @@ export interface PathNode {
   readonly below: Record<StepStatus, number>;
   /** In the order in which they began. */
   readonly spans: Span[];
+  /** The latest look at all steps that has met it. */
+  turn: number;
 }
 
 const none = (): Record<StepStatus, number> => ({
@@ -53,15 +55,14 @@ export class RunFold {
   readonly #lines: EventLine[] = [];
   readonly #states: RunState[];
   readonly #timeline = new Timeline();
-  readonly #tree = new StepTree<PathNode>((path, name, above) => ({
-    path,
-    name,
-    above,
-    steps: [],
-    status: undefined,
-    below: none(),
-    spans: [],
-  }));
+  /** All nodes, in the order in which they were first named. */
+  readonly #nodes: PathNode[] = [];
+  readonly #tree = new StepTree<PathNode>((path, name, above) => {
+    const node = { path, name, above, steps: [], status: undefined, below: none(), spans: [], turn: 0 };
+    this.#nodes.push(node);
+    return node;
+  });
+  #turn = 0;
   readonly #lifeStarts: number[] = [];
   #incoming: EventLine[] = [];
   #takenIn = 0;
@@ -278,17 +279,17 @@ export class RunFold {
     }
   }
 
+  /** All steps stand as this state says; those that it does not have stand nowhere. */
   #refresh(state: RunState): void {
-    const isSmaller = state.steps.size < this.#shown.steps.size || state.steps.size !== this.#head.steps.size;
     this.#shown = state;
-    let position = 0;
-    for (const row of state.steps) {
-      position += 1;
-      this.#put(this.#tree.add(row.stepId), row.status);
+    this.#turn += 1;
+    for (const { stepId, status } of state.steps) {
+      const node = this.#tree.add(stepId);
+      node.turn = this.#turn;
+      this.#put(node, status);
     }
-    if (isSmaller || position < this.#head.steps.size)
-      for (const row of this.#head.steps)
-        if (state.steps.get(row.stepId) === undefined) this.#put(this.#tree.add(row.stepId), undefined);
+    for (const node of this.#nodes)
+      if (node.turn !== this.#turn && node.status !== undefined) this.#put(node, undefined);
   }
 
   #events(from: number, to: number): RunEvent[] {

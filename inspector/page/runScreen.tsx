@@ -48,7 +48,7 @@ function Trouble({ text, next }: { readonly text: string; readonly next: string 
         ✖ {text}
       </p>
       {next === '' ? null : <p>{next}</p>}
-      <a href="#/">{t('toRuns')}</a>
+      <a href="#/">{t('runs')}</a>
     </main>
   );
 }

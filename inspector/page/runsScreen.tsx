@@ -150,7 +150,7 @@ function RunRows(): JSX.Element {
           ))}
         </div>
         {known !== undefined && runs.length === 0 ? (
-          <p class="empty">{t(isFiltered() ? 'noRunFits' : 'noRuns')}</p>
+          <p class="empty">{t(isFiltered() ? 'noSteps' : 'noRuns')}</p>
         ) : null}
       </div>
     </div>

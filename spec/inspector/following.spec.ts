@@ -1,0 +1,183 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { firstValueFrom, toArray } from 'rxjs';
+
+import type { Listening } from '../../inspector/inspector';
+import { inspector } from '../../inspector/inspector';
+import { lowdbStore } from '../../lib/store/folder/lowdbStore';
+import { memoryStore } from '../../lib/store/memory/memoryStore';
+import { agent } from '../../operators/agents/agent';
+import { run } from '../../operators/runs/run';
+import { book, finish, survey } from './books';
+import { closeBrowser, describeInBrowser, look } from './browser';
+
+describeInBrowser('a page that follows runs', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-following-'));
+  const open: Listening[] = [];
+  const listen = async (...args: Parameters<typeof inspector>): Promise<Listening> => {
+    const listening = await inspector(...args).listen();
+    open.push(listening);
+    return listening;
+  };
+
+  afterAll(async () => {
+    await Promise.all(open.map((each) => each.close().catch(() => undefined)));
+    await closeBrowser();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('misses no event and takes none twice when the inspector ends and begins again in the middle of a run', async () => {
+    const store = lowdbStore(join(folder, 'broken'), { durability: 'process' });
+    const { port, token, url, close: end } = await inspector({ store }).listen();
+    const going = finish(book, { pages: 500, ms: 20 }, store, 'long');
+    const { page, close } = await look(`${url}#/main/long`);
+    await page.waitForSelector('.rows .row');
+
+    await end();
+    await page.waitForSelector('.lost');
+    open.push(await inspector({ store }).listen({ port, token }));
+    await going;
+    await page.waitForFunction(
+      () => document.querySelector('.run-head .badge')?.textContent.includes('completed') === true,
+      undefined,
+      {
+        timeout: 30_000,
+      },
+    );
+
+    const events = await firstValueFrom(store.events('long').pipe(toArray()));
+    const shown = await page.locator('.where b').innerText();
+    expect(shown.replaceAll(',', '')).toBe(`${String(events.length)}/${String(events.length)}`);
+    const { steps } = (await store.loadRun('long'))!;
+    expect(await page.locator('.tally').innerText()).toContain(String(steps.tally().done));
+    await page.waitForSelector('.lost', { state: 'detached' });
+    await close();
+    await store.close();
+  });
+
+  it('asks nothing and draws nothing for five seconds in which nothing happens', async () => {
+    const store = memoryStore({ events: 'all' });
+    await finish(book, { pages: 30 }, store, 'still');
+    const { url } = await listen({ store });
+    for (const hash of ['', '#/main/still']) {
+      const { page, requests, close } = await look(`${url}${hash}`);
+      await page.waitForSelector('.row');
+      await page.waitForTimeout(2_000);
+      requests.length = 0;
+      const frames = await page.evaluate(
+        () =>
+          new Promise<number>((resolve) => {
+            let drawn = 0;
+            const real = requestAnimationFrame;
+            window.requestAnimationFrame = (work) => {
+              drawn += 1;
+              return real(work);
+            };
+            new MutationObserver(() => (drawn += 1)).observe(document, {
+              subtree: true,
+              childList: true,
+              attributes: true,
+            });
+            setTimeout(() => resolve(drawn), 5_000);
+          }),
+      );
+      expect([hash, frames]).toEqual([hash, 0]);
+      expect(requests).toEqual([]);
+      await close();
+    }
+  });
+
+  it('draws the rows of 1,000 and of 10,000 steps at once, with few nodes, and moves the slider without a stop', async () => {
+    const store = memoryStore();
+    await finish(survey, 1_000, store, 'small');
+    await finish(survey, 10_000, store, 'large');
+    const { url } = await listen({ store });
+    // Four times what a quiet machine needs.
+    for (const [runId, mostMs] of [
+      ['small', 4_000],
+      ['large', 8_000],
+    ] as const) {
+      const began = performance.now();
+      const { page, close } = await look(`${url}#/main/${runId}?open=answers&whole=answers`);
+      await page.waitForFunction(() => document.querySelectorAll('.rows .row').length > 10);
+      expect(performance.now() - began).toBeLessThan(mostMs);
+      await page.waitForFunction(
+        () => document.querySelector('.badge')?.textContent.includes('completed') === true,
+      );
+
+      expect(await page.evaluate(() => document.querySelectorAll('*').length)).toBeLessThan(400);
+      const slowest = await page.evaluate(async () => {
+        const slider = document.querySelector<HTMLInputElement>('.moments input[type=range]')!;
+        let worst = 0;
+        for (let move = 0; move < 50; move += 1) {
+          const at = performance.now();
+          slider.value = String(1 + Math.floor((Number(slider.max) * ((move * 37) % 50)) / 50));
+          slider.dispatchEvent(new Event('input', { bubbles: true }));
+          await Promise.resolve();
+          worst = Math.max(worst, performance.now() - at);
+          await new Promise(requestAnimationFrame);
+        }
+        return worst;
+      });
+      expect(slowest).toBeLessThan(200);
+      await close();
+    }
+  });
+
+  it('shows what passes through watch(), partial results while they come', async () => {
+    const page$ = inspector();
+    const listening = await page$.listen();
+    open.push(listening);
+    let finishNow: () => void = () => undefined;
+    const writer = agent('writer', async (_: string, context) => {
+      for (const token of ['All ', 'human ', 'beings']) context.emit(token);
+      await new Promise<void>((resolve) => (finishNow = resolve));
+      return 'All human beings';
+    });
+    run(writer, 'go', { runId: 'seen' }).pipe(page$.watch()).subscribe();
+    const { page, problems, close } = await look(`${listening.url}#/watched/seen?step=writer`);
+
+    await page.waitForFunction(
+      () => document.querySelector('.panel')?.textContent.includes('All human beings') === true,
+    );
+    expect(await page.locator('.badge').first().innerText()).toContain('running');
+    finishNow();
+    await page.waitForFunction(
+      () => document.querySelector('.badge')?.textContent.includes('completed') === true,
+    );
+    expect(problems).toEqual([]);
+    await close();
+  });
+
+  it('lists the other runs when one is damaged, and says what is wrong with that one', async () => {
+    const store = memoryStore();
+    await finish(book, { pages: 2 }, store, 'fine');
+    const real = await inspector({ store }).listen();
+    open.push(real);
+    const { page, close } = await look(real.url);
+    await page.waitForSelector('.runs .row');
+    const { url } = await listen({ store });
+    const damaged = await look('about:blank');
+    await damaged.page.route('**/api/runs?**', async (route) => {
+      const response = await route.fetch();
+      const reply = (await response.json()) as Record<string, unknown>;
+      const error = {
+        code: 'BROKEN_FILE',
+        name: 'BrokenFileError',
+        message: 'Cannot read run "bad"',
+        next: 'salvage',
+      };
+      await route.fulfill({ response, json: { ...reply, damaged: [{ runId: 'bad', error }] } });
+    });
+    await damaged.page.goto(url);
+
+    await damaged.page.waitForSelector('.damaged li');
+    expect(await damaged.page.locator('.damaged').innerText()).toMatch(
+      /bad.*Cannot read run "bad".*millrace doctor/s,
+    );
+    expect(await damaged.page.locator('.runs .row').count()).toBe(1);
+    await damaged.close();
+    await close();
+  });
+});

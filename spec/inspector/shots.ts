@@ -1,0 +1,49 @@
+/* Pictures of the main screens, in both languages and themes: npm run shots. Look at them; the best are in docs/img. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { inspector } from '../../inspector/inspector';
+import { memoryStore } from '../../lib/store/memory/memoryStore';
+import { book, contract, finish, survey } from './books';
+import { closeBrowser, look } from './browser';
+
+const screens: readonly (readonly [name: string, hash: string, keys: readonly string[]])[] = [
+  ['runs', '#/main', []],
+  ['run', '#/main/01KFAILEDRUN000000000Q2ZD', ['f', 'k', 'k', 'f']],
+  ['moment', '#/main/01KFAILEDRUN000000000Q2ZD?at=120&step=pages', ['d']],
+  ['rerun', '#/main/01KFAILEDRUN000000000Q2ZD?step=pages[20]/ocr', ['r']],
+  ['answer', '#/main/01KCONTRACT000000000M1P?step=sign', ['x']],
+  ['compare', '#/main/01KFAILEDRUN000000000Q2ZD/compare?with=main,01KGOODRUN0000000000077AB', []],
+  ['logs', '#/main/01KFAILEDRUN000000000Q2ZD/logs', []],
+  ['definition', '#/main//definition', []],
+  ['keys', '#/main', ['?']],
+];
+
+async function shoot(): Promise<void> {
+  const folder = join(__dirname, '../../temp/shots');
+  mkdirSync(folder, { recursive: true });
+  const store = memoryStore({ events: 'all' });
+  await finish(survey, 1_000, store, '01KSURVEYRUN000000000J4WX');
+  await finish(contract, { customer: 'Kim & Söhne', amount: 4_200 }, store, '01KCONTRACT000000000M1P');
+  await finish(book, { pages: 30, ms: 12 }, store, '01KGOODRUN0000000000077AB');
+  await finish(book, { pages: 26, jam: 20, ms: 12 }, store, '01KFAILEDRUN000000000Q2ZD', { customer: '42' });
+  const listening = await inspector({ store, agents: [book, contract, survey] as never }).listen();
+  const only = process.argv.slice(2);
+  for (const colorScheme of ['light', 'dark'] as const)
+    for (const locale of ['en-US', 'ko-KR'])
+      for (const [name, hash, keys] of screens) {
+        const file = `${name}-${locale.slice(0, 2)}-${colorScheme}.png`;
+        if (only.length > 0 && !only.includes(file)) continue;
+        const viewport = { width: 1280, height: 760 };
+        const { page, close } = await look(`${listening.url}${hash}`, { colorScheme, locale, viewport });
+        await page.waitForTimeout(900);
+        for (const key of keys) await page.keyboard.press(key);
+        await page.waitForTimeout(500);
+        await page.screenshot({ path: join(folder, file) });
+        await close();
+      }
+  await closeBrowser();
+  await listening.close();
+}
+
+void shoot();
