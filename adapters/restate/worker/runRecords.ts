@@ -1,5 +1,5 @@
 import type { ObjectContext, ObjectSharedContext, Serde } from '@restatedev/restate-sdk';
-import { handlers, object, serde } from '@restatedev/restate-sdk';
+import { handlers, object, serde, TerminalError } from '@restatedev/restate-sdk';
 
 import type {
   GivenAnswer,
@@ -10,7 +10,7 @@ import type {
   StartRequest,
   StateChunk,
 } from '../protocol/protocol';
-import { KEPT_MARK, keyOf, recordedRun, RECORDS_SERVICE } from '../protocol/serviceNames';
+import { agentOf, KEPT_MARK, keyOf, recordedRun, RECORDS_SERVICE } from '../protocol/serviceNames';
 import { acceptAnswer, acceptIndex } from './requests';
 
 /** A record as it is kept. */
@@ -143,6 +143,9 @@ async function read(context: ObjectSharedContext): Promise<ReadRecord | null> {
 async function answer(context: ObjectContext, given: GivenAnswer): Promise<void> {
   const kept = await context.get<Kept>('record');
   const { service, runId } = recordedRun(context.key);
+  // The server asks a service that nobody has for ever.
+  if (agentOf(service) === undefined)
+    throw new TerminalError(`There is no run at "${context.key}"`, { errorCode: 404 });
   if (kept?.isResting !== true) {
     context.genericSend({
       service,
