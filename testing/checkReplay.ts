@@ -24,6 +24,7 @@ import { isStream } from '../lib/streams/pull';
 
 /** What a recorded run would meet with the code at hand. */
 export interface ReplayDifference {
+  /** The id of the run. */
   readonly runId: string;
   /** Path of the step; empty for the run itself. */
   readonly path: string;
