@@ -1,13 +1,14 @@
 // What the core asks of `node:zlib`.
 import { deflateSync, Inflate } from 'fflate';
 
+import { InvalidArgumentError } from '../../lib/model/failure';
 import { Buffer } from './buffer';
 
 export function deflateRawSync(bytes: Uint8Array, { level }: { readonly level: 1 }): Uint8Array {
   return Buffer.from(deflateSync(bytes, { level }));
 }
 
-/** @throws RangeError when there is more than that. */
+/** @throws InvalidArgumentError when there is more than that. */
 export function inflateRawSync(
   bytes: Uint8Array,
   { maxOutputLength }: { readonly maxOutputLength: number },
@@ -17,7 +18,10 @@ export function inflateRawSync(
   const inflate = new Inflate((piece) => {
     length += piece.length;
     if (length > maxOutputLength)
-      throw new RangeError(`Cannot inflate more than ${String(maxOutputLength)} bytes`);
+      throw new InvalidArgumentError(
+        `Cannot inflate more than ${maxOutputLength} bytes`,
+        'look whether the text is damaged',
+      );
     pieces.push(piece);
   });
   inflate.push(bytes, true);
