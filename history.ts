@@ -14,4 +14,3 @@ export type { StepNode } from './lib/history/stepTree';
 export { stepTree } from './lib/history/stepTree';
 export type { Span, SpanKind } from './lib/history/timeline';
 export { criticalPath, timeline } from './lib/history/timeline';
-export { failedSteps } from './lib/model/select';

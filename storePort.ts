@@ -36,7 +36,7 @@ export { toFailure } from './lib/model/failure';
 export type { AgentKind, Plan, PlanDiff, PlanStep } from './lib/model/plan';
 export { reduceRun, refusal } from './lib/model/reduce';
 export { isSecretKey } from './lib/model/secrets/secretNames';
-export type { Snapshot, SnapshotMetadata, SnapshotSummary } from './lib/model/snapshot';
+export type { Snapshot, SnapshotMetadata, SnapshotPolicy, SnapshotSummary } from './lib/model/snapshot';
 export type { RunState, RunStatus } from './lib/model/state';
 export type { StepResult, StepStatus } from './lib/model/stepResult';
 export { StepTable } from './lib/model/stepTable';

@@ -17,7 +17,8 @@ import {
   saveTo,
   workflow,
 } from '../../index';
-import type { Agent, SnapshotPolicy, Store, Wire } from '../../index';
+import type { Agent, Store, Wire } from '../../index';
+import type { SnapshotPolicy } from '../../storePort';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

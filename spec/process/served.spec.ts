@@ -213,7 +213,10 @@ describe('a process that serves, and others', () => {
     second.child.kill('SIGTERM');
     expect(await second.ended).toBe(0);
 
-    const ticks = effects().map((runId) => Date.parse(runId.slice(5)));
+    const all = effects().map((runId) => Date.parse(runId.slice(5)));
+    const ticks = [...new Set(all)];
+    // The step that was under way when its process was killed runs again, in the same run.
+    expect(all.length - ticks.length).toBeLessThanOrEqual(1);
     expect(ticks).toEqual(Array.from(ticks, (_, i) => (ticks[0] ?? 0) + i * 1_000));
   }, 60_000);
 });

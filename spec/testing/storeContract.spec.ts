@@ -104,6 +104,7 @@ describe('storeContract()', () => {
       'place: lets nobody else carry on a run that is under way',
       'place: does what another store asks for while somebody serves',
       'place: begins what another store has queued',
+      'signals: of another process are kept beside the owner, told to it, and outlast both',
     ]);
   });
 

@@ -9,6 +9,7 @@ import { idleState } from '../../../lib/model/state';
 import type { StepResult } from '../../../lib/model/stepResult';
 import { StepTable } from '../../../lib/model/stepTable';
 import type { Attendant, Claim, KeptEvent, Store } from '../../../lib/store/store';
+import type { SignalBox, SignalRest } from '../../../lib/store/signalRest';
 import type { StreamClaim } from '../../../lib/store/streamRest';
 
 /** Makes a broken store of a sound one. */
@@ -70,6 +71,39 @@ const inStreams = (change: (claim: StreamClaim) => Partial<StreamClaim>): Bug =>
 /** A bug in what whoever serves is told. */
 const inAttendant = (change: (attendant: Attendant) => Attendant): Bug =>
   inStore(({ attend }) => ({ attend: (attendant) => attend(change(attendant)) }));
+
+/** A bug in the signals that anybody may add. */
+const inSignals = (change: (signals: SignalRest) => Partial<SignalRest>): Bug =>
+  inStore(({ signals }) => {
+    const { add, list, remove } = signals;
+    const sound = { add: add.bind(signals), list: list.bind(signals), remove: remove.bind(signals) };
+    return { signals: { ...sound, ...change(sound) } };
+  });
+
+/** A bug in the signals of whoever serves. */
+const inSignalBox = (change: (box: SignalBox) => Partial<SignalBox>): Bug =>
+  inStore(({ attend }) => ({
+    attend: async (attendant) => {
+      const attendance = await attend(attendant);
+      const { signals } = attendance;
+      const sound: SignalBox = {
+        hear: (name, listener) => signals.hear(name, listener),
+        give: (signal, runId, answer) => signals.give(signal, runId, answer),
+        putBack: (signal, done) => {
+          signals.putBack(signal, done);
+        },
+      };
+      return {
+        messages: (runId) => attendance.messages(runId),
+        takeQueued: (now) => attendance.takeQueued(now),
+        queuedAt: () => attendance.queuedAt(),
+        leave: () => {
+          attendance.leave();
+        },
+        signals: { ...sound, ...change(sound) },
+      };
+    },
+  }));
 
 /** The methods of a queue, to spread. */
 const queueOf = (queue: Store['queue']): Store['queue'] => ({
@@ -541,6 +575,26 @@ export const brokenStores: Readonly<Record<string, readonly [bug: Bug, ...finds:
       queue: { ...queueOf(queue), add: (run) => queue.add(run, Infinity) },
     })),
     'queue: takes an id once, and no more runs than may wait',
+  ],
+  'lists signals whatever their name': [
+    inSignals(({ list }) => ({ list: () => list() })),
+    'signals: are kept as they were given, listed by name, oldest first',
+  ],
+  'keeps signals for ever': [
+    inSignals(({ add }) => ({ add: ({ until: _, ...signal }) => add(signal) })),
+    'signals: are forgotten when one comes behind their time, and when they are taken back',
+  ],
+  'tells signals of every name': [
+    inSignalBox(({ hear }) => ({ hear: (_, listener) => hear(undefined, listener) })),
+    'signals: are told to who carries out runs, those before and those to come, by name or all',
+  ],
+  'gives a signal to everybody': [
+    inSignalBox(({ give }) => ({ give: async (...given) => (await give(...given)) || true })),
+    'signals: go to one question, as an answer in the inbox of its run, and can be put back from there',
+  ],
+  'puts runs in without their events': [
+    inStore(({ importRun }) => ({ importRun: (state) => importRun(state) })),
+    'events: of a run that was put in with its events are those, and go on behind them',
   ],
   'forgets everything when it is closed': [
     inStore(({ listRuns, deleteRun }) => ({
