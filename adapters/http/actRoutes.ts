@@ -16,6 +16,7 @@ import type { RequestProgress, Store } from '../../lib/store/store';
 import { answer } from '../../operators/runs/answer';
 import { cancel } from '../../operators/runs/cancel';
 import { fork } from '../../operators/runs/fork';
+import { signal } from '../../operators/runs/signal';
 import { submit } from '../../operators/runs/submit';
 import type { Api, Call, Route } from './call';
 import {
@@ -35,6 +36,7 @@ import type {
   ForkPreviewReply,
   ForkReply,
   ResumeReply,
+  SignalReply,
   StartReply,
 } from './contract';
 import { HttpRequestError } from './httpRequestError';
@@ -61,6 +63,7 @@ const ForkBody = t.partial({
   dryRun: t.boolean,
   resume: t.boolean,
 });
+const SignalBody = t.partial({ value: t.unknown, ttlMs: t.number });
 const DeleteBody = t.partial({ cache: t.boolean, snapshots: t.boolean, logs: t.boolean });
 
 export const actRoutes: readonly Route[] = [
@@ -111,6 +114,14 @@ export const actRoutes: readonly Route[] = [
     needs: 'write',
     body: DeleteBody,
     handle: deleteRun,
+  },
+  {
+    method: 'POST',
+    path: '/signals/{name}',
+    summary: 'Tells that something has happened: the first run that waits for it, now or later, takes it',
+    needs: 'write',
+    body: SignalBody,
+    handle: giveSignal,
   },
 ];
 
@@ -318,4 +329,15 @@ async function deleteRun(call: Call): Promise<Response> {
   if (!isGone) throw new UnknownRunError(runId);
   const body: DeleteReply = { runId };
   return reply(200, body);
+}
+
+async function giveSignal(call: Call): Promise<Response> {
+  const store = placeIn(call).store('keep a signal');
+  const { value, ttlMs } = await bodyOf(call, SignalBody);
+  const received: SignalReply = await signal(call.param('name'), value, {
+    store,
+    scheduler: call.api,
+    ...(ttlMs !== undefined && { ttlMs }),
+  });
+  return reply(202, received);
 }

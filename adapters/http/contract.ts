@@ -28,7 +28,7 @@ export type Access = 'read' | 'write';
 
 /** Routes that a place for runs does not have answer 501 `NOT_ON_ENGINE`. */
 export type Ability =
-  'start' | 'answer' | 'cancel' | 'resume' | 'fork' | 'delete' | 'export' | 'import' | 'changes';
+  'start' | 'answer' | 'cancel' | 'resume' | 'fork' | 'delete' | 'export' | 'import' | 'changes' | 'signal';
 
 /** A place where runs rest. */
 export interface StoreInfo {
@@ -287,6 +287,22 @@ export interface CancelBody {
 /** The cancel is kept until the run hears it. */
 export interface CancelReply {
   /** Whether somebody is there who goes on with a run that waits. */
+  readonly isServed: boolean;
+}
+
+/** Body of `POST /signals/:name`; 202. */
+export interface SignalBody {
+  /** What it says; plain JSON. */
+  readonly value?: unknown;
+  /** After so many milliseconds no run takes it any more; kept until one does when left out. */
+  readonly ttlMs?: number;
+}
+
+/** The signal is kept until a run takes it that waits for it. */
+export interface SignalReply {
+  /** Made by the store. */
+  readonly signalId: string;
+  /** Whether somebody is there who goes on with a run that waits for it. */
   readonly isServed: boolean;
 }
 

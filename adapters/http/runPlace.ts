@@ -43,7 +43,10 @@ export function storePlace(name: string, store: Store): RunPlace {
   return {
     name,
     kind: 'store',
-    abilities: ['start', 'answer', 'cancel', 'resume', 'fork', 'delete', 'export', 'import', 'changes'],
+    abilities: [
+      ...(['start', 'answer', 'cancel', 'resume', 'fork', 'delete', 'export', 'import'] as const),
+      ...(['changes', 'signal'] as const),
+    ],
     where: { store },
     listRuns: (query) => store.listRuns(query),
     loadRun: (runId) => store.loadRun(runId),

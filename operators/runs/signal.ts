@@ -11,7 +11,7 @@ export interface SignalOptions {
   /** After so many milliseconds no run takes it any more; kept until one does when left out. */
   readonly ttlMs?: number;
   /** The clock. Give a virtual one in tests. */
-  readonly scheduler?: SchedulerLike;
+  readonly scheduler?: Pick<SchedulerLike, 'now'>;
 }
 
 /** What has become of a signal. */

@@ -30,6 +30,7 @@ import {
   memoryStore,
   reduceRun,
   serve,
+  waitFor,
   workflow,
 } from '../../../index';
 import { initialState } from '../../../storePort';
@@ -344,6 +345,33 @@ describe('httpApi()', () => {
     expect((await post(api, '/runs/f/delete', {})).status).toBe(200);
     expect(await refusal(await get(api, '/runs/f'))).toEqual([404, 'UNKNOWN_RUN']);
     served.unsubscribe();
+  });
+
+  it('keeps what a webhook tells for the first run that waits for it', async () => {
+    const paid = waitFor('paid', t.type({ order: t.number }), ({ order }, input) => order === input);
+    const bill = chain(
+      'bill',
+      paid,
+      agent('send', ({ order }: { order: number }) => `order ${String(order)} is paid`),
+    );
+    const store = memoryStore();
+    const api = httpApi({ store, ...writer, agents: [bill] });
+    await execute(bill, 42, { store, runId: 'bill-1' });
+
+    const kept = await post(api, '/signals/paid', { value: { order: 41 } });
+    expect([kept.status, await kept.json()]).toEqual([
+      202,
+      { signalId: expect.any(String), isServed: false },
+    ]);
+    await post(api, '/signals/paid', { value: { order: 42 }, ttlMs: 60_000 });
+    expect((await execute(bill, 42, { store, runId: 'bill-1' })).output).toBe('order 42 is paid');
+    expect((await store.signals.list('paid')).map(({ value }) => value)).toEqual([{ order: 41 }]);
+
+    expect(await refusal(await post(api, '/signals/paid', { ttlMs: 0 }))).toEqual([400, 'INVALID_ARGUMENT']);
+    expect(await refusal(await post(httpApi({ store }), '/signals/paid', { value: 1 }))).toEqual([
+      405,
+      'READ_ONLY',
+    ]);
   });
 
   it('names who has the store where nobody serves', async () => {
