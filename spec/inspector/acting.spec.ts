@@ -4,6 +4,7 @@ import type { Listening } from '../../inspector/inspector';
 import { inspector } from '../../inspector/inspector';
 import { memoryStore } from '../../lib/store/memory/memoryStore';
 import { serve } from '../../operators/runs/serve';
+import { submit } from '../../operators/runs/submit';
 import { until } from '../support/until';
 import { book, contract, finish } from './books';
 import { closeBrowser, describeInBrowser, look } from './browser';
@@ -122,6 +123,30 @@ describeInBrowser('what is done from the page', () => {
     await page.getByRole('button', { name: 'Close' }).click();
     await page.getByRole('button', { name: 'Cancel the run' }).click();
     expect(await page.locator('dialog').innerText()).toContain('millrace cancel unheard');
+    await close();
+  });
+
+  it('cancels a run that an application serves within a second', async () => {
+    await serveNow();
+    await submit(book as never, { pages: 40, ms: 2_000 } as never, { store, runId: 'endless' });
+    await until(async () => (await store.loadRun('endless'))?.status === 'RUNNING');
+    const { page, problems, close } = await look(address('endless'));
+    await page.waitForSelector('.rows .row');
+    await page.getByRole('button', { name: 'Cancel the run' }).click();
+    await page.getByLabel('Reason').fill('the wrong book');
+
+    const began = performance.now();
+    await page.locator('dialog .danger').click();
+    await until(async () => (await store.loadRun('endless'))?.status === 'CANCELLED');
+    const tookMs = performance.now() - began;
+    await page.waitForFunction(
+      () => document.querySelector('.run-head .badge')?.textContent.includes('cancelled') === true,
+    );
+
+    expect(await page.evaluate(() => document.body.innerText)).toContain('the wrong book');
+    // A second on a quiet machine.
+    expect(tookMs).toBeLessThan(4_000);
+    expect(problems).toEqual([]);
     await close();
   });
 });

@@ -1,4 +1,6 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { firstValueFrom, toArray } from 'rxjs';
@@ -150,34 +152,54 @@ describeInBrowser('a page that follows runs', () => {
     await close();
   });
 
-  it('lists the other runs when one is damaged, and says what is wrong with that one', async () => {
-    const store = memoryStore();
-    await finish(book, { pages: 2 }, store, 'fine');
-    const real = await inspector({ store }).listen();
-    open.push(real);
-    const { page, close } = await look(real.url);
-    await page.waitForSelector('.runs .row');
+  it('lists the other runs of a folder when the file of one is damaged, and says which byte is wrong', async () => {
+    const at = join(folder, 'damaged');
+    const writer = lowdbStore(at);
+    for (const runId of ['first', 'bad', 'last']) await finish(book, { pages: 2 }, writer, runId);
+    await writer.close();
+    const file = readdirSync(join(at, 'runs'))
+      .map((name) => join(at, 'runs', name))
+      .find((path) => /"runId":\s*"bad"/.test(readFileSync(path, 'utf8')))!;
+    const text = readFileSync(file, 'utf8');
+    writeFileSync(file, text.slice(0, text.length / 2));
+    const store = lowdbStore(at);
     const { url } = await listen({ store });
-    const damaged = await look('about:blank');
-    await damaged.page.route('**/api/runs?**', async (route) => {
-      const response = await route.fetch();
-      const reply = (await response.json()) as Record<string, unknown>;
-      const error = {
-        code: 'BROKEN_FILE',
-        name: 'BrokenFileError',
-        message: 'Cannot read run "bad"',
-        next: 'salvage',
-      };
-      await route.fulfill({ response, json: { ...reply, damaged: [{ runId: 'bad', error }] } });
-    });
-    await damaged.page.goto(url);
+    const { page, problems, close } = await look(url);
 
-    await damaged.page.waitForSelector('.damaged li');
-    expect(await damaged.page.locator('.damaged').innerText()).toMatch(
-      /bad.*Cannot read run "bad".*millrace doctor/s,
-    );
-    expect(await damaged.page.locator('.runs .row').count()).toBe(1);
-    await damaged.close();
+    await page.waitForSelector('.damaged li');
+    const rows = await page.locator('.runs .row .id').allInnerTexts();
+
+    expect(rows.map((each) => each.split(/\s+/).at(-1))).toEqual(['last', 'first']);
+    expect(await page.locator('.damaged li').allInnerTexts()).toEqual([
+      expect.stringMatching(/bad.*cannot be read.*at byte \d+.*millrace doctor/s),
+    ]);
+    expect(problems).toEqual([]);
     await close();
+    await store.close();
+  });
+
+  it('needs less than 1 % of a processor while nothing happens, with pages open', async () => {
+    const at = join(folder, 'idle');
+    const writer = lowdbStore(at);
+    await finish(book, { pages: 30 }, writer, 'still');
+    await writer.close();
+    const child = fork(join(__dirname, 'idleServer.ts'), [at], {
+      execArgv: ['-r', 'ts-node/register/transpile-only'],
+    });
+    const told = async <T>(): Promise<T> => ((await once(child, 'message')) as [T])[0];
+    try {
+      const url = await told<string>();
+      const pages = [await look(url), await look(`${url}#/main/still`)];
+      for (const { page } of pages) await page.waitForSelector('.row');
+      await pages[0]!.page.waitForTimeout(2_000);
+
+      child.send(3_000);
+      const usedMs = await told<number>();
+
+      expect(usedMs).toBeLessThan(30);
+      await Promise.all(pages.map(({ close }) => close()));
+    } finally {
+      child.kill();
+    }
   });
 });

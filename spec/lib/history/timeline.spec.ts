@@ -95,6 +95,33 @@ describe('timeline()', () => {
     expect(shown(timeline(events), 'ask')).toEqual(['ran 0 to 10', 'asked 10 to 310', 'ran 310 to 311']);
   });
 
+  it('tells all that one step went through: it waited, failed twice, and was answered', () => {
+    const common = { runId: 'r', seq: 1, path: 'sign', agent: 'sign' };
+    const failed = { name: 'Error', message: 'down', retryable: true };
+    const events: readonly RunEvent[] = [
+      { runId: 'r', seq: 1, type: 'run.started', name: 'work', input: 1, plan: [], at: 0 },
+      { ...common, type: 'step.started', attempt: 1, at: 200 },
+      { ...common, type: 'step.retrying', attempt: 1, error: failed, delayMs: 100, at: 250 },
+      { ...common, type: 'step.started', attempt: 2, at: 350 },
+      { ...common, type: 'step.retrying', attempt: 2, error: failed, delayMs: 100, at: 400 },
+      { ...common, type: 'step.started', attempt: 3, at: 500 },
+      { ...common, type: 'step.suspended', attempt: 3, request: 1, at: 550 },
+      { ...common, type: 'step.answered', by: 'answer', value: true, at: 850 },
+      { ...common, type: 'step.completed', attempt: 3, output: true, duration: 650, at: 850 },
+    ];
+
+    expect(shown(timeline(events), 'sign')).toEqual([
+      'waited 0 to 200',
+      'ran 200 to 250',
+      'gap 250 to 350',
+      'ran 350 to 400',
+      'gap 400 to 500',
+      'ran 500 to 550',
+      'asked 550 to 850',
+      'ran 850 to 850',
+    ]);
+  });
+
   it('ends what still ran when a life ends', async () => {
     const clock = new VirtualTimeScheduler();
     const work = workflow('work', (text: Wire<string>, step) => ({
