@@ -55,3 +55,6 @@ function draw(): void {
 }
 
 void start();
+
+// Without an export esbuild takes this file for CommonJS, and wraps every other one: 2 % more.
+export {};

@@ -84,7 +84,13 @@ function LogLines({ run }: { readonly run: OpenRun }): JSX.Element {
   const shown = found.slice(first, first + Math.ceil(height / LINE) + 4);
   const [origin] = fold.range();
   return (
-    <div class="log-lines" tabIndex={0} onScroll={({ currentTarget }) => setScroll(currentTarget.scrollTop)}>
+    <div
+      class="log-lines"
+      role="region"
+      aria-label={t('logs')}
+      tabIndex={0}
+      onScroll={({ currentTarget }) => setScroll(currentTarget.scrollTop)}
+    >
       <ol class="space" style={{ height: `${found.length * LINE}px` }}>
         {shown.map((number, index) => {
           const event = fold.event(number) as Extract<RunEvent, { type: 'step.logged' }>;
@@ -214,7 +220,7 @@ const columns = ['avgDuration', 'minDuration', 'p50', 'p95', 'p99', 'maxDuration
 function WorkflowFigures({ workflow }: { readonly workflow: WorkflowStats }): JSX.Element {
   const longest = Math.max(workflow.p99, ...Object.values(workflow.agents).map(({ p99 }) => p99), 1e-9);
   return (
-    <table class="figure-table">
+    <table class="figure-table" aria-label={workflow.workflowName}>
       <thead>
         <tr>
           <th scope="col">{workflow.workflowName}</th>
@@ -332,7 +338,7 @@ export function DefinitionScreen(): JSX.Element {
 
 function PlanTable({ plan }: { readonly plan: Plan }): JSX.Element {
   return (
-    <table class="plan">
+    <table class="plan" aria-label={t('steps')}>
       <thead>
         <tr>
           {(['step', 'kind', 'agent', 'reads'] as const).map((column) => (
