@@ -127,6 +127,25 @@ describeInBrowser('a page that follows runs', () => {
     }
   });
 
+  it('opens a run of 100,000 steps, with few nodes', async () => {
+    const store = memoryStore();
+    await finish(survey, 100_000, store, 'vast');
+    const { url } = await listen({ store });
+    const began = performance.now();
+    const { page, problems, close } = await look(`${url}#/main/vast?open=answers&whole=answers`);
+    await page.waitForFunction(() => document.querySelectorAll('.rows .row').length > 10);
+    // Four times what a quiet machine needs.
+    expect(performance.now() - began).toBeLessThan(40_000);
+    await page.waitForFunction(
+      () => document.querySelector('.badge')?.textContent.includes('completed') === true,
+    );
+
+    expect(await page.locator('.tally').innerText()).toMatch(/100,00\d/);
+    expect(await page.evaluate(() => document.querySelectorAll('*').length)).toBeLessThan(400);
+    expect(problems).toEqual([]);
+    await close();
+  });
+
   it('shows what passes through watch(), partial results while they come', async () => {
     const page$ = inspector();
     const listening = await page$.listen();
