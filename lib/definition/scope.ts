@@ -74,6 +74,8 @@ export interface StepRequest {
   readonly isReader?: boolean;
   /** Its input differs from the one before: what is on record below it is dropped, unless the step has ended. */
   readonly isAnew?: boolean;
+  /** Paths of nested steps whose failures the function had heard of when it asked for this one, and so has gone on without. */
+  readonly caught?: readonly string[] | undefined;
   /**
    * Decides whether the structure goes on without the step. Called when the step fails for good, before that is on record.
    * When left out, the structure fails with the step.

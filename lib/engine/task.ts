@@ -21,6 +21,7 @@ export interface StepTask {
   readonly isAnew: boolean;
   /** Asked when it fails for good. */
   readonly contain: StepRequest['contain'];
+  readonly caught: StepRequest['caught'];
   /** The row of the step whose work it undoes. */
   readonly undoes: StepRequest['undoes'];
   /** The key of its limit, where it is known without asking: that of the step that it undoes. */
@@ -89,9 +90,10 @@ export function newTask(
     isAnew = false,
     isReader = false,
     contain,
+    caught,
     undoes,
     isStopped = parent?.isStopped === true,
-  }: Pick<StepRequest, 'watch' | 'isAnew' | 'isReader' | 'contain' | 'undoes' | 'isStopped'> = {},
+  }: Pick<StepRequest, 'watch' | 'isAnew' | 'isReader' | 'contain' | 'caught' | 'undoes' | 'isStopped'> = {},
 ): StepTask {
   const task: StepTask = {
     path,
@@ -102,6 +104,7 @@ export function newTask(
     watch,
     isAnew,
     contain,
+    caught,
     undoes,
     limitKey: undoes?.limitKey,
     // What a saga undoes is carried out wherever the saga is.

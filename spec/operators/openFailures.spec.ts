@@ -35,6 +35,7 @@ import {
   runEach,
   settled,
   workflow,
+  withPolicy,
 } from '../../index';
 import { forkedState } from '../../lib/engine/invalidate';
 import { crashPoints, recordingStore } from '../../testing';
@@ -366,6 +367,24 @@ describe('a function that has asked for more before it could hear of a failure',
       }
     },
   );
+
+  it('has not gone on without it where the other one begins later, because it looks for a cached answer first', async () => {
+    const { part, calls, mend } = world('x');
+    const [x, y] = [part('x'), withPolicy(part('y'), { cache: {} })];
+    const both = agent('f', (_: unknown, { step }) =>
+      Promise.all([firstValueFrom(step('x', x, 1)), firstValueFrom(step('y', y, 1))]),
+    );
+    const slow = chain('c', both);
+    const store = recordingStore(memoryStore());
+    await execute(slow, 1, { store, runId: 'r' });
+    mend();
+
+    for (const { after, store: left } of crashPoints(store, 'r')) {
+      calls.length = 0;
+      const state = await execute(slow, 1, { store: left, runId: 'r' });
+      expect([after.type, after.seq, state.status]).toEqual([after.type, after.seq, 'COMPLETED']);
+    }
+  });
 
   it('has gone on where it hears of it in the same turn', async () => {
     const { part, calls, mend } = world('x');

@@ -50,13 +50,15 @@ export class ContextSteps {
     return new Observable<O>((subscriber) => {
       if (isAsked) throw new DuplicateStepError(path);
       isAsked = true;
+      // It may begin long after, when the function has heard more.
+      const caught = parent.heardFailures?.slice();
       let child: StepTask | undefined;
       const asking: Asking = { isUnderWay: true };
       this.#machine.queue.enqueue(() => {
         if (subscriber.closed) return;
         if (parent.phase !== 'running' || parent.attempt !== attempt)
           tellOver(subscriber, new AttemptOverError(path));
-        else child = this.#start(parent, request, subscriber, asking);
+        else child = this.#start(parent, { ...request, caught }, subscriber, asking);
       });
       asking.isUnderWay = false;
       return () => {

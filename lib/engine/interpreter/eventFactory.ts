@@ -58,7 +58,7 @@ export class EventFactory {
     dropped: readonly string[],
     { limitAt, isAlone = false, shared }: StartedWith = {},
   ): RunEvent {
-    const { path, definition, attempt, policy, input, parent } = task;
+    const { path, definition, attempt, policy, input, caught } = task;
     const event: RunEvent = {
       type: 'step.started',
       runId: this.#runId,
@@ -75,13 +75,12 @@ export class EventFactory {
     if (isPlain && isBare && limitKey === undefined && !isRecorded) return event;
     const hash = policy.checkInput === true ? this.#engine.hash(input) : undefined;
     const inputHash = hash === undefined ? undefined : `${hash}.${identityOf(definition)}`;
-    const caught = parent?.heardFailures;
     return {
       ...event,
       ...(policy.critical === true && { critical: true }),
       ...(inputHash !== undefined && { inputHash }),
       ...(dropped.length > 0 && { dropped }),
-      ...(caught !== undefined && { caught: caught.slice() }),
+      ...(caught !== undefined && { caught }),
       ...(limitAt !== undefined && { limitAt }),
       ...(isAlone && { alone: true }),
       ...(limitKey !== undefined && { limitKey }),

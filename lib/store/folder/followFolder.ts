@@ -158,7 +158,7 @@ class EventFollower implements Follower {
     if (isGone || (this.#isOver() && !this.#subscriber.closed)) this.#subscriber.complete();
     else if (!this.#options.live && !this.#hasRested && performance.now() - this.#askedAt > OWNER_MS) {
       this.#askedAt = performance.now();
-      if (!(await this.#isUnderWay()) && !(await this.#hasMoved())) this.#subscriber.complete();
+      if (!(await this.#isUnderWay()) && !(await this.#tellsMore())) this.#subscriber.complete();
     }
     return !this.#subscriber.closed;
   }
@@ -225,10 +225,14 @@ class EventFollower implements Follower {
     return !this.#options.live && this.#hasRested;
   }
 
-  /** Whether something has come between the latest look and the answer that nobody writes. */
-  async #hasMoved(): Promise<boolean> {
-    await this.#source.tail.refresh();
-    return this.#seq !== undefined && this.#source.tail.latestOf(this.#runId) > this.#seq;
+  /**
+   * Tells what has come between the latest look and the answer that nobody writes. Whoever wrote may have ended and put everything
+   * into other files meanwhile, so all is read anew. True when there was something, and the run is still there.
+   */
+  async #tellsMore(): Promise<boolean> {
+    const before = this.#offset;
+    const isGone = await this.#load();
+    return !isGone && this.#offset > before;
   }
 }
 

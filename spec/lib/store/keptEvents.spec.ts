@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import fc from 'fast-check';
-import { lastValueFrom } from 'rxjs';
+import { lastValueFrom, map, toArray } from 'rxjs';
 
 import type { Store } from '../../../index';
 import {
@@ -19,6 +19,7 @@ import {
 } from '../../../index';
 import { EventsNotKeptError } from '../../../errors';
 import type { RunEvent } from '../../../lib/model/event';
+import { SideReader } from '../../../lib/store/folder/folderReader';
 import type { KeptEvent } from '../../../lib/store/store';
 import { amount, seedOr } from '../../support/torture';
 import { fault, storeOn, work, workUntil } from './support/crash';
@@ -123,6 +124,31 @@ describe.each(places)('the kept events of a run %s', (place, open) => {
 });
 
 describe('the kept events of a folder', () => {
+  it('are told to the last where the process that has the run ends while somebody asks whether it is there', async () => {
+    const [store, other] = [lowdbStore(folder), lowdbStore(folder)];
+    let end: ((output: string) => void) | undefined;
+    const wait = agent('wait', () => new Promise<string>((resolve) => (end = resolve)));
+    const ended = execute(wait, 1, { store, runId: 'r' });
+    await until(() => end !== undefined);
+    const asks = jest.spyOn(SideReader.prototype, 'isWritten').mockImplementationOnce(async () => {
+      end?.('done');
+      await ended;
+      await store.close();
+      return false;
+    });
+
+    const events = await lastValueFrom(
+      other.events('r').pipe(
+        map(({ event }) => event.type),
+        toArray(),
+      ),
+    );
+    asks.mockRestore();
+    await other.close();
+
+    expect(events).toEqual(['run.started', 'step.started', 'step.completed', 'run.completed']);
+  });
+
   it('take no second place for large outputs', async () => {
     const text = Array.from({ length: 2_000 }, () => Math.random().toString(36)).join('');
     const store = lowdbStore(folder);
