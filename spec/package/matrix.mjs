@@ -1,3 +1,4 @@
+/* global AbortController, fetch, setTimeout */
 // The packed package in the tools that people use, each in a folder of its own: npm run test:package [-- --only node,jest] [--quick]
 // --quick: one row a tool. Prints a table; ends with 1 when a row fails that the tool itself could do.
 import { execFile } from 'node:child_process';
