@@ -133,8 +133,10 @@ describeInBrowser('a page that follows runs', () => {
     const { url } = await listen({ store });
     const began = performance.now();
     const { page, problems, close } = await look(`${url}#/main/vast?open=answers&whole=answers`);
-    await page.waitForFunction(() => document.querySelectorAll('.rows .row').length > 10);
     // Four times what a quiet machine needs.
+    await page.waitForFunction(() => document.querySelectorAll('.rows .row').length > 10, undefined, {
+      timeout: 40_000,
+    });
     expect(performance.now() - began).toBeLessThan(40_000);
     await page.waitForFunction(
       () => document.querySelector('.badge')?.textContent.includes('completed') === true,
