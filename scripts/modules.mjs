@@ -88,7 +88,7 @@ function oneByOne(asked, vendors) {
           return { ...outside, path: `${up}/vendor/${fileOf(path)}.js` };
         }
         // Side by side with the CommonJS files lie ES modules, of which bundlers take only what is used.
-        return { ...outside, path: path.replace(/^fp-ts\/lib\//, 'fp-ts/es6/') };
+        return { ...outside, path: path.replace(/^fp-ts\/lib\/(.*)$/, 'fp-ts/es6/$1.js') };
       });
       onLoad({ filter: /\.ts$/ }, ({ path }) => {
         const text = readFileSync(path, 'utf8');

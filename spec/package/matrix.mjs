@@ -338,13 +338,19 @@ function bundlers() {
       form: 'ESM',
       isMain: true,
       async go(folder) {
-        await install(folder, 'rollup', '@rollup/plugin-node-resolve', '@rollup/plugin-commonjs');
+        // winston reads its package.json.
+        await install(
+          folder,
+          'rollup',
+          ...['node-resolve', 'commonjs', 'json'].map((name) => `@rollup/plugin-${name}`),
+        );
         write(folder, {
           'app.mjs': esModule,
           'rollup.config.mjs': `
 import resolve from '@rollup/plugin-node-resolve';
 import commonjs from '@rollup/plugin-commonjs';
-export default { input: 'app.mjs', output: { file: 'out.mjs', format: 'es', inlineDynamicImports: true }, plugins: [resolve({ preferBuiltins: true }), commonjs()] };`,
+import json from '@rollup/plugin-json';
+export default { input: 'app.mjs', output: { file: 'out.mjs', format: 'es', inlineDynamicImports: true }, plugins: [resolve({ preferBuiltins: true }), commonjs(), json()] };`,
         });
         await sh('npx', ['rollup', '-c'], folder);
         return run(folder, 'out.mjs');
