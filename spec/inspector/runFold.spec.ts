@@ -42,7 +42,7 @@ describe('RunFold', () => {
       fc.property(fc.integer({ min: 0, max: lines.length }), (at) => {
         expect(JSON.parse(JSON.stringify(made.stateAt(at)))).toEqual(stateAfter(at));
       }),
-      { numRuns: 25 },
+      { numRuns: 50 },
     );
   });
 
