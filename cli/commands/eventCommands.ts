@@ -9,7 +9,6 @@ import { usageError } from '../commandError';
 import type { CommandContext } from '../context';
 import { countOf, textOf, withStore } from '../context';
 import { exitCodes } from '../exitCodes';
-import { globOf } from '../pathGlob';
 import { timeText } from '../view/moments';
 import { paint } from '../view/output';
 import { runNamed } from '../runNames';
@@ -123,4 +122,22 @@ function textOfEvent(event: RunEvent): string {
   if (event.type === 'step.logged') return `${event.level} ${event.message}`;
   if (event.type === 'step.emitted') return valueLine(event.value);
   return changeText(event) ?? '';
+}
+
+/**
+ * Whether a path of a step fits a pattern: `*` stands for anything within a part, `**` for anything at all. `pages[*]/ocr` fits the step
+ * `ocr` of every item, `pages**` all that belongs to `pages`.
+ */
+function globOf(pattern: string): (path: string) => boolean {
+  const source = pattern
+    .split(/(\*\*|\*|\?)/)
+    .map((part) => {
+      if (part === '**') return '.*';
+      if (part === '*') return '[^/\\]]*';
+      if (part === '?') return '[^/]';
+      return part.replaceAll(/[.+^${}()|[\]\\]/g, '\\$&');
+    })
+    .join('');
+  const shape = new RegExp(`^${source}$`, 'u');
+  return (path) => shape.test(path);
 }
