@@ -521,12 +521,17 @@ function browsers() {
       commands: [['webpack']],
     },
     rollup: {
-      packages: ['rollup', '@rollup/plugin-node-resolve', '@rollup/plugin-commonjs'],
+      // immer asks for process.env.NODE_ENV, which rollup leaves as it is.
+      packages: [
+        'rollup',
+        ...['node-resolve', 'commonjs', 'replace'].map((name) => `@rollup/plugin-${name}`),
+      ],
       files: {
         'rollup.config.mjs': `
 import resolve from '@rollup/plugin-node-resolve';
 import commonjs from '@rollup/plugin-commonjs';
-export default { input: 'app.mjs', output: { file: 'out/app.js', format: 'es' }, plugins: [resolve({ browser: true }), commonjs()] };`,
+import replace from '@rollup/plugin-replace';
+export default { input: 'app.mjs', output: { file: 'out/app.js', format: 'es' }, plugins: [resolve({ browser: true }), commonjs(), replace({ 'process.env.NODE_ENV': '"production"', preventAssignment: true })] };`,
       },
       commands: [['rollup', '-c']],
     },
@@ -534,7 +539,7 @@ export default { input: 'app.mjs', output: { file: 'out/app.js', format: 'es' },
       packages: ['vite@7'],
       files: {
         'vite.config.mjs':
-          "export default { build: { outDir: 'out', lib: { entry: 'app.mjs', formats: ['es'], fileName: () => 'app.js' } } };",
+          "export default { define: { 'process.env.NODE_ENV': '\"production\"' }, build: { outDir: 'out', lib: { entry: 'app.mjs', formats: ['es'], fileName: () => 'app.js' } } };",
       },
       commands: [['vite', 'build']],
     },
@@ -551,12 +556,15 @@ export default { input: 'app.mjs', output: { file: 'out/app.js', format: 'es' },
           'export { main };',
           "main().then((line) => { if (typeof document === 'undefined') postMessage(line); else document.title = line; });",
         ),
+      });
+      for (const [command, ...args] of commands) await sh('npx', [command, ...args], folder);
+      // Behind the build: some empty the folder first.
+      write(folder, {
         'out/page.html': '<!doctype html><script type="module" src="app.js"></script>',
         'out/worker.html': `<!doctype html><script type="module">
           new Worker('app.js', { type: 'module' }).onmessage = ({ data }) => { document.title = data; };
         </script>`,
       });
-      for (const [command, ...args] of commands) await sh('npx', [command, ...args], folder);
       return inChromium(join(folder, 'out'), ['page.html', 'worker.html']);
     },
   }));
