@@ -34,6 +34,9 @@ module.exports = {
   maxWorkers: Math.ceil(availableParallelism() * 1.5),
   // Examples run as child processes, where ts-node needs seconds to start.
   testTimeout: 20_000,
+  // With a seed, what fast-check draws is the same each time: as in `.ci/run`.
+  moduleNameMapper:
+    process.env.MILLRACE_SEED === undefined ? {} : { '^fast-check$': '<rootDir>/jest.seeded.js' },
   // bench/ has packages of its own.
   modulePathIgnorePatterns: ['<rootDir>/bench/'],
   transform: {
