@@ -185,7 +185,10 @@ function undoes(undoPath: string, path: string): boolean {
   return path === (above === '' ? below : `${above}/${below}`);
 }
 
-/** A booking stands where every saga around it has completed, and none of them completed after another one had won. */
+/**
+ * A booking stands where every saga around it has completed, and none of them completed after another candidate of its race: also
+ * where that race has lost one around it in the same turn.
+ */
 function hasToStand({ steps, status }: RunState, path: string, rootIsSaga: boolean): boolean {
   if (rootIsSaga && status !== 'COMPLETED') return false;
   return [...steps]
@@ -194,7 +197,7 @@ function hasToStand({ steps, status }: RunState, path: string, rootIsSaga: boole
       const above = stepId.slice(0, Math.max(0, stepId.lastIndexOf('/')));
       // A round or an item is no candidate.
       const race = above === '' || stepId.includes('[', above.length) ? undefined : steps.get(above);
-      if (is !== 'COMPLETED' || race?.agent.startsWith('race') !== true || race.status !== 'COMPLETED')
+      if (is !== 'COMPLETED' || race?.agent.startsWith('race') !== true)
         return is === 'COMPLETED';
       return [...steps].every(
         (other) =>
