@@ -53,6 +53,7 @@ export class World {
     const leave$ = new Subject<void>();
     let state: RunState | undefined;
     let killed: RunState | undefined;
+    let last = 'nothing';
     let seen = 0;
     let asks = 0;
     let isEnded = false;
@@ -87,6 +88,7 @@ export class World {
       .subscribe({
         next: (transition) => {
           state = transition.state;
+          last = `${transition.event.type} ${String(state.seq)} of ${state.status}, life ${String(state.life)}`;
           this.events += 1;
           this.stood.push(state);
           ledger.told(transition);
@@ -96,7 +98,7 @@ export class World {
         complete: () => (isEnded = true),
       });
     if (!this.#isSlow) scheduler.flush();
-    else if (!(await passed(scheduler, () => isEnded))) ledger.wrong.push(`${runId} hangs`);
+    else if (!(await passed(scheduler, () => isEnded))) ledger.wrong.push(`${runId} hangs behind ${last}`);
     if (killed !== undefined) {
       await store.deleteRun(runId);
       await store.importRun(killed);
@@ -147,9 +149,9 @@ export class World {
   }
 }
 
-/** Lets virtual time pass until a run has ended; gives false when nothing has moved for seconds. */
+/** Lets virtual time pass until a run has ended; gives false when nothing has moved for ten seconds. */
 async function passed(scheduler: VirtualTimeScheduler, isEnded: () => boolean): Promise<boolean> {
-  for (let quiet = 0; !isEnded() && quiet < 3000; quiet += 1) {
+  for (let quiet = 0; !isEnded() && quiet < 10_000; quiet += 1) {
     await wait(quiet === 0 ? 0 : 1);
     const [first] = scheduler.actions;
     if (first === undefined) continue;
