@@ -197,8 +197,7 @@ function hasToStand({ steps, status }: RunState, path: string, rootIsSaga: boole
       const above = stepId.slice(0, Math.max(0, stepId.lastIndexOf('/')));
       // A round or an item is no candidate.
       const race = above === '' || stepId.includes('[', above.length) ? undefined : steps.get(above);
-      if (is !== 'COMPLETED' || race?.agent.startsWith('race') !== true)
-        return is === 'COMPLETED';
+      if (is !== 'COMPLETED' || race?.agent.startsWith('race') !== true) return is === 'COMPLETED';
       return [...steps].every(
         (other) =>
           !other.stepId.startsWith(`${above}/`) ||
