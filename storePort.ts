@@ -77,6 +77,7 @@ export type {
   SavedStream,
   StreamChange,
   StreamClaim,
+  StreamQuery,
   StreamRest,
   StreamSummary,
 } from './lib/store/streamRest';

@@ -18,6 +18,8 @@ import type { StreamRest } from './streamRest';
  * of the process that does, which does it if it serves the runs (`serve()`).
  */
 export interface Store extends RunRest {
+  /** The folder that it is in, as the command line takes it; absent where it is in none. */
+  readonly folder?: string;
   /** The state of a run, also while it is under way; undefined for an unknown id. */
   loadRun(runId: string): Promise<RunState | undefined>;
   /** One line a run, newest first. */

@@ -1,3 +1,5 @@
+import type { MillraceError } from '../model/failure';
+
 /**
  * Where streams rest that remember: how far their sources have been read, and what their operators hold, in tables of plain JSON.
  * One name is one stream; whoever has claimed it is the only one who may write.
@@ -10,10 +12,16 @@ export interface StreamRest {
    * @throws StoreLockedError when another process writes to the store.
    */
   claim(name: string): StreamClaim | Promise<StreamClaim>;
-  /** One line a stream, by name. */
-  list(): Promise<readonly StreamSummary[]>;
+  /** One line a stream, by name; also of those that somebody else is writing. */
+  list(query?: StreamQuery): Promise<readonly StreamSummary[]>;
   /** Forgets a stream; false when there was none. */
   delete(name: string): Promise<boolean>;
+}
+
+/** How streams are listed. */
+export interface StreamQuery {
+  /** Hears of each stream that cannot be read, and the list goes on without it; when left out, a process warning tells it. */
+  readonly onDamaged?: (name: string, error: MillraceError) => void;
 }
 
 /** The right to write down one stream. */
@@ -91,3 +99,11 @@ export interface StreamSummary {
 
 /** Key of the row in which a table of windows keeps its time, and `late`, the number of items that came too late. */
 export const CLOCK_ROW = 'clock';
+
+/** An offset in a few columns: of a record, such as that of `lines`, the first entry. */
+export function offsetText(offset: unknown): string {
+  if (typeof offset === 'string') return offset;
+  const [first, ...others] = typeof offset === 'object' ? Object.entries(offset ?? {}) : [];
+  if (first === undefined) return JSON.stringify(offset);
+  return `${first[0]} ${JSON.stringify(first[1])}${others.length === 0 ? '' : ' …'}`;
+}

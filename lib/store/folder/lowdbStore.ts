@@ -113,6 +113,7 @@ export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Sto
   const store = new LowdbStore(folderOptions, clock);
   // A plain object, as every store: whoever wraps one spreads it.
   return {
+    folder: layout.folder,
     claim: (runId) => store.claim(runId),
     loadRun: (runId) => store.loadRun(runId),
     listRuns: (query) => store.listRuns(query),
@@ -354,7 +355,7 @@ class LowdbStore {
         });
         return open.streams.claim(name);
       },
-      list: () => listStreams(files, layout.streams, pause),
+      list: (query) => listStreams(files, layout.streams, pause, query),
       delete: async (name) => (await this.#writing()).streams.delete(name),
     };
   }

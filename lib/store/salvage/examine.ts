@@ -17,6 +17,7 @@ import { summaryOf } from '../summary';
 import type { LeftOut } from './leftOut';
 import { copyIntactFiles } from './salvagedFiles';
 import { findRuns, salvagedState, TORN_END } from './salvagedRuns';
+import { copyIntactStreams } from './salvagedStreams';
 
 /** What is intact of a store, and what is not. */
 export interface Examination {
@@ -68,9 +69,12 @@ async function look(files: Files, folder: string): Promise<Examination> {
     ['logs', 'log'],
     ['inbox', 'message'],
     ['cache', 'answer'],
+    ['queue', 'queued'],
+    ['signals', 'signal'],
   ] as const) {
     await copyIntactFiles(files, layout[part], undefined, kind, leave, pause);
   }
+  await copyIntactStreams(files, layout.streams, undefined, leave, pause);
   const runs: RunSummary[] = [];
   const hearers = new Set<string>();
   for (const runId of found.runIds) {

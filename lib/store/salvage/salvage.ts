@@ -17,12 +17,13 @@ import { summaryOf } from '../summary';
 import type { LeftOut } from './leftOut';
 import { copyIntactFiles } from './salvagedFiles';
 import { findRuns, salvagedState } from './salvagedRuns';
+import { copyIntactStreams } from './salvagedStreams';
 
 /**
  * Copies what is intact of a damaged store into a new folder, and says what it left out; nothing when all was intact.
  *
- * Kept are run files, snapshots, logs, messages and kept answers that are as they were written, and what the journal says
- * before its first damage. A run whose later events are lost stands as it stood before them: resumed, it calls the steps
+ * Kept are run files, snapshots, logs, messages, queued runs, signals and kept answers that are as they were written, and what the
+ * journal says before its first damage; streams likewise: what came after it is read again from their sources. A run whose later events are lost stands as it stood before them: resumed, it calls the steps
  * that ended since once more. The damaged folder is only read; nobody should write to it meanwhile.
  *
  * @param target - A folder that is empty or does not exist yet.
@@ -55,9 +56,12 @@ export async function salvage(
       ['logs', 'log'],
       ['inbox', 'message'],
       ['cache', 'answer'],
+      ['queue', 'queued'],
+      ['signals', 'signal'],
     ] as const) {
       await copyIntactFiles(files, from[made], to[made], kind, leave, pause);
     }
+    await copyIntactStreams(files, from.streams, to.streams, leave, pause);
     const lines: HistoryLine[] = [];
     for (const runId of found.runIds) {
       const left = await salvagedState(files, from, runId, found, leave);

@@ -141,7 +141,7 @@ export async function salvagedState(
 export const TORN_END = 'it was being written when the process or the power ended';
 
 /** The journal before its first damage. */
-async function scanIntact(
+export async function scanIntact(
   all: readonly Generation[],
   store: string,
   after: number,

@@ -198,6 +198,98 @@ describe('salvage()', () => {
     tally('stores', ROUNDS);
   });
 
+  it('keeps streams as of the latest record before their damage, queued runs and signals', async () => {
+    const files = new MemoryFiles();
+    const before = storeOn(files, 'process', 1 << 20);
+    const claim = await before.streams.claim('visits');
+    for (let offset = 1; offset <= 3; offset += 1)
+      await claim.commit({
+        offsets: [['visits', offset]],
+        rows: [{ table: 'hits', key: `/${offset}`, value: { count: 1 } }],
+        at: 1_000 + offset,
+      });
+    await before.streams.claim('whole');
+    await before.queue.add({ runId: 'q-1', name: 'book', input: 1, priority: 0 }, 10);
+    await before.signals.add({ name: 'paid', value: 7, at: 6 });
+    const killedNow = files.afterKill();
+    const journal = '/state/streams/visits/00000001.ndjson';
+    const bytes = killedNow.all().get(journal)!;
+    const at = recordAt(bytes, 3);
+    // A torn end would be cut: the line after it says that it was whole.
+    killedNow.put(journal, flipped(bytes, at - 20));
+    const hit = recordAt(bytes, 2);
+
+    const { leftOut, store } = await salvaged(killedNow);
+
+    expect(leftOut).toEqual([{ file: journal, offset: hit, reason: 'a damaged record' }]);
+    expect(await store.streams.list()).toMatchObject([
+      { name: 'visits', offsets: { visits: 1 }, tables: { hits: 1 }, committedAt: 1_001 },
+      { name: 'whole', offsets: {} },
+    ]);
+    const next = await store.streams.claim('visits');
+    expect(next.saved?.tables.get('hits')?.get('/1')).toEqual({ count: 1 });
+    expect(await store.queue.size()).toBe(1);
+    expect(await store.signals.list()).toMatchObject([{ name: 'paid', value: 7 }]);
+  });
+
+  it('leaves out a stream whose file is damaged, and says so; a list tells it and goes on', async () => {
+    const files = new MemoryFiles();
+    const before = storeOn(files);
+    for (const name of ['bad', 'good']) {
+      const claim = await before.streams.claim(name);
+      await claim.commit({ offsets: [[name, 4]], rows: [], at: 9 });
+      await claim.release();
+    }
+    await before.close();
+    const path = '/state/streams/bad/stream.json';
+    files.put(path, flipped(files.all().get(path)!, 30));
+    const damaged: [string, string][] = [];
+
+    const listed = await storeOn(files).streams.list({
+      onDamaged: (name, { code }) => damaged.push([name, code]),
+    });
+
+    expect(listed.map(({ name }) => name)).toEqual(['good']);
+    expect(damaged).toEqual([['bad', 'STORE_CORRUPT']]);
+    const { leftOut, store } = await salvaged(files);
+    expect(leftOut).toMatchObject([{ file: path }]);
+    expect((await store.streams.list()).map(({ name }) => name)).toEqual(['good']);
+  });
+
+  it('lists a stream although its files are replaced while they are read', async () => {
+    const files = new MemoryFiles();
+    const store = storeOn(files);
+    const claim = await store.streams.claim('busy');
+    const write = async (from: number): Promise<void> => {
+      for (let offset = from; offset < from + 20; offset += 1)
+        await claim.commit({
+          offsets: [['busy', offset]],
+          rows: [{ table: 'seen', key: String(offset), value: 'x'.repeat(200) }],
+          at: offset,
+        });
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    };
+    await write(1);
+    const other = storeOn(files);
+    let reads = 0;
+    const old = files.all().get('/state/streams/busy/stream.json')!;
+    for (const from of [21, 41, 61, 81]) await write(from);
+    const now = files.all().get('/state/streams/busy/stream.json')!;
+    expect(now).not.toEqual(old);
+    files.put('/state/streams/busy/stream.json', old);
+    // What a reader finds that began before the checkpoint, and goes on after it.
+    files.fate = ({ name, path }) => {
+      if (name === 'list' && path.endsWith('/busy') && (reads += 1) === 1)
+        files.put('/state/streams/busy/stream.json', now);
+      return undefined;
+    };
+
+    const damaged: string[] = [];
+    const listed = await other.streams.list({ onDamaged: (name) => damaged.push(name) });
+
+    expect([listed.map(({ offsets }) => offsets['busy']), damaged, reads]).toEqual([[100], [], 2]);
+  });
+
   it('refuses a target that is not empty or lies in the store, and a folder without a store', async () => {
     const files = await killed();
     await expect(salvage('/state', '/state', { files })).rejects.toThrow('lies in the damaged store');

@@ -10,11 +10,19 @@ import {
   checkStreamName,
   StorageError,
   StoreCorruptError,
+  StoreFormatError,
   StreamActiveError,
 } from '../../../errors/storageErrors';
 import type { Pause } from '../../../streams/yieldOften';
 import type { Durability } from '../../durability';
-import type { RowChange, RowPatch, StreamChange, StreamClaim, StreamSummary } from '../../streamRest';
+import type {
+  RowChange,
+  RowPatch,
+  StreamChange,
+  StreamClaim,
+  StreamQuery,
+  StreamSummary,
+} from '../../streamRest';
 import { StreamTables } from '../../streamTables';
 import { orTold, readChecked, removeOurs, within, writeChecked } from '../files/checkedFile';
 import type { Files } from '../files/files';
@@ -105,13 +113,26 @@ export async function listStreams(
   files: Files,
   folder: string,
   pause: Pause,
+  { onDamaged }: StreamQuery = {},
 ): Promise<readonly StreamSummary[]> {
   const summaries: StreamSummary[] = [];
   for (const name of files.list(folder)) {
     const own = within(folder, name);
     if (files.look(own)?.kind !== 'folder') continue;
-    const read = await orTold(files, () => readStream(files, own, pause));
-    if (read !== undefined) summaries.push(read.tables.summary(read.name));
+    const read = (): Promise<ReadStream | undefined> =>
+      readStream(files, own, pause).catch((error: unknown) => {
+        if (!(error instanceof StoreCorruptError)) throw error;
+        // A checkpoint between the reading of two files looks like damage, and is none on the second look.
+        return readStream(files, own, pause);
+      });
+    const found = await (onDamaged === undefined
+      ? orTold(files, read)
+      : read().catch((error: unknown) => {
+          if (!(error instanceof StoreCorruptError || error instanceof StoreFormatError)) throw error;
+          onDamaged(name, error);
+          return undefined;
+        }));
+    if (found !== undefined) summaries.push(found.tables.summary(found.name));
   }
   return summaries.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
@@ -213,23 +234,9 @@ class OpenStream {
         yield piece;
       }
     };
-    const write = () =>
-      writeChecked(
-        files,
-        within(this.#folder, STATE),
-        'stream',
-        [
-          ['name', JSON.stringify(this.#name)],
-          ['store', JSON.stringify(this.#store)],
-          ['upTo', String(upTo)],
-          ['committedAt', String(this.#tables.committedAt)],
-          ['offsets', JSON.stringify(offsets)],
-          ['lags', JSON.stringify(lags)],
-          ['tables', counted(textOf(tables))],
-        ],
-        pause,
-      );
-    await lowDatabase<object>({ write }, {}).write();
+    const { committedAt } = this.#tables;
+    const file = { name: this.#name, store: this.#store, upTo, committedAt, offsets, lags };
+    await writeStream(files, this.#folder, { ...file, tables: counted(textOf(tables)) }, pause);
     this.#stateBytes = bytes;
     this.#problem = undefined;
     this.#journal.trim(upTo);
@@ -253,7 +260,35 @@ class OpenStream {
   }
 }
 
-interface ReadStream {
+async function writeStream(
+  files: Files,
+  folder: string,
+  { tables, ...fields }: Omit<StreamFile, 'tables'> & { readonly tables: Iterable<string> },
+  pause: Pause,
+): Promise<void> {
+  const texts = Object.entries(fields).map(([name, field]) => [name, JSON.stringify(field)] as const);
+  const write = () =>
+    writeChecked(files, within(folder, STATE), 'stream', [...texts, ['tables', tables]], pause);
+  await lowDatabase<object>({ write }, {}).write();
+}
+
+/** Writes a stream that was read into a folder of its own below another one. */
+export async function copyStream(
+  files: Files,
+  streams: string,
+  { name, store, tables, lastSeq }: ReadStream,
+  pause: Pause,
+): Promise<void> {
+  const folder = within(streams, fileName(name));
+  for (const one of [streams, folder]) files.makeFolder(one);
+  const { committedAt, offsets, lags } = tables;
+  const file = { name, store, upTo: lastSeq, committedAt, offsets: [...offsets], lags: [...lags] };
+  const rows = textOf([...tables.tables].map(([table, of]) => [table, [...of]] as const));
+  await writeStream(files, folder, { ...file, tables: rows }, pause);
+}
+
+/** A stream as its files tell it. */
+export interface ReadStream {
   readonly name: string;
   readonly store: string;
   readonly tables: StreamTables;
@@ -261,7 +296,18 @@ interface ReadStream {
   readonly generations: readonly Generation[];
 }
 
-async function readStream(files: Files, folder: string, pause: Pause): Promise<ReadStream | undefined> {
+/**
+ * Reads the stream in a folder; undefined when there is none.
+ *
+ * @param scan - Reads its journal.
+ * @throws StoreCorruptError, StoreFormatError
+ */
+export async function readStream(
+  files: Files,
+  folder: string,
+  pause: Pause,
+  scan: typeof scanJournal = scanJournal,
+): Promise<ReadStream | undefined> {
   const path = within(folder, STATE);
   const read = async (): Promise<StreamFile | null> => {
     const fields = await readChecked(files, path, 'stream');
@@ -285,14 +331,14 @@ async function readStream(files: Files, folder: string, pause: Pause): Promise<R
     lags,
   );
   const generations = await generationsIn(files, folder);
-  const scan = await scanJournal(generations, store, upTo + 1, pause);
-  for (const { seq, json, file: at, offset } of scan.records) {
+  const { records, lastSeq } = await scan(generations, store, upTo + 1, pause);
+  for (const { seq, json, file: at, offset } of records) {
     if (seq <= upTo) continue;
     tables.add(changeIn(json, at, offset));
     const rest = pause();
     if (rest !== undefined) await rest;
   }
-  return { name, store, tables, lastSeq: Math.max(scan.lastSeq, upTo), generations };
+  return { name, store, tables, lastSeq: Math.max(lastSeq, upTo), generations };
 }
 
 function changeIn(json: string, file: string, offset: number): StreamChange {
