@@ -117,6 +117,20 @@ export class SideReader implements FolderReader {
     return new StoreCorruptError(this.#layout.runs, 0, `events of a run: ${(error as Error).message}`);
   }
 
+  /**
+   * Reads what has come since. Where the journal is empty that is the list of runs: whoever has opened and closed the store meanwhile
+   * has left nothing else.
+   */
+  async refresh(): Promise<void> {
+    await this.tail.refresh();
+    if (this.tail.lastSeq === 0) await this.#readHistory();
+  }
+
+  /** Number of the last record that is known, also where it stands in the journal no more. */
+  get lastSeq(): number {
+    return Math.max(this.tail.lastSeq, this.#history?.upTo ?? 0);
+  }
+
   /** Whether nothing can have been missed of what came behind this record. */
   isCovered(seq: number): boolean {
     return this.tail.lastSeq === 0 ? seq >= (this.#history?.upTo ?? 0) : seq + 1 >= this.tail.firstSeq;

@@ -105,12 +105,12 @@ export class FolderFollower {
   async #look(): Promise<void> {
     try {
       // Only a hint: who follows finds out by reading that files have changed meanwhile.
-      await this.#reader.tail.refresh();
+      await this.#reader.refresh();
     } catch {
       this.#busyUntil = performance.now() + BUSY_FOR_MS;
     }
-    if (this.#reader.tail.lastSeq !== this.#lastSeq) this.#busyUntil = performance.now() + BUSY_FOR_MS;
-    this.#lastSeq = this.#reader.tail.lastSeq;
+    if (this.#reader.lastSeq !== this.#lastSeq) this.#busyUntil = performance.now() + BUSY_FOR_MS;
+    this.#lastSeq = this.#reader.lastSeq;
     for (const follower of [...this.#followers]) {
       try {
         if (!(await follower.look())) this.#followers.delete(follower);
@@ -258,7 +258,7 @@ class ChangeFollower implements Follower {
         before,
         runs.map(({ run }) => run),
       );
-      this.#seq = tail.lastSeq;
+      this.#seq = this.#source.lastSeq;
       return !this.#subscriber.closed;
     }
     this.#seq = Math.max(before, tail.lastSeq);

@@ -274,6 +274,34 @@ describe('the kept events of a folder', () => {
   });
 });
 
+describe('changes()', () => {
+  it('tells nothing of a store at rest, and a run that somebody begins and ends between two looks', async () => {
+    const files = new MemoryFiles();
+    const write = async (runId: string): Promise<void> => {
+      const store = storeOn(files);
+      const claim = await store.claim(runId);
+      await append(claim, life(runId, 2));
+      await claim.release(undefined);
+      await store.close();
+    };
+    await write('before');
+    const told: string[] = [];
+    const reader = storeOn(files);
+    const following = reader.changes().subscribe((change) => {
+      told.push('gone' in change ? change.gone : change.runId);
+    });
+    await new Promise((resolve) => setTimeout(resolve, 700));
+
+    expect(told).toEqual([]);
+    await write('later');
+    await until(() => told.includes('later'));
+    const soon = told.length;
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    expect(told).toHaveLength(soon);
+    following.unsubscribe();
+  });
+});
+
 async function until(holds: () => boolean): Promise<void> {
   for (let waited = 0; !holds(); waited += 10) {
     if (waited > 5_000) throw new Error('it does not become true');
