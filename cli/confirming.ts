@@ -67,6 +67,8 @@ export async function confirm(
   );
   if (runs.length > MOST_SHOWN) output.tell(words.moreChanges(runs.length - MOST_SHOWN));
   const reader = createInterface({ input: process.stdin, output: process.stderr });
+  // While a terminal is read, Ctrl-C is a key and no signal.
+  reader.on('SIGINT', () => process.emit('SIGINT'));
   try {
     const answer = await reader.question(words.confirm, { signal });
     if (/^(y|yes|ㅛ|예|네)$/i.test(answer.trim())) return;
