@@ -5,7 +5,14 @@
  */
 export type { AgentMetrics, AgentStats, Execution, SavedAgentMetrics } from './lib/metrics/agentMetrics';
 export { addExecution, agentStats, createAgentMetrics, saveAgentMetrics } from './lib/metrics/agentMetrics';
-export type { ActiveAlert, Alert, AlertRule, AlertStream, StatsSample } from './lib/metrics/alert';
+export type {
+  ActiveAlert,
+  Alert,
+  AlertRecord,
+  AlertRule,
+  AlertStream,
+  StatsSample,
+} from './lib/metrics/alert';
 export type { PastRun } from './lib/metrics/backTest';
 export { backTest, pastExecution, pastRun } from './lib/metrics/backTest';
 export type { DurationStats, Durations, SavedDurations } from './lib/metrics/durations';

@@ -43,6 +43,25 @@ export interface Alert {
   readonly stats: WorkflowStats;
 }
 
+/** What has become of an alert, as it is kept. */
+export interface AlertRecord {
+  /** Name of the rule. */
+  readonly ruleName: string;
+  /** Name of the workflow. */
+  readonly workflowName: string;
+  /** Whether it began or ceased to be wrong. */
+  readonly status: 'FIRED' | 'CLEARED';
+  /** Epoch milliseconds. */
+  readonly at: number;
+  /** The numbers that the rule looked at, such as `failureRate`; `value` is what `above()` compared. */
+  readonly figures: Readonly<Record<string, number>>;
+  /** What `above()` compared it with. */
+  readonly limit?: number | undefined;
+}
+
+/** So many of the latest are kept. */
+export const MOST_RECORDS = 100;
+
 /** What the conditions of a stream rule, such as `above`, remember of one workflow: plain JSON, in their order. */
 export interface RememberedRule {
   /** Name of the rule. */

@@ -4,8 +4,17 @@ import type { Observable, Observer, SchedulerLike } from 'rxjs';
 import { from, Subject, Subscription } from 'rxjs';
 
 import { InvalidArgumentError } from '../model/failure';
-import type { ActiveAlert, Alert, AlertRule, AlertStream, RememberedRule, StatsSample } from './alert';
-import type { RuleMemory } from './ruleMemory';
+import type {
+  ActiveAlert,
+  Alert,
+  AlertRecord,
+  AlertRule,
+  AlertStream,
+  RememberedRule,
+  StatsSample,
+} from './alert';
+import { MOST_RECORDS } from './alert';
+import type { Comparison, RuleMemory } from './ruleMemory';
 import { tellingMissing } from './readProperties';
 import { withMemory } from './ruleMemory';
 import type { WorkflowStats } from './workflowMetrics';
@@ -17,6 +26,7 @@ export type OnRuleError = (ruleName: string, workflowName: string, error: unknow
 export interface SavedDesk {
   readonly alerts: readonly ActiveAlert[];
   readonly rules?: readonly RememberedRule[] | undefined;
+  readonly history?: readonly AlertRecord[] | undefined;
 }
 
 /**
@@ -31,6 +41,7 @@ export class AlertDesk {
   readonly #followed = new Subscription();
   readonly #latest = new Map<string, StatsSample>();
   readonly #active: Map<string, ActiveAlert>;
+  readonly #history: AlertRecord[];
   readonly #alerts$ = new Subject<Alert>();
   readonly #scheduler: SchedulerLike;
   readonly #onRuleError: OnRuleError;
@@ -41,6 +52,7 @@ export class AlertDesk {
     this.#scheduler = scheduler;
     this.#onRuleError = onRuleError;
     this.#active = new Map(saved.alerts.map((alert) => [keyOf(alert.ruleName, alert.workflowName), alert]));
+    this.#history = [...(saved.history ?? [])];
     this.#memories = new Map(
       (saved.rules ?? []).map((rule) => [keyOf(rule.ruleName, rule.workflowName), rule]),
     );
@@ -82,7 +94,11 @@ export class AlertDesk {
   ask(sample: StatsSample): void {
     for (const [name, rule] of this.#rules) {
       try {
-        this.#judge(name, checked(rule(this.#shownTo(name, rule, sample))), sample);
+        const figures: Record<string, number> = {};
+        const shown = this.#shownTo(name, rule, sample, (figure, value) => {
+          if (typeof value === 'number') figures[figure] = value;
+        });
+        this.#judge(name, checked(rule(shown)), sample, { figures });
       } catch (error) {
         this.#report(name, sample.workflowName, error);
       }
@@ -100,12 +116,17 @@ export class AlertDesk {
       const hasRule = this.#rules.has(alert.ruleName) || this.#streams.has(alert.ruleName);
       if (hasRule && stats !== undefined && stats.executions > 0) continue;
       if (stats === undefined) this.#active.delete(keyOf(alert.ruleName, alert.workflowName));
-      else this.#judge(alert.ruleName, false, { ...stats, at: this.#scheduler.now() });
+      else this.#judge(alert.ruleName, false, { ...stats, at: this.#scheduler.now() }, { figures: {} });
     }
   }
 
   active(): readonly ActiveAlert[] {
     return [...this.#active.values()];
+  }
+
+  /** What has fired and cleared lately, oldest first. */
+  history(): readonly AlertRecord[] {
+    return [...this.#history];
   }
 
   /** What the conditions of the stream rules remember. */
@@ -122,7 +143,12 @@ export class AlertDesk {
     this.#alerts$.complete();
   }
 
-  #judge(ruleName: string, isWrong: boolean, sample: StatsSample): void {
+  #judge(
+    ruleName: string,
+    isWrong: boolean,
+    sample: StatsSample,
+    seen: Pick<AlertRecord, 'figures' | 'limit'>,
+  ): void {
     const { workflowName } = sample;
     // Not that of the sample: a rule with a timer speaks between samples.
     const at = this.#scheduler.now();
@@ -132,7 +158,10 @@ export class AlertDesk {
     else this.#active.delete(key);
     // An alert may be kept and sent away: it gets numbers of its own.
     const stats = { ...sample, agents: { ...sample.agents } };
-    this.#alerts$.next({ ruleName, workflowName, status: isWrong ? 'FIRED' : 'CLEARED', at, stats });
+    const status = isWrong ? 'FIRED' : 'CLEARED';
+    this.#history.push({ ruleName, workflowName, status, at, ...seen });
+    if (this.#history.length > MOST_RECORDS) this.#history.shift();
+    this.#alerts$.next({ ruleName, workflowName, status, at, stats });
   }
 
   #report(ruleName: string, workflowName: string, error: unknown): void {
@@ -144,7 +173,12 @@ export class AlertDesk {
   }
 
   /** A sample that tells once which property a rule reads that is not there; the rule is asked all the same. */
-  #shownTo(ruleName: string, rule: object, sample: StatsSample): StatsSample {
+  #shownTo(
+    ruleName: string,
+    rule: object,
+    sample: StatsSample,
+    read?: (name: string, value: unknown) => void,
+  ): StatsSample {
     const missing = (name: string, meant: string | undefined): void => {
       const told = this.#told.get(rule) ?? new Set<string>();
       if (told.has(name)) return;
@@ -163,7 +197,7 @@ export class AlertDesk {
         return typeof stats === 'object' && stats !== null ? tellingMissing(stats, OPTIONAL, missing) : stats;
       },
     });
-    return tellingMissing({ ...sample, agents }, OPTIONAL, missing);
+    return tellingMissing({ ...sample, agents }, OPTIONAL, missing, read);
   }
 
   /** The samples of one workflow for one rule; followed from its first sample on, and anew after an error. */
@@ -173,7 +207,8 @@ export class AlertDesk {
     if (known?.stream === stream) return known.samples$;
     // Another rule of the same name has taken its place.
     known?.following.unsubscribe();
-    const feed: Feed = { stream, samples$: new Subject(), following: new Subscription() };
+    const memory = this.#memoryOf(key, ruleName, workflowName);
+    const feed: Feed = { stream, memory, samples$: new Subject(), following: new Subscription() };
     this.#feeds.set(key, feed);
     this.#followed.add(feed.following);
     const failed = (error: unknown): void => {
@@ -182,10 +217,10 @@ export class AlertDesk {
       this.#report(ruleName, workflowName, error);
     };
     try {
-      const subscription = withMemory(this.#memoryOf(key, ruleName, workflowName), () =>
+      const subscription = withMemory(memory, () =>
         from(stream(feed.samples$.asObservable(), this.#scheduler)).subscribe({
           next: (answer: unknown) => {
-            this.#hear(ruleName, workflowName, answer);
+            this.#hear(ruleName, workflowName, answer, memory.compared);
           },
           error: failed,
         }),
@@ -197,11 +232,14 @@ export class AlertDesk {
     return this.#feeds.get(key)?.samples$;
   }
 
-  #hear(ruleName: string, workflowName: string, answer: unknown): void {
+  #hear(ruleName: string, workflowName: string, answer: unknown, compared: Comparison | undefined): void {
     const sample = this.#latest.get(workflowName);
     if (sample === undefined) return;
     try {
-      this.#judge(ruleName, checked(answer), sample);
+      this.#judge(ruleName, checked(answer), sample, {
+        figures: compared === undefined ? {} : { value: compared.value },
+        ...(compared !== undefined && { limit: compared.limit }),
+      });
     } catch (error) {
       this.#report(ruleName, workflowName, error);
     }
@@ -244,6 +282,7 @@ function checked(answer: unknown): boolean {
 /** A rule that follows the samples of one workflow. */
 interface Feed {
   readonly stream: AlertStream;
+  readonly memory: RuleMemory;
   readonly samples$: Subject<StatsSample>;
   readonly following: Subscription;
 }

@@ -47,7 +47,12 @@ export interface SavedDurations {
   readonly total: number;
   /** The histogram. */
   readonly sketch: SavedSketch;
+  /** The latest 40, oldest first; absent in what an older release saved. */
+  readonly recent?: readonly number[] | undefined;
 }
+
+/** So many of the latest durations are kept as they were. */
+export const MOST_RECENT = 40;
 
 const none: SavedDurations = { count: 0, mean: 0, m2: 0, min: 0, max: 0, total: 0, sketch: [] };
 
@@ -67,6 +72,7 @@ export function boundedSeconds(value: number): number {
 export function createDurations(saved: SavedDurations = none): Durations {
   const sketch = createSketch(saved.sketch);
   let { count, mean, m2, min, max, total } = saved;
+  const recent = [...(saved.recent ?? [])];
   let known: DurationStats | undefined;
 
   return {
@@ -81,6 +87,8 @@ export function createDurations(saved: SavedDurations = none): Durations {
       max = Math.max(max, seconds);
       total += seconds;
       sketch.add(seconds);
+      recent.push(seconds);
+      if (recent.length > MOST_RECENT) recent.shift();
     },
     stats() {
       if (known !== undefined) return known;
@@ -100,6 +108,9 @@ export function createDurations(saved: SavedDurations = none): Durations {
       };
       return known;
     },
-    save: () => ({ count, mean, m2, min, max, total, sketch: sketch.save() }),
+    save: () => ({
+      ...{ count, mean, m2, min, max, total, sketch: sketch.save() },
+      ...(recent.length > 0 && { recent: [...recent] }),
+    }),
   };
 }

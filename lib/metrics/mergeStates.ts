@@ -1,5 +1,8 @@
 import type { SavedAgentMetrics } from './agentMetrics';
+import type { AlertRecord } from './alert';
+import { MOST_RECORDS } from './alert';
 import type { SavedDurations } from './durations';
+import { MOST_RECENT } from './durations';
 import type { MonitorState } from './monitor';
 import type { SavedSketch } from './sketch';
 import type { SavedWorkflowMetrics } from './workflowMetrics';
@@ -33,10 +36,12 @@ export function mergeStates(
   const rules = new Map(
     [...(theirs.rules ?? []), ...(ours.rules ?? [])].map((rule) => [alertKey(rule), rule]),
   );
+  const history = mergeHistories(theirs.history ?? [], ours.history ?? []);
   return {
     version: 1,
     workflows,
     alerts: [...kept, ...added],
+    ...(history.length === 0 ? {} : { history }),
     ...(rules.size === 0 ? {} : { rules: [...rules.values()] }),
   };
 }
@@ -115,7 +120,27 @@ function mergeDurations(
       of((it) => it.total),
     ),
     sketch: mergeSketches(theirs.sketch, ours.sketch, base?.sketch ?? []),
+    recent: [...(theirs.recent ?? []), ...newestOf(ours, base)].slice(-MOST_RECENT),
   };
+}
+
+/** The durations that have come to ours since. */
+function newestOf(
+  { count, recent = [] }: SavedDurations,
+  base: SavedDurations | undefined,
+): readonly number[] {
+  return recent.slice(Math.max(0, recent.length - (count - (base?.count ?? 0))));
+}
+
+/** What has fired and cleared in either, in the order in which it happened. */
+function mergeHistories(
+  theirs: readonly AlertRecord[],
+  ours: readonly AlertRecord[],
+): readonly AlertRecord[] {
+  const keyOf = ({ ruleName, workflowName, status, at }: AlertRecord): string =>
+    JSON.stringify([ruleName, workflowName, status, at]);
+  const all = new Map([...theirs, ...ours].map((record) => [keyOf(record), record]));
+  return [...all.values()].sort((a, b) => a.at - b.at).slice(-MOST_RECORDS);
 }
 
 function mergeSketches(theirs: SavedSketch, ours: SavedSketch, base: SavedSketch): SavedSketch {

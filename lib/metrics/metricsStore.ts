@@ -181,17 +181,30 @@ function stateOf(file: string, text: string): MonitorState {
   return decoded.right;
 }
 
-const durations = t.type({
-  count: t.number,
-  mean: t.number,
-  m2: t.number,
-  min: t.number,
-  max: t.number,
-  total: t.number,
-  sketch: t.readonlyArray(t.readonly(t.tuple([t.number, t.number]))),
-});
+const durations = t.intersection([
+  t.type({
+    count: t.number,
+    mean: t.number,
+    m2: t.number,
+    min: t.number,
+    max: t.number,
+    total: t.number,
+    sketch: t.readonlyArray(t.readonly(t.tuple([t.number, t.number]))),
+  }),
+  t.partial({ recent: t.union([t.readonlyArray(t.number), t.undefined]) }),
+]);
 
 const alert = t.type({ ruleName: t.string, workflowName: t.string, since: t.number });
+const record = t.intersection([
+  t.type({
+    ruleName: t.string,
+    workflowName: t.string,
+    status: t.union([t.literal('FIRED'), t.literal('CLEARED')]),
+    at: t.number,
+    figures: t.record(t.string, t.number),
+  }),
+  t.partial({ limit: t.union([t.number, t.undefined]) }),
+]);
 const rule = t.type({ ruleName: t.string, workflowName: t.string, cells: t.readonlyArray(t.unknown) });
 
 const monitorState: t.Type<MonitorState> = t.intersection([
@@ -217,5 +230,8 @@ const monitorState: t.Type<MonitorState> = t.intersection([
     alerts: t.readonlyArray(alert),
   }),
   // Files of older versions have none.
-  t.partial({ rules: t.union([t.readonlyArray(rule), t.undefined]) }),
+  t.partial({
+    rules: t.union([t.readonlyArray(rule), t.undefined]),
+    history: t.union([t.readonlyArray(record), t.undefined]),
+  }),
 ]);

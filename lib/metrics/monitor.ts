@@ -5,7 +5,15 @@ import { toFailure } from '../model/failure';
 import { hideSecrets } from '../model/secrets/secretTexts';
 import type { Execution } from './agentMetrics';
 import { AgentSamples } from './agentSamples';
-import type { ActiveAlert, Alert, AlertRule, AlertStream, RememberedRule, StatsSample } from './alert';
+import type {
+  ActiveAlert,
+  Alert,
+  AlertRecord,
+  AlertRule,
+  AlertStream,
+  RememberedRule,
+  StatsSample,
+} from './alert';
 import type { OnRuleError } from './alertDesk';
 import { AlertDesk } from './alertDesk';
 import type { ReportOptions, StreamFigures } from './metricsReport';
@@ -46,6 +54,8 @@ export interface MonitorState {
   readonly workflows: readonly SavedWorkflowMetrics[];
   /** What had fired and not cleared. */
   readonly alerts: readonly ActiveAlert[];
+  /** What has fired and cleared, the latest 100, oldest first. */
+  readonly history?: readonly AlertRecord[] | undefined;
   /** What the conditions of stream rules remember. */
   readonly rules?: readonly RememberedRule[] | undefined;
 }
@@ -154,10 +164,12 @@ export function createMonitor(options: MonitorOptions = {}): Monitor {
     },
     save() {
       const rules = desk.memories();
+      const history = desk.history();
       return {
         version: 1,
         workflows: workflows.save(),
         alerts: desk.active(),
+        ...(history.length === 0 ? {} : { history }),
         ...(rules.length === 0 ? {} : { rules }),
       };
     },

@@ -1,10 +1,10 @@
-import type { OperatorFunction } from 'rxjs';
+import type { Observable, OperatorFunction } from 'rxjs';
 import { defer, distinctUntilChanged, map, pipe, scan, tap } from 'rxjs';
 
 import { InvalidArgumentError } from '../model/failure';
 import type { StatsSample } from './alert';
 import { percentOf } from './figures';
-import { memoryCell } from './ruleMemory';
+import { comparisonTold, memoryCell } from './ruleMemory';
 
 /**
  * Whether a number is too high, with hysteresis: true from the first value above `limit` until one below `clear`. Values in
@@ -28,6 +28,15 @@ export function above(
   const isTooHigh = (isAbove: boolean, value: number): boolean =>
     value > limit || (isAbove && clear !== undefined && value >= clear);
   return pipe(
+    (source: Observable<number>) =>
+      defer(() => {
+        const told = comparisonTold();
+        return source.pipe(
+          tap((value) => {
+            told({ value, limit });
+          }),
+        );
+      }),
     remembered(isTooHigh, false, (saved) => (typeof saved === 'boolean' ? saved : undefined)),
     distinctUntilChanged(),
   );

@@ -6,6 +6,14 @@ export interface RuleMemory {
   readonly cells: unknown[];
   /** The cell of the next condition. */
   next: number;
+  /** What the latest value was compared with, and that value. */
+  compared?: Comparison;
+}
+
+/** A value and what it was compared with. */
+export interface Comparison {
+  readonly value: number;
+  readonly limit: number;
 }
 
 /** One condition's place in the memory of its rule. */
@@ -40,5 +48,13 @@ export function memoryCell(): MemoryCell {
     keep: (value) => {
       cells[index] = value;
     },
+  };
+}
+
+/** Tells the rule what its condition compares, to be asked for while subscribing; outside of a rule nobody hears it. */
+export function comparisonTold(): (comparison: Comparison) => void {
+  const memory = current;
+  return (comparison) => {
+    if (memory !== undefined) memory.compared = comparison;
   };
 }

@@ -17,6 +17,7 @@ import { join } from 'node:path';
 import { MetricsBusyError, metricsFile, MetricsFileError } from '../../../lib/metrics/metricsStore';
 import { createMonitor } from '../../../lib/metrics/monitor';
 import { openMonitor } from '../../../lib/metrics/openMonitor';
+import { above, failureRateOver } from '../../../lib/metrics/ruleConditions';
 
 describe('openMonitor()', () => {
   let folder: string;
@@ -176,6 +177,65 @@ describe('openMonitor()', () => {
     expect(found.agents['agent 0']?.executions).toBe(agents['agent 0']?.executions);
     await together.close();
     expect(readdirSync(folder)).toEqual(['metrics.json']);
+  });
+
+  it('keeps what fired and cleared, with the numbers that the rule looked at, and the latest durations, over restarts', async () => {
+    const first = await openMonitor(metricsFile(file));
+    first.addAlertRule('failing', (stats) => stats.executions >= 2 && stats.failureRate > 30);
+    first.alert('often', (stats$) => stats$.pipe(failureRateOver(60_000), above(40, { clear: 35 })));
+    first.endWorkflow('w', 1, false);
+    first.endWorkflow('w', 2, true);
+    first.checkAlerts();
+    first.endWorkflow('w', 3, true);
+    await first.close();
+    const second = await openMonitor(metricsFile(file));
+    second.addAlertRule('failing', (stats) => stats.executions >= 2 && stats.failureRate > 40);
+    second.endWorkflow('w', 4, true);
+    second.checkAlerts();
+    await second.close();
+
+    const third = await openMonitor(metricsFile(file));
+    const { history = [], workflows } = third.save();
+    expect(history.map(({ at: _at, ...record }) => record)).toEqual([
+      { ruleName: 'often', workflowName: 'w', status: 'FIRED', figures: { value: 100 }, limit: 40 },
+      {
+        ruleName: 'failing',
+        workflowName: 'w',
+        status: 'FIRED',
+        figures: { executions: 2, failureRate: 50 },
+      },
+      {
+        ruleName: 'often',
+        workflowName: 'w',
+        status: 'CLEARED',
+        figures: { value: expect.closeTo(33.33, 1) as number },
+        limit: 40,
+      },
+      {
+        ruleName: 'failing',
+        workflowName: 'w',
+        status: 'CLEARED',
+        figures: { executions: 4, failureRate: 25 },
+      },
+    ]);
+    expect(history.every(({ at }) => at > 1.7e12)).toBe(true);
+    expect(workflows[0]?.durations.recent).toEqual([1, 2, 3, 4]);
+    await third.close();
+  });
+
+  it('has the latest durations and alerts of every process that saves into one file', async () => {
+    const open = await Promise.all([1, 2].map(() => openMonitor(metricsFile(file))));
+    for (const [index, monitor] of open.entries()) {
+      monitor.addAlertRule(`rule ${index}`, ({ failures }) => failures > 0);
+      for (let run = 0; run < 30; run += 1) monitor.endWorkflow('w', index * 100 + run, false);
+      monitor.checkAlerts();
+      await monitor.close();
+    }
+
+    const { history, workflows } = (await openMonitor(metricsFile(file))).save();
+    const { recent = [] } = workflows[0]!.durations;
+    expect([recent.length, recent[0], recent[9], recent[10], recent[39]]).toEqual([40, 20, 29, 100, 129]);
+    expect(history?.map(({ ruleName }) => ruleName)).toEqual(['rule 0', 'rule 1']);
   });
 
   it('saves nothing that it could not read, however long a run was said to take', async () => {
