@@ -83,7 +83,7 @@ export const commandSpecs: readonly CommandSpec[] = [
   {
     name: 'graph',
     words: '[run]',
-    options: flags('--agent <name>'),
+    options: flags('--agent <name>', '--svg'),
     takesAgents: true,
     load: async () => (await import('./commands/graphCommand.js')).graphCommand,
   },
@@ -93,6 +93,12 @@ export const commandSpecs: readonly CommandSpec[] = [
     options: flags(...selecting, '--limit <count>', '--prometheus'),
 
     load: async () => (await import('./commands/statsCommand.js')).statsCommand,
+  },
+  {
+    name: 'streams',
+    words: '[store]',
+    options: flags(),
+    load: async () => (await import('./commands/streamsCommand.js')).streamsCommand,
   },
   {
     name: 'answer',

@@ -88,6 +88,22 @@ export function scopesOf(plan: Plan): readonly string[] {
   return [...new Set(['', ...plan.map(({ path }) => path.slice(0, Math.max(0, path.lastIndexOf('/'))))])];
 }
 
+/** A smooth line through the points of an edge. */
+export function curveThrough(points: readonly (readonly [number, number])[]): string {
+  const [first, ...rest] = points;
+  if (first === undefined) return '';
+  const last = rest.at(-1) ?? first;
+  if (rest.length < 2) return `M${first.join(' ')} L${last.join(' ')}`;
+  let path = `M${first.join(' ')}`;
+  for (let index = 0; index < rest.length - 1; index += 1) {
+    const here = rest[index] ?? first;
+    const next = rest[index + 1] ?? last;
+    const end = index === rest.length - 2 ? next : [(here[0] + next[0]) / 2, (here[1] + next[1]) / 2];
+    path += ` Q${here.join(' ')} ${end.join(' ')}`;
+  }
+  return path;
+}
+
 /** Ids of the steps that a step reads, and `input`; the text of a source may be an adaptor around several. */
 function readsOf({ sources, path }: PlanStep, ids: ReadonlyMap<string, string>): string[] {
   const own = path.slice(path.lastIndexOf('/') + 1);

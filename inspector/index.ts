@@ -6,5 +6,6 @@
  */
 export type { ExportHtmlOptions } from './exportHtml';
 export { exportHtml } from './exportHtml';
+export { graphSvg } from './graphSvg';
 export type { Inspector, InspectorOptions, Listening, ListenOptions } from './inspector';
 export { inspector } from './inspector';

@@ -1,6 +1,6 @@
 import type { JsonSchema } from '../../lib/codec/jsonSchema';
 import type { ForkPreview } from '../../lib/engine/previewFork';
-import type { ActiveAlert } from '../../lib/metrics/alert';
+import type { ActiveAlert, AlertRecord } from '../../lib/metrics/alert';
 import type { StreamFigures } from '../../lib/metrics/metricsReport';
 import type { WorkflowStats } from '../../lib/metrics/workflowMetrics';
 import type { LogLevel, RunEvent } from '../../lib/model/event';
@@ -9,6 +9,7 @@ import type { Plan, PlanDiff } from '../../lib/model/plan';
 import type { RunState, RunStatus } from '../../lib/model/state';
 import type { StepResult } from '../../lib/model/stepResult';
 import type { RunSummary } from '../../lib/store/store';
+import type { StreamSummary } from '../../lib/store/streamRest';
 
 /*
  * What goes over the wire, as plain JSON. Every route is relative to the place where the API is mounted; `?store=` names one of
@@ -28,13 +29,25 @@ export type Access = 'read' | 'write';
 
 /** Routes that a place for runs does not have answer 501 `NOT_ON_ENGINE`. */
 export type Ability =
-  'start' | 'answer' | 'cancel' | 'resume' | 'fork' | 'delete' | 'export' | 'import' | 'changes' | 'signal';
+  | 'start'
+  | 'answer'
+  | 'cancel'
+  | 'resume'
+  | 'fork'
+  | 'delete'
+  | 'export'
+  | 'import'
+  | 'changes'
+  | 'signal'
+  | 'streams';
 
 /** A place where runs rest. */
 export interface StoreInfo {
   /** What `?store=` takes. */
   readonly name: string;
   readonly kind: 'store' | 'engine';
+  /** What the command line takes as `--store`; absent where it is in no folder. */
+  readonly folder?: string;
   /** Whether somebody carries out what is asked for, and goes on with runs by itself. */
   readonly isServed: boolean;
   /** How many runs wait to be begun. */
@@ -53,6 +66,8 @@ export interface StoresReply {
   readonly access: Access;
   /** Names of the agents that are known here. */
   readonly agents: readonly string[];
+  /** What is firing, where the metrics are those of a monitor that is at work. */
+  readonly alerts: readonly ActiveAlert[];
   /** Epoch milliseconds by the clock of the server. */
   readonly now: number;
 }
@@ -390,16 +405,36 @@ export interface LogsReply {
   readonly next?: number;
 }
 
+/** `GET /streams`: the streams that remember, as of their latest records. */
+export interface StreamsReply {
+  /** By name. */
+  readonly streams: readonly StreamSummary[];
+  /** Those that cannot be read, with why. */
+  readonly damaged: readonly { readonly name: string; readonly error: ErrorRecord }[];
+  /** Epoch milliseconds by the clock of the server. */
+  readonly now: number;
+}
+
 /** `GET /metrics` */
 export interface MetricsReply {
   /** Whether the API was given metrics; the rest is empty otherwise. */
   readonly isKept: boolean;
   /** The numbers of each agent that was run. */
-  readonly workflows: readonly WorkflowStats[];
+  readonly workflows: readonly MeasuredWorkflow[];
   /** How the streams stand that remember. */
   readonly streams: readonly StreamFigures[];
   /** What has fired and not cleared. */
   readonly alerts: readonly ActiveAlert[];
+  /** What has fired and cleared lately, oldest first. */
+  readonly history: readonly AlertRecord[];
+}
+
+/** The numbers of a workflow, with how long the latest took. */
+export interface MeasuredWorkflow extends WorkflowStats {
+  /** Of its runs, in seconds, oldest first. */
+  readonly recent: readonly number[];
+  /** Of its agents, by their names. */
+  readonly recentOf: Readonly<Record<string, readonly number[]>>;
 }
 
 /** `GET /alerts` */

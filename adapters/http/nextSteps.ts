@@ -1,4 +1,5 @@
 import type { RunState } from '../../lib/model/state';
+import { shellText } from '../../lib/report/shellText';
 import { summaryOf } from '../../lib/store/summary';
 import type { DefinitionCheck, NextStep } from './contract';
 import type { Shown } from './shown';
@@ -6,6 +7,8 @@ import type { Shown } from './shown';
 /** What is known besides how the run stands. */
 interface Known {
   readonly isServed: boolean;
+  /** The folder of the store, where it is in one. */
+  readonly folder: string | undefined;
   readonly definition: DefinitionCheck;
   readonly shown: Shown;
 }
@@ -14,34 +17,33 @@ interface Known {
 export function nextSteps(state: RunState, known: Known): readonly NextStep[] {
   const { runId, status, error } = state;
   const { shown } = known;
-  const run = quoted(runId);
-  const cancel: NextStep = { action: 'cancel', text: 'Stop it.', command: `millrace cancel ${run}` };
+  const cancel: NextStep = { action: 'cancel', text: 'Stop it.', command: commandOn('cancel', runId, known) };
   switch (status) {
     case 'SUSPENDED':
-      return [...answers(state, known), ...(state.reason === 'drain' ? [resume(run, known)] : []), cancel];
+      return [...answers(state, known), ...(state.reason === 'drain' ? [resume(runId, known)] : []), cancel];
     case 'IDLE':
     case 'RUNNING':
-      return [known.isServed ? waiting() : resume(run, known), cancel];
+      return [known.isServed ? waiting() : resume(runId, known), cancel];
     case 'FAILED': {
       const path = error?.path === undefined ? undefined : shown.path(error.path);
-      return [resume(run, known), fork(run, path)];
+      return [resume(runId, known), fork(runId, known, path)];
     }
     case 'CANCELLED':
-      return [resume(run, known), fork(run)];
+      return [resume(runId, known), fork(runId, known)];
     case 'COMPLETED':
-      return [fork(run)];
+      return [fork(runId, known)];
   }
 }
 
-function answers(state: RunState, { shown }: Known): readonly NextStep[] {
+function answers(state: RunState, known: Known): readonly NextStep[] {
   return summaryOf(state).waiting.map((question) => {
-    const path = shown.path(question.path);
+    const path = known.shown.path(question.path);
     return {
       action: 'answer',
       path,
       asking: question.asking,
       text: `Answer what "${path}" asks.`,
-      command: `millrace answer ${quoted(state.runId)} ${quoted(path)} '<json>'`,
+      command: `${commandOn('answer', state.runId, known)} ${shellText([path])} '<json>'`,
     };
   });
 }
@@ -50,7 +52,8 @@ function waiting(): NextStep {
   return { action: 'wait', text: 'It is under way, or goes on by itself.' };
 }
 
-function resume(run: string, { isServed, definition }: Known): NextStep {
+function resume(runId: string, known: Known): NextStep {
+  const { isServed, definition } = known;
   const by = isServed ? '' : ' Nobody serves this store: whoever does it needs the agents.';
   const changed =
     definition.is === 'changed'
@@ -59,20 +62,20 @@ function resume(run: string, { isServed, definition }: Known): NextStep {
   return {
     action: 'resume',
     text: `Go on; what is done is not called again.${by}${changed}`,
-    command: `millrace resume ${run}${isServed ? '' : ' --agents <file>'}`,
+    command: `${commandOn('resume', runId, known)}${isServed ? '' : ' --agents <file>'}`,
   };
 }
 
-function fork(run: string, path?: string): NextStep {
+function fork(runId: string, known: Known, path?: string): NextStep {
   return {
     action: 'fork',
     ...(path !== undefined && { path }),
     text: 'Make a new run that reuses what this one has done; this one stays as it is.',
-    command: `millrace fork ${run} --from ${path === undefined ? '<path>' : quoted(path)}`,
+    command: `${commandOn('fork', runId, known)} --from ${path === undefined ? '<path>' : shellText([path])}`,
   };
 }
 
-/** As a shell takes it for one word. */
-function quoted(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+/** A command about a run, wherever it is typed. */
+function commandOn(action: NextStep['action'], runId: string, { folder }: Known): string {
+  return shellText(['millrace', action, runId, ...(folder === undefined ? [] : ['--store', folder])]);
 }

@@ -78,7 +78,7 @@ function operationOf({ method, path, summary, query = {}, body, needs }: Route):
 }
 
 function isAboutStore(path: string): boolean {
-  return /^\/(runs|changes|import|signals)/.test(path);
+  return /^\/(runs|changes|import|signals|streams)/.test(path);
 }
 
 function parameter(name: string, at: 'path' | 'query', description?: string): object {

@@ -41,6 +41,7 @@ import type {
   StateReply,
   StoreInfo,
   StoresReply,
+  StreamsReply,
   ValueKind,
   ValueReply,
   WaitingQuestion,
@@ -104,6 +105,13 @@ export const readRoutes: readonly Route[] = [
     },
     handle: value,
   },
+  {
+    method: 'GET',
+    path: '/streams',
+    summary: 'The streams that remember: offsets, lags, numbers of rows, the latest records',
+    needs: 'read',
+    handle: streams,
+  },
   { method: 'GET', path: '/metrics', summary: 'Numbers about agents', needs: 'read', handle: metrics },
   {
     method: 'GET',
@@ -124,18 +132,21 @@ export const readRoutes: readonly Route[] = [
 async function stores({ api, access }: Call): Promise<Response> {
   const { places, agents: known, shown } = api;
   const infos = [...places.values()].map(async (place): Promise<StoreInfo> => {
-    const { name, kind, abilities } = place;
+    const { name, kind, abilities, folder } = place;
+    const about = { name, kind, abilities, ...(folder !== undefined && { folder }) };
     try {
-      return { name, kind, abilities, isServed: await place.isServed(), queued: await place.queued() };
+      return { ...about, isServed: await place.isServed(), queued: await place.queued() };
     } catch (error) {
       if (!(error instanceof MillraceError)) throw error;
-      return { name, kind, abilities, isServed: false, queued: 0, error: shown.record(error) };
+      return { ...about, isServed: false, queued: 0, error: shown.record(error) };
     }
   });
   const body: StoresReply = {
     stores: await Promise.all(infos),
     access,
     agents: [...known.keys()],
+    // What rests in a file would have to be read each time.
+    alerts: api.metrics !== undefined && 'getMetrics' in api.metrics ? api.metrics.save().alerts : [],
     now: api.now(),
   };
   return reply(200, body);
@@ -331,7 +342,7 @@ async function run(call: Call): Promise<Response> {
     ...(unplanned !== undefined && { unplanned }),
     definition,
     waiting: waitingOf(api, found),
-    next: nextSteps(found, { isServed, definition, shown }),
+    next: nextSteps(found, { isServed, folder: place.folder, definition, shown }),
     hasEvents: await hasEvents(place, found.runId),
     input: shown.short(input, '', 'input'),
     ...(output !== undefined && { output: shown.short(output, '', 'output') }),
@@ -458,13 +469,33 @@ function noValue(runId: string, path: string, of: ValueKind): HttpRequestError {
   );
 }
 
+async function streams(call: Call): Promise<Response> {
+  const { api } = call;
+  const { shown } = api;
+  const damaged: StreamsReply['damaged'][number][] = [];
+  const listed = await placeIn(call)
+    .store('list streams')
+    .streams.list({
+      onDamaged: (name, error) => damaged.push({ name: shown.text(name), error: shown.record(error) }),
+    });
+  const body: StreamsReply = { streams: listed.map((each) => shown.stream(each)), damaged, now: api.now() };
+  return reply(200, body);
+}
+
 async function metrics({ api }: Call): Promise<Response> {
   const monitor = await monitorOf(api);
+  const saved = monitor?.save();
   const body: MetricsReply = {
     isKept: monitor !== undefined,
-    workflows: monitor?.workflowNames().map((name) => monitor.getMetrics(name)) ?? [],
-    streams: monitor?.streams() ?? [],
-    alerts: monitor?.save().alerts ?? [],
+    workflows:
+      saved?.workflows.map(({ workflowName, durations, agents: all }) => ({
+        ...(monitor as Monitor).getMetrics(workflowName),
+        recent: durations.recent ?? [],
+        recentOf: Object.fromEntries(all.map(({ agentName, durations: of }) => [agentName, of.recent ?? []])),
+      })) ?? [],
+    streams: monitor?.streams().map((each) => api.shown.stream(each)) ?? [],
+    alerts: saved?.alerts ?? [],
+    history: saved?.history ?? [],
   };
   return reply(200, body);
 }

@@ -28,6 +28,7 @@ export interface ShowingEngine extends RunEngine {
 export interface RunPlace {
   readonly name: string;
   readonly kind: 'store' | 'engine';
+  readonly folder?: string;
   readonly abilities: readonly Ability[];
   readonly where: Where;
   listRuns(query: RunQuery): Promise<readonly RunSummary[]>;
@@ -45,8 +46,9 @@ export function storePlace(name: string, store: Store): RunPlace {
     kind: 'store',
     abilities: [
       ...(['start', 'answer', 'cancel', 'resume', 'fork', 'delete', 'export', 'import'] as const),
-      ...(['changes', 'signal'] as const),
+      ...(['changes', 'signal', 'streams'] as const),
     ],
+    ...(store.folder !== undefined && { folder: store.folder }),
     where: { store },
     listRuns: (query) => store.listRuns(query),
     loadRun: (runId) => store.loadRun(runId),

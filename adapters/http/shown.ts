@@ -12,6 +12,7 @@ import type { SharedPatch } from '../../lib/model/shared';
 import type { RunState } from '../../lib/model/state';
 import type { StepResult } from '../../lib/model/stepResult';
 import type { RunSummary } from '../../lib/store/store';
+import type { StreamSummary } from '../../lib/store/streamRest';
 import type { CutValue, StateReply, ValueKind } from './contract';
 
 /** Longest value that goes out with an event or a state, in bytes of its JSON. */
@@ -127,6 +128,20 @@ export class Shown {
       ...(error !== undefined && { error: this.text(error) }),
       ...(tags !== undefined && { tags: this.value(tags) as Readonly<Record<string, string>> }),
       waiting: waiting.map((question) => ({ ...question, path: this.path(question.path) })),
+    };
+  }
+
+  /** A stream: names, and offsets of the user's. */
+  stream({ name, offsets, lags, tables, late, committedAt }: StreamSummary): StreamSummary {
+    const named = <T>(record: Readonly<Record<string, T>>): Record<string, T> =>
+      Object.fromEntries(Object.entries(record).map(([key, each]) => [this.text(key), each]));
+    return {
+      name: this.text(name),
+      offsets: named(this.value(offsets) as typeof offsets),
+      lags: named(lags),
+      tables: named(tables),
+      late: named(late),
+      committedAt,
     };
   }
 

@@ -6,6 +6,8 @@ import { lastValueFrom } from 'rxjs';
 import { printable } from '../../lib/report/columns';
 import { lowdbStore } from '../../lib/store/folder/lowdbStore';
 import type { Store } from '../../lib/store/store';
+import { mergeStates } from '../../lib/metrics/mergeStates';
+import type { MetricsStore } from '../../lib/metrics/metricsStore';
 import { inspector } from '../../inspector/index';
 import { agentsOf } from '../agentFiles';
 import { usageError } from '../commandError';
@@ -14,6 +16,7 @@ import { countOf, settingsFor, textOf } from '../context';
 import { exitCodes } from '../exitCodes';
 import { checkStoreFolder } from '../settings';
 import { abortOf } from '../signals';
+import { measured } from './statsCommand';
 
 /** Shows the runs of one or more stores in a browser, until Ctrl-C. */
 export async function inspectCommand(context: CommandContext): Promise<number> {
@@ -32,6 +35,7 @@ export async function inspectCommand(context: CommandContext): Promise<number> {
   const listening = await inspector({
     stores,
     agents,
+    metrics: metricsOf(Object.values(stores)),
     ...(settings.redact.length > 0 && { redact: { keys: settings.redact } }),
   }).listen({
     port,
@@ -67,6 +71,20 @@ function named(folders: readonly string[]): Record<string, Store> {
   }
   return stores;
 }
+
+/** What `stats` says of the newest runs; it is worked out when somebody looks. */
+function metricsOf(stores: readonly Store[]): MetricsStore {
+  return {
+    load: async () => {
+      const monitors = [];
+      for (const store of stores) monitors.push(await measured(store, { limit: MOST_MEASURED }));
+      return monitors.map((monitor) => monitor.save()).reduce((all, one) => mergeStates(all, one));
+    },
+    save: () => Promise.resolve(),
+  };
+}
+
+const MOST_MEASURED = 500;
 
 /** Nothing is opened where no screen is near: in CI, and over SSH. */
 function openBrowser(url: string): void {

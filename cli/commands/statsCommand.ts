@@ -2,6 +2,7 @@ import { lastValueFrom } from 'rxjs';
 
 import { replay } from '../../lib/history/replayRun';
 import type { DurationStats } from '../../lib/metrics/durations';
+import type { Monitor } from '../../lib/metrics/monitor';
 import { createMonitor } from '../../lib/metrics/monitor';
 import type { WorkflowStats } from '../../lib/metrics/workflowMetrics';
 import { durationText, printable } from '../../lib/report/columns';
@@ -23,7 +24,8 @@ export async function statsCommand(context: CommandContext): Promise<number> {
   return withStore(
     context,
     async (store) => {
-      const stats = await statsOf(store, { ...queryOf(options), limit });
+      const monitor = await measured(store, { ...queryOf(options), limit });
+      const stats = monitor.workflowNames().map((name) => monitor.getMetrics(name));
       if (options['prometheus'] === true) output.print(exposition(stats));
       else if (output.isJson) output.json(stats);
       else showStats(stats, output);
@@ -33,10 +35,8 @@ export async function statsCommand(context: CommandContext): Promise<number> {
   );
 }
 
-async function statsOf(
-  store: Store,
-  query: Parameters<Store['listRuns']>[0],
-): Promise<readonly WorkflowStats[]> {
+/** Measures runs that have ended, the oldest first, by the events that are kept of them. */
+export async function measured(store: Store, query: Parameters<Store['listRuns']>[0]): Promise<Monitor> {
   const monitor = createMonitor();
   for (const { runId, status } of [...(await store.listRuns(query))].reverse()) {
     if (status === 'RUNNING') continue;
@@ -44,7 +44,7 @@ async function statsOf(
     if (events !== undefined)
       await lastValueFrom(replay(events).pipe(measure(monitor)), { defaultValue: undefined });
   }
-  return monitor.workflowNames().map((name) => monitor.getMetrics(name));
+  return monitor;
 }
 
 function showStats(stats: readonly WorkflowStats[], output: Output): void {

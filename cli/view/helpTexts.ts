@@ -86,6 +86,7 @@ const texts: Readonly<Record<string, Texts>> = {
     ko: '두 실행의 차이, 또는 run@3과 run@9의 차이',
   },
   graph: { en: 'draws a run or an agent as a Mermaid flowchart', ko: '실행이나 에이전트를 Mermaid 흐름도로' },
+  'graph --svg': { en: 'as a picture in SVG', ko: 'SVG 그림으로' },
   'graph --agent <name>': { en: 'which agent, where no run is named', ko: '실행을 안 쓸 때 그릴 에이전트' },
   stats: { en: 'says how often and how fast agents ran', ko: '에이전트의 횟수와 속도' },
   'stats --limit <count>': {
@@ -93,6 +94,10 @@ const texts: Readonly<Record<string, Texts>> = {
     ko: '최신 실행 몇 개; 없으면 500',
   },
   'stats --prometheus': { en: 'in the text format of Prometheus', ko: 'Prometheus 텍스트 형식으로' },
+  streams: {
+    en: 'lists streams that remember: offset, lag, rows',
+    ko: '기억하는 스트림 목록: 오프셋, 지연, 행',
+  },
   answer: { en: 'answers a question that a run waits at', ko: '실행이 기다리는 질문에 답함' },
   'answer --approve': { en: 'yes', ko: '승인' },
   'answer --reject': { en: 'no', ko: '거절' },

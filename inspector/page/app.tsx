@@ -5,7 +5,7 @@ import { link } from './connection';
 import { OpenDialog } from './dialogs';
 import { inUtc } from './format';
 import { act, view } from './machine';
-import { DefinitionScreen, LogsScreen, MetricsScreen } from './otherScreens';
+import { DefinitionScreen, LogsScreen, MetricsScreen, StreamsScreen } from './otherScreens';
 import { RunScreen } from './runScreen';
 import { RunsScreen } from './runsScreen';
 import { connection, notice, say, storeName, stores } from './pageState';
@@ -41,6 +41,8 @@ function Screen(): JSX.Element {
       return <LogsScreen />;
     case 'metrics':
       return <MetricsScreen />;
+    case 'streams':
+      return <StreamsScreen />;
     case 'definition':
       return <DefinitionScreen />;
   }
@@ -100,22 +102,17 @@ function Places(): JSX.Element {
       >
         {t('runs')}
       </a>
-      {link.value === 'file' ? null : (
-        <>
-          <a
-            href={`#/${encodeURIComponent(storeName())}//metrics`}
-            aria-current={screen === 'metrics' ? 'page' : undefined}
-          >
-            {t('metrics')}
-          </a>
-          <a
-            href={`#/${encodeURIComponent(storeName())}//definition`}
-            aria-current={screen === 'definition' ? 'page' : undefined}
-          >
-            {t('definition')}
-          </a>
-        </>
-      )}
+      {link.value === 'file'
+        ? null
+        : (['metrics', 'streams', 'definition'] as const).map((each) => (
+            <a
+              key={each}
+              href={`#/${encodeURIComponent(storeName())}//${each}`}
+              aria-current={screen === each ? 'page' : undefined}
+            >
+              {t(each)}
+            </a>
+          ))}
     </nav>
   );
 }

@@ -103,7 +103,7 @@ function Comparison({ one, other }: { readonly one: OpenRun; readonly other: Ope
           {t('onlyDifferences')}
         </label>
       </div>
-      <table class="compare" aria-label={t('compare')}>
+      <table class="grid" aria-label={t('compare')}>
         <thead>
           <tr>
             <th scope="col">{t('step')}</th>

@@ -18,6 +18,7 @@ import type {
   RunsReply,
   StateReply,
   StoresReply,
+  StreamsReply,
   ValueKind,
   ValueReply,
 } from '../../adapters/http/contract';
@@ -99,6 +100,7 @@ export interface Connection {
   logs(place: RunPlace, query: Readonly<Record<string, string>>): Promise<LogsReply>;
   layout(graph: Graph, scope: string): Promise<Placed>;
   metrics(): Promise<MetricsReply>;
+  streams(store: string): Promise<StreamsReply>;
   agents(): Promise<AgentsReply>;
   preview(place: RunPlace, body: ForkBody): Promise<ForkPreviewReply>;
   fork(place: RunPlace, body: ForkBody): Promise<ForkReply>;
@@ -159,6 +161,7 @@ export function serverConnection(): Connection {
     logs: (place, query) => asked(ofRun(place, 'logs', query)),
     layout: (graph) => asked('layout', graph),
     metrics: () => asked('api/metrics'),
+    streams: (store) => asked(at('streams', store)),
     agents: () => asked('api/agents'),
     preview: (place, body) => asked(ofRun(place, 'fork'), { ...body, dryRun: true }),
     fork: (place, body) => asked(ofRun(place, 'fork'), body),
@@ -408,8 +411,8 @@ export function fileConnection({ store, run, events, layouts, madeAt, texts }: E
         stores: [{ name: store, kind: 'store', isServed: false, queued: 0, abilities: [] }],
         access: 'read',
         agents: [],
+        alerts: [],
         now: madeAt,
-        version: '',
       }),
     runs: () =>
       Promise.resolve({
@@ -433,7 +436,8 @@ export function fileConnection({ store, run, events, layouts, madeAt, texts }: E
     logs: () => Promise.resolve({ lines: [] }),
     layout: (_graph, scope) =>
       Promise.resolve(layouts[scope] ?? { nodes: [], edges: [], width: 0, height: 0 }),
-    metrics: () => Promise.resolve({ isKept: false, workflows: [], streams: [], alerts: [] }),
+    metrics: refused,
+    streams: refused,
     agents: () => Promise.resolve({ agents: [] }),
     preview: refused,
     fork: refused,

@@ -10,12 +10,12 @@ import type {
 } from '../../adapters/http/contract';
 import type { RequestError } from './connection';
 import { CopyButton, Value } from './details';
-import { agoText, briefly, numberText, pretty, shellWord, shortRunId, spanText } from './format';
+import { agoText, briefly, numberText, pretty, shortRunId, spanText } from './format';
 import { keyTable } from './keys';
 import type { RunPlace } from './machine';
 import { act, view } from './machine';
 import type { OpenRun } from './pageState';
-import { clock, connection, goToRun, openRun, say, stores } from './pageState';
+import { clock, commandText, connection, goToRun, openRun, say, stores } from './pageState';
 import { t } from './texts';
 
 /** What stands over the page, if anything does. */
@@ -140,7 +140,7 @@ function RerunDialog({
       {preview === undefined ? null : <DefinitionLine check={preview.definition} />}
       {preview === undefined || isServed ? null : (
         <p class="warn" role="note">
-          ⚠ {t('nobodyServes')} <code>{'millrace resume <fork> --agents <file>'}</code>
+          ⚠ {t('nobodyServes')} <code>{`${commandText('resume')} <fork> --agents <file>`}</code>
         </p>
       )}
       <p class="muted">{t('oldRunStays')}</p>
@@ -293,9 +293,13 @@ function parsed(text: string): Parsed {
 }
 
 function forkCommand(runId: string, path: string | undefined, input: unknown, resumes: boolean): string {
-  const from = path === undefined ? '' : ` --from ${shellWord(path)}`;
-  const given = input === undefined ? '' : ` --input ${shellWord(JSON.stringify(input))}`;
-  return `millrace fork ${shellWord(runId)}${from}${given}${resumes ? ' --resume' : ''}`;
+  return commandText(
+    'fork',
+    runId,
+    ...(path === undefined ? [] : ['--from', path]),
+    ...(input === undefined ? [] : ['--input', JSON.stringify(input)]),
+    ...(resumes ? ['--resume'] : []),
+  );
 }
 
 function Command({ text }: { readonly text: string }): JSX.Element {
@@ -410,7 +414,7 @@ function AnswerDialog({ run, path }: { readonly run: OpenRun; readonly path: str
       <Deadline at={question?.dueAt ?? row?.deadline} />
       {isKept ? (
         <p class="warn" role="status">
-          ⚠ {t('answerKept')} <code>{`millrace resume ${shellWord(place.runId)} --agents <file>`}</code>
+          ⚠ {t('answerKept')} <code>{`${commandText('resume', place.runId)} --agents <file>`}</code>
         </p>
       ) : (
         <>
@@ -425,7 +429,7 @@ function AnswerDialog({ run, path }: { readonly run: OpenRun; readonly path: str
       )}
       <Problem error={input.isJson ? problem : input.error} />
       <Command
-        text={`millrace answer ${shellWord(place.runId)} ${shellWord(path)} ${shellWord(input.isJson ? JSON.stringify(input.value) : '<json>')}`}
+        text={commandText('answer', place.runId, path, input.isJson ? JSON.stringify(input.value) : '<json>')}
       />
     </Frame>
   );
@@ -566,9 +570,7 @@ function CancelDialog({ run }: { readonly run: OpenRun }): JSX.Element {
         {t('reason')} <input value={reason} onInput={({ currentTarget }) => setReason(currentTarget.value)} />
       </label>
       <Problem error={problem} />
-      <Command
-        text={`millrace cancel ${shellWord(place.runId)}${reason === '' ? '' : ` --reason ${shellWord(reason)}`}`}
-      />
+      <Command text={commandText('cancel', place.runId, ...(reason === '' ? [] : ['--reason', reason]))} />
     </Frame>
   );
 }

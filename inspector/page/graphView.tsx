@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import type { Plan } from '../../lib/model/plan';
 import type { StepStatus } from '../../lib/model/stepResult';
 import type { Graph, GraphNode, Placed } from '../graph';
+import { curveThrough } from '../graph';
 import { icons, numberText } from './format';
 import { act, view } from './machine';
 import { insideOf, nodeStatus } from './rowList';
@@ -97,7 +98,7 @@ function Picture({
         <path
           key={`${from} ${to}`}
           class={`edge${critical.has(to) && (critical.has(from) || nodes.get(from)?.kind === 'input') ? ' critical' : ''}`}
-          d={curve(points)}
+          d={curveThrough(points)}
           marker-end="url(#tip)"
         />
       ))}
@@ -179,20 +180,4 @@ function Box({
       )}
     </g>
   );
-}
-
-/** A smooth line through the points of an edge. */
-function curve(points: readonly (readonly [number, number])[]): string {
-  const [first, ...rest] = points;
-  if (first === undefined) return '';
-  const last = rest.at(-1) ?? first;
-  if (rest.length < 2) return `M${first.join(' ')} L${last.join(' ')}`;
-  let path = `M${first.join(' ')}`;
-  for (let index = 0; index < rest.length - 1; index += 1) {
-    const here = rest[index] ?? first;
-    const next = rest[index + 1] ?? last;
-    const end = index === rest.length - 2 ? next : [(here[0] + next[0]) / 2, (here[1] + next[1]) / 2];
-    path += ` Q${here.join(' ')} ${end.join(' ')}`;
-  }
-  return path;
 }

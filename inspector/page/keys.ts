@@ -3,8 +3,7 @@ import { act, tabs, view } from './machine';
 import { goLive, stepTo, toggleDiff, togglePlay } from './momentBar';
 import { pan, reveal, rows, zoomAround, zoomToSelection } from './rows';
 import type { Row } from './rowList';
-import { goToRun, mayWrite, openRun, runList, selectedRun, storeName } from './pageState';
-import { shellWord } from './format';
+import { commandText, goToRun, mayWrite, openRun, runList, selectedRun, storeName } from './pageState';
 import type { TextKey } from './texts';
 
 /** What each key does, for the table of keys. */
@@ -34,6 +33,7 @@ export const keyTable: readonly (readonly [keys: string, does: TextKey])[] = [
   ['g r', 'keyGoRuns'],
   ['g l', 'keyGoLogs'],
   ['g m', 'keyGoMetrics'],
+  ['g s', 'keyGoStreams'],
   ['g d', 'keyGoDefinition'],
 ];
 
@@ -78,7 +78,8 @@ function goesTo(key: string): boolean {
       act({ type: 'go', to: { screen: 'runs', store } });
       return true;
     case 'm':
-      act({ type: 'go', to: { screen: 'metrics' } });
+    case 's':
+      act({ type: 'go', to: { screen: key === 'm' ? 'metrics' : 'streams' } });
       return true;
     case 'l':
       if (runId !== '') act({ type: 'go', to: { screen: 'logs', store, runId } });
@@ -209,9 +210,7 @@ function doesInRun(key: string, target: HTMLElement): boolean {
       copyText(step ?? view.peek().runId);
       return true;
     case 'Y':
-      copyText(
-        `millrace show ${shellWord(view.peek().runId)}${step === undefined ? '' : ` --step ${shellWord(step)}`}`,
-      );
+      copyText(commandText('show', view.peek().runId, ...(step === undefined ? [] : ['--step', step])));
       return true;
     case 'Escape':
       if (view.peek().since !== undefined) toggleDiff();

@@ -1,7 +1,7 @@
 import { signal } from '@preact/signals-core';
 
 /** What can be looked at. */
-export type Screen = 'runs' | 'run' | 'compare' | 'logs' | 'metrics' | 'definition';
+export type Screen = 'runs' | 'run' | 'compare' | 'logs' | 'metrics' | 'streams' | 'definition';
 
 /** The parts of what is known of a step. */
 export type Tab = 'output' | 'input' | 'error' | 'logs' | 'events' | 'raw';
@@ -147,7 +147,10 @@ export function followAddress(): void {
   read();
 }
 
-const screens: ReadonlySet<string> = new Set<Screen>(['compare', 'logs', 'metrics', 'definition']);
+const screens: ReadonlySet<string> = new Set<Screen>(['compare', 'logs', 'metrics', 'streams', 'definition']);
+
+/** Screens that show no run. */
+export const ofStore: ReadonlySet<Screen> = new Set<Screen>(['runs', 'metrics', 'streams']);
 
 /** The address of a view, such as `#/main/01M8?step=pages[60]/ocr&at=300`. */
 export function addressOf(shown: View): string {
@@ -157,7 +160,7 @@ export function addressOf(shown: View): string {
       ? [store]
       : screen === 'run'
         ? [store, runId]
-        : screen === 'metrics'
+        : ofStore.has(screen)
           ? [store, '', screen]
           : [store, runId, screen];
   while (parts.at(-1) === '') parts.pop();

@@ -1,17 +1,18 @@
 import { useEffect, useState } from 'preact/hooks';
-import type { JSX } from 'preact';
+import type { ComponentChildren, JSX } from 'preact';
 
-import type { AgentInfo, MetricsReply } from '../../adapters/http/contract';
+import type { AgentInfo, MeasuredWorkflow, MetricsReply, StreamsReply } from '../../adapters/http/contract';
 import type { AgentStats } from '../../lib/metrics/agentMetrics';
-import type { WorkflowStats } from '../../lib/metrics/workflowMetrics';
+import type { AlertRecord } from '../../lib/metrics/alert';
 import type { LogLevel, RunEvent } from '../../lib/model/event';
+import { offsetText } from '../../lib/store/streamRest';
 import type { Plan } from '../../lib/model/plan';
-import { briefly, clockText, numberText, shortRunId, spanText } from './format';
+import { agoText, briefly, clockText, numberText, shortRunId, spanText } from './format';
 import { GraphView } from './graphView';
 import { act, view } from './machine';
 import type { OpenRun } from './pageState';
 import { CopyButton } from './details';
-import { connection, openRun } from './pageState';
+import { commandText, connection, openRun, storeName } from './pageState';
 import { t } from './texts';
 
 const LINE = 22;
@@ -142,46 +143,143 @@ function fitsPath(path: string, text: string): boolean {
   return true;
 }
 
-/** Figures of workflows and their agents, and the alerts. */
-export function MetricsScreen(): JSX.Element {
-  const [metrics, setMetrics] = useState<MetricsReply | undefined>(undefined);
+/** A screen that is asked for when it opens, and again when somebody wants to. */
+function Asked<T>({
+  title,
+  ask,
+  show,
+}: {
+  readonly title: 'metrics' | 'streams';
+  readonly ask: () => Promise<T>;
+  readonly show: (reply: T) => JSX.Element;
+}): JSX.Element {
+  const [reply, setReply] = useState<T | undefined>(undefined);
   const [problem, setProblem] = useState('');
-  useEffect(() => {
-    connection()
-      .metrics()
-      .then(setMetrics, (error: unknown) => {
+  const load = (): void => {
+    ask().then(
+      (answer) => {
+        setProblem('');
+        setReply(() => answer);
+      },
+      (error: unknown) => {
         setProblem((error as Error).message);
-      });
-  }, []);
+      },
+    );
+  };
+  useEffect(load, [storeName()]);
   return (
-    <main class="metrics-screen">
+    <main class={`${title}-screen`}>
       <header class="run-head">
         <a href="#/" class="back" title="Esc">
           ‹ {t('runs')}
         </a>
-        <h1>{t('metrics')}</h1>
+        <h1>{t(title)}</h1>
+        <button onClick={load}>{t('reload')}</button>
       </header>
       {problem === '' ? null : (
         <p class="bad banner" role="alert">
           ✖ {problem}
         </p>
       )}
-      {metrics === undefined ? null : metrics.isKept ? (
-        <Figures metrics={metrics} />
-      ) : (
-        <p class="empty">{t('noMetrics')}</p>
-      )}
+      {reply === undefined ? null : <div class="figures">{show(reply)}</div>}
     </main>
   );
 }
 
+/** The streams that remember: how far each has read, how far it is behind, and what it holds. */
+export function StreamsScreen(): JSX.Element {
+  return (
+    <Asked
+      title="streams"
+      ask={() => connection().streams(storeName())}
+      show={({ streams, damaged }) => (
+        <>
+          {damaged.map(({ name, error }) => (
+            <p key={name} class="bad" role="alert">
+              ⚠ {name} {t('cannotBeRead')}: {error.message}; <code>{commandText('doctor')}</code>
+            </p>
+          ))}
+          {streams.length === 0 ? <p class="empty">{t('noStreams')}</p> : <StreamTable streams={streams} />}
+        </>
+      )}
+    />
+  );
+}
+
+function StreamTable({ streams }: { readonly streams: StreamsReply['streams'] }): JSX.Element {
+  return (
+    <Grid
+      label={t('streams')}
+      columns={[t('name'), t('offset'), t('lag'), t('rows'), t('late'), t('latestRecord')]}
+    >
+      {streams.map(({ name, offsets, lags, tables, late, committedAt }) => (
+        <tr key={name}>
+          <th scope="row">{name}</th>
+          {[offsets, lags, tables, late].map((values, index) => (
+            <td key={index}>
+              {Object.entries(values).map(([of, value]) => (
+                <div key={of}>
+                  {of === name ? null : <span class="muted">{of} </span>}
+                  <span title={briefly(value, 400)}>
+                    {typeof value === 'number' ? numberText(value) : offsetText(value)}
+                  </span>
+                </div>
+              ))}
+            </td>
+          ))}
+          <td title={clockText(committedAt, true)}>{agoText(committedAt)}</td>
+        </tr>
+      ))}
+    </Grid>
+  );
+}
+
+/** A table with a line of titles. */
+function Grid({
+  label,
+  columns: titles,
+  children,
+}: {
+  readonly label: string;
+  readonly columns: readonly string[];
+  readonly children: ComponentChildren;
+}): JSX.Element {
+  return (
+    <table class="grid" aria-label={label}>
+      <thead>
+        <tr>
+          {titles.map((title) => (
+            <th scope="col" key={title}>
+              {title}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>{children}</tbody>
+    </table>
+  );
+}
+
+/** Figures of workflows and their agents, and the alerts. */
+export function MetricsScreen(): JSX.Element {
+  return (
+    <Asked
+      title="metrics"
+      ask={() => connection().metrics()}
+      show={(metrics) =>
+        metrics.isKept ? <Figures metrics={metrics} /> : <p class="empty">{t('noMetrics')}</p>
+      }
+    />
+  );
+}
+
 function Figures({
-  metrics: { workflows, alerts, streams },
+  metrics: { workflows, alerts, history, streams },
 }: {
   readonly metrics: MetricsReply;
 }): JSX.Element {
   return (
-    <div class="figures">
+    <>
       <section aria-label={t('alerts')} class="alerts">
         <h2>{t('alerts')}</h2>
         {alerts.length === 0 ? <p class="good">✔ {t('noAlerts')}</p> : null}
@@ -189,72 +287,83 @@ function Figures({
           {alerts.map(({ ruleName, workflowName, since }) => (
             <li key={`${workflowName} ${ruleName}`} class="bad">
               ⚠ <b>{workflowName}</b> {ruleName}{' '}
+              {comparedText(
+                history.findLast((each) => each.ruleName === ruleName && each.workflowName === workflowName),
+              )}{' '}
               <span class="muted">{t('firingSince', { time: clockText(since) })}</span>
             </li>
           ))}
         </ul>
+        <ol class="muted">
+          {history.toReversed().map((record, index) => (
+            <li key={index}>
+              <time>{clockText(record.at)}</time>{' '}
+              {record.status === 'FIRED' ? `⚠ ${t('fired')}` : `✔ ${t('cleared')}`} {record.workflowName}{' '}
+              {record.ruleName} {comparedText(record)}
+            </li>
+          ))}
+        </ol>
       </section>
       {workflows.map((workflow) => (
         <WorkflowFigures key={workflow.workflowName} workflow={workflow} />
       ))}
-      {streams.length === 0 ? null : (
-        <section aria-label={t('streams')}>
-          <h2>{t('streams')}</h2>
-          <ul>
-            {streams.map(({ name, lags, committedAt }) => (
-              <li key={name}>
-                <b>{name}</b> {briefly(lags, 120)} <span class="muted">{clockText(committedAt)}</span>
-              </li>
-            ))}
-          </ul>
-        </section>
-      )}
-    </div>
+      {streams.length === 0 ? null : <StreamTable streams={streams} />}
+    </>
   );
+}
+
+/** `33.3 > 30`, or the numbers that the rule looked at. */
+function comparedText(record: AlertRecord | undefined): string {
+  if (record === undefined) return '';
+  const { figures, limit, status } = record;
+  const seen = Object.entries(figures).map(([name, value]) => {
+    const text = numberText(Math.round(value * 100) / 100);
+    return name === 'value' ? text : `${name} ${text}`;
+  });
+  if (limit !== undefined) seen.push(status === 'FIRED' ? '>' : '≤', numberText(limit));
+  return seen.join(limit === undefined ? ', ' : ' ');
 }
 
 type Figured = Omit<AgentStats, 'agentName' | 'ownDuration'>;
 
 const columns = ['avgDuration', 'minDuration', 'p50', 'p95', 'p99', 'maxDuration', 'stdevDuration'] as const;
 
-function WorkflowFigures({ workflow }: { readonly workflow: WorkflowStats }): JSX.Element {
-  const longest = Math.max(workflow.p99, ...Object.values(workflow.agents).map(({ p99 }) => p99), 1e-9);
+function WorkflowFigures({ workflow }: { readonly workflow: MeasuredWorkflow }): JSX.Element {
+  const { workflowName, agents, recent, recentOf } = workflow;
   return (
-    <table class="figure-table" aria-label={workflow.workflowName}>
-      <thead>
-        <tr>
-          <th scope="col">{workflow.workflowName}</th>
-          <th scope="col">{t('executions')}</th>
-          <th scope="col">{t('success')}</th>
-          {columns.map((column) => (
-            <th scope="col" key={column}>
-              {t(column)}
-            </th>
-          ))}
-          <th scope="col">p50 – p99</th>
-        </tr>
-      </thead>
-      <tbody>
-        <FigureRow name={t('theRun')} figures={workflow} longest={longest} />
-        {Object.values(workflow.agents).map((agent) => (
-          <FigureRow key={agent.agentName} name={agent.agentName} figures={agent} longest={longest} />
-        ))}
-      </tbody>
-    </table>
+    <Grid
+      label={workflowName}
+      columns={[
+        workflowName,
+        t('executions'),
+        t('success'),
+        ...columns.map((column) => t(column)),
+        t('recent'),
+      ]}
+    >
+      <FigureRow name={t('theRun')} figures={workflow} recent={recent} />
+      {Object.values(agents).map((agent) => (
+        <FigureRow
+          key={agent.agentName}
+          name={agent.agentName}
+          figures={agent}
+          recent={recentOf[agent.agentName] ?? []}
+        />
+      ))}
+    </Grid>
   );
 }
 
 function FigureRow({
   name,
   figures,
-  longest,
+  recent,
 }: {
   readonly name: string;
   readonly figures: Figured;
-  readonly longest: number;
+  readonly recent: readonly number[];
 }): JSX.Element {
-  const { executions, successRate, failures, p50, p95, p99 } = figures;
-  const x = (seconds: number): number => (seconds / longest) * 118 + 1;
+  const { executions, successRate, failures } = figures;
   return (
     <tr>
       <th scope="row">{name}</th>
@@ -266,12 +375,23 @@ function FigureRow({
         <td key={column}>{spanText(figures[column] * 1_000)}</td>
       ))}
       <td>
-        <svg class="spread" width="120" height="12" aria-hidden="true">
-          <line x1={x(p50)} x2={x(p99)} y1="6" y2="6" />
-          <rect x={x(p50)} width={Math.max(1, x(p95) - x(p50))} y="3" height="6" />
-        </svg>
+        <Sparkline seconds={recent} />
       </td>
     </tr>
+  );
+}
+
+/** How long the latest took, oldest first. */
+function Sparkline({ seconds }: { readonly seconds: readonly number[] }): JSX.Element {
+  const longest = Math.max(...seconds, 1e-9);
+  return (
+    <svg class="spark" width="120" height="16" role="img" aria-label={t('recent')}>
+      <title>{seconds.map((each) => spanText(each * 1_000)).join(', ')}</title>
+      {seconds.map((each, index) => {
+        const height = 1 + (each / longest) * 15;
+        return <rect key={index} x={index * 3} y={16 - height} width="2" height={height} />;
+      })}
+    </svg>
   );
 }
 
@@ -338,30 +458,19 @@ export function DefinitionScreen(): JSX.Element {
 
 function PlanTable({ plan }: { readonly plan: Plan }): JSX.Element {
   return (
-    <table class="plan" aria-label={t('steps')}>
-      <thead>
-        <tr>
-          {(['step', 'kind', 'agent', 'reads'] as const).map((column) => (
-            <th key={column} scope="col">
-              {t(column)}
-            </th>
-          ))}
+    <Grid label={t('steps')} columns={[t('step'), t('kind'), t('agent'), t('reads')]}>
+      {plan.map(({ path, kind, agent, sources, reads }) => (
+        <tr key={path}>
+          <th scope="row">
+            <code>{path}</code>
+          </th>
+          <td>{kind}</td>
+          <td>{agent}</td>
+          <td>
+            <code>{reads ?? sources.join(', ')}</code>
+          </td>
         </tr>
-      </thead>
-      <tbody>
-        {plan.map(({ path, kind, agent, sources, reads }) => (
-          <tr key={path}>
-            <th scope="row">
-              <code>{path}</code>
-            </th>
-            <td>{kind}</td>
-            <td>{agent}</td>
-            <td>
-              <code>{reads ?? sources.join(', ')}</code>
-            </td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
+      ))}
+    </Grid>
   );
 }

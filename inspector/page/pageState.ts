@@ -7,9 +7,9 @@ import type { Placed } from '../graph';
 import { graphOf } from '../graph';
 import type { Connection, RequestError } from './connection';
 import { link, stateAsEvent } from './connection';
-import { now } from './format';
+import { now, shellWord } from './format';
 import type { RunPlace } from './machine';
-import { act, view } from './machine';
+import { act, ofStore, view } from './machine';
 import { RunFold } from './runFold';
 
 /** A run that is looked at: it is followed as long as it is open. */
@@ -74,12 +74,19 @@ export function storeName(): string {
   return view.value.store === '' ? (stores.value?.stores[0]?.name ?? '') : view.value.store;
 }
 
-/** Follows what the view shows, and lets go of what it shows no more. */
-export function begin(from: Connection): void {
-  connected = from;
-  clock.value = now();
-  const ask = (): void => {
-    from.stores().then(
+/** A command that does the same wherever it is typed. */
+export function commandText(...words: readonly string[]): string {
+  const folder = stores.value?.stores.find(({ name }) => name === storeName())?.folder;
+  return ['millrace', ...words, ...(folder === undefined ? [] : ['--store', folder])]
+    .map(shellWord)
+    .join(' ');
+}
+
+/** Who serves, what waits to be begun, and what is firing. */
+function askStores(): void {
+  connection()
+    .stores()
+    .then(
       (reply) => {
         stores.value = reply;
       },
@@ -87,16 +94,16 @@ export function begin(from: Connection): void {
         listError.value = error as RequestError;
       },
     );
-  };
-  ask();
+}
+
+/** Follows what the view shows, and lets go of what it shows no more. */
+export function begin(from: Connection): void {
+  connected = from;
+  clock.value = now();
+  askStores();
   const shownRun = computed(() => {
     const { screen, store, runId } = view.value;
-    return screen === 'runs' ||
-      screen === 'metrics' ||
-      runId === '' ||
-      (screen === 'definition' && runId === '')
-      ? ''
-      : JSON.stringify({ store, runId });
+    return ofStore.has(screen) || runId === '' ? '' : JSON.stringify({ store, runId });
   });
   const comparedRun = computed(() => {
     const { screen, other } = view.value;
@@ -256,6 +263,7 @@ function followList(from: Connection): void {
     const later = (): void => {
       timer ??= setTimeout(() => {
         timer = undefined;
+        askStores();
         void list();
       }, 1_000);
     };

@@ -4,9 +4,19 @@ import type { JSX } from 'preact';
 import type { DamagedRun } from '../../adapters/http/contract';
 import type { RunStatus } from '../../lib/model/state';
 import type { RunSummary } from '../../lib/store/store';
-import { agoText, clockText, icons, now, numberText, shellWord, shortRunId, spanText } from './format';
+import { agoText, clockText, icons, now, numberText, shortRunId, spanText } from './format';
 import { act, view } from './machine';
-import { clock, goToRun, list, listError, runList, selectedRun, storeName, stores } from './pageState';
+import {
+  clock,
+  commandText,
+  goToRun,
+  list,
+  listError,
+  runList,
+  selectedRun,
+  storeName,
+  stores,
+} from './pageState';
 import { t } from './texts';
 
 const ROW = 30;
@@ -91,7 +101,7 @@ function Damaged({ runs }: { readonly runs: readonly DamagedRun[] }): JSX.Elemen
       {runs.slice(0, 20).map(({ runId, name, error }) => (
         <li key={runId} role="alert">
           <b>⚠ {shortRunId(runId)}</b> {name} {t('cannotBeRead')}: {error.message}{' '}
-          <code>millrace doctor {shellWord(storeName())}</code>
+          <code>{commandText('doctor')}</code>
         </li>
       ))}
     </ul>
@@ -282,6 +292,12 @@ function Served({
       {t('runsCount', { n: numberText(total) })}
       {isServed === undefined ? null : ` · ${isServed ? t('isServed') : t('notServed')}`}
       {queued > 0 ? ` · ${t('queued', { n: numberText(queued) })}` : ''}
+      {stores.value?.alerts.map(({ ruleName, workflowName, since }) => (
+        <a class="bad" href={`#/${encodeURIComponent(storeName())}//metrics`}>
+          {' '}
+          ⚠ {workflowName} {ruleName} {t('firingSince', { time: clockText(since) })}
+        </a>
+      ))}
     </footer>
   );
 }

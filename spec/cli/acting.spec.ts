@@ -442,6 +442,9 @@ describe('the commands that act', () => {
     expect(typed(['graph', '--agent', 'book', ...agents]).stdout).toMatch(/^flowchart TD\n/);
     expect(typed(['graph', ...agents]).exit).toBe(64);
     expect(typed(['graph', 'b']).stdout).toContain('class s0 COMPLETED');
+    const { stdout } = typed(['graph', 'b', '--svg']);
+    expect(stdout).toMatch(/^<svg xmlns[^>]*>\n[^]*<title>load, COMPLETED<\/title>[^]*✔ load<[^]*<\/svg>\n$/);
+    expect(json(['graph', '--agent', 'book', '--svg', ...agents]).json.svg).not.toContain('COMPLETED');
   });
 
   it('inspect serves the runs on one address with a token, until Ctrl-C', async () => {

@@ -1,9 +1,10 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { lastValueFrom } from 'rxjs';
 import stringWidth from 'string-width';
 
-import { execute, lowdbStore } from '../../index';
+import { execute, fromOffset, lowdbStore, scanned } from '../../index';
 import { book, contract, review } from './support/flows';
 import { millrace, millraceJson, project } from './support/typed';
 
@@ -281,5 +282,54 @@ describe('the commands that read', () => {
         expect(millrace(['show', 'one'], { cwd: copy.folder }).exit).toBe(65);
         copy.remove();
       });
+  });
+
+  describe('millrace streams', () => {
+    it('lists what streams remember: offset, lag, rows, the latest record', async () => {
+      const store = lowdbStore(join(cwd, 'state'));
+      const items = [
+        { offset: 1, value: 'kim', lag: 9 },
+        { offset: 2, value: 'lee', lag: 4 },
+      ];
+      await lastValueFrom(
+        fromOffset(() => items, { name: 'visits', store }).pipe(
+          scanned('by user', (count) => count + 1, 0, { key: (user) => user }),
+        ),
+      );
+      await store.close();
+
+      expect(typed('streams').stdout.replace(/\d{4}-\S+ \S+/, '<when>')).toBe(
+        'STREAM  OFFSET  LAG  ROWS       LATE  LATEST RECORD\nvisits  2       4    by user 2        <when>\n',
+      );
+      expect(json('streams')).toMatchObject({
+        json: [
+          { name: 'visits', offsets: { visits: 2 }, lags: { visits: 4 }, tables: { 'by user': 2 }, late: {} },
+        ],
+        exit: 0,
+      });
+      expect(typed('streams', '--lang', 'ko').stdout).toMatch(/^스트림 +오프셋 +지연/);
+      expect(json('streams', join(cwd, 'nowhere'))).toMatchObject({
+        json: { error: { code: 'STORE_NOT_FOUND' } },
+        exit: 2,
+      });
+    });
+
+    it('tells a stream that cannot be read, and doctor names file and byte', () => {
+      const copy = project();
+      cpSync(join(cwd, 'state'), join(copy.folder, 'state'), { recursive: true });
+      const file = join(copy.folder, 'state/streams/visits/stream.json');
+      writeFileSync(file, readFileSync(file, 'utf8').replace('"visits"', '"visitz"'));
+
+      const { stdout, stderr, exit } = millrace(['streams'], { cwd: copy.folder });
+      expect({ stdout, exit }).toEqual({ stdout: 'no streams\n', exit: 0 });
+      expect(stderr).toContain('visits: Cannot trust');
+      expect(millraceJson(['streams'], { cwd: copy.folder }).json).toMatchObject([
+        { name: 'visits', error: { code: 'STORE_CORRUPT' } },
+      ]);
+      const examined = millrace(['doctor'], { cwd: copy.folder });
+      expect(examined.exit).toBe(65);
+      expect(examined.stdout).toContain(`${file}  byte 0: the checksum differs`);
+      copy.remove();
+    });
   });
 });

@@ -141,6 +141,7 @@ describeInBrowser('how the page looks', () => {
     await page.waitForSelector('.runs .row');
     for (const [keys, screen] of [
       ['gm', '.metrics-screen'],
+      ['gs', '.streams-screen'],
       ['gr', '.runs-screen'],
       ['gd', '.definition-screen'],
       ['gr', '.runs-screen'],

@@ -192,8 +192,9 @@ describeInBrowser('a page that follows runs', () => {
 
     expect(rows.map((each) => each.split(/\s+/).at(-1))).toEqual(['last', 'first']);
     expect(await page.locator('.damaged li').allInnerTexts()).toEqual([
-      expect.stringMatching(/bad.*cannot be read.*at byte \d+.*millrace doctor/s),
+      expect.stringMatching(/bad.*cannot be read.*at byte \d+.*millrace doctor --store \//s),
     ]);
+    expect(await page.locator('.damaged code').innerText()).toBe(`millrace doctor --store ${at}`);
     expect(problems).toEqual([]);
     await close();
     await store.close();

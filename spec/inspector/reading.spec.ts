@@ -38,7 +38,17 @@ describeInBrowser('whoever cannot see the page hears', () => {
     await finish(book, { pages: 3, jam: 1 }, store, 'jammed', { customer: '42' });
     await finish(contract, { customer: 'Kim', amount: 4_200 }, store, 'unsigned');
     metrics.endWorkflow('book', 2, true);
+    metrics.addAlertRule('failing', ({ failureRate }) => failureRate > 30);
     metrics.endWorkflow('book', 4, false);
+    metrics.checkAlerts();
+    const claim = await store.streams.claim('visits');
+    await claim.commit({
+      offsets: [['visits', 1_180]],
+      lags: [['visits', 12]],
+      rows: [{ table: 'hits', key: '/', value: 1 }],
+      at: Date.now(),
+    });
+    await claim.release();
     listening = await inspector({ store, metrics, agents: [book, contract] as never }).listen();
   });
   afterAll(async () => {
@@ -75,10 +85,11 @@ describeInBrowser('whoever cannot see the page hears', () => {
       what: 'how two runs compare',
       hash: '#/main/jammed/compare?with=main,good',
       part: 'main',
-      ready: '.compare tbody tr',
+      ready: '.grid tbody tr',
     },
     { what: 'the logs', hash: '#/main/jammed/logs', part: 'main', ready: '.log-lines li' },
-    { what: 'the metrics', hash: '#/main//metrics', part: 'main', ready: '.figure-table' },
+    { what: 'the metrics', hash: '#/main//metrics', part: 'main', ready: '.grid' },
+    { what: 'the streams', hash: '#/main//streams', part: 'main', ready: '.grid' },
     { what: 'the definition', hash: '#/main//definition', part: 'main', ready: '.graph .box' },
   ];
 

@@ -13,6 +13,7 @@ import type {
   RunsReply,
   StateReply,
   StoresReply,
+  StreamsReply,
   ValueReply,
 } from '../../../adapters/http';
 import { httpApi } from '../../../adapters/http';
@@ -218,7 +219,8 @@ describe('httpApi()', () => {
     });
     expect(await read<MetricsReply>(api, '/metrics')).toMatchObject({
       isKept: true,
-      workflows: [{ workflowName: 'book', executions: 1, avgDuration: 2 }],
+      workflows: [{ workflowName: 'book', executions: 1, avgDuration: 2, recent: [2], recentOf: {} }],
+      history: [],
     });
     expect(await read(api, '/alerts')).toEqual({ isKept: true, active: [] });
     const described = await read<{ paths: object }>(api, '/openapi.json');
@@ -227,6 +229,45 @@ describe('httpApi()', () => {
     );
     expect(JSON.stringify(described)).toContain('"input.book"');
     expect(await refusal(await get(api, '/runs?store=c'))).toEqual([404, 'UNKNOWN_STORE']);
+  });
+
+  it('lists streams that remember, without secrets, and those that cannot be read', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'millrace-streams-'));
+    const store = lowdbStore(folder);
+    for (const [name, offset] of [
+      ['bad', 1],
+      ['visits', { byte: 7, token: SECRET }],
+    ] as const) {
+      const claim = await store.streams.claim(name);
+      await claim.commit({
+        offsets: [[name, offset]],
+        lags: [[name, 3]],
+        rows: [{ table: 'hits', key: '/', value: 1 }],
+        at: 1_700_000_000_000,
+      });
+      await claim.release();
+    }
+    await store.close();
+    const file = join(folder, 'streams/bad/stream.json');
+    writeFileSync(file, readFileSync(file, 'utf8').replace('"bad"', '"bat"'));
+    const api = httpApi({ store: lowdbStore(folder) });
+
+    const reply = await read<StreamsReply>(api, '/streams?store=main');
+
+    expect(reply.streams).toMatchObject([
+      {
+        name: 'visits',
+        offsets: { visits: { byte: 7 } },
+        lags: { visits: 3 },
+        tables: { hits: 1 },
+        late: {},
+        committedAt: 1_700_000_000_000,
+      },
+    ]);
+    expect(reply.damaged).toMatchObject([{ name: 'bad', error: { code: 'STORE_CORRUPT' } }]);
+    expect(JSON.stringify(reply)).not.toContain(SECRET);
+    expect(await read<StoresReply>(api, '/stores')).toMatchObject({ stores: [{ name: 'main', folder }] });
+    rmSync(folder, { recursive: true });
   });
 
   it('is read-only unless somebody says who may write', async () => {
