@@ -9,7 +9,7 @@ import { fakeModel } from '../../../testing/index';
 
 /*
  * A toolLoop that writes down, outside of its store, which call begins, and which end it was told. `killedLoop.js FOLDER MS` kills itself
- * so many milliseconds after its first event; it tells its output when it completes.
+ * so many milliseconds after its first event; it tells its output, and how long it took, when it completes.
  */
 const [folder = '', ms = ''] = process.argv.slice(2);
 const write = (what: string, path: string): void => {
@@ -43,14 +43,17 @@ const assistant = toolLoop('assistant', {
 });
 
 const store = lowdbStore(join(folder, 'state'), { durability: 'process' });
-let isArmed = false;
+let begunAt: number | undefined;
 run(assistant, 'words?', { store, runId: 'words' }).subscribe({
   next: ({ event }) => {
-    if (!isArmed && ms !== 'never') setTimeout(() => process.kill(process.pid, 'SIGKILL'), Number(ms));
-    isArmed = true;
+    if (begunAt === undefined && ms !== 'never')
+      setTimeout(() => process.kill(process.pid, 'SIGKILL'), Number(ms));
+    begunAt ??= performance.now();
     if (event.type === 'step.started' && event.path.endsWith('/model')) write('begins', event.path);
     if (event.type === 'step.completed') write('told', event.path);
-    if (event.type === 'run.completed') write('output', JSON.stringify(event.output));
+    if (event.type !== 'run.completed') return;
+    write('took', String(performance.now() - begunAt));
+    write('output', JSON.stringify(event.output));
   },
   error: (error: unknown) => {
     console.error(error);
