@@ -42,14 +42,17 @@ export interface Tool {
   readonly approve: ((call: ToolCall) => boolean) | undefined;
 }
 
-/** What a model is told about a tool, and when a person has to agree. */
-export interface ToolOptions {
+/** What a model is told about a tool, and when a person has to agree; `I` is what its agent takes. */
+export interface ToolOptions<I = unknown> {
   /** What it does, and when it is of use: the model reads it. */
   readonly description: string;
   /** The JSON Schema of its arguments; that of the agent's `input` when left out. */
   readonly parameters?: JsonSchema;
-  /** Whether a person has to agree to this call first: `answer(runId, path, { approved: true }, …)`. Nobody has to when left out. */
-  readonly approve?: (call: ToolCall) => boolean;
+  /**
+   * Whether a person has to agree to this call first: `answer(runId, path, { approved: true }, …)`. Nobody has to when left out. It gets
+   * the arguments as the agent will get them; about those that do not fit nobody is asked, because they go back to the model.
+   */
+  readonly approve?: (call: ToolCall & { readonly arguments: I }) => boolean;
 }
 
 /**
@@ -58,7 +61,7 @@ export interface ToolOptions {
  * @throws DefinitionError when the agent has neither an `input` nor `parameters`.
  * @throws NoJsonSchemaError when its `input` cannot be told as a JSON Schema, and there are no `parameters`.
  */
-export function tool<I>(of: Agent<I, unknown>, options: ToolOptions): Tool {
+export function tool<I>(of: Agent<I, unknown>, options: ToolOptions<NoInfer<I>>): Tool {
   const definition = definitionOf(of);
   if (definition === undefined)
     throw new DefinitionError('tool', `a tool needs an agent, got ${typeof of}; make one with agent()`);
@@ -73,8 +76,25 @@ export function tool<I>(of: Agent<I, unknown>, options: ToolOptions): Tool {
     agent: of,
     description,
     parameters: parameters ?? jsonSchemaOf(input as t.Any),
-    approve,
+    approve: approve && ((call) => needsPerson(input, call, approve)),
   };
+}
+
+/** Whether the arguments fit, and a person has to agree to them. */
+function needsPerson<I>(
+  input: t.Decoder<unknown, unknown> | undefined,
+  call: ToolCall,
+  approve: (call: ToolCall & { readonly arguments: I }) => boolean,
+): boolean {
+  if (input === undefined) return approve(call as ToolCall & { readonly arguments: I });
+  let taken: I;
+  try {
+    taken = validate(input, call.arguments) as I;
+  } catch (error) {
+    if (error instanceof ValidationError) return false;
+    throw error;
+  }
+  return approve({ ...call, arguments: taken });
 }
 
 /** What `toolLoop` is made of. */

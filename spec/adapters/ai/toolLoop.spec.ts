@@ -2,6 +2,7 @@ import * as t from 'io-ts';
 import { firstValueFrom, lastValueFrom, toArray } from 'rxjs';
 
 import { tool, toolLoop } from '../../../adapters/ai/index';
+import type { Agent } from '../../../index';
 import { agent, answer, execute, memoryStore, outputs, partials, resume, run } from '../../../index';
 import type { ModelScript } from '../../../testing/index';
 import { crashPoints, fakeModel, recordingStore } from '../../../testing/index';
@@ -144,6 +145,33 @@ describe('a toolLoop', () => {
       isError: true,
     });
     expect(asked).toEqual(['Seoul']);
+  });
+
+  it('asks a person by the arguments as the tool will get them, and about none that do not fit', async () => {
+    const { asked, model, weather } = setUp([
+      { toolCalls: [{ tool: 'weather', arguments: { town: 'Seoul' } }] },
+      { toolCalls: [{ tool: 'weather', arguments: { city: 'Busan' } }] },
+      { text: 'It rains.' },
+    ]);
+    const seen: string[] = [];
+    const careful = tool(weather.agent as Agent<t.TypeOf<typeof City>, unknown>, {
+      description: 'The weather in a city.',
+      approve: ({ arguments: { city } }) => {
+        seen.push(city);
+        return city === 'Busan';
+      },
+    });
+    // @ts-expect-error the tool takes no `town`
+    tool(weather.agent as Agent<t.TypeOf<typeof City>, unknown>, {
+      description: '',
+      approve: ({ arguments: { town } }) => town,
+    });
+    const store = memoryStore();
+    const assistant = toolLoop('assistant', { model, tools: [careful] });
+    const { status, steps } = await execute(assistant, 'x', { store, runId: 'r' });
+
+    expect([status, seen, asked]).toEqual(['SUSPENDED', ['Busan'], []]);
+    expect(steps.get('round[1]/tools["call_0"]/tool/weather/approve')?.status).toBe('SUSPENDED');
   });
 
   it('has an answer of the form that was asked for, after telling the model once that it was another', async () => {
