@@ -36,10 +36,22 @@ export interface ReplayDifference {
 
 /** What came of checking the recorded runs of an agent. */
 export interface ReplayCheck {
-  /** Ids of the runs that were replayed. */
+  /** Ids of the runs that were looked at. */
   readonly checked: readonly string[];
   /** What differs, run by run; none where the code can be deployed. */
   readonly differences: readonly ReplayDifference[];
+  /** What nothing can be said of, because it is only known when the run goes on. */
+  readonly unchecked: readonly UncheckedStep[];
+}
+
+/** A step on record, or a run, of which a replay knows nothing. */
+export interface UncheckedStep {
+  /** The id of the run. */
+  readonly runId: string;
+  /** Path of the step; empty for the run itself. */
+  readonly path: string;
+  /** Why not. */
+  readonly why: string;
 }
 
 /**
@@ -48,7 +60,10 @@ export interface ReplayCheck {
  * would be called again. Runs that wait, failed, were cut off, and completed ones.
  *
  * No agent is called and nothing is written. Functions of the definition that decide (`when`, `pick`, the selector of a branch, `until`)
- * are, so they must be pure as they have to be for a resume. What functions ask for themselves is only known when they are called.
+ * are, so they must be pure as they have to be for a resume.
+ *
+ * Two things are not seen, and told in `unchecked`: steps that a function asked for by `context.step` or `context.call`, because nothing
+ * but the call of the function says what they are; and runs that were given a stream, because whoever resumes them gives it anew.
  *
  * @example
  * ```ts
@@ -62,17 +77,34 @@ export async function checkReplay(
 ): Promise<ReplayCheck> {
   const checked: string[] = [];
   const differences: ReplayDifference[] = [];
+  const unchecked: UncheckedStep[] = [];
   for (const { runId, name } of await store.listRuns()) {
     if (name !== agent.name) continue;
     const state = await store.loadRun(runId);
     if (state === undefined || state.status === 'IDLE') continue;
     checked.push(runId);
-    differences.push(...differencesOf(agent, state));
+    differences.push(...differencesOf(agent, state, unchecked));
+    unchecked.push(...askedByFunctions(agent, state));
   }
-  return { checked, differences };
+  return { checked, differences, unchecked };
 }
 
-function differencesOf(agent: Agent<never, unknown>, state: RunState): readonly ReplayDifference[] {
+/** Completed steps that a function has asked for. */
+function askedByFunctions(
+  agent: Agent<never, unknown>,
+  { runId, steps }: RunState,
+): readonly UncheckedStep[] {
+  const why = 'a function has asked for it, and is not called here';
+  return [...steps].flatMap(({ stepId, status }) =>
+    status === 'COMPLETED' && definitionAt(agent, stepId) === 'unknown' ? [{ runId, path: stepId, why }] : [],
+  );
+}
+
+function differencesOf(
+  agent: Agent<never, unknown>,
+  state: RunState,
+  unchecked: UncheckedStep[],
+): readonly ReplayDifference[] {
   const { runId } = state;
   const unreadable = unreadableIn(agent, state);
   if (unreadable.length > 0) return unreadable;
@@ -82,8 +114,10 @@ function differencesOf(agent: Agent<never, unknown>, state: RunState): readonly 
       event === undefined ? Object.freeze({ ...state, status: 'RUNNING' as const }) : reduceRun(state, event);
     return replayed(agent, state, begun);
   } catch (error) {
-    // Whoever resumes it gives the stream again; until then nothing can be said.
-    if (error instanceof StreamInputError) return [];
+    if (error instanceof StreamInputError) {
+      unchecked.push({ runId, path: '', why: 'whoever resumes it gives it its stream anew' });
+      return [];
+    }
     if (error instanceof DefinitionMismatchError) return changed(agent, state, error);
     return [{ runId, path: '', what: toFailure(error).message, next: 'keep what reads it' }];
   }

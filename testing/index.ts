@@ -4,7 +4,7 @@
  *
  * @packageDocumentation
  */
-export type { ReplayCheck, ReplayDifference } from './checkReplay';
+export type { ReplayCheck, ReplayDifference, UncheckedStep } from './checkReplay';
 export { checkReplay } from './checkReplay';
 export * from './crashPoints';
 export * from './expectRun';

@@ -1,8 +1,11 @@
 import type { Definition, Part, StructureDefinition } from '../lib/definition/definition';
 import { defineAgent, definitionOf, isContainer, isStructure } from '../lib/definition/definition';
-import type { Scope } from '../lib/definition/scope';
+import { definitionBelow } from '../lib/definition/definitionAt';
+import type { Scope, StepRequest } from '../lib/definition/scope';
+import { pathBelow } from '../lib/engine/task';
 import type { Agent, StepContext } from '../lib/model/agentType';
 import { agent as agentOf } from '../operators/agents/agent';
+import { undoing } from '../operators/agents/saga';
 import { withPolicy } from '../operators/agents/withPolicy';
 import { UnknownPathError } from './testingErrors';
 
@@ -11,7 +14,8 @@ export type Override = Agent<never, unknown> | ((input: never, context: StepCont
 
 /**
  * The same definition with other agents at some of its places, for tests. The places keep their names, policies and codecs, so that
- * runs have the same plan and the same paths; the agent that is given stays as it is.
+ * runs have the same plan and the same paths; the agent that is given stays as it is. In a saga what it did is undone by its own
+ * `compensate`, or by one that does nothing: never by that of the agent in whose place it stands.
  *
  * @param at - By the path of the step as the plan has it, such as `read` or `inner/read`; items and rounds without their brackets:
  * `pages/ocr` stands for `pages[3]/ocr`. Below a function, which decides its steps while it runs, any path is taken.
@@ -119,6 +123,8 @@ function replacingScope(
       if (typeof value !== 'function') return value;
       if (key !== 'step') return (value as (...given: unknown[]) => unknown).bind(target);
       const step: Scope['step'] = (request, answer) => {
+        const undo = undoingOther(request, target.path, before, parts);
+        if (undo !== undefined) return target.step({ ...request, agent: undo }, answer);
         const place = before.findIndex(
           ({ id, agent }) =>
             agent === request.agent && (kind === 'each' || kind === 'loop' || id === request.id),
@@ -129,6 +135,23 @@ function replacingScope(
       return step;
     },
   });
+}
+
+/** What undoes a step of a saga whose agent was replaced; undefined where none was. */
+function undoingOther(
+  { undoes }: StepRequest,
+  path: string,
+  before: readonly Part[],
+  parts: readonly Part[],
+): Agent<never, unknown> | undefined {
+  if (undoes === undefined) return undefined;
+  const [was, is] = [before, parts].map(([work]) => {
+    const definition = work && definitionOf(work.agent);
+    const below = undoes.stepId.slice(pathBelow(path, work?.id ?? '').length);
+    return definition && definitionBelow(definition, below);
+  });
+  if (is === undefined || is === 'unknown' || is === was || isStructure(is)) return undefined;
+  return undoing(is, undoes);
 }
 
 function replacingContext(context: StepContext, all: readonly Replacement[], whole: Whole): StepContext {
@@ -155,7 +178,10 @@ function replacingContext(context: StepContext, all: readonly Replacement[], who
 function inThePlaceOf(before: Definition, by: Override): Definition {
   const given = definitionOf(by) ?? definitionOf(agentOf(before.name, by as (input: unknown) => unknown));
   const { version, input, output, checks } = before;
+  const canBeUndone = !isStructure(before) && before.compensate !== undefined;
   return {
+    // The record says that it can be undone, so it is undone; never by what undoes the real one.
+    ...(canBeUndone && { compensate: () => undefined }),
     ...(given as Definition),
     name: before.name,
     policy: before.policy,

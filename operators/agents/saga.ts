@@ -211,7 +211,7 @@ const nothing = new t.Type<unknown>(
 );
 
 /** The agent that undoes what another one did. */
-function undoing(of: FunctionDefinition, { limitKey }: StepResult): Agent<never, unknown> {
+export function undoing(of: FunctionDefinition, { limitKey }: StepResult): Agent<never, unknown> {
   const { name, policy, output, compensate } = of;
   const { retry, timeoutMs, limit } = policy;
   return defineAgent<never, unknown>((source) => source, {

@@ -1,4 +1,5 @@
 import * as t from 'io-ts';
+import { from } from 'rxjs';
 
 import type { Wire } from '../../index';
 import { agent, approval, branch, chain, each, execute, fork, pick, workflow } from '../../index';
@@ -56,14 +57,41 @@ describe.each(everyStore)('checkReplay(), %s', (_, open) => {
     expect(await checkReplay(whole, { store })).toEqual({
       checked: expect.arrayContaining(['whole', 'forked']) as never,
       differences: [],
+      unchecked: [],
     });
-    expect(await checkReplay(broken, { store })).toEqual({ checked: ['broken'], differences: [] });
+    expect(await checkReplay(broken, { store })).toEqual({
+      checked: ['broken'],
+      differences: [],
+      unchecked: [],
+    });
     expect(
       await checkReplay(chain('asks', work('a'), approval('ask', t.string), work('c')), { store }),
-    ).toEqual({ checked: ['asks'], differences: [] });
-    expect(await checkReplay(flow, { store })).toEqual({ checked: [], differences: [] });
+    ).toEqual({ checked: ['asks'], differences: [], unchecked: [] });
+    expect(await checkReplay(flow, { store })).toEqual({ checked: [], differences: [], unchecked: [] });
     expect(calls).toEqual([]);
     expect(await store.listRuns()).toEqual(before);
+  });
+
+  it('names what it cannot see: steps that a function has asked for, and runs that were given a stream', async () => {
+    const store = open();
+    const asks = agent('asks', (text: string, context) => context.call('inner', work('a'), text));
+    const flow = chain('flow', asks, approval('ask', t.string));
+    await execute(flow, 'x', { store, runId: 'asked' });
+    const all = chain(
+      'all',
+      agent('join', (words: AsyncIterable<string>) => words),
+      failing,
+    );
+    await execute(all, from(['a', 'b']) as never, { store, runId: 'streamed' });
+
+    const { differences, unchecked } = await checkReplay(flow, { store });
+    expect(differences).toEqual([]);
+    expect(unchecked.map(({ runId, path }) => [runId, path])).toEqual([['asked', 'asks/inner']]);
+    expect(await checkReplay(all, { store })).toEqual({
+      checked: ['streamed'],
+      differences: [],
+      unchecked: [{ runId: 'streamed', path: '', why: 'whoever resumes it gives it its stream anew' }],
+    });
   });
 
   it('names the step of a changed definition', async () => {

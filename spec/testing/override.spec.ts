@@ -14,6 +14,7 @@ import {
   memoryStore,
   resume,
   run,
+  saga,
   workflow,
 } from '../../index';
 import { crashPoints, fakeAgent, override, recordingStore, UnknownPathError } from '../../testing';
@@ -108,6 +109,35 @@ describe('override()', () => {
 
     expect((await execute(fake, 0)).output).toBe(1116);
     expect(await lastValueFrom(of(0).pipe(fake))).toBe(1116);
+  });
+
+  it('takes a place in a saga, and what it did is undone by its own compensation or by none, never by the real one', async () => {
+    const undone: unknown[] = [];
+    const booked = (name: string) =>
+      agent(name, (n: number): number => never(name)() + n, {
+        compensate: () => never(`undoing of ${name}`)(),
+      });
+    const charge = agent('charge', (n: number) => n);
+    const order = chain(
+      'order',
+      saga('all', chain('steps', booked('seat'), booked('meal'), charge)),
+      trim as never,
+    );
+    const fake = override(order, {
+      'all/steps/seat': agent('any', (n: number) => n + 1, { compensate: (output) => undone.push(output) }),
+      'all/steps/meal': (n: number) => n + 1,
+      'all/steps/charge': () => {
+        throw new Error('no money');
+      },
+    });
+    const { error, steps } = await execute(fake, 1, { store: memoryStore() });
+
+    expect(error?.message).toBe('no money');
+    expect(undone).toEqual([2]);
+    expect([...steps].filter(({ stepId }) => stepId.includes('undo[')).map(({ status }) => status)).toEqual([
+      'COMPLETED',
+      'COMPLETED',
+    ]);
   });
 
   it('refuses a path that there is not, and names those that are near', () => {
