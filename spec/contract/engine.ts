@@ -160,6 +160,16 @@ export function describeEngine(name: string, open: () => Promise<TestedEngine>):
       expect(final).toMatchObject({ status: 'COMPLETED', output: { sign: true, aside: 'a~' } });
     });
 
+    it('waits for something that happens outside, and takes the answer to its own id too', async () => {
+      const options = { ...engine.options, runId: nextId() };
+      const suspended = await execute(scripted.paying, 10, options);
+      await answer(options.runId, 'paid', 12, engine.options);
+      const final = await ended(engine, scripted.paying, options);
+
+      expect(suspended.steps.get('paid')).toMatchObject({ status: 'SUSPENDED', request: 10 });
+      expect(final).toMatchObject({ status: 'COMPLETED', output: 13 });
+    });
+
     it('goes on waiting after an answer that does not fit', async () => {
       const options = { ...engine.options, runId: nextId() };
       await execute(scripted.signing, 'a', options);
@@ -398,7 +408,7 @@ function given({ status, output, error }: RunState): unknown {
 /** How a suspended run ends: by itself where the engine goes on with it, otherwise by being resumed. */
 async function ended(
   engine: TestedEngine,
-  agent: Agent<string, unknown>,
+  agent: Agent<never, unknown>,
   options: RunOptions & { readonly runId: string },
 ): Promise<RunState | undefined> {
   if (!engine.goesOn) return execute(agent, undefined as never, options);

@@ -31,6 +31,16 @@ export const askedCases: readonly EngineCase[] = [
     input: 'q',
     gives: 'Q~ QQQ~ QQ',
   },
+  {
+    title: 'steps that a function calls',
+    agent: agent('calling', async (text: string, context) => {
+      const plan = await context.call('plan', upper, text);
+      const [a, b] = await Promise.all([context.call('one', later, plan), context.call('two', shout, plan)]);
+      return `${a} ${b}`;
+    }),
+    input: 'q',
+    gives: 'Q~ QQ',
+  },
   { title: 'a function that asks again after a failure', agent: stubborn, input: 'q', gives: 'q at 1' },
   {
     title: 'a step that a function asks for fails',

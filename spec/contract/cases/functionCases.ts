@@ -55,6 +55,12 @@ export const functionCases: readonly EngineCase[] = [
     input: 'no',
     gives: 'ValidationError',
   },
+  {
+    title: 'a service that nobody gave',
+    agent: agent('mailing', (_: string, context) => typeof Reflect.get(context.services, 'mailer')),
+    input: 'a',
+    gives: 'MissingServiceError',
+  },
   { title: 'an output with a codec', agent: dated, input: 0, gives: new Date(0) },
   {
     title: 'an output that JSON would change',

@@ -104,6 +104,16 @@ export const policyCases: readonly EngineCase[] = [
     gives: 'StepTimeoutError',
   },
   {
+    title: 'a circuit that opens, and closes behind a call that succeeds',
+    agent: agent('breaking', flaky(3), {
+      // It is half-open by the time of the third attempt, on a busy machine too.
+      circuit: { failures: 2, openMs: 20 },
+      retry: { count: 5, delayMs: 60 },
+    }),
+    input: 'x',
+    gives: 'x at 3',
+  },
+  {
     title: 'a stream that falls silent',
     agent: agent('silent', () => concat(of(1), NEVER), { idleTimeoutMs: 40 }),
     input: 1,

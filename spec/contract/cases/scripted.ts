@@ -1,7 +1,7 @@
 import * as t from 'io-ts';
 
 import type { Wire } from '../../../index';
-import { agent, approval, chain, each, firstOf, workflow } from '../../../index';
+import { agent, approval, chain, each, firstOf, waitFor, workflow } from '../../../index';
 import { broken, flaky, hanging, later, plus, upper, wait } from './agents';
 
 /** Agents of the tests that do more than run once. */
@@ -18,6 +18,11 @@ export const scripted = {
       timeoutMs: 300,
       onTimeout: agent('boss', (text: string) => `boss says ${text}`),
     }),
+  ),
+  paying: chain(
+    'paying',
+    waitFor('paid', t.number, (sum, asked: number) => sum >= asked),
+    plus,
   ),
   twoLives: workflow('twoLives', (text: Wire<string>, step) => {
     const first = step('first', agent('first', flaky(1)), text);

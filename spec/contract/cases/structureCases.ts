@@ -1,13 +1,19 @@
 import { map } from 'rxjs';
 
 import type { Live, Wire } from '../../../index';
-import { agent, chain, live, pick, quorum, settled, workflow } from '../../../index';
+import { agent, bail, chain, live, pick, quorum, settled, workflow } from '../../../index';
 import type { EngineCase } from '../engineCase';
 import { broken, dated, hanging, inner, later, plus, shout, twice, upper, wait, words } from './agents';
 
 const say = agent('say', (given: Live<string>) => given.pipe(map((word) => word.toUpperCase())), {
   reduce: { fold: (all: string, word: string) => all + word, seed: '' },
 });
+
+const checked = chain(
+  'checked',
+  agent('check', (text: string) => (text === '' ? bail('nothing to do') : text)),
+  upper,
+);
 
 /** Chains and workflows. */
 export const structureCases: readonly EngineCase[] = [
@@ -39,6 +45,15 @@ export const structureCases: readonly EngineCase[] = [
     ),
     input: 0,
     gives: 1970,
+  },
+  { title: 'a chain that ends early', agent: checked, input: '', gives: 'nothing to do' },
+  {
+    title: 'a workflow: a chain in it that ends early',
+    agent: workflow('around', (text: Wire<string>, step) =>
+      step('end', twice, step('checked', checked, text)),
+    ),
+    input: '',
+    gives: 'nothing to donothing to do',
   },
   {
     title: 'a workflow: a diamond',
