@@ -14,6 +14,6 @@ module.exports = {
     '^.+\\.ts$': ['ts-jest', { tsconfig: 'spec/sdks/tsconfig.json' }],
   },
   transformIgnorePatterns: [
-    '/node_modules/(?!(lowdb|steno|arktype|@ark|arkregex|@langchain|effect|p-queue|p-timeout|p-retry|is-network-error|uuid|mustache|ansi-styles|camelcase|decamelize)/)',
+    '/node_modules/(?!(ai7|compatible3|@ai-sdk|@workflow|eventsource-parser|zod|lowdb|steno|arktype|@ark|arkregex|@langchain|effect|p-queue|p-timeout|p-retry|is-network-error|uuid|mustache|ansi-styles|camelcase|decamelize)/)',
   ],
 };

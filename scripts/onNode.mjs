@@ -2,6 +2,7 @@
 //
 //   npm run on-node -- 22 jest spec/lib spec/operators
 //   npm run on-node -- 24 jest --config jest.engine.config.js
+//   npm run on-node -- 22 ./bench/coming-from/measure.mjs
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -10,7 +11,7 @@ import { dirname, join } from 'node:path';
 
 const [version = '', tool = '', ...args] = process.argv.slice(2);
 if (!/^\d+(\.\d+){0,2}$/.test(version) || tool === '') {
-  console.error('How to use it: npm run on-node -- <version of Node> <tool> [arguments]');
+  console.error('How to use it: npm run on-node -- <version of Node> <tool or ./script> [arguments]');
   process.exit(2);
 }
 
@@ -33,12 +34,15 @@ if (!existsSync(binary)) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
-const require = createRequire(import.meta.url);
-const { bin } = require(`${tool}/package.json`);
-const script = join(
-  dirname(require.resolve(`${tool}/package.json`)),
-  typeof bin === 'string' ? bin : Object.values(bin)[0],
-);
+const script = tool.startsWith('.') ? tool : scriptOf(tool);
 console.log(`Node ${spawnSync(binary, ['--version'], { encoding: 'utf8' }).stdout.trim()}`);
 const { status } = spawnSync(binary, [script, ...args], { stdio: 'inherit' });
 process.exit(status ?? 1);
+
+/** What a package of this project runs. */
+function scriptOf(name) {
+  const require = createRequire(import.meta.url);
+  const { bin } = require(`${name}/package.json`);
+  const folder = dirname(require.resolve(`${name}/package.json`));
+  return join(folder, typeof bin === 'string' ? bin : Object.values(bin)[0]);
+}
