@@ -32,10 +32,12 @@ export function stepsService(agent: Agent<never, unknown>, pool: string, options
           const called = table[request.agent];
           if (called === undefined) throw new TerminalError(`There is no agent ${request.agent} in ${runs}`);
           const { path, attempt, revision = 0, timeoutMs, idleTimeoutMs, keepPartials } = request;
+          const { limit, circuit } = called.policy;
           const policy = {
             ...(timeoutMs !== undefined && { timeoutMs }),
             ...(idleTimeoutMs !== undefined && { idleTimeoutMs }),
-            ...(called.policy.limit !== undefined && { limit: called.policy.limit }),
+            ...(limit !== undefined && { limit }),
+            ...(circuit !== undefined && { circuit }),
           };
           const task = newTask(undefined, path, called, policy, request.input, () => undefined);
           task.attempt = attempt;
