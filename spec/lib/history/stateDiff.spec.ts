@@ -57,6 +57,7 @@ const row = fc.record({
   error: fc.constant(null),
   timestamp: fc.constant(null),
   attempts: fc.nat(2),
+  shared: value,
 });
 
 const state = fc
@@ -64,10 +65,11 @@ const state = fc
     input: value,
     status: fc.constantFrom<RunState['status']>('RUNNING', 'FAILED'),
     rows: fc.array(row),
+    shared: value,
   })
-  .map(({ input, status, rows }): RunState => {
+  .map(({ input, status, rows, shared }): RunState => {
     const steps = StepTable.of(rows.map((one) => Object.freeze(one)));
-    return { ...idleState('r', 'w', []), input, status, steps };
+    return { ...idleState('r', 'w', []), input, status, steps, shared };
   });
 
 function flat({ run, steps }: StateDiff): object {
