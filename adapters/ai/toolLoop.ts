@@ -81,20 +81,20 @@ export function tool<I>(of: Agent<I, unknown>, options: ToolOptions<NoInfer<I>>)
 }
 
 /** Whether the arguments fit, and a person has to agree to them. */
-function needsPerson<I>(
+function needsPerson(
   input: t.Decoder<unknown, unknown> | undefined,
   call: ToolCall,
-  approve: (call: ToolCall & { readonly arguments: I }) => boolean,
+  approve: (call: ToolCall & { readonly arguments: never }) => boolean,
 ): boolean {
-  if (input === undefined) return approve(call as ToolCall & { readonly arguments: I });
-  let taken: I;
+  if (input === undefined) return approve({ ...call, arguments: call.arguments as never });
+  let taken: unknown;
   try {
-    taken = validate(input, call.arguments) as I;
+    taken = validate(input, call.arguments);
   } catch (error) {
     if (error instanceof ValidationError) return false;
     throw error;
   }
-  return approve({ ...call, arguments: taken });
+  return approve({ ...call, arguments: taken as never });
 }
 
 /** What `toolLoop` is made of. */

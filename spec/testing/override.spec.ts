@@ -114,7 +114,7 @@ describe('override()', () => {
   it('takes a place in a saga, and what it did is undone by its own compensation or by none, never by the real one', async () => {
     const undone: unknown[] = [];
     const booked = (name: string) =>
-      agent(name, (n: number): number => never(name)() + n, {
+      agent(name, (_: number): number => never(name)(), {
         compensate: () => never(`undoing of ${name}`)(),
       });
     const charge = agent('charge', (n: number) => n);
