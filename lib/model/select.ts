@@ -51,6 +51,7 @@ export function failedSteps(state: RunState): readonly StepResult[] {
 export interface ChainResult {
   readonly agentName: string;
   readonly status: 'completed' | 'failed';
+  /** What it gave; null when it failed, or gave nothing. */
   readonly output: unknown;
   /** Seconds. */
   readonly duration: number;
@@ -67,7 +68,7 @@ export function chainResults(state: RunState): readonly ChainResult[] {
     results.push({
       agentName: step.agent,
       status: step.status === 'COMPLETED' ? 'completed' : 'failed',
-      output: step.output,
+      output: step.output ?? null,
       duration: step.duration,
       error: step.error === null ? null : step.error.message,
     });

@@ -329,4 +329,19 @@ describe('S11 ChainResult', () => {
       ['breaks', 'failed', 'out of range'],
     ]);
   });
+
+  it('has all five fields in the JSON, whatever has become of the link', async () => {
+    const nothing = agent('nothing', () => undefined);
+    const state = await execute(chain('c', nothing, breaks), 'a');
+    expect(JSON.parse(JSON.stringify(chainResults(state)))).toEqual([
+      { agentName: 'nothing', status: 'completed', output: null, duration: expect.any(Number), error: null },
+      {
+        agentName: 'breaks',
+        status: 'failed',
+        output: null,
+        duration: expect.any(Number),
+        error: 'out of range',
+      },
+    ]);
+  });
 });
