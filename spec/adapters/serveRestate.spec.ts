@@ -1,8 +1,12 @@
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
 import { connect } from 'node:http2';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 import { serveRestate } from '../../adapters/restate';
 import { agent } from '../../index';
@@ -61,4 +65,32 @@ describe('serveRestate()', () => {
       expect(Number(answered[':status']) === 403).toBe(isRefused);
     },
   );
+
+  it('answers the commands of SECURITY.md as that page says, and a stranger with nothing but a refusal', async () => {
+    const page = readFileSync(join(__dirname, '../../SECURITY.md'), 'utf8');
+    const rows = [...page.matchAll(/^\| `(curl [^`]*127\.0\.0\.1:9080[^`]*)` \| (.+) \|$/gm)];
+    const worker = await serveRestate([plain], { port: 0, ingress });
+    const answers: string[] = [];
+    for (const [, command = ''] of rows) {
+      const asked = command
+        .replace('curl', 'curl -s -w "%{http_code}" --max-time 10')
+        .replace('9080', String(worker.port));
+      // What is refused before HTTP ends curl with an error.
+      answers.push(await said(`${asked} || true`));
+    }
+    await worker.close();
+
+    const refusal = expect.stringMatching(/^Cannot answer: [^\n]{1,100}\n403$/);
+    expect(rows.map(([, , comes = ''], index) => [comes, answers[index]])).toEqual([
+      [expect.stringMatching(/^refused by the worker: it speaks HTTP\/2 only/), '000'],
+      [expect.stringMatching(/^`403`/), refusal],
+      [expect.stringMatching(/^`403`/), refusal],
+      [expect.stringMatching(/^the list of services/), expect.stringMatching(/"millrace\.plain\..*200$/s)],
+    ]);
+  });
 });
+
+/** What a command of the shell writes. */
+async function said(command: string): Promise<string> {
+  return (await promisify(execFile)('bash', ['-c', command])).stdout;
+}
