@@ -1,7 +1,7 @@
 const base = require('./jest.config');
 
 // The properties at a length for every night: six times what `npm test` does. LAW_CASES says otherwise. Beside them what
-// tries every point where `npm test` tries every tenth, and whether those tests find bugs.
+// tries every point where `npm test` tries every tenth, or 10^5 where that tries fewer, and whether those tests find bugs.
 process.env.LAW_CASES ??= '300';
 
 /** @type {import('jest').Config} */
@@ -9,8 +9,8 @@ module.exports = {
   ...base,
   testMatch: [
     '<rootDir>/spec/laws/**/*.spec.ts',
-    '<rootDir>/spec/lib/store/{crash,damage,faultSweep*,seededBugs*}.spec.ts',
-    '<rootDir>/spec/{operators/randomDags,process/killed,torture/soak}.spec.ts',
+    '<rootDir>/spec/lib/store/{crash,damage,faultSweep*,manyMessages,seededBugs*}.spec.ts',
+    '<rootDir>/spec/{operators/manyInputs,operators/randomDags,process/killed,torture/soak}.spec.ts',
   ],
   testPathIgnorePatterns: ['/node_modules/'],
   testTimeout: 3_600_000,

@@ -96,7 +96,7 @@ describe('many answers', () => {
     '%s cost no more each in a folder than few do',
     async (_, answerAll) => {
       const store = lowdbStore(folder, { durability: 'process' });
-      const most = amount(160, 5_000);
+      const most = amount(160, 5_000, 1_000);
       await answerAll(store, 'warm', most / 8);
       const few = await answerAll(store, 'few', most / 8);
       const many = await answerAll(store, 'many', most);
