@@ -1,16 +1,7 @@
 const { availableParallelism } = require('node:os');
 
-/*
- * A spec runs in a context of its own, where each look at a global asks that context first: half of the time of what computes.
- * These are handed to each module instead. What fake timers replace may not stand here, nor what a module declares itself.
- */
-const sandboxInjectedGlobals =
-  'Array Boolean BigInt Error Function JSON Map Math Number Object Promise Proxy RangeError Reflect RegExp Set String Symbol ' +
-  'TypeError Uint8Array WeakMap WeakRef WeakSet';
-
 /** @type {import('jest').Config} */
 module.exports = {
-  sandboxInjectedGlobals: sandboxInjectedGlobals.split(' '),
   testEnvironment: '<rootDir>/jest.environment.js',
   testMatch: ['<rootDir>/spec/**/*.spec.ts'],
   // Those start servers, or need the packages of others or a browser: npm run test:engine, test:sdks, test:browser.
@@ -35,26 +26,18 @@ module.exports = {
   // Examples run as child processes, where ts-node needs seconds to start.
   testTimeout: 20_000,
   // With a seed, what fast-check draws is the same each time: as in `.ci/run`.
-  moduleNameMapper:
-    process.env.MILLRACE_SEED === undefined ? {} : { '^fast-check$': '<rootDir>/jest.seeded.js' },
+  moduleNameMapper: {
+    ...(process.env.MILLRACE_SEED === undefined ? {} : { '^fast-check$': '<rootDir>/jest.seeded.js' }),
+    // One file for more than two hundred, which each spec file would load anew.
+    '^rxjs$': '<rootDir>/node_modules/rxjs/dist/bundles/rxjs.umd.js',
+    '^rxjs/testing$': '<rootDir>/jest.rxjsTesting.js',
+  },
   // bench/ has packages of its own.
   modulePathIgnorePatterns: ['<rootDir>/bench/'],
   transform: {
-    '^.+\\.ts$': 'ts-jest',
+    '^.+\\.ts$': '<rootDir>/jest.transform.js',
     // lowdb and steno ship only as ES modules, which Jest on Node 20 cannot require as they are.
-    '/node_modules/(lowdb|steno)/.+\\.js$': [
-      'ts-jest',
-      {
-        diagnostics: false,
-        tsconfig: {
-          allowJs: true,
-          module: 'commonjs',
-          moduleResolution: 'bundler',
-          target: 'es2023',
-          isolatedModules: true,
-        },
-      },
-    ],
+    '/node_modules/(lowdb|steno)/.+\\.js$': '<rootDir>/jest.transform.js',
   },
   transformIgnorePatterns: ['/node_modules/(?!(lowdb|steno)/)'],
 };

@@ -4,13 +4,23 @@ const base = require('./jest.config');
 /** @type {import('jest').Config} */
 module.exports = {
   ...base,
-  // Some of them declare names that are globals elsewhere.
-  sandboxInjectedGlobals: [],
   testMatch: ['<rootDir>/spec/sdks/**/*.spec.ts'],
   testPathIgnorePatterns: ['/node_modules/'],
   transform: {
     // Some ship only as ES modules, which Jest on Node 20 cannot require as they are.
-    '/node_modules/.+\\.m?js$': base.transform['/node_modules/(lowdb|steno)/.+\\.js$'],
+    '/node_modules/.+\\.m?js$': [
+      'ts-jest',
+      {
+        diagnostics: false,
+        tsconfig: {
+          allowJs: true,
+          module: 'commonjs',
+          moduleResolution: 'bundler',
+          target: 'es2023',
+          isolatedModules: true,
+        },
+      },
+    ],
     '^.+\\.ts$': ['ts-jest', { tsconfig: 'spec/sdks/tsconfig.json' }],
   },
   transformIgnorePatterns: [
