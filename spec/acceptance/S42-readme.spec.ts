@@ -114,40 +114,38 @@ const NAMES = [
   'sync_states',
 ];
 
-/** What snippets import that is to be had once, and where it is. */
-const IMPORTED: Readonly<Record<string, string>> = {
-  millrace: './index.ts',
-  'millrace/testing': './testing/index.ts',
-  'millrace/ai': './adapters/ai/index.ts',
-  'millrace/http': './adapters/http/index.ts',
-  'millrace/errors': './errors.ts',
-  'millrace/fp': './fp.ts',
-  'millrace/history': './history.ts',
-  rxjs: 'rxjs',
-};
-
 /** Inside the repository, so that other packages are found. */
 const folder = mkdtempSync(join(root, 'node_modules', '.millrace-readme-'));
 
-/** Compiles the snippets, and all that they import into one file, so that each of them starts soon. */
+const { exports: entries } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+  readonly exports: Readonly<Record<string, { readonly types: string }>>;
+};
+
+/** The source of an entry of this package; RxJS is looked for where packages are. */
+function sourceOf(name: string): string {
+  return name === 'rxjs'
+    ? name
+    : entries[name.replace('millrace', '.')]!.types.replace('./dist/', './').replace('.d.ts', '.ts');
+}
+
+/** Compiles the snippets, and what they import of ours into one file, so that each of them starts soon. */
 function compile(codes: readonly string[]): void {
-  const entries = Object.entries(IMPORTED);
+  const imported = codes.join('').matchAll(/from '(millrace(?:\/[\w-]+)*|rxjs)'/g);
+  const names = [...new Set([...imported].map(([, name = '']) => name))];
+  const lazily = names.map(
+    (name) => `exports[${JSON.stringify(name)}] = () => require(${JSON.stringify(sourceOf(name))});`,
+  );
   buildSync({
-    stdin: {
-      contents: entries
-        .map(([, from], index) => `exports.part${String(index)} = () => require(${JSON.stringify(from)});`)
-        .join(''),
-      resolveDir: root,
-    },
+    stdin: { contents: lazily.join(''), resolveDir: root },
     outfile: join(folder, 'all.js'),
     bundle: true,
     platform: 'node',
   });
-  entries.forEach(([name], index) => {
+  for (const name of names) {
     const file = join(folder, 'node_modules', name.includes('/') ? `${name}.js` : `${name}/index.js`);
     mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, `module.exports = require('../../all.js').part${String(index)}();`);
-  });
+    writeFileSync(file, `module.exports = require('../../all.js')['${name}']();`);
+  }
   const entryPoints = codes.map((code, index) => {
     const file = join(folder, `${String(index)}.ts`);
     writeFileSync(file, code);
