@@ -13,7 +13,7 @@ describe('a process that logs 20,000 lines (test 22)', () => {
   let child: ChildProgram;
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'millrace-logs-'));
-    child = childProgram(join(__dirname, 'children', 'logs.ts'));
+    child = childProgram(join(__dirname, 'children', 'logs.ts'), { isWhole: true });
   });
   afterAll(() => {
     child.remove();

@@ -6,7 +6,7 @@ import { childProgram } from '../support/child';
 describe('errors that nobody handles (test 16)', () => {
   let child: ChildProgram;
   beforeAll(() => {
-    child = childProgram(join(__dirname, 'children', 'unhandled.ts'));
+    child = childProgram(join(__dirname, 'children', 'unhandled.ts'), { isWhole: true });
   });
   afterAll(() => {
     child.remove();
