@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const root = join(__dirname, '../../..');
-const script = join(root, 'dist/cli/millrace.js');
+/** What is typed. */
+export const script = join(root, 'dist/cli/millrace.js');
 
 /** What a command has answered. */
 export interface Typed {
