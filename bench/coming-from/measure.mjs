@@ -104,7 +104,7 @@ function install() {
   const npm = (cwd, ...args) =>
     execFileSync('npm', args, { cwd, env, stdio: ['ignore', 'inherit', 'inherit'] });
   if (!existsSync(join(here, 'node_modules'))) npm(here, 'ci', '--ignore-scripts');
-  if (!existsSync(join(root, 'dist'))) npm(root, 'run', 'build');
+  npm(root, 'run', 'build');
   if (!existsSync(join(here, 'node_modules/millrace')))
     symlinkSync(root, join(here, 'node_modules/millrace'), 'dir');
 }
