@@ -80,7 +80,10 @@ export class RunStalledError extends MillraceError {
   }
 }
 
-/** A run on Restate has called more agents than its journal can hold well. Trying again cannot help. */
+/**
+ * A run on Restate has called more agents in one life than its journal can hold, beside some that do not end: otherwise it would go on in
+ * another life.
+ */
 export class TooManyStepsError extends MillraceError {
   override readonly name = 'TooManyStepsError';
   readonly code = 'TOO_MANY_STEPS';
@@ -88,7 +91,7 @@ export class TooManyStepsError extends MillraceError {
 
   constructor(runId: string, most: number) {
     super(
-      `Run "${runId}" has more than ${most} steps, too many for one journal`,
+      `Run "${runId}" has more than ${most} steps beside some that do not end, too many for one journal`,
       "let its steps start child runs: run() with the step's idempotencyKey as runId",
     );
   }

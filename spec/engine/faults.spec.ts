@@ -4,7 +4,7 @@ import { agent, execute, outcomes, run, runEach } from '../../index';
 import type { RestateEngine } from '../../adapters/restate';
 import { restateEngine } from '../../adapters/restate';
 import { collect } from '../support/told';
-import { endless, newVersion, oldVersion, report, signing, tooLong } from './support/agents';
+import { endless, newVersion, oldVersion, report, signing } from './support/agents';
 import { executedAgain } from './support/executedAgain';
 import type { RestateServer } from './support/restateServer';
 import { restateBinary, startRestate, waitFor } from './support/restateServer';
@@ -66,17 +66,6 @@ describeHere('faults on Restate', () => {
       name: 'StateValueError',
     });
   });
-
-  it('refuses a run with more than 1,000 steps, and says what to do', async () => {
-    const state = await execute(
-      tooLong,
-      Array.from({ length: 1_001 }, (_, n) => n),
-      { engine },
-    );
-
-    expect(state).toMatchObject({ status: 'FAILED', error: { name: 'TooManyStepsError' } });
-    expect(state.error?.message).toContain('child runs');
-  }, 60_000);
 
   it('tears an agent down in the other process within two seconds when its run is left', async () => {
     const runId = nextId();

@@ -7,13 +7,13 @@ import type { Ingress } from '../protocol/ingress';
 import { handlerPath } from '../protocol/ingress';
 import type { CancelRequest, StartRequest } from '../protocol/protocol';
 import { keyOf, lifeOf } from '../protocol/serviceNames';
-import { EngineUnreachableError, WorkerUnreachableError } from '../restateErrors';
+import { DefinitionNotServedError, EngineUnreachableError, WorkerUnreachableError } from '../restateErrors';
 import { askWorker } from './askWorker';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
 import { resultOf, stateAfter } from './lifeResult';
 import { query, sqlText } from './askAdmin';
-import { knownRun } from './runRecord';
+import { askRecord, knownRun } from './runRecord';
 import { killLife, lifeTrouble } from './stuckLives';
 
 /** A run that this process has asked for, as it is followed meanwhile. */
@@ -86,9 +86,12 @@ export async function cancelRun(
   const briefly = admin === undefined ? context : { ...context, patienceMs: Math.min(patienceMs, ANSWER_MS) };
   for (;;) {
     const came = await cancelLatest(briefly, run, true, undefined, reason).catch((error: unknown) => {
+      if (admin !== undefined && error instanceof DefinitionNotServedError)
+        return cancelUnserved(context, admin, run, error);
       if (admin === undefined || !isAway(error)) throw error;
       return 'not begun' as const;
     });
+    if (came === 'let go') return 'cancelled';
     if (came === 'ended' || came === 'unknown') return came;
     if (admin !== undefined) {
       // One that is heard ends within milliseconds, unless there is much to undo, or its journal does not fit its code.
@@ -107,6 +110,43 @@ export async function cancelRun(
   }
 }
 
+/**
+ * Ends a run that no worker can go on with, because none serves its version any more. Nobody can undo what its sagas have done.
+ *
+ * @throws `notServed` when nothing of the run is under way, or waits.
+ */
+async function cancelUnserved(
+  context: EngineContext,
+  admin: Ingress,
+  { agent, runId }: { readonly agent: Agent<never, unknown>; readonly runId: string },
+  notServed: DefinitionNotServedError,
+): Promise<'let go'> {
+  const open = await openLives(admin, serviceFor(agent), runId);
+  for (const { id } of open) await killLife(admin, id);
+  const wasKept = (await askRecord(context, agent, runId, 'drop', {})) === true;
+  if (open.length === 0 && !wasKept) throw notServed;
+  process.emitWarning(
+    `Run "${runId}" is cancelled, and nothing of it is undone: ${notServed.message}`,
+    'RestateWarning',
+  );
+  return 'let go';
+}
+
+/** The lives of a run that are under way. */
+async function openLives(
+  admin: Ingress,
+  service: string,
+  runId: string,
+): Promise<readonly { readonly id: string; readonly key: string }[]> {
+  const rows = await query(
+    admin,
+    `select id, target_service_key from sys_invocation where target_service_name = '${service}' and target_handler_name = 'run' and status <> 'completed' and (target_service_key = '${sqlText(runId)}' or ends_with(target_service_key, '~${sqlText(runId)}'))`,
+  );
+  return rows
+    .map((row) => ({ id: String(row['id']), key: String(row['target_service_key']) }))
+    .filter(({ key }) => lifeOf(key).runId === runId);
+}
+
 /** Ends the lives that nobody brings on. `open` when one is under way all the same, `over` when none is. */
 async function endStuck(
   context: EngineContext,
@@ -115,13 +155,7 @@ async function endStuck(
   isUnheard: boolean,
 ): Promise<'ended' | 'open' | 'over'> {
   const service = serviceFor(agent);
-  const rows = await query(
-    admin,
-    `select target_service_key from sys_invocation where target_service_name = '${service}' and target_handler_name = 'run' and status <> 'completed' and (target_service_key = '${sqlText(runId)}' or ends_with(target_service_key, '~${sqlText(runId)}'))`,
-  );
-  const keys = rows
-    .map((row) => String(row['target_service_key']))
-    .filter((key) => lifeOf(key).runId === runId);
+  const keys = (await openLives(admin, service, runId)).map(({ key }) => key);
   for (const key of keys) {
     const trouble = await lifeTrouble(admin, service, key);
     const isStuck = trouble?.failure !== undefined && (trouble.isMisfit || isUnheard);
@@ -193,6 +227,7 @@ export async function cancelLatest(
 ): Promise<CancelOutcome> {
   const why = reason !== undefined && { reason };
   let isWaiting = false;
+  let goesOn = false;
   for (let life = first ?? 1; ; life += 1) {
     const key = keyOf(runId, life);
     const result = await resultOf(context, agent, key);
@@ -205,9 +240,12 @@ export async function cancelLatest(
       life = known.isResting ? known.life : known.life - 1;
       continue;
     }
+    // The server is about to begin it.
+    if (isNew && goesOn && !isAsked) return 'not begun';
     if (isNew && !(isWaiting && isAsked)) return life === (first ?? 1) ? 'unknown' : 'ended';
     if (!isNew && result !== 'under way') {
       isWaiting = result.status === 'SUSPENDED';
+      goesOn = result.goesOn === true;
       continue;
     }
     if (isNew) {

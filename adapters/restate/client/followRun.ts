@@ -14,9 +14,11 @@ import { UnknownRunError } from '../../../lib/errors/storageErrors';
 import type { RunEvent, Transition } from '../../../lib/model/event';
 import type { RunState } from '../../../lib/model/state';
 import { idleState } from '../../../lib/model/state';
+import { pause } from '../protocol/pause';
 import type { StartRequest } from '../protocol/protocol';
 import { keyOf } from '../protocol/serviceNames';
 import { LARGEST_VALUE } from '../protocol/wireLimits';
+import { RunStalledError } from '../restateErrors';
 import { cancelLatest } from './cancelRun';
 import type { EngineContext } from './engineContext';
 import { followLife } from './followLife';
@@ -40,6 +42,8 @@ export function followRun<O>(context: EngineContext, run: RunToFollow<O>): Promi
   return new FollowedRun(context, run).toItsEnd();
 }
 
+const NEXT_LIFE_MS = 50;
+
 /** How the client got to know a life: not yet, as one that has begun, or as one that is over. */
 type Knowledge = 'unknown' | 'begun' | 'over';
 
@@ -53,6 +57,7 @@ class FollowedRun<O> {
   #knowledge: Knowledge = 'unknown';
   /** Whether the life that is over has left nothing but what it had told. */
   #isBroken = false;
+  #waitsSince: number | undefined;
   /** For a life after a completed or broken one: nobody else hands that on. */
   #seed: unknown;
 
@@ -69,15 +74,21 @@ class FollowedRun<O> {
     for (;;) {
       if (this.#knowledge === 'unknown' && begins) {
         const end = await this.#begin();
-        if (end !== 'known' && end !== 'broken') return end;
+        if (typeof end === 'object' && !goesOn(end)) return end;
+        if (typeof end === 'object') this.#leaveLife(end);
       }
       if (this.#knowledge !== 'over') {
         const end = await this.#followBegun();
-        if (end !== undefined) return end;
+        if (end !== undefined && !goesOn(end)) return end;
+        if (end !== undefined) this.#leaveLife(end);
       }
       // Only how its latest life stands counts.
       if (await this.#hasNext()) {
         this.#toNext();
+        continue;
+      }
+      if (!begins && goesOn(this.#base)) {
+        await this.#waitForNext();
         continue;
       }
       if (!begins) return this.#tellAgain();
@@ -152,7 +163,30 @@ class FollowedRun<O> {
     return (await resultOf(this.#context, agent, keyOf(runId, this.#life + 1))) !== 'unknown';
   }
 
+  /** The life has ended only because another goes on. */
+  #leaveLife(end: RunState<O>): void {
+    this.#base = end;
+    this.#isBroken = false;
+    this.#knowledge = 'over';
+    this.#waitsSince = undefined;
+  }
+
+  /**
+   * Nobody but the server begins the next life.
+   *
+   * @throws RunStalledError when it has not for as long as the patience.
+   */
+  async #waitForNext(): Promise<void> {
+    const { patienceMs } = this.#context;
+    this.#waitsSince ??= asyncScheduler.now();
+    if (asyncScheduler.now() - this.#waitsSince > patienceMs)
+      throw new RunStalledError(this.#run.request.runId, patienceMs, 'its next life has not begun');
+    await pause(NEXT_LIFE_MS, this.#run.signal);
+    if (this.#run.signal.aborted) throw new Error('Nobody follows the run any more');
+  }
+
   #toNext(): void {
+    this.#waitsSince = undefined;
     this.#life += 1;
     this.#knowledge = 'unknown';
   }
@@ -186,10 +220,14 @@ class FollowedRun<O> {
   }
 
   #following(): Following<O> {
-    const { request, tell, signal } = this.#run;
+    const { request, signal } = this.#run;
     const { agent, runId } = request;
     const key = keyOf(runId, this.#life);
     const isRefusing = this.#onMismatch() === 'refuse';
+    const tell = (transition: Transition<O>): void => {
+      // For whoever follows the run nothing ends with that.
+      if (!goesOn(transition.event)) this.#run.tell(transition);
+    };
     return { agent, runId, key, base: this.#base, input: this.#input, tell, signal, isRefusing };
   }
 
@@ -205,6 +243,12 @@ class FollowedRun<O> {
     const { agent, runId } = this.#run.request;
     return idleState(runId, agent.name, planOf(definitionOf(agent) as Definition));
   }
+}
+
+/** Whether a life has ended only because another one goes on at once. */
+function goesOn(end: RunState | RunEvent): boolean {
+  const isSuspended = 'type' in end ? end.type === 'run.suspended' : end.status === 'SUSPENDED';
+  return isSuspended && (end as Pick<RunState, 'reason'>).reason === 'drain';
 }
 
 /** How a life has left a run, when nobody has its events any more. */

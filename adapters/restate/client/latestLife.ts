@@ -1,14 +1,18 @@
+import { asyncScheduler } from 'rxjs';
+
 import type { Definition } from '../../../lib/definition/definition';
 import { definitionOf, planOf } from '../../../lib/definition/definition';
 import type { Agent } from '../../../lib/model/agentType';
 import type { RunState } from '../../../lib/model/state';
 import { idleState } from '../../../lib/model/state';
+import { pause } from '../protocol/pause';
 import { keyOf } from '../protocol/serviceNames';
 import { BATCH_MS } from '../protocol/wireLimits';
 import type { EngineContext } from './engineContext';
 import { follower } from './follower';
 import { resultOf, stateAfter } from './lifeResult';
 import { readEvents } from './readEvents';
+import type { KnownRun } from './runRecord';
 import { knownRun } from './runRecord';
 
 /** A life, and how its run stands. */
@@ -27,6 +31,14 @@ export async function latestLife<O>(
   const definition = definitionOf(agent) as Definition;
   let latest: Latest<O> | undefined;
   let base: RunState<O> = idleState(runId, agent.name, planOf(definition));
+  let goesOnUntil = 0;
+  const { signal } = new AbortController();
+  /** Goes to the latest life that is known of a run that has rested. */
+  const jumpTo = (known: KnownRun<O>): number => {
+    base = known.state;
+    latest = known.isResting ? { life: known.life, state: base, isUnderWay: false } : undefined;
+    return known.isResting ? known.life : known.life - 1;
+  };
   for (let life = 1; ; life += 1) {
     const key = keyOf(runId, life);
     const result = await resultOf(context, agent, key);
@@ -34,21 +46,30 @@ export async function latestLife<O>(
       // Its first lives may be forgotten while it rests.
       const known = await knownRun(context, agent, runId);
       if (known === undefined) return undefined;
-      base = known.state;
-      latest = known.isResting ? { life: known.life, state: base, isUnderWay: false } : undefined;
-      life = known.isResting ? known.life : known.life - 1;
+      life = jumpTo(known);
+      continue;
+    }
+    if (result === 'unknown' && asyncScheduler.now() < goesOnUntil) {
+      // The server is about to begin it.
+      await pause(BATCH_MS, signal);
+      life -= 1;
       continue;
     }
     if (result === 'unknown') return latest;
-    const { signal } = new AbortController();
     const following = { agent, runId, key, base, input: undefined, isRefusing: false, tell: ignore, signal };
     if (result === 'under way') {
       const follow = follower<O>(base, definition, ignore);
       await readEvents(context, following, follow, { from: 0, parts: 0 }, { waitMs: BATCH_MS });
       return { life, state: follow.state(), isUnderWay: true };
     }
+    const known = result.goesOn === true ? await knownRun(context, agent, runId) : undefined;
+    if (known !== undefined && known.life > life) {
+      life = jumpTo(known);
+      continue;
+    }
     base = await stateAfter(context, following, result);
     latest = { life, state: base, isUnderWay: false };
+    goesOnUntil = result.goesOn === true ? asyncScheduler.now() + context.patienceMs : 0;
   }
 }
 

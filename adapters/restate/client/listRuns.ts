@@ -32,10 +32,10 @@ export async function listRuns(
     const summary: RunSummary = {
       runId,
       name: agent,
-      status: result?.status ?? (isEnded ? 'FAILED' : 'RUNNING'),
+      status: result?.goesOn === true ? 'RUNNING' : (result?.status ?? (isEnded ? 'FAILED' : 'RUNNING')),
       startedAt: millis(row['created_at']),
       life,
-      ...(isEnded && { endedAt: millis(row['completed_at']) }),
+      ...(isEnded && result?.goesOn !== true && { endedAt: millis(row['completed_at']) }),
       ...(end?.type === 'run.failed' && end.error.path !== undefined && { failedStep: end.error.path }),
       // Its questions have no ids here.
       waiting: end?.type === 'run.suspended' ? end.waiting.map((path) => ({ path, asking: '' })) : [],

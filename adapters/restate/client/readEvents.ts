@@ -2,9 +2,10 @@ import { asyncScheduler } from 'rxjs';
 
 import { UnknownRunError } from '../../../lib/errors/storageErrors';
 import type { Agent } from '../../../lib/model/agentType';
+import type { Ingress } from '../protocol/ingress';
 import { handlerPath } from '../protocol/ingress';
 import { pause } from '../protocol/pause';
-import type { EventsReply, EventsRequest } from '../protocol/protocol';
+import type { EventsReply, EventsRequest, TextRequest, WireEvent } from '../protocol/protocol';
 import { lifeOf } from '../protocol/serviceNames';
 import { WorkerUnreachableError } from '../restateErrors';
 import type { EngineContext } from './engineContext';
@@ -17,8 +18,13 @@ export interface Cursor {
   parts: number;
 }
 
+/** What was told, with every event whole. */
+export interface WholeReply extends EventsReply {
+  readonly events: readonly WireEvent[];
+}
+
 /** Takes in what the server has answered, and moves on. */
-export function takeReply<O>(follow: Follower<O>, cursor: Cursor, reply: EventsReply): void {
+export function takeReply<O>(follow: Follower<O>, cursor: Cursor, reply: WholeReply): void {
   follow.parts(reply.parts);
   follow.events(cursor.from, reply.events);
   cursor.from = reply.nextFrom;
@@ -69,13 +75,14 @@ export async function askEvents(
   request: EventsRequest,
   signal: AbortSignal,
   answerMs = ANSWER_MS,
-): Promise<EventsReply> {
+): Promise<WholeReply> {
   const path = handlerPath(serviceFor(agent), key, 'events');
   const until = asyncScheduler.now() + patienceMs;
   for (let pauseMs = AGAIN_MS; ; pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2)) {
     try {
       const limits = { body: request, signal, timeoutMs: request.waitMs + answerMs };
-      return (await ingress.request(path, limits)) as EventsReply;
+      const reply = (await ingress.request(path, limits)) as EventsReply;
+      return await withLarge(ingress, handlerPath(serviceFor(agent), key, 'text'), request, signal, reply);
     } catch (error) {
       // While a worker is replaced its answers take longer.
       if ((error as Error).name !== 'TimeoutError') throw error;
@@ -85,4 +92,28 @@ export async function askEvents(
       await pause(pauseMs, signal);
     }
   }
+}
+
+/** The reply with the events in it that no message carries, read a piece at a time. */
+async function withLarge(
+  ingress: Ingress,
+  path: string,
+  { from }: EventsRequest,
+  signal: AbortSignal,
+  reply: EventsReply,
+): Promise<WholeReply> {
+  const events: WireEvent[] = [];
+  for (const [offset, event] of reply.events.entries()) {
+    if (event.type !== 'large') {
+      events.push(event);
+      continue;
+    }
+    let text = '';
+    for (let index = 0; index < event.texts; index += 1) {
+      const body: TextRequest = { position: from + offset, index };
+      text += (await ingress.request(path, { body, signal })) as string;
+    }
+    events.push(JSON.parse(text) as WireEvent);
+  }
+  return { ...reply, events };
 }

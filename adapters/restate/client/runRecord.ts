@@ -69,7 +69,7 @@ export async function askRecord(
   { ingress, patienceMs }: EngineContext,
   agent: Agent<never, unknown>,
   runId: string,
-  handler: 'get' | 'text' | 'answer',
+  handler: 'get' | 'text' | 'answer' | 'drop',
   body: unknown,
 ): Promise<unknown> {
   const path = handlerPath(RECORDS_SERVICE, recordKey(serviceFor(agent), runId), handler);

@@ -35,6 +35,18 @@ type Slim<E> = E extends { readonly type: 'run.started' }
       ? Omit<E, 'runId' | 'seq'>
       : never;
 
+/** Stands for an event that no message carries: its JSON is told in so many texts beside it. */
+export interface LargeEvent {
+  readonly type: 'large';
+  readonly texts: number;
+}
+
+/** Asks for one of these texts, by the position of the event. */
+export interface TextRequest {
+  readonly position: number;
+  readonly index: number;
+}
+
 /** Of the event with which the first life of a fork begins. */
 export interface Seeded {
   /** The `RunState` before it in JSON, which nobody else has. */
@@ -49,6 +61,8 @@ export interface LifeResult {
   readonly events: readonly WireEvent[];
   /** How many batches of parts there are at least. */
   readonly parts: number;
+  /** Nothing is waited for: the next life begins at once, because this one has called many agents. */
+  readonly goesOn?: boolean;
   /** Why the life never began. */
   readonly refused?: Failure;
   /** Why the life has ended without a result: it was killed, or its handler has failed for good. Never sent. */
@@ -154,7 +168,7 @@ export interface EventsRequest {
 
 /** What was told. */
 export interface EventsReply {
-  readonly events: readonly WireEvent[];
+  readonly events: readonly (WireEvent | LargeEvent)[];
   readonly parts: readonly SideEvent[];
   /** Positions to ask from next. */
   readonly nextFrom: number;

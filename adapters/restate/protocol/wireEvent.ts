@@ -2,11 +2,24 @@ import { jsonValue } from '../../../lib/codec/jsonValue';
 import { StateValueError } from '../../../lib/errors/runErrors';
 import type { RunEvent } from '../../../lib/model/event';
 import { cutFailure, cutText } from './wireFailure';
-import { BATCH_BYTES, LARGEST_VALUE } from './wireLimits';
+import { BATCH_BYTES, LARGEST_CHUNK, LARGEST_VALUE } from './wireLimits';
 
 /** How many bytes a value takes as JSON; none where it is `undefined`. */
 export function jsonBytes(value: unknown): number {
   return value === undefined ? 0 : Buffer.byteLength(JSON.stringify(value));
+}
+
+/** A text in pieces that a message carries each. */
+export function piecesOf(text: string): readonly string[] {
+  const pieces: string[] = [];
+  for (let from = 0; from < text.length;) {
+    // Not between the two halves of a character.
+    const isSplit = /[\uD800-\uDBFF]/.test(text[from + LARGEST_CHUNK - 1] ?? '');
+    const to = from + LARGEST_CHUNK - (isSplit ? 1 : 0);
+    pieces.push(text.slice(from, to));
+    from = to;
+  }
+  return pieces;
 }
 
 /**

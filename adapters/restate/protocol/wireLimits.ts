@@ -1,14 +1,23 @@
 /** Most bytes of one value in the journal: beyond 32 MiB the server would repeat a step for ever. */
 export const LARGEST_VALUE = 4 * 1024 * 1024;
 
+/** Most bytes of what a structure puts together of the outputs in it. */
+export const LARGEST_OUTPUT = 64 * 1024 * 1024;
+
 /** Most bytes of all that one message carries. */
 export const LARGEST_MESSAGE = 24 * 1024 * 1024;
 
 /** Most characters of the name, and of the message, of an error in the journal. */
 export const LONGEST_TEXT = 8 * 1024;
 
-/** Most calls of agents in one life of a run: every retry of the server reads the whole journal. */
-export const MOST_STEPS = 1000;
+/** After so many calls of agents a run goes on in another life: every retry of the server reads the whole journal of one. */
+export const MANY_STEPS = 1_000;
+
+/** Most calls of agents in one life, where some of them take too long to be waited for. */
+export const MOST_STEPS = 10 * MANY_STEPS;
+
+/** Milliseconds for which a life with many calls waits for those under way before it goes on itself; twice as long each time. */
+export const DRAIN_MS = 10_000;
 
 /** Milliseconds for which partial results are collected before they are told. */
 export const BATCH_MS = 50;
@@ -28,7 +37,7 @@ export const BATCH_BYTES = 256 * 1024;
 /** Milliseconds for which a question to the server is held open before it is asked again. */
 export const HOLD_MS = 15_000;
 
-/** Most characters of one of the texts in which the state of a run is kept: quoted once more, it still fits into a message. */
+/** Most characters of one of the texts in which more is kept than a message carries: quoted once more, it still fits into one. */
 export const LARGEST_CHUNK = 4 * 1024 * 1024;
 
 /** Most of such texts. */

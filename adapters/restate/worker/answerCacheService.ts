@@ -5,12 +5,14 @@ import type { AnswerCache, KeptAnswer } from '../../../lib/store/answerCache';
 import type { Ingress } from '../protocol/ingress';
 import { handlerPath } from '../protocol/ingress';
 import { acceptKept } from './requests';
+import type { ServiceOptions } from './serviceOptions';
+import { retriedForEver } from './serviceOptions';
 
 const SERVICE = 'millrace.answers';
 const LOOK_MS = 5_000;
 
 /** The service that remembers answers for other runs: an object for each, which forgets it when it is too old. */
-export function answersService() {
+export function answersService(options: ServiceOptions) {
   return object({
     name: SERVICE,
     handlers: {
@@ -43,6 +45,7 @@ export function answersService() {
         },
       ),
     },
+    options: { retryPolicy: retriedForEver(options) },
   });
 }
 

@@ -26,7 +26,7 @@ import type { Stop } from '../../../lib/streams/pull';
 import type { CallResult, GivenAnswer, NestedResult } from '../protocol/protocol';
 import { toWire } from '../protocol/wireEvent';
 import { recordedFailure } from '../protocol/wireFailure';
-import { LARGEST_VALUE, MOST_STEPS } from '../protocol/wireLimits';
+import { LARGEST_OUTPUT, MANY_STEPS, MOST_STEPS } from '../protocol/wireLimits';
 import { StepStoppedError, TooManyStepsError } from '../restateErrors';
 import { Inbox } from './inbox';
 import { PendingOps } from './pendingOps';
@@ -53,6 +53,8 @@ export interface DurableEngineOptions {
   /** What other runs have left behind for steps that ask the same. */
   readonly cache: AnswerCache;
   readonly place: (task: StepTask, input: unknown, callbacks: CallCallbacks) => Placed;
+  /** The life has called so many agents that another one had better go on. */
+  readonly hasMany: () => void;
 }
 
 /**
@@ -67,6 +69,7 @@ export class DurableEngine implements Engine {
   readonly #context: WorkflowContext;
   readonly #runId: string;
   readonly #place: DurableEngineOptions['place'];
+  readonly #hasMany: () => void;
   readonly #log: EventLog;
   readonly #pending = new PendingOps();
   readonly #inbox: Inbox;
@@ -74,15 +77,18 @@ export class DurableEngine implements Engine {
   readonly #abandoned: Promise<InvocationId>[] = [];
   #clock: number;
   #steps = 0;
+  /** Calls of which the journal has no result. */
+  #open = 0;
   #told = 0;
   #isFeeding = false;
   #feeding: CallCallbacks | undefined;
 
-  constructor({ context, state, at, answers, cache, place }: DurableEngineOptions) {
+  constructor({ context, state, at, answers, cache, place, hasMany }: DurableEngineOptions) {
     this.#context = context;
     this.#runId = state.runId;
     this.incarnation = state.incarnation;
     this.#place = place;
+    this.#hasMany = hasMany;
     this.#clock = at;
     this.#log = new EventLog(state);
     this.events = this.#log.events;
@@ -125,7 +131,8 @@ export class DurableEngine implements Engine {
   }
 
   keep(value: unknown, path: string): unknown {
-    return jsonValue(value, path, { bytes: LARGEST_VALUE });
+    // What a function gives was checked where it was called.
+    return jsonValue(value, path, { bytes: LARGEST_OUTPUT });
   }
 
   hash(value: unknown): string | undefined {
@@ -135,8 +142,11 @@ export class DurableEngine implements Engine {
   call(task: StepTask, input: unknown, callbacks: CallCallbacks): Stop {
     this.#steps += 1;
     if (this.#steps > MOST_STEPS) throw new TooManyStepsError(this.#runId, MOST_STEPS);
+    if (this.#steps % MANY_STEPS === 0) this.#hasMany();
+    this.#open += 1;
     const { result, stop, replay } = this.#place(task, input, this.#feedingOf(callbacks));
     const forget = this.#pending.await(result, (value, failure) => {
+      this.#open -= 1;
       if (failure !== undefined) {
         callbacks.fail(task, failure);
         return;
@@ -244,6 +254,11 @@ export class DurableEngine implements Engine {
   /** How many batches of side events there are at least. */
   told(): number {
     return this.#told;
+  }
+
+  /** Whether functions may have asked for steps, of which only what was told beside the journal knows. */
+  mayHaveNested(): boolean {
+    return this.#told > 0 || this.#open > 0;
   }
 
   /** Epoch milliseconds of the latest answer, by the journal. */

@@ -1,6 +1,6 @@
 import type { RunEvent } from '../../../lib/model/event';
 import type { Seeded, WireEvent } from '../protocol/protocol';
-import { BATCH_BYTES } from '../protocol/wireLimits';
+import { BATCH_BYTES, LARGEST_CHUNK } from '../protocol/wireLimits';
 
 /** The events of a life that nobody has been told, and about how large they are. */
 export interface EventBatcher {
@@ -46,6 +46,11 @@ export function eventBatcher(events: readonly RunEvent[]): EventBatcher {
       return events.slice(first, from);
     },
   };
+}
+
+/** Whether an event may be more than a message carries: a function's results are not, what a structure makes of them may be. */
+export function isLarge(event: RunEvent): boolean {
+  return eventSize(event) > 2 * LARGEST_CHUNK;
 }
 
 /** About how many bytes an event takes. By type, because most have none of the properties that may be large. */

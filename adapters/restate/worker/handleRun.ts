@@ -4,20 +4,23 @@ import type { CallCallbacks } from '../../../lib/engine/engine';
 import { StepExecutor } from '../../../lib/engine/interpreter/stepExecutor';
 import type { StepTask } from '../../../lib/engine/task';
 import type { Agent } from '../../../lib/model/agentType';
+import type { RunEvent } from '../../../lib/model/event';
 import type { RunIdentity } from '../../../lib/model/incarnation';
 import type { StepTable } from '../../../lib/model/stepTable';
 import type { AnswerCache } from '../../../lib/store/answerCache';
-import type { LifeResult, SideEvent, StartRequest, WireEvent } from '../protocol/protocol';
-import { BATCH_BYTES, FLUSH_MS, LONGEST_WATCH_MS, WATCH_MS } from '../protocol/wireLimits';
+import type { LargeEvent, LifeResult, SideEvent, StartRequest, WireEvent } from '../protocol/protocol';
+import { piecesOf } from '../protocol/wireEvent';
+import { BATCH_BYTES, DRAIN_MS, FLUSH_MS, LONGEST_WATCH_MS, WATCH_MS } from '../protocol/wireLimits';
 import type { InProcessCall } from './callInProcess';
 import { DurableEngine } from './durableEngine';
 import type { Placed } from './durableEngine';
 import type { EventBatcher } from './eventBatcher';
-import { eventBatcher, slimEvent } from './eventBatcher';
+import { eventBatcher, isLarge, slimEvent } from './eventBatcher';
 import type { EventPublisher, ToldLife } from './eventPublisher';
 import type { OpenedLife } from './openLife';
 import type { Before, Rest } from './keptRun';
 import { openLife } from './openLife';
+import { pieceName } from './publishedEvents';
 
 /** What carrying out a life needs of the worker. */
 export interface Worker {
@@ -62,10 +65,13 @@ export async function handleRun(
   if ('refused' in opening) {
     const { refused, saved } = opening;
     const result: LifeResult = { status: 'FAILED', from: 0, events: [], parts: 0, refused };
+    const nothing = { read: 0, isCancelAsked: false, goesOn: false, mayHaveNested: false };
     const answers = before?.answers ?? [];
     return {
       result,
-      ...(saved !== undefined && { rest: { state: saved, answers, read: 0, isCancelAsked: false } }),
+      ...(saved !== undefined && {
+        rest: { state: saved, answers, ...nothing },
+      }),
     };
   }
   return new RunHandler(context, worker, request, before, opening).handle();
@@ -95,6 +101,7 @@ class RunHandler implements PlacedLife {
   readonly #reason: string | undefined;
   #lastFlush: number;
   #previewed = 0;
+  #drainMs = DRAIN_MS;
   #timer: NodeJS.Timeout | undefined;
   #isOver = false;
   #isUndoing = false;
@@ -124,6 +131,9 @@ class RunHandler implements PlacedLife {
       answers: before?.answers ?? [],
       cache: worker.cache,
       place: (task, value, callbacks) => worker.place(this, task, value, callbacks),
+      hasMany: () => {
+        this.#drain();
+      },
     });
     this.#batcher = eventBatcher(this.#engine.events);
     this.#engine.record(event, () => undefined);
@@ -203,15 +213,37 @@ class RunHandler implements PlacedLife {
     });
   }
 
+  /**
+   * Lets another life go on once what is under way here has ended. What takes longer is not waited for: others go on beside it in
+   * this life.
+   */
+  #drain(): void {
+    const drainMs = this.#drainMs;
+    this.#drainMs *= 2;
+    this.#interpreter.drain();
+    this.#engine.sleep('', drainMs, () => {
+      this.#interpreter.stopDraining();
+    });
+  }
+
   /** Tells in durable promises what has been held back. */
   #flush(): void {
     while (this.#batcher.from() < this.#engine.events.length) {
       const position = this.#batcher.from();
-      void this.context
-        .promise<readonly WireEvent[]>(`ev:${position}`)
-        .resolve(this.#batcher.take().map(slimEvent));
+      const told = this.#batcher.take().map((event, offset) => this.#tellLarge(event, position + offset));
+      void this.context.promise<readonly (WireEvent | LargeEvent)[]>(`ev:${position}`).resolve(told);
       this.#lastFlush = this.#engine.clock();
     }
+  }
+
+  /** An event as one of a batch; one that no message carries is told beside it, in pieces. */
+  #tellLarge(event: RunEvent, position: number): WireEvent | LargeEvent {
+    const slim = slimEvent(event);
+    if (!isLarge(event)) return slim;
+    const pieces = piecesOf(JSON.stringify(slim));
+    for (const [index, piece] of pieces.entries())
+      void this.context.promise<string>(pieceName(position, index)).resolve(piece);
+    return { type: 'large', texts: pieces.length };
   }
 
   /** What is told early of events that are held back. */
@@ -219,7 +251,9 @@ class RunHandler implements PlacedLife {
     const { events } = this.#engine;
     const from = Math.max(this.#previewed, this.#batcher.from());
     this.#previewed = events.length;
-    return events.slice(from).map((event, offset) => ({ index: from + offset, event }));
+    return events
+      .slice(from)
+      .flatMap((event, offset) => (isLarge(event) ? [] : [{ index: from + offset, event }]));
   }
 
   /** Nothing is told or called from here on, and others get the room in what is limited. */
@@ -235,7 +269,9 @@ class RunHandler implements PlacedLife {
     if (this.#batcher.from() > 0 || this.#batcher.bytes() > BATCH_BYTES) this.#flush();
     const from = this.#batcher.from();
     const told = { from, events: engine.events.slice(from).map(slimEvent), parts: engine.told() };
-    if (engine.events.at(-1)?.type === 'run.completed') return { result: { status: 'COMPLETED', ...told } };
+    const last = engine.events.at(-1);
+    if (last?.type === 'run.completed') return { result: { status: 'COMPLETED', ...told } };
+    const goesOn = last?.type === 'run.suspended' && last.reason === 'drain';
     const state = engine.state();
     const asked = await this.context.promise<CancelAsked>(CANCEL_ASKED).peek();
     const cancelReason = reasonOf(asked);
@@ -245,8 +281,10 @@ class RunHandler implements PlacedLife {
       read: engine.read(),
       isCancelAsked: asked !== undefined,
       ...(cancelReason !== undefined && { cancelReason }),
+      goesOn,
+      mayHaveNested: engine.mayHaveNested(),
     };
-    return { result: { status: state.status, ...told }, rest };
+    return { result: { status: state.status, ...told, ...(goesOn && { goesOn }) }, rest };
   }
 }
 

@@ -13,6 +13,7 @@ import type {
   StateChunk,
 } from '../protocol/protocol';
 import { lifeOf, recordKey, RECORDS_SERVICE } from '../protocol/serviceNames';
+import { piecesOf } from '../protocol/wireEvent';
 import { LARGEST_CHUNK, MOST_CHUNKS } from '../protocol/wireLimits';
 import { withNested } from './nestedRows';
 import { resolveOnce } from './publishedEvents';
@@ -33,6 +34,10 @@ export interface Rest {
   readonly read: number;
   readonly isCancelAsked: boolean;
   readonly cancelReason?: string;
+  /** Nothing is waited for: the next life begins at once. */
+  readonly goesOn: boolean;
+  /** Whether functions may have asked for steps. */
+  readonly mayHaveNested: boolean;
 }
 
 /** The record of one run, as its lives use it. */
@@ -68,12 +73,13 @@ export class KeptRun {
   async rest(rest: Rest, keptForMs: number): Promise<void> {
     const { status, incarnation } = rest.state;
     const late = await this.#seal(rest.read);
-    const state = await this.#withNested(rest.state);
+    const state = rest.mayHaveNested ? await this.#withNested(rest.state) : rest.state;
     const chunks = chunksOf(state);
     for (const [index, text] of chunks.entries()) {
       if (index > 0) await this.#call<undefined>('chunk', { index, text } satisfies StateChunk);
     }
-    const wakesAfterMs = late.length > 0 && status === 'SUSPENDED' ? 0 : wakesAfter(state);
+    const isDue = rest.goesOn || (late.length > 0 && status === 'SUSPENDED');
+    const wakesAfterMs = isDue ? 0 : wakesAfter(state);
     const request: RestRequest = {
       life: this.#life,
       status,
@@ -175,15 +181,7 @@ function chunksOf(state: RunState): readonly string[] {
       `Run "${state.runId}" cannot rest: its results are larger than ${LARGEST_CHUNK * MOST_CHUNKS} characters; keep references instead`,
     );
   }
-  const chunks: string[] = [];
-  for (let from = 0; from < text.length;) {
-    // Not between the two halves of a character.
-    const isSplit = /[\uD800-\uDBFF]/.test(text[from + LARGEST_CHUNK - 1] ?? '');
-    const to = from + LARGEST_CHUNK - (isSplit ? 1 : 0);
-    chunks.push(text.slice(from, to));
-    from = to;
-  }
-  return chunks;
+  return piecesOf(text);
 }
 
 /** Milliseconds from its end to the first deadline of a run that waits. */

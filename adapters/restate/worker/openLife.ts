@@ -56,7 +56,8 @@ export function openLife(
       input,
       saved,
       mustExist: false,
-      onMismatch,
+      // Nobody goes on with it: what can still be undone is, whatever else has changed.
+      onMismatch: request.isCancelled === true ? 'actual' : onMismatch,
       checksValues: false,
       at,
       incarnation: request.incarnation,

@@ -1,8 +1,13 @@
 import type { WorkflowSharedContext } from '@restatedev/restate-sdk';
 import { RestatePromise, TerminalError } from '@restatedev/restate-sdk';
 
-import type { RunEvent } from '../../../lib/model/event';
-import type { EventsReply, EventsRequest, SideEvent, PublishRequest } from '../protocol/protocol';
+import type {
+  EventsReply,
+  EventsRequest,
+  PublishRequest,
+  SideEvent,
+  TextRequest,
+} from '../protocol/protocol';
 import { LARGEST_MESSAGE } from '../protocol/wireLimits';
 
 /** Answers with what was told of a life from a position on; waits for it, if asked to. */
@@ -10,7 +15,7 @@ export async function readPublished(
   context: WorkflowSharedContext,
   request: EventsRequest,
 ): Promise<EventsReply> {
-  const events: RunEvent[] = [];
+  const events: EventsReply['events'][number][] = [];
   const parts: SideEvent[] = [];
   let nextFrom = request.from;
   let nextParts = request.parts;
@@ -24,7 +29,7 @@ export async function readPublished(
       size += JSON.stringify(batch).length;
     }
     while (size < LARGEST_MESSAGE / 4) {
-      const batch = await context.promise<readonly RunEvent[]>(`ev:${nextFrom}`).peek();
+      const batch = await context.promise<EventsReply['events']>(`ev:${nextFrom}`).peek();
       if (batch === undefined) break;
       events.push(...batch);
       nextFrom += batch.length;
@@ -41,6 +46,19 @@ export async function readPublished(
   }
   await drain();
   return { events, parts, nextFrom, nextParts };
+}
+
+/** The name of the durable promise with a piece of an event that no message carries. */
+export function pieceName(position: number, index: number): string {
+  return `ev:${position}:${index}`;
+}
+
+/** Answers with such a piece; an empty one where there is none. */
+export async function readPiece(
+  context: WorkflowSharedContext,
+  { position, index }: TextRequest,
+): Promise<string> {
+  return (await context.promise<string>(pieceName(position, index)).peek()) ?? '';
 }
 
 /** Tells parts of a life, beside its journal. Gives a position from which on there may be room. */

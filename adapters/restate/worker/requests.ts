@@ -11,6 +11,7 @@ import type {
   PublishRequest,
   SideEvent,
   StartRequest,
+  TextRequest,
 } from '../protocol/protocol';
 import { keyOf } from '../protocol/serviceNames';
 import { HOLD_MS } from '../protocol/wireLimits';
@@ -112,6 +113,11 @@ export function acceptCancel(body: unknown): CancelRequest {
 /** The position of one of the texts of a state. */
 export function acceptIndex(body: unknown): { readonly index: number } {
   return accept(t.type({ index: Position }), body, 'text');
+}
+
+/** Which piece of an event that no message carries. */
+export function acceptText(body: unknown): TextRequest {
+  return accept(t.type({ position: Position, index: Position }), body, 'text');
 }
 
 const Batch = t.type({ hint: Position, parts: t.array(Value), secret: t.string });

@@ -12,11 +12,13 @@ import type {
 } from '../protocol/protocol';
 import { agentOf, KEPT_MARK, keyOf, recordedRun, RECORDS_SERVICE } from '../protocol/serviceNames';
 import { acceptAnswer, acceptIndex } from './requests';
+import type { ServiceOptions } from './serviceOptions';
+import { retriedForEver } from './serviceOptions';
 
 /** A record as it is kept. */
 interface Kept extends RunRecord {
-  /** The call that shows that the run is kept. */
-  readonly mark: string;
+  /** The call that shows that the run is kept; absent where its lives are kept for as long. */
+  readonly mark?: string;
 }
 
 /** A hundred years. */
@@ -30,7 +32,7 @@ const PRIVATE = { journalRetention: 0, ingressPrivate: true } as const;
  * The service that keeps how runs stand between their lives: an object for each run that has rested, until the run has ended.
  * A run that completes in its first life has none.
  */
-export function runRecordsService() {
+export function runRecordsService(settings: ServiceOptions) {
   return object({
     name: RECORDS_SERVICE,
     handlers: {
@@ -47,14 +49,15 @@ export function runRecordsService() {
       late: handlers.object.exclusive(PRIVATE, late),
       wake: handlers.object.exclusive(PRIVATE, async (context: ObjectContext, of: OfLife): Promise<void> => {
         const kept = await context.get<Kept>('record');
-        if (kept !== null && isOf(kept, of) && kept.isResting) begin(context, kept, await context.date.now());
+        const waits = kept?.isResting === true && kept.status === 'SUSPENDED';
+        if (waits && isOf(kept, of)) begin(context, kept, await context.date.now());
       }),
       forget: handlers.object.exclusive(
         PRIVATE,
         async (context: ObjectContext, of: OfLife): Promise<void> => {
           const kept = await context.get<Kept>('record');
           if (kept === null || !isOf(kept, of)) return;
-          context.cancel(kept.mark as Parameters<typeof context.cancel>[0]);
+          if (kept.mark !== undefined) context.cancel(kept.mark as Parameters<typeof context.cancel>[0]);
           context.clearAll();
         },
       ),
@@ -65,13 +68,16 @@ export function runRecordsService() {
         async (context: ObjectSharedContext, body: Pick<StateChunk, 'index'>): Promise<string> =>
           (await context.get<string>(chunkName(acceptIndex(body).index))) ?? '',
       ),
+      drop: handlers.object.exclusive({ journalRetention: 0 }, (context: ObjectContext): Promise<boolean> =>
+        drop(context, settings.retentionMs),
+      ),
       answer: handlers.object.exclusive(
         { journalRetention: 0 },
         (context: ObjectContext, body: GivenAnswer): Promise<void> => answer(context, acceptAnswer(body)),
       ),
     },
     // A state may be large, and most of these do not look at it.
-    options: { enableLazyState: true },
+    options: { enableLazyState: true, retryPolicy: retriedForEver(settings) },
   });
 }
 
@@ -96,6 +102,9 @@ async function rest(context: ObjectContext, request: RestRequest): Promise<void>
   context.clear('late');
   for (let i = chunks; i < (before?.chunks ?? 0); i += 1) context.clear(chunkName(i));
   context.set(chunkName(0), text);
+  // What is forgotten with its lives needs no mark, which would cost as much as all else here.
+  const isMarked = before?.mark !== undefined || keptForMs === undefined;
+  const mark = isMarked ? (before?.mark ?? (await send(context, 'mark', {}, EVER_MS, KEPT_MARK))) : undefined;
   const kept: Kept = {
     life,
     status,
@@ -103,7 +112,7 @@ async function rest(context: ObjectContext, request: RestRequest): Promise<void>
     answers: [...request.answers, ...lately],
     chunks,
     ...(incarnation !== undefined && { incarnation }),
-    mark: before?.mark ?? (await send(context, 'mark', {}, EVER_MS, KEPT_MARK)),
+    ...(mark !== undefined && { mark }),
   };
   context.set('record', kept);
   const isHeard = lately.length > 0 && status === 'SUSPENDED';
@@ -132,6 +141,16 @@ async function ended(context: ObjectContext, { life, keptForMs }: OfLife & { rea
   context.set('record', { ...kept, status: 'COMPLETED', answers: [] });
   const { incarnation } = kept;
   await send(context, 'forget', { life, incarnation }, keptForMs + LATE_MS);
+}
+
+/** Nobody can go on with the run any more. False when it is not kept, or over. */
+async function drop(context: ObjectContext, keptForMs: number): Promise<boolean> {
+  const kept = await context.get<Kept>('record');
+  if (kept === null || kept.status === 'COMPLETED' || kept.status === 'CANCELLED') return false;
+  context.set('record', { ...kept, status: 'CANCELLED', isResting: true, answers: [] });
+  const { life, incarnation } = kept;
+  await send(context, 'forget', { life, incarnation }, keptForMs + LATE_MS);
+  return true;
 }
 
 async function read(context: ObjectSharedContext): Promise<ReadRecord | null> {
@@ -164,7 +183,9 @@ async function answer(context: ObjectContext, given: GivenAnswer): Promise<void>
 /** An answer that a life has not taken, because it was over. What it has left behind may still be on its way. */
 async function late(context: ObjectContext, { life, ...given }: LateAnswer): Promise<void> {
   const kept = await context.get<Kept>('record');
-  const isAhead = kept === null || kept.life < life || (kept.life === life && !kept.isResting);
+  // What is kept may be of an earlier run of this id, which was cancelled.
+  const isOther = given.incarnation !== undefined && kept?.incarnation !== given.incarnation;
+  const isAhead = kept === null || isOther || kept.life < life || (kept.life === life && !kept.isResting);
   if (!isAhead) {
     await answer(context, given);
     return;

@@ -25,6 +25,7 @@ import type {
   PublishRequest,
   StartRequest,
   StepRequest,
+  TextRequest,
 } from '../protocol/protocol';
 import { serviceOf, stepsServiceOf } from '../protocol/serviceNames';
 import { LARGEST_MESSAGE } from '../protocol/wireLimits';
@@ -33,8 +34,8 @@ import type { InProcessCall } from './callInProcess';
 import { callInProcess } from './callInProcess';
 import type { Placed } from './durableEngine';
 import { eventPublisher } from './eventPublisher';
-import { publishBatch, readPublished, resolveOnce } from './publishedEvents';
-import { acceptAnswer, acceptBatch, acceptCancel, acceptEvents, acceptStart } from './requests';
+import { publishBatch, readPiece, readPublished, resolveOnce } from './publishedEvents';
+import { acceptAnswer, acceptBatch, acceptCancel, acceptEvents, acceptStart, acceptText } from './requests';
 import { KeptRun, takeAnswer } from './keptRun';
 import { nestedSoFar, readNested } from './nestedRows';
 import type { PlacedLife, Worker } from './handleRun';
@@ -70,6 +71,11 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
         { journalRetention: 0 },
         (context: WorkflowSharedContext, body: EventsRequest): Promise<EventsReply> =>
           readPublished(context, acceptEvents(body)),
+      ),
+      text: handlers.workflow.shared(
+        { journalRetention: 0 },
+        (context: WorkflowSharedContext, body: TextRequest): Promise<string> =>
+          readPiece(context, acceptText(body)),
       ),
       tell: handlers.workflow.shared(
         { journalRetention: 0 },

@@ -12,12 +12,13 @@ import { beginScheduledRuns } from '../client/scheduledRuns';
 import { ingressOf } from '../protocol/ingress';
 import { refuseShared } from '../restateErrors';
 import { answersService } from './answerCacheService';
-import { recoverRuns } from './recoverRuns';
+import { keepRunsGoing } from './keepRunsGoing';
 import { runRecordsService } from './runRecords';
 import { runsService } from './runsService';
 import type { Placement, ServiceOptions } from './serviceOptions';
 import { stepsService } from './stepsService';
 import { checkServices, servicesView } from '../../../lib/engine/local/givenServices';
+import type { Registered } from './takeOver';
 import { workerLog } from './workerLog';
 import { InvalidArgumentError } from '../../../lib/model/failure';
 
@@ -74,6 +75,7 @@ export interface RestateWorker {
 }
 
 const DAY_MS = 86_400_000;
+const REGISTER_MS = 10_000;
 const LONGEST_SILENCE_MS = 21_600_000;
 
 /**
@@ -122,7 +124,7 @@ export async function serveRestate(
   ]);
   let isClosing = false;
   const handler = createEndpointHandler({
-    services: [...ofAgents, answersService(), runRecordsService()],
+    services: [...ofAgents, answersService(settings), runRecordsService(settings)],
     logger: workerLog(() => isClosing),
     ...(options.identityKeys !== undefined && { identityKeys: [...options.identityKeys] }),
   });
@@ -147,7 +149,15 @@ export async function serveRestate(
     },
   };
   try {
-    if (options.admin !== undefined) await register(options.admin, uri);
+    if (options.admin !== undefined)
+      stopRecovering = keepRunsGoing({
+        agents: runs ? agents : [],
+        addresses,
+        admin: options.admin,
+        uri,
+        registered: await registerAt(options.admin, uri),
+        register: registerAt,
+      });
     if (schedules.length > 0)
       stopTicks = beginScheduledRuns(
         restateEngine({ ingress: addresses, onUnsubscribe: 'detach' }),
@@ -158,7 +168,6 @@ export async function serveRestate(
     await worker.close();
     throw error;
   }
-  if (options.admin !== undefined && runs) stopRecovering = recoverRuns(agents, addresses, options.admin);
   return worker;
 }
 
@@ -221,7 +230,16 @@ function refuseTwins(agents: readonly Agent<never, unknown>[]): void {
  * worker.
  */
 export async function register(admin: string, uri: string): Promise<void> {
-  await ingressOf([admin], 10_000).request('/deployments', { body: { uri, force: true } });
+  await registerAt(admin, uri);
+}
+
+async function registerAt(admin: string, uri: string): Promise<Registered> {
+  const body = { uri, force: true };
+  const answer = (await ingressOf([admin], REGISTER_MS).request('/deployments', { body })) as {
+    readonly id: string;
+    readonly services: readonly { readonly name: string }[];
+  };
+  return { id: answer.id, services: answer.services.map(({ name }) => name) };
 }
 
 function closing(server: Http2Server): () => Promise<void> {

@@ -31,6 +31,11 @@ export function serviceSettings({ abortTimeoutMs, inactivityTimeoutMs, retryMs }
   return {
     abortTimeout: abortTimeoutMs,
     inactivityTimeout: inactivityTimeoutMs,
-    retryPolicy: { initialInterval: retryMs, maxInterval: 10_000 },
+    retryPolicy: retriedForEver({ retryMs }),
   };
+}
+
+/** The server would let an invocation rest for good after 70 attempts: after some minutes without a worker. */
+export function retriedForEver({ retryMs }: Pick<ServiceOptions, 'retryMs'>) {
+  return { initialInterval: retryMs, maxInterval: 10_000, maxAttempts: 2 ** 31 - 1 };
 }

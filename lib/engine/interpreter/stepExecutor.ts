@@ -104,6 +104,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
   /** Begins to undo for a run that is cancelled, once what was on record is taken up. */
   #goBack: (() => void) | undefined;
   #isDraining = false;
+  /** Steps that would have been called while the run is drained. */
+  #held: StepTask[] | undefined;
   #isResting = false;
   #restsGoingBack = false;
   /** Why functions are not answered any more, when it is not their own step that ended. */
@@ -182,6 +184,19 @@ export class StepExecutor implements StepMachine, QueueOwner {
     if (this.#isOver || this.#cancellation.isUnderWay) return;
     this.#isDraining = true;
     this.queue.enqueue(ignore);
+  }
+
+  /** Goes on after all where something that is under way takes too long to be waited for. */
+  stopDraining(): void {
+    if (!this.#isDraining || this.#isOver) return;
+    this.#isDraining = false;
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const task of held) {
+      this.queue.enqueue(() => {
+        if (task.phase !== 'done') this.#callStep(task);
+      });
+    }
   }
 
   /** Ends the life as drained, whatever is under way. False when it goes back because it is cancelled. */
@@ -704,8 +719,11 @@ export class StepExecutor implements StepMachine, QueueOwner {
       return;
     }
     const isFunction = !isStructure(task.definition);
-    // It is called in the next life.
-    if (this.#isDraining && isFunction) return;
+    if (this.#isDraining && isFunction) {
+      // It is called in the next life.
+      (this.#held ??= []).push(task);
+      return;
+    }
     if (task.undoes === undefined) {
       this.#beginAttempt(task);
       this.#callBegun(task);

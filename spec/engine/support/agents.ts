@@ -4,7 +4,7 @@ import * as t from 'io-ts';
 import { lastValueFrom } from 'rxjs';
 
 import type { Agent, StepContext, Wire } from '../../../index';
-import { agent, approval, chain, each, workflow } from '../../../index';
+import { agent, approval, chain, workflow } from '../../../index';
 
 /** One line of the execution log: which process began, or ended, which call. */
 export interface Execution {
@@ -73,13 +73,6 @@ export const endless = agent('endless', (_: string, context) => {
   });
 });
 
-/** More steps than one journal takes. */
-export const tooLong = each(
-  'too long',
-  agent('one', (n: number) => n),
-  { concurrency: 200 },
-);
-
 const first = traced('first', 400, (text: string) => `${text}1`);
 const second = traced('second', 5, (text: string) => `${text}2`);
 /** The same name, another plan. */
@@ -91,4 +84,4 @@ export const newVersion = chain(
   traced('third', 5, (text: string) => `${text}3`),
 );
 
-export const served = { report, signing, endless, tooLong, oldVersion, newVersion };
+export const served = { report, signing, endless, oldVersion, newVersion };

@@ -1,0 +1,118 @@
+import { setTimeout as wait } from 'node:timers/promises';
+
+import * as t from 'io-ts';
+
+import type { RestateEngine, RestateWorker } from '../../adapters/restate';
+import { restateEngine, serveRestate } from '../../adapters/restate';
+import type { Agent } from '../../index';
+import { agent, approval, chain, execute, run, sleep } from '../../index';
+import { collect } from '../support/told';
+import type { RestateServer } from './support/restateServer';
+import { restateBinary, startRestate, waitFor } from './support/restateServer';
+
+const calls: string[] = [];
+const counted = (name: string) =>
+  agent(name, (n: number, { runId }) => {
+    calls.push(`${runId} ${name}`);
+    return n;
+  });
+let isOpen = false;
+const held = agent('held', async (n: number, { signal }) => {
+  while (!isOpen && !signal.aborted) await wait(20);
+  return n;
+});
+const sleeping = chain('sleeping on', counted('before'), sleep('nap', 3_000), counted('after'));
+const working = chain('working on', counted('before'), held);
+const asking = chain('asking on', counted('before'), approval('ok', t.number), counted('after'));
+const agents = [sleeping, working, asking];
+const other = chain('another one', counted('other'));
+
+const describeHere = restateBinary() === undefined ? describe.skip : describe;
+
+describeHere('a worker in the place of another one', () => {
+  let server: RestateServer;
+  let engine: RestateEngine;
+  const warned: string[] = [];
+  const hear = ({ message }: Error): void => {
+    warned.push(message);
+  };
+
+  beforeAll(async () => {
+    process.on('warning', hear);
+    server = await startRestate();
+    engine = restateEngine({ ...server, onUnsubscribe: 'detach' });
+  }, 60_000);
+  afterAll(async () => {
+    process.off('warning', hear);
+    await server.stop();
+  });
+
+  const serve = (served: readonly Agent<never, unknown>[]): Promise<RestateWorker> =>
+    serveRestate(served, { port: 0, ingress: server.ingress, admin: server.admin });
+  const begin = async (of: Agent<number, unknown>, runId: string): Promise<void> => {
+    const begun = collect(run(of, 1, { engine, runId }));
+    await waitFor(() => calls.includes(`${runId} before`), 20_000, 'its beginning');
+    begun.leave?.();
+  };
+  const completed = (of: Agent<number, unknown>, runId: string): Promise<void> =>
+    waitFor(
+      async () => (await engine.loadRun(of, runId))?.status === 'COMPLETED',
+      45_000,
+      `the end of ${runId}`,
+    );
+
+  it('goes on with all runs of one that has come back on another port, and calls nothing again', async () => {
+    const first = await serve(agents);
+    for (const [of, id] of [
+      [sleeping, 's'],
+      [working, 'w'],
+      [asking, 'a'],
+    ] as const)
+      await begin(of, id);
+    await waitFor(
+      async () => (await engine.loadRun(asking, 'a'))?.status === 'SUSPENDED',
+      20_000,
+      'its question',
+    );
+    await first.close();
+    isOpen = true;
+    const second = await serve(agents);
+    await engine.answer('a', 'ok', 7, { agent: asking });
+
+    await completed(sleeping, 's');
+    await completed(working, 'w');
+    await completed(asking, 'a');
+    expect(calls.sort()).toEqual(['a after', 'a before', 's after', 's before', 'w before']);
+    expect(warned.filter((text) => text.startsWith('Nobody answers at'))).toEqual([
+      expect.stringContaining(`comes to ${second.uri}`),
+    ]);
+    await second.close();
+  }, 120_000);
+
+  it('carries out what begins when the one that has registered last is gone', async () => {
+    const first = await serve(agents);
+    const last = await serve(agents);
+    await last.close();
+    const { status } = await execute(working, 1, { engine: restateEngine(server), runId: 'later' });
+
+    expect(status).toBe('COMPLETED');
+    await first.close();
+  }, 120_000);
+
+  it('takes only what it serves itself from one that has served more', async () => {
+    const first = await serve([sleeping, other]);
+    await begin(sleeping, 's2');
+    const { status } = await execute(other, 1, { engine, runId: 'o' });
+    await first.close();
+    const second = await serve([sleeping]);
+
+    await completed(sleeping, 's2');
+    expect(status).toBe('COMPLETED');
+    const left = collect(
+      run(other, 1, { engine: restateEngine({ ...server, patienceMs: 6_000 }), runId: 'o2' }),
+    );
+    await waitFor(() => left.ended !== 'open', 20_000, 'that nobody takes it');
+    expect(left.error).toMatchObject({ name: 'RunStalledError' });
+    await second.close();
+  }, 120_000);
+});

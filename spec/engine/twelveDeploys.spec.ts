@@ -1,0 +1,220 @@
+import { setTimeout as wait } from 'node:timers/promises';
+
+import * as t from 'io-ts';
+
+import type { RestateEngine, RestateWorker } from '../../adapters/restate';
+import { restateEngine, serveRestate } from '../../adapters/restate';
+import type { Agent, StepPolicy } from '../../index';
+import { agent, approval, branch, cancel, chain, each, execute, run } from '../../index';
+import { amount, isLong, tally } from '../support/torture';
+import { collect } from '../support/told';
+import type { RestateServer } from './support/restateServer';
+import { freePorts, restateBinary, startRestate, waitFor } from './support/restateServer';
+
+let isOpen = false;
+let begun = 0;
+const first = (policy: StepPolicy = {}, name = 'a') => agent(name, (n: unknown) => n, policy);
+/** Under way until the new worker is there, for the runs that shall be under way then. */
+const held = (options: object = {}, name = 'held') =>
+  agent(
+    name,
+    async (n: unknown, { runId, signal }) => {
+      begun += 1;
+      while (runId.startsWith('way') && !isOpen && !signal.aborted) await wait(20);
+      return n;
+    },
+    options,
+  );
+const ask = approval('ok', t.unknown);
+const last = agent('last', (n: unknown) => n);
+const line = (name: string, ...links: readonly unknown[]) =>
+  (chain as unknown as (...all: unknown[]) => Agent<unknown, unknown>)(name, ...links);
+const items = (name: string, item: unknown) =>
+  line(name, each('items', item as Agent<unknown, unknown>), ask, last);
+const cases = (name: string, keys: readonly string[]) =>
+  line(
+    name,
+    branch('which', () => 'x', Object.fromEntries(keys.map((key) => [key, held({}, key)]))),
+    ask,
+    last,
+  );
+
+type Expected = 'completes' | 'is refused';
+/** Two definitions of one name, and what becomes of runs that began on the first when only the second is served. */
+const deploys: readonly (readonly [
+  what: string,
+  expected: Expected,
+  before: Agent<unknown, unknown>,
+  after: Agent<unknown, unknown>,
+])[] = [
+  [
+    'a cache added',
+    'completes',
+    line('p1', first(), held(), ask, last),
+    line('p1', first({ cache: {} }), held(), ask, last),
+  ],
+  [
+    'a limit added',
+    'completes',
+    line('p2', first(), held(), ask, last),
+    line('p2', first(), held({ limit: { concurrency: 64 } }), ask, last),
+  ],
+  [
+    'an agent renamed',
+    'is refused',
+    line('p3', first(), held(), ask, last),
+    line('p3', first({}, 'a2'), held(), ask, last),
+  ],
+  ['an item agent renamed', 'completes', items('p4', held({}, 'f')), items('p4', held({}, 'g'))],
+  [
+    'an item that became a chain',
+    'completes',
+    items('p5', held({}, 'f')),
+    items('p5', line('q', first(), held({}, 'f'))),
+  ],
+  ['a step added', 'is refused', line('p6', held(), ask, last), line('p6', held(), first(), ask, last)],
+  ['a step removed', 'is refused', line('p7', first(), held(), ask, last), line('p7', held(), ask, last)],
+  [
+    'a codec added',
+    'completes',
+    line('p8', first(), held(), ask, last),
+    line('p8', first(), held({ output: t.unknown }), ask, last),
+  ],
+  ['cases of a branch reordered', 'completes', cases('p9', ['x', 'y']), cases('p9', ['y', 'x'])],
+];
+const moved = line('p10', first(), held(), ask, last);
+const twice = line('p11', first(), held(), ask, last);
+const old = line('p12', first(), held(), ask, last);
+const young = line('p12', first(), held(), first({}, 'more'), ask, last);
+
+const describeHere = restateBinary() === undefined ? describe.skip : describe;
+
+describeHere('runs under way, and runs that wait, when workers are replaced', () => {
+  const many = amount(2, 50);
+  const ids = Array.from({ length: many }, (_, n) => n);
+  let server: RestateServer;
+  let engine: RestateEngine;
+  const workers: RestateWorker[] = [];
+  const serve = async (agents: readonly Agent<never, unknown>[], port = 0): Promise<RestateWorker> => {
+    const worker = await serveRestate(agents, { port, ingress: server.ingress, admin: server.admin });
+    workers.push(worker);
+    return worker;
+  };
+
+  beforeAll(
+    async () => {
+      process.on('warning', () => undefined);
+      server = await startRestate();
+      engine = restateEngine({ ...server, onUnsubscribe: 'detach', patienceMs: isLong ? 60_000 : 20_000 });
+      const [port = 0] = await freePorts(1);
+      const main = await serve([...deploys.map(([, , before]) => before), old], port);
+      const there = await serve([moved]);
+      await serve([twice]);
+      const latest = await serve([twice]);
+      const all = [...deploys.map(([, , before]) => before), old, moved, twice];
+      for (const of of all)
+        for (const n of ids)
+          for (const how of ['way', 'rest']) {
+            const left = collect(
+              run(of, of.name === 'p4' || of.name === 'p5' ? [n] : n, {
+                engine,
+                runId: `${how} ${of.name} ${n}`,
+              }),
+            );
+            await waitFor(() => left.told.length > 1 || left.ended !== 'open', 20_000, 'a beginning');
+            left.leave?.();
+          }
+      await waitFor(() => begun >= all.length * many * 2, 60_000, 'the steps under way');
+      await waitFor(
+        async () =>
+          (await engine.listRuns({ status: 'SUSPENDED', limit: 10_000 })).length >= all.length * many,
+        60_000,
+        'the runs that wait',
+      );
+      for (const worker of [main, there, latest]) await worker.close();
+      isOpen = true;
+      await serve([...deploys.map(([, , , after]) => after), old, young], port);
+      await serve([moved]);
+    },
+    isLong ? 900_000 : 240_000,
+  );
+  afterAll(async () => {
+    for (const worker of workers) await worker.close().catch(() => undefined);
+    await server.stop();
+  });
+
+  /** Answers a run until it has completed; one that is refused is cancelled. Says how it stands in the end. */
+  const endOf = async (of: Agent<unknown, unknown>, runId: string): Promise<string> => {
+    const until = Date.now() + 60_000;
+    for (;;) {
+      const state = await engine.loadRun(of, runId);
+      if (state === undefined || state.status === 'COMPLETED' || Date.now() > until)
+        return String(state?.status);
+      const why =
+        state.status === 'SUSPENDED'
+          ? await execute(of, undefined as never, { engine, runId }).then(
+              () => engine.answer(runId, 'ok', 1, { agent: of }),
+              (error: Error) => error.name,
+            )
+          : undefined;
+      if (typeof why === 'string') {
+        await cancel(runId, { engine, agent: of });
+        await waitFor(
+          async () => (await engine.loadRun(of, runId))?.status === 'CANCELLED',
+          20_000,
+          'its end',
+        );
+        return `${why}, then CANCELLED`;
+      }
+      await wait(100);
+    }
+  };
+  const ends = async (of: Agent<unknown, unknown>, how: 'way' | 'rest'): Promise<ReadonlySet<string>> => {
+    const all = await Promise.all(ids.map((n) => endOf(of, `${how} ${of.name} ${n}`)));
+    tally('runs over a deploy', all.length);
+    return new Set(all);
+  };
+
+  const fitting = [
+    ...deploys.flatMap(([what, expected, , after]) =>
+      expected === 'completes' ? [[what, after] as const] : [],
+    ),
+    ['a worker on another port', moved] as const,
+    ['the worker that registered last gone', twice] as const,
+    ['two versions at once', old] as const,
+  ];
+  it.each(fitting)(
+    'complete: %s',
+    async (_, of) => {
+      await expect(ends(of, 'way')).resolves.toEqual(new Set(['COMPLETED']));
+      // Who waits has its items on record, and nobody says whether they shall be carried out anew.
+      const isOther = of.name === 'p4' || of.name === 'p5';
+      const expected = isOther ? 'DefinitionMismatchError, then CANCELLED' : 'COMPLETED';
+      await expect(ends(of, 'rest')).resolves.toEqual(new Set([expected]));
+    },
+    180_000,
+  );
+
+  const refused = deploys.flatMap(([what, expected, before]) =>
+    expected === 'is refused' ? [[what, before] as const] : [],
+  );
+  it.each(refused)(
+    'are refused by name, and can be cancelled: %s',
+    async (_, of) => {
+      for (const n of ids)
+        for (const how of ['way', 'rest']) {
+          const runId = `${how} ${of.name} ${n}`;
+          await expect(engine.loadRun(of, runId)).rejects.toMatchObject({ name: 'DefinitionNotServedError' });
+          await cancel(runId, { engine, agent: of });
+          await expect(cancel(runId, { engine, agent: of })).rejects.toMatchObject({
+            name: 'DefinitionNotServedError',
+          });
+        }
+      const open = (await engine.listRuns({ name: of.name, limit: 10_000 })).filter(
+        ({ status }) => status === 'RUNNING' || status === 'SUSPENDED',
+      );
+      expect(open).toEqual([]);
+    },
+    180_000,
+  );
+});
