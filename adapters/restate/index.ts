@@ -9,6 +9,7 @@ export { restateEngine } from './client/restateEngine';
 export type { RestateEngine, RestateEngineOptions } from './client/restateEngine';
 export { NotOnRestateError } from './restateErrors';
 export { RunStalledError } from './restateErrors';
+export type { ServedRunSummary } from './client/listRuns';
 export { register, serveRestate } from './worker/serveRestate';
 export type { RestateWorker, ServeOptions } from './worker/serveRestate';
 export type { Placement } from './worker/serviceOptions';

@@ -5,7 +5,7 @@ import type { RestateEngine, RestateWorker } from '../../adapters/restate';
 import { restateEngine, serveRestate } from '../../adapters/restate';
 import { agent, approval, cancel, chain, each, execute, loop, run, saga, workflow } from '../../index';
 import type { Wire } from '../../index';
-import { amount, tally } from '../support/torture';
+import { amount, isLong, tally } from '../support/torture';
 import { collect } from '../support/told';
 import type { RestateServer } from './support/restateServer';
 import { restateBinary, startRestate, waitFor } from './support/restateServer';
@@ -58,6 +58,8 @@ const large = each(
 );
 const list = (size: number): number[] => Array.from({ length: size }, (_, n) => n);
 
+/** Some seconds each. */
+const long = isLong ? it : it.skip;
 const describeHere = restateBinary() === undefined ? describe.skip : describe;
 
 describeHere('a run that is too much for one life on Restate', () => {
@@ -106,19 +108,27 @@ describeHere('a run that is too much for one life on Restate', () => {
     tally('steps of one run', size);
   }, 600_000);
 
-  it('goes round a loop past the end of a life', async () => {
-    const state = await execute(rounds, 0, { engine, runId: 'rounds' });
+  long(
+    'goes round a loop past the end of a life',
+    async () => {
+      const state = await execute(rounds, 0, { engine, runId: 'rounds' });
 
-    expect(state).toMatchObject({ status: 'COMPLETED', output: 1_050 });
-    expect(calls.get('rounds')).toBe(1_050);
-  }, 120_000);
+      expect(state).toMatchObject({ status: 'COMPLETED', output: 1_050 });
+      expect(calls.get('rounds')).toBe(1_050);
+    },
+    120_000,
+  );
 
-  it('does not wait for ever for a step that waits for those beside it', async () => {
-    const state = await execute(beside, list(1_050), { engine, runId: 'beside' });
+  long(
+    'does not wait for ever for a step that waits for those beside it',
+    async () => {
+      const state = await execute(beside, list(1_050), { engine, runId: 'beside' });
 
-    expect(state).toMatchObject({ status: 'COMPLETED', output: { slow: 'slow' } });
-    expect(calls.get('beside')).toBe(1_050);
-  }, 120_000);
+      expect(state).toMatchObject({ status: 'COMPLETED', output: { slow: 'slow' } });
+      expect(calls.get('beside')).toBe(1_050);
+    },
+    120_000,
+  );
 
   it('is cancelled in a later life, and undoes what the first has done', async () => {
     const followed = collect(run(undoing, list(1_060), { engine, runId: 'undone' }));
@@ -130,17 +140,21 @@ describeHere('a run that is too much for one life on Restate', () => {
     expect(undone).toEqual(['undone']);
   }, 120_000);
 
-  it('rests in a later life, and is answered there', async () => {
-    expect((await execute(asking, list(1_010), { engine, runId: 'asking' })).status).toBe('SUSPENDED');
-    await engine.answer('asking', 'ok', 'yes');
-    await waitFor(
-      async () => (await engine.loadRun(asking, 'asking'))?.status === 'COMPLETED',
-      20_000,
-      'its end',
-    );
+  long(
+    'rests in a later life, and is answered there',
+    async () => {
+      expect((await execute(asking, list(1_010), { engine, runId: 'asking' })).status).toBe('SUSPENDED');
+      await engine.answer('asking', 'ok', 'yes');
+      await waitFor(
+        async () => (await engine.loadRun(asking, 'asking'))?.status === 'COMPLETED',
+        20_000,
+        'its end',
+      );
 
-    expect(calls.get('asking')).toBe(1_010);
-  }, 120_000);
+      expect(calls.get('asking')).toBe(1_010);
+    },
+    120_000,
+  );
 
   it('gives results that no message carries together', async () => {
     const letters = [...'abcdefghij'];

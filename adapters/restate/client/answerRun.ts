@@ -3,19 +3,23 @@ import { asyncScheduler } from 'rxjs';
 import { jsonValue } from '../../../lib/codec/jsonValue';
 import type { Agent } from '../../../lib/model/agentType';
 import { addressMessage } from '../../../lib/store/messages';
-import type { GivenAnswer } from '../protocol/protocol';
+import type { EventsRequest, GivenAnswer } from '../protocol/protocol';
 import { keyOf } from '../protocol/serviceNames';
 import { LARGEST_VALUE } from '../protocol/wireLimits';
 import { WorkerUnreachableError } from '../restateErrors';
 import { askWorker } from './askWorker';
 import type { EngineContext } from './engineContext';
 import { latestLife } from './latestLife';
+import { askEvents } from './readEvents';
 import { askRecord, sendAnswer } from './runRecord';
+
+/** A question that is answered with no event. */
+const NOTHING: EventsRequest = { from: Number.MAX_SAFE_INTEGER, parts: Number.MAX_SAFE_INTEGER, waitMs: 0 };
 
 /**
  * Gives a run the answer to the question that is open at a step, or to the first that it will ask.
  *
- * @throws UnknownRunError, RunEndedError, UnknownStepError, NotWaitingError
+ * @throws UnknownRunError, RunEndedError, UnknownStepError, NotWaitingError, DefinitionNotServedError
  * @throws StateValueError when the value is no plain JSON, or too large.
  */
 export async function answerRun(
@@ -37,5 +41,10 @@ export async function answerRun(
   const { kind: _kind, ...given } = addressed;
   if (latest?.isUnderWay === true)
     await askWorker(context, agent, keyOf(runId, latest.life), 'answer', given);
-  else await askRecord(context, agent, runId, 'answer', given);
+  else {
+    // What is kept of the run would ask a service that nobody has to go on, for ever.
+    const { signal } = new AbortController();
+    await askEvents(context, agent, keyOf(runId, 1), NOTHING, signal);
+    await askRecord(context, agent, runId, 'answer', given);
+  }
 }

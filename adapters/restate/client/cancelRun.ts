@@ -4,15 +4,16 @@ import { RunState as StateCodec } from '../../../lib/codec/stateCodec';
 import type { Agent } from '../../../lib/model/agentType';
 import { idleState } from '../../../lib/model/state';
 import type { Ingress } from '../protocol/ingress';
-import { handlerPath } from '../protocol/ingress';
+import { handlerPath, IngressError } from '../protocol/ingress';
 import type { CancelRequest, StartRequest } from '../protocol/protocol';
-import { keyOf, lifeOf } from '../protocol/serviceNames';
+import { keyOf, lifeOf, recordKey, RECORDS_SERVICE } from '../protocol/serviceNames';
 import { DefinitionNotServedError, EngineUnreachableError, WorkerUnreachableError } from '../restateErrors';
 import { askWorker } from './askWorker';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
 import { resultOf, stateAfter } from './lifeResult';
 import { query, sqlText } from './askAdmin';
+import { isNotServed, notServed } from './notServed';
 import { askRecord, knownRun } from './runRecord';
 import { killLife, lifeTrouble } from './stuckLives';
 
@@ -86,8 +87,7 @@ export async function cancelRun(
   const briefly = admin === undefined ? context : { ...context, patienceMs: Math.min(patienceMs, ANSWER_MS) };
   for (;;) {
     const came = await cancelLatest(briefly, run, true, undefined, reason).catch((error: unknown) => {
-      if (admin !== undefined && error instanceof DefinitionNotServedError)
-        return cancelUnserved(context, admin, run, error);
+      if (admin !== undefined && isUnserved(error)) return cancelUnserved(context, admin, run, error);
       if (admin === undefined || !isAway(error)) throw error;
       return 'not begun' as const;
     });
@@ -113,23 +113,36 @@ export async function cancelRun(
 /**
  * Ends a run that no worker can go on with, because none serves its version any more. Nobody can undo what its sagas have done.
  *
- * @throws `notServed` when nothing of the run is under way, or waits.
+ * @throws DefinitionNotServedError when nothing of the run is under way, or waits.
  */
 async function cancelUnserved(
   context: EngineContext,
   admin: Ingress,
   { agent, runId }: { readonly agent: Agent<never, unknown>; readonly runId: string },
-  notServed: DefinitionNotServedError,
+  cause: Error,
 ): Promise<'let go'> {
   const open = await openLives(admin, serviceFor(agent), runId);
   for (const { id } of open) await killLife(admin, id);
+  for (const id of await stuckInRecord(admin, recordKey(serviceFor(agent), runId))) await killLife(admin, id);
   const wasKept = (await askRecord(context, agent, runId, 'drop', {})) === true;
-  if (open.length === 0 && !wasKept) throw notServed;
-  process.emitWarning(
-    `Run "${runId}" is cancelled, and nothing of it is undone: ${notServed.message}`,
-    'RestateWarning',
-  );
+  const error = cause instanceof IngressError ? await notServed(agent, admin, cause) : cause;
+  if (open.length === 0 && !wasKept) throw error;
+  const what = `Run "${runId}" is cancelled, and nothing of it is undone`;
+  process.emitWarning(`${what}: ${error.message}`, 'RestateWarning');
   return 'let go';
+}
+
+function isUnserved(error: unknown): error is Error {
+  return error instanceof DefinitionNotServedError || (error instanceof IngressError && isNotServed(error));
+}
+
+/** What is asked of the record of a run and does not come to its end, such as to begin a life that nobody can. */
+async function stuckInRecord(admin: Ingress, key: string): Promise<readonly string[]> {
+  const rows = await query(
+    admin,
+    `select id from sys_invocation where target_service_name = '${RECORDS_SERVICE}' and target_service_key = '${sqlText(key)}' and status in ('backing-off', 'paused')`,
+  );
+  return rows.map(({ id }) => String(id));
 }
 
 /** The lives of a run that are under way. */
@@ -244,7 +257,8 @@ export async function cancelLatest(
     if (isNew && goesOn && !isAsked) return 'not begun';
     if (isNew && !(isWaiting && isAsked)) return life === (first ?? 1) ? 'unknown' : 'ended';
     if (!isNew && result !== 'under way') {
-      isWaiting = result.status === 'SUSPENDED';
+      // One that was refused has left the run as it was.
+      if (result.refused === undefined) isWaiting = result.status === 'SUSPENDED';
       goesOn = result.goesOn === true;
       continue;
     }

@@ -2,9 +2,15 @@ import type { RunSummary } from '../../../lib/store/store';
 import type { Ingress } from '../protocol/ingress';
 import { IngressError, workflowPath } from '../protocol/ingress';
 import type { LifeResult } from '../protocol/protocol';
-import { agentOf, keyOf, lifeOf, servicesNamed } from '../protocol/serviceNames';
+import { agentOf, keyOf, lifeOf, servicesNamed, versionOf } from '../protocol/serviceNames';
 import { query, sqlText } from './askAdmin';
 import type { EngineContext } from './engineContext';
+
+/** A run as it stands in a list. */
+export interface ServedRunSummary extends RunSummary {
+  /** The version of its definition, as a worker serves it: two of them may each have a run of one id. */
+  readonly version: string;
+}
 
 /** The runs that the server knows and that fit, newest first, each with its latest life. */
 export async function listRuns(
@@ -13,9 +19,9 @@ export async function listRuns(
   name: string | undefined,
   limit: number,
   fits: (run: RunSummary) => boolean = () => true,
-): Promise<readonly RunSummary[]> {
-  const summaries = new Map<string, RunSummary>();
-  const fitting: RunSummary[] = [];
+): Promise<readonly ServedRunSummary[]> {
+  const summaries = new Map<string, ServedRunSummary>();
+  const fitting: ServedRunSummary[] = [];
   for await (const row of invocations(admin, name, Math.min(1_000, Math.max(2, Math.trunc(limit) * 2)))) {
     const service = String(row['target_service_name']);
     const agent = agentOf(service);
@@ -29,9 +35,10 @@ export async function listRuns(
     const result = isEnded ? await endedResult(context, service, keyOf(runId, life)) : undefined;
     if (result === 'gone') continue;
     const end = result?.events.at(-1);
-    const summary: RunSummary = {
+    const summary: ServedRunSummary = {
       runId,
       name: agent,
+      version: versionOf(service),
       status: result?.goesOn === true ? 'RUNNING' : (result?.status ?? (isEnded ? 'FAILED' : 'RUNNING')),
       startedAt: millis(row['created_at']),
       life,

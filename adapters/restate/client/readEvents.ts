@@ -3,7 +3,7 @@ import { asyncScheduler } from 'rxjs';
 import { UnknownRunError } from '../../../lib/errors/storageErrors';
 import type { Agent } from '../../../lib/model/agentType';
 import type { Ingress } from '../protocol/ingress';
-import { handlerPath } from '../protocol/ingress';
+import { handlerPath, IngressError } from '../protocol/ingress';
 import { pause } from '../protocol/pause';
 import type { EventsReply, EventsRequest, TextRequest, WireEvent } from '../protocol/protocol';
 import { lifeOf } from '../protocol/serviceNames';
@@ -11,6 +11,7 @@ import { WorkerUnreachableError } from '../restateErrors';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
 import type { Follower } from './follower';
+import { isNotServed, notServed } from './notServed';
 
 /** Positions from which on a life has not been read. */
 export interface Cursor {
@@ -67,9 +68,10 @@ export async function readEvents<O>(
  * Asks for what was told of a life from these positions on, again while nobody has time to answer.
  *
  * @throws WorkerUnreachableError when nobody has had time within the patience.
+ * @throws DefinitionNotServedError when no worker serves the version of the run.
  */
 export async function askEvents(
-  { ingress, patienceMs }: EngineContext,
+  { ingress, admin, patienceMs }: EngineContext,
   agent: Agent<never, unknown>,
   key: string,
   request: EventsRequest,
@@ -84,6 +86,7 @@ export async function askEvents(
       const reply = (await ingress.request(path, limits)) as EventsReply;
       return await withLarge(ingress, handlerPath(serviceFor(agent), key, 'text'), request, signal, reply);
     } catch (error) {
+      if (error instanceof IngressError && isNotServed(error)) throw await notServed(agent, admin, error);
       // While a worker is replaced its answers take longer.
       if ((error as Error).name !== 'TimeoutError') throw error;
       if (asyncScheduler.now() >= until)

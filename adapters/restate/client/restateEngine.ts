@@ -39,6 +39,7 @@ import { followRun } from './followRun';
 import { beginWith, forkRun, submitRun } from './forkRun';
 import { latestLife } from './latestLife';
 import { keptEvents, refusingStoreCalls } from './lifeEvents';
+import type { ServedRunSummary } from './listRuns';
 import { listRuns } from './listRuns';
 import { Sleepers } from './sleepers';
 
@@ -84,7 +85,7 @@ export interface RestateEngine extends RunEngine {
    *
    * @throws InvalidArgumentError for `tags` and `dueBefore`: the server does not know them.
    */
-  listRuns(query?: RunQuery): Promise<readonly RunSummary[]>;
+  listRuns(query?: RunQuery): Promise<readonly ServedRunSummary[]>;
 }
 
 const PATIENCE_MS = 30_000;
@@ -202,7 +203,7 @@ class ServerEngine implements RestateEngine {
     );
   }
 
-  async listRuns({ limit = MOST_LISTED, ...query }: RunQuery = {}): Promise<readonly RunSummary[]> {
+  async listRuns({ limit = MOST_LISTED, ...query }: RunQuery = {}): Promise<readonly ServedRunSummary[]> {
     const { admin } = this.#context;
     for (const name of ['tags', 'dueBefore'] as const) {
       if (query[name] !== undefined)

@@ -41,6 +41,11 @@ export function agentOf(service: string): string | undefined {
   return match?.[1]?.replace(/_([0-9a-f]+)_/g, (_, code: string) => String.fromCodePoint(parseInt(code, 16)));
 }
 
+/** The version of the definition that a service serves: the last part of its name. */
+export function versionOf(service: string): string {
+  return service.slice(service.lastIndexOf('.') + 1);
+}
+
 /** The name under which single steps of a definition are served to whoever carries out its runs. */
 export function stepsServiceOf(service: string, pool: string): string {
   return `${service}.steps.${pool}`;
