@@ -32,18 +32,14 @@ const describeHere = restateBinary() === undefined ? describe.skip : describe;
 describeHere('a worker in the place of another one', () => {
   let server: RestateServer;
   let engine: RestateEngine;
-  const warned: string[] = [];
-  const hear = ({ message }: Error): void => {
-    warned.push(message);
-  };
+  const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
 
   beforeAll(async () => {
-    process.on('warning', hear);
     server = await startRestate();
     engine = restateEngine({ ...server, onUnsubscribe: 'detach' });
   }, 60_000);
   afterAll(async () => {
-    process.off('warning', hear);
+    warn.mockRestore();
     await server.stop();
   });
 
@@ -84,7 +80,7 @@ describeHere('a worker in the place of another one', () => {
     await completed(asking, 'a');
     expect(calls.sort()).toEqual(['a after', 'a before', 's after', 's before', 'w before']);
     await waitFor(
-      () => warned.some((text) => text.startsWith('Nobody') && text.endsWith(`comes to ${second.uri}`)),
+      () => warn.mock.calls.some(([text]) => String(text).endsWith(`comes to ${second.uri}`)),
       10_000,
       'the warning',
     );
