@@ -157,7 +157,7 @@ describeHere('a run that is too much for one life on Restate', () => {
   );
 
   it('gives results that no message carries together', async () => {
-    const letters = [...'abcdefghij'];
+    const letters = 'a b c d e f g h i j'.split(' ');
     const followed = await lastValueFrom(run(large, letters, { engine, runId: 'large' }).pipe(toArray()));
     const output = followed.at(-1)?.state.output ?? [];
 

@@ -155,7 +155,7 @@ describeHere('runs under way, and runs that wait, when workers are replaced', ()
           ? await execute(of, undefined as never, { engine, runId }).then(
               // It may have gone on with the answer before this one.
               () => engine.answer(runId, 'ok', 1, { agent: of }).catch(() => undefined),
-              (error: Error) => error.name,
+              (error: unknown) => (error as Error).name,
             )
           : undefined;
       if (typeof why === 'string') {
