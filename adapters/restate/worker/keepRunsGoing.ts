@@ -3,15 +3,29 @@ import { take, timeout } from 'rxjs';
 import type { Agent } from '../../../lib/model/agentType';
 import { toFailure } from '../../../lib/model/failure';
 import { serviceFor } from '../client/engineContext';
+import { query, sqlText } from '../client/askAdmin';
 import { restateEngine } from '../client/restateEngine';
 import { killLife, lifeTrouble, misfitsOf } from '../client/stuckLives';
+import type { Ingress } from '../protocol/ingress';
 import { ingressOf } from '../protocol/ingress';
 import { lifeOf } from '../protocol/serviceNames';
-import type { Registered } from './takeOver';
-import { takeOver } from './takeOver';
 
 const LOOK_MS = 5_000;
 const BEGIN_MS = 10_000;
+
+/** What Restate calls an address at which nobody answers. */
+const UNREACHABLE = 'RT0010';
+/** So many attempts in vain show that it is not about to come back. */
+const ATTEMPTS = 3;
+const AT_ONCE = 200;
+
+/** Where a worker is registered. */
+export interface Registered {
+  /** The id of the address with the server. */
+  readonly id: string;
+  /** The services that it serves there. */
+  readonly services: readonly string[];
+}
 
 /** What has to be kept going, and for whom. */
 export interface Keeping {
@@ -21,20 +35,21 @@ export interface Keeping {
   readonly admin: string;
   /** Where the server reaches this worker. */
   readonly uri: string;
-  readonly registered: Registered;
+  /** Tells the server where it is. */
   readonly register: (admin: string, uri: string) => Promise<Registered>;
 }
 
 /**
- * Looks, now and then, for what the server cannot bring on by itself, also when nobody watches: calls of workers at whose address
- * nobody answers, which come here, and lives whose journals do not fit the code that is served now, because it was replaced while
- * they were under way. Each of those is ended, and another life goes on from what it had told. Returns how to stop looking.
+ * Registers a worker, and looks, now and then, for what the server cannot bring on by itself, also when nobody watches: calls of
+ * workers at whose address nobody answers, which come here, and lives whose journals do not fit the code that is served now, because
+ * it was replaced while they were under way. Each of those is ended, and another life goes on from what it had told. Returns how to
+ * stop looking.
  */
-export function keepRunsGoing(keeping: Keeping): () => void {
+export async function keepRunsGoing(keeping: Keeping): Promise<() => void> {
   const { agents, addresses, uri } = keeping;
   const admin = ingressOf([keeping.admin], LOOK_MS);
   const engine = restateEngine({ ingress: addresses, admin: keeping.admin, onUnsubscribe: 'detach' });
-  let { registered } = keeping;
+  let registered = await keeping.register(keeping.admin, uri);
 
   const recover = async (agent: Agent<never, unknown>, key: string): Promise<void> => {
     const trouble = await lifeTrouble(admin, serviceFor(agent), key);
@@ -86,4 +101,80 @@ export function keepRunsGoing(keeping: Keeping): () => void {
     isStopped = true;
     clearTimeout(timer);
   };
+}
+
+/**
+ * Takes over what the server cannot bring on because nobody answers at the address of another worker: that one has gone, or has come
+ * back on another port. What it served comes here then, also what has not begun, and what still sleeps.
+ *
+ * @returns The addresses that nobody answers at any more.
+ */
+async function takeOver(
+  admin: Ingress,
+  uri: string,
+  { id, services }: Registered,
+  registerAgain: () => Promise<unknown>,
+): Promise<readonly string[]> {
+  const names = services.map((name) => `'${sqlText(name)}'`).join(', ');
+  const rows = await query(
+    admin,
+    `select id, status, pinned_deployment_id, last_attempt_deployment_id from sys_invocation where status in ('backing-off', 'paused') and last_failure_error_code = '${UNREACHABLE}' and (retry_count >= ${ATTEMPTS} or status = 'paused') and target_service_name in (${names}) limit ${AT_ONCE}`,
+  );
+  const dead = new Set(rows.map((row) => String(row['last_attempt_deployment_id'])));
+  const left: string[] = [];
+  for (const deployment of dead) {
+    const address = await addressOf(admin, deployment);
+    if (deployment === id || address === undefined || isSame(address.uri, uri)) continue;
+    left.push(address.uri);
+    const stuck = rows.filter((row) => row['last_attempt_deployment_id'] === deployment);
+    const isAllOurs = address.services.every((name) => services.includes(name));
+    if (isAllOurs) await admin.request(`/deployments/${deployment}`, { method: 'PATCH', body: { uri } });
+    else await registerAgain();
+    for (const row of stuck) {
+      // What has not begun goes to whoever has registered last.
+      const isKept = isAllOurs || typeof row['pinned_deployment_id'] !== 'string';
+      await resume(admin, row, isKept ? undefined : id);
+    }
+  }
+  return left;
+}
+
+/** Lets an invocation be tried again at once; at this address, where that has to be said. */
+async function resume(
+  admin: Ingress,
+  row: Readonly<Record<string, unknown>>,
+  deployment: string | undefined,
+): Promise<void> {
+  const path = `/invocations/${String(row['id'])}`;
+  try {
+    // One that is tried again and again keeps its address otherwise.
+    if (deployment !== undefined && row['status'] !== 'paused')
+      await admin.request(`${path}/pause`, { method: 'PATCH' });
+    await admin.request(`${path}/resume${deployment === undefined ? '' : `?deployment=${deployment}`}`, {
+      method: 'PATCH',
+    });
+  } catch {
+    // It goes on by itself, or the next look finds it again: a pause takes a moment.
+  }
+}
+
+async function addressOf(
+  admin: Ingress,
+  deployment: string,
+): Promise<{ readonly uri: string; readonly services: readonly string[] } | undefined> {
+  const answer = (await admin.request('/deployments')) as {
+    readonly deployments: readonly {
+      readonly id: string;
+      readonly uri?: string;
+      readonly services: readonly { readonly name: string }[];
+    }[];
+  };
+  const found = answer.deployments.find(({ id }) => id === deployment);
+  return found?.uri === undefined
+    ? undefined
+    : { uri: found.uri, services: found.services.map(({ name }) => name) };
+}
+
+function isSame(one: string, other: string): boolean {
+  return one.replace(/\/+$/, '') === other.replace(/\/+$/, '');
 }

@@ -12,13 +12,13 @@ import { beginScheduledRuns } from '../client/scheduledRuns';
 import { ingressOf } from '../protocol/ingress';
 import { refuseShared } from '../restateErrors';
 import { answersService } from './answerCacheService';
+import type { Registered } from './keepRunsGoing';
 import { keepRunsGoing } from './keepRunsGoing';
 import { runRecordsService } from './runRecords';
 import { runsService } from './runsService';
 import type { Placement, ServiceOptions } from './serviceOptions';
 import { stepsService } from './stepsService';
 import { checkServices, servicesView } from '../../../lib/engine/local/givenServices';
-import type { Registered } from './takeOver';
 import { workerLog } from './workerLog';
 import { InvalidArgumentError } from '../../../lib/model/failure';
 
@@ -150,12 +150,11 @@ export async function serveRestate(
   };
   try {
     if (options.admin !== undefined)
-      stopRecovering = keepRunsGoing({
+      stopRecovering = await keepRunsGoing({
         agents: runs ? agents : [],
         addresses,
         admin: options.admin,
         uri,
-        registered: await registerAt(options.admin, uri),
         register: registerAt,
       });
     if (schedules.length > 0)
