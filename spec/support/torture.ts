@@ -14,9 +14,6 @@ if (isLong) jest.setTimeout(7_200_000);
 /** Whether this is `npm run test:laws`, which CI runs beside `npm test`. */
 const isAmongLaws = process.env['LAW_CASES'] !== undefined;
 
-/** Whether this is `npm test`. */
-export const isShort = !isLong && !isAmongLaws;
-
 /** How often something is done: so often in `npm test` and among the laws, and in the long form so often times the scale. */
 export function amount(short: number, long: number, amongLaws = short): number {
   if (isLong) return Math.max(1, Math.round(long * Number(scale)));
