@@ -80,6 +80,7 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
       caught: listOf(t.string),
       limitAt: Moment,
       alone: t.literal(true),
+      joined: listOf(t.string),
       limitKey: t.string,
       input: Json,
       shared: Json,

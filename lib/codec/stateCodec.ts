@@ -138,7 +138,7 @@ export const Step: t.Type<StepResult> = recordCodec<StepResult>(
     critical: t.boolean,
     crashes: Count,
     crashedAlone: Count,
-    alone: t.literal(true),
+    alone: t.boolean,
     updates: SharedPatches,
     updated: t.string,
     shared: Json,

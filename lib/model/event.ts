@@ -136,6 +136,8 @@ export interface StepStarted extends OfAttempt {
   readonly limitAt?: number;
   /** True when nothing else is under way beside this call, so that the death of the process would be its doing. */
   readonly alone?: true;
+  /** Steps that were under way alone and have taken so long that this one is called beside them. */
+  readonly joined?: readonly string[];
   /** The key of its limit, for a step that can be undone. */
   readonly limitKey?: string;
   /** What the step was given, in the form of a log line; only with `recordInputs`, and once a life unless it is asked for anew. */

@@ -171,6 +171,7 @@ const changes: {
     setOrDelete(step, 'limitKey', event.limitKey);
     edit.share(event.path, event.shared);
     for (const path of event.caught ?? []) edit.contain(path, true);
+    for (const path of event.joined ?? []) edit.join(path);
   },
   'step.emitted': (edit, event) => {
     edit.step(event.path, event.at).partials = event.index + 1;

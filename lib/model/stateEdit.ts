@@ -206,8 +206,13 @@ export class StateEdit {
       step.status = 'PENDING';
       step.crashes = crashes + 1;
       if (stepId === first?.stepId && others.length === 0) step.crashedAlone = crashedAlone + 1;
-      delete step.alone;
+      if (step.alone === true) delete step.alone;
     }
+  }
+
+  /** A step that was begun alone is so no more. */
+  join(path: string): void {
+    if (this.steps.get(path)?.alone === true) this.#edit().draft(path, unplanned).alone = false;
   }
 
   /** Forgets what is known of these steps. */

@@ -62,8 +62,11 @@ export interface StepResult {
   readonly crashes?: number;
   /** How often it did while no other step was under way; absent when never. */
   readonly crashedAlone?: number;
-  /** True for a step whose latest attempt was begun with nothing beside it, to find out which step kills the process. */
-  readonly alone?: true;
+  /**
+   * True for a step whose latest attempt was begun with nothing beside it, to find out which step kills the process; false once it
+   * took so long that others were let in beside it.
+   */
+  readonly alone?: boolean;
   /** How often its calls counted no more, because what it is called with had changed; absent when never. */
   readonly revision?: number;
   /** Hash of the input and, behind a dot, of the agent, for steps whose place is decided while the run goes on. */

@@ -2,9 +2,20 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { Subscription } from 'rxjs';
+import { defer, map, NEVER, Subscription, timer, VirtualTimeScheduler } from 'rxjs';
 
-import { agent, chain, each, lowdbStore, memoryStore, execute, run, workflow } from '../../index';
+import {
+  agent,
+  chain,
+  each,
+  fallback,
+  firstOf,
+  lowdbStore,
+  memoryStore,
+  execute,
+  run,
+  workflow,
+} from '../../index';
 import type { Agent, RunEvent, RunState, Wire } from '../../index';
 
 const left = (outcome: unknown) => {
@@ -205,6 +216,155 @@ function killing(die: () => void, killers: readonly number[], policy: object = {
     policy,
   );
 }
+
+/** Waits, in the virtual time of its run, and then gives what it is told to. */
+type After = <T>(ms: number, give: () => T) => Agent<unknown, T>;
+
+/** As `lives`, in virtual time: each process ends after so long, or when an agent ends it, and the last one within an hour. */
+function virtualLives(
+  build: (after: After, die: () => void) => Agent<number, unknown>,
+  killAfterMs: readonly number[],
+  most = killAfterMs.length + 1,
+): { state: RunState; deaths: number } {
+  let state: RunState | undefined;
+  for (let deaths = 0; deaths < most; deaths += 1) {
+    const scheduler = new VirtualTimeScheduler(undefined, killAfterMs[deaths] ?? 3_600_000);
+    const store = memoryStore();
+    if (state !== undefined) void store.importRun(state);
+    const life = new Subscription();
+    const die = (): void => {
+      life.unsubscribe();
+    };
+    let count = 0;
+    const after: After = (ms, give) =>
+      agent(`after ${String((count += 1))}`, () => timer(ms, scheduler).pipe(map(give)));
+    life.add(
+      run(build(after, die), 0, { store, runId: 'r', scheduler }).subscribe({
+        next: (transition) => {
+          if (!life.closed) ({ state } = transition);
+        },
+        error: () => undefined,
+      }),
+    );
+    scheduler.flush();
+    const ended = state as unknown as RunState;
+    if (ended.status !== 'RUNNING') return { state: ended, deaths };
+    if (!life.closed && killAfterMs[deaths] === undefined) break;
+    die();
+  }
+  throw new Error(`never ended: ${JSON.stringify(state)}`);
+}
+
+describe('a step that never ends by itself, beside others when the process dies', () => {
+  const never = agent('never', () => defer(() => NEVER));
+  const won = { status: 'COMPLETED', output: 'quick' };
+
+  it.each<[string, (after: After) => Agent<number, unknown>]>([
+    [
+      'first in a race',
+      (after) =>
+        firstOf(
+          'race',
+          never,
+          after(5_000, () => 'quick'),
+        ),
+    ],
+    [
+      'last in a race',
+      (after) =>
+        firstOf(
+          'race',
+          after(5_000, () => 'quick'),
+          never,
+        ),
+    ],
+    [
+      'one of two in a race',
+      (after) =>
+        firstOf(
+          'race',
+          never,
+          chain('n', never),
+          after(5_000, () => 'quick'),
+        ),
+    ],
+    [
+      'in a race within a workflow',
+      (after) =>
+        workflow('w', (input: Wire<number>, step) =>
+          step(
+            'race',
+            firstOf(
+              'race',
+              chain('c', never),
+              chain(
+                'q',
+                after(5_000, () => 'quick'),
+              ),
+            ),
+            input,
+          ),
+        ),
+    ],
+    [
+      'in a race of items',
+      (after) =>
+        chain(
+          'all',
+          agent('three', () => [1, 2, 3]),
+          each(
+            'e',
+            firstOf(
+              'race',
+              never,
+              after(5_000, () => 'quick'),
+            ),
+            { concurrency: 3 },
+          ) as never,
+          agent('any', (outputs: readonly unknown[]) => outputs[0]),
+        ),
+    ],
+    [
+      'in a race in the place of what failed',
+      (after) =>
+        fallback(
+          'f',
+          agent('broken', () => {
+            throw new Error('broken');
+          }),
+          firstOf(
+            'race',
+            never,
+            after(5_000, () => 'quick'),
+          ),
+        ),
+    ],
+  ])('lets them go on: %s', (_, build) => {
+    const { state, deaths } = virtualLives(build, [1_000, 1_000]);
+    expect(state).toMatchObject(won);
+    expect(deaths).toBe(2);
+  });
+
+  it('is not taken for the one beside it that kills the process, which is found', () => {
+    const { state, deaths } = virtualLives(
+      (after, die) =>
+        firstOf(
+          'race',
+          never,
+          fallback(
+            'f',
+            after(2_000, die),
+            after(10, () => 'quick'),
+          ),
+        ),
+      [],
+      20,
+    );
+    expect(state).toMatchObject(won);
+    expect(deaths).toBeLessThan(9);
+    expect(state.steps.get('f/after 1')).toMatchObject({ error: { name: 'PoisonStepError' } });
+  });
+});
 
 describe('a store that is closed under a run', () => {
   let folder: string;

@@ -25,6 +25,8 @@ interface StartedWith {
   /** The time limit of an earlier life that it is still under. */
   readonly limitAt?: number | undefined;
   readonly isAlone?: boolean;
+  /** Steps that are not alone any more. */
+  readonly joined?: readonly string[];
   /** What its steps share, as it begins. */
   readonly shared?: unknown;
 }
@@ -56,7 +58,7 @@ export class EventFactory {
   started(
     task: StepTask,
     dropped: readonly string[],
-    { limitAt, isAlone = false, shared }: StartedWith = {},
+    { limitAt, isAlone = false, joined = [], shared }: StartedWith = {},
   ): RunEvent {
     const { path, definition, attempt, policy, input, caught } = task;
     const event: RunEvent = {
@@ -71,7 +73,7 @@ export class EventFactory {
     const isPlain = policy.critical !== true && policy.checkInput !== true && dropped.length === 0;
     const limitKey = policy.limit?.key === undefined ? undefined : keyForUndoing(task);
     const isRecorded = this.#recordsInputs && task.tries === 1 && input !== undefined;
-    const isBare = limitAt === undefined && !isAlone && shared === undefined;
+    const isBare = limitAt === undefined && !isAlone && joined.length === 0 && shared === undefined;
     if (isPlain && isBare && limitKey === undefined && !isRecorded) return event;
     const hash = policy.checkInput === true ? this.#engine.hash(input) : undefined;
     const inputHash = hash === undefined ? undefined : `${hash}.${identityOf(definition)}`;
@@ -83,6 +85,7 @@ export class EventFactory {
       ...(caught !== undefined && { caught }),
       ...(limitAt !== undefined && { limitAt }),
       ...(isAlone && { alone: true }),
+      ...(joined.length > 0 && { joined }),
       ...(limitKey !== undefined && { limitKey }),
       ...(isRecorded && { input: recordedInput(input) }),
       ...(shared !== undefined && { shared }),

@@ -1,4 +1,5 @@
 import type { StepResult } from '../../model/stepResult';
+import type { Stop } from '../../streams/pull';
 import type { StepTask } from '../task';
 import type { WorkQueue } from './workQueue';
 
@@ -6,28 +7,48 @@ import type { WorkQueue } from './workQueue';
 interface Suspect {
   readonly crashes: number;
   readonly crashedAlone: number;
+  /** It had its turn in an earlier life, and was still under way when others were let in. */
+  readonly hasOutlasted: boolean;
 }
 
-const NO_SUSPECT: Suspect = { crashes: 0, crashedAlone: 0 };
+const NO_SUSPECT: Suspect = { crashes: 0, crashedAlone: 0, hasOutlasted: false };
+
+/** How long others wait for a step at first. */
+const PATIENCE_MS = 10_000;
+/** It is doubled by each death, at most so often: to about an hour and a half. */
+const MOST_DOUBLINGS = 9;
 
 /**
  * Finds out which step kills its process. After a second death inside the same step, every step that was under way at a death is
  * a suspect and is called alone: nothing else is under way then, so that the next death names it. A step that waits for its turn
  * has not begun: it is PENDING and its time does not run.
  *
- * Those against whom least speaks go first, so that the innocent end and a long step does not keep the others from it.
+ * Those against whom least speaks go first, so that the innocent end and a long step does not keep the others from it. One that
+ * takes too long, such as a candidate of a race that never ends by itself, must not be waited for for ever: others are let in beside
+ * it, and it comes last in the next life. The patience doubles with each death, so that in the end it is longer than what kills takes.
  */
 export class Isolation {
   readonly #suspects = new Map<string, Suspect>();
   readonly #queue: WorkQueue;
   /** Whether a step that was called does nothing but read from steps under way. */
   readonly #onlyReads: (task: StepTask) => boolean;
+  readonly #sleep: (delayMs: number, wake: () => void) => Stop;
   readonly #inside = new Set<StepTask>();
   readonly #waiting = new Map<StepTask, () => void>();
+  /** Those inside that nobody waits for any more, and whether that is on record. */
+  readonly #outlasted = new Map<StepTask, boolean>();
+  /** Those inside that others are waiting for, until patience ends. */
+  #waitedFor: readonly StepTask[] = [];
+  #stopWaiting: Stop | undefined;
 
-  constructor(queue: WorkQueue, onlyReads: (task: StepTask) => boolean) {
+  constructor(
+    queue: WorkQueue,
+    onlyReads: (task: StepTask) => boolean,
+    sleep: (delayMs: number, wake: () => void) => Stop,
+  ) {
     this.#queue = queue;
     this.#onlyReads = onlyReads;
+    this.#sleep = sleep;
   }
 
   /** Whether there are suspects. */
@@ -48,13 +69,21 @@ export class Isolation {
     // What has steps below is a composite, or a function that is begun anew from them.
     const calls = open.filter(({ stepId }) => !above.has(stepId));
     if (calls.every(({ crashes = 0 }) => crashes < 2)) return;
-    for (const { stepId, crashes = 0, crashedAlone = 0 } of calls)
-      this.#suspects.set(stepId, { crashes, crashedAlone });
+    for (const { stepId, crashes = 0, crashedAlone = 0, alone } of calls)
+      this.#suspects.set(stepId, { crashes, crashedAlone, hasOutlasted: alone === false });
   }
 
   /** Whether a step that is called has nothing beside it. */
   isAlone(task: StepTask): boolean {
-    return this.#inside.has(task) && this.#isExclusive(task);
+    return this.#inside.has(task) && this.#isExclusive(task) && this.#outlasted.size === 0;
+  }
+
+  /** The steps that are not alone any more now that another one is called, and are not on record as such. */
+  joined(): readonly string[] {
+    if (this.#outlasted.size === 0) return [];
+    const joined = [...this.#outlasted].flatMap(([task, isOnRecord]) => (isOnRecord ? [] : [task]));
+    for (const task of joined) this.#outlasted.set(task, true);
+    return joined.map(({ path }) => path);
   }
 
   /**
@@ -77,15 +106,30 @@ export class Isolation {
     if (!this.isOn) return;
     this.#inside.delete(task);
     this.#waiting.delete(task);
+    this.#outlasted.delete(task);
+  }
+
+  /** The life has ended. */
+  end(): void {
+    this.#stopWaiting?.();
+    this.#stopWaiting = undefined;
   }
 
   /** Lets in whose turn it is. Once all that was asked for at the same time is known, so that the order can be chosen. */
   admit(): void {
-    if (this.#waiting.size === 0) return;
+    if (this.#waiting.size > 0) this.#admitInOrder();
+    if (this.isOn) this.#bePatient();
+  }
+
+  #admitInOrder(): void {
     const inOrder = [...this.#waiting].sort(([one], [other]) => {
-      const { crashes, crashedAlone } = this.#rank(one);
+      const { crashes, crashedAlone, hasOutlasted } = this.#rank(one);
       const than = this.#rank(other);
-      return crashedAlone - than.crashedAlone || crashes - than.crashes;
+      return (
+        Number(hasOutlasted) - Number(than.hasOutlasted) ||
+        crashedAlone - than.crashedAlone ||
+        crashes - than.crashes
+      );
     });
     for (const [task, go] of inOrder) {
       if (!this.#mayEnter(task)) continue;
@@ -97,6 +141,28 @@ export class Isolation {
     }
   }
 
+  /** Those who wait do so for a while, which begins anew when all that they waited for have ended. */
+  #bePatient(): void {
+    const waitedFor =
+      this.#waiting.size === 0 ? [] : [...this.#inside].filter((task) => this.#isInTheWay(task));
+    if (this.#waitedFor.some((task) => waitedFor.includes(task))) return;
+    this.end();
+    this.#waitedFor = waitedFor;
+    if (waitedFor.length === 0) return;
+    const mostCrashes = Math.max(...[...this.#suspects.values()].map(({ crashes }) => crashes));
+    this.#stopWaiting = this.#sleep(PATIENCE_MS * 2 ** Math.min(mostCrashes - 2, MOST_DOUBLINGS), () => {
+      for (const task of waitedFor) if (this.#inside.has(task)) this.#outlasted.set(task, false);
+      this.#waitedFor = [];
+      // Whoever waits is let in when the queue is empty.
+      this.#queue.enqueue(() => undefined);
+    });
+  }
+
+  /** Who waits for what it has asked for, or for what it reads, must not be waited for. */
+  #isInTheWay(task: StepTask): boolean {
+    return task.isActive && !this.#onlyReads(task) && !this.#outlasted.has(task);
+  }
+
   #rank(task: StepTask): Suspect {
     return this.#suspects.get(task.path) ?? NO_SUSPECT;
   }
@@ -104,8 +170,7 @@ export class Isolation {
   #mayEnter(task: StepTask): boolean {
     const isExclusive = this.#isExclusive(task);
     for (const other of this.#inside) {
-      // Who waits for what it has asked for, or for what it reads, must not be waited for.
-      if (other === task || !other.isActive || this.#onlyReads(other) || isAbove(other, task)) continue;
+      if (other === task || !this.#isInTheWay(other) || isAbove(other, task)) continue;
       if (isExclusive || this.#isExclusive(other)) return false;
     }
     return true;

@@ -125,7 +125,11 @@ export class StepExecutor implements StepMachine, QueueOwner {
     this.#cancellation = new Cancellation(this.queue);
     this.#contextSteps = new ContextSteps(this);
     this.#shared = new SharedStates(engine);
-    this.#isolation = new Isolation(this.queue, (task) => this.#isWaitingReader(task));
+    this.#isolation = new Isolation(
+      this.queue,
+      (task) => this.#isWaitingReader(task),
+      (delayMs, wake) => engine.sleep('', delayMs, wake),
+    );
     if (known !== undefined && execution.maxCrashes !== Infinity) this.#isolation.suspect(known);
     this.#definition = definitionOf(agent) as Definition;
     const root = isContainer(this.#definition) ? this.#definition : singleStepWorkflow(agent);
@@ -235,6 +239,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
     if (this.#isOver) return undefined;
     this.#isOver = true;
     this.queue.end();
+    this.#isolation.end();
     this.#stopSettling?.();
     this.#whyOver = reason === undefined ? 'the run was cancelled' : `the run was cancelled: ${reason}`;
     this.cancelStep(this.#root);
@@ -675,6 +680,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
     const started = this.events.started(task, dropped, {
       limitAt: this.#limitAttempt(task),
       isAlone: this.#isolation.isAlone(task),
+      joined: isStructure(task.definition) ? [] : this.#isolation.joined(),
       shared: this.#beginsToShare(task, dropped),
     });
     if (recorded === undefined) this.engine.note(started);
@@ -1161,6 +1167,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
   ): void {
     this.#isOver = true;
     this.queue.end();
+    this.#isolation.end();
     this.#stopSettling?.();
     this.permits.releaseAll();
     if (event.type === 'run.failed') this.#leaveCall(this.#root, true);
