@@ -11,13 +11,16 @@ import {
   answer,
   approval,
   chain,
+  each,
   execute,
   fallback,
   firstOf,
+  loop,
   lowdbStore,
   memoryStore,
   resume,
   run,
+  saga,
   sleep,
   workflow,
 } from '../../index';
@@ -178,6 +181,42 @@ describe('a clock that is set back while a run rests', () => {
     expect(performance.now() - begun).toBeLessThan(2_000);
   });
 
+  it.each<[string, (asked: Agent<number, number>) => Agent<number, unknown>]>([
+    [
+      'an item of each',
+      (asked) =>
+        chain(
+          'c',
+          agent('list', (n: number) => [n]),
+          each('e', asked),
+        ),
+    ],
+    ['a step of a function', (asked) => agent('f', (n: number, { call }) => call('ask', asked, n))],
+    ['a round of a loop', (asked) => loop('l', asked, { until: () => true, max: 2 })],
+    [
+      'a step under a time limit',
+      (asked) =>
+        workflow('w', (n: Wire<number>, step) => step('c', chain('c', asked), n, { timeoutMs: 3_000 })),
+    ],
+  ])('makes none open for longer: %s', async (_place, within) => {
+    const store = memoryStore();
+    const boss = agent('boss', (_: number) => -1);
+    const asked = approval<number, number, number>('ask', t.number, { timeoutMs: 50, onTimeout: boss });
+    const beside = workflow('flow', (n: Wire<number>, step) => ({
+      ok: step('ok', within(asked), n),
+      beside: step('beside', slow(120), n),
+    }));
+    const seen = collect(run(beside, 1, { store, runId: 'r' }));
+    await wait(10);
+    seen.leave?.();
+    const now = Date.now.bind(Date);
+    jest.spyOn(Date, 'now').mockImplementation(() => now() - 3_600_000);
+    const begun = performance.now();
+    const { output } = await execute(beside, 1, { store, runId: 'r' });
+    expect([output?.ok].flat()).toEqual([-1]);
+    expect(performance.now() - begun).toBeLessThan(2_000);
+  });
+
   it('makes no cached answer last longer', async () => {
     let calls = 0;
     const cached = agent('cached', (_: number) => (calls += 1), { cache: { ttlMs: 1_000 } });
@@ -216,6 +255,53 @@ describe.each(everyStore)('a sleep (%s)', (_where, open) => {
     const again = performance.now();
     await execute(short, 1, { store, runId: 's' });
     expect(performance.now() - again).toBeGreaterThan(100);
+  });
+
+  it.each<[string, (nap: Agent<number, number>) => Agent<number, unknown>]>([
+    [
+      'an item of each',
+      (nap) =>
+        chain(
+          'c',
+          agent('list', (n: number) => [n]),
+          each('e', nap),
+        ),
+    ],
+    ['a round of a loop', (nap) => loop('l', nap, { until: () => true, max: 2 })],
+    ['a step of a function', (nap) => agent('f', (n: number, { call }) => call('nap', nap, n))],
+    [
+      'what is asked when another one has failed',
+      (nap) =>
+        fallback(
+          'f',
+          agent('broken', (_: number): number => {
+            throw new Error('broken');
+          }),
+          chain(
+            'c',
+            agent('one', () => 1),
+            nap,
+          ),
+        ),
+    ],
+    ['a saga in a workflow', (nap) => workflow('w', (n: Wire<number>, step) => step('s', saga('s', nap), n))],
+  ])('does so as %s, also where its number has become shorter', async (_place, within) => {
+    const store = open();
+    let asked = 0;
+    const computed = (ms: number) => within(sleep<number>('nap', () => ((asked += 1), ms)));
+    const fixed = (ms: number) => within(sleep<number>('nap', ms));
+    const begun = performance.now();
+    await left(run(computed(300), 1, { store, runId: 'computed' }));
+    await left(run(fixed(300), 1, { store, runId: 'fixed' }));
+
+    const ends = await Promise.all([
+      execute(computed(1), 1, { store, runId: 'computed' }),
+      execute(fixed(1), 1, { store, runId: 'fixed' }),
+    ]);
+
+    expect(ends).toMatchObject([{ status: 'COMPLETED' }, { status: 'COMPLETED' }]);
+    expect(asked).toBe(1);
+    expect(performance.now() - begun).toBeGreaterThan(250);
   });
 });
 

@@ -27,6 +27,7 @@ import {
   withPolicy,
   workflow,
 } from '../../index';
+import { everyStore } from '../support/everyStore';
 
 /** Agents that note their calls; those named in `down` fail. */
 function world() {
@@ -504,6 +505,49 @@ describe('a cached answer', () => {
     expect((await execute(each('e', second), ['x'], { store })).output).toEqual(['second x']);
   });
 
+  describe.each(everyStore)('%s', (_where, open) => {
+    const failing = agent('failing', (_: unknown): string => {
+      throw new Error('no');
+    });
+    const one = agent('one', () => 'one');
+    const other = agent('other', () => 'other');
+    const cache = {};
+    it.each<[string, (inner: Agent<unknown, string>) => Agent<unknown, unknown>]>([
+      ['a chain', (inner) => withPolicy(chain('same', inner), { cache })],
+      ['a chain within a chain', (inner) => withPolicy(chain('same', chain('in', inner)), { cache })],
+      [
+        'a case',
+        (inner) =>
+          withPolicy(
+            branch('same', () => 'a', { a: inner }),
+            { cache },
+          ),
+      ],
+      [
+        'what is asked when the first fails',
+        (inner) => withPolicy(fallback('same', failing, inner), { cache }),
+      ],
+      ['a race', (inner) => withPolicy(firstOf('same', inner), { cache })],
+      [
+        'items',
+        (inner) =>
+          chain(
+            'c',
+            agent('list', () => [1]),
+            withPolicy(each('same', inner), { cache }),
+          ),
+      ],
+      ['a saga', (inner) => withPolicy(saga('same', inner), { cache })],
+      ['a round', (inner) => withPolicy(loop('same', inner, { until: () => true, max: 2 }), { cache })],
+    ])('is not taken for that of %s with the same name and other parts', async (_what, within) => {
+      const store = open();
+      const outputs = [];
+      for (const inner of [one, other, one]) {
+        outputs.push((await execute(chain('all', within(inner)), 'x', { store })).output);
+      }
+      expect(outputs.flat()).toEqual(['one', 'other', 'one']);
+    });
+  });
   it('is not taken for that of another version, also where the key is the same', async () => {
     const store = memoryStore();
     let calls = 0;

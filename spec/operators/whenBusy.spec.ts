@@ -22,6 +22,8 @@ import {
 import {
   agent,
   chain,
+  each,
+  fallback,
   memoryStore,
   outcomes,
   outputs,
@@ -31,7 +33,9 @@ import {
   RunError,
   saga,
 } from '../../index';
+import type { Agent } from '../../index';
 import type { WhenBusy } from '../../operators/runs/runEach';
+import { everyStore } from '../support/everyStore';
 import { marbles } from '../support/marbles';
 
 const slow = agent('slow', (x: string) => of(x).pipe(delay(4)));
@@ -116,40 +120,77 @@ describe('runEach({ whenBusy })', () => {
     }),
   );
 
-  it('switch waits for a saga of the same name to go back, and runs the latest input', async () => {
-    const store = memoryStore();
-    const done: string[] = [];
-    const slowly = (what: string) => async (x: string) => {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-      done.push(`${what} ${x}`);
-      return x;
-    };
-    const ride = agent('ride', async (x: string) => {
-      if (x !== 'c') await new Promise(() => undefined);
-      return x;
-    });
-    const book = agent('book', slowly('booked'), { compensate: slowly('unbooked') });
-    const trip = saga('trip', chain('steps', book, ride));
-    const inputs = new Subject<string>();
-    const told = lastValueFrom(
-      inputs.pipe(
-        runEach(trip, { store, whenBusy: 'switch', runId: () => 'trip', onMismatch: 'actual' }),
-        outcomes(),
-        toArray(),
-      ),
-    );
-    inputs.next('a');
-    await new Promise((resolve) => setTimeout(resolve, 15));
-    inputs.next('b');
-    inputs.next('c');
-    inputs.complete();
-    // The input between had no run: it gives way under a name of its own.
-    expect(
-      (await told).map((one) => (isRight(one) ? one.right.output : one.left.state.input)).sort(),
-    ).toEqual(['a', 'b', 'c']);
-    expect((await told).filter(isRight)).toHaveLength(1);
-    expect(done).toEqual(['booked a', 'unbooked a', 'booked c']);
-  });
+  const around: readonly [string, (trip: Agent<string, string>) => Agent<string, unknown>][] = [
+    ['as the root', (trip) => trip],
+    ['as a link', (trip) => chain('c', trip)],
+    [
+      'as an item',
+      (trip) =>
+        chain(
+          'c',
+          agent('list', (x: string) => [x]),
+          each('e', trip),
+        ),
+    ],
+    ['within a saga', (trip) => saga('outer', chain('c', trip))],
+    [
+      'in the place of what failed',
+      (trip) =>
+        fallback(
+          'f',
+          agent('broken', broken),
+          chain(
+            'c',
+            agent('given', ({ input }) => input),
+            trip,
+          ),
+        ),
+    ],
+  ];
+  const broken = (): never => {
+    throw new Error('broken');
+  };
+  const everywhere = everyStore.flatMap(([where, open]) =>
+    around.map(([how, of]) => [`${how}, ${where}`, open, of] as const),
+  );
+
+  it.each(everywhere)(
+    'switch waits for a saga of the same name to go back, and runs the latest input: %s',
+    async (_how, open, within) => {
+      const store = open();
+      const done: string[] = [];
+      const slowly = (what: string) => async (x: string) => {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        done.push(`${what} ${x}`);
+        return x;
+      };
+      const ride = agent('ride', async (x: string) => {
+        if (x !== 'c') await new Promise(() => undefined);
+        return x;
+      });
+      const book = agent('book', slowly('booked'), { compensate: slowly('unbooked') });
+      const trip = within(saga('trip', chain('steps', book, ride)));
+      const inputs = new Subject<string>();
+      const told = lastValueFrom(
+        inputs.pipe(
+          runEach(trip, { store, whenBusy: 'switch', runId: () => 'trip', onMismatch: 'actual' }),
+          outcomes(),
+          toArray(),
+        ),
+      );
+      inputs.next('a');
+      while (done.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+      inputs.next('b');
+      inputs.next('c');
+      inputs.complete();
+      // The input between had no run: it gives way under a name of its own.
+      expect(
+        (await told).map((one) => (isRight(one) ? String(one.right.output) : one.left.state.input)).sort(),
+      ).toEqual(['a', 'b', 'c']);
+      expect((await told).filter(isRight)).toHaveLength(1);
+      expect(done).toEqual(['booked a', 'unbooked a', 'booked c']);
+    },
+  );
 
   it.each(['merge', 'concat', 'switch', 'exhaust'] as const)(
     '%s: a source that fails errors the stream with its own error, after the outcomes of its runs',
