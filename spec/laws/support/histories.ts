@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import * as t from 'io-ts';
-import { firstValueFrom } from 'rxjs';
+import { firstValueFrom, lastValueFrom, tap } from 'rxjs';
 
 import type { Agent, RunState, StepContext, Store, Wire } from '../../../index';
 import type { Library } from './arbitraryStructure';
@@ -224,9 +224,18 @@ function liveOn(
   return { answers, by: given.items.map(() => run.by).join(), rate: run.rate ?? NaN, sent: toSend };
 }
 
+/** How far a stream has come, and what it has counted. */
+interface ModelStream {
+  offset: number;
+  sum: number;
+}
+
 /** The world of one history: the library and its model, side by side. */
 export class World {
   readonly model = new Map<string, ModelRun>();
+  readonly #streams = new Map<string, ModelStream>();
+  /** What sources hold now: it is other than what they held before. */
+  #edition = 1;
   readonly seen: Seen = {
     keys: new Map(),
     isDown: false,
@@ -382,6 +391,48 @@ export class World {
     for (const runId of ended) this.#forget(runId);
   }
 
+  /**
+   * Reads so many items of a stream on from where it stands; with `isLeft` the last of them is not taken. A stream belongs to its
+   * name: what becomes of a run that is called the same does not concern it.
+   */
+  async read(name: string, count: number, isLeft: boolean): Promise<void> {
+    const stream = this.#streams.get(name) ?? { offset: 0, sum: 0 };
+    const edition = this.#edition;
+    const from = stream.offset;
+    const right: number[] = [];
+    for (let at = from; at < from + count; at += 1) {
+      stream.sum += edition * at;
+      right.push(stream.sum);
+    }
+    const { fromOffset, scanned } = this.#lib;
+    let asked: number | undefined;
+    const sums: number[] = [];
+    const items = function* (offset = 0): Generator<{ readonly offset: number; readonly value: number }> {
+      asked = offset;
+      for (let at = offset; at < offset + count; at += 1) yield { offset: at + 1, value: edition * at };
+    };
+    const reading = fromOffset(items, { name, store: this.store }).pipe(
+      scanned('sum', (sum: number, value: number) => sum + value, 0),
+      tap((sum) => {
+        sums.push(sum);
+        if (isLeft && sums.length === count) throw new Error('left');
+      }),
+    );
+    await lastValueFrom(reading, { defaultValue: 0 }).catch((error: unknown) => {
+      if ((error as Error).message !== 'left') throw error;
+    });
+    expect([name, asked ?? 0, sums]).toEqual([name, from, right]);
+    if (isLeft) stream.sum -= edition * (from + count - 1);
+    stream.offset = from + count - (isLeft ? 1 : 0);
+    if (stream.offset > 0 || this.#streams.has(name)) this.#streams.set(name, stream);
+  }
+
+  async forgetStream(name: string): Promise<void> {
+    this.#edition += 1;
+    await this.store.streams.delete(name);
+    this.#streams.delete(name);
+  }
+
   #forget(runId: string): boolean {
     for (const [question, { run }] of this.#service.said)
       if (run === this.model.get(runId)) this.#service.said.delete(question);
@@ -412,6 +463,11 @@ export class World {
       }
       for (const { request } of rows) expect([runId, (request as Request).by]).toEqual([runId, run.by]);
     }
+    // One that has taken nothing may be listed, and has no offset.
+    const streams = (await this.store.streams.list()).filter(({ name, offsets }) => name in offsets);
+    expect(streams.map(({ name, offsets }) => [name, offsets[name]]).sort()).toEqual(
+      [...this.#streams].map(([name, { offset }]) => [name, offset]).sort(),
+    );
   }
 
   #note(runId: string, { steps }: RunState): void {
@@ -491,6 +547,20 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   },
   { weight: 1, arbitrary: runIds.map((runId) => said(`delete ${runId}`, (world) => world.delete(runId))) },
   { weight: 1, arbitrary: fc.constant(said('prune', (world) => world.prune())) },
+  {
+    weight: 2,
+    arbitrary: fc
+      .tuple(runIds, fc.integer({ min: 1, max: 3 }), fc.boolean())
+      .map(([name, count, isLeft]) =>
+        said(`read ${String(count)} of stream ${name}${isLeft ? ', the last in vain' : ''}`, (world) =>
+          world.read(name, count, isLeft),
+        ),
+      ),
+  },
+  {
+    weight: 1,
+    arbitrary: runIds.map((name) => said(`forget stream ${name}`, (world) => world.forgetStream(name))),
+  },
   {
     weight: 2,
     arbitrary: fc
