@@ -180,6 +180,7 @@ const stateJson: t.Type<RunStateJson> = recordCodec<RunStateJson>(
     incarnation: t.string,
     unplanned: Unplanned,
     died: Count,
+    revision: Count,
     used: Usage,
     input: Json,
     output: Json,

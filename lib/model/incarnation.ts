@@ -41,7 +41,7 @@ export function askingOf(incarnation: string | undefined, seq: number): string {
  */
 export function asAnotherRun(state: RunState, runId: string, incarnation: string): RunState {
   const steps = state.steps.withRows((row) => inherited(askedAnew(row, incarnation)));
-  const { used: _used, died: _died, ...rest } = state;
+  const { used: _used, died: _died, revision: _revision, ...rest } = state;
   return Object.freeze({ ...rest, runId, incarnation, steps });
 }
 

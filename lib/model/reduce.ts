@@ -126,6 +126,7 @@ const changes: {
   'run.imported': () => undefined,
   'run.resumed': (edit, event) => {
     const { failedPath } = edit;
+    edit.isLater = true;
     const hasDied = edit.status === 'RUNNING';
     const lastSeen = hasDied ? edit.lastSeen() : 0;
     edit.run('RUNNING', (run) => {
@@ -246,6 +247,7 @@ const changes: {
   },
   'run.completed': (edit, event) => {
     if (event.replayed === true) return;
+    edit.clearDropped();
     edit.run('COMPLETED', (run) => {
       run.output = event.output;
       if (event.givenBy !== undefined) run.givenBy = event.givenBy as Draft<GivenBy>;

@@ -62,6 +62,11 @@ export interface RunState<O = unknown> {
    * the latest came to its end.
    */
   readonly died?: number;
+  /**
+   * The revision of steps that begin from now on and have no row: rows of earlier definitions that are gone may have handed out keys
+   * of lower ones. Absent when none is gone.
+   */
+  readonly revision?: number;
   /** What its steps have reported to have used, over all lives; absent when nothing. */
   readonly used?: Usage;
   /** What its steps share, where what is run says so: changed by `context.update()`. */

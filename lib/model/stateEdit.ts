@@ -30,6 +30,9 @@ export class StateEdit {
   #steps: StepTableEdit | undefined;
   /** The shared state of the run, where that has changed. */
   #shared: Required<SharedValue> | undefined;
+  #revision: number | undefined;
+  /** Whether a life that is not the first has begun since the state this began with. */
+  isLater = false;
   status: RunState['status'];
   /** Number of the latest journaled event. */
   seq: number;
@@ -38,6 +41,7 @@ export class StateEdit {
   constructor(base: RunState) {
     this.#base = base;
     this.#run = base;
+    this.#revision = base.revision;
     this.status = base.status;
     this.seq = base.seq;
   }
@@ -64,7 +68,7 @@ export class StateEdit {
 
   /** A step, to be changed in place at this moment (epoch milliseconds). */
   step(path: string, at: number): StepDraft {
-    const step = this.#edit().draft(path, unplanned);
+    const step = this.#edit().draft(path, this.#unplanned);
     step.timestamp = isoTime(at);
     return step;
   }
@@ -83,7 +87,7 @@ export class StateEdit {
     if (initial === undefined) return;
     const shared = frozenCopy(initial);
     if (of === '') this.#shared = { shared, sharedInitial: shared };
-    else Object.assign(this.#edit().draft(of, unplanned), { shared, sharedInitial: shared });
+    else Object.assign(this.#edit().draft(of, this.#unplanned), { shared, sharedInitial: shared });
   }
 
   /** Changes what the steps of the run, or of the workflow at this path, share. */
@@ -93,7 +97,8 @@ export class StateEdit {
 
   #setShared(of: string, shared: unknown): void {
     if (of === '') this.#shared = { shared, sharedInitial: this.#own().sharedInitial };
-    else if (this.steps.get(of)?.shared !== undefined) this.#edit().draft(of, unplanned).shared = shared;
+    else if (this.steps.get(of)?.shared !== undefined)
+      this.#edit().draft(of, this.#unplanned).shared = shared;
   }
 
   #own(): SharedValue {
@@ -127,6 +132,35 @@ export class StateEdit {
     }
   }
 
+  /**
+   * The run has completed: what an earlier definition has left, and nobody has asked for again, is gone. Runs of one life have nothing of
+   * that kind.
+   */
+  clearDropped(): void {
+    if (!this.isLater && this.#base.life < 2) return;
+    const rows = this.#rows();
+    const isLeft = ({ status, attempts }: StepResult): boolean => status === 'PENDING' && attempts === 0;
+    if (!rows.some(isLeft)) return;
+    const planned = new Set(this.#changed().plan.map(({ path }) => path));
+    const gone = rows.filter((row) => isLeft(row) && !planned.has(row.stepId));
+    if (gone.length === 0) return;
+    const left = new Set(gone);
+    this.#steps = StepTable.of(rows.filter((row) => !left.has(row))).edit();
+    const before = this.#revision ?? 0;
+    const revision = gone.reduce((most, row) => Math.max(most, row.revision ?? 0), before);
+    if (revision === before) return;
+    this.#revision = revision;
+    this.run(this.status, (run) => {
+      run.revision = revision;
+    });
+  }
+
+  /** A step that the plan does not name. No function is made for it in most runs: this is asked with every event. */
+  get #unplanned(): (path: string) => StepResult {
+    const revision = this.#revision;
+    return revision === undefined ? unplanned : (path) => ({ ...unplanned(path), revision });
+  }
+
   /** Epoch milliseconds at which a step last moved; 0 when none has. */
   lastSeen(): number {
     return this.#rows().reduce(
@@ -138,7 +172,7 @@ export class StateEdit {
   /** A failed step is to be tried again. */
   reset(path: string): void {
     if (this.steps.get(path) === undefined) return;
-    const step = this.#edit().draft(path, unplanned);
+    const step = this.#edit().draft(path, this.#unplanned);
     step.status = 'PENDING';
     delete step.crashes;
     delete step.crashedAlone;
@@ -156,7 +190,7 @@ export class StateEdit {
     const { error, request, deadline, answer } = this.steps.get(path) ?? {};
     if (request === undefined && deadline === undefined && answer === undefined) return;
     if (error?.path !== undefined && error.path !== path) return;
-    const step = this.#edit().draft(path, unplanned);
+    const step = this.#edit().draft(path, this.#unplanned);
     delete step.request;
     delete step.deadline;
     delete step.asking;
@@ -165,13 +199,13 @@ export class StateEdit {
 
   /** A step has a time limit that counts on while something in it waits. */
   limit(path: string, limitAt: number): void {
-    if (this.steps.get(path) !== undefined) this.#edit().draft(path, unplanned).limitAt = limitAt;
+    if (this.steps.get(path) !== undefined) this.#edit().draft(path, this.#unplanned).limitAt = limitAt;
   }
 
   /** Whether what a failed step belongs to goes on without it. */
   contain(path: string, isContained: boolean): void {
     if (this.steps.get(path)?.status !== 'FAILED') return;
-    const step = this.#edit().draft(path, unplanned);
+    const step = this.#edit().draft(path, this.#unplanned);
     if (isContained) step.contained = true;
     else delete step.contained;
   }
@@ -183,7 +217,7 @@ export class StateEdit {
 
   /** The life has ended: what was running is PENDING again. */
   rest(): void {
-    for (const { stepId } of this.#running()) this.#edit().draft(stepId, unplanned).status = 'PENDING';
+    for (const { stepId } of this.#running()) this.#edit().draft(stepId, this.#unplanned).status = 'PENDING';
   }
 
   /**
@@ -202,7 +236,7 @@ export class StateEdit {
     const alone = calls.filter((step) => step.alone === true);
     const [first, ...others] = alone.length > 0 ? alone : calls;
     for (const { stepId, crashes = 0, crashedAlone = 0 } of running) {
-      const step = this.#edit().draft(stepId, unplanned);
+      const step = this.#edit().draft(stepId, this.#unplanned);
       step.status = 'PENDING';
       step.crashes = crashes + 1;
       if (stepId === first?.stepId && others.length === 0) step.crashedAlone = crashedAlone + 1;
@@ -212,7 +246,7 @@ export class StateEdit {
 
   /** A step that was begun alone is so no more. */
   join(path: string): void {
-    if (this.steps.get(path)?.alone === true) this.#edit().draft(path, unplanned).alone = false;
+    if (this.steps.get(path)?.alone === true) this.#edit().draft(path, this.#unplanned).alone = false;
   }
 
   /** Forgets what is known of these steps. */
@@ -282,7 +316,6 @@ export class StateEdit {
   }
 }
 
-/** A step that the plan does not name. */
 function unplanned(path: string): StepResult {
   return pendingStep(path, '');
 }

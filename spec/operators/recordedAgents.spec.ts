@@ -471,6 +471,67 @@ describe('steps that a new definition does not have any more', () => {
     ]);
   });
 
+  describe.each(everyStore)('%s', (_where, open) => {
+    const linked = (name: string, part: ReturnType<typeof world>['part'], ids: readonly string[]) =>
+      chain(name, ...(ids.map((id) => part(id)) as [Agent<unknown, string>]));
+
+    it.each<[string, (inner: Agent<unknown, string>) => Agent<unknown, unknown>]>([
+      [
+        'of a workflow within a workflow',
+        (inner) =>
+          workflow('w', (input: Wire<unknown>, step) =>
+            step(
+              'in',
+              workflow('v', (given: Wire<unknown>, add) => add('inner', inner, given)),
+              input,
+            ),
+          ),
+      ],
+      [
+        'of items',
+        (inner) =>
+          chain(
+            'all',
+            agent('list', () => ['x', 'y']),
+            each('e', inner),
+          ),
+      ],
+      [
+        'of a case',
+        (inner) =>
+          chain(
+            'all',
+            branch('b', () => 'a', { a: inner }),
+          ),
+      ],
+      ['of what is asked first', (inner) => chain('all', firstOf('race', inner))],
+      ['of a round', (inner) => chain('all', loop('l', inner, { until: () => true, max: 2 }))],
+    ])('are gone: those %s', async (_of, within) => {
+      const { part, down } = world();
+      const store = open();
+      down.add('check');
+      await execute(within(linked('inner', part, ['load', 'old', 'older', 'check', 'never'])), 'x', {
+        store,
+        runId: 'r',
+      });
+      down.clear();
+
+      const now = within(linked('inner', part, ['load', 'tidy', 'check']));
+      const state = await execute(now, 'x', { store, runId: 'r', onMismatch: 'actual' });
+      const anew = await execute(now, 'x', { store, runId: 's' });
+
+      const rows = ({ steps }: RunState) =>
+        [...steps].map(({ stepId, status }) => `${stepId} ${status}`).sort();
+      expect(state.output).toEqual(anew.output);
+      expect(rows(state)).toEqual(rows(anew));
+      const saved = await store.loadRun('r');
+      expect(saved && rows(saved)).toEqual(rows(anew));
+      const copy = await fork('r', { store });
+      const { state: forked } = await lastValueFrom(resume(now, copy, { store }));
+      expect(rows(forked)).toEqual(rows(anew));
+    });
+  });
+
   it('hand out no key again when a later definition has them again', async () => {
     const keys: string[] = [];
     const keyed = agent('pay', (_: unknown, { idempotencyKey }) => {
@@ -487,6 +548,35 @@ describe('steps that a new definition does not have any more', () => {
     expect(new Set(keys).size).toBe(2);
   });
 });
+
+describe.each(everyStore)(
+  'a step below an item that a later definition does not have any more (%s)',
+  (_where, open) => {
+    it('hands out no key again when it is there again, after the run has completed without it', async () => {
+      const keys: string[] = [];
+      const paying = agent('pay', (_: unknown, { idempotencyKey }) => {
+        keys.push(idempotencyKey);
+        return 1;
+      });
+      const end = agent('end', () => 2);
+      const items = (...links: readonly Agent<unknown, unknown>[]) =>
+        each('e', chain('inner', ...(links as [Agent<unknown, unknown>])));
+      const options = { store: open(), runId: 'r', onMismatch: 'actual' } as const;
+
+      for (const links of [[paying, end], [end], [paying, end], [end], [paying, paying, end]])
+        expect((await execute(items(...links), ['x'], options)).status).toBe('COMPLETED');
+
+      expect(new Set(keys).size).toBe(4);
+      const steps = [...((await options.store.loadRun('r'))?.steps ?? [])];
+      expect(steps.map(({ stepId, status }) => `${stepId} ${status}`).sort()).toEqual([
+        '[0]/inner COMPLETED',
+        '[0]/inner/end COMPLETED',
+        '[0]/inner/pay COMPLETED',
+        '[0]/inner/pay[1] COMPLETED',
+      ]);
+    });
+  },
+);
 
 describe('a cached answer', () => {
   const asking = (work: (input: string) => string, options: object = {}) =>

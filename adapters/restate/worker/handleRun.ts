@@ -145,6 +145,7 @@ class RunHandler implements PlacedLife {
       engine: this.#engine,
       known: isResumed ? this.#engine.steps() : undefined,
       seq: event.seq,
+      revision: state.revision,
       maxCrashes: Infinity,
       ended: () => {
         this.#isOver = true;

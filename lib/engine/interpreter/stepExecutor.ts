@@ -51,6 +51,8 @@ export interface Execution {
   readonly known: StepTable | undefined;
   /** Number of the latest journaled event. */
   readonly seq: number;
+  /** The revision of steps of which nothing is known. */
+  readonly revision?: number | undefined;
   /** Whether what is on record of another input or agent is dropped where it comes to light; refused when left out. */
   readonly onMismatch?: 'refuse' | 'actual';
   /** How often the process may die inside a step, with none beside it, before the step counts as failed. */
@@ -407,6 +409,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
     const policy = request.policy ?? definition.policy;
     const task = newTask(parent, path, definition, policy, request.input, answer, request);
     const saved = task.isAnew ? this.#renewed(path) : this.prior.at(path);
+    if (saved === undefined && this.#execution.revision !== undefined)
+      task.revision = this.#execution.revision;
     if (task.isStopped) {
       this.#beginStopped(task, saved, request.isStopped === true);
       return task;

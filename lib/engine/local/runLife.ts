@@ -180,6 +180,7 @@ class RunLife<O> implements MailboxOwner, Drainable {
       engine: this.#engine,
       known: this.#claim.state === undefined ? undefined : this.#engine.steps(),
       seq: event.seq,
+      revision: this.#claim.state?.revision,
       maxCrashes,
       recordInputs: options.recordInputs === true,
       onMismatch: options.onMismatch ?? 'refuse',
