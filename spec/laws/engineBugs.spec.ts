@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 
 import * as library from '../../index';
-import type { RunState } from '../../index';
+import type { RunState, Store } from '../../index';
 import type * as Scope from '../../lib/definition/scope';
 import type * as CachedAnswers from '../../lib/engine/local/cachedAnswers';
 import type * as PriorSteps from '../../lib/engine/interpreter/priorSteps';
@@ -11,9 +11,10 @@ import type * as Incarnation from '../../lib/model/incarnation';
 import type { RunMessage } from '../../lib/model/message';
 import type * as OpenFailures from '../../lib/model/openFailures';
 import type * as Messages from '../../lib/store/messages';
+import type { StreamRest } from '../../lib/store/streamRest';
 import type * as OutputCodec from '../../operators/agents/internal/outputCodec';
 import * as testing from '../../testing';
-import { belongs, histories, World } from './support/histories';
+import { belongs, histories, historiesOfRuns, World } from './support/histories';
 import type { WayName } from './support/lives';
 import { arbitraryCase, ways } from './support/lives';
 
@@ -114,8 +115,8 @@ describe('the law that one resume is enough finds a library (P21)', () => {
 });
 
 /** How many random histories it took until the law of promise P22 was broken; undefined when it never was. */
-async function strayedAfter(lib: Laws): Promise<number | undefined> {
-  const drawn = fc.sample(histories, { numRuns: CASES, seed: 22 });
+async function strayedAfter(lib: Laws, of = historiesOfRuns): Promise<number | undefined> {
+  const drawn = fc.sample(of, { numRuns: CASES, seed: 22 });
   for (const [index, history] of drawn.entries()) {
     const holds = await belongs(history, new World(lib, lib.memoryStore), false).then(
       () => true,
@@ -190,6 +191,28 @@ describe('the law that a record belongs finds a library (P22)', () => {
       }),
     );
     expect(await strayedAfter(buggy)).toBeDefined();
+  });
+
+  it.each<[string, (streams: StreamRest) => Partial<StreamRest>]>([
+    ['goes on with a stream that was forgotten', () => ({ delete: () => Promise.resolve(true) })],
+    [
+      'takes what one stream has read for what another one has',
+      (streams) => ({ claim: () => streams.claim('one') }),
+    ],
+  ])('that %s', async (_bug, change) => {
+    const lib = { ...library, ...testing };
+    const memoryStore = (): Store => {
+      const store = library.memoryStore();
+      const { streams } = store;
+      const own: StreamRest = {
+        claim: (name) => streams.claim(name),
+        list: () => streams.list(),
+        delete: (name) => streams.delete(name),
+        ...change(streams),
+      };
+      return Object.defineProperty(store, 'streams', { value: own });
+    };
+    expect(await strayedAfter({ ...lib, memoryStore }, histories)).toBeDefined();
   });
 
   it('and nothing in the library as it is', async () => {

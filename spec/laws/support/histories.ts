@@ -550,20 +550,6 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   {
     weight: 2,
     arbitrary: fc
-      .tuple(runIds, fc.integer({ min: 1, max: 3 }), fc.boolean())
-      .map(([name, count, isLeft]) =>
-        said(`read ${String(count)} of stream ${name}${isLeft ? ', the last in vain' : ''}`, (world) =>
-          world.read(name, count, isLeft),
-        ),
-      ),
-  },
-  {
-    weight: 1,
-    arbitrary: runIds.map((name) => said(`forget stream ${name}`, (world) => world.forgetStream(name))),
-  },
-  {
-    weight: 2,
-    arbitrary: fc
       .record({
         agentName: fc.constantFrom('one', 'one', 'other'),
         codecs: fc.constantFrom('none' as const, 'first' as const, 'second' as const, 'both' as const),
@@ -604,5 +590,28 @@ export async function belongs(history: readonly Operation[], world: World, isKep
   }
 }
 
+const ofStreams: fc.Arbitrary<Operation> = fc.oneof(
+  {
+    weight: 2,
+    arbitrary: fc
+      .tuple(runIds, fc.integer({ min: 1, max: 3 }), fc.boolean())
+      .map(([name, count, isLeft]) =>
+        said(`read ${String(count)} of stream ${name}${isLeft ? ', the last in vain' : ''}`, (world) =>
+          world.read(name, count, isLeft),
+        ),
+      ),
+  },
+  {
+    weight: 1,
+    arbitrary: runIds.map((name) => said(`forget stream ${name}`, (world) => world.forgetStream(name))),
+  },
+);
+
 /** What people do to a few run ids, one after the other. */
-export const histories = fc.array(operation, { minLength: 5, maxLength: 30 });
+export const historiesOfRuns = fc.array(operation, { minLength: 5, maxLength: 30 });
+
+/** The same, and to streams of the same names. */
+export const histories = fc.array(
+  fc.oneof({ weight: 8, arbitrary: operation }, { weight: 1, arbitrary: ofStreams }),
+  { minLength: 5, maxLength: 34 },
+);
