@@ -87,7 +87,8 @@ const twice = line('p11', first(), held(), ask, last);
 const old = line('p12', first(), held(), ask, last);
 const young = line('p12', first(), held(), first({}, 'more'), ask, last);
 
-const describeHere = restateBinary() === undefined ? describe.skip : describe;
+/** Half a minute: `deploys.spec.ts` has four of them in the short form. */
+const describeHere = restateBinary() === undefined || !isLong ? describe.skip : describe;
 
 describeHere('runs under way, and runs that wait, when workers are replaced', () => {
   const many = amount(2, 50);
