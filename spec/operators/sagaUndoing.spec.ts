@@ -193,7 +193,7 @@ describe.each(everyStore)('undoing that a crash has cut off (%s)', (_where, open
         'race',
         linked(
           'quick',
-          agent('q', () => wait(20)),
+          agent('q', () => wait(80)),
         ),
         slow('b1', 'b2'),
       ),
@@ -208,7 +208,7 @@ describe.each(everyStore)('undoing that a crash has cut off (%s)', (_where, open
         'c',
         firstOf(
           'race',
-          agent('q', () => wait(30)),
+          agent('q', () => wait(80)),
           loser,
         ),
         agent('after', () => 1),
@@ -218,7 +218,7 @@ describe.each(everyStore)('undoing that a crash has cut off (%s)', (_where, open
 
   it('goes on where a time limit has stopped a saga', async () => {
     const limited = workflow('f', (input: Wire<unknown>, step) =>
-      step('s', slow('b1', 'b2'), input, { timeoutMs: 40 }),
+      step('s', slow('b1', 'b2'), input, { timeoutMs: 80 }),
     );
     await undoneFromEveryEvent(
       open,
@@ -233,7 +233,7 @@ describe.each(everyStore)('undoing that a crash has cut off (%s)', (_where, open
 
   it('goes on where a step beside a saga has failed', async () => {
     const boom = agent('boom', async () => {
-      await wait(20);
+      await wait(80);
       throw new Error('boom');
     });
     const beside = workflow('w', (input: Wire<unknown>, step) => ({
