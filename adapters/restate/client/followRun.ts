@@ -182,7 +182,7 @@ class FollowedRun<O> {
     if (asyncScheduler.now() - this.#waitsSince > patienceMs)
       throw new RunStalledError(this.#run.request.runId, patienceMs, 'its next life has not begun');
     await pause(NEXT_LIFE_MS, this.#run.signal);
-    if (this.#run.signal.aborted) throw new Error('Nobody follows the run any more');
+    this.#run.signal.throwIfAborted();
   }
 
   #toNext(): void {

@@ -37,7 +37,7 @@ function beside(isLast: boolean, kills: boolean): Agent<number, unknown> {
     many: step(
       'many',
       each('many', short, { concurrency: 2 }),
-      step('items', () => numbers(40), input),
+      step('items', () => numbers(200), input),
     ),
   }));
 }
