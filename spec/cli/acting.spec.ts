@@ -198,12 +198,12 @@ describe('the commands that act', () => {
         exit: 0,
         json: { output: '3 pages' },
       });
-      expect(json(['run', 'book', '1', '--id', 'n', '--watch'])).toMatchObject({
+      expect(json(['run', 'book', '1', '--id', 'new-one', '--watch'])).toMatchObject({
         exit: 0,
-        json: { runId: 'n', output: '1 pages' },
+        json: { runId: 'new-one', output: '1 pages' },
       });
-      expect(json(['delete', 'n'])).toMatchObject({ exit: 0, json: [{ runId: 'n', ok: true }] });
-      expect(typed(['show', 'n']).exit).toBe(2);
+      expect(json(['delete', 'new-one'])).toMatchObject({ exit: 0, json: [{ runId: 'new-one', ok: true }] });
+      expect(typed(['show', 'new-one']).exit).toBe(2);
     } finally {
       server.child.kill('SIGTERM');
       await server.ended;

@@ -117,7 +117,7 @@ describe('random DAGs', () => {
   // So many of them are resumed at every prefix too.
   const numRuns = amount(50, 10_000, 300);
   const seeded = isLong ? { seed: seedOr(0) } : {};
-  const patienceMs = isLong ? 7_200_000 : 60_000;
+  const patienceMs = isLong ? 7_200_000 : 180_000;
 
   it(
     'give what one step after another gives, and call each step as often as it has to be',

@@ -54,6 +54,14 @@ describe.each(stores)('fromOffset(), with a store %s', (_name, newStore) => {
     expect(await lastValueFrom(second.pipe(toArray()))).toEqual([4, 5]);
   });
 
+  it('is forgotten as soon as it has been left', async () => {
+    const first = fromOffset(counting(3), { name: 's', store }).pipe(take(2));
+
+    expect(await lastValueFrom(first)).toBe(2);
+    expect(await store.streams.delete('s')).toBe(true);
+    expect(await lastValueFrom(first)).toBe(2);
+  });
+
   it('counts each item once in an accumulator, whenever it is left', async () => {
     const sums = (most: number, leaveAfter: number) =>
       lastValueFrom(

@@ -90,6 +90,8 @@ export function streamSession(options: StreamFolder): StreamSession {
     },
     async delete(name) {
       checkStreamName(name);
+      if (claimed.has(name) && !leaving.has(name)) throw new StreamActiveError(name);
+      for (let left = leaving.get(name); left !== undefined; left = leaving.get(name)) await left;
       if (claimed.has(name)) throw new StreamActiveError(name);
       const folder = within(options.folder, fileName(name));
       const state = within(folder, STATE);
