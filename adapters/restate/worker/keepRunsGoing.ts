@@ -121,9 +121,11 @@ async function takeOver(
     `select id, status, pinned_deployment_id, last_attempt_deployment_id from sys_invocation where status in ('backing-off', 'paused') and last_failure_error_code = '${UNREACHABLE}' and (retry_count >= ${ATTEMPTS} or status = 'paused') and target_service_name in (${names}) limit ${AT_ONCE}`,
   );
   const dead = new Set(rows.map((row) => String(row['last_attempt_deployment_id'])));
+  if (dead.size === 0) return [];
+  const known = await addressesOf(admin);
   const left: string[] = [];
   for (const deployment of dead) {
-    const address = await addressOf(admin, deployment);
+    const address = known.get(deployment);
     if (deployment === id || address === undefined || isSame(address.uri, uri)) continue;
     left.push(address.uri);
     const stuck = rows.filter((row) => row['last_attempt_deployment_id'] === deployment);
@@ -158,21 +160,25 @@ async function resume(
   }
 }
 
-async function addressOf(
-  admin: Ingress,
-  deployment: string,
-): Promise<{ readonly uri: string; readonly services: readonly string[] } | undefined> {
-  const answer = (await admin.request('/deployments')) as {
+interface Address {
+  readonly uri: string;
+  readonly services: readonly string[];
+}
+
+/** Where the workers are that were registered, by the ids of their addresses. */
+async function addressesOf(admin: Ingress): Promise<ReadonlyMap<string, Address>> {
+  const { deployments } = (await admin.request('/deployments')) as {
     readonly deployments: readonly {
       readonly id: string;
       readonly uri?: string;
       readonly services: readonly { readonly name: string }[];
     }[];
   };
-  const found = answer.deployments.find(({ id }) => id === deployment);
-  return found?.uri === undefined
-    ? undefined
-    : { uri: found.uri, services: found.services.map(({ name }) => name) };
+  return new Map(
+    deployments.flatMap(({ id, uri, services }) =>
+      uri === undefined ? [] : [[id, { uri, services: services.map(({ name }) => name) }] as const],
+    ),
+  );
 }
 
 function isSame(one: string, other: string): boolean {
