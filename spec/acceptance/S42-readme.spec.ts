@@ -1,47 +1,18 @@
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 
 import { buildSync } from 'esbuild';
 
+import { pages, snippets, sources } from '../support/snippets';
+import type { Snippet } from '../support/snippets';
+
 const root = join(__dirname, '../..');
-const readme = readFileSync(join(root, 'README.md'), 'utf8');
+const readme = pages.get('README.md') ?? '';
 
-interface Snippet {
-  readonly code: string;
-  /** What stands below it. */
-  readonly output: string;
-}
-
-/** The TypeScript blocks that are followed by their output. */
-function snippetsIn(text: string): readonly Snippet[] {
-  const found = text.matchAll(/```ts\n(.*?)```\n\n```console\n(.*?)```/gs);
-  return [...found].map(([, code = '', output = '']) => ({ code, output }));
-}
-
-const snippets = snippetsIn(readme);
-
-/** Those of all pages, each with its page. */
-const ofPages = [
-  'README.md',
-  'README.ko.md',
-  ...readdirSync(join(root, 'docs'), { recursive: true }).map((page) => `docs/${page as string}`),
-]
-  .filter((page) => page.endsWith('.md'))
-  .flatMap((page) =>
-    snippetsIn(readFileSync(join(root, page), 'utf8')).map(
-      (snippet, index) => [page, index + 1, snippet] as const,
-    ),
-  );
+/** The blocks whose output the page shows. */
+const run = snippets.filter((one): one is Snippet & { readonly output: string } => one.output !== undefined);
 
 /** What the founding document calls its parts. */
 const NAMES = [
@@ -117,19 +88,11 @@ const NAMES = [
 /** Inside the repository, so that other packages are found. */
 const folder = mkdtempSync(join(root, 'node_modules', '.millrace-readme-'));
 
-const { exports: entries } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
-  readonly exports: Readonly<Record<string, { readonly types: string }>>;
-};
-
 /** The source of an entry of this package; RxJS is looked for where packages are. */
-function sourceOf(name: string): string {
-  return name === 'rxjs'
-    ? name
-    : entries[name.replace('millrace', '.')]!.types.replace('./dist/', './').replace('.d.ts', '.ts');
-}
+const sourceOf = (name: string): string => sources.get(name) ?? name;
 
-/** Compiles the snippets, and what they import of ours into one file, so that each of them starts soon. */
-function compile(codes: readonly string[]): void {
+/** Makes JavaScript of the snippets, and of what they import of ours one file, so that each of them starts soon. */
+function bundle(codes: readonly string[]): void {
   const imported = codes.join('').matchAll(/from '(millrace(?:\/[\w-]+)*|rxjs)'/g);
   const names = [...new Set([...imported].map(([, name = '']) => name))];
   const lazily = names.map(
@@ -155,7 +118,7 @@ function compile(codes: readonly string[]): void {
 }
 
 /** Runs the snippet of this place where no other one has left anything. */
-function run(index: number): string {
+function outputOf(index: number): string {
   const state = mkdtempSync(join(tmpdir(), 'millrace-'));
   try {
     const { stdout, stderr } = spawnSync(process.execPath, [join(folder, `${String(index)}.js`)], {
@@ -182,7 +145,7 @@ function shortened(output: string): string {
 
 describe('S42 README', () => {
   beforeAll(() => {
-    compile(ofPages.map(([, , { code }]) => code));
+    bundle(run.map(({ code }) => code));
   });
 
   afterAll(() => {
@@ -190,8 +153,7 @@ describe('S42 README', () => {
   });
 
   it('begins with a sentence, at most 12 lines of code, their output, and the two commands', () => {
-    const [first] = snippets;
-    expect(first?.code.split('\n').filter((line) => line.trim() !== '').length).toBeLessThanOrEqual(12);
+    expect(run[0]?.code.split('\n').filter((line) => line.trim() !== '').length).toBeLessThanOrEqual(12);
     expect(readme.indexOf('npm ci && npm start')).toBeLessThan(readme.indexOf('\n## '));
     expect(readme).toContain('npm ci && npm test');
   });
@@ -203,23 +165,22 @@ describe('S42 README', () => {
   });
 
   it.each(['README.md', 'README.ko.md'])('%s leads to every other page', (page) => {
-    const pages = [...readFileSync(join(root, page), 'utf8').matchAll(/\]\(((?:docs|README)[^)#]*)\)/g)].map(
+    const linked = [...(pages.get(page) ?? '').matchAll(/\]\(((?:docs|README)[^)#]*)\)/g)].map(
       ([, to = '']) => to,
     );
-    for (const to of pages) expect(existsSync(join(root, to))).toBe(true);
-    expect(pages).toContain('docs/founding-document.md');
+    for (const to of linked) expect(existsSync(join(root, to))).toBe(true);
+    expect(linked).toContain('docs/founding-document.md');
   });
 
   it('has a line for every name of the founding document', () => {
-    const table =
-      readFileSync(join(root, 'docs/founding-document.md'), 'utf8').split('## Every name')[1] ?? '';
+    const table = pages.get('docs/founding-document.md')?.split('## Every name')[1] ?? '';
     for (const name of NAMES) expect(table).toContain(`\`${name}\``);
   });
 
-  it.each(ofPages.map((row, index) => [...row, index] as const))(
+  it.each(run.map(({ page, nth, output }, index) => [page, nth, { output, index }] as const))(
     '%s: snippet %i prints what stands below it',
-    (_, __, { output }, index) => {
-      expect(shortened(run(index))).toBe(output);
+    (_, __, { output, index }) => {
+      expect(shortened(outputOf(index))).toBe(output);
     },
   );
 });
