@@ -73,7 +73,7 @@ export const parts: readonly Part[] = [
     name: 'served-ticks',
     tests: 'P24',
     specs: ['operators/schedule'],
-    only: 'thousands of ticks',
+    only: 'over many ticks',
     seconds: 90,
   },
   { name: 'followed', tests: 'P23', specs: ['process/followed'], seconds: 25 },
