@@ -1,12 +1,15 @@
-// npm run bench -- [--only W1,W8-chain] [--variants millrace,rxjs-ev] [--rounds 3] [--no-build] [--print]
-// --print measures nothing and prints bench/results.json, the latest complete run.
+// npm run bench -- [--only W1,W8-chain] [--variants millrace,rxjs-ev] [--rounds 3] [--no-build] [--print] [--quick]
+// A complete run is kept in bench/results.json and becomes the figures of docs/performance.md. --print measures nothing and prints
+// the latest one again. --quick measures what a step and an item cost beside hand-written RxJS, without any peer, in a minute, and
+// ends with 1 when that is more than three times its goal.
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, totalmem } from 'node:os';
+import { cpus, loadavg, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 
 import { goals } from './goals.mjs';
 import { number } from './number.mjs';
+import { writePage } from './page.mjs';
 import { tables } from './tables.mjs';
 
 const { values: options } = parseArgs({
@@ -16,19 +19,32 @@ const { values: options } = parseArgs({
     rounds: { type: 'string', default: '3' },
     'no-build': { type: 'boolean', default: false },
     print: { type: 'boolean', default: false },
+    quick: { type: 'boolean', default: false },
   },
 });
+if (options.quick)
+  Object.assign(options, {
+    only: 'W1,W2,W3,W4,W7',
+    variants: 'rxjs-ev,millrace,millrace each,millrace pipe',
+  });
+/** What others may do to the figures of a machine that is not quiet: no goal of `--quick` is missed by less. */
+const QUICK_SLACK = 3;
+/** Above so many cores that others have used, or that waited for a core at the start, the figures are marked as those of a busy machine. */
+const BUSY = 0.5;
 const LIMIT_MS = 240_000;
 const SLOW = new Set(['mastra', 'langgraph', 'llamaindex', 'xstate', 'dbos']);
 const here = new URL('.', import.meta.url).pathname;
 
-if (!existsSync(`${here}/node_modules`)) {
+if (!options.quick && !existsSync(`${here}/node_modules`)) {
   console.error('The peers are packages of their own: first npm ci --prefix bench');
   process.exit(1);
 }
 if (!options['no-build'] && !options.print) await build();
 const latest = options.print ? JSON.parse(readFileSync(`${here}/results.json`, 'utf8')) : undefined;
 const started = latest === undefined ? new Date() : new Date(latest.started);
+const waitingAtStart = loadavg()[0];
+const coresBefore = usedCores();
+let ownCpuUs = 0;
 const workloads = await chosenWorkloads();
 const results =
   latest === undefined
@@ -78,7 +94,8 @@ async function measureAll(all, rounds) {
         if (round > 1 && (SLOW.has(variant.split(' ')[0]) || workload.once?.includes(variant))) continue;
         const begun = Date.now();
         if (process.stderr.isTTY) process.stderr.write(`round ${round}/${rounds} ${key} ...`);
-        const run = await measureOne(workload.file, workload.id, variant);
+        const { allCpuUs = 0, ...run } = await measureOne(workload.file, workload.id, variant);
+        ownCpuUs += allCpuUs;
         runs.push(run);
         // A line each, also into a file: what is cut short leaves what it has measured.
         process.stderr.write(
@@ -125,6 +142,32 @@ function measureOne(file, id, variant) {
 }
 
 function printAll() {
+  const titleOf = (id) => workloads.find((workload) => workload.id === id)?.title ?? '';
+  const what = latest?.machine ?? machine();
+  console.log(what);
+  printRows();
+  const figures = tables(value, titleOf);
+  console.log(`\n${figures}`);
+  const reached = goals({ value, ratio }, options.quick ? QUICK_SLACK : 1);
+  const isPart = options.only !== undefined || options.variants !== undefined;
+  const shown = reached.filter((row) => !isPart || row.reached !== 'not measured');
+  const goalsTable = ['| goal | figure | reached |', '|---|---|---|']
+    .concat(shown.map((row) => `| ${row.goal} | ${row.figure} | ${row.reached} |`))
+    .join('\n');
+  console.log(`\nGoals${options.quick ? `, missed above ${QUICK_SLACK} times` : ''}\n\n${goalsTable}`);
+  if (options.quick && shown.some((row) => row.reached === 'no')) process.exitCode = 1;
+  if (latest !== undefined) return;
+  console.log(`\n${Math.round((Date.now() - started) / 60_000)} minutes`);
+  // A part of it would not be the figures of one run.
+  if (isPart) return;
+  writeFileSync(
+    `${here}/results.json`,
+    JSON.stringify({ machine: what, started, goals: reached, results: Object.fromEntries(results) }, null, 1),
+  );
+  writePage(`${what}\n\n${figures}\n\n## Goals\n\n${goalsTable}`);
+}
+
+function printRows() {
   const head = ['variant', 'CPU us', 'wall us', 'ratio', 'of best', 'best', 'worst', ''];
   const rows = [];
   for (const workload of workloads) {
@@ -143,25 +186,8 @@ function printAll() {
             column === 0 || column === 7 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]),
           )
           .join('  ');
-  console.log(latest?.machine ?? machine());
   console.log(line(head));
   for (const row of rows) console.log(line(row).trimEnd());
-  const titleOf = (id) => workloads.find((workload) => workload.id === id)?.title ?? '';
-  console.log(`\n${tables(value, titleOf)}`);
-  const reached = goals({ value, ratio });
-  console.log(`\nGoals\n\n| goal | figure | reached |\n|---|---|---|`);
-  const isPart = options.only !== undefined || options.variants !== undefined;
-  for (const { goal, figure, reached: isReached } of reached)
-    if (!isPart || isReached !== 'not measured') console.log(`| ${goal} | ${figure} | ${isReached} |`);
-  if (latest !== undefined) return;
-  console.log(`\n${Math.round((Date.now() - started) / 60_000)} minutes`);
-  const plain = Object.fromEntries(results);
-  // A part of it would not be the figures of one run.
-  if (isPart) return;
-  writeFileSync(
-    `${here}/results.json`,
-    JSON.stringify({ machine: machine(), started, goals: reached, results: plain }, null, 1),
-  );
 }
 
 /** The ratio is the median of the ratios of the rounds: both sides of each were measured side by side. */
@@ -215,13 +241,29 @@ function median(values) {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
+/** Seconds of all cores, by all processes, since the machine began. */
+function usedCores() {
+  return (
+    cpus().reduce((sum, { times: { user, nice, sys, irq } }) => sum + user + nice + sys + irq, 0) / 1_000
+  );
+}
+
+/** What else the machine did: cores that others used, on average over the run. */
+function others() {
+  const seconds = (Date.now() - started) / 1_000;
+  return Math.max(0, (usedCores() - coresBefore - ownCpuUs / 1e6 - process.cpuUsage().user / 1e6) / seconds);
+}
+
+/** When, on what and beside what else it was measured. */
 function machine() {
   const { dependencies } = JSON.parse(readFileSync(`${here}/package.json`, 'utf8'));
   const versions = Object.entries(dependencies).map(([name, version]) => `${name} ${version}`);
   const memory = `${Math.round(totalmem() / 2 ** 30)} GiB`;
   const commit = execFileSync('git', ['log', '-1', '--format=%h'], { cwd: here }).toString().trim();
-  return `${started.toISOString()}, Node ${process.versions.node}, ${cpus().length} x ${cpus()[0].model.trim()}, ${memory}, Millrace at ${commit}
-${versions.join(', ')}
-CPU and wall time in microseconds per unit, medians of ${options.rounds} interleaved rounds, each in a process of its own; the
-ratio is to rxjs-ev (hand-written RxJS with events) where nothing else is said; "of best" compares the best rounds of both.`;
+  const busy = waitingAtStart > BUSY || others() > BUSY ? ' **The machine was busy.**' : '';
+  return `${started.toISOString()}, Node ${process.versions.node}, ${cpus().length} x ${cpus()[0].model.trim()}, ${memory}, Millrace at ${commit}.
+Load at the start ${waitingAtStart.toFixed(1)}, others used ${others().toFixed(1)} cores.${busy}
+Beside it: ${versions.join(', ')}.
+CPU and wall time in microseconds per unit, medians of ${options.rounds} interleaved rounds, each in a process of its own; a ratio is
+to rxjs-ev (hand-written RxJS with events) where nothing else is said; "of best" compares the best rounds of both.`;
 }

@@ -1,7 +1,13 @@
-/** What docs/performance.md promises, worked out from the figures of one run. */
+/** The goals, and what was reached of them in one run. */
 import { number } from './number.mjs';
 
 const IN_MEMORY = ['W1', 'W1i', 'W2', 'W3', 'W4', 'W7'];
+/** What goes through items, and the variant that does. */
+const ITEMS = {
+  'as `runEach`': 'millrace',
+  'as `each`': 'millrace each',
+  'in a plain pipe': 'millrace pipe',
+};
 const SIZES = [100, 1_000, 10_000, 100_000];
 
 /**
@@ -9,9 +15,10 @@ const SIZES = [100, 1_000, 10_000, 100_000];
  *   ratio: (id: string, variant: string, baseline: string) => number | undefined }} figures
  *   `value`: the median of a column, by default of the one the workload goes by. `ratio`: the median of the ratios of the rounds.
  *   Both undefined for what was not measured.
+ * @param {number} slack By how much a goal may be missed: a machine that others use too needs a wide margin.
  * @returns {{ goal: string, figure: string, reached: string }[]}
  */
-export function goals({ value, ratio }) {
+export function goals({ value, ratio }, slack = 1) {
   const rows = [];
   const add = (goal, figure, isReached, text = times(figure)) =>
     rows.push(
@@ -19,36 +26,43 @@ export function goals({ value, ratio }) {
         ? { goal, figure: '-', reached: 'not measured' }
         : { goal, figure: text, reached: isReached(figure) ? 'yes' : 'no' },
     );
-  const atMost = (limit) => (figure) => figure <= limit;
-  const atLeast = (limit) => (figure) => figure >= limit;
+  const atMost = (limit) => (figure) => figure <= limit * slack;
+  const atLeast = (limit) => (figure) => figure >= limit / slack;
 
-  for (const id of IN_MEMORY) add(`${id} <= 3x rxjs-ev`, ratio(id, 'millrace', 'rxjs-ev'), atMost(3));
-  add('W4 as `each` <= 3x rxjs-ev', ratio('W4', 'millrace each', 'rxjs-ev'), atMost(3));
-  add('W4 in a plain pipe <= 3x rxjs-ev', ratio('W4', 'millrace pipe', 'rxjs-ev'), atMost(3));
+  for (const id of ['W1', 'W1i', 'W2', 'W3', 'W7'])
+    add(`${id} <= 1.5x rxjs-ev`, ratio(id, 'millrace', 'rxjs-ev'), atMost(1.5));
+  for (const [how, variant] of Object.entries(ITEMS))
+    add(`W4 ${how} <= 3x rxjs-ev`, ratio('W4', variant, 'rxjs-ev'), atMost(3));
   for (const id of IN_MEMORY)
-    add(`${id}, state read every time <= 8x rxjs-ev`, ratio(id, 'millrace +state', 'rxjs-ev'), atMost(8));
+    add(`${id}, state read every time <= 4x rxjs-ev`, ratio(id, 'millrace +state', 'rxjs-ev'), atMost(4));
   for (const peer of ['mastra', 'langgraph', 'llamaindex', 'xstate']) {
-    const all = IN_MEMORY.map((id) => ratio(id, peer, 'millrace')).filter((each) => each !== undefined);
+    const all = ['W1', 'W1i', 'W2', 'W3', 'W4']
+      .map((id) => ratio(id, peer, 'millrace'))
+      .filter((each) => each !== undefined);
     const [least, most] = [Math.min(...all), Math.max(...all)];
-    add(`${peer} >= 20x slower`, least, atLeast(20), `${times(least)} to ${times(most)}`);
+    add(`${peer} >= 20x slower, W1 to W4`, least, atLeast(20), `${times(least)} to ${times(most)}`);
   }
 
-  const process = value('W5', 'millrace process');
-  const floor = value('W5', 'append');
-  add('W5 `process` <= 4x the append floor', process / floor, atMost(4));
+  add('one-step run, `process` <= 3x `memoryStore`', ratio('one-step', 'process', 'memoryStore'), atMost(3));
   add(
-    'W5 `process` <= 4x an append floor of 8.4 us',
-    process / 8.4,
-    atMost(4),
-    `${times(process / 8.4)} (${number(process)} us)`,
+    'one-step run, `disk`, 64 at once <= 5x `memoryStore`',
+    ratio('one-step', 'disk x64', 'memoryStore x64'),
+    atMost(5),
   );
-  const best = Math.min(
-    ...['mastra LibSQL', 'langgraph Sqlite'].map((peer) => value('W5', peer) ?? Infinity),
+  const syncsOfRun = value('one-step', 'disk x64', 'syncs/run');
+  add('the same <= 0.1 syncs a run', syncsOfRun, atMost(0.1), number(syncsOfRun));
+  const cpu = (variant) => value('W5', variant, 'cpuUs');
+  const process = cpu('millrace process');
+  add(
+    'W5 `process`, files of ended runs included <= 12x the append floor',
+    process / cpu('append'),
+    atMost(12),
   );
-  add('W5 `process` >= 50x faster than mastra, langgraph', best / process, atLeast(50));
+  for (const peer of ['mastra LibSQL', 'langgraph Sqlite'])
+    add(`W5 \`process\` >= 80x faster than ${peer}, by CPU`, cpu(peer) / process, atLeast(80));
   const sixteen = value('W5', 'millrace disk x16');
   const syncs = value('W5', 'millrace disk x16', 'syncs/step');
-  add('W5 `disk`, 16 runs at once <= 0.3 syncs a step', syncs, atMost(0.3), number(syncs));
+  add('W5 `disk`, 16 runs at once <= 0.1 syncs a step', syncs, atMost(0.1), number(syncs));
   add(
     'W5 `disk`, 16 runs at once >= 8x faster than dbos',
     value('W5', 'dbos PostgreSQL') / sixteen,
@@ -57,13 +71,14 @@ export function goals({ value, ratio }) {
   add('kept events <= 1.15x the CPU of a run without', ratio('events', 'journaled', 'none'), atMost(1.15));
   const kept = value('events', 'journaled', 'bytes/step') / value('events', 'none', 'bytes/step');
   add('kept events <= 1.6x the bytes of a run without', kept, atMost(1.6));
-  const changed = value('W5-50KB', 'millrace process', 'bytes/step');
-  add(
-    'W5, 50 KB of state: journal <= 2x what changed',
-    changed / 1_024,
-    atMost(2),
-    `${times(changed / 1_024)} (${number(changed)} bytes)`,
-  );
+  for (const [what, column] of [
+    ['journal', 'bytes/step'],
+    ['file', 'file bytes/step'],
+  ]) {
+    const written = value('W5-50KB', 'millrace process', column);
+    const text = `${times(written / 1_024)} (${number(written)} bytes)`;
+    add(`W5, 50 KB of state: ${what} <= 2x what changed`, written / 1_024, atMost(2), text);
+  }
   const grown = [100, 400].map((steps) => value('W5-growth', `${steps} steps`, 'bytes/step'));
   add(
     'the same: no more a step at 400 steps than at 100',
@@ -112,16 +127,29 @@ export function goals({ value, ratio }) {
       text,
     );
   }
+  for (const [id, title, column] of [
+    ['alive', 'bytes a step of one live run', 'bytes/step'],
+    ['answers', 'an answer to one run'],
+    ['rules', 'a run that ends, with rules over agents'],
+  ]) {
+    const growth = spread(SIZES.map((size) => value(id, String(size), column)));
+    add(`${title}: worst <= 1.5x best, 100 to 100,000`, growth, atMost(1.5));
+  }
+  const perRecord = value('recovery', 'process');
+  add('recovery <= 10 us a record', perRecord, atMost(10), `${number(perRecord)} us`);
+  const stallMs = value('recovery', 'process', 'longest stall ms');
+  add('recovery: no stall above 50 ms', stallMs, atMost(50), `${number(stallMs)} ms`);
+  add('recovery: memory <= 4x the journal', value('recovery', 'process', 'RSS / journal'), atMost(4));
   for (const name of ['partial results of one step', 'items through runEach']) {
     const bytes = value('memory', name, 'bytes/1,000');
     add(`10^6 ${name}: < 1 KiB of heap per 1,000`, bytes, atMost(1_024), `${number(bytes)} bytes`);
   }
   for (const name of ['for a function', 'for a sleep']) {
-    const bytes = value('W7-heap', name, 'bytes a run');
-    add(`a run that waits ${name}: <= 9 KB of heap`, bytes, atMost(9_000), `${number(bytes)} bytes`);
+    const bytes = value('heap', name, 'bytes a run');
+    add(`a run that waits ${name}: <= 6 KB of heap`, bytes, atMost(6_144), `${number(bytes)} bytes`);
   }
   const taps = value('W10', 'logTo + measure') - value('W10', 'no taps');
-  add('`logTo` and `measure` together <= 10 us an event', taps, atMost(10), `${number(taps)} us`);
+  add('`logTo` and `measure` together <= 6 us an event', taps, atMost(6), `${number(taps)} us`);
   const checked = (steps) => value('typing', `millrace, ${steps} steps`, 'instantiations');
   const bare = value('typing', 'millrace, no workflow', 'instantiations');
   const perStep = (steps) => (checked(steps) - bare) / steps;
@@ -132,10 +160,12 @@ export function goals({ value, ratio }) {
     `${number(perStep(200))} and ${number(perStep(20))} instantiations`,
   );
   add(
-    "require('millrace') <= 1.3x rxjs, io-ts and immer",
+    "require('millrace') <= 1.15x rxjs, io-ts and immer",
     ratio('startup', 'millrace: import', 'rxjs, io-ts and immer'),
-    atMost(1.3),
+    atMost(1.15),
   );
+  const helpMs = value('startup', 'millrace --help', 'wallUs') / 1_000;
+  add('millrace --help < 150 ms', helpMs, atMost(150), `${number(helpMs)} ms`);
   add(
     'W14, a saved sum <= 3x `scan` and a JSON line an item',
     ratio('W14', 'millrace', 'scan + JSON line'),

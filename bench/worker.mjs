@@ -6,7 +6,8 @@ const { workloads } = await import(`./workloads/${file}`);
 const workload = workloads.find((each) => each.id === id);
 try {
   const result = await measure(await workload.variants[name](), workload.totalUnits);
-  process.stdout.write(`\n@@${JSON.stringify(result)}\n`);
+  const { user, system } = process.cpuUsage();
+  process.stdout.write(`\n@@${JSON.stringify({ ...result, allCpuUs: user + system })}\n`);
   process.exit(0);
 } catch (error) {
   process.stderr.write(`${error?.stack ?? error}\n`);

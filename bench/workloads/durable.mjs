@@ -1,18 +1,9 @@
-import {
-  closeSync,
-  fdatasyncSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { fdatasyncSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { dbosStored, langgraphStored, mastraStored } from '../durablePeers.mjs';
-import { agent, chain, follow, millrace, nodeFiles, run, workflow } from '../millrace.mjs';
+import { agent, chain, follow, millrace, run, workflow } from '../millrace.mjs';
+import { countedFiles, folder } from '../stored.mjs';
 
 const STEPS = 100;
 const ids = (count) => Array.from({ length: count }, (_, position) => `s${position}`);
@@ -24,13 +15,6 @@ const changePart = async ({ n, parts }) => ({
   n: n + 1,
   parts: { ...parts, [`s${n % 50}`]: `${n}`.padEnd(1_024, ',') },
 });
-
-/** A folder on a real disk, removed at exit: /tmp may be memory. */
-function folder() {
-  const path = mkdtempSync(join(process.env['BENCH_FOLDER'] ?? tmpdir(), 'millrace-bench-'));
-  process.on('exit', () => rmSync(path, { recursive: true, force: true }));
-  return path;
-}
 
 /** One `append` of a record a step: what surviving costs at least. `sync`: one fdatasync each. */
 const floor = (count, record, sync) => () => {
@@ -47,37 +31,14 @@ const floor = (count, record, sync) => () => {
   };
 };
 
-/** Runs of an agent in a lowdb store, `at once` of them; `bytes` and `syncs` are those of the journal, per step. */
+/** Runs of an agent in a lowdb store, `at once` of them, with the files of the runs that end; bytes and syncs are per step. */
 const stored =
   (durability, count, self, input, atOnce = 1) =>
   () => {
-    const home = folder();
-    let journalBytes = 0;
-    let fileBytes = 0;
-    let syncs = 0;
-    let steps = 0;
-    const journals = new Set();
-    const watchedFiles = {
-      ...nodeFiles,
-      create(path) {
-        const file = nodeFiles.create(path);
-        if (path.includes('journal')) journals.add(file);
-        else journals.delete(file);
-        return file;
-      },
-      write(file, bytes, position) {
-        const written = nodeFiles.write(file, bytes, position);
-        if (journals.has(file)) journalBytes += written;
-        else fileBytes += written;
-        return written;
-      },
-      sync(file) {
-        if (journals.has(file)) syncs += 1;
-        return nodeFiles.sync(file);
-      },
-    };
-    const store = millrace.lowdbStore(home, { durability, files: watchedFiles });
+    const { count: total, files } = countedFiles();
+    const store = millrace.lowdbStore(folder(), { durability, files });
     const agent = self();
+    let steps = 0;
     let runs = 0;
     return {
       units: count * atOnce,
@@ -90,9 +51,9 @@ const stored =
         );
       },
       report: () => ({
-        'bytes/step': journalBytes / steps,
-        'file bytes/step': fileBytes / steps,
-        'syncs/step': syncs / steps,
+        'bytes/step': total.journalBytes / steps,
+        'file bytes/step': total.fileBytes / steps,
+        'syncs/step': total.journalSyncs / steps,
       }),
     };
   };

@@ -71,7 +71,7 @@ function waiting(second) {
 
 export const workloads = [
   {
-    id: 'W7-heap',
+    id: 'heap',
     title: 'heap of a run that waits in the second of three steps',
     unit: 'run',
     baseline: 'for a function',

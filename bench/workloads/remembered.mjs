@@ -1,18 +1,17 @@
-import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { from, lastValueFrom, scan } from 'rxjs';
 
 import { millrace } from '../millrace.mjs';
+import { folder } from '../stored.mjs';
 
 const ITEMS = 20_000;
 
 /** A sum over items that goes on where it was left. Each batch is another stream, so that each begins at its beginning. */
 function summing(go) {
   return () => {
-    const home = mkdtempSync(join(process.env['BENCH_FOLDER'] ?? tmpdir(), 'millrace-bench-'));
-    process.on('exit', () => rmSync(home, { recursive: true, force: true }));
+    const home = folder();
     const run = go(home);
     return {
       units: ITEMS,

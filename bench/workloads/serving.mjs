@@ -1,10 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-
 import t from 'io-ts';
 
 import { agent, chain, millrace } from '../millrace.mjs';
+import { folder } from '../stored.mjs';
 
 const RUNS = 10_000;
 const IDLE_MS = 5_000;
@@ -30,8 +27,7 @@ function turns() {
 
 /** 10,000 runs that wait for an answer until a moment: served while nothing is due, and when all are. */
 const waiting = (open) => () => {
-  const home = mkdtempSync(join(process.env['BENCH_FOLDER'] ?? tmpdir(), 'millrace-bench-'));
-  process.on('exit', () => rmSync(home, { recursive: true, force: true }));
+  const home = folder();
   const asks = (timeoutMs) =>
     chain(
       'asks',

@@ -1,18 +1,17 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 
 import t from 'io-ts';
 
 import { agent, chain, follow, millrace, run } from '../millrace.mjs';
+import { folder } from '../stored.mjs';
 
 const RUNS = 10_000;
 
 /** A folder with 10,000 finished runs of three steps, closed. */
 async function filled() {
-  const home = mkdtempSync(join(process.env['BENCH_FOLDER'] ?? tmpdir(), 'millrace-bench-'));
-  process.on('exit', () => rmSync(home, { recursive: true, force: true }));
+  const home = folder();
   const self = chain('three', ...['a', 'b', 'c'].map((id) => agent(id, async ({ n }) => ({ n: n + 1 }))));
   const store = millrace.lowdbStore(home, { durability: 'end' });
   for (let index = 0; index < RUNS; index += 50) {
@@ -51,8 +50,7 @@ const one = (go) => () => {
 
 /** 300 runs that wait, beside 5,000 messages for another run, while more of these come: how long nothing else has its turn. */
 const waiting = (isServed) => () => {
-  const home = mkdtempSync(join(process.env['BENCH_FOLDER'] ?? tmpdir(), 'millrace-bench-'));
-  process.on('exit', () => rmSync(home, { recursive: true, force: true }));
+  const home = folder();
   const store = millrace.lowdbStore(home, { durability: 'process' });
   const asks = millrace.chain('asks', millrace.approval('ok', t.boolean));
   const other = millrace.chain('other', millrace.approval('ok', t.boolean));
@@ -97,8 +95,7 @@ const waiting = (isServed) => () => {
 
 /** A run of 10,000 steps that do nothing, with its events kept or without; and what is in the folder in the end. */
 const keeping = (events) => () => {
-  const home = mkdtempSync(join(process.env['BENCH_FOLDER'] ?? tmpdir(), 'millrace-bench-'));
-  process.on('exit', () => rmSync(home, { recursive: true, force: true }));
+  const home = folder();
   const many = millrace.each(
     'many',
     agent('m', async (n) => ({ n })),
@@ -106,16 +103,16 @@ const keeping = (events) => () => {
   );
   const items = Array.from({ length: STEPS }, (_, n) => n);
   let round = 0;
-  let folder;
+  let place;
   return {
     units: STEPS,
     async run() {
-      folder = join(home, String((round += 1)));
-      const store = millrace.lowdbStore(folder, { durability: 'process', events });
+      place = join(home, String((round += 1)));
+      const store = millrace.lowdbStore(place, { durability: 'process', events });
       await follow(run(many, items, { store, runId: 'r' }));
       await store.close();
     },
-    report: () => ({ 'bytes/step': statSync(join(folder, 'runs', 'r.json')).size / STEPS }),
+    report: () => ({ 'bytes/step': statSync(join(place, 'runs', 'r.json')).size / STEPS }),
   };
 };
 
