@@ -103,6 +103,16 @@ function bundle(codes: readonly string[]): void {
     outfile: join(folder, 'all.js'),
     bundle: true,
     platform: 'node',
+    // It starts threads with a file of its own.
+    external: ['piscina'],
+    logOverride: { 'require-resolve-not-external': 'silent' },
+  });
+  // What threads load, where millrace/workers looks for it.
+  buildSync({
+    entryPoints: [join(root, 'adapters/workers/thread.ts')],
+    outfile: join(folder, 'thread.js'),
+    bundle: true,
+    platform: 'node',
   });
   for (const name of names) {
     const file = join(folder, 'node_modules', name.includes('/') ? `${name}.js` : `${name}/index.js`);
