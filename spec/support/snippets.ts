@@ -215,8 +215,14 @@ function typesIn(program: ts.Program, file: string): ReadonlySet<string> {
       one.getSourceFile().fileName.includes('/node_modules/'),
     );
     if (isOfOthers === true && !symbol.name.startsWith('__')) return;
-    for (const property of checker.getPropertiesOfType(type))
-      if ((property.flags & ts.SymbolFlags.Property) !== 0) addType(checker.getTypeOfSymbol(property));
+    for (const property of checker.getPropertiesOfType(type)) {
+      if ((property.flags & ts.SymbolFlags.Property) === 0) continue;
+      addType(checker.getTypeOfSymbol(property));
+      // `| undefined` of an optional one takes the name of a union away.
+      const declared = property.valueDeclaration;
+      if (declared !== undefined && ts.isPropertySignature(declared) && declared.type !== undefined)
+        addType(checker.getTypeFromTypeNode(declared.type));
+    }
   };
   const visit = (node: ts.Node): void => {
     if (ts.isExpression(node)) {
