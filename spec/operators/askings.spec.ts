@@ -60,6 +60,25 @@ afterAll(() => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 
+it.each(['disk', 'process', 'end'] as const)(
+  "a cancelled life hears nothing more: answers to what is asked later reach the life that asks, with durability '%s'",
+  async (durability) => {
+    const store = lowdbStore(newFolder(), { durability });
+    const go = (input: number) => execute(pay, input, { store, runId: 'r', onMismatch: 'actual' });
+    await go(5);
+    await cancel('r', { store });
+    await answer('r', 'ok', true, { store });
+    // Another input, so that the answer is for nothing that is asked now.
+    expect((await go(6)).status).toBe('CANCELLED');
+    expect((await go(6)).status).toBe('SUSPENDED');
+    await answer('r', 'ok', false, { store });
+    const state = await go(6);
+    await store.close();
+
+    expect(state).toMatchObject({ status: 'COMPLETED', output: false });
+  },
+);
+
 describe.each<[string, () => Store]>([
   ['in memory', () => memoryStore()],
   ['in a folder', () => lowdbStore(newFolder())],
@@ -69,7 +88,6 @@ describe.each<[string, () => Store]>([
     isDown = false;
     store = make();
   });
-  afterEach(() => store.close());
 
   it('has an id of its own, in the state, in the list and in the event that asked', async () => {
     const seen = collect(run(pay, 10, { store, runId: 'r' }));

@@ -30,6 +30,7 @@ export class Mailbox {
   readonly #cancels: ReceivedMessage[] = [];
   readonly #listeners = new Map<string, Listener>();
   #stop: Stop | undefined;
+  #isClosed = false;
 
   constructor(claim: Claim, owner: MailboxOwner, hearing: Hearing) {
     this.#claim = claim;
@@ -39,9 +40,12 @@ export class Mailbox {
 
   /** Begins to hear. */
   open(): void {
-    this.#stop = this.#claim.inbox((message) => {
+    const stop = this.#claim.inbox((message) => {
       this.#take(message);
     });
+    // What has waited may have ended the life before this call came back.
+    if (this.#isClosed) stop();
+    else this.#stop = stop;
   }
 
   /** Hears the answers for a step: those that wait at once, later ones as they come. */
@@ -63,6 +67,7 @@ export class Mailbox {
 
   /** Hears nothing more. A run that has finished needs none of what is left. */
   close(isFinished: boolean): void {
+    this.#isClosed = true;
     this.#stop?.();
     for (const message of this.#cancels) message.done();
     for (const message of this.#waiting)
@@ -70,6 +75,8 @@ export class Mailbox {
   }
 
   #take(message: ReceivedMessage): void {
+    // It stays for a life to come.
+    if (this.#isClosed) return;
     if (message.kind === 'damaged') {
       this.#owner.warn(`Cannot read a message for this run: ${message.error.message}`);
       return;

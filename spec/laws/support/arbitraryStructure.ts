@@ -238,6 +238,11 @@ function unpacked(value: unknown): unknown {
 /** Composites that go on with something else where a part has failed. */
 const CONTAINING = ['collect', 'fallback', 'caught', 'firstOf', 'quorum', 'dag'] as const;
 
+/** What policies are given to, however many. */
+function within(shape: Shape): Shape {
+  return shape.kind === 'policy' ? within(shape.part) : shape;
+}
+
 /** Makes the agents of a shape; the same names every time, so that a run can go on with them. */
 export function agentsOf(lib: Library, shape: Shape, suffix: string, world: World): Any {
   return new Maker(lib, suffix, world, hasKind(shape, 'undoable')).make(shape, true);
@@ -358,7 +363,8 @@ class Maker {
   }
 
   #withPolicy({ part, policy }: Shape & { readonly kind: 'policy' }, agent: Any): Any {
-    const cannotRetry = policy === 'retry' && (part.kind === 'saga' || part.kind === 'undoable');
+    const { kind } = within(part);
+    const cannotRetry = policy === 'retry' && (kind === 'saga' || kind === 'undoable');
     // What a composite gave that made up for a failure stays in the cache.
     const cannotKeep = policy === 'cache' && CONTAINING.some((kind) => hasKind(part, kind));
     return this.#lib.withPolicy(agent, cannotRetry || cannotKeep ? {} : policies[policy]());
