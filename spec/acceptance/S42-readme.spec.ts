@@ -5,14 +5,10 @@ import { tmpdir } from 'node:os';
 
 import { buildSync } from 'esbuild';
 
-import { pages, snippets, sources } from '../support/snippets';
-import type { Snippet } from '../support/snippets';
+import { pages, shown as run, shortened, sources } from '../support/snippets';
 
 const root = join(__dirname, '../..');
 const readme = pages.get('README.md') ?? '';
-
-/** The blocks whose output the page shows. */
-const run = snippets.filter((one): one is Snippet & { readonly output: string } => one.output !== undefined);
 
 /** What the founding document calls its parts. */
 const NAMES = [
@@ -139,18 +135,6 @@ function outputOf(index: number): string {
   } finally {
     rmSync(state, { recursive: true });
   }
-}
-
-/** An event as the README shows it: its type and what matters, the rest as `…`. */
-function shortened(output: string): string {
-  return output.replace(/\{\n {2}type: '[\s\S]*?\n\}/g, (printed) => {
-    const field = (key: string): string[] =>
-      new RegExp(`^  (${key}: .*?),?$`, 'm').exec(printed)?.slice(1) ?? [];
-    const shown = printed.includes("'run.started'")
-      ? field('name')
-      : [...field('path'), ...(printed.includes("'run.completed'") ? field('output') : [])];
-    return `{ ${[...field('type'), ...shown].join(', ')}, … }`;
-  });
 }
 
 describe('S42 README', () => {

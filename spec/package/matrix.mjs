@@ -28,6 +28,7 @@ const rows = [
   ...nodes(),
   ...types(),
   ...managers(),
+  ...documented(),
   ...runners(),
   ...bundlers(),
   ...runtimes(),
@@ -209,6 +210,26 @@ function managers() {
       },
     },
   ];
+}
+
+/** Every snippet of the pages whose output they show, as it is installed. */
+function documented() {
+  const rows = [
+    ['npm', 'cjs'],
+    ['npm', 'mjs'],
+    ['pnpm', 'cjs'],
+    ['pnpm', 'mjs'],
+  ];
+  return rows.map(([manager, extension]) => ({
+    tool: 'snippets',
+    form: `${manager}, ${extension}`,
+    isMain: manager === 'npm' && extension === 'mjs',
+    async go(folder) {
+      if (manager === 'npm') await install(folder);
+      else await sh('npx', ['--yes', 'pnpm@10', '--ignore-workspace', 'add', tarball, RXJS], folder);
+      await sh('npx', ['ts-node', '-T', 'spec/package/snippets.ts', folder, extension], root);
+    },
+  }));
 }
 
 /** A test in which time stands still until it is told to go on. */

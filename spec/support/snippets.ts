@@ -38,6 +38,23 @@ export const snippets: readonly Snippet[] = [...pages].flatMap(([page, text]) =>
   ),
 );
 
+/** The blocks whose output the page shows. */
+export const shown = snippets.filter(
+  (one): one is Snippet & { readonly output: string } => one.output !== undefined,
+);
+
+/** An event as the README shows it: its type and what matters, the rest as `…`. */
+export function shortened(output: string): string {
+  return output.replace(/\{\n {2}type: '[\s\S]*?\n\}/g, (printed) => {
+    const field = (key: string): string[] =>
+      new RegExp(`^  (${key}: .*?),?$`, 'm').exec(printed)?.slice(1) ?? [];
+    const shown = printed.includes("'run.started'")
+      ? field('name')
+      : [...field('path'), ...(printed.includes("'run.completed'") ? field('output') : [])];
+    return `{ ${[...field('type'), ...shown].join(', ')}, … }`;
+  });
+}
+
 const { exports: entries } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
   readonly exports: Readonly<Record<string, { readonly types?: string }>>;
 };
