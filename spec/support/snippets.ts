@@ -235,11 +235,18 @@ function typesIn(program: ts.Program, file: string): ReadonlySet<string> {
     for (const property of checker.getPropertiesOfType(type)) {
       if ((property.flags & ts.SymbolFlags.Property) === 0) continue;
       addType(checker.getTypeOfSymbol(property));
-      // `| undefined` of an optional one takes the name of a union away.
       const declared = property.valueDeclaration;
-      if (declared !== undefined && ts.isPropertySignature(declared) && declared.type !== undefined)
-        addType(checker.getTypeFromTypeNode(declared.type));
+      if (declared !== undefined && ts.isPropertySignature(declared)) addDeclared(declared.type);
     }
+  };
+  /** The names in a declaration: what is optional, or stands for another name, loses its own as a type. */
+  const addDeclared = (node: ts.Node | undefined): void => {
+    if (node === undefined) return;
+    if (ts.isTypeReferenceNode(node)) {
+      found.add(node.typeName.getText());
+      addType(checker.getTypeFromTypeNode(node));
+    }
+    ts.forEachChild(node, addDeclared);
   };
   const visit = (node: ts.Node): void => {
     if (ts.isExpression(node)) {
