@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import * as t from 'io-ts';
 import type { Subscription } from 'rxjs';
-import { lastValueFrom, toArray } from 'rxjs';
+import { lastValueFrom, tap, toArray } from 'rxjs';
 
 import {
   AgentNotServedError,
@@ -25,6 +25,7 @@ import {
   lowdbStore,
   memoryStore,
   serve,
+  submit,
 } from '../../index';
 import { until } from '../support/until';
 
@@ -57,7 +58,7 @@ describe.each([
   });
   const serveAll = async (...agents: Agent<never, unknown>[]): Promise<void> => {
     serving = serve(agents, { store: owner }).subscribe();
-    await until(() => owner.isServed());
+    await until(() => other.isServed());
   };
   const request = (asked: Parameters<Store['request']>[0]) =>
     lastValueFrom(other.request(asked).pipe(toArray()));
@@ -170,6 +171,59 @@ describe.each([
 
     expect((await asked).at(-1)).toMatchObject({ run: { status: 'SUSPENDED', reason: 'drain' } });
     await stopped;
+  });
+
+  it('ends for a run that is deleted before its turn comes', async () => {
+    let leave = (): void => undefined;
+    const busy = agent('busy', () => new Promise<void>((resolve) => (leave = resolve)));
+    for (const runId of ['r', 's']) await execute(sign, 'x', { store: owner, runId });
+    serving = serve([busy, sign], { store: owner, concurrency: 1 }).subscribe();
+    await until(() => other.isServed());
+    await submit(busy, undefined, { store: other, runId: 'busy' });
+    await until(async () => (await other.loadRun('busy'))?.status === 'RUNNING');
+    const accepted: string[] = [];
+    const resumed = ['r', 's'].map((runId) =>
+      lastValueFrom(other.request({ kind: 'resume', runId }).pipe(tap(() => accepted.push(runId)))),
+    );
+    await until(() => accepted.length === 2);
+
+    expect(await other.deleteRun('r')).toBe(true);
+    expect((await other.prune({})).length).toBe(0);
+    leave();
+
+    await expect(resumed[0]).rejects.toThrow(UnknownRunError);
+    expect(await resumed[1]).toMatchObject({ stage: 'done', run: { runId: 's', status: 'SUSPENDED' } });
+  });
+
+  it('ends, and is done, beside what only points to the run', async () => {
+    const twice = chain('twice', approval('first', t.boolean), approval('second', t.boolean));
+    await execute(twice, 'x', { store: owner, runId: 'r' });
+    await serveAll(twice);
+
+    for (let life = 2; life < 6; life += 1) {
+      const early = other.post('r', { kind: 'answer', path: 'second', value: true });
+      const [, done] = await request({ kind: 'resume', runId: 'r' });
+      expect(done).toMatchObject({ stage: 'done', run: { status: 'SUSPENDED', life } });
+      await early;
+    }
+  });
+
+  it('ends when whoever serves stops before the turn of the run comes', async () => {
+    const busy = agent('busy', () => new Promise<void>(() => undefined));
+    await execute(sign, 'x', { store: owner, runId: 'r' });
+    serving = serve([busy, sign], { store: owner, concurrency: 1 }).subscribe();
+    await until(() => other.isServed());
+    await submit(busy, undefined, { store: other, runId: 'busy' });
+    await until(async () => (await other.loadRun('busy'))?.status === 'RUNNING');
+    let isAccepted = false;
+    const resumed = lastValueFrom(
+      other.request({ kind: 'resume', runId: 'r' }).pipe(tap(() => (isAccepted = true))),
+    );
+    await until(() => isAccepted);
+
+    serving.unsubscribe();
+
+    await expect(resumed).rejects.toThrow(StoreNotServedError);
   });
 
   it('tells whoever answers or cancels whether somebody serves', async () => {

@@ -100,11 +100,11 @@ export class RunServer implements Attendant {
   readonly #fresh = new Map<string, Schedule>();
   /** Runs that could not be carried on, with the number of their latest event then. */
   readonly #refused = new Map<string, number>();
-  /** Runs that somebody has asked to be resumed, however they ended. */
+  /** Runs that have to be carried on to find out whether they take a signal. */
   readonly #asked = new Set<string>();
   /** Queued runs that could not begin here. */
   readonly #unfit: QueuedTurn[] = [];
-  /** Who waits for a run to come to rest. */
+  /** Who has asked for a run to be resumed, however it ended, and waits for it to come to rest. */
   readonly #waiters = new Map<string, Waiter[]>();
   /** How often a run was resumed because it had failed. */
   readonly #retried = new Map<string, number>();
@@ -221,11 +221,8 @@ export class RunServer implements Attendant {
     const rested = new Promise<RunSummary>((resolve, reject) => {
       this.#waiters.set(runId, [...(this.#waiters.get(runId) ?? []), { resolve, reject }]);
     });
-    if (!this.#underWay.has(runId)) {
-      this.#asked.add(runId);
-      this.#refused.delete(runId);
-      this.#point(runId);
-    }
+    // One that is under way tells how it comes to rest, or is looked at once more.
+    if (!this.#underWay.has(runId)) this.#point(runId);
     accepted();
     return rested;
   }
@@ -416,7 +413,10 @@ export class RunServer implements Attendant {
 
   #left(runId: string): void {
     this.#underWay.delete(runId);
-    if (this.#again.delete(runId)) this.#point(runId);
+    // Who asked since it came to rest is still to be answered.
+    const isAwaited = this.#waiters.has(runId);
+    if (isAwaited && this.#isStopping) this.#refuse(runId, stopped(runId));
+    if (this.#again.delete(runId) || isAwaited) this.#point(runId);
     this.#takeUp();
     this.#endIfDone();
   }
@@ -480,9 +480,11 @@ export class RunServer implements Attendant {
       if (this.#hasStopped()) return;
       if (state === undefined) {
         if (fresh !== undefined) await this.#live(fresh.agent, runId, fresh);
+        else this.#refuse(runId, new UnknownRunError(runId));
         return;
       }
       if (!this.#isWanted(state)) {
+        this.#rest(state);
         if (fresh !== undefined && !UNFINISHED.has(state.status)) this.#freeClock(runId);
         return;
       }
@@ -503,9 +505,10 @@ export class RunServer implements Attendant {
   /** Whether somebody has to carry the run on, as it stands. */
   #isWanted(state: RunState): boolean {
     const { runId, status, seq, reason, error } = state;
-    if (this.#refused.get(runId) === seq) return false;
+    const isAwaited = this.#waiters.has(runId);
+    if (!isAwaited && this.#refused.get(runId) === seq) return false;
     this.#refused.delete(runId);
-    if (this.#asked.delete(runId)) return status !== 'COMPLETED';
+    if (this.#asked.delete(runId) || isAwaited) return status !== 'COMPLETED';
     if (status === 'RUNNING') return true;
     const now = this.#scheduler.now();
     const summary = summaryOf(state);
@@ -579,8 +582,10 @@ export class RunServer implements Attendant {
         },
         complete: resolve,
       });
-    }).then(() => {
-      if (latest !== undefined) this.#rest(latest);
+    }).then(async () => {
+      // One that had nothing left to do rests as it did.
+      const rested = latest ?? (await store.loadRun(runId));
+      if (rested !== undefined) this.#rest(rested);
     });
   }
 
