@@ -243,7 +243,7 @@ function typesIn(program: ts.Program, file: string): ReadonlySet<string> {
   const addDeclared = (node: ts.Node | undefined): void => {
     if (node === undefined) return;
     if (ts.isTypeReferenceNode(node)) {
-      found.add(node.typeName.getText());
+      found.add((ts.isQualifiedName(node.typeName) ? node.typeName.right : node.typeName).text);
       addType(checker.getTypeFromTypeNode(node));
     }
     ts.forEachChild(node, addDeclared);
@@ -252,7 +252,7 @@ function typesIn(program: ts.Program, file: string): ReadonlySet<string> {
     if (ts.isExpression(node)) {
       addType(checker.getTypeAtLocation(node));
       addType(checker.getContextualType(node));
-    } else if (ts.isTypeReferenceNode(node)) addType(checker.getTypeFromTypeNode(node));
+    } else if (ts.isTypeReferenceNode(node)) addDeclared(node);
     ts.forEachChild(node, visit);
   };
   ts.forEachChild(program.getSourceFile(file)!, visit);
