@@ -56,6 +56,13 @@ const shapes: Readonly<Record<string, Booking>> = {
     book(1),
   ),
   'one that goes back within another one': saga(chain(book(0), saga(chain(book(5), fail)))),
+  'one of a function that books for the cache': saga({
+    kind: 'function',
+    parts: [
+      { ...book(0), isCached: true, undo: 'twice' },
+      { ...book(1), isCached: true },
+    ],
+  }),
 };
 
 /** Where the runs of one history are kept, and from how many events of a life one is looked at. */
@@ -92,13 +99,14 @@ async function faultsOver(
   shape: Booking,
   deaths: number,
   { open, isSlow, every }: Place,
+  { maxCrashes = 99, isCancelled = false } = {},
 ): Promise<readonly string[]> {
   const faults: string[] = [];
   let histories = 0;
   const dies = async (cuts: readonly Cut[]): Promise<boolean> => {
     const { store, close } = open();
     const world = new World(shape, false, store, isSlow);
-    world.maxCrashes = 99;
+    world.maxCrashes = maxCrashes;
     for (const cut of cuts) await world.live('r', cut);
     const isLonger = world.wasCut;
     const last = await world.liveOn('r', [], false);
@@ -110,7 +118,8 @@ async function faultsOver(
   };
   const explore = async (cuts: readonly Cut[]): Promise<void> => {
     for (let at = 0, isLonger = true; isLonger; at += every(cuts.length)) {
-      const longer: readonly Cut[] = [...cuts, { how: 'kill', by: 'event', at }];
+      const how = isCancelled && cuts.length === 0 ? 'cancel, then kill' : 'kill';
+      const longer: readonly Cut[] = [...cuts, { how, by: 'event', at }];
       isLonger = await dies(longer);
       if (isLonger && longer.length < deaths) await explore(longer);
     }
@@ -131,5 +140,20 @@ describe('a saga that is stopped, whose process dies again and again', () => {
 
   it('does so in a folder', async () => {
     expect(await faultsOver(shapes['a saga that loses a race'] as Booking, 2, inFolder)).toEqual([]);
+  });
+
+  /* What undoes is given up then, as any step is that its process dies in; resuming the run undoes it. */
+  it.each(Object.keys(shapes))(
+    'does so where a single death is taken for the step’s doing: %s',
+    async (name) => {
+      const shape = shapes[name] as Booking;
+      expect(await faultsOver(shape, 2, inMemory, { maxCrashes: 1 })).toEqual([]);
+      expect(await faultsOver(shape, 2, inMemory, { maxCrashes: 1, isCancelled: true })).toEqual([]);
+    },
+  );
+
+  it('does so there in a folder', async () => {
+    const shape = shapes['one that goes back within another one'] as Booking;
+    expect(await faultsOver(shape, 2, inFolder, { maxCrashes: 1 })).toEqual([]);
   });
 });

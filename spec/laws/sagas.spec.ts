@@ -7,6 +7,7 @@ import * as fc from 'fast-check';
 import { lowdbStore } from '../../index';
 import { Cancellation } from '../../lib/engine/interpreter/cancellation';
 import { PriorSteps } from '../../lib/engine/interpreter/priorSteps';
+import { StateEdit } from '../../lib/model/stateEdit';
 import { amount, seedOr, tally } from '../support/torture';
 import type { Booking } from './support/bookings';
 import { arbitraryBooking } from './support/bookings';
@@ -50,6 +51,8 @@ interface History {
   }[];
   readonly isWhole: boolean;
   readonly answers: boolean;
+  /** How many deaths alone in a step are taken for its doing: one of them is enough to see what comes of it. */
+  readonly maxCrashes: number;
 }
 
 const history: fc.Arbitrary<History> = fc.record({
@@ -64,14 +67,16 @@ const history: fc.Arbitrary<History> = fc.record({
   ),
   isWhole: fc.boolean(),
   answers: fc.boolean(),
+  maxCrashes: fc.constantFrom(3, 3, 1),
 });
 
 /** What is wrong with a history: nothing, it is to be hoped. */
 async function faultsOf(
   shape: Booking,
-  { cuts, copies, isWhole, answers }: History,
+  { cuts, copies, isWhole, answers, maxCrashes }: History,
   world = new World(shape, isWhole),
 ): Promise<readonly string[]> {
+  world.maxCrashes = maxCrashes;
   const states = [await world.liveOn('r', cuts, answers)];
   for (const [index, { as, at, cuts: later }] of copies.entries()) {
     const runId = `copy${String(index)}`;
@@ -146,13 +151,26 @@ describe('sagas, whatever they are made of and whatever happens to them', () => 
         return row?.agent.startsWith('undo ') === true ? undefined : row;
       });
     },
+    'what could not be undone is not tried again by a resume': () => {
+      const { open } = StateEdit.prototype;
+      return jest.spyOn(StateEdit.prototype, 'open').mockImplementation(function (this: StateEdit, paths) {
+        open.call(
+          this,
+          paths.filter((path) => !path.includes('undo[')),
+        );
+      });
+    },
   };
-  it.each(Object.keys(bugs))('would notice that %s', async (bug) => {
-    const spy = bugs[bug]?.();
-    try {
-      await expect(check(200, 4, 7)).rejects.toThrow('Property failed');
-    } finally {
-      spy?.mockRestore();
-    }
-  });
+  it.each(Object.keys(bugs))(
+    'would notice that %s',
+    async (bug) => {
+      const spy = bugs[bug]?.();
+      try {
+        await expect(check(200, 4, 7)).rejects.toThrow('Property failed');
+      } finally {
+        spy?.mockRestore();
+      }
+    },
+    120_000,
+  );
 });

@@ -252,6 +252,54 @@ describe.each(everyStore)('undoing that a crash has cut off (%s)', (_where, open
   });
 });
 
+describe.each(everyStore)('undoing within which the process has died too often (%s)', (_where, open) => {
+  const order = saga('s', linked('w', book('b1'), book('b2'), refuse));
+
+  /** Where the run stood when it had begun to undo the later booking. */
+  async function diedUndoing(self: Any): Promise<Store> {
+    const recording = recordingStore(open());
+    await execute(self, 1, { store: recording, runId: 'r' });
+    const point = [...crashPoints(recording, 'r')].find(
+      ({ after }) => after.type === 'step.started' && after.agent === 'undo b2',
+    );
+    if (point === undefined) throw new Error('has not undone');
+    const store = open();
+    await store.importRun(point.state);
+    log = [];
+    return store;
+  }
+
+  it('is a failure of the saga, keeps nothing else from being undone, and is tried again by a resume', async () => {
+    const store = await diedUndoing(order);
+    const life = () => execute(order, 1, { store, runId: 'r', maxCrashes: 1 });
+
+    const first = await life();
+    expect([first.status, first.error?.code]).toEqual(['FAILED', 'COMPENSATION_FAILED']);
+    expect(undone()).toEqual(['b1']);
+
+    const second = await life();
+    expect([second.status, second.error?.message]).toEqual(['FAILED', 'declined']);
+    expect(undone()).toEqual(['b1', 'b2']);
+  });
+
+  it('stays on record as failed where the run has gone on without the saga', async () => {
+    const self = fallback<unknown, unknown, unknown>(
+      'f',
+      order,
+      agent('other', () => 'other'),
+    );
+    const store = await diedUndoing(self);
+
+    const { status, steps } = await execute(self, 1, { store, runId: 'r', maxCrashes: 1 });
+
+    expect([status, undone()]).toEqual(['COMPLETED', ['b1']]);
+    expect([...steps].find(({ agent: name }) => name === 'undo b2')).toMatchObject({
+      status: 'FAILED',
+      error: { code: 'POISON_STEP' },
+    });
+  });
+});
+
 describe.each(everyStore)('a saga that completes while another one wins (%s)', (_where, open) => {
   it('is undone too', async () => {
     const self = firstOf('race', saga('s', book('b1', 0)), saga('t', book('b2', 0)));

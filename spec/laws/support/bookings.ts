@@ -16,6 +16,7 @@ import {
   withPolicy,
   workflow,
 } from '../../../index';
+import { openFailures } from '../../../lib/model/openFailures';
 
 type Any = Agent<unknown, unknown>;
 
@@ -164,14 +165,19 @@ export class Ledger {
     }
   }
 
-  /** What does not stand as it should, now that nothing of a run goes on any more. */
-  faults(state: RunState, rootIsSaga: boolean): readonly string[] {
+  /**
+   * What does not stand as it should, now that nothing of a run goes on any more.
+   *
+   * @param canGoOn - Whether the run may still be resumed, which tries again what could not be undone.
+   */
+  faults(state: RunState, rootIsSaga: boolean, canGoOn = false): readonly string[] {
     const faults: string[] = [];
     for (const [key, { runId, path, isRecorded, undone }] of this.entries) {
       if (runId !== state.runId) continue;
       const stands = hasToStand(state, path, rootIsSaga);
       // What was under way when the process died, and was not called again, nobody knows of.
       if (!isRecorded && undone.size === 0) continue;
+      if (undone.size === 0 && isGivenUp(state, path, canGoOn)) continue;
       if (stands === undone.size > 0) faults.push(`${key} ${stands ? 'was undone' : 'was not undone'}`);
     }
     return faults;
@@ -183,6 +189,15 @@ function undoes(undoPath: string, path: string): boolean {
   if (whole === undefined) return false;
   const below = JSON.parse(quoted) as string;
   return path === (above === '' ? below : `${above}/${below}`);
+}
+
+/**
+ * The process has died so often in what undoes it that this was taken for poison, which is on record. A resume tries it again, except
+ * where the run has gone on without the saga: what a race, a fallback or a time limit left behind is a fact then.
+ */
+function isGivenUp({ steps }: RunState, path: string, canGoOn: boolean): boolean {
+  const row = [...steps].find(({ stepId, error }) => error?.code === 'POISON_STEP' && undoes(stepId, path));
+  return row?.status === 'FAILED' && (canGoOn || !openFailures(steps).includes(row));
 }
 
 /**

@@ -4,6 +4,8 @@ import { Subject, takeUntil, VirtualTimeScheduler } from 'rxjs';
 
 import type { Agent, RunState, Store } from '../../../index';
 import { answer, chain, fork, memoryStore, restore, run, saga } from '../../../index';
+import { undoingOf } from '../../../lib/engine/undone';
+import { openFailures } from '../../../lib/model/openFailures';
 import type { Booking } from './bookings';
 import { agentsOf, Ledger } from './bookings';
 
@@ -107,7 +109,9 @@ export class World {
     const left = await store.loadRun(runId);
     if (killed === undefined && left?.status === 'RUNNING') ledger.wrong.push(`${runId} ends in silence`);
     if (killed === undefined && (asks > 0 || isCancelled) && left?.status === 'CANCELLED')
-      ledger.wrong.push(...ledger.faults(left, this.#isWhole).map((fault) => `when cancelled: ${fault}`));
+      ledger.wrong.push(
+        ...ledger.faults(left, this.#isWhole, true).map((fault) => `when cancelled: ${fault}`),
+      );
     return left as RunState;
   }
 
@@ -162,7 +166,8 @@ async function passed(scheduler: VirtualTimeScheduler, isEnded: () => boolean): 
   return isEnded();
 }
 
-/** Nothing of it goes on, however often it is resumed. */
-function isOver({ status, error }: RunState): boolean {
-  return status === 'COMPLETED' || (status === 'FAILED' && error?.retryable === false);
+/** Nothing of it goes on, however often it is resumed. What could not be undone is undone again by a resume, though the run fails. */
+function isOver({ status, error, steps }: RunState): boolean {
+  if (status === 'COMPLETED') return true;
+  return status === 'FAILED' && error?.retryable === false && !openFailures(steps).some(undoingOf);
 }
