@@ -64,7 +64,6 @@ const undone = () => log.filter((line) => line.startsWith('undo ')).map((line) =
 async function undoneFromEveryEvent(open: () => Store, self: Any, lives = 2): Promise<void> {
   const recording = recordingStore(open());
   await execute(self, 1, { store: recording, runId: 'r' });
-  const whole = undone().sort();
   for (const { after, store, state } of crashPoints(recording, 'r')) {
     if (state.status !== 'RUNNING') continue;
     log = [];
@@ -80,7 +79,8 @@ async function undoneFromEveryEvent(open: () => Store, self: Any, lives = 2): Pr
     expect({ after: after.type, standing }).toEqual({ after: after.type, standing: [] });
     const all = [...before, ...undone()];
     expect([after.seq, new Set(all).size]).toEqual([after.seq, all.length]);
-    expect(whole).toEqual(expect.arrayContaining(all));
+    // What is late was stopped; how many of the others there are depends on how busy the machine is.
+    expect(['b1', 'b2', 'b3']).toEqual(expect.arrayContaining(all));
   }
 }
 
