@@ -137,6 +137,16 @@ function outputOf(index: number): string {
   }
 }
 
+/** What the headings of a page are linked by. */
+function anchorsOf(page: string): readonly string[] {
+  return [...(pages.get(page) ?? '').matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\s-]/gu, '')
+      .replace(/\s/g, '-'),
+  );
+}
+
 describe('S42 README', () => {
   beforeAll(() => {
     bundle(run.map(({ code }) => code));
@@ -169,6 +179,18 @@ describe('S42 README', () => {
   it('has a line for every name of the founding document', () => {
     const table = pages.get('docs/founding-document.md')?.split('## Every name')[1] ?? '';
     for (const name of NAMES) expect(table).toContain(`\`${name}\``);
+  });
+
+  it('README.ko.md leads to a Korean line for every name, and that line to where the name is explained', () => {
+    expect(pages.get('README.ko.md')).toContain('](docs/ko/names.md)');
+    const lines = pages.get('docs/ko/names.md')?.split('\n') ?? [];
+    for (const name of NAMES) {
+      const line = lines.find((each) => each.split(' | ')[0]?.includes(`\`${name}\``));
+      const [, , meaning = '', where = ''] = line?.split(' | ') ?? [];
+      expect([name, meaning]).toEqual([name, expect.stringMatching(/[가-힣]/)]);
+      const [, page = '', anchor = ''] = /\]\((.*?)#(.*?)\)/.exec(where) ?? [];
+      expect([name, anchorsOf(`docs/ko/${page}`)]).toEqual([name, expect.arrayContaining([anchor])]);
+    }
   });
 
   it.each(run.map(({ page, nth, output }, index) => [page, nth, { output, index }] as const))(
