@@ -12,6 +12,8 @@ import { lifeOf } from '../protocol/serviceNames';
 
 const LOOK_MS = 5_000;
 const BEGIN_MS = 10_000;
+/** So long one answer of the admin may take. */
+const ANSWER_MS = 30_000;
 
 /** What Restate calls an address at which nobody answers. */
 const UNREACHABLE = 'RT0010';
@@ -42,12 +44,15 @@ export interface Keeping {
 /**
  * Registers a worker, and looks, now and then, for what the server cannot bring on by itself, also when nobody watches: calls of
  * workers at whose address nobody answers, which come here, and lives whose journals do not fit the code that is served now, because
- * it was replaced while they were under way. Each of those is ended, and another life goes on from what it had told. Returns how to
- * stop looking.
+ * it was replaced while they were under way. Each of those is ended, and another life goes on from what it had told. An admin that
+ * cannot be asked twice in a row is one warning, until it answers again. Returns how to stop looking.
  */
 export async function keepRunsGoing(keeping: Keeping): Promise<() => void> {
   const { agents, addresses, uri } = keeping;
-  const admin = ingressOf([keeping.admin], LOOK_MS);
+  const asked = ingressOf([keeping.admin], LOOK_MS);
+  const admin: Ingress = {
+    request: (path, options) => asked.request(path, { timeoutMs: ANSWER_MS, ...options }),
+  };
   const engine = restateEngine({ ingress: addresses, admin: keeping.admin, onUnsubscribe: 'detach' });
   let registered = await keeping.register(keeping.admin, uri);
 
@@ -86,14 +91,26 @@ export async function keepRunsGoing(keeping: Keeping): Promise<() => void> {
   };
 
   let isStopped = false;
+  let inVain = 0;
   let timer: NodeJS.Timeout | undefined;
+  const lookAndTell = async (): Promise<void> => {
+    try {
+      await look();
+      inVain = 0;
+    } catch (error) {
+      inVain += 1;
+      // Once is a matter of course while a server starts, or hands a partition over.
+      if (isStopped || inVain !== 2) return;
+      process.emitWarning(
+        `Cannot look for runs that nobody brings on, and asks again every ${String(LOOK_MS / 1_000)} s: ${toFailure(error).message}`,
+        'RestateWarning',
+      );
+    }
+  };
   const next = (): void => {
     if (isStopped) return;
     timer = setTimeout(() => {
-      // An admin that is away is asked again.
-      look()
-        .catch(() => undefined)
-        .finally(next);
+      void lookAndTell().then(next);
     }, LOOK_MS).unref();
   };
   next();

@@ -1,0 +1,50 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+import { keepRunsGoing } from '../../adapters/restate/worker/keepRunsGoing';
+
+describe('a worker that looks after runs', () => {
+  it('says once that it cannot ask the admin, and again when that has answered in between', async () => {
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    let isAway = true;
+    const asked: boolean[] = [];
+    const server = createServer((_, response) => {
+      asked.push(isAway);
+      response.statusCode = isAway ? 403 : 200;
+      response.end(JSON.stringify(isAway ? { message: 'not for you' } : { rows: [] }));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const admin = `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`;
+    const stop = await keepRunsGoing({
+      agents: [],
+      addresses: [admin],
+      admin,
+      uri: 'http://127.0.0.1:1',
+      register: () => Promise.resolve({ id: 'dp_1', services: ['s'] }),
+    });
+    const looks = async (count: number): Promise<void> => {
+      const until = asked.length + count;
+      while (asked.length < until) {
+        await jest.advanceTimersByTimeAsync(1_000);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      for (let i = 0; i < 20; i += 1) await new Promise((resolve) => setImmediate(resolve));
+    };
+
+    await looks(3);
+    expect(warn.mock.calls.map(([text]) => String(text))).toEqual([
+      expect.stringMatching(/^Cannot look for runs that nobody brings on.* 5 s: .*403.*not for you$/),
+    ]);
+    isAway = false;
+    await looks(2);
+    isAway = true;
+    await looks(2);
+    expect(warn).toHaveBeenCalledTimes(2);
+
+    stop();
+    jest.useRealTimers();
+    warn.mockRestore();
+    await new Promise((resolve) => server.close(resolve));
+  });
+});
