@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
 import * as t from 'io-ts';
+import { from, lastValueFrom, mergeMap } from 'rxjs';
 
 import type { RestateEngine, RestateWorker } from '../../adapters/restate';
 import { restateEngine, serveRestate } from '../../adapters/restate';
@@ -87,6 +88,11 @@ const twice = line('p11', first(), held(), ask, last);
 const old = line('p12', first(), held(), ask, last);
 const young = line('p12', first(), held(), first({}, 'more'), ask, last);
 
+/** Does all of that, so much at once that the server takes none of it for stuck. */
+const together = async (all: readonly (() => Promise<void>)[]): Promise<void> => {
+  await lastValueFrom(from(all).pipe(mergeMap((each) => each(), 16)), { defaultValue: undefined });
+};
+
 /** Half a minute: `deploys.spec.ts` has four of them in the short form. */
 const describeHere = restateBinary() === undefined || !isLong ? describe.skip : describe;
 
@@ -113,23 +119,23 @@ describeHere('runs under way, and runs that wait, when workers are replaced', ()
       await serve([twice]);
       const latest = await serve([twice]);
       const all = [...deploys.map(([, , before]) => before), old, moved, twice];
-      for (const of of all)
-        for (const n of ids)
-          for (const how of ['way', 'rest']) {
-            const left = collect(
-              run(of, of.name === 'p4' || of.name === 'p5' ? [n] : n, {
-                engine,
-                runId: `${how} ${of.name} ${n}`,
-              }),
-            );
-            await waitFor(() => left.told.length > 1 || left.ended !== 'open', 20_000, 'a beginning');
-            left.leave?.();
-          }
-      await waitFor(() => begun >= all.length * many * 2, 60_000, 'the steps under way');
+      const begin = async (of: Agent<unknown, unknown>, runId: string, n: number): Promise<void> => {
+        const left = collect(run(of, of.name === 'p4' || of.name === 'p5' ? [n] : n, { engine, runId }));
+        await waitFor(() => left.told.length > 1 || left.ended !== 'open', 60_000, `${runId} to begin`);
+        left.leave?.();
+      };
+      await together(
+        all.flatMap((of) =>
+          ids.flatMap((n) => ['way', 'rest'].map((how) => () => begin(of, `${how} ${of.name} ${n}`, n))),
+        ),
+      );
+      await waitFor(() => begun >= all.length * many * 2, 120_000, 'the steps under way');
       await waitFor(
-        async () =>
-          (await engine.listRuns({ status: 'SUSPENDED', limit: 10_000 })).length >= all.length * many,
-        60_000,
+        async () => {
+          await wait(500);
+          return (await engine.listRuns({ status: 'SUSPENDED', limit: 10_000 })).length >= all.length * many;
+        },
+        120_000,
         'the runs that wait',
       );
       for (const worker of [main, there, latest]) await worker.close();
@@ -146,7 +152,7 @@ describeHere('runs under way, and runs that wait, when workers are replaced', ()
 
   /** Answers a run until it has completed; one that is refused is cancelled. Says how it stands in the end. */
   const endOf = async (of: Agent<unknown, unknown>, runId: string): Promise<string> => {
-    const until = Date.now() + 60_000;
+    const until = Date.now() + (isLong ? 120_000 : 60_000);
     for (;;) {
       const state = await engine.loadRun(of, runId);
       if (state === undefined || state.status === 'COMPLETED' || Date.now() > until)
@@ -163,7 +169,7 @@ describeHere('runs under way, and runs that wait, when workers are replaced', ()
         await cancel(runId, { engine, agent: of });
         await waitFor(
           async () => (await engine.loadRun(of, runId))?.status === 'CANCELLED',
-          20_000,
+          60_000,
           'its end',
         );
         return `${why}, then CANCELLED`;
@@ -194,7 +200,7 @@ describeHere('runs under way, and runs that wait, when workers are replaced', ()
       const expected = isOther ? 'DefinitionMismatchError, then CANCELLED' : 'COMPLETED';
       await expect(ends(of, 'rest')).resolves.toEqual(new Set([expected]));
     },
-    180_000,
+    isLong ? 600_000 : 180_000,
   );
 
   const refused = deploys.flatMap(([what, expected, before]) =>
@@ -203,20 +209,21 @@ describeHere('runs under way, and runs that wait, when workers are replaced', ()
   it.each(refused)(
     'are refused by name, and can be cancelled: %s',
     async (_, of) => {
-      for (const n of ids)
-        for (const how of ['way', 'rest']) {
-          const runId = `${how} ${of.name} ${n}`;
-          const answered =
-            how === 'way' ? engine.loadRun(of, runId) : engine.answer(runId, 'ok', 1, { agent: of });
-          await expect(answered).rejects.toMatchObject({ name: 'DefinitionNotServedError' });
-          await cancel(runId, { engine, agent: of });
-          await expect(cancel(runId, { engine, agent: of })).rejects.toMatchObject({
-            name: expect.stringMatching(/^(RunEnded|DefinitionNotServed)Error$/),
-          });
-        }
+      const refuse = async (how: string, runId: string): Promise<void> => {
+        const answered =
+          how === 'way' ? engine.loadRun(of, runId) : engine.answer(runId, 'ok', 1, { agent: of });
+        await expect(answered).rejects.toMatchObject({ name: 'DefinitionNotServedError' });
+        await cancel(runId, { engine, agent: of });
+        await expect(cancel(runId, { engine, agent: of })).rejects.toMatchObject({
+          name: expect.stringMatching(/^(RunEnded|DefinitionNotServed)Error$/),
+        });
+      };
+      await together(
+        ids.flatMap((n) => ['way', 'rest'].map((how) => () => refuse(how, `${how} ${of.name} ${n}`))),
+      );
       const open = await engine.listRuns({ name: of.name, status: 'RUNNING', limit: 10_000 });
       expect(open).toEqual([]);
     },
-    180_000,
+    isLong ? 600_000 : 180_000,
   );
 });
