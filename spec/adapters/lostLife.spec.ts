@@ -16,6 +16,7 @@ describe('a life whose server is lost', () => {
       placement: () => 'inline',
       retentionMs: 1,
       abortTimeoutMs: 1,
+      longSleepMs: 60_000,
       inactivityTimeoutMs: 1,
       retryMs: 1,
     }) as unknown as Served;

@@ -1,11 +1,8 @@
-import { approval, agent, chain, run, sleep, workflow } from '../../index';
-import type { Wire } from '../../index';
-import { isAsleep, Nap, Sleepers } from '../../adapters/restate/client/sleepers';
+import { Sleepers } from '../../adapters/restate/client/sleepers';
 import type { Ingress } from '../../adapters/restate/protocol/ingress';
-import * as t from 'io-ts';
 
 /** An admin that says of each life, by its key, how long its journal is; one that is left out is over. */
-function adminOf(lives: Map<string, number>) {
+function adminOf(lives: Map<string, number>, ended: ReadonlySet<string> = new Set()) {
   const asked: string[] = [];
   const isAway = { now: false };
   const admin: Ingress = {
@@ -21,7 +18,13 @@ function adminOf(lives: Map<string, number>) {
         journal_size: size,
         modified_at: '2026-01-01',
       }));
-      return Promise.resolve({ rows });
+      const over = [...ended].map((key) => ({
+        id: `id ${key}`,
+        target_service_name: 's',
+        target_service_key: key,
+        status: 'completed',
+      }));
+      return Promise.resolve({ rows: [...rows, ...over] });
     },
   };
   return { admin, asked, isAway };
@@ -30,7 +33,7 @@ function adminOf(lives: Map<string, number>) {
 const never = new AbortController().signal;
 const seconds = (count: number) => jest.advanceTimersByTimeAsync(count * 1_000);
 
-describe('the lives that sleep', () => {
+describe('the lives of a crowd', () => {
   beforeEach(() => {
     jest.useFakeTimers();
   });
@@ -101,6 +104,28 @@ describe('the lives that sleep', () => {
     await expect(second).resolves.toBe(await first);
   });
 
+  it('are heard of when they begin, also those that have ended since', async () => {
+    const lives = new Map<string, number>();
+    const ended = new Set<string>();
+    const { admin, asked } = adminOf(lives, ended);
+    const sleepers = new Sleepers(admin);
+    const heard: string[] = [];
+    for (const key of ['a', 'b', 'c'])
+      void sleepers.begun('s', key, never).then(() => {
+        heard.push(key);
+      });
+    await seconds(3);
+    expect(heard).toEqual([]);
+
+    lives.set('a', 1);
+    ended.add('b');
+    await seconds(1);
+
+    expect(heard).toEqual(['a', 'b']);
+    expect(asked).toHaveLength(4);
+    expect(await sleepers.cancel('s', 'b')).toBe(false);
+  });
+
   it('are cancelled by the admin, a few at a time, where they have been seen', async () => {
     const { admin, asked } = adminOf(new Map([['r', 1]]));
     const sleepers = new Sleepers(admin);
@@ -111,60 +136,5 @@ describe('the lives that sleep', () => {
     expect(await sleepers.cancel('s', 'r')).toBe(true);
     expect(await sleepers.cancel('s', 'unknown')).toBe(false);
     expect(asked.at(-1)).toBe('/invocations/id r/cancel');
-  });
-});
-
-describe('isAsleep()', () => {
-  const busy = agent('busy', () => new Promise<number>(() => undefined));
-  const nap = sleep<number>('nap', 60_000);
-  const ask = approval<boolean, number>('ask', t.boolean);
-
-  it.each([
-    [
-      'sleeps',
-      chain(
-        'c',
-        agent('a', (n: number) => n),
-        nap,
-      ),
-      true,
-    ],
-    [
-      'waits for an answer beside what sleeps',
-      workflow('w', (x: Wire<number>, step) => ({ a: step('a', ask, x), b: step('b', nap, x) })),
-      true,
-    ],
-    [
-      'calls a function beside what sleeps',
-      workflow('w', (x: Wire<number>, step) => ({ a: step('a', busy, x), b: step('b', nap, x) })),
-      false,
-    ],
-    ['calls a function', chain('c', busy, nap), false],
-  ])('knows a run that %s', async (_what, work, asleep) => {
-    let latest = false;
-    const running = run(work as typeof busy, 1).subscribe(({ state }) => {
-      latest = isAsleep(work, state);
-    });
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    running.unsubscribe();
-
-    expect(latest).toBe(asleep);
-  });
-});
-
-describe('a nap', () => {
-  it('is over at once for a life that is awake, and else when it wakes', async () => {
-    const nap = new Nap();
-    await nap.isOver();
-    let wake: () => void = () => undefined;
-    const isOver: string[] = [];
-    void nap.until(new Promise<void>((resolve) => (wake = resolve)));
-    void nap.isOver().then(() => isOver.push('over'));
-
-    await Promise.resolve();
-    expect(isOver).toEqual([]);
-    wake();
-    await new Promise((resolve) => setTimeout(resolve, 1));
-    expect(isOver).toEqual(['over']);
   });
 });

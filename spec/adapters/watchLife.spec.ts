@@ -18,6 +18,9 @@ describe('watching a life', () => {
         after: () => 0,
         isCrowded: () => false,
         crowdMs: () => 0,
+        fallAsleep: () => () => undefined,
+        napMs: () => 0,
+        isDormitory: () => false,
       },
     };
     const heard = new Promise((resolve) => {

@@ -23,6 +23,8 @@ export interface BegunRun {
   readonly runId: string;
   /** The life that the server was last asked to begin. */
   life(): number;
+  /** Whether it sleeps behind that life. */
+  isAsleep?(): boolean;
   /** Whether it has come to its end. */
   isOver(): boolean;
   /** Epoch milliseconds at which its subscriber left; undefined while there is one. */
@@ -57,7 +59,10 @@ export async function cancelBegun(context: EngineContext, run: BegunRun, isAsked
   for (let gapMs = FIRST_GAP_MS; !run.isOver(); gapMs = Math.min(LONGEST_GAP_MS, gapMs * 2)) {
     const leftAt = run.leftAt();
     const isLate = leftAt !== undefined && asyncScheduler.now() >= leftAt + patienceMs;
-    const came = await cancelLatest(briefly, run, isAsked, run.life()).catch((error: unknown) => {
+    const isAsleep = !isAsked && run.isAsleep?.() === true;
+    const came = await (
+      isAsleep ? leaveAsleep(briefly, run) : cancelLatest(briefly, run, isAsked, run.life())
+    ).catch((error: unknown) => {
       if (isLate || !isAway(error)) throw error;
       return 'unknown' as const;
     });
@@ -68,6 +73,29 @@ export async function cancelBegun(context: EngineContext, run: BegunRun, isAsked
       if (leftAt !== undefined && gapMs === LONGEST_GAP_MS) timer.unref();
     });
   }
+}
+
+/** Ends a run that sleeps between two lives and that nobody follows any more. Thousands may be left at once: they take turns. */
+function leaveAsleep(context: EngineContext, run: BegunRun): Promise<CancelOutcome> {
+  const leave = async (): Promise<CancelOutcome> => {
+    const sent = await endNext(context, run, run.life() + 1, { isLeft: true });
+    // Unless it has woken meanwhile.
+    return sent ? 'cancelled' : cancelLatest(context, run, false, run.life() + 1);
+  };
+  return context.leaving === undefined ? leave() : context.leaving.take(leave);
+}
+
+/** Begins a life that only ends the run. False when this life has been begun otherwise. */
+async function endNext(
+  context: EngineContext,
+  { agent, runId }: { readonly agent: Agent<never, unknown>; readonly runId: string },
+  life: number,
+  how: Pick<StartRequest, 'isCancelled' | 'isLeft' | 'reason'>,
+): Promise<boolean> {
+  const body: StartRequest = { runId, life, at: asyncScheduler.now(), onMismatch: 'refuse', ...how };
+  const path = handlerPath(serviceFor(agent), keyOf(runId, life), 'run/send');
+  const sent = (await context.ingress.request(path, { body })) as { readonly status: string };
+  return sent.status === 'Accepted';
 }
 
 /**
@@ -226,7 +254,7 @@ export type CancelOutcome = 'cancelled' | 'ended' | 'unknown' | 'not begun';
 /**
  * Cancels the life of a run that is under way. Says what came of it: `ended` when none is under way any more, `unknown` when
  * the server has not heard of the first of these lives. A run that waits for an answer begins one more life, which only undoes,
- * when somebody has asked for its end.
+ * when somebody has asked for its end; one that sleeps between two lives does in any case, and undoes nothing when it was only left.
  *
  * @param isAsked - Whether somebody has asked for it, so that sagas undo what they have done.
  * @param first - The life to look at first, when those before it are known to have ended.
@@ -250,32 +278,28 @@ export async function cancelLatest(
       const known = await knownRun(context, agent, runId);
       if (known === undefined) return 'unknown';
       isWaiting = known.isResting && known.state.status === 'SUSPENDED';
+      goesOn = isWaiting && known.state.reason === 'drain';
       life = known.isResting ? known.life : known.life - 1;
       continue;
     }
-    // The server is about to begin it.
-    if (isNew && goesOn && !isAsked) return 'not begun';
-    if (isNew && !(isWaiting && isAsked)) return life === (first ?? 1) ? 'unknown' : 'ended';
+    if (isNew && !(isWaiting && (isAsked || goesOn))) return life === (first ?? 1) ? 'unknown' : 'ended';
     if (!isNew && result !== 'under way') {
       // One that was refused has left the run as it was.
       if (result.refused === undefined) isWaiting = result.status === 'SUSPENDED';
       goesOn = result.goesOn === true;
       continue;
     }
-    if (isNew) {
-      const start: StartRequest = {
-        runId,
+    // Unless an answer has begun this life first.
+    if (
+      isNew &&
+      (await endNext(
+        context,
+        { agent, runId },
         life,
-        at: asyncScheduler.now(),
-        onMismatch: 'refuse',
-        isCancelled: true,
-        ...why,
-      };
-      const path = handlerPath(serviceFor(agent), key, 'run/send');
-      const sent = (await context.ingress.request(path, { body: start })) as { readonly status: string };
-      // Unless an answer has begun this life first.
-      if (sent.status === 'Accepted') return 'cancelled';
-    }
+        isAsked ? { isCancelled: true, ...why } : { isLeft: true },
+      ))
+    )
+      return 'cancelled';
     const body: CancelRequest = { isAsked, ...why };
     const isHeard = await askWorker(context, agent, key, 'cancel', body);
     return isHeard === false ? 'not begun' : 'cancelled';

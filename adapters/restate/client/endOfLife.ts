@@ -10,7 +10,6 @@ import { EngineUnreachableError } from '../restateErrors';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
 import { isNotServed, notServed } from './notServed';
-import { Nap } from './sleepers';
 
 const AGAIN_MS = 100;
 /** Of many runs each is asked about less often. */
@@ -20,7 +19,6 @@ const LONG_HOLD_MS = 60_000;
  * Waits for the end of a life, through lost connections, lost nodes and gateways that reach none. Begins the life when `start` is given; `known` when it
  * had begun before.
  *
- * @param nap - Nobody asks while it is under way.
  * @throws DefinitionNotServedError, EngineUnreachableError, IngressError
  */
 export async function endOfLife(
@@ -29,7 +27,6 @@ export async function endOfLife(
   key: string,
   start: StartRequest | undefined,
   signal: AbortSignal,
-  nap = new Nap(),
 ): Promise<LifeResult | 'known'> {
   const service = serviceFor(agent);
   let mode: 'begin' | 'attach' = start === undefined ? 'attach' : 'begin';
@@ -61,10 +58,8 @@ export async function endOfLife(
       // A gateway may hold a question open for less long than we ask it to.
       const isHeld =
         (error as Error).name === 'TimeoutError' || (error instanceof IngressError && error.status === 504);
-      if (isHeld) {
-        awaySince = undefined;
-        await nap.isOver();
-      } else {
+      if (isHeld) awaySince = undefined;
+      else {
         awaySince ??= now;
         if (now - awaySince > patienceMs) throw error;
       }

@@ -4,7 +4,7 @@ import type { Agent } from '../../../lib/model/agentType';
 import type { Ingress } from '../protocol/ingress';
 import { serviceOf } from '../protocol/serviceNames';
 import { LONGEST_WATCH_MS } from '../protocol/wireLimits';
-import type { Sleepers } from './sleepers';
+import type { Sleepers, Turns } from './sleepers';
 
 /** What following and beginning runs needs of an engine. */
 export interface EngineContext {
@@ -12,8 +12,10 @@ export interface EngineContext {
   readonly admin: Ingress | undefined;
   readonly patienceMs: number;
   readonly pace: Pace;
-  /** The lives that sleep, where there is an admin. */
+  /** The lives that are watched together, where there is an admin. */
   readonly sleepers?: Sleepers;
+  /** For runs that are left between two lives, perhaps all at once. */
+  readonly leaving?: Turns;
 }
 
 /** The name under which runs of an agent are served. */
@@ -31,6 +33,12 @@ export interface Pace {
   isCrowded(): boolean;
   /** How often each of a crowd is asked about in any case: all of them cost the server so many calls a second. */
   crowdMs(): number;
+  /** A run sleeps between two lives, until the function that comes back is called. */
+  fallAsleep(): () => void;
+  /** How often each of those is asked about. */
+  napMs(): number;
+  /** Whether so many sleep that they are watched together. */
+  isDormitory(): boolean;
 }
 
 const CLOSELY = 4;
@@ -43,6 +51,7 @@ const CALLS_A_SECOND = 40;
  */
 export function paceOf(): Pace {
   let underWay = 0;
+  let asleep = 0;
   return {
     begin() {
       underWay += 1;
@@ -53,5 +62,13 @@ export function paceOf(): Pace {
     after: (ms) => Math.min(LONGEST_WATCH_MS, ms * Math.max(1, Math.ceil(underWay / CLOSELY))),
     isCrowded: () => underWay > CROWD,
     crowdMs: () => (underWay / CALLS_A_SECOND) * 1_000,
+    fallAsleep() {
+      asleep += 1;
+      return () => {
+        asleep -= 1;
+      };
+    },
+    napMs: () => Math.max(1_000, (asleep / CALLS_A_SECOND) * 1_000),
+    isDormitory: () => asleep > CROWD,
   };
 }

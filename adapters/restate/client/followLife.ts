@@ -16,7 +16,6 @@ import { follower } from './follower';
 import type { Following } from './lifeResult';
 import { resultOf } from './lifeResult';
 import { readEvents } from './readEvents';
-import { Nap } from './sleepers';
 import { stalled } from './stalled';
 import { watchLife } from './watchLife';
 import { StepError } from '../../../lib/errors/stepErrors';
@@ -60,19 +59,18 @@ export async function followLife<O>(
 
   context.pace.begin();
   try {
-    const nap = new Nap();
-    const end = endOfLife(context, agent, key, start, signal, nap);
+    const end = endOfLife(context, agent, key, start, signal);
     const heard = (isAnswering: boolean): void => {
       isAnswered = isAnswering;
     };
-    void watchLife(context, following, follow, cursor, signal, heard, nap);
+    void watchLife(context, following, follow, cursor, signal, heard);
     const result = await Promise.race([
       end,
       stalled(
         context,
         agent,
         following,
-        { isBegun: () => isBegun, isAnswered: () => isAnswered, isAwake: () => nap.isOver() },
+        { isBegun: () => isBegun, isAnswered: () => isAnswered },
         signal,
         (reason) => {
           const { seq } = follow.state();

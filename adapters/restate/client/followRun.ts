@@ -14,6 +14,7 @@ import { UnknownRunError } from '../../../lib/errors/storageErrors';
 import type { RunEvent, Transition } from '../../../lib/model/event';
 import type { RunState } from '../../../lib/model/state';
 import { idleState } from '../../../lib/model/state';
+import { summaryOf } from '../../../lib/store/summary';
 import { pause } from '../protocol/pause';
 import type { StartRequest } from '../protocol/protocol';
 import { keyOf } from '../protocol/serviceNames';
@@ -21,6 +22,7 @@ import { LARGEST_VALUE } from '../protocol/wireLimits';
 import { RunStalledError } from '../restateErrors';
 import { cancelLatest } from './cancelRun';
 import type { EngineContext } from './engineContext';
+import { serviceFor } from './engineContext';
 import { followLife } from './followLife';
 import type { Following } from './lifeResult';
 import { resultOf, stateAfter } from './lifeResult';
@@ -35,6 +37,8 @@ export interface RunToFollow<O> {
   readonly signal: AbortSignal;
   /** Told before the server is asked to begin a life. */
   readonly asks: (life: number) => void;
+  /** Told when a run falls asleep behind this life, and when it has woken. */
+  readonly sleeps?: (life: number, isAsleep: boolean) => void;
 }
 
 /** Follows a run through the life that is under way, or begins one. Resolves with the state at its end. */
@@ -43,6 +47,7 @@ export function followRun<O>(context: EngineContext, run: RunToFollow<O>): Promi
 }
 
 const NEXT_LIFE_MS = 50;
+const LONGEST_LATE_MS = 5_000;
 
 /** How the client got to know a life: not yet, as one that has begun, or as one that is over. */
 type Knowledge = 'unknown' | 'begun' | 'over';
@@ -57,7 +62,12 @@ class FollowedRun<O> {
   #knowledge: Knowledge = 'unknown';
   /** Whether the life that is over has left nothing but what it had told. */
   #isBroken = false;
-  #waitsSince: number | undefined;
+  /** How the run stood before that life, where that is known. */
+  #before: RunState<O> | undefined;
+  /** Whether anything of that life has been told. */
+  #isTold = false;
+  /** Whether that life is followed also when it is over. */
+  #isAwaited = false;
   /** For a life after a completed or broken one: nobody else hands that on. */
   #seed: unknown;
 
@@ -84,11 +94,14 @@ class FollowedRun<O> {
       }
       // Only how its latest life stands counts.
       if (await this.#hasNext()) {
-        this.#toNext();
+        await this.#skipLives();
         continue;
       }
-      if (!begins && goesOn(this.#base)) {
+      if (goesOn(this.#base)) {
+        if (begins) this.#refuseOtherInput();
+        if (!this.#isTold) await this.#tellAgain();
         await this.#waitForNext();
+        this.#toAwaited();
         continue;
       }
       if (!begins) return this.#tellAgain();
@@ -145,13 +158,15 @@ class FollowedRun<O> {
       this.#knowledge = 'over';
       return undefined;
     }
-    if (result === 'under way') {
+    if (result === 'under way' || this.#isAwaited) {
+      this.#isAwaited = false;
       if (begins && request.signal?.aborted === true) {
         await cancelLatest(this.#context, request, true, this.#life);
       }
       const end = await followLife(this.#context, this.#following());
       return typeof end === 'object' ? end : this.#followBegun();
     }
+    this.#before = this.#base;
     this.#base = await stateAfter(this.#context, this.#following(), result);
     this.#isBroken = result.broken !== undefined;
     this.#knowledge = 'over';
@@ -168,49 +183,91 @@ class FollowedRun<O> {
     this.#base = end;
     this.#isBroken = false;
     this.#knowledge = 'over';
-    this.#waitsSince = undefined;
   }
 
   /**
-   * Nobody but the server begins the next life.
+   * Waits until the server has begun the next life: at once, or when a step wakes. It may do so earlier, because somebody answers or
+   * cancels; the clock here may differ from the one by which the run sleeps.
    *
    * @throws RunStalledError when it has not for as long as the patience.
    */
   async #waitForNext(): Promise<void> {
-    const { patienceMs } = this.#context;
-    this.#waitsSince ??= asyncScheduler.now();
-    if (asyncScheduler.now() - this.#waitsSince > patienceMs)
-      throw new RunStalledError(this.#run.request.runId, patienceMs, 'its next life has not begun');
-    await pause(NEXT_LIFE_MS, this.#run.signal);
-    this.#run.signal.throwIfAborted();
+    const run = this.#run;
+    const { patienceMs, pace, sleepers } = this.#context;
+    const service = serviceFor(run.request.agent);
+    const since = asyncScheduler.now();
+    const { sleepMs, leftMs } = sleepOf(this.#base, since);
+    const wake = pace.fallAsleep();
+    run.sleeps?.(this.#life, true);
+    try {
+      let pauseMs = NEXT_LIFE_MS;
+      while (!(await this.#hasNext())) {
+        const passedMs = asyncScheduler.now() - since;
+        if (passedMs > sleepMs + patienceMs)
+          throw new RunStalledError(run.request.runId, patienceMs, 'its next life has not begun');
+        const toDueMs = leftMs - passedMs;
+        const mostMs = toDueMs > 0 ? toDueMs : LONGEST_LATE_MS;
+        if (sleepers !== undefined && pace.isDormitory())
+          await sleepers.begun(service, keyOf(run.request.runId, this.#life + 1), run.signal, mostMs);
+        else await pause(Math.min(pauseMs, mostMs), run.signal);
+        run.signal.throwIfAborted();
+        pauseMs = toDueMs > 0 && toDueMs <= pauseMs ? NEXT_LIFE_MS : Math.min(pace.napMs(), pauseMs * 2);
+      }
+    } finally {
+      wake();
+      if (!run.signal.aborted) run.sleeps?.(this.#life, false);
+    }
+  }
+
+  /** To the next life; of a run that has had many, to the latest, unless they are followed one by one. */
+  async #skipLives(): Promise<void> {
+    const { agent, runId } = this.#run.request;
+    if (goesOn(this.#base) && this.#isTold) {
+      this.#toAwaited();
+      return;
+    }
+    const known = goesOn(this.#base) ? await knownRun(this.#context, agent, runId) : undefined;
+    this.#toNext();
+    if (known === undefined || known.life <= this.#life) return;
+    this.#life = known.life;
+    this.#base = known.state;
+    this.#before = undefined;
+    this.#knowledge = known.isResting ? 'over' : 'begun';
+  }
+
+  /** To the next life, which the server has begun: it belongs to what is followed, also when it is over already. */
+  #toAwaited(): void {
+    this.#toNext();
+    this.#knowledge = 'begun';
+    this.#isAwaited = true;
   }
 
   #toNext(): void {
-    this.#waitsSince = undefined;
     this.#life += 1;
     this.#knowledge = 'unknown';
+    this.#isTold = false;
   }
 
-  /** For somebody who only follows: the latest life from its beginning, or how it has left the run where it is forgotten. */
+  /** The latest life from its beginning, or how it has left the run where it is forgotten. */
   async #tellAgain(): Promise<RunState<O>> {
     const { agent, runId } = this.#run.request;
     const result = await resultOf(this.#context, agent, keyOf(runId, this.#life));
-    if (result !== 'unknown' && !this.#isBroken)
-      return (await followLife(this.#context, this.#following())) as RunState<O>;
     const state = this.#base;
-    this.#run.tell({ event: restEvent(state), state });
+    if (result !== 'unknown' && !this.#isBroken) {
+      const following = { ...this.#following(), base: this.#before ?? state };
+      return (await followLife(this.#context, following)) as RunState<O>;
+    }
+    if (!goesOn(state)) this.#run.tell({ event: restEvent(state), state });
     return state;
   }
 
   /** The state of a run that has completed, and is only told again. Otherwise another life begins. */
   #decide(): RunState<O> | undefined {
-    const { request, tell } = this.#run;
     const before = this.#base;
     if (this.#life === 0 || (this.#isBroken && before.seq === 0)) return undefined;
-    const isChanged = this.#input !== undefined && !isDeepStrictEqual(this.#input, before.input);
-    if (isChanged && request.onMismatch === 'refuse') throw new InputMismatchError(request.runId);
+    const isChanged = this.#refuseOtherInput();
     if (before.status === 'COMPLETED' && !isChanged) {
-      tell({ event: replayedEnd(before, asyncScheduler.now()), state: before });
+      this.#run.tell({ event: replayedEnd(before, asyncScheduler.now()), state: before });
       return before;
     }
     const isHandedOn = before.status === 'COMPLETED' || (this.#isBroken && before.seq > 0);
@@ -219,12 +276,21 @@ class FollowedRun<O> {
     return undefined;
   }
 
+  /** Whether the run has begun with another input, where that is not refused. */
+  #refuseOtherInput(): boolean {
+    const { runId, onMismatch } = this.#run.request;
+    const isChanged = this.#input !== undefined && !isDeepStrictEqual(this.#input, this.#base.input);
+    if (isChanged && onMismatch === 'refuse') throw new InputMismatchError(runId);
+    return isChanged;
+  }
+
   #following(): Following<O> {
     const { request, signal } = this.#run;
     const { agent, runId } = request;
     const key = keyOf(runId, this.#life);
     const isRefusing = this.#onMismatch() === 'refuse';
     const tell = (transition: Transition<O>): void => {
+      this.#isTold = true;
       // For whoever follows the run nothing ends with that.
       if (!goesOn(transition.event)) this.#run.tell(transition);
     };
@@ -245,10 +311,17 @@ class FollowedRun<O> {
   }
 }
 
-/** Whether a life has ended only because another one goes on at once. */
-function goesOn(end: RunState | RunEvent): boolean {
+/** Whether a life has ended only because another one goes on, at once or when a step wakes. */
+export function goesOn(end: RunState | RunEvent): boolean {
   const isSuspended = 'type' in end ? end.type === 'run.suspended' : end.status === 'SUSPENDED';
   return isSuspended && (end as Pick<RunState, 'reason'>).reason === 'drain';
+}
+
+/** How long a run sleeps between two lives, and how much of that is left now; nothing for one that goes on at once. */
+function sleepOf(state: RunState, now: number): { readonly sleepMs: number; readonly leftMs: number } {
+  const { dueAt, endedAt = 0 } = summaryOf(state);
+  const sleepMs = dueAt === undefined ? 0 : Math.max(0, dueAt - endedAt);
+  return { sleepMs, leftMs: dueAt === undefined ? 0 : Math.min(sleepMs, Math.max(0, dueAt - now)) };
 }
 
 /** How a life has left a run, when nobody has its events any more. */

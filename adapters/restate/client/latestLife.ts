@@ -1,15 +1,13 @@
-import { asyncScheduler } from 'rxjs';
-
 import type { Definition } from '../../../lib/definition/definition';
 import { definitionOf, planOf } from '../../../lib/definition/definition';
 import type { Agent } from '../../../lib/model/agentType';
 import type { RunState } from '../../../lib/model/state';
 import { idleState } from '../../../lib/model/state';
-import { pause } from '../protocol/pause';
 import { keyOf } from '../protocol/serviceNames';
 import { BATCH_MS } from '../protocol/wireLimits';
 import type { EngineContext } from './engineContext';
 import { follower } from './follower';
+import { goesOn } from './followRun';
 import { resultOf, stateAfter } from './lifeResult';
 import { readEvents } from './readEvents';
 import type { KnownRun } from './runRecord';
@@ -31,12 +29,11 @@ export async function latestLife<O>(
   const definition = definitionOf(agent) as Definition;
   let latest: Latest<O> | undefined;
   let base: RunState<O> = idleState(runId, agent.name, planOf(definition));
-  let goesOnUntil = 0;
   const { signal } = new AbortController();
   /** Goes to the latest life that is known of a run that has rested. */
   const jumpTo = (known: KnownRun<O>): number => {
     base = known.state;
-    latest = known.isResting ? { life: known.life, state: base, isUnderWay: false } : undefined;
+    latest = known.isResting ? { life: known.life, state: shown(base), isUnderWay: false } : undefined;
     return known.isResting ? known.life : known.life - 1;
   };
   for (let life = 1; ; life += 1) {
@@ -47,12 +44,6 @@ export async function latestLife<O>(
       const known = await knownRun(context, agent, runId);
       if (known === undefined) return undefined;
       life = jumpTo(known);
-      continue;
-    }
-    if (result === 'unknown' && asyncScheduler.now() < goesOnUntil) {
-      // The server is about to begin it.
-      await pause(BATCH_MS, signal);
-      life -= 1;
       continue;
     }
     if (result === 'unknown') return latest;
@@ -68,9 +59,15 @@ export async function latestLife<O>(
       continue;
     }
     base = await stateAfter(context, following, result);
-    latest = { life, state: base, isUnderWay: false };
-    goesOnUntil = result.goesOn === true ? asyncScheduler.now() + context.patienceMs : 0;
+    latest = { life, state: shown(base), isUnderWay: false };
   }
+}
+
+/** A run that is between two lives has not come to a rest: the server is about to begin the next one, or steps of it sleep. */
+function shown<O>(state: RunState<O>): RunState<O> {
+  if (!goesOn(state)) return state;
+  const { reason: _reason, endedAt: _endedAt, ...others } = state;
+  return { ...others, status: 'RUNNING' };
 }
 
 function ignore(): void {

@@ -41,7 +41,7 @@ import { latestLife } from './latestLife';
 import { keptEvents, refusingStoreCalls } from './lifeEvents';
 import type { ServedRunSummary } from './listRuns';
 import { listRuns } from './listRuns';
-import { Sleepers } from './sleepers';
+import { Sleepers, Turns } from './sleepers';
 
 /** Where the server is, and how its runs are followed. */
 export interface RestateEngineOptions {
@@ -91,6 +91,7 @@ export interface RestateEngine extends RunEngine {
 const PATIENCE_MS = 30_000;
 const ADMIN_PATIENCE_MS = 5_000;
 const MOST_LISTED = 100;
+const LEFT_AT_ONCE = 32;
 
 /**
  * Carries runs out on the workers of a Restate server instead of in this process: the same agents, the same transitions.
@@ -126,6 +127,7 @@ class ServerEngine implements RestateEngine {
       admin: asking,
       patienceMs,
       pace: paceOf(),
+      leaving: new Turns(LEFT_AT_ONCE),
       ...(asking !== undefined && { sleepers: new Sleepers(asking) }),
     };
     this.#onUnsubscribe = onUnsubscribe;
@@ -247,6 +249,7 @@ class RunSubscriber<O> {
   readonly #abort = new AbortController();
   #isOver = false;
   #life = 1;
+  #isAsleep = false;
   #leftAt: number | undefined;
   #stopListening: Stop | undefined;
 
@@ -268,6 +271,10 @@ class RunSubscriber<O> {
       },
       asks: (life) => {
         this.#life = life;
+      },
+      sleeps: (life, isAsleep) => {
+        this.#life = life;
+        this.#isAsleep = isAsleep;
       },
     };
     followRun(this.#context, run).then(
@@ -312,6 +319,7 @@ class RunSubscriber<O> {
       agent,
       runId,
       life: () => this.#life,
+      isAsleep: () => this.#isAsleep,
       isOver: () => this.#isOver,
       leftAt: () => this.#leftAt,
     };

@@ -1,15 +1,11 @@
 import { asyncScheduler } from 'rxjs';
 
-import { isStructure } from '../../../lib/definition/definition';
-import { definitionAt } from '../../../lib/definition/definitionAt';
-import type { Agent } from '../../../lib/model/agentType';
-import type { RunState } from '../../../lib/model/state';
 import type { Ingress } from '../protocol/ingress';
 import { query, sqlText } from './askAdmin';
 import type { LifeTrouble } from './stuckLives';
 import { standingsOf } from './stuckLives';
 
-/** Milliseconds between two looks at the lives that sleep. */
+/** Milliseconds between two looks at the lives of a crowd. */
 const LOOK_MS = 1_000;
 /** A look may take this share of the time, so that it loads no server however many lives there are. */
 const SHARE = 20;
@@ -20,8 +16,12 @@ const AT_ONCE = 32;
 /** So long an answer about the lives of a service is used. */
 const STANDING_MS = 2_500;
 
-/** What stands for a life that the server does not carry out any more. */
-const OVER = 'over';
+/** What stands for a life that the server does not carry out, or not any more. */
+const NONE = 'none';
+/** For one that has ended within the latest looks. */
+const ENDED = 'ended';
+/** So much longer than to the look before, in seconds, the ends of lives are looked for. */
+const LATE_S = 10;
 
 interface Waiting {
   readonly known: string | undefined;
@@ -29,8 +29,8 @@ interface Waiting {
 }
 
 /**
- * The lives that only sleep and are followed from here. One question to the admin, about once a second, is for all of them:
- * watched one by one, each costs the server a call every few seconds although nothing happens.
+ * The lives of many runs that are followed from here, and those that are to begin when a run wakes. One question to the admin, about
+ * once a second, is for all of them: watched one by one, each costs the server a call every few seconds although nothing happens.
  */
 export class Sleepers {
   readonly #admin: Ingress;
@@ -46,6 +46,7 @@ export class Sleepers {
   readonly asks = new Turns(AT_ONCE);
   #timer: NodeJS.Timeout | undefined;
   #isLooking = false;
+  #lookedAt = asyncScheduler.now();
 
   constructor(admin: Ingress) {
     this.#admin = admin;
@@ -64,14 +65,14 @@ export class Sleepers {
     signal: AbortSignal,
     mostMs?: number,
   ): Promise<string> {
-    if (signal.aborted) return Promise.resolve(OVER);
+    if (signal.aborted) return Promise.resolve(NONE);
     return new Promise((done) => {
       const keys = this.#waiting.get(service) ?? new Map<string, Set<Waiting>>();
       this.#waiting.set(service, keys);
       const here = keys.get(key) ?? new Set<Waiting>();
       keys.set(key, here);
       const leave = (): void => {
-        waiting.resolve(OVER);
+        waiting.resolve(NONE);
       };
       const late =
         mostMs === undefined
@@ -97,6 +98,11 @@ export class Sleepers {
     });
   }
 
+  /** Resolves once a life has begun, also when it has ended since; at the latest after so many milliseconds. */
+  async begun(service: string, key: string, signal: AbortSignal, mostMs?: number): Promise<void> {
+    await this.changed(service, key, NONE, signal, mostMs);
+  }
+
   /** How a life stands, from an answer about all of its service that is a few seconds old at most. */
   async standing(service: string, key: string): Promise<LifeTrouble | undefined> {
     const now = asyncScheduler.now();
@@ -110,8 +116,8 @@ export class Sleepers {
   }
 
   /**
-   * Cancels a life that sleeps without a call of its worker for that, a few at a time. False when the admin does not know it, or
-   * it is over.
+   * Cancels a life of a crowd without a call of its worker for that, a few at a time. False when the admin does not know it, or it
+   * is over.
    */
   cancel(service: string, key: string): Promise<boolean> {
     const id = this.#ids.get(`${service} ${key}`);
@@ -146,7 +152,7 @@ export class Sleepers {
     );
     const stamps = await this.#stamps([...new Set(asked.map(({ service }) => service))]);
     for (const { service, key, each } of asked) {
-      const stamp = stamps?.get(`${service} ${key}`) ?? (stamps === undefined ? 'not known' : OVER);
+      const stamp = stamps?.get(`${service} ${key}`) ?? (stamps === undefined ? 'not known' : NONE);
       if (stamp !== each.known) each.resolve(stamp);
     }
     this.#isLooking = false;
@@ -157,18 +163,24 @@ export class Sleepers {
   async #stamps(services: readonly string[]): Promise<ReadonlyMap<string, string> | undefined> {
     if (services.length === 0) return new Map();
     const names = services.map((service) => `'${sqlText(service)}'`).join(', ');
+    const now = asyncScheduler.now();
+    const lately = `now() - interval '${String(Math.ceil((now - this.#lookedAt) / 1_000) + LATE_S)} seconds'`;
     try {
       const rows = await query(
         this.#admin,
-        `select id, target_service_name, target_service_key, status, journal_size, modified_at from sys_invocation where target_service_name in (${names}) and target_handler_name = 'run' and status <> 'completed'`,
+        `select id, target_service_name, target_service_key, status, journal_size, modified_at from sys_invocation where target_service_name in (${names}) and target_handler_name = 'run' and (status <> 'completed' or completed_at > ${lately})`,
       );
+      this.#lookedAt = now;
       const nameIn = (row: (typeof rows)[number]): string =>
         `${String(row['target_service_name'])} ${String(row['target_service_key'])}`;
-      this.#ids = new Map(rows.map((row) => [nameIn(row), String(row['id'])]));
+      const isOpen = (row: (typeof rows)[number]): boolean => row['status'] !== 'completed';
+      this.#ids = new Map(rows.filter(isOpen).map((row) => [nameIn(row), String(row['id'])]));
       return new Map(
         rows.map((row) => [
           nameIn(row),
-          `${String(row['status'])} ${String(row['journal_size'])} ${String(row['modified_at'])}`,
+          isOpen(row)
+            ? `${String(row['status'])} ${String(row['journal_size'])} ${String(row['modified_at'])}`
+            : ENDED,
         ]),
       );
     } catch {
@@ -178,7 +190,7 @@ export class Sleepers {
 }
 
 /** Lets so many do something at once, in the order in which they came. */
-class Turns {
+export class Turns {
   readonly #most: number;
   readonly #waiting: (() => void)[] = [];
   #underWay = 0;
@@ -201,36 +213,5 @@ class Turns {
       if (next === undefined) this.#underWay -= 1;
       else next();
     }
-  }
-}
-
-/** Whether nothing is under way in a run but sleeping, or waiting for an answer. */
-export function isAsleep(agent: Agent<never, unknown>, { status, steps }: RunState): boolean {
-  if (status !== 'RUNNING') return false;
-  let sleeps = false;
-  for (const { stepId, status: standing } of steps) {
-    if (standing === 'SUSPENDED') sleeps = true;
-    if (standing !== 'RUNNING') continue;
-    const definition = definitionAt(agent, stepId);
-    // A structure only waits for what is in it.
-    if (definition === undefined || definition === 'unknown' || !isStructure(definition)) return false;
-  }
-  return sleeps;
-}
-
-/** A life that is left alone for as long as it sleeps. */
-export class Nap {
-  #end: Promise<unknown> | undefined;
-
-  /** Leaves it alone until then. */
-  async until(end: Promise<unknown>): Promise<void> {
-    this.#end = end;
-    await end;
-    this.#end = undefined;
-  }
-
-  /** Resolves when it is awake. */
-  async isOver(): Promise<void> {
-    await this.#end;
   }
 }

@@ -20,8 +20,6 @@ export interface Signs {
   readonly isBegun: () => boolean;
   /** Whether a worker has answered within the patience, the last time that one was asked. */
   readonly isAnswered: () => boolean;
-  /** Resolves unless the life only sleeps, among many: nobody asks about it then. */
-  readonly isAwake?: () => Promise<void>;
 }
 
 /**
@@ -33,7 +31,7 @@ export async function stalled(
   context: EngineContext,
   agent: Agent<never, unknown>,
   { runId, key }: { readonly runId: string; readonly key: string },
-  { isBegun, isAnswered, isAwake }: Signs,
+  { isBegun, isAnswered }: Signs,
   signal: AbortSignal,
   warn: (reason: string) => void,
 ): Promise<never> {
@@ -41,7 +39,6 @@ export async function stalled(
   let latest = '';
   for (;;) {
     await pause(CHECK_MS, signal);
-    await isAwake?.();
     if (signal.aborted) return new Promise<never>(() => undefined);
     const waited = asyncScheduler.now() - since;
     const { status, failure } = await standing(context, serviceFor(agent), key);

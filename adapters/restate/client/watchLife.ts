@@ -8,7 +8,6 @@ import type { Follower } from './follower';
 import type { Cursor } from './readEvents';
 import { askEvents, takeReply } from './readEvents';
 import type { Sleepers } from './sleepers';
-import { isAsleep, Nap } from './sleepers';
 
 /** Between two questions for events: what happens meanwhile comes with one answer. */
 const POLL_GAP_MS = 60;
@@ -23,7 +22,6 @@ const CROWD_ANSWER_MS = 30_000;
  * Asks for events as they come, until it is aborted.
  *
  * @param answered - Told after each question whether a worker has answered within the patience.
- * @param nap - Under way while the life only sleeps, among many: then nobody asks about it alone.
  */
 export async function watchLife<O>(
   context: EngineContext,
@@ -32,7 +30,6 @@ export async function watchLife<O>(
   cursor: Cursor,
   signal: AbortSignal,
   answered: (isAnswered: boolean) => void,
-  nap = new Nap(),
 ): Promise<void> {
   const { pace, sleepers } = context;
   await pause(pace.after(WATCH_MS), signal);
@@ -49,8 +46,8 @@ export async function watchLife<O>(
   };
   const service = serviceFor(agent);
   /**
-   * Until something happens. Of many, each is asked about only then; one that does more than sleep now and then in any case,
-   * because partial results do not stand in its journal.
+   * Until something happens. Of many, each is asked about then, and now and then in any case, because partial results do not stand in
+   * its journal.
    */
   const watchTogether = async (together: Sleepers): Promise<void> => {
     const askInTurn = (): Promise<boolean> =>
@@ -59,11 +56,8 @@ export async function watchLife<O>(
     while (!isOver() && pace.isCrowded()) {
       // What happens from the stamp on is seen by the next look, whether this hears of it or not.
       const isNews = await askInTurn();
-      const sleeps = isAsleep(agent, follow.state());
       const mostMs = isNews ? pace.after(POLL_GAP_MS) : pace.crowdMs();
-      const change = together.changed(service, key, stamp, signal, sleeps ? undefined : mostMs);
-      if (sleeps) await nap.until(change);
-      stamp = await change;
+      stamp = await together.changed(service, key, stamp, signal, mostMs);
     }
   };
   let waitMs = POLL_MS;

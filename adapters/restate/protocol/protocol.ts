@@ -16,6 +16,8 @@ export interface StartRequest {
   readonly secret?: string;
   /** Somebody wants the run to end: the life only undoes what sagas have done. */
   readonly isCancelled?: boolean;
+  /** Everybody who followed the run has left: the life only stops, and undoes nothing. */
+  readonly isLeft?: boolean;
   /** Why, where somebody said. */
   readonly reason?: string;
   /** The lives before this one have broken and left nothing: it begins as the first one does. */
@@ -61,7 +63,10 @@ export interface LifeResult {
   readonly events: readonly WireEvent[];
   /** How many batches of parts there are at least. */
   readonly parts: number;
-  /** Nothing is waited for: the next life begins at once, because this one has called many agents. */
+  /**
+   * The run has not come to a rest: the next life begins by itself, at once because this one has called many agents, or when a step
+   * wakes.
+   */
   readonly goesOn?: boolean;
   /** Why the life never began. */
   readonly refused?: Failure;
@@ -103,6 +108,8 @@ export interface RestRequest {
   readonly incarnation?: string;
   /** Milliseconds after which the next life begins by itself; none when left out. */
   readonly wakesAfterMs?: number;
+  /** The same by the clock of the run, epoch milliseconds. */
+  readonly wakesAt?: number;
   /** Milliseconds after which nobody wants to go on with the run any more; never when left out. */
   readonly keptForMs?: number;
   /** Somebody wants the run to end: the next life begins at once, and only undoes. */

@@ -75,6 +75,7 @@ export class DurableEngine implements Engine {
   readonly #inbox: Inbox;
   readonly #shared: SharedPolicies;
   readonly #abandoned: Promise<InvocationId>[] = [];
+  readonly #sleeps = new Set<Sleep>();
   #clock: number;
   #steps = 0;
   /** Calls of which the journal has no result. */
@@ -188,11 +189,41 @@ export class DurableEngine implements Engine {
     });
   }
 
-  sleep(_path: string, delayMs: number, wake: () => void): Stop {
-    const due = this.#clock + delayMs;
-    return this.#pending.await(this.#context.sleep(Math.min(Math.ceil(delayMs), LONGEST_MS)), () => {
-      this.#advance(due);
+  sleep(path: string, delayMs: number, wake: () => void): Stop {
+    const sleep = { path, dueAt: this.#clock + delayMs };
+    this.#sleeps.add(sleep);
+    const forget = this.pause(delayMs, () => {
+      this.#sleeps.delete(sleep);
       wake();
+    });
+    return () => {
+      this.#sleeps.delete(sleep);
+      forget();
+    };
+  }
+
+  /** Waits on behalf of the life, not of a step. */
+  pause(delayMs: number, then: () => void): Stop {
+    const dueAt = this.#clock + delayMs;
+    return this.#pending.await(this.#context.sleep(Math.min(Math.ceil(delayMs), LONGEST_MS)), () => {
+      this.#advance(dueAt);
+      then();
+    });
+  }
+
+  /**
+   * Whether nothing can happen for so many milliseconds but that somebody answers or cancels: steps sleep, with the moment on record
+   * at which they wake. When a step is tried again is not, nor is the time limit of the whole run.
+   */
+  isAsleepFor(ms: number): boolean {
+    const sleeps = [...this.#sleeps];
+    const others = this.#pending.size - sleeps.length - (this.#inbox.isListening ? 1 : 0);
+    if (sleeps.length === 0 || others > 0 || this.#shared.isLimited()) return false;
+    if (sleeps.some(({ dueAt }) => dueAt - this.#clock < ms)) return false;
+    // A time limit around steps that sleep is on record too.
+    return sleeps.every(({ path }) => {
+      const row = this.steps().get(path);
+      return row?.limitAt !== undefined || (row?.status === 'SUSPENDED' && row.deadline !== undefined);
     });
   }
 
@@ -298,6 +329,13 @@ export class DurableEngine implements Engine {
   async #cancelCalls(): Promise<void> {
     for (const id of this.#abandoned.splice(0)) this.#context.cancel(await id);
   }
+}
+
+/** A step that sleeps, or whose time is limited. */
+interface Sleep {
+  readonly path: string;
+  /** By the clock of the journal, epoch milliseconds. */
+  readonly dueAt: number;
 }
 
 /** What has come to pass in one life of a run. */

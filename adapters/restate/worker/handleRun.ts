@@ -26,6 +26,8 @@ import { pieceName } from './publishedEvents';
 export interface Worker {
   readonly agent: Agent<never, unknown>;
   readonly cache: AnswerCache;
+  /** From so many milliseconds on a run that only sleeps does so between two lives. */
+  readonly longSleepMs: number;
   /** The lives under way here. One whose attempt is lost, or suspended by the server, is gone without coming to its end. */
   readonly lives: Set<PlacedLife>;
   publisher(life: ToldLife, before: () => readonly SideEvent[]): EventPublisher;
@@ -65,7 +67,7 @@ export async function handleRun(
   if ('refused' in opening) {
     const { refused, saved } = opening;
     const result: LifeResult = { status: 'FAILED', from: 0, events: [], parts: 0, refused };
-    const nothing = { read: 0, isCancelAsked: false, goesOn: false, mayHaveNested: false };
+    const nothing = { read: 0, isCancelAsked: false, goesOn: false, isAsleep: false, mayHaveNested: false };
     const answers = before?.answers ?? [];
     return {
       result,
@@ -98,6 +100,7 @@ class RunHandler implements PlacedLife {
   readonly #batcher: EventBatcher;
   readonly #interpreter: StepExecutor;
   readonly #isCancelled: boolean;
+  readonly #isLeft: boolean;
   readonly #reason: string | undefined;
   #lastFlush: number;
   #previewed = 0;
@@ -105,6 +108,7 @@ class RunHandler implements PlacedLife {
   #timer: NodeJS.Timeout | undefined;
   #isOver = false;
   #isUndoing = false;
+  #isAsleep = false;
 
   constructor(
     context: WorkflowContext,
@@ -121,6 +125,7 @@ class RunHandler implements PlacedLife {
     this.#worker = worker;
     this.#lost = context.request().attemptCompletedSignal;
     this.#isCancelled = request.isCancelled === true;
+    this.#isLeft = request.isLeft === true;
     this.#reason = request.reason;
     this.#lastFlush = request.at;
     this.publisher = worker.publisher({ key: context.key, secret: this.secret }, () => this.#previews());
@@ -171,7 +176,8 @@ class RunHandler implements PlacedLife {
       // When the server is lost, it asks another worker: what still runs here must not go on beside that.
       for (const call of this.underWay) call.abandon();
     });
-    if (this.#isCancelled) this.#undo(this.#reason);
+    if (this.#isLeft) this.#stop();
+    else if (this.#isCancelled) this.#undo(this.#reason);
     else this.#interpreter.begin();
     this.#worker.lives.add(this);
     try {
@@ -186,6 +192,7 @@ class RunHandler implements PlacedLife {
   /** Waits for the next answer of the journal, and lets the interpreter react to it. */
   async #turn(): Promise<void> {
     const engine = this.#engine;
+    if (this.#fallsAsleep()) return;
     const isDue = engine.clock() - this.#lastFlush >= FLUSH_MS || this.#batcher.bytes() > BATCH_BYTES;
     if (isDue) this.#flush();
     if (engine.events.length > Math.max(this.#previewed, this.#batcher.from())) {
@@ -201,8 +208,21 @@ class RunHandler implements PlacedLife {
       this.#undo(reasonOf(asked));
       return;
     }
+    this.#stop();
+  }
+
+  /** Ends the life where nothing can happen for long: the server carries out only so many at once. The next one begins in time. */
+  #fallsAsleep(): boolean {
+    if (!this.#engine.isAsleepFor(this.#worker.longSleepMs)) return false;
+    this.#interpreter.drain();
+    this.#isAsleep = this.#isOver;
+    this.#interpreter.stopDraining();
+    return this.#isAsleep;
+  }
+
+  #stop(): void {
     const cancelled = this.#interpreter.stop();
-    if (cancelled !== undefined) engine.note(cancelled);
+    if (cancelled !== undefined) this.#engine.note(cancelled);
     this.#isOver = true;
   }
 
@@ -222,7 +242,7 @@ class RunHandler implements PlacedLife {
     const drainMs = this.#drainMs;
     this.#drainMs *= 2;
     this.#interpreter.drain();
-    this.#engine.sleep('', drainMs, () => {
+    this.#engine.pause(drainMs, () => {
       this.#interpreter.stopDraining();
     });
   }
@@ -283,6 +303,7 @@ class RunHandler implements PlacedLife {
       isCancelAsked: asked !== undefined,
       ...(cancelReason !== undefined && { cancelReason }),
       goesOn,
+      isAsleep: this.#isAsleep,
       mayHaveNested: engine.mayHaveNested(),
     };
     return { result: { status: state.status, ...told, ...(goesOn && { goesOn }) }, rest };
@@ -293,9 +314,10 @@ class RunHandler implements PlacedLife {
 export const CANCEL_ASKED = 'cancel asked';
 
 /** With why, where somebody said; workers of earlier versions never say. */
-type CancelAsked = true | { readonly reason: string };
+export type CancelAsked = true | { readonly reason: string };
 
-function reasonOf(asked: CancelAsked | undefined): string | undefined {
+/** Why, where somebody said. */
+export function reasonOf(asked: CancelAsked | undefined): string | undefined {
   return typeof asked === 'object' ? asked.reason : undefined;
 }
 

@@ -54,6 +54,11 @@ export class Inbox {
     };
   }
 
+  /** Whether it waits for another answer. */
+  get isListening(): boolean {
+    return this.#position >= 0;
+  }
+
   /** Paths of answers for which nobody listens. */
   unheard(): readonly string[] {
     return this.#answers.flatMap(({ path }) => (this.#listeners.has(path) ? [] : [path]));

@@ -3,6 +3,7 @@ import { CancelledError, serde, TerminalError } from '@restatedev/restate-sdk';
 
 import { RunState as StateCodec } from '../../../lib/codec/stateCodec';
 import type { RunState } from '../../../lib/model/state';
+import { summaryOf } from '../../../lib/store/summary';
 import type {
   GivenAnswer,
   LateAnswer,
@@ -10,9 +11,10 @@ import type {
   RestRequest,
   Seal,
   SideEvent,
+  StartRequest,
   StateChunk,
 } from '../protocol/protocol';
-import { lifeOf, recordKey, RECORDS_SERVICE } from '../protocol/serviceNames';
+import { keyOf, lifeOf, recordKey, RECORDS_SERVICE } from '../protocol/serviceNames';
 import { piecesOf } from '../protocol/wireEvent';
 import { LARGEST_CHUNK, MOST_CHUNKS } from '../protocol/wireLimits';
 import { withNested } from './nestedRows';
@@ -34,8 +36,10 @@ export interface Rest {
   readonly read: number;
   readonly isCancelAsked: boolean;
   readonly cancelReason?: string;
-  /** Nothing is waited for: the next life begins at once. */
+  /** The run has not come to a rest: the next life begins by itself. */
   readonly goesOn: boolean;
+  /** Not before a step wakes, in that case; otherwise at once. */
+  readonly isAsleep: boolean;
   /** Whether functions may have asked for steps. */
   readonly mayHaveNested: boolean;
 }
@@ -46,6 +50,8 @@ export class KeptRun {
   readonly #service: string;
   readonly #key: string;
   readonly #life: number;
+  /** Whether the life was cancelled while it put down how the run stands. */
+  isCancelled = false;
 
   constructor(context: WorkflowContext, service: string) {
     const { runId, life } = lifeOf(context.key);
@@ -78,8 +84,8 @@ export class KeptRun {
     for (const [index, text] of chunks.entries()) {
       if (index > 0) await this.#call<undefined>('chunk', { index, text } satisfies StateChunk);
     }
-    const isDue = rest.goesOn || (late.length > 0 && status === 'SUSPENDED');
-    const wakesAfterMs = isDue ? 0 : wakesAfter(state);
+    const isNow = (rest.goesOn && !rest.isAsleep) || (late.length > 0 && status === 'SUSPENDED');
+    const wakesAfterMs = isNow ? 0 : wakesAfter(state);
     const request: RestRequest = {
       life: this.#life,
       status,
@@ -87,12 +93,24 @@ export class KeptRun {
       text: chunks[0] ?? '',
       chunks: chunks.length,
       ...(incarnation !== undefined && { incarnation }),
-      ...(wakesAfterMs !== undefined && { wakesAfterMs }),
+      ...(wakesAfterMs !== undefined && { wakesAfterMs, wakesAt: (state.endedAt ?? 0) + wakesAfterMs }),
       ...(status === 'CANCELLED' && { keptForMs }),
       ...(rest.isCancelAsked && status === 'SUSPENDED' && { isCancelAsked: true }),
       ...(rest.cancelReason !== undefined && { cancelReason: rest.cancelReason }),
     };
     await this.#call<undefined>('rest', request);
+  }
+
+  /** What has come too late for this life ends the next one. */
+  endNext(request: Omit<StartRequest, 'life'>): void {
+    const { runId } = lifeOf(this.#context.key);
+    this.#context.genericSend({
+      service: this.#service,
+      method: 'run',
+      key: keyOf(runId, this.#life + 1),
+      parameter: { ...request, life: this.#life + 1 },
+      inputSerde: JSON_SERDE,
+    });
   }
 
   /** The run has completed, and others need not be able to go on with it. */
@@ -143,6 +161,7 @@ export class KeptRun {
         });
       } catch (error) {
         if (!(error instanceof CancelledError) || tries === MOST_CANCELS) throw error;
+        this.isCancelled = true;
       }
     }
   }
@@ -184,13 +203,11 @@ function chunksOf(state: RunState): readonly string[] {
   return piecesOf(text);
 }
 
-/** Milliseconds from its end to the first deadline of a run that waits. */
-function wakesAfter({ status, steps, endedAt = 0 }: RunState): number | undefined {
-  if (status !== 'SUSPENDED') return undefined;
-  const deadlines = [...steps].flatMap(({ status: step, deadline }) =>
-    step === 'SUSPENDED' && deadline !== undefined ? [deadline] : [],
-  );
-  return deadlines.length === 0 ? undefined : Math.max(0, Math.min(...deadlines) - endedAt) + 1;
+/** Milliseconds from its end to the first deadline of a run that waits or sleeps, or the first time limit around what does. */
+function wakesAfter(state: RunState): number | undefined {
+  const { dueAt } = summaryOf(state);
+  if (state.status !== 'SUSPENDED' || dueAt === undefined) return undefined;
+  return Math.max(0, dueAt - (state.endedAt ?? 0)) + 1;
 }
 
 const SEAL: Seal = { isSealed: true };

@@ -57,7 +57,7 @@ export function openLife(
       saved,
       mustExist: false,
       // Nobody goes on with it: what can still be undone is, whatever else has changed.
-      onMismatch: request.isCancelled === true ? 'actual' : onMismatch,
+      onMismatch: request.isCancelled === true || request.isLeft === true ? 'actual' : onMismatch,
       checksValues: false,
       at,
       incarnation: request.incarnation,

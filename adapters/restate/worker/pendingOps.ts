@@ -22,6 +22,11 @@ interface Settled {
 export class PendingOps {
   readonly #pending = new Set<PendingOp>();
 
+  /** How many there are. */
+  get size(): number {
+    return this.#pending.size;
+  }
+
   /** Waits for one more. The function that comes back forgets it. */
   await(operation: RestatePromise<unknown>, onResult: OnResult): Stop {
     const op: PendingOp = { operation, onResult };

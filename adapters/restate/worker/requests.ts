@@ -51,6 +51,7 @@ const Start = t.intersection([
   t.partial({
     input: t.unknown,
     isCancelled: t.boolean,
+    isLeft: t.boolean,
     reason: t.string,
     isAnew: t.boolean,
     incarnation: t.string,

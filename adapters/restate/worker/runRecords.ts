@@ -17,6 +17,8 @@ import { retriedForEver } from './serviceOptions';
 
 /** A record as it is kept. */
 interface Kept extends RunRecord {
+  /** When the next life begins by itself, epoch milliseconds by the clock of the run. */
+  readonly wakesAt?: number;
   /** The call that shows that the run is kept; absent where its lives are kept for as long. */
   readonly mark?: string;
 }
@@ -50,7 +52,9 @@ export function runRecordsService(settings: ServiceOptions) {
       wake: handlers.object.exclusive(PRIVATE, async (context: ObjectContext, of: OfLife): Promise<void> => {
         const kept = await context.get<Kept>('record');
         const waits = kept?.isResting === true && kept.status === 'SUSPENDED';
-        if (waits && isOf(kept, of)) begin(context, kept, await context.date.now());
+        if (!waits || !isOf(kept, of)) return;
+        // The clock of this worker may be behind the one by which the run waits: nothing would be due yet.
+        begin(context, kept, Math.max(await context.date.now(), kept.wakesAt ?? 0));
       }),
       forget: handlers.object.exclusive(
         PRIVATE,
@@ -93,7 +97,7 @@ function isOf(kept: Kept, { life, incarnation }: OfLife): boolean {
 
 /** A life is over, and others may follow. */
 async function rest(context: ObjectContext, request: RestRequest): Promise<void> {
-  const { life, status, text, chunks, incarnation, wakesAfterMs, keptForMs } = request;
+  const { life, status, text, chunks, incarnation, wakesAfterMs, wakesAt, keptForMs } = request;
   const { isCancelAsked = false, cancelReason } = request;
   const before = await context.get<Kept>('record');
   const isSame = before?.incarnation === incarnation;
@@ -112,6 +116,7 @@ async function rest(context: ObjectContext, request: RestRequest): Promise<void>
     answers: [...request.answers, ...lately],
     chunks,
     ...(incarnation !== undefined && { incarnation }),
+    ...(wakesAt !== undefined && { wakesAt }),
     ...(mark !== undefined && { mark }),
   };
   context.set('record', kept);

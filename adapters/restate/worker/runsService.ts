@@ -36,10 +36,11 @@ import type { Placed } from './durableEngine';
 import { eventPublisher } from './eventPublisher';
 import { publishBatch, readPiece, readPublished, resolveOnce } from './publishedEvents';
 import { acceptAnswer, acceptBatch, acceptCancel, acceptEvents, acceptStart, acceptText } from './requests';
+import type { Rest } from './keptRun';
 import { KeptRun, takeAnswer } from './keptRun';
 import { nestedSoFar, readNested } from './nestedRows';
-import type { PlacedLife, Worker } from './handleRun';
-import { CANCEL_ASKED, handleRun } from './handleRun';
+import type { CancelAsked, PlacedLife, Worker } from './handleRun';
+import { CANCEL_ASKED, handleRun, reasonOf } from './handleRun';
 import type { ServiceOptions } from './serviceOptions';
 import { serviceSettings } from './serviceOptions';
 import { agentTable } from './stepsService';
@@ -62,8 +63,10 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
           const isFirst = request.life === 1;
           const before = isFirst ? undefined : await kept.take();
           const { result, rest } = await handleRun(context, worker, request, before);
-          if (rest !== undefined) await kept.rest(rest, options.retentionMs);
-          else if (!isFirst) kept.ended(options.retentionMs);
+          if (rest !== undefined) {
+            await kept.rest(rest, options.retentionMs);
+            if (kept.isCancelled) await cancelAfter(context, kept, rest);
+          } else if (!isFirst) kept.ended(options.retentionMs);
           return result;
         },
       ),
@@ -94,6 +97,24 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
       cancel: handlers.workflow.shared({ journalRetention: 0 }, cancelLife),
     },
     options: { ...serviceSettings(options), workflowRetention: options.retentionMs },
+  });
+}
+
+/** A cancel that has come while a life put down how the run stands is for the next one. */
+async function cancelAfter(context: WorkflowContext, kept: KeptRun, rest: Rest): Promise<void> {
+  const { runId, status, endedAt = 0 } = rest.state;
+  if (status !== 'SUSPENDED' || rest.isCancelAsked) return;
+  const asked = await context.promise<CancelAsked>(CANCEL_ASKED).peek();
+  // A run that only waits is not under way: whoever leaves it changes nothing.
+  if (asked === undefined && !rest.goesOn) return;
+  const reason = reasonOf(asked);
+  const cancelled = asked === undefined ? { isLeft: true } : { isCancelled: true };
+  kept.endNext({
+    runId,
+    at: endedAt,
+    onMismatch: 'refuse',
+    ...cancelled,
+    ...(reason !== undefined && { reason }),
   });
 }
 
@@ -129,7 +150,7 @@ function workerOf(
   agent: Agent<never, unknown>,
   definition: Definition,
   name: string,
-  { ingress, placement, services }: ServiceOptions,
+  { ingress, placement, services, longSleepMs }: ServiceOptions,
 ): Worker {
   const table = agentTable(definition);
   const cache = answersOn(ingress);
@@ -137,6 +158,7 @@ function workerOf(
   return {
     agent,
     cache,
+    longSleepMs,
     lives: new Set(),
     publisher: (life, before) => eventPublisher(ingress, name, life, before),
     place(life, task, input, callbacks) {

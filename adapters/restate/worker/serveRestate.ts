@@ -49,11 +49,14 @@ export interface ServeOptions {
   readonly abortTimeoutMs?: number;
   /**
    * Silence after which the server takes a run, or a call of an agent, out of the worker's memory and begins it anew from its
-   * journal when there is news, in milliseconds; as long as `abortTimeoutMs` when left out. Shorter saves memory where many runs
-   * sleep for long. But while an agent is being called, its run then hears of nothing else: not of other steps, not of a
-   * cancel.
+   * journal when there is news, in milliseconds; as long as `abortTimeoutMs` when left out. While an agent is being called, its run hears of nothing else after that: not of other steps, not of a cancel.
    */
   readonly inactivityTimeoutMs?: number;
+  /**
+   * From so many milliseconds on, a run that does nothing but `sleep` leaves the worker and costs the server no invocation until it
+   * wakes, when it goes on with `run.resumed`; a minute when left out. The same on all workers.
+   */
+  readonly longSleepMs?: number;
   /** First pause before the server asks for a worker again, in milliseconds, doubled each time; 100 when left out. */
   readonly retryMs?: number;
   /** Agents that are run again and again, served here too; each tick once, however many workers serve it. */
@@ -75,6 +78,7 @@ export interface RestateWorker {
 }
 
 const DAY_MS = 86_400_000;
+const MINUTE_MS = 60_000;
 const REGISTER_MS = 10_000;
 const LONGEST_SILENCE_MS = 21_600_000;
 
@@ -93,29 +97,10 @@ export async function serveRestate(
   given: readonly Agent<never, unknown>[],
   options: ServeOptions,
 ): Promise<RestateWorker> {
-  const { schedules = [] } = options;
+  const { schedules = [], port = 9080, host = '127.0.0.1', pools = ['default'], runs = true } = options;
   const agents = [...new Set([...given, ...schedules.map(({ agent }) => agent)])];
-  const {
-    port = 9080,
-    host = '127.0.0.1',
-    placement = () => 'inline',
-    pools = ['default'],
-    runs = true,
-    abortTimeoutMs = LONGEST_SILENCE_MS,
-  } = options;
   const addresses = typeof options.ingress === 'string' ? [options.ingress] : options.ingress;
-  const settings: ServiceOptions = {
-    ingress: ingressOf(addresses, LONGEST_SILENCE_MS),
-    services: servicesView(options.services),
-    placement: (agent) => {
-      const where = placement(agent);
-      return where === 'call' ? { pool: 'default' } : where;
-    },
-    retentionMs: options.retentionMs ?? DAY_MS,
-    abortTimeoutMs,
-    inactivityTimeoutMs: options.inactivityTimeoutMs ?? abortTimeoutMs,
-    retryMs: options.retryMs ?? 100,
-  };
+  const settings = settingsOf(options, addresses);
   checkServices(options.services);
   refuseTwins(agents);
   const ofAgents = [...new Set(agents)].flatMap((agent) => [
@@ -168,6 +153,24 @@ export async function serveRestate(
     throw error;
   }
   return worker;
+}
+
+/** What all services of a worker have in common. */
+function settingsOf(options: ServeOptions, addresses: readonly string[]): ServiceOptions {
+  const { placement = () => 'inline', abortTimeoutMs = LONGEST_SILENCE_MS } = options;
+  return {
+    ingress: ingressOf(addresses, LONGEST_SILENCE_MS),
+    services: servicesView(options.services),
+    placement: (agent) => {
+      const where = placement(agent);
+      return where === 'call' ? { pool: 'default' } : where;
+    },
+    retentionMs: options.retentionMs ?? DAY_MS,
+    abortTimeoutMs,
+    inactivityTimeoutMs: options.inactivityTimeoutMs ?? abortTimeoutMs,
+    longSleepMs: options.longSleepMs ?? MINUTE_MS,
+    retryMs: options.retryMs ?? 100,
+  };
 }
 
 type Handle = (request: Http2ServerRequest, response: Http2ServerResponse) => void;

@@ -16,6 +16,8 @@ export interface ServiceOptions {
   readonly abortTimeoutMs: number;
   /** Silence after which the server takes an invocation out of its worker, in milliseconds. */
   readonly inactivityTimeoutMs: number;
+  /** From so many milliseconds on a run that only sleeps does so between two lives. */
+  readonly longSleepMs: number;
   /** First pause before a worker is asked again, in milliseconds. */
   readonly retryMs: number;
 }

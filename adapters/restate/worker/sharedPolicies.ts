@@ -14,6 +14,8 @@ import type { PendingOps } from './pendingOps';
 
 /** The policies that a run shares with others: its engine's part of `limit` and `cache`. */
 export interface SharedPolicies extends Required<Pick<Engine, 'admit' | 'recall' | 'memorize'>> {
+  /** Whether structures of this life have room in what is limited, or wait for it: it is theirs while their steps sleep. */
+  isLimited(): boolean;
   /** Gives room to others in what is limited: the life goes on elsewhere, or is over. */
   leave(): void;
 }
@@ -34,6 +36,8 @@ interface RecordedKeyFailed {
 /** What comes from outside of the run is written into its journal, so that a replay sees the same. */
 export function sharedPolicies({ context, cache, now, pending }: Sharing): SharedPolicies {
   const admitted = new Set<Stop>();
+  // Other than `admitted` it is a function of the journal.
+  let limited = 0;
   return {
     admit(limit, task, enter) {
       // Whoever calls a function keeps its limit, after it has begun: that needs nothing in the journal.
@@ -42,6 +46,8 @@ export function sharedPolicies({ context, cache, now, pending }: Sharing): Share
         return () => undefined;
       }
       let leave: Stop | undefined;
+      let isLimited = true;
+      limited += 1;
       const wait = recording<true>((resolve) => {
         leave = admitTo(limit, task, asyncScheduler, () => {
           resolve(true);
@@ -56,6 +62,8 @@ export function sharedPolicies({ context, cache, now, pending }: Sharing): Share
       );
       return () => {
         forget();
+        if (isLimited) limited -= 1;
+        isLimited = false;
         leave?.();
         if (leave !== undefined) admitted.delete(leave);
       };
@@ -83,6 +91,7 @@ export function sharedPolicies({ context, cache, now, pending }: Sharing): Share
         // The function that gives the key has failed before; then the agent was called.
       }
     },
+    isLimited: () => limited > 0,
     leave() {
       for (const leave of admitted) leave();
     },
