@@ -9,7 +9,12 @@ export interface JsonLimits {
   readonly depth?: number;
   /** Most bytes of its JSON text in UTF-8; 16 MiB when left out. */
   readonly bytes?: number;
+  /** Where it stands in a larger value: names and positions from the root, each of which is a level too. */
+  readonly within?: readonly (string | number)[];
 }
+
+/** Bytes that the JSON text of a value may have. */
+export const LARGEST_JSON = 16 * 1024 * 1024;
 
 /**
  * The value as it will be after a resume: itself when JSON keeps it unchanged.
@@ -23,30 +28,48 @@ export interface JsonLimits {
  */
 export function jsonValue(value: unknown, path: string, limits: JsonLimits = {}): unknown {
   if (value === undefined) return undefined;
-  const depth = limits.depth ?? 256;
-  const bytes = limits.bytes ?? 16 * 1024 * 1024;
   // A string that is surely short enough needs no walk, as most outputs of text steps.
-  if (typeof value === 'string' && value.length + 2 <= bytes / 8) return value;
+  if (typeof value === 'string' && value.length + 2 <= (limits.bytes ?? LARGEST_JSON) / 8) return value;
+  return measuredJson(value, path, limits).value;
+}
+
+/**
+ * The same, and how many bytes its JSON text has at most. Where it stands within another value, it may be undefined as a property of
+ * that, but not as an item.
+ */
+export function measuredJson(
+  value: unknown,
+  path: string,
+  { depth = 256, bytes = LARGEST_JSON, within = [] }: JsonLimits,
+): { readonly value: unknown; readonly most: number } {
   const walk: Walk = {
     path,
     ancestors: [],
-    keys: [],
+    keys: [...within],
+    above: within.length,
     size: 0,
     most: 0,
-    depth,
+    depth: depth - within.length,
     bytes,
   };
+  if (within.includes('__proto__')) refuse(walk, 'a property named __proto__');
+  if (value === undefined) {
+    if (typeof within.at(-1) === 'number') refuse(walk, 'undefined inside an array');
+    return { value, most: 0 };
+  }
   const kept = keep(value, walk);
   // What was counted on the way is a lower bound. Text of much that is short need not be made to know that it fits.
   if (walk.most > bytes && walk.size > bytes / 8 && Buffer.byteLength(JSON.stringify(kept)) > bytes)
     refuse(walk, tooLarge(walk));
-  return kept;
+  return { value: kept, most: walk.most };
 }
 
 interface Walk {
   readonly path: string;
   readonly ancestors: object[];
   readonly keys: (string | number)[];
+  /** Levels of the larger value it stands in. */
+  readonly above: number;
   /** Bytes of the text, at least: at most 8 times too few. */
   size: number;
   /** Bytes of the text, at most. */
@@ -164,7 +187,9 @@ function enter(container: object, walk: Walk): void {
   if (walk.ancestors.length >= walk.depth) {
     refuse(
       walk,
-      walk.ancestors.includes(container) ? 'part of a cycle' : `nested deeper than ${String(walk.depth)}`,
+      walk.ancestors.includes(container)
+        ? 'part of a cycle'
+        : `nested deeper than ${String(walk.depth + walk.above)}`,
     );
   }
   walk.ancestors.push(container);

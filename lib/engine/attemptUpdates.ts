@@ -1,10 +1,11 @@
-import { Immer } from 'immer';
+import { enablePatches, Immer } from 'immer';
 
-import { jsonValue } from '../codec/jsonValue';
+import { grownSize, keptPatches } from '../codec/keptPatches';
 import { InvalidArgumentError } from '../model/failure';
 import type { SharedPatch } from '../model/shared';
 import { frozenCopy, patchedShared } from '../model/shared';
 
+enablePatches();
 // Whatever a recipe puts into the state belongs to the user: it is copied before anything is frozen.
 const immer = new Immer({ autoFreeze: false });
 
@@ -59,18 +60,21 @@ export class AttemptUpdates {
         { tellsNext: false },
       );
     if (made.length === 0) return { shared, patches };
-    const kept = made.flatMap((patch) => this.#kept(patch));
-    return { shared: patchedShared(shared, kept), patches: [...patches, ...kept] };
-  }
-
-  /** As JSON keeps it: a property that is undefined is none. */
-  #kept({ op, path, value }: SharedPatch): readonly SharedPatch[] {
-    if (op === 'remove') return [{ op, path }];
-    const kept = frozenCopy(jsonValue(value, this.#path));
-    if (kept !== undefined) return [{ op, path, value: kept }];
-    return op === 'replace' ? [{ op: 'remove', path }] : [];
+    const checked = keptPatches(made, this.#path);
+    const kept = checked.patches.map(({ op, path, value }) => ({
+      op,
+      path,
+      ...(op !== 'remove' && { value: frozenCopy(value) }),
+    }));
+    const after = patchedShared(shared, kept);
+    if (typeof after === 'object' && after !== null)
+      sizes.set(after, grownSize(sizes.get(shared as object), checked.added, after, this.#path));
+    return { shared: after, patches: [...patches, ...kept] };
   }
 }
+
+/** Bytes of JSON that states have at most. */
+const sizes = new WeakMap<object, number>();
 
 function isPromise(value: unknown): boolean {
   return (

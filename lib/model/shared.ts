@@ -1,7 +1,4 @@
-import { enablePatches, Immer } from 'immer';
-import type { Draft, Patch } from 'immer';
-
-enablePatches();
+import type { Draft } from 'immer';
 
 /** One change of a shared state, as Immer describes it: plain JSON, with the keys and positions from the root of the state. */
 export interface SharedPatch {
@@ -38,13 +35,77 @@ interface SharingRow extends SharedValue {
   readonly updated?: string;
 }
 
-// What it freezes is a copy that belongs to nobody else.
-const immer = new Immer({ autoFreeze: true });
-
 /** The shared state after these changes, frozen. */
 export function patchedShared(shared: unknown, patches: readonly SharedPatch[]): unknown {
-  // Immer changes neither: its type lacks `readonly`.
-  return immer.applyPatches(shared as object, patches as unknown as Patch[]);
+  // What is frozen is a copy that belongs to nobody else.
+  return frozen(
+    withPatches(
+      shared,
+      patches.map(({ op, path, value }) => ({
+        op,
+        path,
+        value: Object.isFrozen(value) ? value : frozenCopy(value),
+      })),
+    ),
+  );
+}
+
+/** An object or an array that is being changed. */
+type Container = Record<string | number, unknown>;
+
+/**
+ * A JSON value after these changes; `base` and the changes stay as they are, and what no change touches is shared.
+ *
+ * Not Immer's `applyPatches`: that refuses paths through a property called `constructor`, although Immer itself makes them. However
+ * many changes there are, a container is copied once.
+ *
+ * @throws RangeError for a change that does not fit the value.
+ */
+export function withPatches(base: unknown, patches: readonly SharedPatch[]): unknown {
+  const copies = new Set<unknown>();
+  const ownCopy = (value: unknown): Container => {
+    if (copies.has(value)) return value as Container;
+    const copy: unknown = Array.isArray(value) ? (value as unknown[]).slice() : { ...(value as Container) };
+    copies.add(copy);
+    return copy as Container;
+  };
+  let root = base;
+  for (const patch of patches) {
+    const { path, value } = patch;
+    const key = path.at(-1);
+    if (key === undefined) {
+      root = value;
+      continue;
+    }
+    if (!isContainer(root)) throw misfit(patch);
+    let container = ownCopy(root);
+    root = container;
+    for (const name of path.slice(0, -1)) {
+      const inner = Object.hasOwn(container, name) ? container[name] : undefined;
+      if (!isContainer(inner) || name === '__proto__') throw misfit(patch);
+      container = container[name] = ownCopy(inner);
+    }
+    if (key === '__proto__') throw misfit(patch);
+    change(container, key, patch);
+  }
+  return root;
+}
+
+function change(container: Container, key: string | number, { op, value }: SharedPatch): void {
+  if (Array.isArray(container) && op !== 'replace')
+    if (op === 'remove') container.splice(Number(key), 1);
+    else container.splice(key === '-' ? container.length : Number(key), 0, value);
+  else if (op === 'remove') Reflect.deleteProperty(container, key);
+  // Of a list also its length.
+  else container[key] = value;
+}
+
+function isContainer(value: unknown): value is Container {
+  return typeof value === 'object' && value !== null;
+}
+
+function misfit({ op, path }: SharedPatch): RangeError {
+  return new RangeError(`there is no place for "${op}" at ${path.map(String).join('.')}`);
 }
 
 /**
@@ -98,11 +159,13 @@ function merged(before: unknown, after: unknown, other: unknown): unknown {
 
 function mergedRecord(before: JsonRecord, after: JsonRecord, other: JsonRecord): JsonRecord {
   const result: Record<string, unknown> = { ...other };
-  for (const key of Object.keys(before)) if (!(key in after)) Reflect.deleteProperty(result, key);
+  for (const key of Object.keys(before)) if (!Object.hasOwn(after, key)) Reflect.deleteProperty(result, key);
   for (const [key, value] of Object.entries(after)) {
-    if (key in before && isSame(before[key], value)) continue;
-    if (key in other) result[key] = merged(before[key], value, other[key]);
-    else result[key] = key in before ? merged(before[key], value, emptyLike(before[key])) : value;
+    // A property may be called as what every object inherits, such as "constructor".
+    const was = Object.hasOwn(before, key) ? before[key] : undefined;
+    if (was !== undefined && isSame(was, value)) continue;
+    if (Object.hasOwn(other, key)) result[key] = merged(was, value, other[key]);
+    else result[key] = was === undefined ? value : merged(was, value, emptyLike(was));
   }
   return result;
 }

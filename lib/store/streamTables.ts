@@ -1,12 +1,8 @@
-import type { Patch } from 'immer';
-import { enablePatches, Immer } from 'immer';
-
-import { InvalidArgumentError } from '../model/failure';
-import type { SavedStream, StreamChange, StreamSummary } from './streamRest';
+import { InvalidArgumentError, toFailure } from '../model/failure';
+import { withPatches } from '../model/shared';
+import type { RowPatch, SavedStream, StreamChange, StreamSummary } from './streamRest';
 import { CLOCK_ROW } from './streamRest';
 
-enablePatches();
-const immer = new Immer({ autoFreeze: false });
 /** Patches that wait take memory, so some time they are applied even where nobody looks. */
 const MOST_LATE = 10_000;
 
@@ -15,7 +11,7 @@ export class StreamTables implements SavedStream {
   readonly offsets = new Map<string, unknown>();
   readonly #tables = new Map<string, Map<string, unknown>>();
   /** Patches that are not applied yet, by table and key: applying them one by one would copy a long list once for each. */
-  readonly #late = new Map<string, Map<string, Patch[]>>();
+  readonly #late = new Map<string, Map<string, RowPatch[]>>();
   readonly lags = new Map<string, number>();
   #lateCount = 0;
   committedAt = 0;
@@ -32,7 +28,7 @@ export class StreamTables implements SavedStream {
 
   /** @throws InvalidArgumentError when a patch does not fit the row. */
   get tables(): ReadonlyMap<string, ReadonlyMap<string, unknown>> {
-    this.#applyAll();
+    this.applyAll();
     return this.#tables;
   }
 
@@ -53,11 +49,11 @@ export class StreamTables implements SavedStream {
     for (const { table, key, value, patches } of rows) {
       if (patches !== undefined) {
         let late = this.#late.get(table);
-        if (late === undefined) this.#late.set(table, (late = new Map<string, Patch[]>()));
+        if (late === undefined) this.#late.set(table, (late = new Map<string, RowPatch[]>()));
         this.#lateCount += patches.length;
         const known = late.get(key);
-        if (known === undefined) late.set(key, [...(patches as readonly Patch[])]);
-        else known.push(...(patches as readonly Patch[]));
+        if (known === undefined) late.set(key, [...patches]);
+        else known.push(...patches);
         continue;
       }
       this.#late.get(table)?.delete(key);
@@ -67,10 +63,11 @@ export class StreamTables implements SavedStream {
       if (value !== undefined) rowsOf.set(key, value);
     }
     this.committedAt = at;
-    if (this.#lateCount > MOST_LATE) this.#applyAll();
+    if (this.#lateCount > MOST_LATE) this.applyAll();
   }
 
-  #applyAll(): void {
+  /** Applies what waits. @throws InvalidArgumentError when a patch does not fit the row. */
+  applyAll(): void {
     for (const [table, late] of this.#late) for (const key of late.keys()) this.#apply(table, key);
     this.#late.clear();
     this.#lateCount = 0;
@@ -80,13 +77,13 @@ export class StreamTables implements SavedStream {
     const patches = this.#late.get(table)?.get(key);
     const rows = this.#rowsOf(table);
     if (patches === undefined) return;
-    if (!rows.has(key))
-      throw new InvalidArgumentError(
-        `Cannot change row "${key}" of "${table}": there is none`,
-        'restore the stream from a backup, or delete it',
-      );
-    // It keeps its place: rows stand in the order in which they were set.
-    rows.set(key, immer.applyPatches(rows.get(key) as object, patches));
+    if (!rows.has(key)) throw misfit(table, key, 'there is none');
+    try {
+      // It keeps its place: rows stand in the order in which they were set.
+      rows.set(key, withPatches(rows.get(key), patches));
+    } catch (error) {
+      throw misfit(table, key, toFailure(error).message);
+    }
   }
 
   #rowsOf(table: string): Map<string, unknown> {
@@ -110,6 +107,13 @@ export class StreamTables implements SavedStream {
       committedAt: this.committedAt,
     };
   }
+}
+
+function misfit(table: string, key: string, why: string): InvalidArgumentError {
+  return new InvalidArgumentError(
+    `Cannot change row "${key}" of "${table}": ${why}`,
+    'restore the stream from a backup, or delete it',
+  );
 }
 
 /** How many items came too late for the windows of a table. */

@@ -122,6 +122,42 @@ describe.each(everyStore)('a shared state, %s', (_, open) => {
     }
   });
 
+  it.each(['constructor', 'prototype', 'toString', '0'])(
+    'may have a property called %s: changed, resumed, and of a fork',
+    async (name) => {
+      interface Words {
+        readonly words: Readonly<Record<string, { readonly n: number }>>;
+      }
+      const store = open();
+      let fails = true;
+      const counting = (id: string) =>
+        agent(id, (n: number, { update }: StepContext<Words>) => {
+          update(({ words }) => {
+            const word = Object.hasOwn(words, name) ? words[name] : undefined;
+            if (word === undefined) words[name] = { n: 1 };
+            else word.n += 1;
+          });
+          if (id === 'c' && fails) throw new Error('down');
+          return n;
+        });
+      const flow = workflow(
+        'flow',
+        (input: Wire<number>, step) =>
+          step('c', counting('c'), step('b', counting('b'), step('a', counting('a'), input))),
+        { shared: { initial: { words: {} } } },
+      );
+      const failed = await execute(flow, 1, { store, runId: 'r' });
+      fails = false;
+      const resumed = await execute(flow, 1, { store, runId: 'r' });
+      const forkId = await fork('r', { store, from: 'b' });
+      const forked = await execute(flow, 1, { store, runId: forkId });
+
+      expect(failed.shared).toEqual({ words: { [name]: { n: 2 } } });
+      expect(resumed.shared).toEqual({ words: { [name]: { n: 3 } } });
+      expect(forked.shared).toEqual({ words: { [name]: { n: 3 } } });
+    },
+  );
+
   it('keeps the patches in the events, and what a failed attempt changed nowhere', async () => {
     const store = open();
     const once = workflow(
@@ -392,6 +428,48 @@ describe('context.update()', () => {
     expect(late.error).toMatchObject({ code: 'INVALID_ARGUMENT' });
     expect(action.error?.message).toContain('its workflow has no "reduce"');
     expect([date, late, action].map(({ shared }) => shared)).toEqual([initial, initial, initial]);
+  });
+
+  it('is refused by name where the state is changed piece by piece into what cannot be kept', async () => {
+    type Free = Record<string, unknown>;
+    const failing = (change: (draft: Free) => void, times = 1) =>
+      execute(
+        workflow(
+          'flow',
+          (input: Wire<number>, step) =>
+            step(
+              'a',
+              agent('a', (_: number, { update }: StepContext<Free>) => {
+                for (let time = 0; time < times; time += 1) update(change as never);
+              }),
+              input,
+            ),
+          { shared: { initial: { list: [1, 2] } } },
+        ),
+        1,
+      );
+    const deepen = (draft: Free): void => {
+      let at = draft;
+      while (at['next'] !== undefined) at = at['next'] as Free;
+      at['next'] = {};
+    };
+    const list = ({ list: given }: Free) => given as unknown[];
+    const refused = await Promise.all([
+      failing(deepen, 256),
+      failing((draft) => void list(draft).push(undefined)),
+      failing((draft) => void (list(draft)[1] = undefined)),
+      failing((draft) => void (list(draft).length = 4)),
+      failing((draft) => void (draft[String(Object.keys(draft).length)] = 'x'.repeat(1024 * 1024)), 16),
+    ]);
+
+    expect(refused.map(({ error }) => [error?.code, error?.message.split(';')[0]])).toEqual([
+      ['UNSAVABLE_VALUE', expect.stringContaining('.next… is nested deeper than 256')],
+      ['UNSAVABLE_VALUE', 'Cannot save a value of step "a": .list[2] is undefined inside an array'],
+      ['UNSAVABLE_VALUE', 'Cannot save a value of step "a": .list[1] is undefined inside an array'],
+      ['UNSAVABLE_VALUE', 'Cannot save a value of step "a": .list[2] is undefined inside an array'],
+      ['UNSAVABLE_VALUE', 'Cannot save a value of step "a": it is larger than 16777216 bytes'],
+    ]);
+    expect((await failing(deepen, 255)).status).toBe('COMPLETED');
   });
 
   it('that comes when the call is over changes nothing and is told', async () => {

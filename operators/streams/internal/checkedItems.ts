@@ -1,8 +1,11 @@
 import { jsonValue } from '../../../lib/codec/jsonValue';
+import type { KeptPatches } from '../../../lib/codec/keptPatches';
+import { grownSize, keptPatches } from '../../../lib/codec/keptPatches';
 import { typeName } from '../../../lib/codec/typeName';
 import { DefinitionError } from '../../../lib/errors/definitionErrors';
 import { StateValueError } from '../../../lib/errors/runErrors';
 import { InvalidArgumentError } from '../../../lib/model/failure';
+import type { RowPatch } from '../../../lib/store/streamRest';
 
 /*
  * What operators take from callbacks and options. In plain JavaScript no compiler checks them, and a time or a key that is none would
@@ -42,9 +45,36 @@ export function checkedRow(name: string, value: unknown): unknown {
   try {
     return jsonValue(value, name);
   } catch (error) {
-    if (!(error instanceof StateValueError)) throw error;
-    throw new StateValueError(name, error.at, error.why, `"${name}"`);
+    throw ofOperator(name, error);
   }
+}
+
+/**
+ * Changes of a row as they are found after a restart.
+ *
+ * @throws StateValueError when they are not plain JSON, or lie too deep in the row.
+ */
+export function checkedPatches(name: string, patches: readonly RowPatch[]): KeptPatches<RowPatch> {
+  try {
+    return keptPatches(patches, name);
+  } catch (error) {
+    throw ofOperator(name, error);
+  }
+}
+
+/** The size of a row that has grown, as of `grownSize`. @throws StateValueError when it is too large. */
+export function checkedSize(name: string, before: number | undefined, added: number, row: unknown): number {
+  try {
+    return grownSize(before, added, row, name);
+  } catch (error) {
+    throw ofOperator(name, error);
+  }
+}
+
+function ofOperator(name: string, error: unknown): unknown {
+  return error instanceof StateValueError
+    ? new StateValueError(name, error.at, error.why, `"${name}"`)
+    : error;
 }
 
 function shown(value: unknown): string {

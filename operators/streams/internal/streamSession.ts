@@ -3,15 +3,17 @@ import { enablePatches, Immer } from 'immer';
 import type { SchedulerLike } from 'rxjs';
 import { asyncScheduler } from 'rxjs';
 
+import { StateValueError } from '../../../lib/errors/runErrors';
 import { StreamNameError } from '../../../lib/errors/storageErrors';
 import { InvalidArgumentError } from '../../../lib/model/failure';
+import { withPatches } from '../../../lib/model/shared';
 import type { RowChange, StreamClaim, StreamSummary } from '../../../lib/store/streamRest';
 import { lateItems } from '../../../lib/store/streamTables';
 import type { Stop } from '../../../lib/streams/pull';
 import type { StreamItem } from '../../../lib/streams/streamItem';
 import { currentItem, withItem } from '../../../lib/streams/streamItem';
 import { realTimers } from '../../../lib/streams/realTimers';
-import { checkedRow } from './checkedItems';
+import { checkedPatches, checkedRow, checkedSize } from './checkedItems';
 
 enablePatches();
 const immer = new Immer({ autoFreeze: false });
@@ -582,6 +584,8 @@ function whole(item: StreamItem | undefined): Item | undefined {
 export class Table {
   readonly #name: string;
   readonly #rows: Map<string, unknown>;
+  /** Bytes of JSON that rows which have grown piece by piece have at most. */
+  readonly #sizes = new Map<string, number>();
 
   constructor(name: string, saved: ReadonlyMap<string, unknown> = new Map()) {
     this.#name = name;
@@ -604,12 +608,15 @@ export class Table {
   /** @throws StateValueError when the row is not plain JSON. */
   set(key: string, row: unknown): void {
     const value = checkedRow(this.#name, row);
+    if (value === undefined) throw new StateValueError(this.#name, '', 'undefined', `"${this.#name}"`);
     this.#rows.delete(key);
+    this.#sizes.delete(key);
     this.#rows.set(key, ownCopy(value));
     this.#note({ table: this.#name, key, value });
   }
 
   delete(key: string): void {
+    this.#sizes.delete(key);
     if (this.#rows.delete(key)) this.#note({ table: this.#name, key });
   }
 
@@ -634,27 +641,43 @@ export class Table {
       this.set(key, after);
       return after;
     }
-    for (const { value } of patches) if (value !== undefined) checkedRow(this.#name, value);
-    this.#rows.set(key, after);
-    this.#note({ table: this.#name, key, patches: patches });
-    return after;
+    const kept = checkedPatches(this.#name, patches);
+    if (kept.patches.length === 0) return before;
+    const row = kept.areSame ? after : withPatches(before, kept.patches);
+    this.#grown(key, kept.added, row);
+    this.#rows.set(key, row);
+    this.#note({ table: this.#name, key, patches: kept.patches });
+    return row;
   }
 
   /** Adds to a list inside a row without copying it. The list belongs to this table: nobody else may hold it. */
   append(key: string, field: string, value: unknown): void {
     const row = this.#rows.get(key) as Record<string, unknown[]>;
     const list = row[field] ?? [];
-    const kept = checkedRow(this.#name, value);
-    this.#note({ table: this.#name, key, patches: [{ op: 'add', path: [field, list.length], value: kept }] });
-    list.push(kept);
+    const { patches, added } = checkedPatches(this.#name, [{ op: 'add', path: [field, list.length], value }]);
+    this.#grown(key, added, row, value);
+    this.#note({ table: this.#name, key, patches });
+    list.push(patches[0]?.value);
   }
 
   /** Sets one field of a row without copying it. The row belongs to this table: nobody else may hold it. */
   assign(key: string, field: string, value: unknown): void {
     const row = this.#rows.get(key) as Record<string, unknown>;
-    const kept = checkedRow(this.#name, value);
-    this.#note({ table: this.#name, key, patches: [{ op: 'replace', path: [field], value: kept }] });
-    row[field] = kept;
+    const { patches, added } = checkedPatches(this.#name, [{ op: 'replace', path: [field], value }]);
+    this.#grown(key, added, row, value);
+    this.#note({ table: this.#name, key, patches });
+    row[field] = patches[0]?.value;
+  }
+
+  /** @param coming - What is put into the row next. */
+  #grown(key: string, added: number, row: unknown, coming?: unknown): void {
+    const size = checkedSize(
+      this.#name,
+      this.#sizes.get(key),
+      added,
+      coming === undefined ? row : [row, coming],
+    );
+    this.#sizes.set(key, size);
   }
 
   #note(row: RowChange): void {

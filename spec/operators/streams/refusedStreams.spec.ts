@@ -80,7 +80,7 @@ describe('a key that is no string, and a time that is no number', () => {
   it('are told apart from values that are no plain JSON, which name the operator', async () => {
     const windows$ = source(new Date(0)).pipe(windowed('w', { count: 1 }));
 
-    await expect(lastValueFrom(windows$)).rejects.toThrow('Cannot save a value of "w": it is a Date');
+    await expect(lastValueFrom(windows$)).rejects.toThrow('Cannot save a value of "w": .items[0] is a Date');
   });
 });
 

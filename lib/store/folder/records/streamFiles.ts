@@ -13,6 +13,7 @@ import {
   StoreFormatError,
   StreamActiveError,
 } from '../../../errors/storageErrors';
+import { toFailure } from '../../../model/failure';
 import type { Pause } from '../../../streams/yieldOften';
 import type { Durability } from '../../durability';
 import type {
@@ -339,6 +340,11 @@ export async function readStream(
     tables.add(changeIn(json, at, offset));
     const rest = pause();
     if (rest !== undefined) await rest;
+  }
+  try {
+    tables.applyAll();
+  } catch (error) {
+    throw new StoreCorruptError(path, 0, toFailure(error).message);
   }
   return { name, store, tables, lastSeq: Math.max(lastSeq, upTo), generations };
 }
