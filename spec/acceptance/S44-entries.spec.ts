@@ -122,7 +122,7 @@ describe('S44 the pages', () => {
     expect(lacking(({ types }) => types.filter((name) => !explained.has(name)))).toEqual({});
   });
 
-  /** The names that a question finds in each entry, but for entries where it finds none. */
+  /** The names that are missing, by entry; entries that lack none are left out. */
   function lacking(missingOf: (entry: EntryNames) => readonly string[]): Record<string, readonly string[]> {
     const missing = [...names].map(([entry, ofEntry]) => [entry, missingOf(ofEntry)] as const);
     return Object.fromEntries(missing.filter(([, found]) => found.length > 0));

@@ -253,6 +253,13 @@ function typesIn(program: ts.Program, file: string): ReadonlySet<string> {
       addType(checker.getTypeAtLocation(node));
       addType(checker.getContextualType(node));
     } else if (ts.isTypeReferenceNode(node)) addDeclared(node);
+    if (ts.isCallExpression(node)) {
+      const called = checker.getResolvedSignature(node)?.declaration;
+      if (called !== undefined && !ts.isJSDocSignature(called)) {
+        for (const { type } of called.parameters.slice(0, node.arguments.length)) addDeclared(type);
+        addDeclared(called.type);
+      }
+    }
     ts.forEachChild(node, visit);
   };
   ts.forEachChild(program.getSourceFile(file)!, visit);
