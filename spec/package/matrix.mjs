@@ -22,6 +22,11 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const home = mkdtempSync(join(tmpdir(), 'millrace-package-'));
 const call = promisify(execFile);
 const RXJS = 'rxjs@7.8.2';
+/** What the snippets import of others, or what that needs, as it is tested here. */
+const OF_OTHERS = [
+  ...['@opentelemetry/api', '@opentelemetry/sdk-trace-base', '@restatedev/restate-sdk'],
+  ...['express', 'hono', 'piscina', 'prom-client'],
+];
 
 const tarball = await pack();
 const rows = [
@@ -214,6 +219,8 @@ function managers() {
 
 /** Every snippet of the pages whose output they show, as it is installed. */
 function documented() {
+  const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const others = OF_OTHERS.map((name) => `${name}@${devDependencies[name]}`);
   const rows = [
     ['npm', 'cjs'],
     ['npm', 'mjs'],
@@ -225,8 +232,9 @@ function documented() {
     form: `${manager}, ${extension}`,
     isMain: manager === 'npm' && extension === 'mjs',
     async go(folder) {
-      if (manager === 'npm') await install(folder);
-      else await sh('npx', ['--yes', 'pnpm@10', '--ignore-workspace', 'add', tarball, RXJS], folder);
+      if (manager === 'npm') await install(folder, ...others);
+      else
+        await sh('npx', ['--yes', 'pnpm@10', '--ignore-workspace', 'add', tarball, RXJS, ...others], folder);
       await sh('npx', ['ts-node', '-T', 'spec/package/snippets.ts', folder, extension], root);
     },
   }));
