@@ -97,6 +97,12 @@ export interface StreamSummary {
   readonly committedAt: number;
 }
 
+/**
+ * Table of a stream's own: its row says that no other stream makes ids as this one does. Streams that were begun before there was such
+ * a row go on with the ids by which their runs are known.
+ */
+export const ID_TABLE = '@ids';
+
 /** Key of the row in which a table of windows keeps its time, and `late`, the number of items that came too late. */
 export const CLOCK_ROW = 'clock';
 

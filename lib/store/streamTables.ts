@@ -1,7 +1,7 @@
 import { InvalidArgumentError, toFailure } from '../model/failure';
 import { withPatches } from '../model/shared';
 import type { RowPatch, SavedStream, StreamChange, StreamSummary } from './streamRest';
-import { CLOCK_ROW } from './streamRest';
+import { CLOCK_ROW, ID_TABLE } from './streamRest';
 
 /** Patches that wait take memory, so some time they are applied even where nobody looks. */
 const MOST_LATE = 10_000;
@@ -93,13 +93,14 @@ export class StreamTables implements SavedStream {
   }
 
   summary(name: string): StreamSummary {
+    const tables = [...this.tables].filter(([table]) => table !== ID_TABLE);
     return {
       name,
       offsets: Object.fromEntries(this.offsets),
       lags: Object.fromEntries(this.lags),
-      tables: Object.fromEntries([...this.tables].map(([table, rows]) => [table, rows.size])),
+      tables: Object.fromEntries(tables.map(([table, rows]) => [table, rows.size])),
       late: Object.fromEntries(
-        [...this.tables].flatMap(([table, rows]) => {
+        tables.flatMap(([table, rows]) => {
           const late = lateItems(rows);
           return late === 0 ? [] : [[table, late]];
         }),

@@ -34,7 +34,7 @@ export interface WindowedOptions<T> extends RememberOptions {
 
 /** Items that belong together. */
 export interface Window<T> {
-  /** The same after a restart; behind `fromOffset`, `runEach` names the run after it. */
+  /** The same after a restart, and of no other stream; behind `fromOffset`, `runEach` names the run after it. */
   readonly id: string;
   /** Empty without keys. */
   readonly key: string;
@@ -296,7 +296,7 @@ class TimeWindows<T> {
       const ordered = [...together].sort(([, a], [, b]) => a.from - b.from || (a.key < b.key ? -1 : 1));
       for (const [row, window] of ordered) {
         this.#forget(row, window.key);
-        const id = `${this.#name} ${row}`;
+        const id = this.#session.idOf(this.#name, row);
         asPart(id, () => {
           this.#emit({ id, ...window });
         });
@@ -416,7 +416,7 @@ class CountWindows<T> {
   #close({ key, index, from, to, items }: Counted<T>): void {
     const row = rowOf(key, index);
     this.#table.delete(`sealed ${row}`);
-    const id = `${this.#name} ${row}`;
+    const id = this.#session.idOf(this.#name, row);
     asPart(id, () => {
       this.#emit({ id, key, from, to, items });
     });

@@ -8,6 +8,7 @@ import { StreamNameError } from '../../../lib/errors/storageErrors';
 import { InvalidArgumentError } from '../../../lib/model/failure';
 import { withPatches } from '../../../lib/model/shared';
 import type { RowChange, StreamClaim, StreamSummary } from '../../../lib/store/streamRest';
+import { ID_TABLE } from '../../../lib/store/streamRest';
 import { lateItems } from '../../../lib/store/streamTables';
 import type { Stop } from '../../../lib/streams/pull';
 import type { StreamItem } from '../../../lib/streams/streamItem';
@@ -75,6 +76,10 @@ export class StreamSession {
   readonly #offsets: Map<string, unknown>;
   readonly #lags = new Map<string, number>();
   readonly #now: () => number;
+  /** Whether its ids have the form that no other stream makes: not where it was begun before there was one. */
+  readonly #hasOwnIds: boolean;
+  /** Whether that is written down. */
+  #saysOwnIds: boolean;
   #committedAt: number;
 
   constructor(options: SessionOptions) {
@@ -84,6 +89,22 @@ export class StreamSession {
     this.#committedAt = options.claim.saved?.committedAt ?? 0;
     this.#offsets = new Map(options.claim.saved?.offsets);
     this.#now = steadyClock(options.scheduler, this.#committedAt);
+    this.#saysOwnIds = options.claim.saved?.tables.has(ID_TABLE) === true;
+    this.#hasOwnIds = options.claim.saved === undefined || this.#saysOwnIds;
+  }
+
+  /** Joins the names of which an id consists. */
+  #joined(...names: readonly string[]): string {
+    // Without what stands between them: "a/b" of no stream is then source "b" of stream "a".
+    return names
+      .map((name) => (this.#hasOwnIds ? name.replace(/[%/@\s]/g, encodeURIComponent) : name))
+      .join('/');
+  }
+
+  /** Names what an operator makes of many items: the same after a restart, and of no other stream. */
+  idOf(operator: string, what: string): string {
+    const isAlone = operator === this.name || !this.#hasOwnIds;
+    return `${isAlone ? this.#joined(operator) : this.#joined(this.name, operator)} ${what}`;
   }
 
   /** Epoch milliseconds by a clock that is never set: it goes on from the moment at which the stream was opened. */
@@ -123,6 +144,7 @@ export class StreamSession {
     if (this.#tables.has(name)) {
       throw new StreamNameError(`two operators of stream "${this.name}" remember under "${name}"`);
     }
+    if (name === ID_TABLE) throw new StreamNameError(`"${name}" is what every stream remembers of itself`);
     const table = new Table(name, this.#options.claim.saved?.tables.get(name));
     this.#tables.set(name, table);
     return table;
@@ -141,13 +163,13 @@ export class StreamSession {
    */
   handle(source: string, offset: unknown, work: () => boolean, lag?: number): void {
     // Two sources of one stream may have the same offsets.
-    const where = source === this.name ? source : `${this.name}/${source}`;
+    const where = source === this.name ? this.#joined(source) : this.#joined(this.name, source);
     this.#begin(new Item(this, `${where}@${textOf(offset)}`, [source, offset], lag), work);
   }
 
   /** Handles something that no source gave, such as the end of a window that a clock has closed. */
   tick(id: string, work: () => boolean): void {
-    if (!this.#isBroken) this.#begin(new Item(this, `${this.name}@${id}`, undefined), work);
+    if (!this.#isBroken) this.#begin(new Item(this, `${this.#joined(this.name)}@${id}`, undefined), work);
   }
 
   /**
@@ -274,9 +296,10 @@ export class StreamSession {
         durable = this.#options.claim.commit({
           offsets: [...offsets],
           ...(lags.size > 0 && { lags: [...lags] }),
-          rows,
+          rows: this.#hasOwnIds && !this.#saysOwnIds ? [OWN_IDS, ...rows] : rows,
           at,
         });
+        this.#saysOwnIds = true;
         for (const [source, offset] of offsets) this.#offsets.set(source, offset);
         for (const [source, lag] of lags) this.#lags.set(source, lag);
         this.#committedAt = at;
@@ -420,6 +443,8 @@ export class StreamSession {
     };
   }
 }
+
+const OWN_IDS: RowChange = { table: ID_TABLE, key: 'form', value: 2 };
 
 /** The same changes, without those that later ones undo. */
 function shortened(rows: readonly RowChange[]): readonly RowChange[] {

@@ -41,7 +41,7 @@ describe('an agent that fails behind a window', () => {
     expect(await sums()).toEqual([6]);
     expect(await offset()).toBe(5);
     expect(await sums()).toEqual([15, 24]);
-    expect(calls).toEqual(['w 0', 'w 1', 'w 1', 'w 2']);
+    expect(calls).toEqual(['s/w 0', 's/w 1', 's/w 1', 's/w 2']);
   });
 
   it('is tried again where retry says so, and holds nothing up when it comes right', async () => {
@@ -49,7 +49,7 @@ describe('an agent that fails behind a window', () => {
 
     expect(await sums({ retry: 2 })).toEqual([6, 15, 24]);
     expect(await offset()).toBe(9);
-    expect(calls.filter((id) => id === 'w 1')).toHaveLength(3);
+    expect(calls.filter((id) => id === 's/w 1')).toHaveLength(3);
   });
 
   it('lets the offset pass where that is asked for', async () => {
@@ -69,7 +69,7 @@ describe('an agent that fails behind a window', () => {
 
     expect(await sums({ onFailed, retry: 1 })).toEqual([6, 24]);
     expect(dead).toEqual([
-      [5, expect.objectContaining({ id: 'w 1', items: [4, 5, 6] }), expect.stringContaining('down')],
+      [5, expect.objectContaining({ id: 's/w 1', items: [4, 5, 6] }), expect.stringContaining('down')],
     ]);
   });
 

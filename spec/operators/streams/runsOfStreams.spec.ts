@@ -5,6 +5,9 @@ import { catchError, EMPTY, filter, from, lastValueFrom, map, take, tap, toArray
 import { agent, memoryStore, outputs, runEach } from '../../../index';
 import { fromOffset } from '../../../operators/streams/fromOffset';
 import { scanned } from '../../../operators/streams/scanned';
+import { together } from '../../../operators/streams/together';
+import { windowed } from '../../../operators/streams/windowed';
+import { everyStore } from '../../support/everyStore';
 
 const numbers = (most: number, read: number[] = []) =>
   function* (offset = 0) {
@@ -160,5 +163,145 @@ describe('runEach() behind fromOffset()', () => {
     );
 
     expect(seen).toEqual([1, 2]);
+  });
+});
+
+describe.each(everyStore)('the runs of two streams, %s', (_, open) => {
+  const billing = () => {
+    const calls: string[] = [];
+    const bill = agent('bill', (given: unknown) => {
+      calls.push(JSON.stringify(given));
+      return calls.length;
+    });
+    return { calls, bill };
+  };
+
+  it('have names of their own behind windows of one name, also where the items are the same', async () => {
+    const store = open();
+    const { bill, calls } = billing();
+    const billed = (name: string, most: number) =>
+      lastValueFrom(
+        fromOffset(numbers(most), { name, store }).pipe(
+          windowed('pair', { count: 2 }),
+          runEach(bill, { store }),
+          outputs(),
+          toArray(),
+        ),
+      );
+    for (const most of [2, 4]) for (const name of ['eu', 'us']) await billed(name, most);
+
+    expect(calls).toHaveLength(4);
+    expect((await store.listRuns()).map(({ runId }) => runId).sort()).toEqual([
+      'bill eu/pair 0',
+      'bill eu/pair 1',
+      'bill us/pair 0',
+      'bill us/pair 1',
+    ]);
+  });
+
+  it('have names of their own behind windows of time and key, sessions and windows of their own stream', async () => {
+    const store = open();
+    const { bill, calls } = billing();
+    const at = (n: number) => n;
+    for (const name of ['eu', 'us'])
+      for (const windows of [
+        windowed('w', { sizeMs: 2 }, { at, key: String, store }),
+        windowed('w', { gapMs: 1 }, { at, store }),
+      ] as const) {
+        const source$ = fromOffset(numbers(2), { name: `${name} ${String(calls.length)}`, store });
+        await lastValueFrom(source$.pipe(windows, runEach(bill, { store }), toArray()));
+      }
+    await lastValueFrom(
+      from([1, 2]).pipe(windowed('eu', { count: 2 }, { store }), runEach(bill, { store }), toArray()),
+    );
+
+    expect((await store.listRuns()).map(({ runId }) => runId).sort()).toEqual(
+      [
+        'bill eu 0',
+        'bill eu%200/w ["1",0]',
+        'bill eu%200/w ["2",2]',
+        'bill eu%202/w 1',
+        'bill eu%202/w 2',
+        'bill us%204/w ["1",0]',
+        'bill us%204/w ["2",2]',
+        'bill us%206/w 1',
+        'bill us%206/w 2',
+      ].sort(),
+    );
+    expect(calls).toHaveLength(9);
+  });
+
+  it('have names of their own where a stream is called as a source of another one', async () => {
+    const store = open();
+    const { bill, calls } = billing();
+    const source = (name: string) => fromOffset(numbers(1), { name, store });
+    const run$ = {
+      whole: source('a/b'),
+      part: together({ name: 'a', store }, source('b')),
+      odd: source('a%2Fb'),
+    };
+    for (const one$ of Object.values(run$))
+      await lastValueFrom(one$.pipe(runEach(bill, { store }), toArray()));
+
+    expect(calls).toHaveLength(3);
+    expect((await store.listRuns()).map(({ runId }) => runId).sort()).toEqual([
+      'bill a%252Fb@1',
+      'bill a%2Fb@1',
+      'bill a/b@1',
+    ]);
+  });
+
+  it('keep the names that they have where the stream was begun before names were joined in this way', async () => {
+    const store = open();
+    const { bill } = billing();
+    const claim = await store.streams.claim('eu/west');
+    const row = { key: '', index: 3, from: 0, to: 0, items: [1] };
+    await claim.commit({
+      offsets: [['eu/west', 1]],
+      rows: [{ table: 'pair', key: 'open ', value: row }],
+      at: 1,
+    });
+    await claim.release();
+    const billed = (most: number) =>
+      lastValueFrom(
+        fromOffset(numbers(most), { name: 'eu/west', store }).pipe(
+          windowed('pair', { count: 2 }),
+          runEach(bill, { store }),
+          toArray(),
+        ),
+      );
+    await billed(2);
+    await billed(4);
+    await lastValueFrom(
+      fromOffset(numbers(3), { name: 'eu/west', store }).pipe(
+        runEach(agent('each', Number), { store }),
+        toArray(),
+      ),
+      { defaultValue: [] },
+    );
+
+    expect((await store.listRuns()).map(({ runId }) => runId).sort()).toEqual(['bill pair 3', 'bill pair 4']);
+  });
+
+  it('are the same after a restart in which nothing was written but the item before', async () => {
+    const store = open();
+    const { bill, calls } = billing();
+    const life = (most: number) =>
+      lastValueFrom(
+        fromOffset(numbers(9), { name: 'a b', store }).pipe(
+          windowed('pair', { count: 2 }),
+          take(most),
+          runEach(bill, { store }),
+          toArray(),
+        ),
+      );
+    await life(1);
+    await life(9);
+
+    expect((await store.listRuns()).map(({ runId }) => runId).sort()).toEqual(
+      [0, 1, 2, 3, 4].map((n) => `bill a%20b/pair ${String(n)}`),
+    );
+    expect(calls).toHaveLength(5);
+    expect((await store.streams.list())[0]?.tables).toEqual({ pair: 1 });
   });
 });

@@ -179,8 +179,8 @@ describe('windowed()', () => {
     );
 
     expect(ids).toEqual([
-      ['w 0', 'w 0'],
-      ['w 10', 'w 10'],
+      ['s/w 0', 's/w 0'],
+      ['s/w 10', 's/w 10'],
     ]);
   });
 
