@@ -36,9 +36,12 @@ export function bail<X>(value: X): Bail<X> {
 
 /** What a step has given that ends early; undefined for any other output. */
 export function bailIn(output: unknown): Bail<unknown> | undefined {
-  return typeof output === 'object' && output !== null && BAIL in output
-    ? (output as Bail<unknown>)
-    : undefined;
+  if (typeof output !== 'object' || output === null) return undefined;
+  try {
+    return BAIL in output ? (output as Bail<unknown>) : undefined;
+  } catch {
+    return undefined; // A Proxy that nobody may ask.
+  }
 }
 
 /** On record beside the output of a step that has ended what is around it. */

@@ -305,7 +305,7 @@ function isRecord(value: unknown): value is object {
 }
 
 /** Reads a property of a stranger's object: a getter that throws counts as absent. */
-function read(from: object, key: string): unknown {
+export function read(from: object, key: string): unknown {
   try {
     return (from as Record<string, unknown>)[key];
   } catch {

@@ -1,3 +1,5 @@
+import { read } from './failure';
+
 /** What work has cost so far. */
 export interface Usage {
   /** How many tokens. */
@@ -7,14 +9,14 @@ export interface Usage {
 }
 
 /**
- * The usage that a value reports in its field `usage`; undefined when it reports none.
+ * The usage that a value reports in its field `usage`; undefined when it reports none, or when that cannot be read.
  *
  * Takes `{ tokens, usd }`, and for tokens also the words of the model providers: `totalTokens` or `total_tokens`, or the
  * sum of `inputTokens` and `outputTokens`, `input_tokens` and `output_tokens`, `prompt_tokens` and `completion_tokens`.
  */
 export function reportedUsage(value: unknown): Usage | undefined {
-  if (!isRecord(value) || !isRecord(value['usage'])) return undefined;
-  const { usage } = value;
+  const usage = isRecord(value) ? read(value, 'usage') : undefined;
+  if (!isRecord(usage)) return undefined;
   const tokens =
     numberIn(usage, 'tokens') ??
     numberIn(usage, 'totalTokens') ??
@@ -38,16 +40,16 @@ function sumOf(one: number | undefined, other: number | undefined): number | und
   return one === undefined && other === undefined ? undefined : (one ?? 0) + (other ?? 0);
 }
 
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+function isRecord(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
 }
 
-function numberIn(usage: Readonly<Record<string, unknown>>, key: string): number | undefined {
-  const value = usage[key];
+function numberIn(usage: object, key: string): number | undefined {
+  const value = read(usage, key);
   return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
 }
 
-function sumIn(usage: Readonly<Record<string, unknown>>, one: string, other: string): number | undefined {
+function sumIn(usage: object, one: string, other: string): number | undefined {
   const [first, second] = [numberIn(usage, one), numberIn(usage, other)];
   return first === undefined && second === undefined ? undefined : (first ?? 0) + (second ?? 0);
 }

@@ -1,5 +1,6 @@
 import { isObservable, Observable, takeWhile } from 'rxjs';
 
+import { InvalidArgumentError } from '../model/failure';
 import { Fifo } from './fifo';
 import { carried, deliver } from './streamItem';
 
@@ -121,7 +122,7 @@ class IteratorPull implements Pull {
   }
 
   #make(): void {
-    let result: IteratorResult<unknown> | Promise<IteratorResult<unknown>>;
+    let result: unknown;
     try {
       this.#iterator ??= this.#open();
       result = this.#iterator.next();
@@ -129,8 +130,8 @@ class IteratorPull implements Pull {
       this.#fail(error);
       return;
     }
-    if (this.#isAsync) Promise.resolve(result).then(this.#take, this.#fail);
-    else this.#take(result as IteratorResult<unknown>);
+    if (this.#isAsync) Promise.resolve(result).then(this.#takeLater, this.#fail);
+    else this.#take(result);
   }
 
   #open(): Iterator<unknown> | AsyncIterator<unknown> {
@@ -139,20 +140,49 @@ class IteratorPull implements Pull {
       : (this.#source as Iterable<unknown>)[Symbol.iterator]();
   }
 
-  readonly #take = (result: IteratorResult<unknown>): void => {
+  /** Nobody stands above a Promise that could hear what the receiver throws. */
+  readonly #takeLater = (result: unknown): void => {
+    try {
+      this.#take(result);
+    } catch (error) {
+      if (this.#iterator !== undefined && !this.#isOver) returnIterator(this.#iterator);
+      this.#fail(error);
+    }
+  };
+
+  #take(result: unknown): void {
     if (this.#isOver) return;
-    if (result.done !== true) this.#receiver.item(result.value);
+    let item: { readonly value: unknown } | undefined;
+    try {
+      item = itemIn(result);
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    if (item !== undefined) this.#receiver.item(item.value);
     else {
       this.#isOver = true;
       this.#receiver.end();
     }
-  };
+  }
 
   readonly #fail = (error: unknown): void => {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#receiver.fail(error);
   };
+}
+
+/** The next item of an iterator; undefined at its end. Written by hand, an iterator may give anything. */
+function itemIn(result: unknown): { readonly value: unknown } | undefined {
+  if (typeof result !== 'object' || result === null) {
+    throw new InvalidArgumentError(
+      `Cannot take the next item of an iterator: its next() gave ${result === null ? 'null' : typeof result}`,
+      'let next() give { done, value }',
+    );
+  }
+  const { done, value } = result as { readonly done?: unknown; readonly value?: unknown };
+  return done === true ? undefined : { value };
 }
 
 /** Calls `return()` of an iterator, without waiting for a value under way. */

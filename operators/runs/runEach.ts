@@ -5,7 +5,7 @@ import { reportUnheard, startTimer } from '../../lib/engine/local/startTimer';
 import { newRunId } from '../../lib/engine/newRunId';
 import type { MaybeWhere, RunOptions, RunSettings } from '../../lib/engine/runOptions';
 import { RunError } from '../../lib/errors/runErrors';
-import { RunActiveError } from '../../lib/errors/storageErrors';
+import { checkRunId, RunActiveError } from '../../lib/errors/storageErrors';
 import type { Agent } from '../../lib/model/agentType';
 import type { RunFailed, Transition } from '../../lib/model/event';
 import { InvalidArgumentError, toFailure } from '../../lib/model/failure';
@@ -123,10 +123,12 @@ class Runs<I, O> {
       return typeof named === 'string' ? this.start(input, named, this.#options.signal) : of(named);
     });
 
-  /** How the run of an input is called; what to tell where that cannot be said. */
+  /** How the run of an input is called; what to tell where that cannot be said, or is no name. */
   name(input: I, index: number): string | Transition<O> {
     try {
-      return this.#nameOf(input, index);
+      const name: unknown = this.#nameOf(input, index);
+      checkRunId(name);
+      return name;
     } catch (error) {
       return this.#notBegun(newRunId(), error, input);
     }

@@ -17,7 +17,7 @@ import type { Spending } from '../../lib/errors/runErrors';
 import { BudgetExceededError } from '../../lib/errors/runErrors';
 import type { RunEvent, Transition } from '../../lib/model/event';
 import { isEnd } from '../../lib/model/event';
-import { InvalidArgumentError } from '../../lib/model/failure';
+import { InvalidArgumentError, read } from '../../lib/model/failure';
 import type { StepResult } from '../../lib/model/stepResult';
 import type { Usage } from '../../lib/model/usage';
 import { reportedUsage } from '../../lib/model/usage';
@@ -126,11 +126,10 @@ function checkAmount(action: string, name: string, value: unknown): void {
 
 /** What stands in the field `usage` of a value under the names that are counted, whatever it is. */
 function checkReported(value: unknown, path: string): void {
-  const usage = (value as { readonly usage?: unknown } | null | undefined)?.usage;
+  const usage = typeof value === 'object' && value !== null ? read(value, 'usage') : undefined;
   if (typeof usage !== 'object' || usage === null) return;
-  const { tokens, usd } = usage as Readonly<Record<string, unknown>>;
-  checkAmount(`count what step "${path}" used`, 'tokens', tokens ?? undefined);
-  checkAmount(`count what step "${path}" used`, 'usd', usd ?? undefined);
+  checkAmount(`count what step "${path}" used`, 'tokens', read(usage, 'tokens') ?? undefined);
+  checkAmount(`count what step "${path}" used`, 'usd', read(usage, 'usd') ?? undefined);
 }
 
 interface Account {

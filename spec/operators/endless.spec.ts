@@ -1,7 +1,8 @@
-import { firstValueFrom, of, switchMap, timer } from 'rxjs';
+import { firstValueFrom, lastValueFrom, of, switchMap, timer } from 'rxjs';
 
-import { agent, each, execute, memoryStore } from '../../index';
 import type { Agent } from '../../index';
+import { agent, budget, chain, each, execute, memoryStore, pulled, run, runEach } from '../../index';
+import { everyStore } from '../support/everyStore';
 
 /** A thenable that resolves with what `next` gives, at once or in so many turns. */
 function thenable(next: (self: object) => unknown, later?: (work: () => void) => void): object {
@@ -99,5 +100,114 @@ describe('what never ends', () => {
     const list = each('list', down);
 
     expect((await execute(down, 200)).output).toBe(200);
+  });
+});
+
+class Unready {
+  get usage(): never {
+    throw new Error('not there yet');
+  }
+}
+
+const secretive = new Proxy(
+  {},
+  {
+    has() {
+      throw new Error('do not ask');
+    },
+  },
+);
+
+async function* giving(...values: unknown[]) {
+  for (const value of values) yield await Promise.resolve(value);
+}
+
+describe.each(everyStore)('values that throw when they are looked at (%s)', (_where, open) => {
+  it.each<[string, () => unknown]>([
+    ['a partial result of a generator', () => giving(new Unready(), 'text')],
+    ['a partial result of an Observable', () => of(new Unready(), 'text')],
+    ['a partial result in a later turn', () => timer(1).pipe(switchMap(() => of(new Unready(), 'text')))],
+    ['a Proxy among the partial results', () => giving(secretive, 'text')],
+    ['a Proxy among those of an Observable', () => of(secretive, 'text')],
+  ])('harm no run as %s', async (_, give) => {
+    for (const store of [undefined, open()]) {
+      const ask = agent('ask', give, { timeoutMs: 2_000 });
+      const { status, output } = await execute(chain('around', ask), undefined, store && { store });
+      expect([status, output]).toEqual(['COMPLETED', 'text']);
+    }
+  });
+
+  it('are taken as an output without a store, and refused as what JSON does not keep with one', async () => {
+    for (const give of [() => new Unready(), async () => Promise.resolve(new Unready())]) {
+      const ask = chain('around', agent('ask', give as () => unknown, { timeoutMs: 2_000 }));
+      expect((await execute(ask, undefined)).status).toBe('COMPLETED');
+      expect((await execute(ask, undefined, { store: open() })).error?.name).toBe('StateValueError');
+    }
+  });
+
+  it('are no error of a budget', async () => {
+    const ask = agent('ask', (): unknown => new Unready());
+    const state = await lastValueFrom(run(ask, undefined).pipe(budget({ tokens: 5 })));
+    expect(state.state.status).toBe('COMPLETED');
+  });
+
+  it('fail the step where it cannot go on', async () => {
+    const ask = agent('ask', () => giving(1, 2), {
+      reduce: {
+        seed: 0,
+        fold: () => {
+          throw new Error('no sum');
+        },
+      },
+    });
+    expect((await execute(ask, undefined, { store: open() })).error).toMatchObject({
+      message: 'no sum',
+      path: 'ask',
+    });
+  });
+});
+
+describe('iterators that give what is no item', () => {
+  const wrong = (next: () => unknown, isAsync: boolean): never =>
+    (isAsync
+      ? { [Symbol.asyncIterator]: () => ({ next: () => next() }) }
+      : { [Symbol.iterator]: () => ({ next: () => next() }), next }) as never;
+  const thrower = {
+    get done(): never {
+      throw new Error('not done');
+    },
+  };
+  const cases: [string, () => unknown, string][] = [
+    ['undefined', () => undefined, 'Cannot take the next item of an iterator: its next() gave undefined'],
+    ['a Promise of undefined', async () => Promise.resolve(undefined), 'its next() gave undefined'],
+    ['null', () => null, 'its next() gave null'],
+    ['a number', () => 5, 'its next() gave number'],
+    ['what throws when it is read', () => thrower, 'not done'],
+  ];
+
+  it.each(cases)('fail the function that gave them: %s', async (_, next, message) => {
+    const bad = agent('bad', () => wrong(next, true));
+    const { status, error } = await execute(bad, undefined);
+
+    expect([status, error?.path]).toEqual(['FAILED', 'bad']);
+    expect(error?.message).toContain(message);
+  });
+
+  it.each(cases)('fail the each() that goes over them: %s', async (how, next, message) => {
+    const one = agent('one', (x: number) => x);
+    for (const isAsync of [true, false]) {
+      if (!isAsync && how === 'a Promise of undefined') continue;
+      const { status, error } = await execute(each('all', one), wrong(next, isAsync));
+
+      expect(status).toBe('FAILED');
+      expect(error?.message).toContain(message);
+    }
+  });
+
+  it.each(cases)('error the stream of runs on them: %s', async (_, next, message) => {
+    const one = agent('one', (x: number) => x);
+    const runs = pulled(wrong(next, true)).pipe(runEach(one));
+
+    await expect(lastValueFrom(runs)).rejects.toThrow(message);
   });
 });

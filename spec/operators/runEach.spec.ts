@@ -47,6 +47,26 @@ describe('runEach()', () => {
     expect(calls).toHaveBeenCalledTimes(4);
   });
 
+  it.each(['merge', 'concat', 'switch', 'exhaust'] as const)(
+    'tells of each input whose name is none, under a name of its own (%s)',
+    async (whenBusy) => {
+      const ids = [1, '', 'x'.repeat(201), {}, 1n, true];
+      for (const naming of ['runId', 'newRunId'] as const) {
+        let at = 0;
+        const options = { whenBusy, [naming]: () => ids[at++] as never, store: memoryStore() };
+        const told = await lastValueFrom(
+          from(ids.map((_, index) => index * 2 + 1)).pipe(runEach(odd, options), toArray()),
+        );
+
+        expect(told.map(({ event }) => event.type)).toEqual(ids.map(() => 'run.failed'));
+        for (const { event, state } of told) {
+          expect(event).toMatchObject({ error: { name: 'InvalidRunIdError' } });
+          expect([event.runId.length, state.runId]).toEqual([26, event.runId]);
+        }
+      }
+    },
+  );
+
   it('resumes a failed run by itself as often as `retry` says', async () => {
     let failures = 2;
     const work = agent('work', (x: number) => {

@@ -196,6 +196,16 @@ class Call implements Receiver, ContextCall {
 
   value(value: unknown): void | Promise<void> {
     if (this.isOver) return undefined;
+    try {
+      return this.#take(value);
+    } catch (error) {
+      this.stop();
+      this.callbacks.fail(this.task, error);
+      return undefined;
+    }
+  }
+
+  #take(value: unknown): void | Promise<void> {
     const { reduce } = this.#definition;
     this.#values += 1;
     if (bailIn(value) !== undefined) {
@@ -203,16 +213,7 @@ class Call implements Receiver, ContextCall {
       this.#watchIdle();
       return undefined;
     }
-    if (reduce === undefined) this.#output = value;
-    else {
-      try {
-        this.#output = reduce.fold(this.#output, value);
-      } catch (error) {
-        this.stop();
-        this.callbacks.fail(this.task, error);
-        return undefined;
-      }
-    }
+    this.#output = reduce === undefined ? value : reduce.fold(this.#output, value);
     this.#watchIdle();
     const demand = this.callbacks.emit(this.task, value);
     // Whoever heard the value may have stopped the run, while this call had not come back yet.
@@ -246,7 +247,12 @@ class Call implements Receiver, ContextCall {
     this.#warnOfUnsubscribed();
     this.#close();
     this.#passage?.succeeded();
-    this.callbacks.done(this.task, output);
+    try {
+      this.callbacks.done(this.task, output);
+    } catch (error) {
+      // Values of strangers are looked at there: whatever that throws is the failure of this step.
+      this.callbacks.fail(this.task, error);
+    }
   }
 
   fail(error: unknown): void {

@@ -107,11 +107,11 @@ function receiveStream(stream: object, receiver: Receiver): Stop {
 
 /** An iterable that came too late was never begun; a stream behind it is told that nobody wants it. */
 function abandon(answer: unknown): void {
-  if (typeof answer === 'object' && answer !== null && Symbol.asyncIterator in answer) {
-    try {
+  if (typeof answer !== 'object' || answer === null) return;
+  try {
+    if (Symbol.asyncIterator in answer)
       returnIterator((answer as AsyncIterable<unknown>)[Symbol.asyncIterator]());
-    } catch {
-      // Nobody is left who could be told.
-    }
+  } catch {
+    // Nobody is left who could be told.
   }
 }
