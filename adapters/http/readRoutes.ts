@@ -7,7 +7,7 @@ import { jsonSchemaOf } from '../../lib/codec/jsonSchema';
 import type { Definition } from '../../lib/definition/definition';
 import { definitionOf, planOf, unplannedOf } from '../../lib/definition/definition';
 import { definitionAt } from '../../lib/definition/definitionAt';
-import { planDiff, unplannedDiff } from '../../lib/definition/planDiff';
+import { idsIn, planDiff, unplannedDiff } from '../../lib/definition/planDiff';
 import { toMermaid } from '../../lib/definition/toMermaid';
 import { NoJsonSchemaError } from '../../lib/errors/definitionErrors';
 import { EventsNotKeptError, StoreCorruptError, StoreFormatError } from '../../lib/errors/storageErrors';
@@ -373,8 +373,9 @@ async function hasEvents(place: RunPlace, runId: string): Promise<boolean> {
 export function definitionCheck(api: Api, found: RunState): DefinitionCheck {
   const definition = definitionNamed(api, found.name);
   if (definition === undefined) return { is: 'unknown' };
-  const diff = planDiff(found.plan, planOf(definition));
-  const unplanned = unplannedDiff(found, unplannedOf(definition));
+  const ids = idsIn(definition, found);
+  const diff = planDiff(found.plan, planOf(definition, ids));
+  const unplanned = unplannedDiff(found, unplannedOf(definition, ids));
   if (diff === undefined && unplanned === undefined) return { is: 'same' };
   const nothing = { added: [], removed: [], changed: [], results: [] };
   return { is: 'changed', diff: diff ?? nothing, unplanned: unplanned?.places ?? [] };

@@ -1,8 +1,9 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { planDiff } from '../../lib/definition/planDiff';
-import { initialState } from '../../lib/definition/definition';
+import type { Definition } from '../../lib/definition/definition';
+import { definitionOf, planOf } from '../../lib/definition/definition';
+import { idsIn, planDiff } from '../../lib/definition/planDiff';
 import { StorageError } from '../../lib/errors/storageErrors';
 import { MillraceError } from '../../lib/model/failure';
 import { columns, printable } from '../../lib/report/columns';
@@ -183,7 +184,8 @@ async function mismatch(
   agent: Agent<never, unknown>,
 ): Promise<string | undefined> {
   const state = await store.loadRun(runId);
-  const diff = state && planDiff(state.plan, initialState(agent).plan);
+  const definition = definitionOf(agent) as Definition;
+  const diff = state && planDiff(state.plan, planOf(definition, idsIn(definition, state)));
   if (diff === undefined) return undefined;
   const { added, removed, changed, results } = diff;
   const parts = Object.entries({ added, removed, changed, results }).filter(([, paths]) => paths.length > 0);

@@ -95,6 +95,8 @@ export interface StructureDefinition extends Common {
 /** One declared step of a structure. */
 export interface Part {
   readonly id: string;
+  /** Its id in runs of releases that took the name of a round or an item for it; absent where that is the same. */
+  readonly earlierId?: string;
   readonly agent: Agent<never, unknown>;
   readonly sources: readonly string[];
   /** How it is given them, where it is not the one source as it is. */
@@ -200,15 +202,27 @@ export function depthOf(name: string, agents: readonly unknown[]): number {
 
 const DEEPEST = 256;
 
-/** The declared steps of an agent, each with its full path, parents before what is below them. */
-export function planOf(definition: Definition): readonly PlanStep[] {
-  const known = plans.get(definition);
+/**
+ * The declared steps of an agent, each with its full path, parents before what is below them.
+ *
+ * @param ids - Which ids the steps have: those of runs that begin now, or those of earlier runs, see `idsIn`.
+ */
+export function planOf(definition: Definition, ids: StepIds = 'own'): readonly PlanStep[] {
+  const known = plans[ids].get(definition);
   if (known !== undefined) return known;
   const plan = Object.freeze(
-    isContainer(definition) ? partsBelow(definition, '') : [planned(definition, '', { sources: [] })],
+    isContainer(definition) ? partsBelow(definition, '', ids) : [planned(definition, '', { sources: [] })],
   );
-  plans.set(definition, plan);
+  plans[ids].set(definition, plan);
   return plan;
+}
+
+/** Which ids the parts of an agent have in a run: `id`, or `earlierId` where a part has one. */
+export type StepIds = 'own' | 'earlier';
+
+/** The id that a part has in a run of these ids, by its own one; ids of what is no declared part stay as they are. */
+export function idIn({ parts }: StructureDefinition, id: string, ids: StepIds): string {
+  return ids === 'own' ? id : (parts.find((part) => part.id === id)?.earlierId ?? id);
 }
 
 /**
@@ -228,23 +242,31 @@ export function isStructure(definition: Definition): definition is StructureDefi
  * Who carries out the steps that no plan names: by the place of each, such as `pages[]/ocr` or `choose/large`, the identity of the agent.
  * The empty place has the version of a composite that is the root of a run. Undefined when there is none of either.
  */
-export function unplannedOf(definition: Definition): Readonly<Record<string, string>> | undefined {
-  const known = unplanned.get(definition);
+export function unplannedOf(
+  definition: Definition,
+  ids: StepIds = 'own',
+): Readonly<Record<string, string>> | undefined {
+  const known = unplanned[ids].get(definition);
   if (known !== undefined) return known.places;
   const isRoot = isContainer(definition);
   const own = isRoot && definition.version !== undefined ? [['', definition.version] as const] : [];
-  const all = [...own, ...placesBelow(definition, isRoot ? '' : definition.name)];
+  const all = [...own, ...placesBelow(definition, isRoot ? '' : definition.name, ids)];
   const places = all.length === 0 ? undefined : Object.freeze(Object.fromEntries(all));
-  unplanned.set(definition, { places });
+  unplanned[ids].set(definition, { places });
   return places;
 }
 
-function placesBelow(definition: Definition, base: string): (readonly [place: string, identity: string])[] {
+function placesBelow(
+  definition: Definition,
+  base: string,
+  ids: StepIds,
+): (readonly [place: string, identity: string])[] {
   if (!isStructure(definition)) return [];
-  return definition.parts.flatMap(({ id, agent, isPlanned }) => {
+  return definition.parts.flatMap(({ id: ownId, agent, isPlanned }) => {
+    const id = idIn(definition, ownId, ids);
     const part = definitionOf(agent) as Definition;
-    if (isPlanned) return placesBelow(part, base === '' ? id : `${base}/${id}`);
-    return [[placeOf(definition.kind, base, id), identityOf(part)] as const];
+    if (isPlanned) return placesBelow(part, base === '' ? id : `${base}/${id}`, ids);
+    return [[placeOf(definition.kind, base, id), identityOf(part, ids)] as const];
   });
 }
 
@@ -255,19 +277,27 @@ function placeOf(kind: AgentKind, base: string, id: string): string {
   return base === '' ? id : `${base}/${id}`;
 }
 
-const unplanned = new WeakMap<
-  Definition,
-  { readonly places: Readonly<Record<string, string>> | undefined }
->();
-const plans = new WeakMap<Definition, readonly PlanStep[]>();
+interface Places {
+  readonly places: Readonly<Record<string, string>> | undefined;
+}
 
-function partsBelow(structure: StructureDefinition, base: string): PlanStep[] {
+const unplanned = byIds<Places>();
+const plans = byIds<readonly PlanStep[]>();
+
+function byIds<T>(): Readonly<Record<StepIds, WeakMap<Definition, T>>> {
+  return { own: new WeakMap(), earlier: new WeakMap() };
+}
+
+function partsBelow(structure: StructureDefinition, base: string, ids: StepIds): PlanStep[] {
   return structure.parts.flatMap((part, position) => {
     if (!part.isPlanned) return [];
     const definition = definitionOf(part.agent) as Definition;
-    const path = base === '' ? part.id : `${base}/${part.id}`;
-    const own = planned(definition, path, part, position === 0 ? structure.result : undefined);
-    return isStructure(definition) ? [own, ...partsBelow(definition, path)] : [own];
+    const id = idIn(structure, part.id, ids);
+    const path = base === '' ? id : `${base}/${id}`;
+    const sources = ids === 'own' ? part.sources : part.sources.map((source) => idIn(structure, source, ids));
+    const result = position === 0 ? structure.result : undefined;
+    const own = planned(definition, path, { ...part, sources }, result);
+    return isStructure(definition) ? [own, ...partsBelow(definition, path, ids)] : [own];
   });
 }
 
@@ -306,17 +336,20 @@ export function fingerprint(plan: Plan): string {
  * A short text that two agents share exactly when they have the same name, kind and version, and parts of which the same is
  * true, also parts that no plan names. It says nothing about the functions.
  */
-export function identityOf(definition: Definition): string {
-  const known = identities.get(definition);
+export function identityOf(definition: Definition, ids: StepIds = 'own'): string {
+  const known = identities[ids].get(definition);
   if (known !== undefined) return known;
   const { kind, name, version = null } = definition;
-  const parts = isStructure(definition) ? definition.parts : [];
-  const text = JSON.stringify([
-    [kind, name, version],
-    ...parts.map(({ id, agent, sources }) => [id, sources, identityOf(definitionOf(agent) as Definition)]),
-  ]);
+  const below = !isStructure(definition)
+    ? []
+    : definition.parts.map(({ id, agent, sources }) => [
+        idIn(definition, id, ids),
+        sources.map((source) => idIn(definition, source, ids)),
+        identityOf(definitionOf(agent) as Definition, ids),
+      ]);
+  const text = JSON.stringify([[kind, name, version], ...below]);
   const identity = createHash('sha256').update(text).digest('base64url').slice(0, 11);
-  identities.set(definition, identity);
+  identities[ids].set(definition, identity);
   return identity;
 }
 
@@ -343,7 +376,7 @@ export function workOf(definition: Definition): string {
   return work;
 }
 
-const identities = new WeakMap<Definition, string>();
+const identities = byIds<string>();
 const works = new WeakMap<Definition, string>();
 
 /** Name of a composite, among this one and all below it that are declared, whose steps share a state; undefined where none does. */

@@ -40,14 +40,24 @@ function stepBelow(definition: Definition, path: string): Definition | 'unknown'
     return rest === undefined ? undefined : definitionBelow(body, rest);
   }
   // `trim[1]` may be a step of its own, beside `trim`.
-  const parts = [...definition.parts].sort((a, b) => b.id.length - a.id.length);
-  for (const { id, agent, limit } of parts) {
+  const parts = definition.parts.map((part) => [part.id, part] as const).sort(longestFirst);
+  // In a run of earlier ids. Where the path may also be one of a round, both have the same questions as a rule.
+  const earlier = definition.parts.flatMap((part) =>
+    part.earlierId === undefined ? [] : [[part.earlierId, part] as const],
+  );
+  for (const [id, { agent, limit }] of [...parts, ...earlier.sort(longestFirst)]) {
     const rest = restAfter(id, path);
     const part = definitionOf(agent);
     if (rest === undefined || part === undefined) continue;
-    return definitionBelow(limit === undefined ? part : { ...part, policy: { ...part.policy, limit } }, rest);
+    const limited = limit === undefined ? part : { ...part, policy: { ...part.policy, limit } };
+    const found = definitionBelow(limited, rest);
+    if (found !== undefined) return found;
   }
   return undefined;
+}
+
+function longestFirst([one]: readonly [string, unknown], [other]: readonly [string, unknown]): number {
+  return other.length - one.length;
 }
 
 /** What follows in a path behind an id; undefined when the path does not begin with it. */

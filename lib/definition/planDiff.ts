@@ -3,6 +3,8 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Plan, PlanDiff, PlanStep } from '../model/plan';
 import type { RunState } from '../model/state';
 import type { StepResult } from '../model/stepResult';
+import type { Definition, StepIds } from './definition';
+import { identityOf, planOf, unplannedOf } from './definition';
 
 /** How the plan of a saved run differs from the plan of the definition at hand; undefined when it does not. */
 export function planDiff(saved: Plan, actual: Plan): PlanDiff | undefined {
@@ -18,6 +20,26 @@ export function planDiff(saved: Plan, actual: Plan): PlanDiff | undefined {
       .map(({ path }) => parentOf(path)),
   };
   return Object.values(diff).every(({ length }) => length === 0) ? undefined : diff;
+}
+
+/**
+ * Which ids the parts of this agent have in a saved run: earlier ones where its record has them.
+ *
+ * Releases that did not say who carries out what no plan names knew no others.
+ */
+export function idsIn(definition: Definition, saved: Pick<RunState, 'plan' | 'unplanned'>): StepIds {
+  if (identityOf(definition) === identityOf(definition, 'earlier')) return 'own';
+  const paths = new Set(planOf(definition).map(({ path }) => path));
+  const earlierPaths = new Set(
+    planOf(definition, 'earlier').flatMap(({ path }) => (paths.has(path) ? [] : [path])),
+  );
+  if (saved.plan.some(({ path }) => earlierPaths.has(path))) return 'earlier';
+  const places = unplannedOf(definition);
+  const isEarlier = Object.entries(unplannedOf(definition, 'earlier') ?? {}).some(
+    ([place, identity]) =>
+      places?.[place] !== identity && (saved.unplanned === undefined || saved.unplanned[place] === identity),
+  );
+  return isEarlier ? 'earlier' : 'own';
 }
 
 /** Which of the steps that no plan names are carried out by another agent than those that have begun. */

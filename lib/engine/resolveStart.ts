@@ -2,8 +2,9 @@ import { isDeepStrictEqual } from 'node:util';
 
 import { jsonValue } from '../codec/jsonValue';
 import type { Definition } from '../definition/definition';
+import type { StepIds } from '../definition/definition';
 import { decodedOutput, definitionOf, isContainer, planOf, unplannedOf } from '../definition/definition';
-import { planDiff, unplannedDiff } from '../definition/planDiff';
+import { idsIn, planDiff, unplannedDiff } from '../definition/planDiff';
 import { DefinitionMismatchError, InputMismatchError, StreamInputError } from '../errors/runErrors';
 import { UnknownRunError } from '../errors/storageErrors';
 import type { Agent } from '../model/agentType';
@@ -44,6 +45,8 @@ export interface Start<O> {
   readonly input: unknown;
   /** Absent when the run has completed already: its end is told again then, see `replayedEnd`. */
   readonly event: RunStarted | RunResumed | undefined;
+  /** Which ids its steps have. */
+  readonly ids: StepIds;
   /** What to tell once it has begun. */
   readonly warning?: StepLogged;
 }
@@ -60,8 +63,9 @@ export interface Start<O> {
 export function resolveStart<O>(question: StartQuestion<O>): Start<O> {
   const { runId, agent, saved, mustExist, checksValues, at } = question;
   const definition = definitionOf(agent) as Definition;
-  const plan = planOf(definition);
-  const unplanned = unplannedOf(definition);
+  const ids = saved === undefined || saved.status === 'IDLE' ? 'own' : idsIn(definition, saved);
+  const plan = planOf(definition, ids);
+  const unplanned = unplannedOf(definition, ids);
   const marked = withoutStreams(question.input);
   const hasStream = marked !== question.input;
   const given = checksValues ? jsonValue(marked, '') : marked;
@@ -74,6 +78,7 @@ export function resolveStart<O>(question: StartQuestion<O>): Start<O> {
     return {
       state: Object.freeze(state),
       input: hasStream ? question.input : given,
+      ids,
       event: {
         type: 'run.started',
         runId,
@@ -102,7 +107,7 @@ export function resolveStart<O>(question: StartQuestion<O>): Start<O> {
     throw new StreamInputError(runId);
   }
   if (saved.status === 'COMPLETED' && !isChanged) {
-    return { state: restored(saved, definition), input: saved.input, event: undefined };
+    return { state: restored(saved, definition), input: saved.input, ids, event: undefined };
   }
   const stale =
     diff?.renamed !== undefined || others?.places.includes('') === true
@@ -130,6 +135,7 @@ export function resolveStart<O>(question: StartQuestion<O>): Start<O> {
   return {
     state: saved,
     input: hasStream ? question.input : isInputChanged ? given : saved.input,
+    ids,
     event,
     ...(isChanged && { warning: warningOf(event, diff, isInputChanged, dropped) }),
   };

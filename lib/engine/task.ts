@@ -1,7 +1,7 @@
 import type { Subscriber } from 'rxjs';
 
-import type { Definition, SharedDefinition } from '../definition/definition';
-import { isStructure } from '../definition/definition';
+import type { Definition, SharedDefinition, StepIds } from '../definition/definition';
+import { idIn, isStructure } from '../definition/definition';
 import type { Answer, StepRequest, TaskPolicy, Watch } from '../definition/scope';
 import type { Stop } from '../streams/pull';
 import type { AttemptUpdates } from './attemptUpdates';
@@ -36,6 +36,8 @@ export interface StepTask {
   updates: AttemptUpdates | undefined;
   /** Steps on record, this one among them, that are dropped when it begins. */
   supersedes: readonly string[] | undefined;
+  /** Which ids the parts of composites have in it and below. */
+  ids: StepIds;
   input: unknown;
   /** Number of the attempt under way, over all lives of the run; 0 before the first. */
   attempt: number;
@@ -113,6 +115,7 @@ export function newTask(
     updates: undefined,
     supersedes: undefined,
     isReader: isReader || parent?.isReader === true,
+    ids: parent?.ids ?? 'own',
     input,
     attempt: 0,
     revision: 0,
@@ -146,6 +149,11 @@ function sharingOf(definition: Definition, path: string): StepTask['sharing'] {
 /** The path of a step below another one; an id that begins with `[` stands behind it without a `/`. */
 export function pathBelow(base: string, id: string): string {
   return base === '' || id.startsWith('[') ? base + id : `${base}/${id}`;
+}
+
+/** The path of a step that a composite asks for by the id of one of its parts, or by one of its own making. */
+export function pathOfPart({ path, definition, ids }: StepTask, id: string): string {
+  return pathBelow(path, ids === 'own' || !isStructure(definition) ? id : idIn(definition, id, ids));
 }
 
 /** A key as part of a path: quoted, with `/`, `[` and `]` escaped. */

@@ -49,6 +49,7 @@ type Fitting<L extends readonly AnyLink[]> = {
  * gets one value at a time, and the last value it gives goes to the next link.
  *
  * Each link is a durable step, named after its agent: `trim`, `trim[1]` when it is used again, `op[2]` for a plain operator.
+ * A `loop` or an `each` that is used again is `refine#2`: `refine[1]` is a round of the first.
  *
  * A link that gives `bail(value)` ends the chain: `value` is its output, and the links behind it are SKIPPED.
  *
@@ -189,7 +190,8 @@ export function chain(name: string, ...links: readonly Link<never, unknown>[]): 
   checkName(name, 'the name of the chain', name);
   if (links.length === 0) throw new DefinitionError(name, 'a chain needs at least one agent');
   const agents = links.map((link, position) => agentOf(name, link, position));
-  const ids = idsOf(agents);
+  const stepIds = idsOf(agents);
+  const ids = stepIds.map(({ id }) => id);
   const definition: StructureDefinition = {
     kind: 'chain',
     name,
@@ -199,7 +201,7 @@ export function chain(name: string, ...links: readonly Link<never, unknown>[]): 
     parts: agents.map((agent, position): Part => {
       const previous = ids[position - 1];
       return {
-        id: ids[position] as string,
+        ...(stepIds[position] as Part),
         agent,
         sources: [previous ?? 'input'],
         isPlanned: true,

@@ -4,7 +4,7 @@ import type { SettledFailure } from '../../lib/definition/wire';
 import type { Agent } from '../../lib/model/agentType';
 import { givenById } from '../../lib/model/givenBy';
 import { oneOfForm } from './internal/outputCodec';
-import { idsOf, structure } from './internal/structure';
+import { byAnyId, idsOf, structure } from './internal/structure';
 
 /** What the second agent of a `fallback` gets. */
 export interface FallbackInput<I> {
@@ -26,18 +26,16 @@ export function fallback<I, O, P>(
     Agent<never, unknown>,
     Agent<never, unknown>,
   ];
-  const [firstId = '', secondId = ''] = idsOf([agent, other]);
+  const ids = idsOf([first, second]);
+  const [firstId = '', secondId = ''] = ids.map(({ id }) => id);
   return structure({
     kind: 'fallback',
     name,
     agents: [
       [firstId, first],
-      [secondId, second],
+      [secondId, second, ids[1]?.earlierId],
     ],
-    form: oneOfForm([
-      [firstId, agent],
-      [secondId, other],
-    ]),
+    form: oneOfForm(byAnyId([first, second], ids)),
     begin(input, scope) {
       const contain = (): Containment => ({ isContained: true });
       let running: RunningStep = scope.step({ id: firstId, agent: first, input, contain }, (answer) => {

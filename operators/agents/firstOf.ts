@@ -8,7 +8,7 @@ import type { Agent, OutputOf } from '../../lib/model/agentType';
 import type { Failure } from '../../lib/model/failure';
 import { givenById } from '../../lib/model/givenBy';
 import { oneOfForm } from './internal/outputCodec';
-import { idsOf, structure } from './internal/structure';
+import { byAnyId, idsOf, structure } from './internal/structure';
 
 /**
  * Asks several agents at once and gives the output of the one that completes first; a partial result does not count. The
@@ -22,13 +22,14 @@ export function firstOf<I, A extends readonly Agent<never, unknown>[]>(
   ...agents: A & readonly Agent<I, unknown>[]
 ): Agent<I, OutputOf<A[number]>> {
   if (agents.length === 0) throw new DefinitionError(name, 'firstOf needs at least one agent');
-  const ids = idsOf(agents);
+  const stepIds = idsOf(agents);
+  const ids = stepIds.map(({ id }) => id);
   const entries = (agents as A).map((agent, index) => [ids[index] as string, agent] as const);
   return structure({
     kind: 'firstOf',
     name,
-    agents: entries,
-    form: oneOfForm(entries),
+    agents: entries.map(([id, agent], index) => [id, agent, stepIds[index]?.earlierId]),
+    form: oneOfForm(byAnyId(agents, stepIds)),
     begin(input, scope) {
       const running = new Map<string, RunningStep>();
       const failures: Failure[] = [];

@@ -205,7 +205,7 @@ describe('iterators that give what is no item', () => {
   });
 
   it.each(cases)('error the stream of runs on them: %s', async (_, next, message) => {
-    const one = agent('one', (x: number) => x);
+    const one = agent('one', (x: unknown) => x);
     const runs = pulled(wrong(next, true)).pipe(runEach(one));
 
     await expect(lastValueFrom(runs)).rejects.toThrow(message);

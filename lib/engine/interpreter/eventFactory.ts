@@ -18,7 +18,7 @@ import { addedUsage } from '../../model/usage';
 import { isStream } from '../../streams/pull';
 import type { Engine, KnownAnswer } from '../engine';
 import type { StepTask } from '../task';
-import { pathBelow } from '../task';
+import { pathOfPart } from '../task';
 
 /** What belongs to the beginning of an attempt in some cases only. */
 interface StartedWith {
@@ -76,7 +76,7 @@ export class EventFactory {
     const isBare = limitAt === undefined && !isAlone && joined.length === 0 && shared === undefined;
     if (isPlain && isBare && limitKey === undefined && !isRecorded) return event;
     const hash = policy.checkInput === true ? this.#engine.hash(input) : undefined;
-    const inputHash = hash === undefined ? undefined : `${hash}.${identityOf(definition)}`;
+    const inputHash = hash === undefined ? undefined : `${hash}.${identityOf(definition, task.ids)}`;
     return {
       ...event,
       ...(policy.critical === true && { critical: true }),
@@ -345,7 +345,7 @@ export class EventFactory {
 /** What its failure means to whoever asked for the step. `exposes` holds paths. */
 function containmentOf({ parent, contain, heardFailures = [] }: StepTask): Required<Containment> {
   const { isContained, exposes = [] } = contain?.() ?? { isContained: false };
-  const exposed = exposes.map((id) => pathBelow(parent?.path ?? '', id));
+  const exposed = exposes.map((id) => (parent === undefined ? id : pathOfPart(parent, id)));
   // A function that fails has not gone on without what it heard of.
   return { isContained, exposes: [...exposed, ...heardFailures] };
 }

@@ -1,4 +1,4 @@
-import type { Definition } from '../../definition/definition';
+import type { Definition, StepIds } from '../../definition/definition';
 import { decodedOutput, identityOf } from '../../definition/definition';
 import type { Answer } from '../../definition/scope';
 import { NestedAgentError, NestedInputError } from '../../errors/stepErrors';
@@ -72,7 +72,7 @@ function isUntouched({ status, attempts }: StepResult): boolean {
 /** Why what is on record of a step does not belong to the step that is asked for; undefined when it does. */
 export function misfit(
   engine: Pick<Engine, 'hash'>,
-  { path, input, definition }: StepTask,
+  { path, input, definition, ids }: StepTask,
   saved: StepResult,
 ): NestedInputError | NestedAgentError | undefined {
   if (isUntouched(saved)) return undefined;
@@ -83,9 +83,16 @@ export function misfit(
   // Releases before format 3 kept the input alone.
   const [hash, identity] = inputHash.split('.');
   if ((engine.hash(input) ?? hash) !== hash) return new NestedInputError(path);
-  if (identity !== undefined && identity !== identityOf(definition))
+  if (identity !== undefined && identity !== identityOf(definition, ids))
     return new NestedAgentError(path, agent, definition.name);
   return undefined;
+}
+
+/** Which ids are on record below a step that a function has asked for, or that is an item of a stream: no plan says so. */
+export function idsOfSaved({ definition, ids }: StepTask, inputHash: string): StepIds {
+  const [, identity] = inputHash.split('.');
+  if (identity === undefined || identity === identityOf(definition, ids)) return ids;
+  return identity === identityOf(definition, 'earlier') ? 'earlier' : ids;
 }
 
 /**

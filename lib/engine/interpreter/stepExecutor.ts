@@ -2,7 +2,7 @@ import type { Observable } from 'rxjs';
 
 import { validate } from '../../codec/validate';
 import { yesOrNo } from '../../definition/checks';
-import type { Definition, StructureDefinition } from '../../definition/definition';
+import type { Definition, StepIds, StructureDefinition } from '../../definition/definition';
 import { definitionOf, encodedOutput, isContainer, isStructure } from '../../definition/definition';
 import type { Answer, Decided, StepRequest, Undoable } from '../../definition/scope';
 import { givenByOf } from '../../definition/scope';
@@ -24,14 +24,14 @@ import { reportedUsage } from '../../model/usage';
 import type { Stop } from '../../streams/pull';
 import type { CallCallbacks, Engine, KeyFailed, KnownAnswer } from '../engine';
 import type { StepTask } from '../task';
-import { isRunning, newTask, pathBelow } from '../task';
+import { isRunning, newTask, pathOfPart } from '../task';
 import { Cancellation, hasSaga } from './cancellation';
 import { ContextSteps } from './contextSteps';
 import { EventFactory } from './eventFactory';
 import { Isolation } from './isolation';
 import { Permits } from './permits';
 import type { CompletedAnswer } from './priorSteps';
-import { completedAnswer, isBelow, misfit, PriorSteps, savedAnswer } from './priorSteps';
+import { completedAnswer, idsOfSaved, isBelow, misfit, PriorSteps, savedAnswer } from './priorSteps';
 import type { RetryDecision } from './retryDecision';
 import { asksUser, retryDecision } from './retryDecision';
 import type { StepMachine } from './stepMachine';
@@ -46,6 +46,8 @@ export interface Execution {
   readonly runId: string;
   readonly agent: Agent<never, unknown>;
   readonly input: unknown;
+  /** Which ids the parts of composites have in this run; their own when left out. */
+  readonly ids?: StepIds;
   readonly engine: Engine;
   /** What earlier lives have left behind. */
   readonly known: StepTable | undefined;
@@ -138,6 +140,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
     // A single agent is carried out under its policy as the step that it is.
     const policy = root === this.#definition ? root.policy : {};
     this.#root = newTask(undefined, '', root, policy, input, ignore);
+    if (execution.ids !== undefined) this.#root.ids = execution.ids;
     for (const row of known ?? []) {
       if (row.status === 'SUSPENDED') this.#leftOpen.set(row.stepId, row.agent);
       this.#cancellation.recall(row);
@@ -402,13 +405,14 @@ export class StepExecutor implements StepMachine, QueueOwner {
 
   startStep(parent: StepTask, request: StepRequest, answer: (answer: Answer) => void): StepTask {
     const definition = definitionOf(request.agent);
-    const path = pathBelow(parent.path, request.id);
+    const path = pathOfPart(parent, request.id);
     if (definition === undefined) {
       throw new InvalidArgumentError(`Cannot run step "${path}": it is no agent`, 'make one with agent()');
     }
     const policy = request.policy ?? definition.policy;
     const task = newTask(parent, path, definition, policy, request.input, answer, request);
     const saved = task.isAnew ? this.#renewed(path) : this.prior.at(path);
+    if (saved?.inputHash !== undefined) task.ids = idsOfSaved(task, saved.inputHash);
     if (saved === undefined && this.#execution.revision !== undefined)
       task.revision = this.#execution.revision;
     if (task.isStopped) {

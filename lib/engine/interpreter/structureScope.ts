@@ -17,7 +17,7 @@ import type { StepResult } from '../../model/stepResult';
 import type { StepTable } from '../../model/stepTable';
 import type { Pull, PullReceiver } from '../../streams/pull';
 import type { StepTask } from '../task';
-import { isRunning, pathBelow } from '../task';
+import { isRunning, pathOfPart } from '../task';
 import type { StepMachine } from './stepMachine';
 import { sleepFor, waitForAnswer } from './suspend';
 
@@ -44,7 +44,7 @@ export class StructureScope implements Scope {
   }
 
   skip(id: string, skipped: Agent<never, unknown>, reason: StepSkipped['reason']): void {
-    if (!this.#task.isStopped) this.#machine.skipStep(pathBelow(this.path, id), skipped.name, reason);
+    if (!this.#task.isStopped) this.#machine.skipStep(pathOfPart(this.#task, id), skipped.name, reason);
   }
 
   table(): StepTable {
@@ -56,7 +56,7 @@ export class StructureScope implements Scope {
   }
 
   recorded(id: string): StepResult | undefined {
-    return this.#machine.prior.begun(pathBelow(this.path, id));
+    return this.#machine.prior.begun(pathOfPart(this.#task, id));
   }
 
   hasGoneBack(): boolean {

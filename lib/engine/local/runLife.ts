@@ -169,7 +169,7 @@ class RunLife<O> implements MailboxOwner, Drainable {
 
   #execute(): void {
     const { runId, agent, options } = this.#run;
-    const { event, input, warning } = this.#start;
+    const { event, input, ids, warning } = this.#start;
     const { signal, maxCrashes = 3 } = options;
     if (warning !== undefined) this.#engine.tell(warning);
     if (this.#hasEnded()) return;
@@ -177,6 +177,7 @@ class RunLife<O> implements MailboxOwner, Drainable {
       runId,
       agent,
       input,
+      ids,
       engine: this.#engine,
       known: this.#claim.state === undefined ? undefined : this.#engine.steps(),
       seq: event.seq,
