@@ -71,7 +71,7 @@ export const sources: ReadonlyMap<string, string> = new Map(
 export interface CompiledSnippet extends Snippet {
   /** What the compiler says against it, each with its line. */
   readonly mistakes: readonly string[];
-  /** What it imports of this package. */
+  /** The values that it imports of this package. */
   readonly imported: ReadonlySet<string>;
   /** The types of all values in it, and of what these hold. */
   readonly types: ReadonlySet<string>;
@@ -147,6 +147,7 @@ function programOf(texts: ReadonlyMap<string, string>, before?: ts.Program): ts.
     types: ['node'],
     paths: Object.fromEntries([...sources].map(([name, file]) => [name, [join(root, file)]])),
     strict: true,
+    noUnusedLocals: true,
     skipLibCheck: true,
     noEmit: true,
   };
@@ -185,8 +186,8 @@ function openNames(program: ts.Program, name: string): ReadonlySet<string> {
 }
 
 function importedBy(code: string): ReadonlySet<string> {
-  const lists = [...code.matchAll(/import (?:type )?\{([^}]*)\} from 'millrace(?:\/[\w-]+)?'/g)];
-  return new Set(lists.flatMap(([, list = '']) => list.replaceAll(/\btype /g, '').match(/\w+/g) ?? []));
+  const lists = [...code.matchAll(/import \{([^}]*)\} from 'millrace(?:\/[\w-]+)?'/g)];
+  return new Set(lists.flatMap(([, list = '']) => list.replaceAll(/\btype \w+/g, '').match(/\w+/g) ?? []));
 }
 
 function namesOf(program: ts.Program, file: string): EntryNames {
