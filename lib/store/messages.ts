@@ -97,6 +97,11 @@ const DECIDES: ReadonlySet<AgentKind> = new Set<AgentKind>([
   'approval',
 ]);
 
+/** Whether a run that stands like this goes on when it hears something. */
+export function canHear(status: RunState['status'] | undefined): boolean {
+  return status === 'RUNNING' || status === 'SUSPENDED';
+}
+
 /** Which life hears a message. */
 export interface Hearing {
   readonly incarnation: string | undefined;

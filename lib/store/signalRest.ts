@@ -36,9 +36,13 @@ export interface SignalBox {
   hear(name: string | undefined, listener: (signal: KeptSignal) => void): () => void;
   /**
    * Hands a signal over to a question of a run, as an answer in its inbox. Whatever happens, it is there or here afterwards, never at
-   * both places; false when somebody else has it. Where it cannot be written the signal stays, and this rejects.
+   * both places; false when somebody else has it, or the run has ended or is gone. Where it cannot be written the signal stays, and
+   * this rejects. When the run is deleted, pruned or replaced, what it has not used is here again.
    */
   give(signal: KeptSignal, runId: string, answer: AnswerMessage): Promise<boolean>;
-  /** Puts back what a run has been given and has not used, because its question was answered otherwise; calls `done` then. */
+  /**
+   * Puts back what a run has been given and has not used, because its question was answered otherwise, or the run has ended; calls
+   * `done` then.
+   */
   putBack(signal: KeptSignal, done: () => void): void;
 }

@@ -1,11 +1,13 @@
 import { expectTypeOf } from 'expect-type';
 import * as t from 'io-ts';
+import type { Subscription } from 'rxjs';
 import { lastValueFrom, of, timer } from 'rxjs';
 
 import type { Agent, Store, Wire } from '../../index';
 import {
   agent,
   answer,
+  cancel,
   chain,
   execute,
   memoryStore,
@@ -13,6 +15,7 @@ import {
   run,
   serve,
   signal,
+  submit,
   waitFor,
   workflow,
 } from '../../index';
@@ -229,6 +232,79 @@ describe('waitFor() and signal()', () => {
       expect((await resumed(store, 'r')).output).toBe('shipped for 9');
       await until(async () => (await store.signals.list()).length === 1);
       expect(await store.signals.list()).toEqual([kept]);
+    });
+
+    describe('when the run that it was given to does not use it', () => {
+      const busy = agent('busy', () => new Promise<void>((resolve) => (leave = resolve)));
+      let leave = (): void => undefined;
+      let serving: Subscription | undefined;
+      afterEach(() => {
+        serving?.unsubscribe();
+        leave();
+      });
+      /** Two runs wait, the house is full, and the first of them has been given the only signal. */
+      const given = async (store: Store) => {
+        for (const runId of ['r1', 'r2']) {
+          await execute(order, { id: 'a' }, { store, runId });
+          await new Promise((resolve) => setTimeout(resolve, 2));
+        }
+        serving = serve([order, busy], { store, concurrency: 1 }).subscribe();
+        await until(() => store.isServed());
+        await submit(busy, undefined, { store, runId: 'busy' });
+        await until(async () => (await store.loadRun('busy'))?.status === 'RUNNING');
+        await signal('paid', payment('a', 3), { store });
+        await until(async () => (await store.signals.list()).length === 0);
+      };
+
+      it.each<readonly [string, (store: Store) => Promise<unknown>, string | undefined]>([
+        ['deleted', (store) => store.deleteRun('r1'), undefined],
+        ['cancelled', (store) => cancel('r1', { store }), 'CANCELLED'],
+      ])('is taken by the next when that is %s', async (_how, end, status) => {
+        const store = open();
+        await given(store);
+
+        await end(store);
+        leave();
+
+        await until(async () => (await store.loadRun('r2'))?.output === 'shipped for 3');
+        expect((await store.loadRun('r1'))?.status).toBe(status);
+        expect(await store.signals.list()).toEqual([]);
+      });
+
+      it('is there for others when whoever serves has stopped, and the run is deleted then', async () => {
+        const store = open();
+        await given(store);
+        serving?.unsubscribe();
+        leave();
+        await until(async () => (await store.loadRun('busy'))?.status !== 'RUNNING');
+
+        expect(await store.deleteRun('r1')).toBe(true);
+
+        await until(async () => (await store.signals.list()).length === 1);
+        expect((await resumed(store, 'r2')).output).toBe('shipped for 3');
+        expect(await store.signals.list()).toEqual([]);
+      });
+
+      it('is there for others when it comes too late for the run', async () => {
+        const store = open();
+        const late = waitFor('paid', Paid, undefined, { timeoutMs: 30 });
+        await execute(late, { id: 'a' }, { store, runId: 'late' });
+        const { asking = '', path = '' } = (await store.listRuns())[0]?.waiting[0] ?? {};
+        await new Promise((resolve) => setTimeout(resolve, 40));
+        const kept = await store.signals.add({ name: 'paid', value: payment('a', 3), at: Date.now() });
+        const { incarnation } = (await store.loadRun('late')) ?? {};
+        const claim = await store.claim('nobody');
+        const stop = claim.signals?.hear('paid', () => undefined);
+        const message = answerOf(kept, { path, asking, incarnation });
+        expect(await claim.signals?.give(kept, 'late', message)).toBe(true);
+        stop?.();
+        await claim.release(undefined);
+
+        await expect(lastValueFrom(resume(late, 'late', { store }))).rejects.toThrow('paid');
+
+        await until(async () => (await settled(store, 'next', { id: 'a' })).output === 'shipped for 3');
+        expect(await store.signals.list()).toEqual([]);
+      });
     });
 
     it('gives each of many signals to one of many runs', async () => {

@@ -5,7 +5,7 @@ import type { KeptSignal } from '../../lib/store/signalRest';
 import type { Attendance, Store } from '../../lib/store/store';
 import { askingLife } from './life';
 import type { StoreCase } from './storeCase';
-import { anHourAgo, becomes, refuses, rest } from './storeCase';
+import { anHourAgo, becomes, refuses, rest, restingState } from './storeCase';
 
 const attends = (store: Store): Promise<Attendance> =>
   store.attend({
@@ -110,6 +110,54 @@ export const signals: readonly StoreCase[] = [
       stop();
       await claim.release(undefined);
       assert.deepEqual(await store.signals.list(), [kept]);
+      attendance.leave();
+    },
+  },
+  {
+    name: 'signals: that a run was given are there for others when it is deleted or pruned',
+    async check({ store }) {
+      const attendance = await attends(store);
+      attendance.signals.hear(undefined, () => undefined);
+      const given = async (runId: string): Promise<KeptSignal> => {
+        const kept = await store.signals.add({ name: 'paid', value: runId, at: anHourAgo() });
+        assert.equal(await attendance.signals.give(kept, runId, answerOf(kept)), true);
+        assert.deepEqual(await store.signals.list(), []);
+        return kept;
+      };
+      const isBack = async (kept: KeptSignal): Promise<void> => {
+        assert.deepEqual(await store.signals.list(), [kept]);
+        assert.equal(await store.signals.remove(kept.signalId), true);
+      };
+
+      const state = await restingState(store, 'book', askingLife('book', 'first'));
+      const first = await given('book');
+      assert.equal(await store.deleteRun('book'), true);
+      await isBack(first);
+
+      await store.importRun(state);
+      const second = await given('book');
+      const claim = await store.claim('book');
+      const at = anHourAgo();
+      await claim.append({ type: 'run.resumed', runId: 'book', seq: 5, at, life: 2, reused: 0 });
+      await claim.append({ type: 'run.cancelled', runId: 'book', seq: 6, at, duration: 0 });
+      await claim.release(undefined);
+      assert.deepEqual(await store.prune({}), ['book']);
+      await isBack(second);
+      attendance.leave();
+    },
+  },
+  {
+    name: 'signals: stay for others where the run that they are to go to has ended or is gone',
+    async check({ store }) {
+      await rest(store, 'book', askingLife('book', 'first'));
+      await rest(store, 'past');
+      const kept = await store.signals.add({ name: 'paid', value: 1, at: anHourAgo() });
+      const attendance = await attends(store);
+      attendance.signals.hear('paid', () => undefined);
+      for (const runId of ['past', 'nobody'])
+        assert.equal(await attendance.signals.give(kept, runId, answerOf(kept)), false, runId);
+      assert.deepEqual(await store.signals.list(), [kept]);
+      assert.equal(await attendance.signals.give(kept, 'book', answerOf(kept)), true);
       attendance.leave();
     },
   },

@@ -233,9 +233,10 @@ export class LocalEngine<O> implements Engine {
     if (signals === undefined) return () => undefined;
     const { runId, incarnation } = this.#options.state;
     return offerSignals(signals, name, (signal) => {
-      if (this.#isClosed || (signal.until ?? Infinity) <= this.now() || !takes(signal.value))
+      const { asking, deadline = Infinity } = this.steps().get(path) ?? {};
+      const isLate = Math.min(signal.at, this.now()) > deadline;
+      if (this.#isClosed || isLate || (signal.until ?? Infinity) <= this.now() || !takes(signal.value))
         return undefined;
-      const asking = this.steps().get(path)?.asking;
       const given = signals.give(signal, runId, answerOf(signal, { path, asking, incarnation }));
       return given.then(
         (isGiven) => {

@@ -1,6 +1,7 @@
+import type { RunStatus } from '../../model/state';
 import type { StepResult } from '../../model/stepResult';
 import type { Hearing } from '../../store/messages';
-import { fateOf } from '../../store/messages';
+import { canHear, fateOf } from '../../store/messages';
 import { signalIn } from '../../store/signalAnswer';
 import type { Claim, ReceivedMessage } from '../../store/store';
 import type { Stop } from '../../streams/pull';
@@ -30,7 +31,7 @@ export class Mailbox {
   readonly #cancels: ReceivedMessage[] = [];
   readonly #listeners = new Map<string, Listener>();
   #stop: Stop | undefined;
-  #isClosed = false;
+  #closedAs: RunStatus | undefined;
 
   constructor(claim: Claim, owner: MailboxOwner, hearing: Hearing) {
     this.#claim = claim;
@@ -44,7 +45,7 @@ export class Mailbox {
       this.#take(message);
     });
     // What has waited may have ended the life before this call came back.
-    if (this.#isClosed) stop();
+    if (this.#closedAs !== undefined) stop();
     else this.#stop = stop;
   }
 
@@ -65,18 +66,26 @@ export class Mailbox {
     return this.#waiting.map(({ path }) => path);
   }
 
-  /** Hears nothing more. A run that has finished needs none of what is left. */
-  close(isFinished: boolean): void {
-    this.#isClosed = true;
+  /**
+   * Hears nothing more. A run that has completed needs none of what is left; one that failed or was cancelled may never be resumed,
+   * and no signal waits for that.
+   */
+  close(status: RunStatus): void {
+    this.#closedAs = status;
     this.#stop?.();
     for (const message of this.#cancels) message.done();
-    for (const message of this.#waiting)
-      if (isFinished || this.#fateOf(message) === 'void') this.#forget(message);
+    for (const message of this.#waiting) {
+      const isOver = status === 'COMPLETED' || isLeftBehind(message, status);
+      if (isOver || this.#fateOf(message) === 'void') this.#forget(message);
+    }
   }
 
   #take(message: ReceivedMessage): void {
-    // It stays for a life to come.
-    if (this.#isClosed) return;
+    if (this.#closedAs !== undefined) {
+      // Anything else stays for a life to come.
+      if (message.kind === 'answer' && isLeftBehind(message, this.#closedAs)) this.#forget(message);
+      return;
+    }
     if (message.kind === 'damaged') {
       this.#owner.warn(`Cannot read a message for this run: ${message.error.message}`);
       return;
@@ -93,7 +102,9 @@ export class Mailbox {
         answered(
           message.value,
           () => {
-            message.done();
+            // Its question is still open: it was refused.
+            if (this.#fateOf(message) === 'taken') this.#forget(message);
+            else message.done();
           },
           message.at,
         );
@@ -126,4 +137,9 @@ export class Mailbox {
         : `Dropped a cancel that was meant for life ${String(message.life)}`,
     );
   }
+}
+
+/** Whether it is a signal that a run has been given which may never go on. */
+function isLeftBehind({ signal }: ReceivedAnswer, status: RunStatus): boolean {
+  return signal !== undefined && !canHear(status);
 }

@@ -5,7 +5,7 @@ import { RunError } from '../../errors/runErrors';
 import type { Agent } from '../../model/agentType';
 import type { RunEvent, RunResumed, RunStarted, Transition } from '../../model/event';
 import { reduceRun } from '../../model/reduce';
-import type { RunState } from '../../model/state';
+import type { RunState, RunStatus } from '../../model/state';
 import type { StepResult } from '../../model/stepResult';
 import { hearingOf } from '../../store/messages';
 import type { Claim, RunRest } from '../../store/store';
@@ -249,7 +249,7 @@ class RunLife<O> implements MailboxOwner, Drainable {
         : this.#executor.stop();
     engine.close();
     const reached = engine.state();
-    this.#settle(reached.status === 'COMPLETED');
+    this.#settle(cancelled === undefined ? reached.status : 'CANCELLED');
     if (cancelled === undefined) {
       whenSettled(undefined, () => this.#release(() => reached));
       return;
@@ -278,7 +278,7 @@ class RunLife<O> implements MailboxOwner, Drainable {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#executor?.stop();
-    this.#settle(false);
+    this.#settle('SUSPENDED');
     this.#engine.close();
     whenSettled(
       this.#release(() => this.#engine.state()),
@@ -291,7 +291,7 @@ class RunLife<O> implements MailboxOwner, Drainable {
   #end(cause: unknown): void {
     this.#isOver = true;
     this.#engine.close();
-    this.#settle(this.#latest === 'run.completed');
+    this.#settle(ENDS[this.#latest] ?? 'SUSPENDED');
     // A short run of which nobody has looked at the state is never reduced at all.
     whenSettled(
       this.#release(() => this.#engine.state()),
@@ -315,10 +315,11 @@ class RunLife<O> implements MailboxOwner, Drainable {
     return this.#claim.release(final);
   }
 
-  #settle(isFinished: boolean): void {
+  /** @param status - How the run stands now; SUSPENDED where it goes on. */
+  #settle(status: RunStatus): void {
     this.#stopListening?.();
     this.#leaveDrain?.();
-    this.#mailbox.close(isFinished);
+    this.#mailbox.close(status);
   }
 
   readonly #abort = (): void => {
@@ -326,3 +327,9 @@ class RunLife<O> implements MailboxOwner, Drainable {
     this.cancel(signal && abortReason(signal));
   };
 }
+
+const ENDS: Partial<Readonly<Record<RunEvent['type'], RunStatus>>> = {
+  'run.completed': 'COMPLETED',
+  'run.failed': 'FAILED',
+  'run.cancelled': 'CANCELLED',
+};

@@ -11,8 +11,9 @@ import {
   storageErrorOf,
 } from '../../errors/storageErrors';
 import type { RunEvent } from '../../model/event';
-import type { RunState } from '../../model/state';
+import type { RunState, RunStatus } from '../../model/state';
 import { claimRun } from '../claimRun';
+import { canHear } from '../messages';
 import type { Durability } from '../durability';
 import { stateCopy } from '../stateCopy';
 import { EventLog } from '../events/eventLog';
@@ -29,6 +30,7 @@ import type { FoldStart, LiveRun } from './openRun';
 import { liveRun } from './openRun';
 import type { Lock } from './lock/lock';
 import { CacheFiles } from './records/cacheFiles';
+import type { PutBack } from './records/inboxFiles';
 import { forgetMessages, forgetUnheard, InboxWatch, postMessage } from './records/inboxFiles';
 import { SignalWatch } from './records/signalFiles';
 import type { HistoryLine } from './records/runIndex';
@@ -91,6 +93,8 @@ export class Session {
       posted: (name) => {
         this.posted(name);
       },
+      canHear: (runId) => canHear(this.#statusOf(runId)),
+      inTurn: enqueue,
     });
     this.#cache = new CacheFiles(files, layout.cache, enqueue, pause);
     this.#saver = runSaver({ ...start, lives: this.#lives, enqueue, onProblem: this.#noteProblem });
@@ -203,7 +207,7 @@ export class Session {
       );
     }
     // What a file of an earlier version says is meant for whoever has the id.
-    await this.enqueue(() => forgetMessages(files, layout.inbox, [runId]));
+    await this.enqueue(() => forgetMessages(files, layout.inbox, [runId], this.#putBack));
     this.#checkIsNew(runId);
     const log = new EventLog();
     log.add(json, 'store.imported', () => undefined);
@@ -300,6 +304,7 @@ export class Session {
     this.#serving?.close();
     try {
       await this.#serving?.settled();
+      await this.signals.settled();
       await this.streams.close();
       await this.#queue;
       this.#problem = undefined;
@@ -336,13 +341,17 @@ export class Session {
 
   /** Messages that came too late, or were for a run that is gone. Each names what it is for, so that they may as well stay. */
   async #sweepInbox(): Promise<void> {
-    const { files, layout, lines } = this.#start;
-    const canHear = (runId: string): boolean => {
-      const live = this.#lives.get(runId);
-      const status = live === undefined ? lines.get(runId)?.status : live.fold.state()?.status;
-      return live?.isClaimed === true || (status !== undefined && status !== 'COMPLETED');
+    const { files, layout } = this.#start;
+    const mayHear = (runId: string): boolean => {
+      const status = this.#statusOf(runId);
+      return this.isClaimed(runId) || (status !== undefined && status !== 'COMPLETED');
     };
-    await forgetUnheard(files, layout.inbox, canHear);
+    await forgetUnheard(files, layout.inbox, mayHear, this.#putBack);
+  }
+
+  #statusOf(runId: string): RunStatus | undefined {
+    // One that is just being claimed has not been read.
+    return this.#lives.get(runId)?.fold.state()?.status ?? this.#start.lines.get(runId)?.status;
   }
 
   /** What a life has left, to whoever serves the runs. */
@@ -441,7 +450,7 @@ export class Session {
     }
     if (gone.length > 0) {
       await files.syncFolder(layout.runs);
-      await forgetMessages(files, layout.inbox, gone);
+      await forgetMessages(files, layout.inbox, gone, this.#putBack);
     }
     if (errors.length > 0) throw errors[0];
     return gone;
@@ -477,6 +486,12 @@ export class Session {
   #closedError(): StorageError {
     return new StorageError('write to', this.#start.layout.folder, 'the store has been closed');
   }
+
+  /** A signal that a run has been given and has not used is there for others. */
+  readonly #putBack: PutBack = async (signal, name, done) => {
+    if (this.#inbox.isUsed(name)) await done();
+    else await this.signals.returned(signal, done);
+  };
 
   readonly #noteProblem = (error: unknown): void => {
     this.#problem = error; // close() tries again.

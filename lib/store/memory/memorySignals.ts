@@ -12,10 +12,10 @@ export class MemorySignals implements SignalRest, SignalBox {
   readonly #kept = new Map<string, KeptSignal>();
   readonly #hearers = new Set<Hearer>();
   readonly #nextId: () => string;
-  readonly #post: (runId: string, answer: AnswerMessage) => void;
+  readonly #post: (runId: string, answer: AnswerMessage) => boolean;
 
-  /** @param post - Puts an answer into the inbox of a run. */
-  constructor(nextId: () => string, post: (runId: string, answer: AnswerMessage) => void) {
+  /** @param post - Puts an answer into the inbox of a run; false when the run hears nothing any more. */
+  constructor(nextId: () => string, post: (runId: string, answer: AnswerMessage) => boolean) {
     this.#nextId = nextId;
     this.#post = post;
   }
@@ -50,9 +50,13 @@ export class MemorySignals implements SignalRest, SignalBox {
   }
 
   async give({ signalId }: KeptSignal, runId: string, answer: AnswerMessage): Promise<boolean> {
-    const isHere = this.#kept.delete(signalId);
-    if (isHere) this.#post(runId, answer);
-    return Promise.resolve(isHere);
+    const kept = this.#kept.get(signalId);
+    if (kept === undefined) return Promise.resolve(false);
+    // Before anybody hears of the answer: who has it does not find the signal as well.
+    this.#kept.delete(signalId);
+    const isGiven = this.#post(runId, answer);
+    if (!isGiven) this.#kept.set(signalId, kept);
+    return Promise.resolve(isGiven);
   }
 
   putBack(signal: KeptSignal, done: () => void): void {

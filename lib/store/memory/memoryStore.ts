@@ -28,7 +28,8 @@ import { runFold } from '../folder/openRun';
 import { newestFirst, runOfLog, summaryOfLog } from '../folder/records/logFiles';
 import type { Clock } from '../ids';
 import { ids } from '../ids';
-import { addressMessage } from '../messages';
+import { addressMessage, canHear } from '../messages';
+import { signalIn } from '../signalAnswer';
 import type { Done } from '../storeRequests';
 import { actionOf, progressOf, resumeBy } from '../storeRequests';
 import type { SnapshotText } from '../snapshotText';
@@ -145,7 +146,9 @@ class MemoryRuns {
     this.#forgetMore = forgetMore;
     this.#events = events;
     this.signals = new MemorySignals(ids(clock), (runId, answer) => {
-      this.#put(runId, answer);
+      const isHeard = canHear(this.#runs.get(runId)?.state()?.status);
+      if (isHeard) this.#put(runId, answer);
+      return isHeard;
     });
     this.#feed = new MemoryFeed({
       fold: (runId) => this.#runs.get(runId),
@@ -220,7 +223,7 @@ class MemoryRuns {
       runFold(runId, copy, { log: keepsEvents ? EventLog.since(copy, events) : undefined, keepsEvents }),
     );
     this.#feed.changed(runId);
-    this.#inbox.forget(runId);
+    this.#forgetMessages(runId);
     this.#tellRested(runId);
   }
 
@@ -310,12 +313,22 @@ class MemoryRuns {
     });
   }
 
-  #forget(runId: string, more: Forgetting): boolean {
+  /** A signal that the run has been given and has not used is there for others. */
+  #forgetMessages(runId: string): void {
+    const messages = this.#inbox.messages(runId);
     this.#inbox.forget(runId);
+    for (const message of messages) {
+      const signal = message.kind === 'answer' ? signalIn(message) : undefined;
+      if (signal !== undefined) this.signals.putBack(signal, () => undefined);
+    }
+  }
+
+  #forget(runId: string, more: Forgetting): boolean {
     if (more.cache !== false) this.#cache.forget(runId);
     this.#forgetMore(runId, more);
     const was = this.#runs.delete(runId);
     if (was) this.#feed.changed(runId);
+    this.#forgetMessages(runId);
     return was;
   }
 

@@ -3,6 +3,7 @@ import { definitionOf, isStructure } from '../../../lib/definition/definition';
 import type { Agent } from '../../../lib/model/agentType';
 import type { RunState } from '../../../lib/model/state';
 import type { KeptSignal, SignalBox } from '../../../lib/store/signalRest';
+import { canHear } from '../../../lib/store/messages';
 import { answerOf } from '../../../lib/store/signalAnswer';
 import type { RunSummary } from '../../../lib/store/store';
 import type { Stop } from '../../../lib/streams/pull';
@@ -129,6 +130,8 @@ export class SignalDesk {
         runId,
         answerOf(signal, { path, asking, incarnation }),
       );
+      // It has ended or is gone: the next may have it.
+      if (!isGiven && !canHear((await this.#owner.load(runId))?.status)) continue;
       this.#kept.delete(signalId);
       if (isGiven) this.#wishes.get(name)?.delete(`${runId} ${asking}`);
       return;

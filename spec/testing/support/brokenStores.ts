@@ -592,6 +592,29 @@ export const brokenStores: Readonly<Record<string, readonly [bug: Bug, ...finds:
     inSignalBox(({ give }) => ({ give: async (...given) => (await give(...given)) || true })),
     'signals: go to one question, as an answer in the inbox of its run, and can be put back from there',
   ],
+  'forgets signals with the run that was given them': [
+    (store) => {
+      const lost = new Set<string>();
+      const sound = inSignalBox(({ give }) => ({
+        give: async (signal, runId, answer) => {
+          const isGiven = await give(signal, runId, answer);
+          if (isGiven) lost.add(signal.signalId);
+          return isGiven;
+        },
+      }))(store);
+      return inSignals(({ list }) => ({
+        list: async (name) => (await list(name)).filter(({ signalId }) => !lost.has(signalId)),
+      }))(sound);
+    },
+    'signals: that a run was given are there for others when it is deleted or pruned',
+    'signals: go to one question, as an answer in the inbox of its run, and can be put back from there',
+  ],
+  'gives signals to runs that are gone': [
+    inSignalBox(({ give }) => ({
+      give: async (signal, runId, answer) => (await give(signal, runId, answer)) || runId === 'nobody',
+    })),
+    'signals: stay for others where the run that they are to go to has ended or is gone',
+  ],
   'puts runs in without their events': [
     inStore(({ importRun }) => ({ importRun: (state) => importRun(state) })),
     'events: of a run that was put in with its events are those, and go on behind them',

@@ -8,6 +8,8 @@ import {
 import type { RunMessage } from '../../../model/message';
 import { realTimers } from '../../../streams/realTimers';
 import type { Pause } from '../../../streams/yieldOften';
+import { signalIn } from '../../signalAnswer';
+import type { KeptSignal } from '../../signalRest';
 import type { Attendance, Attendant, ReceivedMessage } from '../../store';
 import { makeSideFolder, parseChecked, removeOurs, within, writeChecked } from '../files/checkedFile';
 import type { Files } from '../files/files';
@@ -42,14 +44,23 @@ function prefixOf(runId: string): string {
   return `${fileName(runId)}~`;
 }
 
-/** Forgets what waits for these runs. */
-export async function forgetMessages(files: Files, inbox: string, runIds: readonly string[]): Promise<void> {
+/** Puts back a signal that a run was given, from the message of this name; calls `done` then. */
+export type PutBack = (signal: KeptSignal, name: string, done: () => Promise<unknown>) => Promise<void>;
+
+/** Forgets what waits for these runs; signals that they were given are there for others again. */
+export async function forgetMessages(
+  files: Files,
+  inbox: string,
+  runIds: readonly string[],
+  putBack: PutBack,
+): Promise<void> {
   const prefixes = new Set(runIds.map(prefixOf));
-  await forgetWhere(files, inbox, (name) => prefixes.has(name.slice(0, name.lastIndexOf('~') + 1)));
+  const isPast = (name: string) => prefixes.has(name.slice(0, name.lastIndexOf('~') + 1));
+  await forgetWhere(files, inbox, isPast, putBack);
 }
 
 /**
- * Forgets what nobody will ever hear. What cannot be read stays, for inspection.
+ * Forgets what nobody will ever hear; signals are there for others again. What cannot be read stays, for inspection.
  *
  * @param canHear - Whether a run is there and has not completed.
  */
@@ -57,8 +68,10 @@ export async function forgetUnheard(
   files: Files,
   inbox: string,
   canHear: (runId: string) => boolean,
+  putBack: PutBack,
 ): Promise<void> {
-  await forgetWhere(files, inbox, (name) => isUnheard(files, within(inbox, name), name, canHear));
+  const isPast = (name: string) => isUnheard(files, within(inbox, name), name, canHear);
+  await forgetWhere(files, inbox, isPast, putBack);
 }
 
 /** The files of messages that nobody will ever hear. */
@@ -91,15 +104,33 @@ async function forgetWhere(
   files: Files,
   inbox: string,
   isPast: (name: string) => boolean | Promise<boolean>,
+  putBack: PutBack,
 ): Promise<void> {
   try {
     if (files.look(inbox)?.kind !== 'folder') return;
     for (const name of files.list(inbox)) {
-      if (name.endsWith('.json') && (await isPast(name)))
-        await removeOurs(files, within(inbox, name), 'message', false);
+      if (!name.endsWith('.json') || !(await isPast(name))) continue;
+      const path = within(inbox, name);
+      const remove = () => removeOurs(files, path, 'message', false);
+      const signal = await signalAt(files, path);
+      if (signal === undefined) await remove();
+      // A life that has just ended may have put it back meanwhile.
+      else if (files.look(path) !== undefined) await putBack(signal, name, remove);
     }
   } catch (error) {
     throw storageErrorOf(error, 'empty', inbox);
+  }
+}
+
+/** The signal that the message there was made of; undefined for any other, and for what cannot be read. */
+async function signalAt(files: Files, path: string): Promise<KeptSignal | undefined> {
+  const bytes = await files.read(path);
+  try {
+    const message = bytes && parseChecked(path, 'message', bytes)['message'];
+    return Answer.is(message) ? signalIn(message) : undefined;
+  } catch (error) {
+    if (error instanceof StoreCorruptError || error instanceof StoreFormatError) return undefined;
+    throw error;
   }
 }
 
@@ -230,6 +261,11 @@ export class InboxWatch {
     for (const [prefix, hearers] of [...this.#hearers]) {
       if (this.#names.has(prefix)) for (const hearer of [...hearers]) this.#tell(prefix, hearer);
     }
+  }
+
+  /** Whether the message of this name has been used, and could not be removed. */
+  isUsed(name: string): boolean {
+    return this.#leftovers.has(name);
   }
 
   /** Tells a message that this store has just written under this name. */

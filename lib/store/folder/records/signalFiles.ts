@@ -77,6 +77,10 @@ interface Inbox {
   write(runId: string, answer: AnswerMessage, id: string): Promise<string>;
   /** Tells one of this name to the run. */
   posted(name: string): void;
+  /** Whether a run goes on when it hears something. */
+  canHear(runId: string): boolean;
+  /** Does something while no run is forgotten. */
+  inTurn<T>(job: () => Promise<T>): Promise<T>;
 }
 
 /** How often the folder is looked at, in milliseconds. */
@@ -103,6 +107,8 @@ export class SignalWatch implements SignalBox {
   readonly #signals = new Map<string, KeptSignal>();
   /** What is being handed over, or has been and cannot be removed now. */
   readonly #given = new Set<string>();
+  /** What is being put back. */
+  readonly #returning = new Map<string, Promise<void>>();
   readonly #damaged = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
 
@@ -144,40 +150,71 @@ export class SignalWatch implements SignalBox {
   async give(signal: KeptSignal, runId: string, answer: AnswerMessage): Promise<boolean> {
     const { signalId } = signal;
     if (this.#given.has(signalId) || this.#signals.get(signalId) === undefined) return false;
-    const path = within(this.#folder.layout.signals, nameOf(signal));
     this.#given.add(signalId);
+    let isGiven = false;
     try {
-      // Somebody may have taken it back.
-      if (this.#folder.files.look(path) === undefined) return false;
-      const posted = await this.#inbox.write(runId, answer, signalId);
-      // Before anybody hears of the answer: who has it does not find the signal as well.
-      await removeOurs(this.#folder.files, path, 'signal', false);
-      this.#inbox.posted(posted);
-    } catch (error) {
-      this.#given.delete(signalId);
-      throw error;
+      isGiven = await this.#inbox.inTurn(() => this.#handOver(signal, runId, answer));
+    } finally {
+      if (isGiven) this.#signals.delete(signalId);
+      else this.#given.delete(signalId);
     }
-    this.#signals.delete(signalId);
+    return isGiven;
+  }
+
+  async #handOver(signal: KeptSignal, runId: string, answer: AnswerMessage): Promise<boolean> {
+    const { files, layout } = this.#folder;
+    const path = within(layout.signals, nameOf(signal));
+    // Somebody may have taken it back.
+    if (files.look(path) === undefined || !this.#inbox.canHear(runId)) return false;
+    const posted = await this.#inbox.write(runId, answer, signal.signalId);
+    if (!this.#inbox.canHear(runId)) {
+      files.remove(within(layout.inbox, posted));
+      return false;
+    }
+    // Before anybody hears of the answer: who has it does not find the signal as well.
+    await removeOurs(files, path, 'signal', false);
+    this.#inbox.posted(posted);
     return true;
   }
 
   putBack(signal: KeptSignal, done: () => void): void {
+    this.returned(signal, done).catch((error: unknown) => {
+      // It stays in the inbox, and is put back when the run is carried on, or forgotten.
+      process.emitWarning(
+        `Cannot put back signal "${signal.name}": ${(error as Error).message}`,
+        'MillraceWarning',
+      );
+    });
+  }
+
+  /** Puts back what a run has been given and has not used. Of two who do that at once, one does. */
+  async returned(signal: KeptSignal, done: () => unknown): Promise<void> {
     const { signalId } = signal;
-    this.#rest.add(signal).then(
-      () => {
-        done();
-        this.#given.delete(signalId);
-        for (const { told } of this.#hearers) told.delete(signalId);
-        this.look();
-      },
-      (error: unknown) => {
-        // It stays in the inbox, and is put back when the run is carried on.
-        process.emitWarning(
-          `Cannot put back signal "${signal.name}": ${(error as Error).message}`,
-          'MillraceWarning',
-        );
-      },
-    );
+    const before = this.#returning.get(signalId);
+    if (before !== undefined) {
+      await before;
+      await done();
+      return;
+    }
+    const turn = this.#return(signal, done).finally(() => this.#returning.delete(signalId));
+    this.#returning.set(signalId, turn);
+    await turn;
+  }
+
+  async #return(signal: KeptSignal, done: () => unknown): Promise<void> {
+    const { signalId } = signal;
+    // Nobody gets it before the answer is gone that was made of it.
+    this.#given.add(signalId);
+    await this.#rest.add(signal);
+    await done();
+    this.#given.delete(signalId);
+    for (const { told } of this.#hearers) told.delete(signalId);
+    this.look();
+  }
+
+  /** Waits for what is being put back. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#returning.values());
   }
 
   close(): void {
