@@ -92,14 +92,24 @@ export function checkedVersion(owner: string, version: unknown): string {
   throw new DefinitionError(owner, `version is ${String(version)}; give a text or a number`);
 }
 
+/**
+ * Refuses names that are no policy: what is misspelt would do nothing, unseen.
+ *
+ * @throws DefinitionError for such a name.
+ */
+export function checkPolicyNames(owner: string, policy: object, others: readonly string[]): void {
+  for (const name of Object.keys(policy)) {
+    if (POLICIES.has(name) || others.includes(name)) continue;
+    const known = [...POLICIES, ...others.filter((other) => other !== 'version')].join(', ');
+    throw new DefinitionError(owner, `"${name}" is no policy; there are ${known}`);
+  }
+}
+
 function checkPolicyOf(kind: AgentKind, owner: string, policy: AgentPolicy<never>): void {
   const given: unknown = policy;
   if (typeof given !== 'object' || given === null)
     throw new DefinitionError(owner, `a policy must be a record, got ${String(given)}`);
-  for (const name of Object.keys(given)) {
-    if (!POLICIES.has(name) && name !== 'version')
-      throw new DefinitionError(owner, `"${name}" is no policy; there are ${[...POLICIES].join(', ')}`);
-  }
+  checkPolicyNames(owner, given, ['version']);
   checkPolicy(owner, policy);
   if (kind === 'function' || kind === 'operator') return;
   if (policy.idleTimeoutMs !== undefined) {

@@ -187,10 +187,9 @@ function join(owner: WireOwner, source: Source, where: string): Parsed {
       };
   const givenBy: CompiledSource['givenBy'] = (reading, value) => {
     if (Array.isArray(value)) {
-      const gaps = value.flatMap((part: unknown, index) => (part === undefined ? [index] : []));
       return givenByItems(
         parts.map(([, part], index) => part.givenBy?.(reading, value[index])),
-        gaps,
+        gapsIn(value),
       );
     }
     const record = value as Readonly<Record<string, unknown>>;
@@ -277,7 +276,13 @@ function quorum(owner: WireOwner, { of, count, cancelRest }: QuorumNode, where: 
     text: [`quorum(${String(count)} of ${members.flatMap(({ text }) => text).join(', ')})`],
     arrows: members.flatMap(({ arrows }) => arrows.map(({ from }) => ({ from, mode: 'quorum' as const }))),
     read: (reading) => reading.chosen(group).map((member) => members[member]?.read(reading)),
+    givenBy: (_, value) => givenByItems([], Array.isArray(value) ? gapsIn(value) : []),
   };
+}
+
+/** Indexes of what is undefined in a list. */
+function gapsIn(list: readonly unknown[]): readonly number[] {
+  return list.flatMap((part, index) => (part === undefined ? [index] : []));
 }
 
 function refuseStranger(owner: WireOwner, other: WireOwner, where: string, what: string): void {

@@ -34,7 +34,7 @@ export function previewFork(state: RunState, from?: string): ForkPreview {
   for (const row of steps) {
     const { stepId: path, status, attempts } = row;
     // The other run has nothing to go back on.
-    if (undoingOf(row) !== undefined && isUndone(path)) continue;
+    if (undoingOf(row, steps) !== undefined && isUndone(path)) continue;
     const next = forked.get(path);
     // What nobody waited for any more may be waited for now.
     const isOpen = next?.abandoned === true;

@@ -84,7 +84,7 @@ export function stepsToUndo(
       stepId === path ||
       ((stepId[path.length] === '/' || stepId[path.length] === '[') && stepId.startsWith(path));
     if (!isWithin) continue;
-    const undoing = undoingOf(step);
+    const undoing = undoingOf(step, table);
     if (undoing !== undefined) {
       // An earlier release did not say what.
       if (undoing.undone === undefined) undoneWhole.add(undoing.saga);

@@ -21,15 +21,21 @@ export function formerUndoId(index: number): string {
   return `undo[${String(index)}]`;
 }
 
-/** For which saga a step undoes, and what; undefined for any other step. `undone` is unknown where an earlier release has begun it. */
-export function undoingOf({
-  stepId,
-  agent,
-}: Pick<StepResult, 'stepId' | 'agent'>): { readonly saga: string; readonly undone?: string } | undefined {
-  // A step or an item that somebody called "undo" may have such a path too.
+/**
+ * For which saga a step undoes, and what; undefined for any other step. `undone` is unknown where an earlier release has begun it.
+ *
+ * @param steps - All steps of the run.
+ */
+export function undoingOf(
+  { stepId, agent }: Pick<StepResult, 'stepId' | 'agent'>,
+  steps: Pick<StepTable, 'get'>,
+): { readonly saga: string; readonly undone?: string } | undefined {
+  // An item that somebody called "undo" may have such a path too.
   if (!agent.startsWith(UNDO)) return undefined;
   const [whole, saga = '', key = ''] = /^(?:(.*)\/)?undo\[("(?:[^"\\]|\\.)*"|\d+)\]$/.exec(stepId) ?? [];
   if (whole === undefined) return undefined;
+  // A round of a loop called "undo", which has a row itself: a number was the form of an earlier release.
+  if (!key.startsWith('"') && steps.get(pathBelow(saga, 'undo')) !== undefined) return undefined;
   return key.startsWith('"') ? { saga, undone: pathBelow(saga, JSON.parse(key) as string) } : { saga };
 }
 
@@ -40,7 +46,7 @@ export function undoingOf({
 export function undoneSagas(steps: StepTable): readonly string[] {
   const paths = new Set<string>();
   for (const row of steps) {
-    const undoing = undoingOf(row);
+    const undoing = undoingOf(row, steps);
     if (undoing === undefined || (row.attempts === 0 && row.status === 'PENDING')) continue;
     const { saga } = undoing;
     if (steps.get(saga)?.contained !== true && !isWithinFact(saga, steps)) paths.add(saga);

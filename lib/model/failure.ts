@@ -98,15 +98,17 @@ const MOST_ERRORS = 8;
 /**
  * Describes anything thrown as a `Failure`.
  *
- * An error that already tells where it began keeps that path. An error with `retryable: false` is not retried.
+ * An error that already tells where it began keeps that path, unless that is a step of another run: such a failure is the `cause`. An
+ * error with `retryable: false` is not retried.
  */
 export function toFailure(thrown: unknown, path?: string): Failure {
   return failureOf(thrown, originOf(thrown) ?? path, 0);
 }
 
-function failureOf(thrown: unknown, path: string | undefined, depth: number): Failure {
+/** @param isRecorded - It is a `Failure` itself: paths in it were told before. */
+function failureOf(thrown: unknown, path: string | undefined, depth: number, isRecorded = false): Failure {
   const code = codeOf(thrown);
-  const inner = isRecord(thrown) ? innerOf(thrown, depth) : undefined;
+  const inner = isRecord(thrown) ? innerOf(thrown, depth, isRecorded) : undefined;
   const failure: Failure = {
     name: nameOf(thrown),
     message: messageOf(thrown),
@@ -129,11 +131,14 @@ function isFinal(thrown: object): boolean {
 function innerOf(
   thrown: object,
   depth: number,
+  isRecorded: boolean,
 ): Pick<Failure, 'status' | 'retryAfterMs' | 'cause' | 'errors'> | undefined {
   const source = standsFor(thrown) ?? thrown;
   const status = statusOf(source);
   const retryAfterMs = retryAfterOf(source);
-  const cause = depth < DEEPEST ? read(source, 'cause') : undefined;
+  const ofRun = failureOfRun(thrown);
+  const isOfRecord = isRecorded || source !== thrown || ofRun !== undefined;
+  const cause = depth < DEEPEST ? (ofRun ?? read(source, 'cause')) : undefined;
   const errors = depth < DEEPEST ? read(source, 'errors') : undefined;
   const hasErrors = Array.isArray(errors) && errors.length > 0;
   const hasCause = cause !== undefined && cause !== null;
@@ -143,9 +148,15 @@ function innerOf(
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     ...(cause === undefined || cause === null || cause === thrown
       ? {}
-      : { cause: failureOf(cause, originOf(cause), depth + 1) }),
-    ...(hasErrors ? { errors: Object.freeze(errorsOf(errors, depth)) } : {}),
+      : { cause: partOf(cause, depth, isOfRecord) }),
+    ...(hasErrors ? { errors: Object.freeze(errorsOf(errors, depth, isOfRecord)) } : {}),
   };
+}
+
+/** What led to a failure, or one of several that it consists of. */
+function partOf(part: unknown, depth: number, isRecorded: boolean): Failure {
+  const path = isRecorded && isRecord(part) ? pathIn(part) : originOf(part);
+  return failureOf(part, path, depth + 1, isRecorded);
 }
 
 function statusOf(source: object): unknown {
@@ -211,10 +222,10 @@ export function withoutStacks(failure: Failure): Failure {
   });
 }
 
-function errorsOf(errors: readonly unknown[], depth: number): Failure[] {
+function errorsOf(errors: readonly unknown[], depth: number, isRecorded: boolean): Failure[] {
   // An aggregate of aggregates tells fewer of each.
   const most = Math.max(1, MOST_ERRORS >> (2 * depth));
-  return errors.slice(0, most).map((error) => failureOf(error, originOf(error), depth + 1));
+  return errors.slice(0, most).map((error) => partOf(error, depth, isRecorded));
 }
 
 // Formatting a stack costs far more than the rest, and most are never looked at: errors are kept weakly until somebody asks,
@@ -244,15 +255,36 @@ function framesOf(stack: string): string | undefined {
   return inOrder.length === 0 ? undefined : inOrder.join('\n').slice(0, LONGEST_STACK);
 }
 
+/** Where it began, if that is a step of the run at hand: the error of a step that somebody has asked for says so. */
 function originOf(thrown: unknown): string | undefined {
-  if (!isRecord(thrown)) return undefined;
+  if (!isRecord(thrown) || hasLeft.has(thrown) || failureOfRun(thrown) !== undefined) return undefined;
   const failure = read(thrown, 'failure');
-  const origin = isRecord(failure) ? read(failure, 'path') : undefined;
-  return typeof origin === 'string' ? origin : undefined;
+  return isRecord(failure) ? pathIn(failure) : undefined;
+}
+
+function pathIn(failure: object): string | undefined {
+  const path = read(failure, 'path');
+  return typeof path === 'string' ? path : undefined;
+}
+
+const hasLeft = new WeakSet<object>();
+
+/** An error leaves the run in which it was thrown: whoever gets it has no step of the path that it tells. */
+export function leavesRun(error: unknown): void {
+  if (isRecord(error)) hasLeft.add(error);
+}
+
+/** What has failed in another run, as its `RunError` says; undefined for any other error. */
+function failureOfRun(thrown: object): object | undefined {
+  // By its fields, because there may be two copies of this package.
+  if (read(thrown, 'code') !== 'RUN_FAILED' || typeof read(thrown, 'runId') !== 'string') return undefined;
+  const failure = read(thrown, 'failure');
+  return isRecord(failure) ? failure : undefined;
 }
 
 /** The failure that an error stands for, under its name: it knows more than the error. */
 function standsFor(thrown: object): object | undefined {
+  if (failureOfRun(thrown) !== undefined) return undefined;
   const failure = read(thrown, 'failure');
   return isRecord(failure) && read(failure, 'name') === nameOf(thrown) ? failure : undefined;
 }

@@ -182,6 +182,13 @@ class EachRun implements PullReceiver {
     const { agent, key } = this.#plan;
     if (key === undefined) return `[${String(this.#begun)}]/${agent.name}`;
     const name = key(item, this.#begun);
+    // Numbers have always been taken where no compiler looks: saved runs have such paths.
+    if (typeof name !== 'string' && typeof name !== 'number') {
+      throw new InvalidArgumentError(
+        `Cannot name item ${String(this.#begun)} of "${this.#scope.path}": its key is ${typeName(name)}`,
+        'let the key be a string',
+      );
+    }
     if (this.#keys.has(name)) {
       throw new InvalidArgumentError(
         `Cannot tell two items apart: both have the key "${name}"`,

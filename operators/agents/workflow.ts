@@ -2,7 +2,13 @@ import type * as t from 'io-ts';
 
 import type { SchemaInput, SchemaOutput, StandardSchema } from '../../lib/codec/schema';
 import { codecFrom } from '../../lib/codec/schema';
-import { checkName, checkPolicy, circuitOfSeveral, policyOf } from '../../lib/definition/checks';
+import {
+  checkName,
+  checkPolicy,
+  checkPolicyNames,
+  circuitOfSeveral,
+  policyOf,
+} from '../../lib/definition/checks';
 import type { DagStep } from '../../lib/definition/dag';
 import { dagOf } from '../../lib/definition/dag';
 import type { Definition, StructureDefinition } from '../../lib/definition/definition';
@@ -193,6 +199,7 @@ export function workflow<I, const S extends Source>(
     if (typeof given !== 'function') {
       throw new DefinitionError(name, `step "${id}" needs an agent or a function, got ${typeof given}`);
     }
+    checkPolicyNames(name, policy, ['when', 'otherwise']);
     checkPolicy(name, policy);
     ids.add(id);
     const agent = (

@@ -1,6 +1,7 @@
 import type { Observable } from 'rxjs';
 
 import { Tags } from '../../lib/codec/stateCodec';
+import { typeName } from '../../lib/codec/typeName';
 import { definitionOf } from '../../lib/definition/definition';
 import type { RunEngine, RunRequest } from '../../lib/engine/engine';
 import { checkServices } from '../../lib/engine/local/givenServices';
@@ -53,8 +54,12 @@ export function run<I, O>(
 /** @throws InvalidArgumentError for tags that are not texts. */
 function checkTags(tags: unknown): void {
   if (tags === undefined || Tags.is(tags)) return;
+  const [name, value] = Object.entries(tags ?? {}).find(([, tag]) => typeof tag !== 'string') ?? [];
+  // Not their texts: they may be about people.
+  const what =
+    name === undefined ? `tags of type ${typeName(tags)}` : `the tag "${name}" of type ${typeName(value)}`;
   throw new InvalidArgumentError(
-    `Cannot run with the tags ${JSON.stringify(tags)}`,
+    `Cannot run with ${what}`,
     "give names and texts, such as { customer: '42' }",
   );
 }

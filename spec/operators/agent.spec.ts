@@ -2,7 +2,7 @@ import * as t from 'io-ts';
 import { concat, from, NEVER, of, throwError, timer } from 'rxjs';
 import { map, take } from 'rxjs';
 
-import { agent, execute, run } from '../../index';
+import { agent, chain, execute, run } from '../../index';
 import { marbles } from '../support/marbles';
 import { collect } from '../support/told';
 
@@ -213,5 +213,82 @@ describe('agent()', () => {
     const { told, leave } = collect(run(endless));
     leave?.();
     expect(told).toEqual(['run.started', 'step.started endless', 'step.emitted endless']);
+  });
+
+  describe('the seed of a reduction', () => {
+    const pushing = <S>(seed: S, push: (seed: S, n: number) => void) =>
+      agent('push', (_: number) => of(1, 2), {
+        reduce: {
+          seed,
+          fold: (all: S, n: number): S => {
+            push(all, n);
+            return all;
+          },
+        },
+      });
+
+    it.each<[string, unknown, (seed: never, n: number) => void, unknown]>([
+      ['a list', [], (all: number[], n) => all.push(n), [1, 2]],
+      [
+        'a record',
+        { n: 0, deep: [[]] },
+        (all: { n: number; deep: number[][] }, n) => {
+          all.n += n;
+          all.deep[0]?.push(n);
+        },
+        { n: 3, deep: [[1, 2]] },
+      ],
+      ['a Set', new Set(), (all: Set<number>, n) => all.add(n), new Set([1, 2])],
+      [
+        'a Map of lists',
+        new Map([['k', []]]),
+        (all: Map<string, number[]>, n) => all.get('k')?.push(n),
+        new Map([['k', [1, 2]]]),
+      ],
+    ])('is its own for each call, and each attempt: %s', async (_, seed, push, sum) => {
+      const once = pushing(seed as never, push as never);
+      for (let call = 0; call < 2; call += 1) expect((await execute(once, 1)).output).toEqual(sum);
+      const again = chain(
+        'c',
+        once,
+        agent('n', () => 1),
+        once,
+      );
+      expect((await execute(again, 1)).output).toEqual(sum);
+      let isBroken = true;
+      const flaky = agent(
+        'flaky',
+        () => concat(of(1, 2), isBroken ? throwError(() => new Error('x')) : of()),
+        {
+          retry: { count: 1, delayMs: () => ((isBroken = false), 0) },
+          reduce: {
+            seed: seed as never,
+            fold: (all: never, n: number): never => {
+              push(all, n);
+              return all;
+            },
+          },
+        },
+      );
+      expect((await execute(flaky, undefined)).output).toEqual(sum);
+    });
+
+    it('is given as it is where it is no plain value', async () => {
+      class Sum {
+        total = 0;
+        add(n: number): void {
+          this.total += n;
+        }
+      }
+      const seed = new Sum();
+      expect(
+        (
+          await execute(
+            pushing(seed, (sum, n) => sum.add(n)),
+            1,
+          )
+        ).output,
+      ).toBe(seed);
+    });
   });
 });

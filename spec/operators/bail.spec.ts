@@ -17,6 +17,7 @@ import {
   resume,
   run,
   saga,
+  withPolicy,
   workflow,
 } from '../../index';
 import type { StandardSchema } from '../../lib/codec/schema';
@@ -307,5 +308,56 @@ describe('bail()', () => {
       expect((await lastValueFrom(resume(line, forked, { store }))).state.output).toBe(8);
       await store.close();
     });
+  });
+});
+
+describe.each(everyStore)('a bail in the cache (%s)', (_where, open) => {
+  const setUp = () => {
+    const calls: string[] = [];
+    const known = agent(
+      'known',
+      (text: string) => {
+        calls.push(text);
+        return bail(`known ${text}`);
+      },
+      { cache: {} },
+    );
+    return { calls, known, store: open() };
+  };
+
+  it('ends what is around the step that takes it', async () => {
+    const { calls, known, store } = setUp();
+    for (const name of ['c', 'd'])
+      expect((await execute(chain(name, known, measure as never), 'q', { store })).output).toBe('known q');
+    expect(calls).toEqual(['q']);
+  });
+
+  it.each<[string, (known: Agent<string, unknown>) => readonly [Agent<never, unknown>, unknown], boolean]>([
+    ['an item', (known) => [each('e', known), ['q']], true],
+    ['the item of a chain of its own', (known) => [chain('c', each('e', known)), ['q']], true],
+    ['the run', (known) => [known, 'q'], true],
+    ['a branch that is the run', (known) => [branch('b', () => 'one' as const, { one: known }), 'q'], false],
+    [
+      'a composite that is the run',
+      (known) => [
+        withPolicy(
+          branch('b', () => 'k' as const, { k: known }),
+          { cache: {} },
+        ),
+        'q',
+      ],
+      false,
+    ],
+  ])('is refused as a live one is, where nothing is around it: %s', async (_, around, isItself) => {
+    const { calls, known, store } = setUp();
+    await execute(chain('c', known, measure as never), 'q', { store });
+    const [agentOf, input] = around(known);
+    const [fresh] = around(setUp().known);
+    const live = await execute(fresh, input as never);
+    const { status, error } = await execute(agentOf, input as never, { store });
+
+    expect([status, error?.message]).toEqual(['FAILED', live.error?.message]);
+    expect(error?.message).toContain('Cannot bail');
+    expect(calls).toHaveLength(isItself ? 2 : 1);
   });
 });

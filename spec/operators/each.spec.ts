@@ -263,4 +263,17 @@ describe('each()', () => {
     while (seen.ended === 'open') await new Promise((resolve) => setTimeout(resolve, 1));
     expect(seen.events.at(-1)).toMatchObject({ output: [1, 2] });
   });
+
+  it.each([undefined, null, true, Symbol('s'), {}, 1n, () => 'x'])(
+    'refuses a key that is no text: %p',
+    async (key) => {
+      const keyed = each('e', upper, { key: (() => key) as never });
+      for (const items of [['a'], from(['a'])]) {
+        const { status, error } = await execute(chain('c', keyed), items as never);
+        expect(status).toBe('FAILED');
+        expect(error?.name).toBe('InvalidArgumentError');
+        expect(error?.message).toMatch(/^Cannot name item 0 of "e": its key is /);
+      }
+    },
+  );
 });

@@ -14,9 +14,10 @@ import {
   switchMap,
   take,
   tap,
+  toArray,
 } from 'rxjs';
 
-import type { Agent, RunEvent, RunState, Transition, Wire, RunError } from '../../index';
+import type { Agent, Failure, RunEvent, RunState, Transition, Wire, RunError } from '../../index';
 import {
   agent,
   approval,
@@ -25,6 +26,7 @@ import {
   execute,
   fallback,
   firstOf,
+  fork,
   loop,
   lowdbStore,
   memoryStore,
@@ -456,5 +458,95 @@ describe('a question that nobody answered in time', () => {
       (error: unknown) => (error as RunError).state,
     );
     expect(state.steps.get('a/ask')?.attempts).toBe(2);
+  });
+});
+
+describe('a run within an agent that fails', () => {
+  const deep = agent('deep', (_: unknown): string => {
+    throw new Error('inner boom', { cause: new Error('no disk') });
+  });
+  const inner = chain('inner', deep);
+  const asking = chain(
+    'asking',
+    agent('asks', async (_: unknown, { call }) => call('deep', deep, 1)),
+  );
+  const runs: Record<string, () => Promise<unknown>> = {
+    'as run()': () => lastValueFrom(run(inner, 1).pipe(outputs())),
+    'as run() that asks for a step': () => lastValueFrom(run(asking, 1).pipe(outputs())),
+    'as an operator': () => lastValueFrom(of(1).pipe(inner)),
+    'as an operator that asks for a step': () => lastValueFrom(of(1).pipe(asking)),
+  };
+
+  it.each(Object.keys(runs))('fails the step that began it, under the path of that step: %s', async (how) => {
+    for (const store of [memoryStore(), lowdbStore(mkdtempSync(join(tmpdir(), 'millrace-within-')))]) {
+      let isBroken = true;
+      const begins = agent('begins', async (_: unknown) => (isBroken ? runs[how]?.() : 'done'));
+      const outer = chain('outer', begins);
+      const { error } = await execute(outer, 1, { store, runId: 'r' });
+
+      expect(error?.path).toBe('begins');
+      expect((await store.listRuns({ failedStep: 'begins' })).map(({ runId }) => runId)).toEqual(['r']);
+      expect(JSON.stringify(error)).toContain('no disk');
+      const kept = await lastValueFrom(store.events('r').pipe(toArray()));
+      const failed = kept.map(({ event }) => event).find(({ type }) => type === 'step.failed');
+      expect((failed as { readonly error: Failure }).error.stack).toMatch(/ at /);
+      isBroken = false;
+      const forkId = await fork('r', { store, from: 'begins' });
+      expect((await execute(outer, 1, { store, runId: forkId })).output).toBe('done');
+      await store.close();
+    }
+  });
+
+  it('says in its cause which step of that run it was', async () => {
+    const outer = chain(
+      'outer',
+      agent('begins', () =>
+        lastValueFrom(run(inner, 1, { store: memoryStore(), runId: 'in' }).pipe(outputs())),
+      ),
+    );
+    const { error } = await execute(outer, undefined);
+
+    expect(error).toMatchObject({
+      name: 'RunError',
+      code: 'RUN_FAILED',
+      message: 'Run "in" of "inner" failed at step "deep": inner boom',
+      path: 'begins',
+      cause: { name: 'Error', message: 'inner boom', path: 'deep', cause: { message: 'no disk' } },
+    });
+  });
+
+  it('keeps its place however deep: a run of a run, below a step that a function asked for', async () => {
+    const middle = chain(
+      'middle',
+      agent('runs', (_: unknown) => lastValueFrom(run(inner, 1).pipe(outputs()))),
+    );
+    const runsMiddle = agent('most', (_: unknown) => lastValueFrom(run(middle, 1).pipe(outputs())));
+    const outer = chain(
+      'outer',
+      agent('asks', async (_: unknown, { call }) => call('nested', runsMiddle, 1)),
+    );
+    const { error } = await execute(outer, undefined);
+
+    expect(error?.path).toBe('asks/nested');
+    expect(error?.cause).toMatchObject({ name: 'RunError', path: 'runs' });
+    expect(error?.cause?.cause).toMatchObject({ message: 'inner boom', path: 'deep' });
+  });
+
+  it('is one of several open failures, and is told among the others', async () => {
+    const thrown: unknown = await lastValueFrom(run(inner, 1)).catch((error: unknown) => error);
+    const begins = (name: string) =>
+      agent(name, (_: unknown): unknown => {
+        throw thrown;
+      });
+    const both = workflow('both', (input: Wire<number>, step) => [
+      step('a', begins('a'), input),
+      step('b', begins('b'), input),
+    ]);
+    const all: Transition[] = [];
+    run(both, 1).subscribe({ next: (told) => all.push(told), error: () => undefined });
+    const end = all.map(({ event }) => event).find(({ type }) => type === 'run.failed');
+
+    expect(end).toMatchObject({ error: { path: 'a' } });
+    expect(end?.type === 'run.failed' && end.others).toEqual(['b']);
   });
 });

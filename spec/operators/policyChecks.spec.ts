@@ -83,4 +83,22 @@ describe('policies and arguments', () => {
     const state = await execute(chain('c', ((x: number) => x + 1) as never), 1);
     expect(state.error?.message).toContain('is no operator; wrap the function with agent()');
   });
+
+  it('a policy of a step that is none is refused by its name', () => {
+    const work = agent('work', (n: number) => n);
+    const refused = (policy: object, what: string) => {
+      expect(() => workflow('w', (n: Wire<number>, step) => step('a', work, n, policy))).toThrow(what);
+      expect(() => workflow('w', (n: Wire<number>, step) => step('a', (x: number) => x, n, policy))).toThrow(
+        what,
+      );
+    };
+    refused({ retires: 3 }, '"retires" is no policy; there are retry, timeoutMs, idleTimeoutMs, limit');
+    refused({ retry: 1, keepPartials: true }, '"keepPartials" is no policy');
+    refused({ version: 2 }, '"version" is no policy');
+    expect(() =>
+      workflow('w', (n: Wire<number>, step) =>
+        step('a', work, n, { when: () => true, otherwise: 1, retry: 1, critical: true }),
+      ),
+    ).not.toThrow();
+  });
 });

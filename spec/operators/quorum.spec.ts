@@ -269,4 +269,26 @@ describe('quorum()', () => {
       expect(rows(state)).toEqual(['a FAILED', 'b COMPLETED', 'c SKIPPED', 'publish COMPLETED']);
     });
   });
+
+  it('may be the result where what it gathered is undefined', async () => {
+    const nothing = agent('nothing', (_: unknown): string | undefined => undefined);
+    const some = agent('some', (_: unknown): string | undefined => 'some');
+    const gathers = workflow('gathers', (n: Wire<number>, step) =>
+      quorum(2, [step('a', nothing, n), step('b', some, n)]),
+    );
+    const within = workflow('within', (n: Wire<number>, step) => ({
+      all: quorum(2, { a: step('a', nothing, n), b: step('b', some, n) }),
+      one: [quorum(1, [step('c', nothing, n)])],
+    }));
+    for (const store of [undefined, memoryStore(), recordingStore(memoryStore())]) {
+      const where = { runId: 'r', ...(store && { store }) };
+      const options = store === undefined ? {} : where;
+      for (let life = 0; life < 2; life += 1) {
+        const { output } = await execute(chain('c', gathers), 1, options);
+        expect(output).toEqual([undefined, 'some']);
+      }
+      const { output } = await execute(within, 1, store && { store });
+      expect(output).toEqual({ all: [undefined, 'some'], one: [[undefined]] });
+    }
+  });
 });

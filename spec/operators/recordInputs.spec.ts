@@ -168,4 +168,49 @@ describe('the sources of a plan', () => {
 
     expect(await execute(made, 1, { store, runId: 'r' })).toMatchObject({ status: 'COMPLETED', life: 2 });
   });
+
+  it('record what gives nothing as JSON as null, and fail no run because of it', async () => {
+    const odd = [
+      { toJSON: () => undefined },
+      { toJSON: () => () => 1 },
+      [{ toJSON: () => undefined }],
+      () => 1,
+      Symbol('s'),
+      1n,
+      {
+        toJSON: () => {
+          throw new Error('no');
+        },
+      },
+    ];
+    for (const input of odd) {
+      for (const store of [undefined, memoryStore()]) {
+        const given = chain(
+          'c',
+          agent('begin', (_: number) => 0),
+          workflow('w', (n: Wire<number>, step) =>
+            step(
+              'x',
+              agent('x', () => 'done'),
+              pick(n, () => input as never),
+            ),
+          ),
+        );
+        const state = await execute(given, 1, { recordInputs: true, ...(store && { store }) });
+        expect([state.status, state.output]).toEqual(['COMPLETED', 'done']);
+      }
+    }
+    const one = await execute(
+      workflow('w', (n: Wire<number>, step) =>
+        step(
+          'x',
+          agent('x', () => 'done'),
+          pick(n, () => odd[0] as never),
+        ),
+      ),
+      1,
+      { recordInputs: true },
+    );
+    expect(inputsOf(one)).toEqual({ x: null });
+  });
 });

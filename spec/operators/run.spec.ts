@@ -529,4 +529,17 @@ describe('run()', () => {
       expect(state.steps.get('parent/child')?.status).toBe('PENDING');
     });
   });
+
+  it.each([{ n: 1n }, { secret: 'hunter2x', n: 1 }, { n: undefined }, 5, null, ['a'], 1n, { n: {} }])(
+    'names a tag that is no text, and shows no other: case %#',
+    (tags) => {
+      const work = agent('work', () => 1);
+      expect(() => run(work, undefined, { tags: tags as never })).toThrow(
+        expect.objectContaining({
+          name: 'InvalidArgumentError',
+          message: expect.not.stringContaining('hunter2x') as string,
+        }),
+      );
+    },
+  );
 });

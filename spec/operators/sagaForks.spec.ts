@@ -11,6 +11,7 @@ import {
   execute,
   fallback,
   fork,
+  loop,
   onFailure,
   restore,
   resume,
@@ -200,5 +201,65 @@ describe.each(everyStore)('what another run has done (%s)', (_where, open) => {
     await execute(saga('order', chain('w', cachedPay, ship)), 5, { store });
 
     expect(log).toEqual(['pay', 'ship', 'ship']);
+  });
+});
+
+describe.each(everyStore)('what only bears the name of undoing (%s)', (_where, open) => {
+  const undoLast = agent('undo last', (n: number) => {
+    log.push('undo last');
+    return n + 1;
+  });
+  const undoing = loop('undo', undoLast, { until: (n) => n > 6, max: 9 });
+  const ship2 = agent('ship2', (n: number) => {
+    if (isDown) throw new Error('no ship');
+    return n;
+  });
+
+  it.each<[string, Agent<number, unknown>]>([
+    ['a loop in a chain', chain('c', pay, undoing, ship2)],
+    ['a loop in a chain of a chain', chain('c', chain('d', pay, undoing), ship2)],
+    [
+      'a loop in items',
+      chain(
+        'c',
+        pay,
+        agent('list', (n: number) => [n]),
+        each('all', undoing),
+        ship2 as never,
+      ),
+    ],
+    [
+      'the loop used twice',
+      chain(
+        'c',
+        pay,
+        undoing,
+        agent('back', () => 5),
+        undoing,
+        ship2,
+      ),
+    ],
+    [
+      'a loop in the saga itself',
+      saga(
+        'order',
+        chain(
+          'c',
+          pay,
+          undoing,
+          agent('wait', (n: number) => n),
+        ),
+      ),
+    ],
+  ])('is kept by a fork and a snapshot as anything else is: %s', async (_, work) => {
+    const store = open();
+    await execute(work, 5, { store, runId: 'r' });
+    const calls = [...log];
+    isDown = false;
+    const forkId = await fork('r', { store });
+    const { status } = await execute(work, 5, { store, runId: forkId });
+
+    expect(status).toBe('COMPLETED');
+    expect(log).toEqual(calls);
   });
 });

@@ -2,6 +2,7 @@ import type { Definition } from '../../definition/definition';
 import { definitionOf, isContainer, isStructure } from '../../definition/definition';
 import type { Undoable } from '../../definition/scope';
 import type { StepResult } from '../../model/stepResult';
+import type { StepTable } from '../../model/stepTable';
 import type { StepTask } from '../task';
 import { UNDO, undoingOf } from '../undone';
 import type { PriorSteps } from './priorSteps';
@@ -72,8 +73,8 @@ export class Cancellation {
   }
 
   /** Takes up a step on record that undoes. */
-  recall(row: StepResult): void {
-    const undoing = row.agent.startsWith(UNDO) ? undoingOf(row) : undefined;
+  recall(row: StepResult, steps: StepTable): void {
+    const undoing = row.agent.startsWith(UNDO) ? undoingOf(row, steps) : undefined;
     if (undoing !== undefined) (this.#goneBack ??= new Map()).set(undoing.saga, row.stepId);
   }
 

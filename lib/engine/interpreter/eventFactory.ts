@@ -373,5 +373,8 @@ function limitsOver(task: StepTask): readonly TimeLimit[] {
 
 /** An input as JSON, for whoever looks: nothing is made from it again. Bounded, because many steps may be given the same. */
 function recordedInput(input: unknown): unknown {
-  return isStream(input) ? '[stream]' : (JSON.parse(JSON.stringify(tidy(input, secrecyOf))) as unknown);
+  if (isStream(input)) return '[stream]';
+  const text = JSON.stringify(tidy(input, secrecyOf)) as string | undefined;
+  // What gives nothing by its `toJSON`, as such a value within a list.
+  return text === undefined ? null : (JSON.parse(text) as unknown);
 }

@@ -10,7 +10,7 @@ import { someOf } from '../../errors/runErrors';
 import { PoisonStepError, StepTimeoutError } from '../../errors/stepErrors';
 import type { Agent } from '../../model/agentType';
 import type { LogLevel, RunEvent, StepSkipped } from '../../model/event';
-import { BAILED, bailIn } from '../../model/bail';
+import { BAILED, bailIn, hasBailed } from '../../model/bail';
 import type { GivenBy } from '../../model/givenBy';
 import type { Failure } from '../../model/failure';
 import { InvalidArgumentError, toFailure } from '../../model/failure';
@@ -143,7 +143,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
     if (execution.ids !== undefined) this.#root.ids = execution.ids;
     for (const row of known ?? []) {
       if (row.status === 'SUSPENDED') this.#leftOpen.set(row.stepId, row.agent);
-      this.#cancellation.recall(row);
+      this.#cancellation.recall(row, known as StepTable);
     }
   }
 
@@ -610,8 +610,9 @@ export class StepExecutor implements StepMachine, QueueOwner {
     leaveCall?.(hasFailed);
   }
 
-  /** False when the agent's codec cannot read the answer. */
+  /** False when the agent's codec cannot read the answer, or it ends what is around the step and nothing is. */
   #takeRecalled(task: StepTask, known: KnownAnswer, since: number): boolean {
+    if (hasBailed(known.givenBy) && !this.#canBail(task)) return false;
     let answer: CompletedAnswer;
     try {
       answer = completedAnswer(task.definition, known);

@@ -82,7 +82,7 @@ class Call implements Receiver, ContextCall {
     this.#attempt = task.attempt;
     this.#definition = task.definition as FunctionDefinition;
     this.#scheduler = scheduler;
-    this.#output = this.#definition.reduce?.seed;
+    this.#output = ownCopy(this.#definition.reduce?.seed);
   }
 
   get signal(): AbortSignal {
@@ -313,6 +313,21 @@ class Call implements Receiver, ContextCall {
       this.callbacks.fail(this.task, error);
     });
   }
+}
+
+/** A seed for one call: whoever folds may change what it is given, and the next call begins with what the agent has. */
+function ownCopy(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(ownCopy);
+  if (value instanceof Map)
+    return new Map([...(value as Map<unknown, unknown>)].map(([key, one]) => [key, ownCopy(one)]));
+  if (value instanceof Set) return new Set([...(value as Set<unknown>)].map(ownCopy));
+  if (value instanceof Date) return new Date(value);
+  if (typeof value !== 'object' || value === null) return value;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  // What has methods of its own is not known to be a value.
+  if (prototype !== Object.prototype && prototype !== null) return value;
+  const fields = Object.entries(value).map(([key, one]) => [key, ownCopy(one)] as const);
+  return Object.setPrototypeOf(Object.fromEntries(fields), prototype) as unknown;
 }
 
 /** What the context needs of the call that it belongs to. */

@@ -8,6 +8,7 @@ import { LocalEngine } from '../../../lib/engine/local/localEngine';
 import { newRunId } from '../../../lib/engine/newRunId';
 import type { Agent } from '../../../lib/model/agentType';
 import type { Plan } from '../../../lib/model/plan';
+import { leavesRun } from '../../../lib/model/failure';
 import { idleState } from '../../../lib/model/state';
 import { latestOnly } from '../../../lib/store/memory/ephemeralStore';
 import { pullMap } from '../../../lib/streams/pullMap';
@@ -67,7 +68,10 @@ function answerOf<I, O>(agent: Agent<I, O>, input: I, runId: string): Observable
       maxCrashes: Infinity,
       ended: (cause) => {
         if (!hasFailed) subscriber.complete();
-        else subscriber.error(cause);
+        else {
+          leavesRun(cause);
+          subscriber.error(cause);
+        }
       },
     });
     interpreter.begin();

@@ -30,6 +30,12 @@ export function listForm(agent: unknown): OutputForm {
   return (givenBy) => itemsCodec((index) => form(givenByPart(givenBy, index)), gapsOf(givenBy));
 }
 
+/** The same for a list of which only is known which items are undefined. */
+const gatheredForm: OutputForm = (givenBy) => {
+  const gaps = gapsOf(givenBy);
+  return gaps === undefined ? undefined : itemsCodec(() => undefined, gaps);
+};
+
 /** The same for a list of a known length, whose items have a form each. */
 function tupleForm(forms: readonly OutputForm[]): OutputForm {
   return (givenBy) => itemsCodec((index) => forms[index]?.(givenByPart(givenBy, index)), gapsOf(givenBy));
@@ -225,7 +231,7 @@ export function resultForm(steps: readonly DagStep[], result: Source): OutputFor
     return step?.policy.when === undefined ? formOf(step?.agent) : optionalForm(formOf(step.agent));
   }
   // What was projected, gathered or settled has a form of its own that no agent knows.
-  if (node !== undefined) return plain;
+  if (node !== undefined) return node.kind === 'quorum' ? gatheredForm : plain;
   if (Array.isArray(result))
     return tupleForm((result as readonly Source[]).map((part) => resultForm(steps, part)));
   const forms = new Map<string, OutputForm>();

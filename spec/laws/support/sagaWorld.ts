@@ -169,5 +169,9 @@ async function passed(scheduler: VirtualTimeScheduler, isEnded: () => boolean): 
 /** Nothing of it goes on, however often it is resumed. What could not be undone is undone again by a resume, though the run fails. */
 function isOver({ status, error, steps }: RunState): boolean {
   if (status === 'COMPLETED') return true;
-  return status === 'FAILED' && error?.retryable === false && !openFailures(steps).some(undoingOf);
+  return (
+    status === 'FAILED' &&
+    error?.retryable === false &&
+    !openFailures(steps).some((row) => undoingOf(row, steps) !== undefined)
+  );
 }
