@@ -90,6 +90,41 @@ describe.each([
     expect(Date.now() - began).toBeGreaterThanOrEqual(600);
   });
 
+  it('knows a run that is under way, and one that has ended', async () => {
+    let leave: (() => void) | undefined;
+    const busy = agent('busy', () => new Promise<void>((resolve) => (leave = resolve)));
+    const running = execute(busy, undefined, { store: owner, runId: 'r' });
+    await until(() => leave !== undefined);
+    for (const store of [other, owner])
+      expect((await submit(busy, undefined, { store, runId: 'r' })).became).toBe('known');
+    leave?.();
+    await running;
+    expect((await submit(busy, undefined, { store: other, runId: 'r' })).became).toBe('known');
+    expect(await owner.queue.size()).toBe(0);
+  });
+
+  it('begins a run anew that was taken back, when and in the order that was said then', async () => {
+    let leave = (): void => undefined;
+    const busy = agent('busy', () => new Promise<void>((resolve) => (leave = resolve)));
+    serveAll([note, busy], 1);
+    await submit(busy, undefined, { store: other, runId: 'busy' });
+    await until(async () => (await other.loadRun('busy'))?.status === 'RUNNING');
+    await submit(note, 'old', { store: other, runId: 'x', priority: -5 });
+    await submit(note, 'old', { store: other, runId: 'y', delayMs: 3_600_000 });
+    await submit(note, 'middle', { store: other, runId: 'm' });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+
+    for (const runId of ['x', 'y']) await cancel(runId, { store: other });
+    await submit(note, 'first', { store: other, runId: 'x', priority: 10 });
+    await submit(note, 'last', { store: other, runId: 'y', priority: -1 });
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    leave();
+
+    await until(async () => (await count()) === 4);
+    expect(order).toEqual(['first', 'middle', 'last']);
+    if (kind !== undefined) expect(readdirSync(join(folder, 'queue'))).toEqual([]);
+  });
+
   it('refuses by name what is over the backlog, until there is room', async () => {
     await submit(note, 1, { store: other, maxBacklog: 2 });
     await submit(note, 2, { store: other, maxBacklog: 2 });

@@ -103,6 +103,7 @@ describe('storeContract()', () => {
       'place: holds every event before it is acknowledged',
       'place: lets nobody else carry on a run that is under way',
       'place: does what another store asks for while somebody serves',
+      'place: queues no id of a run that another store carries on',
       'place: begins what another store has queued',
       'signals: of another process are kept beside the owner, told to it, and outlast both',
     ]);

@@ -175,6 +175,38 @@ export const served: readonly StoreCase[] = [
       assert.deepEqual(await turns(attendance, anHourAgo(), 1), ['c']);
     },
   },
+  {
+    name: 'queue: takes an id anew that was taken back, with what is said of it then',
+    async check({ store }) {
+      const attendance = await attends(store);
+      await store.queue.add(queued('x', { priority: -5 }), 10);
+      await store.queue.add(queued('later', { dueAt: 5_000 }), 10);
+      await store.queue.add(queued('m'), 10);
+      await becomes(() => attendance.queuedAt() === 5_000, 'runs are queued');
+      for (const runId of ['x', 'later']) assert.equal(await store.queue.remove(runId), true);
+      await store.queue.add(queued('x', { priority: 10, input: 'new' }), 10);
+      await store.queue.add(queued('later', { priority: -1 }), 10);
+      await store.queue.add(queued('mark', { dueAt: 4_000 }), 10);
+      await becomes(() => attendance.queuedAt() === 4_000, 'runs are queued again');
+      const first = attendance.takeQueued(1_000);
+      assert.deepEqual([first?.runId, (await first?.load())?.input], ['x', 'new']);
+      first?.done();
+      assert.deepEqual(await turns(attendance, 1_000, 2), ['m', 'later']);
+      assert.deepEqual(await turns(attendance, 9_000, 1), ['mark'], 'a run has its turn that was taken back');
+      attendance.leave();
+    },
+  },
+  {
+    name: 'queue: takes no id of a run, be it under way or at rest',
+    async check({ store }) {
+      await rest(store, 'past');
+      const claim = await store.claim('book');
+      for (const event of askingLife('book', 'first').slice(0, 2)) await claim.append(event);
+      for (const runId of ['book', 'past']) assert.equal(await store.queue.add(queued(runId), 10), false);
+      await claim.release(undefined);
+      assert.equal(await store.queue.size(), 0);
+    },
+  },
 ];
 
 /** What another store of the place can ask for. */
@@ -191,6 +223,17 @@ export const asked: readonly StoreCase[] = [
       await refuses(() => other.importRun(state), 'RunExistsError');
       assert.equal((await store.loadRun('book'))?.status, state.status);
       assert.deepEqual(await other.prune({}), ['book']);
+    },
+  },
+  {
+    name: 'place: queues no id of a run that another store carries on',
+    async check({ store, reopen }) {
+      const claim = await store.claim('book');
+      for (const event of askingLife('book', 'first').slice(0, 2)) await claim.append(event);
+      const other = await reopen();
+      assert.equal(await other.queue.add(queued('book'), 10), false);
+      assert.equal(await other.queue.size(), 0);
+      await claim.release(undefined);
     },
   },
   {

@@ -89,6 +89,15 @@ export class SideReader implements FolderReader {
     );
   }
 
+  /** Whether the journal has a run of this id: until its file is written, nothing else tells of it. */
+  async isUnderWay(runId: string): Promise<boolean> {
+    const isThere = async (): Promise<boolean> => (await this.run(runId)) !== undefined;
+    return this.#settled(async () => {
+      await this.tail.refresh();
+      return this.tail.latestOf(runId) > 0 && (await isThere());
+    }, isThere);
+  }
+
   async runs(onDamaged?: RunQuery['onDamaged']): Promise<readonly ListedRun[]> {
     const runs = await this.#settled(
       () => this.#runs(),

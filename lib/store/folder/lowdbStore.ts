@@ -156,8 +156,15 @@ class LowdbStore {
     this.#folder = folder;
     this.#clock = clock;
     this.#nextId = ids(clock);
-    this.queue = new FolderQueue(folder, () => {
-      this.#session?.serving?.queued();
+    this.queue = new FolderQueue(folder, {
+      isKnown: async (runId) => {
+        const open = await this.#settled();
+        return open === undefined ? this.#reader.isUnderWay(runId) : open.isKnown(runId);
+      },
+      isServed: () => this.isServed(),
+      changed: () => {
+        this.#session?.serving?.queued();
+      },
     });
     this.signals = new FolderSignals(folder, this.#nextId, () => {
       this.#session?.signals.look();

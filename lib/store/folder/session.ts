@@ -176,7 +176,7 @@ export class Session {
     return this.enqueue(async (files) => {
       const gone = await this.#deleteRuns(runIds);
       // One that has begun again meanwhile is another run.
-      const past = new Set(runIds.filter((runId) => !this.#isKnown(runId)));
+      const past = new Set(runIds.filter((runId) => !this.isKnown(runId)));
       if (cache) await this.#cache.forget(past);
       await forgetMore(files, past);
       return gone;
@@ -476,10 +476,11 @@ export class Session {
   }
 
   #checkIsNew(runId: string): void {
-    if (this.#isKnown(runId)) throw new RunExistsError(runId);
+    if (this.isKnown(runId)) throw new RunExistsError(runId);
   }
 
-  #isKnown(runId: string): boolean {
+  /** Whether there is a run of this id, or one just begins. */
+  isKnown(runId: string): boolean {
     return this.#lives.has(runId) || this.#start.lines.has(runId);
   }
 

@@ -576,6 +576,30 @@ export const brokenStores: Readonly<Record<string, readonly [bug: Bug, ...finds:
     })),
     'queue: takes an id once, and no more runs than may wait',
   ],
+  'goes by what was said of a run that was taken back': [
+    inStore(({ queue }) => {
+      const said = new Map<string, number>();
+      return {
+        queue: {
+          ...queueOf(queue),
+          add: (run, most) => {
+            said.set(run.runId, said.get(run.runId) ?? run.priority);
+            return queue.add({ ...run, priority: said.get(run.runId) ?? 0 }, most);
+          },
+        },
+      };
+    }),
+    'queue: takes an id anew that was taken back, with what is said of it then',
+  ],
+  'queues a run that has ended': [
+    inStore(({ queue }) => ({
+      queue: {
+        ...queueOf(queue),
+        add: async (run, most) => (await queue.add(run, most)) || run.runId === 'past',
+      },
+    })),
+    'queue: takes no id of a run, be it under way or at rest',
+  ],
   'lists signals whatever their name': [
     inSignals(({ list }) => ({ list: () => list() })),
     'signals: are kept as they were given, listed by name, oldest first',

@@ -2,6 +2,7 @@ import { asyncScheduler } from 'rxjs';
 
 import {
   BacklogFullError,
+  StorageError,
   StoreCorruptError,
   storageErrorOf,
   systemCodeOf,
@@ -36,25 +37,36 @@ export interface QueueFolder {
 }
 
 const SUFFIX = '.json';
+/** What was taken back, for whoever serves: one of the same name that is added then is another run. */
+const GONE = '.gone';
 /** What decides the order stands in the first bytes of a file: 200 characters of an id, each six bytes long at most, and some numbers. */
 const HEAD_BYTES = 2_048;
 /** For so long the number of waiting runs is taken from what was counted last, in milliseconds. */
 const COUNT_AGE_MS = 1_000;
 
+/** What a queue asks of the rest of its store. */
+interface QueueOthers {
+  /** Whether there is a run of this id. */
+  isKnown(runId: string): Promise<boolean>;
+  /** Whether somebody begins runs here. */
+  isServed(): Promise<boolean>;
+  /** Called when a run has been added, or taken back. */
+  changed(): void;
+}
+
 /** Runs that are queued as files. Needs no lock: no two runs have the same name, and a name is given only once. */
 export class FolderQueue implements RunQueue {
   readonly #folder: QueueFolder;
-  readonly #added: () => void;
+  readonly #others: QueueOthers;
   readonly #nextId = ids(asyncScheduler);
   readonly #sync: () => Promise<void>;
   #count = 0;
   #countedAt = -Infinity;
   #countCostMs = 0;
 
-  /** @param added - Called when a run has been added. */
-  constructor(folder: QueueFolder, added: () => void) {
+  constructor(folder: QueueFolder, others: QueueOthers) {
     this.#folder = folder;
-    this.#added = added;
+    this.#others = others;
     this.#sync = sharedSync(() => folder.files.syncFolder(folder.layout.queue));
   }
 
@@ -65,11 +77,13 @@ export class FolderQueue implements RunQueue {
     const whose = await whoseFile(files, path, 'queued');
     if (whose === 'foreign') throw foreignFile('write', path, 'queued');
     if (whose !== undefined || files.look(layout.run(runId)) !== undefined) return false;
+    // One that is under way may have no file yet.
+    if (await this.#others.isKnown(runId)) return false;
     await makeSideFolder(files, layout.queue);
     if (this.#roomIn(maxBacklog) <= 0) throw new BacklogFullError(runId, maxBacklog);
     this.#count += 1;
     const isNew = await this.#write(run, path);
-    if (isNew) this.#added();
+    if (isNew) this.#others.changed();
     else this.#count -= 1;
     return isNew;
   }
@@ -80,7 +94,19 @@ export class FolderQueue implements RunQueue {
 
   async remove(runId: string): Promise<boolean> {
     const { files, layout } = this.#folder;
-    return removeOurs(files, pathOf(layout, runId), 'queued');
+    const path = pathOf(layout, runId);
+    if (!(await this.#others.isServed())) return removeOurs(files, path, 'queued');
+    const whose = await whoseFile(files, path, 'queued');
+    if (whose === 'foreign') throw foreignFile('remove', path, 'queued');
+    if (whose === undefined) return false;
+    try {
+      files.rename(path, within(layout.queue, `${this.#nextId()}${GONE}`));
+    } catch (error) {
+      if (error instanceof StorageError && error.systemCode === 'ENOENT') return false;
+      throw error;
+    }
+    this.#others.changed();
+    return true;
   }
 
   /** As many as may be added. Counted anew when there seem to be none, and now and then, as others add and take runs. */
@@ -134,7 +160,7 @@ function withoutSync(files: Files): Files {
 }
 
 function pathOf(layout: Layout, runId: string): string {
-  return within(layout.queue, `${fileName(runId)}${SUFFIX}`);
+  return within(layout.queue, nameOf(runId));
 }
 
 function namesIn({ files, layout }: Pick<QueueFolder, 'files' | 'layout'>): readonly string[] {
@@ -162,7 +188,8 @@ export class QueueWatch {
   readonly #queued: () => void;
   readonly #troubled: (error: Error) => void;
   readonly #backlog = new Backlog();
-  readonly #known = new Set<string>();
+  /** The names that were there, with the `order` of the run: it tells a run from one of the same id that was taken back before. */
+  readonly #known = new Map<string, string | undefined>();
   /** Files of runs that have begun, and whether it was told that they cannot be removed. */
   readonly #begun = new Set<string>();
   #isStuck = false;
@@ -206,21 +233,33 @@ export class QueueWatch {
 
   /** Takes the run whose turn it is. */
   take(now: number): QueuedTurn | undefined {
-    const rank = this.#backlog.take(now);
-    if (rank === undefined) return undefined;
+    let rank = this.#backlog.take(now);
+    while (rank !== undefined && this.#known.get(nameOf(rank.runId)) !== rank.order)
+      rank = this.#backlog.take(now);
+    return rank && this.#turnOf(rank);
+  }
+
+  #turnOf(rank: Rank): QueuedTurn {
     const { runId } = rank;
     const path = pathOf(this.#layout, runId);
+    let isTakenBack = false;
     return {
       runId,
       load: async () => {
         const bytes = await this.#files.read(path);
-        return bytes === undefined ? undefined : readQueued(path, bytes);
+        const queued = bytes && readQueued(path, bytes);
+        isTakenBack = queued?.order !== rank.order;
+        if (queued === undefined || isTakenBack) return undefined;
+        const { order: _, ...run } = queued;
+        return run;
       },
       back: () => {
         this.#backlog.add(rank);
       },
       done: () => {
-        this.#begun.add(`${fileName(runId)}${SUFFIX}`);
+        // What may have the name now is another run.
+        if (!isTakenBack) this.#begun.add(nameOf(runId));
+        else if (this.#known.get(nameOf(runId)) === rank.order) this.#known.delete(nameOf(runId));
         this.#removeBegun();
       },
     };
@@ -266,7 +305,9 @@ export class QueueWatch {
 
   async #read(isNew: boolean): Promise<void> {
     this.#removeBegun();
-    const fresh = this.#freshNames(isNew);
+    const { names, gone } = this.#newNames(isNew);
+    for (const name of gone) await this.#forgetGone(name);
+    const fresh = names.filter((name) => !this.#known.has(name));
     for (let at = 0; at < fresh.length; at += READ_AT_ONCE) {
       if (this.#timer === undefined) return;
       const read = await Promise.all(fresh.slice(at, at + READ_AT_ONCE).map((name) => this.#rankIn(name)));
@@ -275,55 +316,76 @@ export class QueueWatch {
     if (fresh.length > 0 && this.#timer !== undefined) this.#queued();
   }
 
-  /** The names that have come since the folder was listed last; none when it has not changed. */
-  #freshNames(isNew: boolean): readonly string[] {
+  /** The names that are there, and what was taken back; none when the folder has not changed. */
+  #newNames(isNew: boolean): { readonly names: readonly string[]; readonly gone: readonly string[] } {
     const now = performance.now();
-    if (!isNew && now - this.#listedAt < this.#listCostMs * COST_SHARE) return [];
+    const none = { names: [], gone: [] };
+    if (!isNew && now - this.#listedAt < this.#listCostMs * COST_SHARE) return none;
     const found = this.#files.look(this.#layout.queue);
-    if (found === undefined) return [];
+    if (found === undefined) return none;
     const stamp = `${found.id} ${String(found.stamp)}`;
     if (stamp === this.#stamp) {
-      if (!isNew && this.#listedAt - this.#stampSeenAt > COARSEST_STAMP_MS) return [];
+      if (!isNew && this.#listedAt - this.#stampSeenAt > COARSEST_STAMP_MS) return none;
     } else {
       this.#stamp = stamp;
       this.#stampSeenAt = now;
     }
-    const fresh: string[] = [];
+    const names: string[] = [];
+    const gone: string[] = [];
     for (const name of this.#files.list(this.#layout.queue)) {
-      if (name.endsWith(SUFFIX)) {
-        if (!this.#known.has(name)) fresh.push(name);
-      } else if (madeAt(name) < asyncScheduler.now() - LEFTOVER_MS)
+      if (name.endsWith(SUFFIX)) names.push(name);
+      else if (name.endsWith(GONE)) gone.push(name);
+      else if (madeAt(name) < asyncScheduler.now() - LEFTOVER_MS)
         this.#files.remove(within(this.#layout.queue, name));
     }
     this.#listedAt = performance.now();
     this.#listCostMs = this.#listedAt - now;
-    return fresh;
+    const there = new Set(names);
+    for (const name of this.#known.keys()) if (!there.has(name)) this.#known.delete(name);
+    return { names, gone };
+  }
+
+  /** A run that was taken back; one of the same id that was added since is read anew. */
+  async #forgetGone(gone: string): Promise<void> {
+    const path = within(this.#layout.queue, gone);
+    const head = await this.#files.read(path, HEAD_BYTES);
+    const rank = head && rankAt(head);
+    const name = rank && nameOf(rank.runId);
+    if (name !== undefined && this.#known.get(name) === rank?.order) this.#known.delete(name);
+    this.#files.remove(path);
   }
 
   async #rankIn(name: string): Promise<Rank | undefined> {
     const path = within(this.#layout.queue, name);
     const head = await this.#files.read(path, HEAD_BYTES);
     if (head === undefined) return undefined;
-    this.#known.add(name);
-    const text = /^"rank": (.*),$/m.exec(head.toString())?.[1];
-    try {
-      const rank = JSON.parse(text ?? '') as Rank;
-      if (`${fileName(rank.runId)}${SUFFIX}` === name) return rank;
-    } catch {
-      // Told below.
-    }
+    const rank = rankAt(head);
+    const isOurs = rank !== undefined && nameOf(rank.runId) === name;
+    this.#known.set(name, isOurs ? rank.order : undefined);
+    if (isOurs) return rank;
     this.#troubled(new StoreCorruptError(path, 0, 'it does not say which run it queues'));
     return undefined;
   }
 }
 
-function readQueued(path: string, bytes: Buffer): QueuedRun {
+function nameOf(runId: string): string {
+  return `${fileName(runId)}${SUFFIX}`;
+}
+
+function rankAt(head: Buffer): Rank | undefined {
+  try {
+    return JSON.parse(/^"rank": (.*),$/m.exec(head.toString())?.[1] ?? '') as Rank;
+  } catch {
+    return undefined;
+  }
+}
+
+function readQueued(path: string, bytes: Buffer): QueuedRun & Pick<Rank, 'order'> {
   const { rank, run } = parseChecked(path, 'queued', bytes) as {
     readonly rank?: Rank;
     readonly run?: Omit<QueuedRun, 'runId' | 'priority' | 'dueAt'>;
   };
   if (typeof rank?.runId !== 'string' || typeof run?.name !== 'string')
     throw new StoreCorruptError(path, 0, 'it does not say which run it queues');
-  const { order: _, ...when } = rank;
-  return { ...run, ...when };
+  return { ...run, ...rank };
 }
