@@ -14,10 +14,11 @@ import type { StepResult } from '../../model/stepResult';
 import type { KeptEvent } from '../store';
 import { EventReader } from './eventReader';
 
-/** Some events of a run, one after another, as base64 of deflated JSON lines. */
+/** Some events of a run, one after another: as base64 of deflated JSON lines, or few of them as they are. */
 interface Pack {
   readonly events: number;
-  readonly deflated: string;
+  readonly deflated?: string;
+  readonly plain?: readonly Readonly<Record<string, unknown>>[];
 }
 
 /** What stands in the file of a run beside its state. */
@@ -39,7 +40,7 @@ interface Place {
 
 /** Characters of events that are packed together. */
 const PACKED = 65_536;
-/** A pack of fewer characters takes in what comes next. */
+/** A pack of fewer characters takes in what comes next; events of fewer characters are not worth deflating. */
 const SMALL_PACK = 4_096;
 /** Characters from which a value is left out of an event, because the state has it. */
 const LARGE = 1_024;
@@ -116,10 +117,15 @@ export class EventLog {
 
   /** The log as JSON text, for the file that has the state as of the latest event. */
   text(): string {
-    const tail =
-      this.#rows.length === 0 ? [] : [{ events: this.#rows.length, deflated: deflated(this.#rows) }];
     const saved = [...this.#saved].map(([name, text]) => `${JSON.stringify(name)}:${text}`);
-    const packed = [...this.#packed, ...tail].map((pack) => JSON.stringify(pack));
+    const packed = this.#packed.map((pack) => JSON.stringify(pack));
+    const rows = this.#rows;
+    if (rows.length > 0)
+      packed.push(
+        this.#rowChars < SMALL_PACK
+          ? `{"events":${String(rows.length)},"plain":[\n${rows.join(',\n')}\n]}`
+          : JSON.stringify({ events: rows.length, deflated: deflated(rows) }),
+      );
     return `{"count":${String(this.#count)},"packed":[\n${packed.join(',\n')}\n],"values":{${saved.join(',')}}}`;
   }
 
@@ -173,7 +179,7 @@ export class EventLog {
 
   #push(row: string): void {
     const latest = this.#packed.at(-1);
-    if (this.#rows.length === 0 && latest !== undefined && latest.deflated.length < SMALL_PACK) {
+    if (this.#rows.length === 0 && latest !== undefined && (latest.deflated ?? '').length < SMALL_PACK) {
       // Each life would leave a small pack otherwise.
       this.#packed.pop();
       this.#rows = rowsIn(latest);
@@ -340,11 +346,14 @@ function isWithin(path: string, above: string): boolean {
   return above === '' || next === undefined || next === '/' || next === '[';
 }
 
-function rowsIn({ events, deflated: text }: Pack): string[] {
-  const bytes = inflateRawSync(Buffer.from(text, 'base64'), { maxOutputLength: MOST_UNPACKED });
-  const rows = bytes.toString().split('\n');
+function rowsIn({ events, deflated: text, plain }: Pack): string[] {
+  const rows = plain?.map((event) => JSON.stringify(event)) ?? inflated(text ?? '').split('\n');
   if (rows.length !== events) throw new RangeError('a pack of events is not as written');
   return rows;
+}
+
+function inflated(text: string): string {
+  return inflateRawSync(Buffer.from(text, 'base64'), { maxOutputLength: MOST_UNPACKED }).toString();
 }
 
 function deflated(rows: readonly string[]): string {
@@ -372,7 +381,7 @@ const Events: t.Type<EventsJson> = recordCodec<EventsJson>(
   'events',
   {
     count: Count,
-    packed: listOf(recordCodec<Pack>('Pack', { events: Count, deflated: t.string }, {})),
+    packed: listOf(recordCodec<Pack>('Pack', { events: Count }, { deflated: t.string, plain: listOf(t.UnknownRecord) })),
     values: Values,
   },
   {},

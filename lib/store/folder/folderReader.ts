@@ -14,7 +14,7 @@ import { parseRecord } from './journal/replay';
 import type { Layout } from './layout';
 import { isLocked } from './lock/lock';
 import type { Owners } from './lock/owner';
-import { readRunFile } from './records/runFile';
+import { readSavedRun } from './records/runFile';
 import type { HistoryLine } from './records/runIndex';
 import { readHistoryFile, summaryIn } from './records/runIndex';
 import { logAfter, readResting, readStable } from './view';
@@ -192,7 +192,7 @@ export class SideReader implements FolderReader {
   async #readFile(runId: string, history: SeenHistory): Promise<Partial<SeenRun> & { readonly seq: number }> {
     const path = this.#layout.run(runId);
     const line = history.lines.get(runId);
-    const file = await readRunFile(this.#files, path, runId);
+    const file = await readSavedRun(this.#files, this.#layout, runId, line);
     // A file of a run that was forgotten may come back with a power loss: it is older than the history.
     const isKnown =
       file !== undefined && (line === undefined ? file.upTo > history.upTo : file.upTo >= line.upTo);

@@ -17,6 +17,8 @@ export interface Layout {
   readonly queue: string;
   readonly history: string;
   run(runId: string): string;
+  /** A file with many runs that have completed. */
+  pack(number: number): string;
 }
 
 export function layoutOf(folder: string): Layout {
@@ -36,7 +38,14 @@ export function layoutOf(folder: string): Layout {
     queue: join(folder, 'queue'),
     history: join(folder, 'history.json'),
     run: (runId) => join(runs, `${fileName(runId)}.json`),
+    pack: (number) => join(runs, `pack.${String(number).padStart(8, '0')}.json`),
   };
+}
+
+/** Number of the pack of a file with this name; undefined for any other. No run has such a name. */
+export function packNumber(name: string): number | undefined {
+  const [, digits] = /^pack\.(\d{8,15})\.json$/.exec(name) ?? [];
+  return digits === undefined ? undefined : Number(digits);
 }
 
 /**

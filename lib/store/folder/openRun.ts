@@ -83,6 +83,8 @@ export interface LiveRun {
   /** Its first record that its file does not hold yet; undefined when the file holds everything. */
   firstSeq: number | undefined;
   lastSeq: number;
+  /** The pack that has what its records in the journal follow; undefined when that is in a file of its own, or nowhere. */
+  pack: number | undefined;
   /** Length of its file; 0 without one. */
   fileBytes: number;
   /** What it has written to the journal since, and how much all had written at its first record there, and at its last. */
@@ -97,6 +99,7 @@ export function liveRun(
   state: RunState | undefined,
   lastSeq: number,
   start: FoldStart,
+  pack?: number,
 ): LiveRun {
   return {
     runId,
@@ -105,6 +108,7 @@ export function liveRun(
     isUnderWay: false,
     firstSeq: undefined,
     lastSeq,
+    pack,
     fileBytes: 0,
     ownBytes: 0,
     firstAt: 0,

@@ -21,7 +21,7 @@ import type { Attendance, Attendant, Claim, Forgetting, KeptEvents } from '../st
 import type { ListedRun } from '../summary';
 import { summaryOf } from '../summary';
 import type { RunSaver, SaverOptions } from './checkpoint';
-import { runSaver } from './checkpoint';
+import { packsIn, runSaver } from './checkpoint';
 import type { Files } from './files/files';
 import { foreignFile, removeOurs, whoseFile } from './files/checkedFile';
 import type { StoreRecord } from './journal/replay';
@@ -110,6 +110,7 @@ export class Session {
     // What cannot be removed now may be when the store is opened again.
     this.enqueue(() => this.#sweepInbox()).catch(() => undefined);
     this.enqueue(() => removeLeftovers(files, layout)).catch(() => undefined);
+    this.enqueue(() => this.#sweepPacks()).catch(this.#noteProblem);
   }
 
   claim(runId: string): Claim | Promise<Claim> {
@@ -123,12 +124,18 @@ export class Session {
     }
     const line = lines.get(runId);
     // Taken before the file is read: of two who ask at once only one may get it.
-    const live = { ...liveRun(runId, undefined, line?.upTo ?? 0, this.#startOf()), isClaimed: true };
+    const live = {
+      ...liveRun(runId, undefined, line?.upTo ?? 0, this.#startOf(), line?.pack),
+      isClaimed: true,
+    };
     this.#lives.set(runId, live);
     if (line === undefined) return this.#claimOf(live, undefined);
     return readResting(files, layout, line).then(
       ({ state, events }) => {
-        const loaded = { ...liveRun(runId, state, line.upTo, this.#startOf(events)), isClaimed: true };
+        const loaded = {
+          ...liveRun(runId, state, line.upTo, this.#startOf(events), line.pack),
+          isClaimed: true,
+        };
         this.#lives.set(runId, loaded);
         return this.#claimOf(loaded, stateCopy(state));
       },
@@ -328,15 +335,29 @@ export class Session {
   #takeUpTail(): void {
     const { files, layout, lines, tail } = this.#start;
     for (const [runId, { state, firstSeq, lastSeq, log }] of tail) {
+      const pack = lines.get(runId)?.pack;
       lines.delete(runId);
       if (state === undefined) {
+        this.#saver.outdate(pack);
         this.enqueue(() => removeOurs(files, layout.run(runId), 'run')).catch(this.#noteProblem);
         continue;
       }
-      const live = { ...liveRun(runId, state, lastSeq, this.#startOf(log)), firstSeq };
+      const live = { ...liveRun(runId, state, lastSeq, this.#startOf(log), pack), firstSeq };
       this.#lives.set(runId, live);
       this.#saveSoon(live);
     }
+  }
+
+  /** Packs of a process that died before the list of runs named them: the journal has their runs. */
+  async #sweepPacks(): Promise<void> {
+    const { files, layout, lines } = this.#start;
+    const packs = packsIn(files, layout);
+    const named = new Set([...lines.values(), ...this.#lives.values()].map(({ pack }) => pack));
+    for (const pack of packs) {
+      if (!named.has(pack) && (await whoseFile(files, layout.pack(pack), 'pack')) === 'ours')
+        this.#saver.outdate(pack);
+    }
+    await this.#saver.clearPacks();
   }
 
   /** Messages that came too late, or were for a run that is gone. Each names what it is for, so that they may as well stay. */
@@ -448,6 +469,7 @@ export class Session {
         errors.push(error); // Asked again, it is removed: see #forget().
       }
     }
+    await this.#saver.clearPacks().catch((error: unknown) => errors.push(error));
     if (gone.length > 0) {
       await files.syncFolder(layout.runs);
       await forgetMessages(files, layout.inbox, gone, this.#putBack);
@@ -470,6 +492,7 @@ export class Session {
     const record: StoreRecord = { type: 'store.deleted', runId };
     journal.write(JSON.stringify(record));
     this.#start.onWrite();
+    this.#saver.outdate(live?.pack ?? lines.get(runId)?.pack);
     this.#lives.delete(runId);
     lines.delete(runId);
     return true;

@@ -12,7 +12,7 @@ import { logSince } from './openRun';
 import { EventLog } from '../events/eventLog';
 import type { Layout } from './layout';
 import type { RunFile } from './records/runFile';
-import { readRunFile } from './records/runFile';
+import { readSavedRun } from './records/runFile';
 import type { HistoryLine } from './records/runIndex';
 import { readHistoryFile } from './records/runIndex';
 
@@ -85,8 +85,8 @@ export async function readView(
 
 /** The state of a run that the journal does not mention. */
 export async function readResting(files: Files, layout: Layout, line: HistoryLine): Promise<RunFile> {
-  const path = layout.run(line.runId);
-  const file = await readRunFile(files, path, line.runId);
+  const path = line.pack === undefined ? layout.run(line.runId) : layout.pack(line.pack);
+  const file = await readSavedRun(files, layout, line.runId, line);
   if (file === undefined) throw new StoreCorruptError(path, 0, `the file of run "${line.runId}" is missing`);
   if (file.upTo !== line.upTo)
     throw new StoreCorruptError(path, 0, `it holds run "${line.runId}" as of another time`);
@@ -122,7 +122,7 @@ async function fold(
   const firstSeq = records[0]?.seq ?? 0;
   const lastSeq = records.at(-1)?.seq ?? 0;
   const path = layout.run(runId);
-  const file = await readRunFile(files, path, runId);
+  const file = await readSavedRun(files, layout, runId, line);
   // A file of a run that was forgotten may come back with a power loss: it is older than the history.
   const isKnown = file !== undefined && (line === undefined ? file.upTo > upTo : file.upTo >= line.upTo);
   if (line !== undefined && !isKnown && records[0]?.forgets === false) {

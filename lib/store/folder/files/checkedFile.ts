@@ -26,6 +26,7 @@ export type FileKind = (typeof KINDS)[number];
 
 const KINDS = [
   'run',
+  'pack',
   'history',
   'snapshot',
   'message',

@@ -24,12 +24,14 @@ export interface HistoryFile {
 /** A run, and the record up to which its file holds what happened. */
 export interface HistoryLine extends Omit<RunSummary, 'waiting'> {
   readonly upTo: number;
+  /** Number of the pack that holds it; absent for a run with a file of its own. */
+  readonly pack?: number;
   /** Absent when no question is open. */
   readonly waiting?: RunSummary['waiting'];
 }
 
 /** What a line tells those who list runs. */
-export function summaryIn({ upTo: _, waiting = [], ...summary }: HistoryLine): RunSummary {
+export function summaryIn({ upTo: _, pack: __, waiting = [], ...summary }: HistoryLine): RunSummary {
   return { ...summary, waiting };
 }
 
@@ -85,6 +87,7 @@ const Line: t.Type<HistoryLine> = recordCodec<HistoryLine>(
   'HistoryLine',
   { runId: t.string, name: t.string, status: Status, startedAt: Moment, life: Count, upTo: Count },
   {
+    pack: Count,
     endedAt: Moment,
     failedStep: t.string,
     reason: t.string,
