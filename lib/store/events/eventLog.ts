@@ -381,7 +381,9 @@ const Events: t.Type<EventsJson> = recordCodec<EventsJson>(
   'events',
   {
     count: Count,
-    packed: listOf(recordCodec<Pack>('Pack', { events: Count }, { deflated: t.string, plain: listOf(t.UnknownRecord) })),
+    packed: listOf(
+      recordCodec<Pack>('Pack', { events: Count }, { deflated: t.string, plain: listOf(t.UnknownRecord) }),
+    ),
     values: Values,
   },
   {},

@@ -17,7 +17,7 @@ import type { Owners } from './lock/owner';
 import { readSavedRun } from './records/runFile';
 import type { HistoryLine } from './records/runIndex';
 import { readHistoryFile, summaryIn } from './records/runIndex';
-import { logAfter, readResting, readStable } from './view';
+import { logAfter, readResting, readStable, sinceForgotten } from './view';
 
 /** A run as it was last seen. */
 export interface SeenRun {
@@ -178,7 +178,7 @@ export class SideReader implements FolderReader {
   /** The run after the records behind `base`. */
   #after(runId: string, base: Partial<SeenRun> & { readonly seq: number }): SeenRun | undefined {
     let { state, log } = base;
-    for (const scanned of this.tail.recordsOf(runId, base.seq)) {
+    for (const scanned of sinceForgotten([...this.tail.recordsOf(runId, base.seq)])) {
       const record = parseRecord(scanned);
       if (!record.follows(state))
         throw new StoreCorruptError(scanned.file, scanned.offset, 'something before this record is missing');

@@ -7,7 +7,7 @@ import type { Files } from './files/files';
 import type { Generation, JournalScan } from './journal/journalScan';
 import { scanJournal } from './journal/journalScan';
 import type { ParsedRecord } from './journal/replay';
-import { parseRecord } from './journal/replay';
+import { isForgetting, parseRecord } from './journal/replay';
 import { logSince } from './openRun';
 import { EventLog } from '../events/eventLog';
 import type { Layout } from './layout';
@@ -125,7 +125,8 @@ async function fold(
   const file = await readSavedRun(files, layout, runId, line);
   // A file of a run that was forgotten may come back with a power loss: it is older than the history.
   const isKnown = file !== undefined && (line === undefined ? file.upTo > upTo : file.upTo >= line.upTo);
-  if (line !== undefined && !isKnown && records[0]?.forgets === false) {
+  const needed = sinceForgotten(records);
+  if (line !== undefined && !isKnown && needed[0]?.forgets === false) {
     throw new StoreCorruptError(
       path,
       0,
@@ -135,7 +136,7 @@ async function fold(
   let state = isKnown ? file.state : undefined;
   let log = isKnown ? file.events : undefined;
   const fileUpTo = isKnown ? file.upTo : 0;
-  for (const record of records) {
+  for (const record of needed) {
     if (record.seq > fileUpTo) {
       log = keepsEvents ? logAfter(log, record, state) : undefined;
       state = record.apply(state);
@@ -144,6 +145,16 @@ async function fold(
     if (rest !== undefined) await rest;
   }
   return { state, firstSeq, lastSeq, log, fileUpTo };
+}
+
+/** The records from which on a run counts: what was before it was forgotten last is past, and its file may be gone. */
+export function sinceForgotten<R extends { readonly json: string }>(records: readonly R[]): readonly R[] {
+  return records.slice(
+    Math.max(
+      0,
+      records.findLastIndex(({ json }) => isForgetting(json)),
+    ),
+  );
 }
 
 /** The events of a run after one more record, in the state before it. */

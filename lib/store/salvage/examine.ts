@@ -7,10 +7,12 @@ import { checkChecksum } from '../folder/files/checkedFile';
 import type { Files } from '../folder/files/files';
 import { GuardedFiles } from '../folder/files/guardedFiles';
 import { nodeFiles } from '../folder/files/nodeFiles';
+import type { Layout } from '../folder/layout';
 import { layoutOf } from '../folder/layout';
 import { holderOf, isLocked } from '../folder/lock/lock';
 import { processOwners } from '../folder/lock/owner';
 import { unheardMessages } from '../folder/records/inboxFiles';
+import { readHistoryFile } from '../folder/records/runIndex';
 import { isServedByOwner } from '../folder/records/requestFiles';
 import type { RunSummary } from '../store';
 import { summaryOf } from '../summary';
@@ -129,12 +131,21 @@ export async function ownerOf(folder: string): Promise<StoreOwner | undefined> {
 /** What is wrong with the file of a run, as its checksum tells; undefined when it is intact, or is not written yet. */
 export async function firstDamage(folder: string, runId: string): Promise<LeftOut | undefined> {
   const layout = layoutOf(resolve(folder));
-  const path = layout.run(runId);
+  const files = new GuardedFiles(nodeFiles, [layout]);
   try {
-    await checkChecksum(new GuardedFiles(nodeFiles, [layout]), path);
+    await checkChecksum(files, await whereIs(files, layout, runId));
     return undefined;
   } catch (error) {
     if (!(error instanceof StoreCorruptError)) throw error;
     return { file: error.file, offset: error.offset, reason: error.why };
   }
+}
+
+/** The file that holds a run: its own, or a pack. */
+async function whereIs(files: Files, layout: Layout, runId: string): Promise<string> {
+  const own = layout.run(runId);
+  if (files.look(own) !== undefined) return own;
+  const history = await readHistoryFile(files, layout.history);
+  const pack = history?.runs.find((line) => line.runId === runId)?.pack;
+  return pack === undefined ? own : layout.pack(pack);
 }

@@ -12,12 +12,12 @@ import { scanJournal } from '../folder/journal/journalScan';
 import type { ParsedRecord } from '../folder/journal/replay';
 import { parseRecord } from '../folder/journal/replay';
 import type { Layout } from '../folder/layout';
-import { fileName } from '../folder/layout';
+import { fileName, packNumber } from '../folder/layout';
 import type { RunFile } from '../folder/records/runFile';
-import { readRunFile } from '../folder/records/runFile';
+import { readPack, readRunFile } from '../folder/records/runFile';
 import type { HistoryLine } from '../folder/records/runIndex';
 import { readHistoryFile } from '../folder/records/runIndex';
-import { logAfter, readGenerations } from '../folder/view';
+import { logAfter, readGenerations, sinceForgotten } from '../folder/view';
 import type { Leave } from './leftOut';
 import { intact, isFolder, leaveDamage } from './leftOut';
 
@@ -27,6 +27,10 @@ export interface Found {
   readonly history: { readonly upTo: number; readonly lines: ReadonlyMap<string, HistoryLine> } | undefined;
   readonly records: ReadonlyMap<string, readonly (ParsedRecord & { readonly file: string })[]>;
   readonly runIds: ReadonlySet<string>;
+  /** In which pack a run lies that has no file of its own. */
+  readonly packs: ReadonlyMap<string, number>;
+  /** The runs of a pack; the latest one is remembered, since runs of one pack are mostly asked for one after another. */
+  readonly readPack: (pack: number) => ReturnType<typeof readPack>;
 }
 
 /** A run that could be saved. */
@@ -77,8 +81,21 @@ export async function findRuns(files: Files, from: Layout, leave: Leave, pause: 
     if (rest !== undefined) await rest;
   }
   const expected = new Set([...runIds].map((runId) => from.run(runId)));
+  const packs = new Map<string, number>();
+  const packOf = packReader(files, from);
   for (const name of names) {
     const path = join(from.runs, name);
+    const pack = packNumber(name);
+    if (pack !== undefined) {
+      const runs = await intact(path, leave, () => packOf(pack));
+      for (const runId of runs?.keys() ?? []) {
+        // What no line names has been deleted, or the journal has it all.
+        if (history !== undefined && lines.get(runId)?.pack !== pack) continue;
+        packs.set(runId, pack);
+        runIds.add(runId);
+      }
+      continue;
+    }
     if (!name.endsWith('.json') || expected.has(path)) continue;
     const runId = await intact(path, leave, () => runIdIn(files, path, name));
     if (runId === undefined) continue;
@@ -92,6 +109,8 @@ export async function findRuns(files: Files, from: Layout, leave: Leave, pause: 
     history: history === undefined ? undefined : { upTo: history.upTo, lines },
     records,
     runIds,
+    packs,
+    readPack: packOf,
   };
 }
 
@@ -100,17 +119,24 @@ export async function salvagedState(
   files: Files,
   from: Layout,
   runId: string,
-  { history, records }: Found,
+  { history, records, packs, readPack: packOf }: Found,
   leave: Leave,
 ): Promise<SalvagedRun | undefined> {
   const path = from.run(runId);
   const line = history?.lines.get(runId);
-  const own = records.get(runId) ?? [];
+  const own = sinceForgotten(records.get(runId) ?? []);
   const before = leftOutCounter(leave);
   let file: RunFile | undefined = await intact(path, before.leave, () => readRunFile(files, path, runId));
   // Came back with a power loss after the run was deleted; the one of that name in the journal is another one.
   if (file !== undefined && history !== undefined && line === undefined && file.upTo <= history.upTo)
     file = undefined;
+  const pack = packs.get(runId);
+  if (pack !== undefined) {
+    const packed = await intact(from.pack(pack), before.leave, async () =>
+      (await packOf(pack))?.get(runId)?.(),
+    );
+    if (packed !== undefined && (file === undefined || file.upTo < packed.upTo)) file = packed;
+  }
   let state = file?.state;
   let log = file?.events;
   for (const record of own) {
@@ -131,7 +157,7 @@ export async function salvagedState(
   const left = state && { state, log };
   if (line === undefined) return left;
   if (file === undefined && before.count() === 0 && own.length === 0)
-    leave(path, 0, `the file of run "${runId}" is missing`);
+    leave(line.pack === undefined ? path : from.pack(line.pack), 0, `the file of run "${runId}" is missing`);
   if (file !== undefined && file.upTo < line.upTo && state === file.state)
     leave(path, 0, `it holds run "${runId}" as of an earlier time; this is kept, what came later is lost`);
   return left;
@@ -182,6 +208,14 @@ function leftOutCounter(leave: Leave): { readonly leave: Leave; count(): number 
       leave(file, offset, reason);
     },
     count: () => count,
+  };
+}
+
+function packReader(files: Files, from: Layout): Found['readPack'] {
+  let latest: { readonly pack: number; readonly runs: ReturnType<typeof readPack> } | undefined;
+  return (pack) => {
+    if (latest?.pack !== pack) latest = { pack, runs: readPack(files, from.pack(pack)) };
+    return latest.runs;
   };
 }
 

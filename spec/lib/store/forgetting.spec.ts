@@ -20,6 +20,10 @@ import {
   saveTo,
 } from '../../../index';
 
+import { examine } from '../../../lib/store/salvage/examine';
+import { storeOn } from './support/crash';
+import { MemoryFiles } from './support/memoryFiles';
+
 let folder: string;
 beforeEach(() => {
   folder = fs.mkdtempSync(join(tmpdir(), 'millrace-'));
@@ -141,4 +145,27 @@ describe('a run that is forgotten after the process that made its answers has en
     expect(fs.readdirSync(cache)).toHaveLength(2);
     expect(fs.readFileSync(join(cache, 'notes.json'), 'utf8')).toBe('mine');
   });
+});
+
+it('a run that has gone on and is deleted stays forgotten when the process is killed', async () => {
+  const files = new MemoryFiles();
+  const job = (version: number) =>
+    chain(
+      'job',
+      agent('one', (n: number) => n + version, { version }),
+    );
+  const before = storeOn(files, 'process', 1 << 20);
+  await execute(job(1), 1, { store: before, runId: 'r' });
+  await before.close();
+  const store = storeOn(files, 'process', 1 << 20);
+  await execute(job(2), 1, { store, runId: 'r', onMismatch: 'actual' });
+  await store.deleteRun('r');
+  const left = files.afterKill();
+
+  expect(await storeOn(left).loadRun('r')).toBeUndefined();
+  expect((await examine('/state', { files: left })).damage).toEqual([]);
+  const next = storeOn(left, 'process');
+  expect(await execute(job(2), 5, { store: next, runId: 'r' })).toMatchObject({ output: 7 });
+  await next.close();
+  expect(await storeOn(left).loadRun('r')).toMatchObject({ output: 7 });
 });

@@ -23,6 +23,11 @@ export type StoreRecord =
       readonly events?: readonly unknown[];
     };
 
+/** Whether a record says that its run is deleted, as this and all earlier releases write it. */
+export function isForgetting(json: string): boolean {
+  return json.startsWith('{"type":"store.deleted",');
+}
+
 /** What a record says about its run. */
 export interface ParsedRecord {
   readonly runId: string;
