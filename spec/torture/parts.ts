@@ -28,7 +28,7 @@ export const parts: readonly Part[] = [
     specs: ['lib/store/faultSweep', 'lib/store/faultSweepOutputs', 'lib/store/faultSweepServing'],
     seconds: 120,
   },
-  { name: 'io-together', tests: '2, 3, 4', specs: ['lib/store/manyRuns'], seconds: 20 },
+  { name: 'io-together', tests: '2, 3, 4', specs: ['lib/store/manyRuns', 'lib/store/packs'], seconds: 30 },
   { name: 'many-messages', tests: 'P26', specs: ['lib/store/manyMessages'], seconds: 120 },
   { name: 'large-document', tests: 'P1', specs: ['process/large-document'], seconds: 60 },
   { name: 'io-full-disk', tests: '4', specs: ['process/full-disk'], seconds: 60 },
