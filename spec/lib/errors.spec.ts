@@ -69,6 +69,7 @@ describe('errors', () => {
       'adapters/restate/protocol/recovery.ts',
       'adapters/workers/thread.ts',
       'lib/engine/local/startTimer.ts',
+      'lib/model/shared.ts',
       'lib/store/events/eventLog.ts',
       'lib/store/events/eventReader.ts',
       'lib/store/folder/deltas/applyDeltas.ts',

@@ -20,8 +20,8 @@ import { EventLog } from '../events/eventLog';
 import type { Attendance, Attendant, Claim, Forgetting, KeptEvents } from '../store';
 import type { ListedRun } from '../summary';
 import { summaryOf } from '../summary';
-import type { RunSaver, SaverOptions } from './checkpoint';
-import { packsIn, runSaver } from './checkpoint';
+import type { SaverOptions } from './checkpoint';
+import { RunSaver } from './checkpoint';
 import type { Files } from './files/files';
 import { foreignFile, removeOurs, whoseFile } from './files/checkedFile';
 import type { StoreRecord } from './journal/replay';
@@ -97,7 +97,7 @@ export class Session {
       inTurn: enqueue,
     });
     this.#cache = new CacheFiles(files, layout.cache, enqueue, pause);
-    this.#saver = runSaver({ ...start, lives: this.#lives, enqueue, onProblem: this.#noteProblem });
+    this.#saver = new RunSaver({ ...start, lives: this.#lives, enqueue, onProblem: this.#noteProblem });
     this.streams = streamSession({
       files,
       folder: layout.streams,
@@ -348,15 +348,8 @@ export class Session {
     }
   }
 
-  /** Packs of a process that died before the list of runs named them: the journal has their runs. */
   async #sweepPacks(): Promise<void> {
-    const { files, layout, lines } = this.#start;
-    const packs = packsIn(files, layout);
-    const named = new Set([...lines.values(), ...this.#lives.values()].map(({ pack }) => pack));
-    for (const pack of packs) {
-      if (!named.has(pack) && (await whoseFile(files, layout.pack(pack), 'pack')) === 'ours')
-        this.#saver.outdate(pack);
-    }
+    await this.#saver.outdateUnnamed();
     await this.#saver.clearPacks();
   }
 

@@ -81,7 +81,13 @@ export function parseRecord({ json, file, offset, seq }: ScannedRecord): ParsedR
   const counts = isJournaled(event) ? 1 : 0;
   const follows = (state: RunStateRecord | undefined) => event.seq === (state?.seq ?? 0) + counts;
   const next = (state: RunStateRecord | undefined, whole: AnyEvent): RunStateRecord => {
-    if (counts === 0 || follows(state)) return reduceRun(state ?? idleState(runId, '', []), whole);
+    if (counts === 0 || follows(state)) {
+      try {
+        return reduceRun(state ?? idleState(runId, '', []), whole);
+      } catch (error) {
+        return refuse(`a change that does not fit: ${(error as Error).message}`);
+      }
+    }
     return refuse(`event ${event.seq} of run "${runId}" where ${(state?.seq ?? 0) + 1} belongs`);
   };
   if (!Object.hasOwn(content, 'patches'))
