@@ -49,6 +49,8 @@ export function aiSdkModel(name: string, sdk: AiSdk, model: unknown, options: Ai
       if (!hasEnded) throw brokenOff(name);
     },
     aboutModel(model),
+    // A model object does not say on which server it is.
+    typeof model === 'string' ? { model, settings } : null,
   );
 }
 

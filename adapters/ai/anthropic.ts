@@ -6,7 +6,7 @@ import type {
   UserMessage,
 } from '../../lib/definition/languageModel';
 import type { AnswerParts, ModelOptions } from './model';
-import { checkWhole, modelFrom, systemText } from './model';
+import { checkWhole, madeOf, modelFrom, systemText } from './model';
 
 /** What is used of a client of the package `@anthropic-ai/sdk`. */
 export interface AnthropicClient {
@@ -50,6 +50,7 @@ export function anthropicModel(name: string, client: AnthropicClient, options: A
       blocks.finish();
     },
     { model, provider: PROVIDER },
+    madeOf(client, { api: 'messages', model, body: { maxTokens, ...body } }),
   );
 }
 

@@ -1,6 +1,7 @@
 import type { Agent, AgentPolicy, StepContext } from '../../lib/model/agentType';
 import { MillraceError } from '../../lib/model/failure';
 import { agent } from '../../operators/agents/agent';
+import { madeWith } from '../../operators/agents/withPolicy';
 
 /** How an answer is read. */
 export interface FetchOptions<I, O> extends AgentPolicy<I> {
@@ -40,7 +41,8 @@ export function fetchAgent<I, O = unknown>(
     if (!response.ok) throw await httpError(name, response);
     return read(response, context);
   };
-  return agent(name, call, policy) as Agent<I, O>;
+  const made = [request, read, ask === fetch ? 'fetch' : ask].map(String);
+  return madeWith(agent(name, call, policy) as Agent<I, O>, made);
 }
 
 /** Most characters of a body that an error repeats. */

@@ -3,6 +3,7 @@ import type { AgentPolicy } from '../../lib/model/agentType';
 import { MillraceError, NonRetryableError } from '../../lib/model/failure';
 import type { ToolCall } from '../../lib/definition/languageModel';
 import { agent } from '../../operators/agents/agent';
+import { madeWith } from '../../operators/agents/withPolicy';
 import type { Tool } from './toolLoop';
 import { tool } from './toolLoop';
 
@@ -54,7 +55,7 @@ export async function toolsFromMcp(client: McpClient, options: McpOptions = {}):
   return all
     .filter(({ name }) => only === undefined || only.includes(name))
     .map(({ name, description = name, inputSchema }) => {
-      const call = agent(
+      const called = agent(
         name,
         async (args: unknown, { signal }) => {
           const params = { name, arguments: args };
@@ -65,6 +66,8 @@ export async function toolsFromMcp(client: McpClient, options: McpOptions = {}):
         },
         policy,
       );
+      // The client does not say which server it talks to.
+      const call = madeWith(called, null);
       return tool(call, { description, parameters: inputSchema, ...(approve !== undefined && { approve }) });
     });
 }

@@ -1,4 +1,5 @@
 import type { AgentPolicy, StepContext } from '../../lib/model/agentType';
+import { jsonValue } from '../../lib/codec/jsonValue';
 import { InvalidArgumentError, MillraceError } from '../../lib/model/failure';
 import type {
   Model,
@@ -8,7 +9,7 @@ import type {
   ToolCall,
 } from '../../lib/definition/languageModel';
 import { agent } from '../../operators/agents/agent';
-import { tracedAs } from '../../operators/agents/withPolicy';
+import { madeWith, tracedAs } from '../../operators/agents/withPolicy';
 
 /** US dollars for a million tokens. */
 export interface ModelPrice {
@@ -114,12 +115,30 @@ export interface AboutModel {
   readonly provider?: string;
 }
 
-/** Makes an agent of one provider's way to answer. */
+/** What tells the answers of a model apart from those of others; null where a part of it is not known. */
+export function madeOf(
+  client: unknown,
+  parts: { readonly api: string; readonly model: string; readonly body: unknown },
+): object | null {
+  const { baseURL } = client as { readonly baseURL?: unknown };
+  try {
+    return typeof baseURL === 'string' ? { ...parts, baseURL, body: jsonValue(parts.body, '') } : null;
+  } catch {
+    return null; // A body that is not JSON says nothing that can be compared.
+  }
+}
+
+/**
+ * Makes an agent of one provider's way to answer.
+ *
+ * @param made - What tells its answers apart from those of others, as JSON; null where it is not known.
+ */
 export function modelFrom(
   name: string,
   { price, ...policy }: ModelOptions,
   ask: (request: ModelRequest, parts: AnswerParts, context: StepContext) => Promise<void>,
   about: AboutModel = {},
+  made: object | null = null,
 ): Model {
   if (price !== undefined && !(price.input >= 0 && price.output >= 0))
     throw new InvalidArgumentError(
@@ -139,7 +158,8 @@ export function modelFrom(
         : (usage.inputTokens * price.input + usage.outputTokens * price.output) / 1_000_000;
     return { ...answer, usage: { ...usage, ...(usd !== undefined && { usd }) } };
   };
-  return tracedAs(agent(name, call, policy) as Model, { operation: 'chat', model: name, ...about });
+  const model = tracedAs(agent(name, call, policy) as Model, { operation: 'chat', model: name, ...about });
+  return madeWith(model, made);
 }
 
 /** A connection that is cut ends some streams without an error. */

@@ -1,7 +1,7 @@
 import type { StepContext } from '../../lib/model/agentType';
 import type { Message, Model, ModelRequest, UserMessage } from '../../lib/definition/languageModel';
 import type { AnswerParts, ModelOptions } from './model';
-import { checkWhole, modelFrom, ModelAnswerError } from './model';
+import { checkWhole, madeOf, modelFrom, ModelAnswerError } from './model';
 
 /** What is used of a client of the package `openai`. */
 export interface OpenAiClient {
@@ -55,6 +55,7 @@ export function openAiModel(name: string, client: OpenAiClient, options: OpenAiO
       checkWhole(name, parts);
     },
     { model, provider: 'openai' },
+    madeOf(client, { api: 'chat', model, body }),
   );
 }
 
@@ -77,6 +78,7 @@ export function openAiResponsesModel(
       checkWhole(name, parts);
     },
     { model, provider: 'openai' },
+    madeOf(client, { api: 'responses', model, body }),
   );
 }
 

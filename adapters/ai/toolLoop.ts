@@ -18,7 +18,7 @@ import { approval } from '../../operators/agents/approval';
 import { branch } from '../../operators/agents/branch';
 import { each } from '../../operators/agents/each';
 import { loop } from '../../operators/agents/loop';
-import { tracedAs, withPolicy } from '../../operators/agents/withPolicy';
+import { madeWith, tracedAs, withPolicy } from '../../operators/agents/withPolicy';
 import type { StepBuilder } from '../../operators/agents/workflow';
 import { workflow } from '../../operators/agents/workflow';
 import type {
@@ -199,7 +199,14 @@ export function toolLoop(
     );
     return pick(end, ({ messages, last }) => ({ text: last?.text ?? '', output: last?.output, messages }));
   });
-  return withPolicy(whole, policy);
+  const told = tools.map(({ agent: { name: of }, description, parameters, approve }) => [
+    of,
+    description,
+    parameters,
+    approve === undefined ? null : String(approve),
+  ]);
+  const made = { system, maxRounds, maxFailures, tools: told, output: plan.codec?.name };
+  return withPolicy(madeWith(whole, made), policy);
 }
 
 interface LoopPlan {

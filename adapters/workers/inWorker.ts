@@ -11,6 +11,7 @@ import type { CallContext } from '../../lib/engine/local/callFunction';
 import type { Agent, StepContext } from '../../lib/model/agentType';
 import type { AgentOptions } from '../../operators/agents/agent';
 import { agent } from '../../operators/agents/agent';
+import { madeWith } from '../../operators/agents/withPolicy';
 import type { ThreadAnswer, ThreadCall, ThreadMessage } from './thread';
 import { StepError } from '../../lib/errors/stepErrors';
 import { InvalidArgumentError } from '../../lib/model/failure';
@@ -53,11 +54,8 @@ export function inWorker<I, O>(
   }
   const call = (input: I, context: StepContext): Promise<O> =>
     callInThread<O>(pool ?? sharedPool(), { file: filename, name, input }, context);
-  return agent(
-    as,
-    call as (input: I, context: StepContext) => unknown,
-    options as object,
-  ) as unknown as Agent<I, O>;
+  const called = agent(as, call as (input: I, context: StepContext) => unknown, options as object);
+  return madeWith(called as unknown as Agent<I, O>, [filename, name]);
 }
 
 /**

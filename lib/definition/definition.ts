@@ -33,6 +33,11 @@ interface Common {
   readonly checks?: t.Type<unknown, unknown>;
   /** What it does in the words of tracing, where it is no agent like any other. */
   readonly does?: ModelWork;
+  /**
+   * What its functions were made with, where an adapter makes all of them of one text: part of the key of cached answers. Null where
+   * nobody can tell.
+   */
+  readonly madeWith?: string | null;
 }
 
 /** Asking a language model, or calling a tool that one has asked for. */
@@ -368,12 +373,42 @@ export function workOf(definition: Definition): string {
     seen.add(next);
     if (isStructure(next)) waiting.push(...next.parts.map(({ agent }) => definitionOf(agent) as Definition));
     else if (next.version === undefined) texts.push(String(next.invoke));
+    if (next.version === undefined && typeof next.madeWith === 'string') texts.push(next.madeWith);
   }
   const work = createHash('sha256')
     .update(JSON.stringify([identityOf(definition), ...texts]))
     .digest('base64url');
   works.set(definition, work);
   return work;
+}
+
+/**
+ * Checks that answers which are cached by their input alone are those of one agent.
+ *
+ * @param cache - The policy of the agent, or of a step.
+ * @throws DefinitionError when nobody can tell what an agent asks, and neither a key nor a version says so.
+ */
+export function checkCache(definition: Definition, cache = definition.policy.cache): void {
+  if (cache === undefined || cache.key !== undefined) return;
+  const unknown = unknownIn(definition, new Set());
+  if (unknown !== undefined)
+    throw new DefinitionError(
+      definition.name,
+      `an answer for the same input may be that of another server or model than "${unknown}" asks; give cache: { key } or version`,
+    );
+}
+
+/** Name of the agent, this one or one below, of which nobody can tell what it was made with. */
+function unknownIn(definition: Definition, seen: Set<Definition>): string | undefined {
+  if (seen.has(definition) || definition.version !== undefined) return undefined;
+  seen.add(definition);
+  if (definition.madeWith === null) return definition.name;
+  if (!isStructure(definition)) return undefined;
+  for (const { agent } of definition.parts) {
+    const unknown = unknownIn(definitionOf(agent) as Definition, seen);
+    if (unknown !== undefined) return unknown;
+  }
+  return undefined;
 }
 
 const identities = byIds<string>();

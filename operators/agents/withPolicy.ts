@@ -49,3 +49,14 @@ export function withPolicy<I, O, P, S, H = unknown, A = never>(
 export function tracedAs<A extends Agent<never, unknown>>(agent: A, does: ModelWork): A {
   return agentFrom({ ...(definitionOf(agent) as Definition), does }) as unknown as A;
 }
+
+/**
+ * The same agent, whose cached answers are only for agents that were made with the same.
+ *
+ * @param what - Such as the address of a server; null where it cannot be told.
+ * @throws DefinitionError where it cannot be told, and its answers are cached without a key or a version.
+ */
+export function madeWith<A extends Agent<never, unknown>>(agent: A, what: unknown): A {
+  const text = what === null ? null : JSON.stringify(what);
+  return agentFrom({ ...(definitionOf(agent) as Definition), madeWith: text }) as unknown as A;
+}

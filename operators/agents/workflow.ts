@@ -12,7 +12,7 @@ import {
 import type { DagStep } from '../../lib/definition/dag';
 import { dagOf } from '../../lib/definition/dag';
 import type { Definition, StructureDefinition } from '../../lib/definition/definition';
-import { definitionOf, depthOf, isStructure } from '../../lib/definition/definition';
+import { checkCache, definitionOf, depthOf, isStructure } from '../../lib/definition/definition';
 import type { TaskPolicy } from '../../lib/definition/scope';
 import type { CompiledSource } from '../../lib/definition/source';
 import { compileSource } from '../../lib/definition/source';
@@ -205,6 +205,7 @@ export function workflow<I, const S extends Source>(
     const agent = (
       definitionOf(given) === undefined ? agentOf(id, given as (input: unknown) => unknown) : given
     ) as Agent<never, unknown>;
+    checkCache(definitionOf(agent) as Definition, policy.cache);
     if (policy.idleTimeoutMs !== undefined && isStructure(definitionOf(agent) as Definition)) {
       throw new DefinitionError(
         name,

@@ -1,6 +1,6 @@
 import type { OperatorFunction } from 'rxjs';
 
-import { checkFunction } from '../../lib/definition/checks';
+import { checkFunction, yesOrNo } from '../../lib/definition/checks';
 import { checkedKey } from './internal/checkedItems';
 import type { RememberOptions } from './internal/remember';
 import { remember } from './internal/remember';
@@ -20,7 +20,8 @@ export function latestBy<T>(
   return remember<T, ReadonlyMap<string, T>>(name, options, (table) => ({
     next(item, emit) {
       const own = checkedKey(name, key(item));
-      if (options.isGone?.(item) === true) table.delete(own);
+      if (options.isGone !== undefined && yesOrNo(options.isGone(item), `isGone of "${name}"`))
+        table.delete(own);
       else table.set(own, item);
       emit(table.rows as ReadonlyMap<string, T>);
     },

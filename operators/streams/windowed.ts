@@ -61,7 +61,7 @@ interface Row<T> {
  *
  * Semantics after Akidau et al., "The Dataflow Model" (2015): event time, watermark, allowed lateness.
  *
- * @throws DefinitionError when a size is not a positive number, `lateMs` not one from 0, or the sizes make no windows of one kind.
+ * @throws DefinitionError when a size is not a finite number from 1, `lateMs` not one from 0, or the sizes make no windows of one kind.
  * @throws InvalidArgumentError (in the stream) when the key of an item is not a string, or its time is not a number.
  */
 export function windowed<T>(
@@ -117,8 +117,10 @@ function checkSpec(name: string, spec: WindowSpec): void {
     );
   }
   for (const [what, size] of given) {
-    const isSize = typeof size === 'number' && size > 0 && (what !== 'count' || Number.isInteger(size));
-    if (!isSize) throw new DefinitionError(name, `${what} must be a positive number, got ${String(size)}`);
+    // Below a millisecond today's times cannot be told apart, so no window would hold them.
+    const isSize = what === 'count' ? Number.isInteger(size) : Number.isFinite(size);
+    if (!isSize || (size as number) < 1)
+      throw new DefinitionError(name, `${what} must be a finite number from 1, got ${String(size)}`);
   }
 }
 

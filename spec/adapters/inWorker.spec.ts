@@ -1,6 +1,6 @@
 import { from, lastValueFrom, toArray } from 'rxjs';
 
-import { each, execute, run } from '../../index';
+import { each, execute, memoryStore, run } from '../../index';
 import { inWorker, threadPool } from '../../adapters/workers';
 import { collect } from '../support/told';
 import { primes } from './support/heavy';
@@ -15,6 +15,17 @@ describe('inWorker()', () => {
 
     expect((await execute(counted, 1_000)).output).toBe(168);
     expect(await lastValueFrom(from([10, 100]).pipe(counted, toArray()))).toEqual([4, 25]);
+  });
+
+  it('keeps the cached answers of two functions apart, also of agents with one name', async () => {
+    const store = memoryStore();
+    const one = (name: string) => inWorker<number, unknown>(heavy, name, { pool, as: 'one', cache: {} });
+    const counted = await execute(one('primes'), 10, { store });
+    const told = await execute(one('telling'), 10, { store });
+
+    expect(counted.output).toBe(4);
+    expect(told.output).not.toBe(4);
+    expect(told.status).toBe('COMPLETED');
   });
 
   it('tells partial results and log entries before the end', async () => {

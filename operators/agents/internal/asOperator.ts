@@ -2,7 +2,7 @@ import type { OperatorFunction } from 'rxjs';
 import { asyncScheduler, Observable } from 'rxjs';
 
 import type { Definition } from '../../../lib/definition/definition';
-import { defineAgent } from '../../../lib/definition/definition';
+import { checkCache, defineAgent } from '../../../lib/definition/definition';
 import { StepExecutor } from '../../../lib/engine/interpreter/stepExecutor';
 import { LocalEngine } from '../../../lib/engine/local/localEngine';
 import { newRunId } from '../../../lib/engine/newRunId';
@@ -16,8 +16,13 @@ import { pullMap } from '../../../lib/streams/pullMap';
 /** One for all: the table of a plan's pending steps is kept for as long as the plan is. */
 const UNPLANNED: Plan = [];
 
-/** Makes an agent of its definition. */
+/**
+ * Makes an agent of its definition.
+ *
+ * @throws DefinitionError when its answers are to be cached, and nobody can tell whose they are.
+ */
 export function agentFrom<I, O, P = unknown>(definition: Definition): Agent<I, O, P> {
+  checkCache(definition);
   const self: Agent<I, O, P> = defineAgent<I, O>(
     asOperator(() => self, definition),
     definition,

@@ -38,6 +38,35 @@ describe('windowed() without a compiler', () => {
   });
 });
 
+describe('windowed() with a size of which no window could be made', () => {
+  it.each<[string, WindowSpec]>([
+    ['sizeMs', { sizeMs: Infinity }],
+    ['sizeMs', { sizeMs: 1e-5 }],
+    ['sizeMs', { sizeMs: 0 }],
+    ['everyMs', { sizeMs: 5, everyMs: Infinity }],
+    ['everyMs', { sizeMs: 5, everyMs: 1e-5 }],
+    ['gapMs', { gapMs: Infinity }],
+    ['gapMs', { gapMs: NaN }],
+    ['count', { count: Infinity }],
+    ['count', { count: 1.5 }],
+    ['count', { count: -1 }],
+  ])('refuses %s of %j when the stream is defined', (what, spec) => {
+    expect(() => windowed('w', spec)).toThrow(`${what} must be a finite number from 1, got`);
+  });
+});
+
+describe('latestBy() without a compiler', () => {
+  it.each<[unknown, string]>([
+    [1, 'number'],
+    [undefined, 'undefined'],
+    [Promise.resolve(true), 'a Promise'],
+  ])('errors where isGone gives %p', async (gone, got) => {
+    const latest$ = source('item').pipe(latestBy('l', String, { isGone: () => gone as boolean }));
+
+    await expect(lastValueFrom(latest$)).rejects.toThrow(`isGone of "l" must give true or false, got ${got}`);
+  });
+});
+
 describe('a limit that is no number', () => {
   it.each<[string, () => unknown]>([
     ['lateMs', () => windowed('w', { sizeMs: 1 }, { lateMs: NaN })],
