@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { jsonValue } from '../lib/codec/jsonValue';
 import { validate } from '../lib/codec/validate';
 import { definitionAt } from '../lib/definition/definitionAt';
+import type { StepIds } from '../lib/definition/definition';
 import { decodedOutput, definitionOf } from '../lib/definition/definition';
 import type { Answer, Decided, StepRequest } from '../lib/definition/scope';
 import type { Engine } from '../lib/engine/engine';
@@ -109,10 +110,10 @@ function differencesOf(
   const unreadable = unreadableIn(agent, state);
   if (unreadable.length > 0) return unreadable;
   try {
-    const { event } = resolveStart({ ...questionOf(agent, state), onMismatch: 'refuse' });
+    const { event, ids } = resolveStart({ ...questionOf(agent, state), onMismatch: 'refuse' });
     const begun =
       event === undefined ? Object.freeze({ ...state, status: 'RUNNING' as const }) : reduceRun(state, event);
-    return replayed(agent, state, begun);
+    return replayed(agent, state, begun, ids);
   } catch (error) {
     if (error instanceof StreamInputError) {
       unchecked.push({ runId, path: '', why: 'whoever resumes it gives it its stream anew' });
@@ -192,6 +193,7 @@ function replayed(
   agent: Agent<never, unknown>,
   saved: RunState,
   begun: RunState,
+  ids: StepIds,
 ): readonly ReplayDifference[] {
   const { runId } = saved;
   const engine = new ReplayEngine(begun);
@@ -199,6 +201,7 @@ function replayed(
     runId,
     agent,
     input: begun.input,
+    ids,
     engine,
     known: begun.steps,
     seq: begun.seq,

@@ -15,6 +15,7 @@ import {
   fork,
   lowdbStore,
   loop,
+  memoryStore,
   resume,
   run,
   workflow,
@@ -22,6 +23,7 @@ import {
 import { definitionOf, planOf, unplannedOf } from '../../lib/definition/definition';
 import { definitionAt } from '../../lib/definition/definitionAt';
 import { idsIn } from '../../lib/definition/planDiff';
+import { checkReplay } from '../../testing';
 import { everyStore } from '../support/everyStore';
 
 /** Rounds of a body, until it is a multiple of three; `last` fails until it is mended. */
@@ -231,6 +233,20 @@ describe('runs of a release that named them like rounds', () => {
       expect([...state.steps].some(({ stepId }) => stepId.includes('#'))).toBe(false);
     }
     expect(work.calls).toEqual([]);
+  });
+
+  it('are the same runs to whoever asks before a deployment', async () => {
+    for (const how of Object.keys(earlier)) {
+      const work = new Work();
+      work.isBroken = false;
+      const [agentOf] = (earlier[how] as Build)(work);
+      const { state } = await lastValueFrom(resume(agentOf, how, { store }));
+      const one = memoryStore();
+      await one.importRun(state);
+      const { checked, differences } = await checkReplay(agentOf, { store: one });
+
+      expect([checked, differences]).toEqual([[how], []]);
+    }
   });
 
   it('call what is left under the ids they have', async () => {
