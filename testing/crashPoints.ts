@@ -26,7 +26,7 @@ export interface CrashPoint {
  * Every moment in which a run could have crashed: one after each of its events, over all its lives. For tests that a workflow
  * goes on from wherever it was stopped.
  *
- * The run must have gone through a `recordingStore()`, because a store forgets the events of a run that rests. Points are made
+ * The run must have gone through a `recordingStore()`, which has the events as they were before any of them was kept. Points are made
  * one at a time while they are iterated, and anew each time.
  *
  * @example

@@ -19,8 +19,8 @@ export interface RecordedRun {
 }
 
 /**
- * Lets a store remember every event of its runs, which stores themselves forget once a run has come to rest. For tests: the
- * events stay in memory, as JSON, until their run is deleted. The store behaves as before in everything else.
+ * Lets a store remember every event of its runs in the order in which they were told, those too that a store made with
+ * `events: 'none'` would not keep. For tests: the events stay in memory, as JSON, until their run is deleted. The store behaves as before in everything else.
  *
  * @example
  * ```ts

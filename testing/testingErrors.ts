@@ -20,7 +20,7 @@ export class InterleavingError extends MillraceError {
   }
 }
 
-/** There are no events of this run: a store forgets them, unless it was made with `recordingStore()` before the run. */
+/** There are no events of this run: it was not run with a store of `recordingStore()`. */
 export class RunNotRecordedError extends MillraceError {
   override readonly name = 'RunNotRecordedError';
   readonly code = 'RUN_NOT_RECORDED';

@@ -15,7 +15,7 @@ import { asking } from './internal/asking';
  * It waits as `approval` does: the run rests meanwhile, also for weeks, has a deadline with `timeoutMs`, and whoever serves the store
  * goes on with it. `answer()` by the id of the run answers it too.
  *
- * @param codec - What a signal says: a codec of io-ts, or a schema of zod, valibot, arktype and others. What does not fit is left for
+ * @param schema - What a signal says: a schema of zod, valibot, arktype and others, or a codec of io-ts. What does not fit is left for
  * others.
  * @param match - Whether a signal is meant for a step with this input; every one when left out. It must be pure: whoever serves asks
  * it too.
