@@ -4,6 +4,7 @@ import ms from 'ms';
 import { definitionOf } from '../../lib/definition/definition';
 import type { Agent } from '../../lib/model/agentType';
 import { InvalidArgumentError } from '../../lib/model/failure';
+import type { RunArguments } from './run';
 
 /** How a schedule treats ticks that cannot begin on time. */
 export interface ScheduleOptions {
@@ -55,8 +56,7 @@ export interface Schedule {
 export function schedule<I>(
   when: string,
   agent: Agent<I, unknown>,
-  input?: I,
-  options: ScheduleOptions = {},
+  ...[input, options = {}]: RunArguments<I, ScheduleOptions>
 ): Schedule {
   if (definitionOf(agent) === undefined)
     throw new InvalidArgumentError(

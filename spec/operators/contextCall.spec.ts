@@ -3,6 +3,7 @@ import { concat, firstValueFrom, lastValueFrom, NEVER } from 'rxjs';
 
 import type { RunEvent } from '../../index';
 import { agent, answer, approval, execute, memoryStore, resume, run } from '../../index';
+import { hashOf, hashOfInput } from '../../lib/engine/local/cachedAnswers';
 import { crashPoints, recordingStore } from '../../testing';
 import { everyStore } from '../support/everyStore';
 import { collect } from '../support/told';
@@ -184,4 +185,78 @@ describe('a context.step that nobody subscribes to', () => {
 
     expect([...warnings(failed.events), ...warnings(completed.events)]).toEqual([]);
   });
+});
+
+describe.each(everyStore)('an input of context.call() that JSON cannot tell from another, %s', (_, open) => {
+  const twice = async (one: unknown, other: unknown) => {
+    const store = open();
+    let input = one;
+    let fails = true;
+    const pay = agent('pay', (given: unknown) => typeof given);
+    const asks = agent('asks', async (_: number, { call }) => {
+      await call('pay', pay, input);
+      if (fails) throw new Error('later');
+      return 'paid';
+    });
+    await execute(asks, 1, { store, runId: 'r' });
+    input = other;
+    fails = false;
+    const { error, output } = await execute(asks, 1, { store, runId: 'r' });
+    return error?.name ?? output;
+  };
+
+  it.each<[string, () => unknown, () => unknown]>([
+    ['Map', () => new Map([['amount', 1]]), () => new Map([['amount', 1000]])],
+    [
+      'Map within a record',
+      () => ({ by: new Map([[1, new Set(['a'])]]) }),
+      () => ({ by: new Map([[1, new Set(['b'])]]) }),
+    ],
+    ['Set', () => new Set([1]), () => new Set([2])],
+    ['Error', () => new Error('a'), () => new Error('b')],
+    ['RegExp', () => /a/, () => /b/],
+    ['BigInt', () => 1n, () => 2n],
+    ['NaN and null', () => NaN, () => null],
+    ['infinite', () => ({ most: Infinity }), () => ({ most: -Infinity })],
+    ['undefined in a list', () => [undefined], () => [null]],
+    ['function and undefined', () => () => 1, () => undefined],
+    ['query', () => new URLSearchParams('a=1'), () => new URLSearchParams('a=2')],
+    ['bytes', () => new Uint8Array([1]).buffer, () => new Uint8Array([2]).buffer],
+  ])('is refused as another one, and taken where it is the same: %s', async (_what, one, other) => {
+    expect(await twice(one(), other())).toBe('NestedInputError');
+    expect(await twice(other(), other())).toBe('paid');
+    expect(await twice(one(), one())).toBe('paid');
+  });
+});
+
+it('an input of context.call() that nobody can look into is told once', async () => {
+  class Hidden {
+    readonly #amount = 1;
+    get amount(): number {
+      return this.#amount;
+    }
+  }
+  const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+  const pay = agent('pay', ({ amount }: Hidden) => amount);
+  const asks = agent('asks', async (_: number, { call }) => {
+    await call('one', pay, new Hidden());
+    return call('two', pay, new Hidden());
+  });
+  const { output } = await execute(asks, 1, { store: memoryStore() });
+  const told = warned.mock.calls.map(([message]) => String(message));
+  warned.mockRestore();
+
+  expect(output).toBe(1);
+  expect(told).toEqual([
+    expect.stringContaining('same input after a resume: an instance of Hidden shows nothing of itself'),
+  ]);
+});
+
+it('an input that an earlier release has kept by its JSON alone is still the same one', () => {
+  const input = new Map([['amount', 1]]);
+  const byJson = hashOf(input);
+
+  expect(hashOfInput(input, (hash) => hash === byJson)).toBe(byJson);
+  expect(hashOfInput(input, () => false)).not.toBe(byJson);
+  expect(hashOfInput({ amount: 1, none: undefined }, () => false)).toBe(hashOf({ amount: 1 }));
 });

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 
 import { jsonValue } from '../../codec/jsonValue';
+import { typeName } from '../../codec/typeName';
 import { workOf } from '../../definition/definition';
 import { toFailure } from '../../model/failure';
 import type { AnswerCache, KeptAnswer } from '../../store/answerCache';
@@ -10,11 +11,79 @@ import type { StepTask } from '../task';
 /** A short text that values share exactly when their JSON is the same; undefined for what has no JSON. */
 export function hashOf(value: unknown): string | undefined {
   try {
-    const text = JSON.stringify([value]);
-    return createHash('sha256').update(text).digest('base64url').slice(0, 22);
+    return shortHash(JSON.stringify([value]));
   } catch {
     return undefined;
   }
+}
+
+/**
+ * The same, of which also values differ that JSON cannot tell apart, such as two Maps. Of what nobody can look into it says so once.
+ *
+ * @param isOnRecord - Whether an earlier release has kept this hash: it looked at the JSON alone, and its runs go on with that.
+ */
+export function hashOfInput(value: unknown, isOnRecord: (hash: string) => boolean): string | undefined {
+  if (isKeptByJson(value)) return hashOf(value);
+  const byJson = hashOf(value);
+  if (byJson !== undefined && isOnRecord(byJson)) return byJson;
+  try {
+    return shortHash(JSON.stringify([value], withKinds));
+  } catch (error) {
+    warnOfUnseen(toFailure(error).message.split('\n', 1)[0] ?? '');
+    return undefined;
+  }
+}
+
+function isKeptByJson(value: unknown): boolean {
+  try {
+    jsonValue(value, '');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A replacer for `JSON.stringify` that shows what it would leave out or take for something else. */
+function withKinds(this: unknown, _: string, value: unknown): unknown {
+  if (typeof value === 'number') return Number.isFinite(value) ? value : tagged(String(value));
+  if (typeof value === 'bigint' || typeof value === 'symbol' || typeof value === 'function')
+    return tagged(typeof value, String(value));
+  if (value === undefined) return Array.isArray(this) ? tagged('undefined') : value;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  const kind = Object.prototype.toString.call(value).slice('[object '.length, -1);
+  if (kind === 'Map' || kind === 'Set' || kind === 'URLSearchParams')
+    return tagged(kind, ...(value as Iterable<unknown>));
+  if (kind === 'RegExp') return tagged(kind, (value as RegExp).source, (value as RegExp).flags);
+  if (value instanceof Error || kind === 'Error') {
+    const { name, message, cause } = value as Error;
+    return tagged(kind, name, message, cause, { ...value });
+  }
+  if (kind === 'ArrayBuffer') return tagged(kind, ...new Uint8Array(value as ArrayBuffer));
+  const { constructor } = value;
+  if (Object.keys(value).length === 0 && constructor !== Object && Object.getPrototypeOf(value) !== null)
+    warnOfUnseen(`${typeName(value)} shows nothing of itself`);
+  return value;
+}
+
+/** Told apart from every list of the caller's by what no JSON has as the first item of one. */
+function tagged(kind: string, ...of: readonly unknown[]): readonly unknown[] {
+  return ['\u0000', kind, ...of];
+}
+
+const unseen = new Set<string>();
+const MOST_UNSEEN = 100;
+
+function warnOfUnseen(why: string): void {
+  if (unseen.has(why) || unseen.size >= MOST_UNSEEN) return;
+  unseen.add(why);
+  process.emitWarning(
+    `Cannot tell whether a step is asked for with the same input after a resume: ${why}; put what varies into its id`,
+    'MillraceWarning',
+  );
+}
+
+function shortHash(text: string): string {
+  return createHash('sha256').update(text).digest('base64url').slice(0, 22);
 }
 
 /**

@@ -22,7 +22,7 @@ import type { CallCallbacks, Engine, KnownAnswer, RecallCallbacks } from '../eng
 import type { LeaveCall, StepTask } from '../task';
 import type { Transitions } from '../transitions';
 import { transitionsFrom } from '../transitions';
-import { cacheKeyOf, forgetIn, hashOf, memorizeIn, recallFrom } from './cachedAnswers';
+import { cacheKeyOf, forgetIn, hashOfInput, memorizeIn, recallFrom } from './cachedAnswers';
 import { callFunction } from './callFunction';
 import { admitTo } from './limiter';
 import type { Listener, Mailbox } from './mailbox';
@@ -74,6 +74,8 @@ export class LocalEngine<O> implements Engine {
   readonly #waiting: Entry[] = [];
   /** What other runs may wait for; most runs use no cache. */
   #recalls: Set<LeaveCall> | undefined;
+  /** Hashes of inputs that are on record; looked at only for inputs that are no JSON. */
+  #hashes: Set<string> | undefined;
   #isTelling = false;
   #isClosed = false;
 
@@ -156,7 +158,13 @@ export class LocalEngine<O> implements Engine {
   }
 
   hash(value: unknown): string | undefined {
-    return this.#options.claim.checksValues && !isStream(value) ? hashOf(value) : undefined;
+    if (!this.#options.claim.checksValues || isStream(value)) return undefined;
+    return hashOfInput(value, (hash) => {
+      this.#hashes ??= new Set(
+        [...this.#options.state.steps].map(({ inputHash = '' }) => inputHash.split('.', 1)[0] ?? ''),
+      );
+      return this.#hashes.has(hash);
+    });
   }
 
   call(task: StepTask, input: unknown, callbacks: CallCallbacks): Stop | undefined {
