@@ -34,13 +34,19 @@ function addressedCancel(state: RunState, message: CancelMessage): CancelMessage
   const { runId, incarnation, status, life } = state;
   const isAnother = message.incarnation !== undefined && message.incarnation !== incarnation;
   if (isAnother || hasEnded(status)) throw new RunEndedError('cancel', runId, isAnother ? undefined : status);
+  const { reason } = message;
   return {
     ...message,
+    ...(reason !== undefined &&
+      reason.length > MOST_REASON && { reason: `${reason.slice(0, MOST_REASON)}…` }),
     ...(incarnation !== undefined && { incarnation }),
     // A run that is under way, or was cut off by a crash; of one that rests the next life is meant.
     life: message.life ?? (status === 'RUNNING' ? life : life + 1),
   };
 }
+
+/** So many characters of why a run is cancelled are kept: every list of runs has them. */
+const MOST_REASON = 2_000;
 
 function hasEnded(status: RunState['status']): boolean {
   return status === 'COMPLETED' || status === 'FAILED' || status === 'CANCELLED';

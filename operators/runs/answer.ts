@@ -24,7 +24,10 @@ export interface AnswerReceipt {
    * the first that fits counts.
    */
   readonly became: 'taken' | 'kept';
-  /** Whether somebody is there who goes on with the run by itself; otherwise it hears what is kept when somebody does. */
+  /**
+   * Whether somebody is there who goes on with the run by itself; otherwise it hears what is kept when somebody does, such as one that
+   * failed or was cancelled when it is resumed.
+   */
   readonly isServed: boolean;
 }
 
@@ -60,11 +63,15 @@ export async function answer(
   }
   const posted = await store.post(runId, { kind: 'answer', path, value, ...meant });
   const named = posted.kind === 'answer' ? posted.asking : undefined;
-  const row = (await store.loadRun(runId))?.steps.get(path);
+  const state = await store.loadRun(runId);
+  const row = state?.steps.get(path);
+  const became = row !== undefined && isAnswered(row, named) ? 'taken' : 'kept';
+  // Nobody goes on by itself with a run that failed or was cancelled, a fork among them.
+  const isLeft = became === 'kept' && (state?.status === 'FAILED' || state?.status === 'CANCELLED');
   return {
     ...(named !== undefined && { asking: named }),
-    became: row !== undefined && isAnswered(row, named) ? 'taken' : 'kept',
-    isServed: await store.isServed(),
+    became,
+    isServed: !isLeft && (await store.isServed()),
   };
 }
 

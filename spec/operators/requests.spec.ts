@@ -13,7 +13,7 @@ import {
   StoreNotServedError,
   UnknownRunError,
 } from '../../errors';
-import type { Agent, Store } from '../../index';
+import type { Agent, Store, Wire } from '../../index';
 import {
   agent,
   answer,
@@ -26,6 +26,7 @@ import {
   memoryStore,
   serve,
   submit,
+  workflow,
 } from '../../index';
 import { until } from '../support/until';
 
@@ -224,6 +225,39 @@ describe.each([
     serving.unsubscribe();
 
     await expect(resumed).rejects.toThrow(StoreNotServedError);
+  });
+
+  it('does not say that somebody goes on with a run that failed, was cancelled or is a fork', async () => {
+    const ask = approval('ask', t.boolean);
+    const weak = agent('weak', async () => {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      throw new Error('down');
+    });
+    const both = workflow('both', (input: Wire<string>, step) => ({
+      ask: step('ask', ask, input),
+      weak: step('weak', weak, input),
+    }));
+    await execute(both, 'x', { store: owner, runId: 'failed' });
+    await execute(sign, 'x', { store: owner, runId: 'r' });
+    await serveAll(both, sign);
+    const kept = { became: 'kept', isServed: false };
+
+    expect(await answer('failed', 'ask', true, { store: other })).toMatchObject(kept);
+    const forked = await fork('r', { store: other });
+    expect(await answer(forked, 'boss', true, { store: other })).toMatchObject(kept);
+    expect(await request({ kind: 'resume', runId: forked })).toMatchObject([
+      { stage: 'accepted' },
+      { stage: 'done', run: { status: 'COMPLETED' } },
+    ]);
+    expect(await answer('r', 'boss', true, { store: other })).toMatchObject({ isServed: true });
+  });
+
+  it('keeps of a reason to cancel what can be read', async () => {
+    await execute(sign, 'x', { store: owner, runId: 'r' });
+    const { reason } = (await other.post('r', { kind: 'cancel', reason: 'x'.repeat(1_000_000) })) as {
+      readonly reason?: string;
+    };
+    expect(reason).toBe(`${'x'.repeat(2_000)}…`);
   });
 
   it('tells whoever answers or cancels whether somebody serves', async () => {
