@@ -24,7 +24,7 @@ import { logTo } from '../../operators/taps/logTo';
 import { measure } from '../../operators/taps/measure';
 import { progress } from '../../operators/taps/progress';
 import { record } from '../../operators/taps/record';
-import { readable, SECRET, SECRET_NAMES, SECRET_TEXTS } from '../support/secrets';
+import { readable, SECRET, SECRET_LINES, SECRET_NAMES, SECRET_TEXTS } from '../support/secrets';
 
 /** An agent that gives, logs and fails with everything that is secret, and has a secret name. */
 function telltale(name: string) {
@@ -32,7 +32,8 @@ function telltale(name: string) {
   return agent(name, (_input: null, context) => {
     context.emit(named);
     context.emit(SECRET_TEXTS);
-    context.log('INFO', SECRET_TEXTS.join('\n'), { named, texts: SECRET_TEXTS });
+    context.emit(SECRET_LINES);
+    context.log('INFO', [...SECRET_TEXTS, ...SECRET_LINES].join('\n'), { named, texts: SECRET_TEXTS });
     const cause = new Error(SECRET_TEXTS.slice(0, 40).join(', '));
     throw Object.assign(new Error(SECRET_TEXTS.slice(40).join(', '), { cause }), { headers: named });
   });

@@ -337,6 +337,17 @@ export const HARMLESS_NAMES: readonly string[] = [
 
 /** Texts that hold a secret. */
 export const SECRET_TEXTS: readonly string[] = [
+  `password:      ${SECRET}`,
+  `password =\t\t    ${SECRET}`,
+  `host:          db1\npassword:      ${SECRET}\nport:          5432`,
+  `password: |\n  ${SECRET}`,
+  `db:\n  password: >-\n    abc\n\n    ${SECRET}\n  host: db1`,
+  `mnemonic: abandon ability ${SECRET} able`,
+  `passphrase = correct horse ${SECRET}`,
+  `recovery codes: 1a2b, 3c4d, ${SECRET}`,
+  `seed_phrase: abandon ability ${SECRET}`,
+  `{"type":"password","value":"${SECRET}"}`,
+  `{"title":"Password","value":"${SECRET}"}`,
   `postgres://u:${SECRET}@h/d`,
   `postgres://u:p@${SECRET}@h/d`,
   `mysql://root:pa/${SECRET}@h:3306/d`,
@@ -437,8 +448,29 @@ export const SECRET_TEXTS: readonly string[] = [
   `복호화키: ${SECRET}`,
 ];
 
+/** The same in tables and columns: a line says what they are. */
+export const SECRET_LINES: readonly string[] = [
+  `| password | ${SECRET} |`,
+  `| name | value |\n|---|---|\n| 1 | \`api_key\` | ${SECRET} |`,
+  `│ 'token' │ '${SECRET}' │`,
+  `DB_PASSWORD      ${SECRET}`,
+  `HOST      db1\nDB_PASSWORD\t${SECRET}\nPORT      5432`,
+];
+
 /** Texts that hold none. */
 export const HARMLESS_TEXTS: readonly string[] = [
+  '| passage | text |',
+  '| password | required |',
+  '| password |\n|---|',
+  '| tokens | 12 |',
+  '| token count | 12 |',
+  'token count      12',
+  'tokens      12',
+  'TOKEN      EXPIRES',
+  'password      The password of the user',
+  'summary: |\n  the passage is short',
+  'cat words | grep password | wc',
+  'phrase: the passage of time',
   'step completed',
   'Unexpected token < in JSON at position 0',
   'Unexpected token \'e\', "export" is not valid JSON',

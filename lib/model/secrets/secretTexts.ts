@@ -18,6 +18,7 @@ export function hideSecrets(text: string): string {
   shown = shown.replace(CREDENTIALS_IN_URL, hideCredentials);
   shown = shown.replace(NAME_AND_VALUE, hideValue).replace(ENCODED, hideEncoded);
   shown = hideNamed(shown.replace(ELEMENT, hideElement));
+  shown = shown.replace(TABLE_ROW, hideCells).replace(ALIGNED, hideAligned);
   return shown.replace(SPOKEN, hideSpoken);
 }
 
@@ -27,7 +28,7 @@ export function mayHoldSecrets(text: string): boolean {
 }
 
 // No secret comes without one of these, most sentences do, and looking for them costs little.
-const MARK = /[:=\d"'`@<]|[Bb]earer|BEARER|sk-|--/;
+const MARK = /[:=\d"'`@<|│\t]| {2}|[Bb]earer|BEARER|sk-|--/;
 
 // Whatever the rules below can find contains one of these; most texts contain none.
 const TRACE = new RegExp(
@@ -106,7 +107,7 @@ function hideCredentials(whole: string, scheme: string, userInfo: string): strin
 
 /** `{"name":"token","value":"x"}`. */
 const NAME_AND_VALUE =
-  /("(?:name|key|header|field|id)"\s{0,4}:\s{0,4}"([^"\\]{2,64})"\s{0,4},\s{0,4}"(?:value|val|content|data)"\s{0,4}:\s{0,4})(?:"(?:[^"\\]|\\.)*"|[^\s,}\]"]+)/gi;
+  /("(?:name|key|header|field|id|type|title|kind)"\s{0,4}:\s{0,4}"([^"\\]{2,64})"\s{0,4},\s{0,4}"(?:value|val|content|data)"\s{0,4}:\s{0,4})(?:"(?:[^"\\]|\\.)*"|[^\s,}\]"]+)/gi;
 
 function hideValue(whole: string, before: string, name: string): string {
   return secrecyOf(name) === 'none' ? whole : `${before}"${REDACTED}"`;
@@ -125,6 +126,38 @@ function hideElement(whole: string, name: string, attributes: string | undefined
   return secrecyOf(name) === 'none' ? whole : `<${name}${attributes ?? ''}>${REDACTED}`;
 }
 
+const TABLE_ROW = /(?:^|: )[ \t]*[|│][^\n]*[|│]/gm;
+
+/** `| password | x |`: of two cells side by side the second. */
+function hideCells(row: string): string {
+  const cells = row.split(/([|│])/);
+  for (let at = 2; at + 2 < cells.length; at += 2) {
+    const name = (cells[at] ?? '').trim().replace(/^[`'"*]+|[`'"*]+$/g, '');
+    const cell = cells[at + 2] ?? '';
+    const value = cell.trim();
+    if (name.length > 64 || value === '' || value === REDACTED || /^[-: ]+$/.test(value)) continue;
+    const secrecy = secrecyOf(name);
+    if (secrecy === 'none' || proseWords.test(value)) continue;
+    if (secrecy === 'text' && /^-?[\d.]+$/.test(value)) continue;
+    cells[at + 2] = cell.replace(value, REDACTED);
+    at += 2;
+  }
+  return cells.join('');
+}
+
+/** `DB_PASSWORD      x`: two columns of a list, alone in their line. */
+const ALIGNED = /(^[ \t]*|: )([A-Za-z][\w.-]{2,63})( {2,}|[ ]?\t+)(\S{1,512})(?=[ \t\r]*$)/gm;
+
+function hideAligned(whole: string, indent: string, name: string, gap: string, value: string): string {
+  const secrecy = secrecyOf(name);
+  if (secrecy === 'none' || value.startsWith(REDACTED) || proseWords.test(value)) return whole;
+  if (secrecy === 'text' && /^-?[\d.]+$/.test(value)) return whole;
+  // Two words of a heading.
+  if (/^[A-Z]+$/.test(name) && /^[A-Z]+$/.test(value)) return whole;
+  const isPlain = /^[A-Z][A-Z\d_]+$/.test(name) || /pass|secret|pwd/i.test(name);
+  return isPlain || isMixed(value, 6) ? `${indent}${name}${gap}${REDACTED}` : whole;
+}
+
 const SIGN = /[:=]/g;
 
 /** `name: value`, `"name": "value"`, `name=value`, `name => value`: looks at each sign, and back at what stands before it. */
@@ -137,6 +170,13 @@ function hideNamed(text: string): string {
     if (start === undefined) continue;
     const name = nameBefore(text, sign.index, done);
     if (name === '' || isProse(text, start) || !isSpokenSecret(name, text, start)) continue;
+    const block = blockOf(text, sign.index, start);
+    if (block !== undefined) {
+      if (!text.startsWith(REDACTED, block.start)) shown += `${text.slice(done, block.start)}${REDACTED}`;
+      else shown += text.slice(done, block.end);
+      SIGN.lastIndex = done = block.end;
+      continue;
+    }
     const quote = QUOTE.exec(text.slice(start, start + 16))?.[0] ?? '';
     const end = endOfValue(text, start, quote, wholeLine.test(name));
     shown += `${text.slice(done, start)}${quote}${REDACTED}${quote !== '' && end < text.length ? quote : ''}`;
@@ -147,8 +187,44 @@ function hideNamed(text: string): string {
 }
 
 const QUOTE = /^\\*["'`]/;
-/** Headers whose value is the rest of the line. */
-const wholeLine = /(authorization|cookie2?)$/i;
+/** Headers, phrases and lists of codes: their value is the rest of the line. */
+const wholeLine =
+  /(?:authorization|cookie2?|mnemonic|passphrase|(?:recovery|backup|seed|secret|mnemonic)[ _.-]?(?:phrases?|words?|codes?|keys))$/i;
+
+/** A block of YAML, `password: |`: the lines below that are indented further. */
+function blockOf(
+  text: string,
+  sign: number,
+  start: number,
+): { readonly start: number; readonly end: number } | undefined {
+  BLOCK.lastIndex = start;
+  if (!BLOCK.test(text)) return undefined;
+  const line = text.lastIndexOf('\n', sign) + 1;
+  const depth = indentAt(text, line);
+  let end = BLOCK.lastIndex;
+  let first: number | undefined;
+  for (let at = end; at < text.length;) {
+    const indent = indentAt(text, at);
+    const next = text.indexOf('\n', at);
+    const close = next < 0 ? text.length : next;
+    const isBlank = text.slice(at + indent, close).trim() === '';
+    if (!isBlank && indent <= depth) break;
+    if (!isBlank) {
+      first ??= at + indent;
+      end = close;
+    }
+    at = close + 1;
+  }
+  return first === undefined ? undefined : { start: first, end };
+}
+
+const BLOCK = /[|>][+\-\d]{0,2}[ \t]*\r?\n/y;
+
+function indentAt(text: string, line: number): number {
+  let at = line;
+  while (text[at] === ' ' || text[at] === '\t') at += 1;
+  return at - line;
+}
 
 /** Where the value behind this sign begins; undefined when there is none, or it is hidden already. */
 function startOfValue(text: string, sign: number): number | undefined {
@@ -156,7 +232,13 @@ function startOfValue(text: string, sign: number): number | undefined {
   if (next === ':' || (next === '/' && text[sign + 2] === '/') || (next === '=' && text[sign] === '='))
     return undefined;
   let start = sign + (next === '>' || (next === '=' && text[sign] === ':') ? 2 : 1);
-  for (let spaces = 0; spaces < 3 && /\s/.test(text[start] ?? ''); spaces += 1) start += 1;
+  const behind = start;
+  let isBelow = false;
+  for (; /\s/.test(text[start] ?? ''); start += 1) {
+    isBelow ||= text[start] === '\n';
+    // What stands further down, or is indented below the name, belongs to something else.
+    if (isBelow && start - behind >= 3) return undefined;
+  }
   const isHidden =
     text.startsWith(REDACTED, start) || /^\\*["'`]\[redacted\]/.test(text.slice(start, start + 28));
   return start >= text.length || isHidden ? undefined : start;

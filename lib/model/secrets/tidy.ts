@@ -159,6 +159,9 @@ const nameKeys = new Set([
   'k',
   'id',
   'variable',
+  'type',
+  'title',
+  'kind',
 ]);
 const valueKeys = new Set([
   'value',

@@ -1,6 +1,13 @@
 import { isSecretKey, secrecyOf } from '../../../lib/model/secrets/secretNames';
 import { hideSecrets, REDACTED } from '../../../lib/model/secrets/secretTexts';
-import { HARMLESS_NAMES, HARMLESS_TEXTS, readable, SECRET_NAMES, SECRET_TEXTS } from '../../support/secrets';
+import {
+  HARMLESS_NAMES,
+  HARMLESS_TEXTS,
+  readable,
+  SECRET_LINES,
+  SECRET_NAMES,
+  SECRET_TEXTS,
+} from '../../support/secrets';
 
 describe('isSecretKey()', () => {
   it.each(SECRET_NAMES)('takes %s for a secret', (name) => {
@@ -22,12 +29,15 @@ describe('isSecretKey()', () => {
 });
 
 describe('hideSecrets()', () => {
-  it.each(SECRET_TEXTS)('hides the secret of %s, and hides nothing more the second time', (text) => {
-    const shown = hideSecrets(text);
-    expect(readable(shown)).toEqual([]);
-    expect(shown).toContain(REDACTED);
-    expect(hideSecrets(shown)).toBe(shown);
-  });
+  it.each([...SECRET_TEXTS, ...SECRET_LINES])(
+    'hides the secret of %s, and hides nothing more the second time',
+    (text) => {
+      const shown = hideSecrets(text);
+      expect(readable(shown)).toEqual([]);
+      expect(shown).toContain(REDACTED);
+      expect(hideSecrets(shown)).toBe(shown);
+    },
+  );
 
   it.each(HARMLESS_TEXTS)('leaves %s as it is', (text) => {
     expect(hideSecrets(text)).toBe(text);
@@ -49,6 +59,12 @@ describe('hideSecrets()', () => {
       'sk-aaaaa',
       'Basic aaaaaaaaa',
       '<key>',
+      'key: |\n',
+      ' key: |\n\n',
+      '| key ',
+      'password   ',
+      'password\t',
+      'key:   ',
     ];
     const startedAt = performance.now();
     for (const trap of traps) hideSecrets(`${trap.repeat(32_768 / trap.length)} key`);
