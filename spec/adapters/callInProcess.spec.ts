@@ -42,6 +42,7 @@ function callOf(
     publisher: listTeller([]),
     keepPartials: false,
     keepsNested: false,
+    onMismatch: 'refuse',
     cache: memoryCache(),
     known: () => Promise.resolve(undefined),
     underWay: new Set(),

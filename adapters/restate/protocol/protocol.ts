@@ -244,6 +244,8 @@ export interface StepRequest {
   readonly attempt: number;
   /** That of the step; 0 when left out. */
   readonly revision?: number;
+  /** Whether what is kept below it of another input or agent is dropped; refused when left out. */
+  readonly onMismatch?: 'actual';
   /** Position of the agent among all agents of the definition. */
   readonly agent: number;
   readonly input?: unknown;

@@ -40,6 +40,8 @@ export interface PlacedLife {
   readonly run: RunIdentity;
   readonly key: string;
   readonly secret: string;
+  /** What is done about what is on record of another input or agent. */
+  readonly onMismatch: StartRequest['onMismatch'];
   known(): StepTable;
   readonly publisher: EventPublisher;
   /** Calls of functions that are under way here. */
@@ -92,6 +94,7 @@ class RunHandler implements PlacedLife {
   readonly run: RunIdentity;
   readonly key: string;
   readonly secret: string;
+  readonly onMismatch: StartRequest['onMismatch'];
   readonly publisher: EventPublisher;
   readonly underWay = new Set<InProcessCall>();
   readonly #worker: Worker;
@@ -122,6 +125,7 @@ class RunHandler implements PlacedLife {
     this.run = { runId, ...(incarnation !== undefined && { incarnation }) };
     this.key = context.key;
     this.secret = request.secret ?? '';
+    this.onMismatch = request.onMismatch;
     this.#worker = worker;
     this.#lost = context.request().attemptCompletedSignal;
     this.#isCancelled = request.isCancelled === true;
@@ -151,6 +155,7 @@ class RunHandler implements PlacedLife {
       known: isResumed ? this.#engine.steps() : undefined,
       seq: event.seq,
       revision: state.revision,
+      onMismatch: request.onMismatch,
       maxCrashes: Infinity,
       ended: () => {
         this.#isOver = true;

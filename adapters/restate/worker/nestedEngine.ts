@@ -35,6 +35,8 @@ export interface NestedOptions {
   readonly known: () => Promise<StepTable | undefined>;
   readonly cache: AnswerCache;
   readonly services?: Services | undefined;
+  /** Whether what is kept of another input or agent is dropped. */
+  readonly onMismatch: 'refuse' | 'actual';
   /** A nested step waits for an answer, and nothing else moves: the call cannot go on. */
   readonly cannotWait: (error: Error) => void;
 }
@@ -98,7 +100,7 @@ export class NestedEngine {
 
   /** Begins a run of one step, which stands for the function that is being called. */
   async #open(): Promise<Session> {
-    const { run, under, known } = this.#options;
+    const { run, under, known, onMismatch } = this.#options;
     const steps = stepsBelow(await known(), under.path);
     let call: Pick<Session, 'caller' | 'callbacks'> | undefined;
     const engine = new SinkEngine(this.#sink(steps), under.path, (caller, callbacks) => {
@@ -115,6 +117,7 @@ export class NestedEngine {
       engine,
       known: steps,
       seq: 0,
+      onMismatch,
       maxCrashes: Infinity,
       ended: () => undefined,
     });

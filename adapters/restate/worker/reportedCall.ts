@@ -35,6 +35,8 @@ export interface ReportedCallOptions {
   readonly services?: Services | undefined;
   /** Whether what steps below it have done is told with the answer. */
   readonly keepsNested: boolean;
+  /** Whether what is kept of steps below it, of another input or agent, is dropped. */
+  readonly onMismatch: 'refuse' | 'actual';
   /** Answers for steps below it. */
   readonly cache: AnswerCache;
   /** What earlier calls of this step have left of steps below it. */
@@ -134,7 +136,7 @@ export class ReportedCall implements CallCallbacks {
   }
 
   step<I, O>(task: StepTask, id: string, agent: Agent<I, O>, input: I): Observable<O> {
-    const { run, publisher, known, cache, services } = this.#options;
+    const { run, publisher, known, cache, services, onMismatch } = this.#options;
     const cannotWait = (error: Error): void => {
       this.fail(task, error);
       this.#stop?.();
@@ -146,6 +148,7 @@ export class ReportedCall implements CallCallbacks {
       known,
       cache,
       services,
+      onMismatch,
       cannotWait,
     });
     if (!this.isWanted()) this.#nested.close();

@@ -56,6 +56,7 @@ export function stepsService(agent: Agent<never, unknown>, pool: string, options
             keepsNested,
             cache: answersOn(options.ingress),
             services: options.services,
+            onMismatch: request.onMismatch ?? 'refuse',
             underWay,
             known: () => nestedSoFar(options.ingress, runs, request.key, path, undefined),
           });
