@@ -128,6 +128,12 @@ describeHere('runs that only sleep', () => {
 
     expect((await engine.loadRun(undoing, 'left'))?.status).toBe('CANCELLED');
     expect(calls).not.toContain('left undone');
+    const again = collect(run(undoing, 1, { engine, runId: 'left' }));
+    await waitFor(() => again.told.includes('run.resumed'), 20_000, 'another life');
+    await asleep(undoing, 'left', 'books and sleeps/nap');
+    await cancel('left', { engine });
+    await waitFor(() => again.ended !== 'open', 20_000, 'the end');
+    expect(calls.filter((call) => call.startsWith('left'))).toEqual(['left booked', 'left undone']);
   });
 
   it('take answers, and sleep on', async () => {

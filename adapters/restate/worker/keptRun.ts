@@ -2,6 +2,7 @@ import type { Serde, WorkflowContext, WorkflowSharedContext } from '@restatedev/
 import { CancelledError, serde, TerminalError } from '@restatedev/restate-sdk';
 
 import { RunState as StateCodec } from '../../../lib/codec/stateCodec';
+import type { RunEvent } from '../../../lib/model/event';
 import type { RunState } from '../../../lib/model/state';
 import { summaryOf } from '../../../lib/store/summary';
 import type {
@@ -99,6 +100,11 @@ export class KeptRun {
       ...(rest.cancelReason !== undefined && { cancelReason: rest.cancelReason }),
     };
     await this.#call<undefined>('rest', request);
+  }
+
+  /** Stops a run that sleeps, in the place of this life. Gives what is told of that; null where the life has to do it. */
+  leave(at: number, keptForMs: number): Promise<readonly RunEvent[] | null> {
+    return this.#call<readonly RunEvent[] | null>('leave', { life: this.#life, at, keptForMs });
   }
 
   /** What has come too late for this life ends the next one. */

@@ -1,6 +1,10 @@
 import type { ObjectContext, ObjectSharedContext, Serde } from '@restatedev/restate-sdk';
 import { handlers, object, serde, TerminalError } from '@restatedev/restate-sdk';
 
+import { RunState } from '../../../lib/codec/stateCodec';
+import { validate } from '../../../lib/codec/validate';
+import type { RunEvent } from '../../../lib/model/event';
+import { reduceRunAll } from '../../../lib/model/reduce';
 import type {
   GivenAnswer,
   LateAnswer,
@@ -48,6 +52,7 @@ export function runRecordsService(settings: ServiceOptions) {
       rest: handlers.object.exclusive(PRIVATE, rest),
       take: handlers.object.exclusive(PRIVATE, take),
       ended: handlers.object.exclusive(PRIVATE, ended),
+      leave: handlers.object.exclusive(PRIVATE, leave),
       late: handlers.object.exclusive(PRIVATE, late),
       wake: handlers.object.exclusive(PRIVATE, async (context: ObjectContext, of: OfLife): Promise<void> => {
         const kept = await context.get<Kept>('record');
@@ -137,6 +142,33 @@ async function take(context: ObjectContext, { life }: OfLife): Promise<ReadRecor
   if (kept === null || kept.life > life) return null;
   context.set('record', { ...kept, life, isResting: false, status: 'RUNNING' });
   return { ...kept, text: (await context.get<string>(chunkName(0))) ?? '' };
+}
+
+/**
+ * Stops a run that sleeps between two lives, and gives what its next life tells of that: nobody follows it any more, and so are
+ * thousands of others, perhaps. Null where that life has to find out more.
+ */
+async function leave(
+  context: ObjectContext,
+  { life, at, keptForMs }: OfLife & { readonly at: number; readonly keptForMs: number },
+): Promise<readonly RunEvent[] | null> {
+  const kept = await context.get<Kept>('record');
+  const isPlain = kept?.isResting === true && kept.life === life - 1 && kept.chunks === 1;
+  const text = isPlain ? await context.get<string>(chunkName(0)) : null;
+  if (kept === null || text === null) return null;
+  const state = validate(RunState, JSON.parse(text), `state of run "${context.key}"`);
+  if (state.status !== 'SUSPENDED' || state.reason !== 'drain') return null;
+  const { runId, seq, steps, endedAt = 0 } = state;
+  const reused = [...steps].filter(({ status }) => status === 'COMPLETED' || status === 'SKIPPED').length;
+  const base = { runId, at: Math.max(at, endedAt) };
+  const events: readonly RunEvent[] = [
+    { ...base, type: 'run.resumed', seq: seq + 1, life: state.life + 1, reused },
+    { ...base, type: 'run.cancelled', seq: seq + 2, duration: 0 },
+  ];
+  context.set(chunkName(0), JSON.stringify(RunState.encode(reduceRunAll(state, events))));
+  context.set('record', { ...kept, life, status: 'CANCELLED' });
+  await send(context, 'forget', { life, incarnation: kept.incarnation }, keptForMs + LATE_MS);
+  return events;
 }
 
 /** The run is over. Whoever follows its latest life needs what was before it, as long as that life can be followed. */

@@ -33,6 +33,7 @@ import { answersOn } from './answerCacheService';
 import type { InProcessCall } from './callInProcess';
 import { callInProcess } from './callInProcess';
 import type { Placed } from './durableEngine';
+import { slimEvent } from './eventBatcher';
 import { eventPublisher } from './eventPublisher';
 import { publishBatch, readPiece, readPublished, resolveOnce } from './publishedEvents';
 import { acceptAnswer, acceptBatch, acceptCancel, acceptEvents, acceptStart, acceptText } from './requests';
@@ -56,10 +57,12 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
       run: handlers.workflow.workflow(
         async (context: WorkflowContext, body: StartRequest): Promise<LifeResult> => {
           const asked = acceptStart(body, context.key);
+          const kept = new KeptRun(context, name);
+          const left = asked.isLeft === true ? await kept.leave(asked.at, options.retentionMs) : null;
+          if (left !== null) return { status: 'CANCELLED', from: 0, events: left.map(slimEvent), parts: 0 };
           const secret = asked.secret ?? context.rand.uuidv4();
           const request = { ...asked, secret };
           context.set('self', { id: context.request().id, secret } satisfies Self);
-          const kept = new KeptRun(context, name);
           const isFirst = request.life === 1;
           const before = isFirst ? undefined : await kept.take();
           const { result, rest } = await handleRun(context, worker, request, before);
