@@ -47,4 +47,54 @@ describe('a worker that looks after runs', () => {
     warn.mockRestore();
     await new Promise((resolve) => server.close(resolve));
   });
+
+  it('moves what it serves itself, one by one, from the address of a worker that served more', async () => {
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    const told: string[] = [];
+    const stuck = {
+      id: 'inv_1',
+      status: 'backing-off',
+      pinned_deployment_id: 'dp_dead',
+      last_attempt_deployment_id: 'dp_dead',
+    };
+    const deployments = [
+      { id: 'dp_dead', uri: 'http://127.0.0.1:1', services: [{ name: 's' }, { name: 'other' }] },
+      { id: 'dp_here', uri: 'http://127.0.0.1:2', services: [{ name: 's' }] },
+    ];
+    const server = createServer((request, response) => {
+      if (request.method === 'PATCH') told.push(request.url ?? '');
+      const rows = request.method === 'POST' && told.length === 0 ? [stuck] : [];
+      response.end(JSON.stringify(request.method === 'GET' ? { deployments } : { rows }));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const admin = `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`;
+    const stop = await keepRunsGoing({
+      agents: [],
+      addresses: [admin],
+      admin,
+      uri: 'http://127.0.0.1:2',
+      register: () => {
+        told.push('registered');
+        return Promise.resolve({ id: 'dp_here', services: ['s'] });
+      },
+    });
+    expect(told.splice(0)).toEqual(['registered']);
+    while (warn.mock.calls.length === 0) {
+      await jest.advanceTimersByTimeAsync(1_000);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+
+    expect(told).toEqual([
+      'registered',
+      '/invocations/inv_1/pause',
+      '/invocations/inv_1/resume?deployment=dp_here',
+    ]);
+    expect(String(warn.mock.calls[0]?.[0])).toMatch(/^Nobody answers at http:\/\/127\.0\.0\.1:1 any more/);
+
+    stop();
+    jest.useRealTimers();
+    warn.mockRestore();
+    await new Promise((resolve) => server.close(resolve));
+  });
 });

@@ -130,15 +130,20 @@ describeHere('a run that is too much for one life on Restate', () => {
     120_000,
   );
 
-  it('is cancelled in a later life, and undoes what the first has done', async () => {
-    const followed = collect(run(undoing, list(1_060), { engine, runId: 'undone' }));
-    await waitFor(() => (calls.get('undone') ?? 0) > 1_030, 60_000, 'the second life');
-    await cancel('undone', { engine });
-    await waitFor(() => followed.ended !== 'open', 20_000, 'its end');
+  // Also in the short form of `sleepers.spec.ts`.
+  long(
+    'is cancelled in a later life, and undoes what the first has done',
+    async () => {
+      const followed = collect(run(undoing, list(1_060), { engine, runId: 'undone' }));
+      await waitFor(() => (calls.get('undone') ?? 0) > 1_030, 60_000, 'the second life');
+      await cancel('undone', { engine });
+      await waitFor(() => followed.ended !== 'open', 20_000, 'its end');
 
-    expect(followed.transitions.at(-1)?.state.status).toBe('CANCELLED');
-    expect(undone).toEqual(['undone']);
-  }, 120_000);
+      expect(followed.transitions.at(-1)?.state.status).toBe('CANCELLED');
+      expect(undone).toEqual(['undone']);
+    },
+    120_000,
+  );
 
   long(
     'rests in a later life, and is answered there',

@@ -37,7 +37,7 @@ const long = chain('sleeps an hour', same, sleep('nap', HOUR_MS), same);
 const undoing = saga('undoes', chain('books and sleeps', noted('booked', true), sleep('nap', HOUR_MS)));
 const asked = workflow('asks beside a sleep', (n: Wire<number>, step) => ({
   ok: step('ok', approval<boolean, number>('ok', t.boolean), n),
-  nap: step('nap', sleep<number>('nap', 6_000), n),
+  nap: step('nap', sleep<number>('nap', 4_500), n),
 }));
 const limited = (name: string, inner: Agent<number, unknown>) =>
   chain(name, withPolicy(chain('in time', inner), { timeoutMs: 3_000 }));
@@ -225,7 +225,7 @@ describeHere('runs that only sleep', () => {
 async function latency(engine: RestateEngine): Promise<number> {
   const took: number[] = [];
   const all: Promise<void>[] = [];
-  const count = isLong ? 1_000 : 150;
+  const count = isLong ? 1_000 : 75;
   const round = Math.random();
   for (let n = 0; n < count; n += 1) {
     all.push(

@@ -11,9 +11,9 @@ import { restateBinary, startRestate, waitFor } from './support/restateServer';
 const describeHere = restateBinary() === undefined ? describe.skip : describe;
 
 const same = agent('same', (n: number) => n);
-const nap = chain('nap', same, sleep('some time', 15_000), same);
+const nap = chain('nap', same, sleep('some time', 7_000), same);
 const talker = agent('talker', async (_: number, { emit }) => {
-  for (let n = 0; n < 12; n += 1) {
+  for (let n = 0; n < 6; n += 1) {
     await wait(1_000);
     emit(`word ${String(n)}`);
   }
@@ -55,8 +55,8 @@ describeHere('many runs that sleep and are watched', () => {
         'run.started step.started step.completed step.started step.suspended step.answered step.completed step.started step.completed run.completed',
       ]),
     );
-    expect((await said).filter(({ event }) => event.type === 'step.emitted')).toHaveLength(12);
-    await waitFor(() => wordsBefore === 12, 30_000, 'the words of the second talker');
+    expect((await said).filter(({ event }) => event.type === 'step.emitted')).toHaveLength(6);
+    await waitFor(() => wordsBefore === 6, 30_000, 'the words of the second talker');
   }, 120_000);
 
   it('are all cancelled when they are left', async () => {
