@@ -10,6 +10,7 @@ import { freePorts, restateBinary, startRestate, waitFor } from './support/resta
 import { workerPool } from './support/workers';
 
 const RUNS = Number(process.env['RUNS'] ?? 500);
+const HALF_AN_HOUR_MS = 1_800_000;
 
 interface Line {
   readonly test: string;
@@ -26,12 +27,15 @@ async function oneTest(
   servers: readonly RestateServer[],
   placement: 'inline' | 'call',
   strike: (pool: Awaited<ReturnType<typeof workerPool>>) => Promise<void>,
+  clocks: readonly [number, number] = [0, 0],
 ): Promise<Line> {
   const ingress = servers.map((server) => server.ingress);
   const admin = servers[0]!.admin;
   const pool = await workerPool(ingress.join(','), admin, { PLACEMENT: placement });
   try {
-    await Promise.all([pool.start(['report']), pool.start(['report'])]);
+    await Promise.all(
+      clocks.map((wrongByMs) => pool.start(['report'], { CLOCK_WRONG_BY_MS: String(wrongByMs) })),
+    );
     await pool.register();
     const engine = restateEngine({ ingress, patienceMs: 120_000 });
     const ids = Array.from({ length: RUNS }, (_, n) => `${test} ${n}`);
@@ -107,6 +111,19 @@ async function main(): Promise<void> {
   try {
     for (const name of ['n2', 'n3']) nodes.push(await startRestate({ name, cluster }));
     lines.push(await oneTest('one of 3 nodes killed', nodes, 'inline', () => nodes[2]!.kill()));
+    console.log(lines.at(-1));
+    await nodes[2]!.restart();
+    lines.push(
+      await oneTest(
+        'a node and a worker killed, clocks an hour apart',
+        nodes,
+        'inline',
+        async (pool) => {
+          await Promise.all([nodes[2]!.kill(), pool.kill(0)]);
+        },
+        [-HALF_AN_HOUR_MS, HALF_AN_HOUR_MS],
+      ),
+    );
     console.log(lines.at(-1));
   } finally {
     await Promise.all(nodes.map((node) => node.stop()));

@@ -13,7 +13,7 @@ import { startBalancer } from './balancer';
 export interface WorkerPool {
   readonly uri: string;
   /** Starts another worker; gives its place in the pool. */
-  start(names?: readonly string[]): Promise<number>;
+  start(names?: readonly string[], env?: Readonly<Record<string, string>>): Promise<number>;
   /** Ends a worker by SIGKILL, by its process id. */
   kill(place: number): Promise<void>;
   /** Tells the server where the pool is. */
@@ -43,10 +43,10 @@ export async function workerPool(
 
   return {
     uri: balancer.uri,
-    async start(names = []) {
+    async start(names = [], ofWorker = {}) {
       const child = fork(join(__dirname, 'worker.ts'), [ingress, '0', ...names], {
         execArgv: ['-r', 'ts-node/register/transpile-only'],
-        env: { ...process.env, NODE_OPTIONS: '', EXECUTIONS: file, ...env },
+        env: { ...process.env, NODE_OPTIONS: '', EXECUTIONS: file, ...env, ...ofWorker },
         stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
       });
       createInterface(child.stderr!).on('line', (line) => {
