@@ -7,5 +7,6 @@ module.exports = {
   testMatch: ['<rootDir>/spec/engine/**/*.spec.ts'],
   testPathIgnorePatterns: ['/node_modules/'],
   testTimeout: 60_000,
-  maxWorkers: 1,
+  // They wait most of the time: for sleeps, deadlines and servers that start.
+  maxWorkers: 2,
 };
