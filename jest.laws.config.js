@@ -9,6 +9,7 @@ module.exports = {
   ...base,
   testMatch: [
     '<rootDir>/spec/laws/**/*.spec.ts',
+    '<rootDir>/spec/acceptance/S42-readme.spec.ts',
     '<rootDir>/spec/lib/store/{crash,damage,faultSweep*,manyMessages,seededBugs*}.spec.ts',
     '<rootDir>/spec/{operators/manyInputs,operators/randomDags,process/killed,torture/soak}.spec.ts',
   ],

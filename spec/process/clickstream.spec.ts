@@ -19,9 +19,9 @@ describe('examples/clickstream.ts', () => {
   const linesOf = (text: string): string[] => text.trim().split('\n');
 
   it.each([
-    ['360', 'lists 1517961600000: from 2018-02-07T00:00 on Alaska 8, CA 6'],
+    ['360', 'quakes/lists 1517961600000: from 2018-02-07T00:00 on Alaska 8, CA 6'],
     // Three quakes within one minute: the most there are.
-    ['1', 'lists 1517554260000: from 2018-02-02T06:51 on CA 2, Montana 1'],
+    ['1', 'quakes/lists 1517554260000: from 2018-02-02T06:51 on CA 2, Montana 1'],
   ])(
     'tells the same sessions and lists of %s min, each under one id, when it is killed twice',
     async (minutes, list) => {
@@ -40,7 +40,7 @@ describe('examples/clickstream.ts', () => {
       expect(new Set(expected.map((line) => line.split(': ')[0])).size).toBe(expected.length);
       expect([...new Set(told)].sort()).toEqual([...expected].sort());
       // The second quake of each pair is kept out: a week has 1707 of them, and each is in one session.
-      const inSessions = expected.flatMap((line) => /^sessions .*: (\d+) in /.exec(line)?.slice(1) ?? []);
+      const inSessions = expected.flatMap((line) => /^quakes\/sessions .*: (\d+) in /.exec(line)?.slice(1) ?? []);
       expect(inSessions.reduce((sum, count) => sum + Number(count), 0)).toBe(1707);
       expect(expected).toContain(list);
     },

@@ -52,9 +52,9 @@ describe('a rule that reads a property that is not there', () => {
   it('says nothing of what is there, or may be: the rule fires', () => {
     const monitor = createMonitor();
     const fired: string[] = [];
-    monitor.alerts$.subscribe(({ ruleName, stats }) =>
-      fired.push(`${ruleName} ${String(stats.failureRate)}`),
-    );
+    monitor.alerts$.subscribe(({ ruleName, status, stats }) => {
+      if (status === 'FIRED') fired.push(`${ruleName} ${String(stats.failureRate)}`);
+    });
     monitor.addAlertRule('plain', ({ failureRate, agents, ...others }) => {
       expect(Object.keys(others)).toContain('executions');
       return failureRate > 30 && agents['failing']?.failures === 1 && agents['nobody'] === undefined;
@@ -64,7 +64,7 @@ describe('a rule that reads a property that is not there', () => {
     );
     fails(monitor, 1);
     monitor.checkAlerts();
-    expect(fired.sort()).toEqual(['plain 100', 'stream 100', 'stream 100']);
+    expect(fired.sort()).toEqual(['plain 100', 'stream 100']);
     expect(told()).toEqual([]);
   });
 });

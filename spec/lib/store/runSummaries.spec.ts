@@ -71,7 +71,7 @@ describe('what lists say about a run', () => {
   );
 
   it('refuses tags that are not texts', () => {
-    expect(() => run(good, 1, { tags: { customer: 42 } as never })).toThrow(/tags/);
+    expect(() => run(good, 1, { tags: { customer: 42 } as never })).toThrow('the tag "customer" of type number');
   });
 });
 
