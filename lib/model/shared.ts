@@ -41,10 +41,9 @@ export function patchedShared(shared: unknown, patches: readonly SharedPatch[]):
   return frozen(
     withPatches(
       shared,
-      patches.map(({ op, path, value }) => ({
-        op,
-        path,
-        value: Object.isFrozen(value) ? value : frozenCopy(value),
+      patches.map((patch) => ({
+        ...patch,
+        value: Object.isFrozen(patch.value) ? patch.value : frozenCopy(patch.value),
       })),
     ),
   );
@@ -63,32 +62,25 @@ type Container = Record<string | number, unknown>;
  */
 export function withPatches(base: unknown, patches: readonly SharedPatch[]): unknown {
   const copies = new Set<unknown>();
-  const ownCopy = (value: unknown): Container => {
-    if (copies.has(value)) return value as Container;
-    const copy: unknown = Array.isArray(value) ? (value as unknown[]).slice() : { ...(value as Container) };
-    copies.add(copy);
-    return copy as Container;
-  };
-  let root = base;
+  // In something that holds it, the whole is changed as its parts are.
+  const holder: Container = { '': base };
   for (const patch of patches) {
-    const { path, value } = patch;
-    const key = path.at(-1);
-    if (key === undefined) {
-      root = value;
-      continue;
+    const path = ['', ...patch.path];
+    if (path.includes('__proto__')) throw misfit(patch);
+    const key = path.pop() as string | number;
+    let container = holder;
+    for (const name of path) {
+      const inner = own(container, name);
+      if (typeof inner !== 'object' || inner === null) throw misfit(patch);
+      if (!copies.has(inner)) {
+        container[name] = Array.isArray(inner) ? inner.slice() : { ...inner };
+        copies.add(container[name]);
+      }
+      container = container[name] as Container;
     }
-    if (!isContainer(root)) throw misfit(patch);
-    let container = ownCopy(root);
-    root = container;
-    for (const name of path.slice(0, -1)) {
-      const inner = Object.hasOwn(container, name) ? container[name] : undefined;
-      if (!isContainer(inner) || name === '__proto__') throw misfit(patch);
-      container = container[name] = ownCopy(inner);
-    }
-    if (key === '__proto__') throw misfit(patch);
     change(container, key, patch);
   }
-  return root;
+  return holder[''];
 }
 
 function change(container: Container, key: string | number, { op, value }: SharedPatch): void {
@@ -100,12 +92,8 @@ function change(container: Container, key: string | number, { op, value }: Share
   else container[key] = value;
 }
 
-function isContainer(value: unknown): value is Container {
-  return typeof value === 'object' && value !== null;
-}
-
 function misfit({ op, path }: SharedPatch): RangeError {
-  return new RangeError(`there is no place for "${op}" at ${path.map(String).join('.')}`);
+  return new RangeError(`no place for "${op}" at ${path.join('.')}`);
 }
 
 /**
@@ -161,13 +149,16 @@ function mergedRecord(before: JsonRecord, after: JsonRecord, other: JsonRecord):
   const result: Record<string, unknown> = { ...other };
   for (const key of Object.keys(before)) if (!Object.hasOwn(after, key)) Reflect.deleteProperty(result, key);
   for (const [key, value] of Object.entries(after)) {
-    // A property may be called as what every object inherits, such as "constructor".
-    const was = Object.hasOwn(before, key) ? before[key] : undefined;
-    if (was !== undefined && isSame(was, value)) continue;
-    if (Object.hasOwn(other, key)) result[key] = merged(was, value, other[key]);
-    else result[key] = was === undefined ? value : merged(was, value, emptyLike(was));
+    const was = own(before, key);
+    if (was === undefined || !isSame(was, value))
+      result[key] = merged(was, value, Object.hasOwn(other, key) ? other[key] : emptyLike(was));
   }
   return result;
+}
+
+/** A property may be called as what every object inherits, such as "constructor". */
+function own(record: Readonly<Container>, key: string | number): unknown {
+  return Object.hasOwn(record, key) ? record[key] : undefined;
 }
 
 /** What a field begins with that another step had made, which is gone. */
