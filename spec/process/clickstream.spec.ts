@@ -40,7 +40,9 @@ describe('examples/clickstream.ts', () => {
       expect(new Set(expected.map((line) => line.split(': ')[0])).size).toBe(expected.length);
       expect([...new Set(told)].sort()).toEqual([...expected].sort());
       // The second quake of each pair is kept out: a week has 1707 of them, and each is in one session.
-      const inSessions = expected.flatMap((line) => /^quakes\/sessions .*: (\d+) in /.exec(line)?.slice(1) ?? []);
+      const inSessions = expected.flatMap(
+        (line) => /^quakes\/sessions .*: (\d+) in /.exec(line)?.slice(1) ?? [],
+      );
       expect(inSessions.reduce((sum, count) => sum + Number(count), 0)).toBe(1707);
       expect(expected).toContain(list);
     },

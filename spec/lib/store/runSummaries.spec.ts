@@ -71,7 +71,9 @@ describe('what lists say about a run', () => {
   );
 
   it('refuses tags that are not texts', () => {
-    expect(() => run(good, 1, { tags: { customer: 42 } as never })).toThrow('the tag "customer" of type number');
+    expect(() => run(good, 1, { tags: { customer: 42 } as never })).toThrow(
+      'the tag "customer" of type number',
+    );
   });
 });
 
