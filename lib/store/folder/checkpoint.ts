@@ -58,8 +58,9 @@ export class RunSaver {
       const runs = [...this.#unsaved];
       this.#unsaved.clear();
       await this.#saveEach(runs);
-      await this.clearPacks();
       await this.#tidy(false);
+      // Behind it: a damaged pack must not keep the journal from being shortened.
+      await this.clearPacks();
     }).catch(onProblem);
   }
 
