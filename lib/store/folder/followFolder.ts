@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util';
+
 import type { Subscriber } from 'rxjs';
 import { Observable } from 'rxjs';
 
@@ -7,7 +9,7 @@ import { isEnd } from '../../model/event';
 import { realTimers } from '../../streams/realTimers';
 import { pauses } from '../../streams/yieldOften';
 import { EventReader } from '../events/eventReader';
-import type { EventsOptions, KeptEvent, RunChange } from '../store';
+import type { EventsOptions, KeptEvent, RunChange, RunSummary } from '../store';
 import { summaryOf } from '../summary';
 import type { SeenRun, SideReader } from './folderReader';
 
@@ -241,8 +243,8 @@ class ChangeFollower implements Follower {
   readonly #source: SideReader;
   readonly #subscriber: Subscriber<RunChange>;
   #seq: number | undefined;
-  /** The runs that were there at the latest look. */
-  #known = new Set<string>();
+  /** How the runs stood that were there at the latest look. */
+  #known = new Map<string, RunSummary>();
 
   constructor(source: SideReader, subscriber: Subscriber<RunChange>) {
     this.#source = source;
@@ -266,8 +268,9 @@ class ChangeFollower implements Follower {
       const run = await this.#source.run(runId);
       if (this.#subscriber.closed) return false;
       if (run !== undefined) {
-        this.#known.add(runId);
-        this.#subscriber.next(summaryOf(run.state));
+        const summary = summaryOf(run.state);
+        this.#known.set(runId, summary);
+        this.#subscriber.next(summary);
       } else if (this.#known.delete(runId)) this.#subscriber.next({ gone: runId });
     }
     return !this.#subscriber.closed;
@@ -277,12 +280,13 @@ class ChangeFollower implements Follower {
     this.#subscriber.error(error);
   }
 
-  /** After a gap nobody knows what has changed: all are told that are there. The first look tells nothing. */
-  #tellRuns(before: number | undefined, runs: readonly Exclude<RunChange, { gone: string }>[]): void {
-    const known = new Set(runs.map(({ runId }) => runId));
+  /** After a gap nobody knows what has changed: told is what stands differently. The first look tells nothing. */
+  #tellRuns(before: number | undefined, runs: readonly RunSummary[]): void {
+    const known = new Map(runs.map((run) => [run.runId, run]));
     if (before !== undefined) {
-      for (const runId of this.#known) if (!known.has(runId)) this.#subscriber.next({ gone: runId });
-      for (const run of runs) this.#subscriber.next(run);
+      for (const runId of this.#known.keys()) if (!known.has(runId)) this.#subscriber.next({ gone: runId });
+      for (const run of runs)
+        if (!isDeepStrictEqual(run, this.#known.get(run.runId))) this.#subscriber.next(run);
     }
     this.#known = known;
   }
