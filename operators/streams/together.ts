@@ -23,6 +23,10 @@ export function together<T>(
       left$.next();
     });
     const release = openStream({ name, store, onFailed, scheduler, monitor }, subscriber, (session) => {
+      // Told here, because a store that answers at once lets items come before there is anything to release.
+      subscriber.add(() => {
+        if (!all.hasEnded) session.abandon();
+      });
       attachAll(behind, session, all);
       sharing(session, () =>
         merge(...sources)

@@ -406,14 +406,19 @@ export class StreamSession {
     for (const look of [...this.#broken]) look(error);
   }
 
-  /** Gives the stream back. What is not done is handled again by whoever claims it next. */
-  release(): void | Promise<void> {
-    if (this.#isReleased) return undefined;
-    this.#isReleased = true;
+  /** Nobody takes anything more. What is not done is handled again by whoever claims the stream next. */
+  abandon(): void {
     // Whoever leaves within an item leaves what was done before it.
     this.#collecting = 0;
     this.flush();
     this.#isBroken = true;
+  }
+
+  /** Gives the stream back. */
+  release(): void | Promise<void> {
+    if (this.#isReleased) return undefined;
+    this.#isReleased = true;
+    this.abandon();
     return this.#options.claim.release();
   }
 

@@ -1,4 +1,5 @@
-import { lastValueFrom, toArray } from 'rxjs';
+import type { Observable } from 'rxjs';
+import { lastValueFrom, map, take, toArray } from 'rxjs';
 
 import { memoryStore } from '../../../index';
 import { fromOffset } from '../../../operators/streams/fromOffset';
@@ -68,6 +69,38 @@ describe('joined()', () => {
     left.push({ id: 'a', at: 3 });
     expect(await count()).toBe(2);
     expect((await store.streams.list())[0]?.offsets).toEqual({ l: 2, r: 1 });
+  });
+
+  it.each([
+    ['is left', (pairs$: Observable<unknown>) => pairs$.pipe(take(1))],
+    [
+      'fails',
+      (pairs$: Observable<unknown>) =>
+        pairs$.pipe(
+          map(() => {
+            throw new Error('the end is down');
+          }),
+        ),
+    ],
+  ])('hands an item on again when it %s within it', async (_, end) => {
+    const store = memoryStore();
+    const left = [
+      { id: 'a', at: 1 },
+      { id: 'a', at: 2 },
+    ];
+    const right = [
+      { id: 'a', at: 3 },
+      { id: 'b', at: 4 },
+    ];
+    const pairs$ = joined(
+      fromOffset(from(left), { name: 'l', store }),
+      fromOffset(from(right), { name: 'r', store }),
+      options(store),
+    );
+
+    await lastValueFrom(end(pairs$), { defaultValue: undefined }).catch(() => undefined);
+
+    expect(await lastValueFrom(pairs$.pipe(toArray()))).toEqual(left.map((one) => [one, right[0]]));
   });
 
   it('forgets what can have no partner any more', async () => {
