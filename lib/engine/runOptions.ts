@@ -1,5 +1,7 @@
 import type { SchedulerLike } from 'rxjs';
 
+import { Tags } from '../codec/stateCodec';
+import { typeName } from '../codec/typeName';
 import { InvalidArgumentError } from '../model/failure';
 import type { GivenServices } from '../model/agentType';
 import type { Store } from '../store/store';
@@ -102,4 +104,20 @@ export function checkedWhere<S extends object>(
     );
   }
   return { store };
+}
+
+/**
+ * @param action - What is to be done with them, for the error, such as `run`.
+ * @throws InvalidArgumentError for tags that are not texts.
+ */
+export function checkTags(action: string, tags: unknown): void {
+  if (tags === undefined || Tags.is(tags)) return;
+  const [name, value] = Object.entries(tags ?? {}).find(([, tag]) => typeof tag !== 'string') ?? [];
+  // Not their texts: they may be about people.
+  const what =
+    name === undefined ? `tags of type ${typeName(tags)}` : `the tag "${name}" of type ${typeName(value)}`;
+  throw new InvalidArgumentError(
+    `Cannot ${action} with ${what}`,
+    "give names and texts, such as { customer: '42' }",
+  );
 }

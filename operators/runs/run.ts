@@ -1,14 +1,12 @@
 import type { Observable } from 'rxjs';
 
-import { Tags } from '../../lib/codec/stateCodec';
-import { typeName } from '../../lib/codec/typeName';
 import { definitionOf } from '../../lib/definition/definition';
 import type { RunEngine, RunRequest } from '../../lib/engine/engine';
 import { checkServices } from '../../lib/engine/local/givenServices';
 import { claimAndRun } from '../../lib/engine/local/runLife';
 import { newRunId } from '../../lib/engine/newRunId';
 import type { RunOptions, RunSettings } from '../../lib/engine/runOptions';
-import { checkedWhere } from '../../lib/engine/runOptions';
+import { checkedWhere, checkTags } from '../../lib/engine/runOptions';
 import type { Agent } from '../../lib/model/agentType';
 import type { Transition } from '../../lib/model/event';
 import { InvalidArgumentError } from '../../lib/model/failure';
@@ -42,26 +40,13 @@ export function run<I, O>(
       'make one with agent()',
     );
   }
-  checkTags(options.tags);
+  checkTags('run', options.tags);
   checkServices(options.services);
   const runId = options.runId ?? (options.newRunId ?? newRunId)();
   const isSomewhere = options.engine !== undefined || options.store !== undefined;
   const { store, engine } = isSomewhere ? checkedWhere(`run "${agent.name}"`, options, 'claim') : {};
   if (engine !== undefined) return runOn(engine, { agent, input, runId }, options);
   return claimAndRun<O>({ rest: store ?? latestOnly(), runId, agent, input, mustExist: false, options });
-}
-
-/** @throws InvalidArgumentError for tags that are not texts. */
-function checkTags(tags: unknown): void {
-  if (tags === undefined || Tags.is(tags)) return;
-  const [name, value] = Object.entries(tags ?? {}).find(([, tag]) => typeof tag !== 'string') ?? [];
-  // Not their texts: they may be about people.
-  const what =
-    name === undefined ? `tags of type ${typeName(tags)}` : `the tag "${name}" of type ${typeName(value)}`;
-  throw new InvalidArgumentError(
-    `Cannot run with ${what}`,
-    "give names and texts, such as { customer: '42' }",
-  );
 }
 
 /**

@@ -5,7 +5,7 @@ import { definitionOf } from '../../lib/definition/definition';
 import type { SubmitRequest } from '../../lib/engine/engine';
 import { newRunId } from '../../lib/engine/newRunId';
 import type { Where } from '../../lib/engine/runOptions';
-import { checkedWhere } from '../../lib/engine/runOptions';
+import { checkedWhere, checkTags } from '../../lib/engine/runOptions';
 import { checkRunId } from '../../lib/errors/storageErrors';
 import type { Agent } from '../../lib/model/agentType';
 import { InvalidArgumentError } from '../../lib/model/failure';
@@ -49,6 +49,7 @@ export async function submit<I>(
   if (!Number.isFinite(priority)) throw outOfRange('priority', priority, 'a number');
   if (!(delayMs >= 0 && delayMs < 8.64e15)) throw outOfRange('delayMs', delayMs, 'milliseconds');
   if (!(maxBacklog >= 1)) throw outOfRange('maxBacklog', maxBacklog, '1 or more');
+  checkTags('submit a run', tags);
   const kept = jsonValue(input, '');
   if (engine !== undefined) {
     if (options.maxBacklog !== undefined)

@@ -183,12 +183,30 @@ describe.each([
     expect([...new Set(order)]).toHaveLength(6);
   });
 
+  it('can be listed after a restart where a queued run has tags that are no texts', async () => {
+    if (kind === undefined) return;
+    const tags = { shop: 7 } as never;
+    await other.queue.add({ runId: 'r', name: 'note', input: 1, priority: 0, tags }, 10);
+    serveAll([note]);
+    await until(() => warned.length > 0);
+    expect(warned[0]).toContain('its tags are no texts');
+    serving?.unsubscribe();
+    await owner.close();
+
+    owner = lowdbStore(folder);
+    expect(await owner.listRuns()).toEqual([]);
+    await execute(note, 1, { store: owner });
+  });
+
   it('refuses what it cannot queue', async () => {
     await expect(submit(note, new Map(), { store: other })).rejects.toThrow(StateValueError);
     await expect(submit(note, 1, { store: other, priority: NaN })).rejects.toThrow('priority is NaN');
     await expect(submit(note, 1, { store: other, delayMs: -1 })).rejects.toThrow('delayMs is -1');
     await expect(submit(note, 1, { store: other, maxBacklog: 0 })).rejects.toThrow('maxBacklog is 0');
     await expect(submit(note, 1, {} as never)).rejects.toThrow('neither a store nor an engine');
+    await expect(submit(note, 1, { store: other, tags: { shop: 7 } as never })).rejects.toThrow(
+      'Cannot submit a run with the tag "shop" of type number',
+    );
     expect(await other.queue.size()).toBe(0);
     await execute(note, 1, { store: owner });
   });
