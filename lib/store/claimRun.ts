@@ -9,7 +9,7 @@ import type { RunFold } from './folder/openRun';
 import type { Claim, KeptEvents } from './store';
 
 /** What a claim needs besides what it shares with all others. */
-export interface ClaimOptions extends Pick<Claim, 'cache' | 'inbox' | 'signals' | 'release'> {
+export interface ClaimOptions extends Required<Pick<Claim, 'cache' | 'inbox' | 'signals' | 'release'>> {
   readonly state: RunState | undefined;
   readonly events: KeptEvents;
   readonly durability: Durability;
@@ -30,7 +30,7 @@ interface Text {
 
 /** The right to write down one life of a run in a journal; with `durability: 'end'` nothing is written before the end. */
 export function claimRun(options: ClaimOptions): Claim {
-  const { durability, fold, write, sync, check, inbox, events, ...rest } = options;
+  const { durability, fold, write, sync, check, inbox, events } = options;
   let kept: Text[] = [];
   const used: { done(): void }[] = [];
   let isEnded = false;
@@ -49,6 +49,11 @@ export function claimRun(options: ClaimOptions): Claim {
       kept.push({ text, type });
       return;
     }
+    if (kept.length > 0) writeKept();
+    write(text);
+    fold.add(text, type);
+  };
+  const writeKept = (): void => {
     let written = 0;
     try {
       for (const early of kept) {
@@ -59,11 +64,13 @@ export function claimRun(options: ClaimOptions): Claim {
     } finally {
       kept = kept.slice(written);
     }
-    write(text);
-    fold.add(text, type);
   };
-  return {
-    ...rest,
+  // Property by property: an object literal that spreads another one is one of its own kind for V8, at each run.
+  const claim: Claim = {
+    state: options.state,
+    cache: options.cache,
+    signals: options.signals,
+    release: options.release,
     checksValues: true,
     append(event) {
       put(event);
@@ -73,13 +80,6 @@ export function claimRun(options: ClaimOptions): Claim {
       return undefined;
     },
     note: put,
-    ...(events !== 'none' && {
-      keep(event: StepLogged | StepEmitted) {
-        if (event.type === 'step.emitted' && events !== 'all') return;
-        const text = sideText(event);
-        if (text !== undefined) writeText({ text, type: event.type }, false);
-      },
-    }),
     // A message must not be gone before the end that tells of it is on the disk.
     inbox:
       durability !== 'end'
@@ -93,6 +93,13 @@ export function claimRun(options: ClaimOptions): Claim {
               listener({ ...message, done });
             }),
   };
+  if (events !== 'none')
+    claim.keep = (event: StepLogged | StepEmitted) => {
+      if (event.type === 'step.emitted' && events !== 'all') return;
+      const text = sideText(event);
+      if (text !== undefined) writeText({ text, type: event.type }, false);
+    };
+  return claim;
 }
 
 /**

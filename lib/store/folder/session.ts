@@ -518,7 +518,7 @@ export class Session {
   readonly #check = (): void => {
     if (this.#lost !== undefined) throw this.#lost;
     try {
-      this.#start.lock.check();
+      this.#start.lock.checkInTurn();
     } catch (error) {
       this.#lost = storageErrorOf(error, 'write to', this.#start.layout.folder);
       throw this.#lost;

@@ -34,7 +34,9 @@ async function withRecord(change: (record: Record<string, unknown>) => unknown):
     unknown
   >;
   expect(record).toMatchObject({ type: 'step.completed', base: { path: 's2' } });
-  all[all.length - 1] = encodeRecord(Number(seq), Number(synced), JSON.stringify(change(record))).trimEnd();
+  all[all.length - 1] = encodeRecord(Number(seq), Number(synced), JSON.stringify(change(record)))
+    .toString()
+    .trimEnd();
   files.put(JOURNAL, Buffer.from(`${all.join('\n')}\n`));
   return files;
 }
@@ -235,7 +237,7 @@ describe('outputs that change a part of an earlier one', () => {
     const all = lines(files).slice(0, 6);
     const record = { ...history[4], output: undefined, base: { path: 's0', seq: 3 } };
     const change = { ...record, patches: [{ op: 'replace', path, value: 1 }] };
-    all[5] = encodeRecord(6, 0, JSON.stringify(change)).trimEnd();
+    all[5] = encodeRecord(6, 0, JSON.stringify(change)).toString().trimEnd();
     files.put(JOURNAL, Buffer.from(`${all.join('\n')}\n`));
     await expect(storeOn(files).loadRun('book')).rejects.toThrow('it copies too much');
   });

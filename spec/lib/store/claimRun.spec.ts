@@ -1,5 +1,7 @@
 import type { RunEvent } from '../../../lib/model/event';
+import { memoryCache } from '../../../lib/store/answerCache';
 import type { ClaimOptions } from '../../../lib/store/claimRun';
+import { MemorySignals } from '../../../lib/store/memory/memorySignals';
 import { claimRun } from '../../../lib/store/claimRun';
 
 const step = (seq: number): RunEvent => ({
@@ -28,6 +30,11 @@ function claimed(write: (seq: number) => void = () => undefined) {
     },
     sync: () => Promise.resolve(),
     check: () => undefined,
+    cache: memoryCache(),
+    signals: new MemorySignals(
+      () => '',
+      () => false,
+    ),
     inbox: () => () => undefined,
     release: () => undefined,
   };

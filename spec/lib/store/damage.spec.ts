@@ -150,7 +150,7 @@ describe('a damaged journal', () => {
   it.each(['null', '1', '[]', '"store.journal"', '{'])('that begins with %s is refused', async (text) => {
     const files = await killed(unfinished);
     const [, ...lines] = files.all().get(JOURNAL)!.toString().split('\n');
-    files.put(JOURNAL, Buffer.from(encodeRecord(1, 0, text) + lines.join('\n')));
+    files.put(JOURNAL, Buffer.from(`${encodeRecord(1, 0, text).toString()}${lines.join('\n')}`));
     expect(await found(files)).toBe('StoreCorruptError');
   });
 
@@ -249,7 +249,7 @@ describe('fuzzed stores (promises test 7, P18)', () => {
     for (const json of listedHostile) {
       const files = await killed(events.slice(0, 3));
       const bytes = files.all().get(JOURNAL)!;
-      files.put(JOURNAL, Buffer.concat([bytes, Buffer.from(encodeRecord(5, 0, json))]));
+      files.put(JOURNAL, Buffer.concat([bytes, encodeRecord(5, 0, json)]));
 
       expect([json.slice(0, 40), await found(files)]).toEqual([json.slice(0, 40), 'StoreCorruptError']);
       expect('polluted' in {}).toBe(false);
@@ -276,7 +276,9 @@ function spoil(files: MemoryFiles, draw: () => number): void {
     const at = Math.floor(draw() * (lines.length + 1));
     const seq = Number(lines[0]!.split(' ')[1]) + at;
     const victim = lines[Math.min(Math.max(at, 1), lines.length - 1)] ?? lines[0]!;
-    lines[at] = encodeRecord(seq, 0, hostileRecord(victim.slice(victim.indexOf('{')), draw)).trimEnd();
+    lines[at] = encodeRecord(seq, 0, hostileRecord(victim.slice(victim.indexOf('{')), draw))
+      .toString()
+      .trimEnd();
     files.put(path, Buffer.from(`${lines.join('\n')}\n`));
     return;
   }

@@ -130,7 +130,7 @@ describe('a journal whose records do not fit together', () => {
       const edited = lines.map((line) => {
         const [, seq = '', synced = ''] = line.split(' ', 3);
         const json = line.slice(line.indexOf('{'));
-        return encodeRecord(Number(seq), Number(synced), edit(json));
+        return encodeRecord(Number(seq), Number(synced), edit(json)).toString();
       });
       left.put(path, Buffer.from(edited.join('')));
     }

@@ -42,7 +42,7 @@ export function beginJournalFile(start: JournalFileStart): JournalFile {
   let size = 0;
 
   const append = (synced: number, json: string): void => {
-    const bytes = Buffer.from(encodeRecord(lastSeq + 1, synced, json));
+    const bytes = encodeRecord(lastSeq + 1, synced, json);
     try {
       writeBytes(files, descriptor, bytes, size);
     } catch (error) {

@@ -200,6 +200,7 @@ export class InboxWatch {
   #stamp: string | undefined;
   #stampSeenAt = -Infinity;
   #listedAt = -Infinity;
+  #lookedAt = -Infinity;
   #isListedInTurn = false;
   /** Since the latest look something was listed that not all have been told. */
   #isUntold = false;
@@ -222,8 +223,8 @@ export class InboxWatch {
     this.#tell(prefix, hearer);
     return () => {
       hearers.delete(hearer);
+      // The next look rests: runs come one after another, and would make a timer each.
       if (hearers.size === 0 && this.#hearers.get(prefix) === hearers) this.#hearers.delete(prefix);
-      this.#rest();
     };
   }
 
@@ -301,11 +302,14 @@ export class InboxWatch {
   /** Lists the folder if it may have changed. */
   #list(): void {
     const now = performance.now();
-    if (this.#isListedInTurn && now - this.#listedAt < SAME_LOOK_MS) return;
+    if (this.#isListedInTurn && now - this.#lookedAt < SAME_LOOK_MS) return;
     const found = this.#files.look(this.#inbox);
     const stamp = found && `${found.kind} ${found.id} ${String(found.stamp)}`;
     if (stamp === this.#stamp) {
-      if (this.#listedAt - this.#stampSeenAt > COARSEST_STAMP_MS) return;
+      if (this.#listedAt - this.#stampSeenAt > COARSEST_STAMP_MS) {
+        this.#lookedInTurn(now);
+        return;
+      }
     } else {
       this.#stamp = stamp;
       this.#stampSeenAt = now;
@@ -328,6 +332,11 @@ export class InboxWatch {
     this.#names = names;
     this.#listedAt = now;
     this.#isUntold = true;
+    this.#lookedInTurn(now);
+  }
+
+  #lookedInTurn(now: number): void {
+    this.#lookedAt = now;
     if (this.#isListedInTurn) return;
     this.#isListedInTurn = true;
     realTimers.setImmediate(() => (this.#isListedInTurn = false));
