@@ -5,7 +5,7 @@ import type { Agent, LimitPolicy } from '../model/agentType';
 import type { LogLevel, RunEvent, Transition } from '../model/event';
 import type { GivenBy } from '../model/givenBy';
 import type { RunState } from '../model/state';
-import type { StepTable } from '../model/stepTable';
+import type { RowPlace, StepTable } from '../model/stepTable';
 import type { Pull, PullReceiver, Stop } from '../streams/pull';
 import type { LeaveCall, StepTask } from './task';
 
@@ -25,11 +25,12 @@ export interface Engine {
   elapsed(): number;
   /**
    * Writes an event down and tells it; `then` is called once the event is as durable as was asked for. `stored` replaces
-   * the event in what is written, where the live value has another form than the saved one.
+   * the event in what is written, where the live value has another form than the saved one. `place` is where the row of the
+   * event's step stands, for an engine that reduces events.
    */
-  record(event: RunEvent, then: () => void, stored?: RunEvent): void;
+  record(event: RunEvent, then: () => void, stored?: RunEvent, place?: RowPlace): void;
   /** Writes an event down and tells it, without waiting for the disk. */
-  note(event: RunEvent): void;
+  note(event: RunEvent, place?: RowPlace): void;
   /** Tells an event that is not written down. */
   tell(event: RunEvent): void;
   /** Settles once whoever reads the run one event at a time wants the next; undefined where nobody has to be waited for. */

@@ -3,6 +3,7 @@ import type { Subscriber } from 'rxjs';
 import type { Definition, SharedDefinition, StepIds } from '../definition/definition';
 import { idIn, isStructure } from '../definition/definition';
 import type { Answer, StepRequest, TaskPolicy, Watch } from '../definition/scope';
+import type { RowPlace } from '../model/stepTable';
 import type { Stop } from '../streams/pull';
 import type { AttemptUpdates } from './attemptUpdates';
 
@@ -36,6 +37,8 @@ export interface StepTask {
   updates: AttemptUpdates | undefined;
   /** Steps on record, this one among them, that are dropped when it begins. */
   supersedes: readonly string[] | undefined;
+  /** Where its row stands, for one that surely has none before it begins. */
+  place: RowPlace | undefined;
   /** Which ids the parts of composites have in it and below. */
   ids: StepIds;
   input: unknown;
@@ -114,6 +117,7 @@ export function newTask(
     sharing: sharingOf(definition, path) ?? parent?.sharing,
     updates: undefined,
     supersedes: undefined,
+    place: undefined,
     isReader: isReader || parent?.isReader === true,
     ids: parent?.ids ?? 'own',
     input,

@@ -2,14 +2,15 @@ import type { RunEvent, Transition } from '../model/event';
 import { reduceRunAll } from '../model/reduce';
 import type { RunState } from '../model/state';
 import { afterEvent } from '../model/state';
+import type { RowPlace } from '../model/stepTable';
 
 const BATCH = 256;
 
 /** The scan of a run's events: each comes out with the state after it. */
 export interface Transitions<O> {
-  next(event: RunEvent): Transition<O>;
+  next(event: RunEvent, place?: RowPlace): Transition<O>;
   /** The same where nobody looks: no transition is made. */
-  pass(event: RunEvent): void;
+  pass(event: RunEvent, place?: RowPlace): void;
   /** The state after the latest event. */
   state(): RunState<O>;
 }
@@ -21,17 +22,17 @@ export interface Transitions<O> {
  */
 export function transitionsFrom<O>(initial: RunState<O>): Transitions<O> {
   let batch = new Batch(initial);
-  const push = (event: RunEvent): number => {
+  const push = (event: RunEvent, place: RowPlace | undefined): number => {
     if (batch.size === BATCH) batch = new Batch(batch.stateAfter(BATCH));
-    return batch.push(event);
+    return batch.push(event, place);
   };
   return {
-    next(event) {
-      const count = push(event);
+    next(event, place) {
+      const count = push(event, place);
       return new LazyTransition(event, batch, count);
     },
-    pass(event) {
-      push(event);
+    pass(event, place) {
+      push(event, place);
     },
     state: () => batch.stateAfter(batch.size),
   };
@@ -40,6 +41,8 @@ export function transitionsFrom<O>(initial: RunState<O>): Transitions<O> {
 class Batch<O> {
   readonly #base: RunState<O>;
   readonly #events: RunEvent[] = [];
+  /** Where the row of each event's step stands, up to the latest of which that is known. */
+  readonly #places: (RowPlace | undefined)[] = [];
   #reached = 0;
   #latest: RunState<O>;
 
@@ -53,19 +56,27 @@ class Batch<O> {
   }
 
   /** Adds an event and says how many there are now. */
-  push(event: RunEvent): number {
+  push(event: RunEvent, place: RowPlace | undefined): number {
+    if (place !== undefined) {
+      while (this.#places.length < this.#events.length) this.#places.push(undefined);
+      this.#places.push(place);
+    }
     return this.#events.push(event);
   }
 
   stateAfter(count: number): RunState<O> {
     const last = this.#events[count - 1];
-    if (count < this.#reached)
-      return afterEvent(last, reduceRunAll(this.#base, this.#events.slice(0, count)));
+    if (count < this.#reached) return afterEvent(last, this.#reduced(this.#base, 0, count));
     if (count > this.#reached) {
-      this.#latest = afterEvent(last, reduceRunAll(this.#latest, this.#events.slice(this.#reached, count)));
+      this.#latest = afterEvent(last, this.#reduced(this.#latest, this.#reached, count));
       this.#reached = count;
     }
     return this.#latest;
+  }
+
+  #reduced(base: RunState<O>, from: number, to: number): RunState<O> {
+    const places = this.#places.length > from ? this.#places.slice(from, to) : undefined;
+    return reduceRunAll(base, this.#events.slice(from, to), places);
   }
 }
 

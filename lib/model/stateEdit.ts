@@ -7,8 +7,8 @@ import { frozenCopy, patchedShared, sharedWithout } from './shared';
 import type { RunState } from './state';
 import { pendingSteps } from './state';
 import type { StepResult } from './stepResult';
-import { pendingStep } from './stepResult';
-import type { StepDraft, StepTableEdit } from './stepTable';
+import { newStep, pendingStep } from './stepResult';
+import type { RowPlace, StepDraft, StepTableEdit } from './stepTable';
 import { StepTable } from './stepTable';
 
 // Freezing deeply would freeze the user's inputs and outputs too: only our own records are frozen, one by one.
@@ -71,6 +71,11 @@ export class StateEdit {
     const step = this.#edit().draft(path, this.#unplanned);
     step.timestamp = isoTime(at);
     return step;
+  }
+
+  /** The next event is one of the step of this path, whose row stands at this place. */
+  expect(path: string, place: RowPlace): void {
+    this.#edit().expect(path, place);
   }
 
   /** The state with everything that was changed; the same object when nothing was. */
@@ -156,7 +161,7 @@ export class StateEdit {
   }
 
   /** A step that the plan does not name. No function is made for it in most runs: this is asked with every event. */
-  get #unplanned(): (path: string) => StepResult {
+  get #unplanned(): (path: string) => StepDraft {
     const revision = this.#revision;
     return revision === undefined ? unplanned : (path) => ({ ...unplanned(path), revision });
   }
@@ -316,8 +321,8 @@ export class StateEdit {
   }
 }
 
-function unplanned(path: string): StepResult {
-  return pendingStep(path, '');
+function unplanned(path: string): StepDraft {
+  return newStep(path, '');
 }
 
 /** A path and all above it. */

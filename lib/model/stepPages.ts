@@ -56,17 +56,93 @@ export function pageWith(page: Page, change: (row: StepResult) => StepResult): P
   return new LentRows(page, change);
 }
 
-/** Positions by path. */
-export function indexOf(pages: readonly Page[]): Map<string, number> {
-  const index = new Map<string, number>();
-  for (const page of pages) for (const row of rowsOf(page)) index.set(row.stepId, index.size);
-  return index;
-}
-
 /** The page that these rows become: packed when it is full and all of them have completed. */
 export function pageFrom(rows: readonly StepResult[]): Page {
   // The last row is the least likely to have completed, and mostly settles the question.
   const isSealed =
     rows.length === PAGE && SealedRows.takes(rows[PAGE - 1]) && rows.every((row) => SealedRows.takes(row));
   return isSealed ? new SealedRows(rows) : rows;
+}
+
+/**
+ * Where the paths of one version of a table stand.
+ *
+ * All versions share one index from path to position; a version trusts an entry only when the row at that position bears the
+ * path, and makes an index of its own when a sibling version has put something else there. A row whose place whoever adds it
+ * remembers is put in when somebody first asks for a path.
+ */
+export class StepPlaces {
+  #index: Map<string, number>;
+  /** Full pages of any version whose rows are in the index. */
+  #covered: WeakSet<Page>;
+  /** How many rows of this version, from the first, are in the index. */
+  #indexed: number;
+  #isTemplate: boolean;
+
+  constructor(
+    index = new Map<string, number>(),
+    covered = new WeakSet<Page>(),
+    indexed = 0,
+    isTemplate = false,
+  ) {
+    this.#index = index;
+    this.#covered = covered;
+    this.#indexed = indexed;
+    this.#isTemplate = isTemplate;
+  }
+
+  /** The same for a version that is made of this one. */
+  copy(isTemplate = this.#isTemplate): StepPlaces {
+    return new StepPlaces(this.#index, this.#covered, this.#indexed, isTemplate);
+  }
+
+  /** Position of the row of this path among `size` rows; undefined when there is none. */
+  find(path: string, pages: readonly Page[], size: number): number | undefined {
+    let position = this.#index.get(path);
+    if (isAt(position, path, pages, size)) return position;
+    if (this.#indexed < size) {
+      this.#cover(pages, size);
+      position = this.#index.get(path);
+    }
+    if (position === undefined || isAt(position, path, pages, size)) return position;
+    this.#index = new Map();
+    this.#covered = new WeakSet();
+    this.#indexed = 0;
+    this.#isTemplate = false;
+    this.#cover(pages, size);
+    return this.#index.get(path);
+  }
+
+  /** A row has been added at the end. */
+  add(path: string, position: number): void {
+    this.#own();
+    this.#index.set(path, position);
+    if (this.#indexed === position) this.#indexed += 1;
+  }
+
+  #cover(pages: readonly Page[], size: number): void {
+    this.#own();
+    for (let number = pageOf(this.#indexed); number < pages.length; number += 1) {
+      const page = pages[number] as Page;
+      if (this.#covered.has(page)) continue;
+      const first = number * PAGE;
+      for (let position = first; position < first + page.length; position += 1)
+        this.#index.set(pathAt(pages, position) as string, position);
+      // The paths of a full page stay, whatever becomes of its rows.
+      if (page.length === PAGE) this.#covered.add(page);
+    }
+    this.#indexed = size;
+  }
+
+  /** What is added to one run does not stay in the index of all that begin with the same template. */
+  #own(): void {
+    if (!this.#isTemplate) return;
+    this.#isTemplate = false;
+    this.#index = new Map(this.#index);
+    this.#covered = new WeakSet();
+  }
+}
+
+function isAt(position: number | undefined, path: string, pages: readonly Page[], size: number): boolean {
+  return position !== undefined && position < size && pathAt(pages, position) === path;
 }

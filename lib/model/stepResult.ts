@@ -93,13 +93,10 @@ export interface StepResult {
 
 /** The result of a step that has not begun. */
 export function pendingStep(stepId: string, agent: string): StepResult {
-  return Object.freeze({
-    stepId,
-    agent,
-    status: 'PENDING',
-    duration: 0,
-    error: null,
-    timestamp: null,
-    attempts: 0,
-  });
+  return Object.freeze(newStep(stepId, agent));
+}
+
+/** The same, to be changed before anybody sees it. */
+export function newStep(stepId: string, agent: string): { -readonly [K in keyof StepResult]: StepResult[K] } {
+  return { stepId, agent, status: 'PENDING', duration: 0, error: null, timestamp: null, attempts: 0 };
 }

@@ -1,5 +1,5 @@
 import type { Page } from './stepPages';
-import { indexOf, pageFrom, pageOf, pageWith, pathAt, placeOf, rowAt, rowsOf, tallyOf } from './stepPages';
+import { pageFrom, pageOf, pageWith, pathAt, placeOf, rowAt, rowsOf, StepPlaces, tallyOf } from './stepPages';
 import type { StepResult } from './stepResult';
 
 /**
@@ -7,9 +7,6 @@ import type { StepResult } from './stepResult';
  *
  * Rows are kept in pages of 64, so a change copies one page and the list of pages, never the whole table. A page whose steps
  * have all completed is packed, and its rows are made again when somebody reads them.
- *
- * All versions of a table share one index from path to position; a version trusts an entry only when the row at that position
- * bears the path, and makes an index of its own when a sibling version has put something else there.
  *
  * A class, unlike the other records: thousands of versions share one prototype, and the pages stay private.
  */
@@ -20,36 +17,30 @@ export class StepTable implements Iterable<StepResult> {
   /** How many steps there are. */
   readonly size: number;
   readonly #pages: readonly Page[];
-  readonly #isTemplate: boolean;
-  #index: Map<string, number>;
+  readonly #places: StepPlaces;
 
-  private constructor(pages: readonly Page[], size: number, index: Map<string, number>, isTemplate: boolean) {
+  private constructor(pages: readonly Page[], size: number, places: StepPlaces) {
     this.#pages = pages;
     this.size = size;
-    this.#index = index;
-    this.#isTemplate = isTemplate;
+    this.#places = places;
   }
 
   /** A table of these rows. A later row replaces an earlier one with the same `stepId`. */
   static of(rows: Iterable<StepResult> = []): StepTable {
-    const edit = new StepTable([], 0, new Map(), false).edit();
+    const edit = new StepTable([], 0, new StepPlaces()).edit();
     for (const row of rows) edit.set(row);
     return edit.end();
   }
 
   /** The same rows, to begin many runs with: what is added to one of them does not stay in the index of all. */
   asTemplate(): StepTable {
-    return new StepTable(this.#pages, this.size, this.#index, true);
+    return new StepTable(this.#pages, this.size, this.#places.copy(true));
   }
 
   /** The row of this path; undefined when the path was never mentioned. */
   get(path: string): StepResult | undefined {
-    const position = this.#index.get(path);
-    if (position === undefined) return undefined;
-    const row = this.at(position);
-    if (row?.stepId === path) return row;
-    this.#index = indexOf(this.#pages);
-    return this.at(this.#index.get(path) ?? this.size);
+    const position = this.#places.find(path, this.#pages, this.size);
+    return position === undefined ? undefined : this.at(position);
   }
 
   /** The row at this position, counted from 0. */
@@ -81,19 +72,15 @@ export class StepTable implements Iterable<StepResult> {
   /** The same steps as `change` gives them, each when it is first read; the path stays. */
   withRows(change: (row: StepResult) => StepResult): StepTable {
     const pages = this.#pages.map((page) => pageWith(page, change));
-    return new StepTable(pages, this.size, this.#index, this.#isTemplate);
+    return new StepTable(pages, this.size, this.#places.copy());
   }
 
   /** Collects changes and makes one new table of them, copying each touched page once. */
   edit(): StepTableEdit {
-    return new StepTableEdit(
-      this.#pages,
-      this.size,
-      this.#index,
-      this.#isTemplate,
-      (pages, size, index, isTemplate) => new StepTable(pages, size, index, isTemplate),
-    );
+    return new StepTableEdit(this.#pages, this.size, this.#places.copy(), StepTable.#make);
   }
+
+  static readonly #make: Make = (pages, size, places) => new StepTable(pages, size, places);
 }
 
 /** JSON leaves out what is undefined: all six fields of a result stand in it, whether or not there is an output. */
@@ -106,6 +93,12 @@ function shown(row: StepResult): StepResult {
 /** A row under change. */
 export type StepDraft = { -readonly [K in keyof StepResult]: StepResult[K] };
 
+/** Where the row of a path stands, as far as that is known to whoever adds and changes it. */
+export interface RowPlace {
+  /** The position; -1 before the row is added, when there is surely none of its path. */
+  position: number;
+}
+
 /** Changes to a `StepTable` under way. A class, because there is one for every batch of events, often for every event. */
 export class StepTableEdit {
   readonly #make: Make;
@@ -113,26 +106,20 @@ export class StepTableEdit {
   readonly #ownPages = new Set<number>();
   readonly #drafts: StepDraft[] = [];
   readonly #draftPages: number[] = [];
+  readonly #places: StepPlaces;
   #size: number;
-  #index: Map<string, number>;
-  #isTemplate: boolean;
   // Who looks a step up is about to change it.
   #latestPath: string | undefined;
   #latestPosition: number | undefined;
+  /** Where the latest path stands for whoever told of it, and remembers it. */
+  #latestPlace: RowPlace | undefined;
 
   /** @param make - Makes the table of what has come of the changes. */
-  constructor(
-    base: readonly Page[],
-    size: number,
-    shared: Map<string, number>,
-    isTemplate: boolean,
-    make: Make,
-  ) {
+  constructor(base: readonly Page[], size: number, places: StepPlaces, make: Make) {
     this.#make = make;
     this.#pages = base.slice();
     this.#size = size;
-    this.#index = shared;
-    this.#isTemplate = isTemplate;
+    this.#places = places;
   }
 
   get(path: string): StepResult | undefined {
@@ -140,13 +127,23 @@ export class StepTableEdit {
     return position === undefined ? undefined : this.#rowAt(position);
   }
 
-  /** The row of this path, to be changed in place until `end()`; where there is none, a copy of `absent` is added. */
-  draft(path: string, absent: (path: string) => StepResult): StepDraft {
+  /** The next change is to the row of this path, which stands at this place: nobody has to look for it. */
+  expect(path: string, place: RowPlace): void {
+    const { position } = place;
+    const isAdded = position >= 0 && position < this.#size;
+    if (isAdded && this.#pathAt(position) !== path) return;
+    this.#latestPath = path;
+    this.#latestPosition = isAdded ? position : undefined;
+    this.#latestPlace = isAdded ? undefined : place;
+  }
+
+  /** The row of this path, to be changed in place until `end()`; where there is none, what `absent` makes is added. */
+  draft(path: string, absent: (path: string) => StepDraft): StepDraft {
     const position = this.#positionOf(path);
-    const row = position === undefined ? absent(path) : (this.#rowAt(position) as StepResult);
+    const row = position === undefined ? undefined : (this.#rowAt(position) as StepResult);
     // Rows of tables are frozen: one that is not is a draft of this edit.
-    if (position !== undefined && Object.isExtensible(row)) return row;
-    const draft: StepDraft = { ...row };
+    if (row !== undefined && Object.isExtensible(row)) return row;
+    const draft: StepDraft = row === undefined ? absent(path) : { ...row };
     this.#drafts.push(draft);
     this.#draftPages.push(pageOf(this.#put(draft, position)));
     return draft;
@@ -170,7 +167,7 @@ export class StepTableEdit {
       if (Array.isArray(this.#pages[this.#draftPages[position] as number]))
         Object.freeze(this.#drafts[position]);
     }
-    return this.#make(this.#pages, this.#size, this.#index, this.#isTemplate);
+    return this.#make(this.#pages, this.#size, this.#places);
   }
 
   /** Returns the position. */
@@ -178,11 +175,11 @@ export class StepTableEdit {
     const position = known ?? this.#size;
     this.#ownPage(pageOf(position))[placeOf(position)] = row;
     if (known !== undefined) return position;
-    if (this.#isTemplate) {
-      this.#isTemplate = false;
-      this.#index = new Map(this.#index);
+    if (this.#latestPlace === undefined) this.#places.add(row.stepId, position);
+    else {
+      this.#latestPlace.position = position;
+      this.#latestPlace = undefined;
     }
-    this.#index.set(row.stepId, position);
     this.#size += 1;
     this.#latestPath = row.stepId;
     this.#latestPosition = position;
@@ -200,15 +197,10 @@ export class StepTableEdit {
 
   #positionOf(path: string): number | undefined {
     if (this.#latestPath === path) return this.#latestPosition;
+    this.#latestPlace = undefined;
     // Steps mostly begin in the order of the table: a look at the next row spares one into a large index.
-    let position: number | undefined = this.#latestPosition === undefined ? 0 : this.#latestPosition + 1;
-    if (this.#pathAt(position) !== path) {
-      position = this.#index.get(path);
-      if (position !== undefined && this.#pathAt(position) !== path) {
-        this.#index = indexOf(this.#pages);
-        position = this.#index.get(path);
-      }
-    }
+    const next = this.#latestPosition === undefined ? 0 : this.#latestPosition + 1;
+    const position = this.#pathAt(next) === path ? next : this.#places.find(path, this.#pages, this.#size);
     this.#latestPath = path;
     this.#latestPosition = position;
     return position;
@@ -223,9 +215,4 @@ export class StepTableEdit {
   }
 }
 
-type Make = (
-  pages: readonly Page[],
-  size: number,
-  index: Map<string, number>,
-  isTemplate: boolean,
-) => StepTable;
+type Make = (pages: readonly Page[], size: number, places: StepPlaces) => StepTable;

@@ -70,12 +70,13 @@ export class EventFactory {
       agent: definition.name,
       attempt,
     };
-    const isPlain = policy.critical !== true && policy.checkInput !== true && dropped.length === 0;
+    const hash = policy.checkInput === true ? this.#engine.hash(input) : undefined;
+    const isPlain =
+      policy.critical !== true && hash === undefined && caught === undefined && dropped.length === 0;
     const limitKey = policy.limit?.key === undefined ? undefined : keyForUndoing(task);
     const isRecorded = this.#recordsInputs && task.tries === 1 && input !== undefined;
     const isBare = limitAt === undefined && !isAlone && joined.length === 0 && shared === undefined;
     if (isPlain && isBare && limitKey === undefined && !isRecorded) return event;
-    const hash = policy.checkInput === true ? this.#engine.hash(input) : undefined;
     const inputHash = hash === undefined ? undefined : `${hash}.${identityOf(definition, task.ids)}`;
     return {
       ...event,

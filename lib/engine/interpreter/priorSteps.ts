@@ -19,6 +19,11 @@ export class PriorSteps {
     this.#steps = known;
   }
 
+  /** Whether nothing is known: the run is new, and nothing in it has been asked for again. */
+  get isEmpty(): boolean {
+    return this.#steps === undefined;
+  }
+
   at(path: string): StepResult | undefined {
     return this.#steps?.get(path);
   }

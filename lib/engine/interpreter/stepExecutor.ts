@@ -415,6 +415,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
     if (saved?.inputHash !== undefined) task.ids = idsOfSaved(task, saved.inputHash);
     if (saved === undefined && this.#execution.revision !== undefined)
       task.revision = this.#execution.revision;
+    if (this.prior.isEmpty && isItem(task)) task.place = { position: -1 };
     if (task.isStopped) {
       this.#beginStopped(task, saved, request.isStopped === true);
       return task;
@@ -692,8 +693,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
       joined: isStructure(task.definition) ? [] : this.#isolation.joined(),
       shared: this.#beginsToShare(task, dropped),
     });
-    if (recorded === undefined) this.engine.note(started);
-    else this.engine.record(started, recorded);
+    if (recorded === undefined) this.engine.note(started, task.place);
+    else this.engine.record(started, recorded, undefined, task.place);
     if (dropped.length === 0) return;
     this.prior.renew();
     this.#shared.renew();
@@ -939,11 +940,12 @@ export class StepExecutor implements StepMachine, QueueOwner {
     forgetFailures(task);
     const usage = isStructure(task.definition) || task.hasReported ? undefined : reportedUsage(known.output);
     if (usage !== undefined) this.events.report(usage);
-    this.engine.record(this.events.completed(task, known, shared), () => {
+    const then = (): void => {
       // Whoever took the answer from the cache would not have changed what it shares with others.
       if (task.policy.cache !== undefined && shared === undefined) this.engine.memorize?.(task, known);
       this.#answer(task, answered);
-    });
+    };
+    this.engine.record(this.events.completed(task, known, shared), then, undefined, task.place);
     this.#abandon((path) => isBelow(path, task.path));
   }
 
@@ -1214,6 +1216,20 @@ function callsOf(machine: StepExecutor): CallCallbacks {
       if (isRunning(task)) machine.failStep(task, error);
     },
   };
+}
+
+/**
+ * Whether it is an item of an `each`, or a part of one, where everything above is under way for the first time: no plan names it,
+ * and no other step has its path.
+ */
+function isItem({ parent, undoes }: StepTask): boolean {
+  let isWithin = false;
+  for (let above = parent; above !== undefined; above = above.parent) {
+    const { kind } = above.definition;
+    if (above.tries !== 1 || !(kind === 'each' || kind === 'chain' || kind === 'workflow')) return false;
+    isWithin ||= kind === 'each';
+  }
+  return isWithin && undoes === undefined;
 }
 
 /** A single agent as the root of a run: a structure of one step that bears the agent's name. */

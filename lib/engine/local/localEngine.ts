@@ -12,7 +12,7 @@ import type { RunEvent, Transition } from '../../model/event';
 import { idempotencyKeyOf } from '../../model/incarnation';
 import { reduceRunAll } from '../../model/reduce';
 import type { RunState } from '../../model/state';
-import type { StepTable } from '../../model/stepTable';
+import type { RowPlace, StepTable } from '../../model/stepTable';
 import { answerOf, offerSignals } from '../../store/signalAnswer';
 import type { Claim } from '../../store/store';
 import type { Pace } from '../../streams/pace';
@@ -54,6 +54,7 @@ interface Entry {
   readonly event: RunEvent;
   readonly then: (() => void) | undefined;
   isDurable: boolean;
+  readonly place: RowPlace | undefined;
 }
 
 /**
@@ -102,7 +103,7 @@ export class LocalEngine<O> implements Engine {
     return this.#steady.now();
   }
 
-  record(event: RunEvent, then: () => void, stored: RunEvent = event): void {
+  record(event: RunEvent, then: () => void, stored: RunEvent = event, place?: RowPlace): void {
     if (this.#isClosed) return;
     let durable: void | Promise<void>;
     try {
@@ -111,10 +112,10 @@ export class LocalEngine<O> implements Engine {
       this.#options.broken(error);
       return;
     }
-    this.#enqueue(event, then, this.#atPace(durable));
+    this.#enqueue(event, then, this.#atPace(durable), place);
   }
 
-  note(event: RunEvent): void {
+  note(event: RunEvent, place?: RowPlace): void {
     if (this.#isClosed) return;
     try {
       this.#options.claim.note(event);
@@ -122,7 +123,7 @@ export class LocalEngine<O> implements Engine {
       this.#options.broken(error);
       return;
     }
-    this.#enqueue(event, undefined, undefined);
+    this.#enqueue(event, undefined, undefined, place);
   }
 
   tell(event: RunEvent): void {
@@ -284,7 +285,7 @@ export class LocalEngine<O> implements Engine {
   close(): void {
     this.#isClosed = true;
     for (const leave of this.#recalls ?? []) leave(false);
-    for (const { event } of this.#waiting.splice(0)) this.#transitions.pass(event);
+    for (const { event, place } of this.#waiting.splice(0)) this.#transitions.pass(event, place);
   }
 
   /** Names what a step of this run has done, for those who find its answer in the cache. */
@@ -299,11 +300,16 @@ export class LocalEngine<O> implements Engine {
     return durable.then(() => wanted);
   }
 
-  #enqueue(event: RunEvent, then: (() => void) | undefined, durable: void | Promise<void>): void {
+  #enqueue(
+    event: RunEvent,
+    then: (() => void) | undefined,
+    durable: void | Promise<void>,
+    place?: RowPlace,
+  ): void {
     if (durable === undefined && this.#waiting.length === 0 && !this.#isTelling) {
       this.#isTelling = true;
       try {
-        this.#show(event);
+        this.#show(event, place);
       } finally {
         this.#isTelling = false;
       }
@@ -311,7 +317,7 @@ export class LocalEngine<O> implements Engine {
       if (this.#isDue()) this.#deliver();
       return;
     }
-    const entry: Entry = { event, then, isDurable: durable === undefined };
+    const entry: Entry = { event, then, isDurable: durable === undefined, place };
     this.#waiting.push(entry);
     if (durable === undefined) this.#deliver();
     else {
@@ -334,8 +340,8 @@ export class LocalEngine<O> implements Engine {
     this.#isTelling = true;
     try {
       while (this.#waiting[0]?.isDurable === true && !this.#isClosed) {
-        const { event, then } = this.#waiting.shift() as Entry;
-        this.#show(event);
+        const { event, then, place } = this.#waiting.shift() as Entry;
+        this.#show(event, place);
         if (then !== undefined) reactions.push(then);
       }
     } finally {
@@ -349,11 +355,11 @@ export class LocalEngine<O> implements Engine {
     return this.#waiting.length > 0;
   }
 
-  #show(event: RunEvent): void {
+  #show(event: RunEvent, place: RowPlace | undefined): void {
     const { tell, tellEvent } = this.#options;
-    if (tellEvent === undefined) tell?.(this.#transitions.next(event));
+    if (tellEvent === undefined) tell?.(this.#transitions.next(event, place));
     else {
-      this.#transitions.pass(event);
+      this.#transitions.pass(event, place);
       tellEvent(event);
     }
   }

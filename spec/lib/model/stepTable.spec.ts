@@ -73,6 +73,9 @@ describe('StepTable', () => {
           for (const each of paths) {
             // Mostly completed, so that whole pages are.
             const changed = (each.length + round) % 9 === 0 ? row(each, round) : done(each, round);
+            // Whoever adds a row may know that there is none: it is found all the same.
+            if (!model.has(each) && round % 2 === 0) edit.expect(each, { position: -1 });
+            if (each.length === 2) edit.get('s7');
             edit.set(changed);
             model.set(each, changed);
           }
@@ -89,6 +92,29 @@ describe('StepTable', () => {
       }),
       { numRuns: 50 },
     );
+  });
+
+  it('tells whoever adds a row where it stands, and finds it there without being asked to look', () => {
+    const place = { position: -1 };
+    const edit = StepTable.of([row('a'), row('b')]).edit();
+    edit.expect('c', place);
+    edit.draft('c', () => ({ ...row('c') })).attempts = 1;
+    const table = edit.end();
+    expect(place).toEqual({ position: 2 });
+
+    const next = table.edit();
+    next.expect('c', place);
+    next.draft('c', () => ({ ...row('none') })).attempts = 2;
+    next.expect('b', { position: 0 });
+    next.draft('b', () => ({ ...row('none') })).attempts = 3;
+    const later = next.end();
+    expect([...later].map(({ stepId, attempts }) => [stepId, attempts])).toEqual([
+      ['a', 0],
+      ['b', 3],
+      ['c', 2],
+    ]);
+    expect([table, later].map((each) => each.get('c')?.attempts)).toEqual([1, 2]);
+    expect(StepTable.of([...later, row('d')]).get('d')).toEqual(row('d'));
   });
 
   it('shares all pages that a change does not touch', () => {
