@@ -1,7 +1,9 @@
+import { typeName } from '../../lib/codec/typeName';
 import type { CancelRequest } from '../../lib/engine/engine';
 import type { Where } from '../../lib/engine/runOptions';
 import { checkedWhere } from '../../lib/engine/runOptions';
 import { checkRunId, UnknownRunError } from '../../lib/errors/storageErrors';
+import { InvalidArgumentError } from '../../lib/model/failure';
 import type { Store } from '../../lib/store/store';
 
 /** Where the run rests, and why it is cancelled. */
@@ -25,6 +27,11 @@ export async function cancel(runId: string, options: CancelOptions): Promise<Can
   checkRunId(runId);
   const { store, engine } = checkedWhere(`cancel run "${runId}"`, options, 'post');
   const { agent, reason } = options;
+  if (reason !== undefined && typeof (reason as unknown) !== 'string')
+    throw new InvalidArgumentError(
+      `Cannot cancel run "${runId}" with a reason of type ${typeName(reason)}`,
+      'give a text',
+    );
   const why = reason !== undefined && { reason };
   if (engine !== undefined) {
     await engine.cancel(runId, { ...(agent !== undefined && { agent }), ...why });

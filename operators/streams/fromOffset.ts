@@ -208,7 +208,7 @@ class Reading<T, O> {
 
   /** An item without an offset would be read again for ever. */
   #check(given: unknown): void {
-    const offset: unknown = (given as Partial<Positioned<T, O>> | null | undefined)?.offset;
+    const { offset, lag }: { readonly offset?: unknown; readonly lag?: unknown } = given ?? {};
     if (offset === undefined) {
       throw new InvalidArgumentError(
         `Cannot read stream "${this.#name}": read gave an item without an offset`,
@@ -216,6 +216,12 @@ class Reading<T, O> {
       );
     }
     if (typeof offset !== 'number' || !Number.isFinite(offset)) checkedRow(this.#name, offset);
+    if (lag !== undefined && !Number.isFinite(lag)) {
+      throw new InvalidArgumentError(
+        `Cannot read stream "${this.#name}": read gave an item whose lag is ${typeof lag === 'number' ? String(lag) : typeName(lag)}`,
+        'let it give a finite number, or leave it out',
+      );
+    }
   }
 
   /** Asks for items as long as there is room. A loop, because an item may come within the call that asks for it. */

@@ -330,6 +330,20 @@ function ownCopy(value: unknown): unknown {
   return Object.setPrototypeOf(Object.fromEntries(fields), prototype) as unknown;
 }
 
+const LEVELS: ReadonlySet<unknown> = new Set<LogLevel>(['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL']);
+
+/** The level of a log line: one that nobody knows is looked at as a WARNING, since it must neither be lost nor harm the run. */
+function levelOf(level: unknown): LogLevel {
+  if (LEVELS.has(level)) return level as LogLevel;
+  const upper = typeof level === 'string' ? level.toUpperCase() : '';
+  return LEVELS.has(upper) ? (upper as LogLevel) : 'WARNING';
+}
+
+/** The text of a log line, also where an error, or something else, was given for it. */
+function textOf(message: unknown): string {
+  return typeof message === 'string' ? message : toFailure(message).message;
+}
+
 /** What the context needs of the call that it belongs to. */
 export interface ContextCall {
   readonly task: StepTask;
@@ -377,7 +391,7 @@ export class CallContext implements StepContext {
   };
 
   readonly log = (level: LogLevel, message: string, data?: object | (() => object)): void => {
-    this.#call.callbacks.log(this.#call.task, level, message, data);
+    this.#call.callbacks.log(this.#call.task, levelOf(level), textOf(message), data);
   };
 
   readonly step = <I, O>(id: string, agent: Agent<I, O>, input: I): Observable<O> =>

@@ -1,9 +1,11 @@
 import type { Subscriber } from 'rxjs';
 import { asyncScheduler, Observable } from 'rxjs';
 
+import { Moment } from '../../codec/plainCodecs';
 import { RunError } from '../../errors/runErrors';
 import type { Agent } from '../../model/agentType';
 import type { RunEvent, RunResumed, RunStarted, Transition } from '../../model/event';
+import { InvalidArgumentError } from '../../model/failure';
 import { reduceRun } from '../../model/reduce';
 import type { RunState, RunStatus } from '../../model/state';
 import type { StepResult } from '../../model/stepResult';
@@ -63,6 +65,20 @@ export function claimAndRun<O>(run: LocalRun<O>): Observable<Transition<O>> {
   });
 }
 
+/**
+ * What a clock says.
+ *
+ * @throws InvalidArgumentError when that is no moment: nobody could read what was written with it.
+ */
+function momentOf(clock: { now(): number }): number {
+  const at = clock.now();
+  if (Moment.is(at)) return at;
+  throw new InvalidArgumentError(
+    `Cannot run by a clock that says ${String(at)}`,
+    'give a scheduler whose now() gives epoch milliseconds',
+  );
+}
+
 /** A life still to begin; undefined when it is over: the run cannot begin, or has completed and only tells its end again. */
 function startExecution<O>(
   run: LocalRun<O>,
@@ -83,7 +99,7 @@ function startExecution<O>(
       mustExist,
       onMismatch,
       checksValues: claim.checksValues,
-      at: scheduler.now(),
+      at: momentOf(scheduler),
       incarnation: saved?.incarnation ?? newIncarnation(run.options.scheduler),
       ...(run.options.tags !== undefined && { tags: run.options.tags }),
     });

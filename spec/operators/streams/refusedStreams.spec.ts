@@ -124,6 +124,15 @@ describe('a source without a compiler', () => {
     }
   });
 
+  it.each([NaN, Infinity, '3', null])(
+    'is refused where a lag is %p, which could not be read again',
+    async (lag) => {
+      const items = reading(() => [{ offset: 1, value: 1, lag }]);
+
+      await expect(lastValueFrom(items)).rejects.toThrow('an item whose lag is ');
+    },
+  );
+
   it('is refused where an offset is no plain JSON', async () => {
     const dates = reading(() => [{ offset: new Date(0), value: 1 }]);
     const later = reading(async function* () {
