@@ -11,20 +11,10 @@ export interface JournalRecord {
 
 /** The line of a record. */
 export function encodeRecord(seq: number, synced: number, json: string): Buffer {
-  const head = `${seq} ${synced} `;
-  const jsonAt = BODY + head.length;
-  const line = Buffer.allocUnsafe(jsonAt + Buffer.byteLength(json) + 1);
-  line.write(head, BODY, 'latin1');
-  line.write(json, jsonAt, 'utf8');
-  line[line.length - 1] = NEWLINE;
-  // Its checksum is that of the bytes, so that the text is made into bytes once.
-  line.write(`${hex(crc32(line.subarray(BODY, -1)))} `, 0, 'latin1');
-  return line;
+  const body = `${seq} ${synced} ${json}`;
+  // One text made into bytes: writing its parts into a buffer takes Node two to four times as long.
+  return Buffer.from(`${hex(crc32(body))} ${body}\n`);
 }
-
-/** Where a line goes on behind its checksum. */
-const BODY = 9;
-const NEWLINE = 0x0a;
 
 /** The record in this line, which ends before its newline; undefined when the line is not what was written. */
 export function decodeRecord(bytes: Buffer, from: number, to: number): JournalRecord | undefined {
