@@ -135,7 +135,7 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
     'step.answered': event(
       'step.answered',
       { ...ofStep, by: oneOf({ answer: true, deadline: true }) },
-      { value: Json },
+      { value: Json, signalId: t.string },
     ),
   };
 

@@ -153,6 +153,7 @@ export const Step: t.Type<StepResult> = recordCodec<StepResult>(
     deadline: Moment,
     asking: t.string,
     signal: t.string,
+    signalIds: listOf(t.string),
     asked: Count,
     limitAt: Moment,
     abandoned: t.literal(true),

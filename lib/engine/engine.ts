@@ -75,9 +75,9 @@ export interface Engine {
   sleep(path: string, delayMs: number, wake: () => void): Stop;
   /**
    * Waits for an answer from outside, and goes on listening until stopped. `done` forgets an answer that has been used, or
-   * never can be; one that is not done with is told again in the next life. `at` is when it was given, epoch milliseconds.
+   * never can be; one that is not done with is told again in the next life.
    */
-  signal(path: string, answered: (value: unknown, done?: () => void, at?: number) => void): Stop;
+  signal(path: string, answered: (value: unknown, done?: () => void, given?: Given) => void): Stop;
   /**
    * Offers the signals of a name to a step that waits, also later, until stopped. One that it takes is posted to it as an answer;
    * `lost` tells that somebody else has got it. Absent where there are no signals.
@@ -94,6 +94,14 @@ export interface Engine {
   settle?(then: () => void): Stop;
   /** Takes items from a stream. Absent where a run is replayed: no item can be had twice. */
   pull?(source: object, receiver: PullReceiver): Pull;
+}
+
+/** How an answer from outside was given. */
+export interface Given {
+  /** When, epoch milliseconds. */
+  readonly at?: number | undefined;
+  /** The id of the signal that it was made of. */
+  readonly signalId?: string | undefined;
 }
 
 /** What the function threw that gives the key of a limit or of a cache. */

@@ -257,6 +257,8 @@ export interface StepAnswered extends OfStep {
   readonly by: 'answer' | 'deadline';
   /** The partial result, or the answer. */
   readonly value?: unknown;
+  /** The id of the signal that the answer was made of; absent where somebody was asked. */
+  readonly signalId?: string;
 }
 
 /** The run has its output. */

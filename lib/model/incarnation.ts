@@ -47,7 +47,7 @@ export function asAnotherRun(state: RunState, runId: string, incarnation: string
 
 function askedAnew(row: StepResult, incarnation: string): StepResult {
   if (row.asked === undefined && row.asking === undefined) return row;
-  const { asking, asked: _, ...rest } = row;
+  const { asking, asked: _, signalIds: _taken, ...rest } = row;
   if (row.status !== 'SUSPENDED' || asking === undefined) return Object.freeze(rest);
   const seq = Number(asking.slice(asking.lastIndexOf('.') + 1));
   return Object.freeze({ ...rest, asking: askingOf(incarnation, seq), asked: 1 });

@@ -261,6 +261,7 @@ const changes: {
       by: event.by,
       ...(event.value === undefined ? {} : { value: event.value }),
     });
+    if (event.signalId !== undefined) step.signalIds = [...(step.signalIds ?? []), event.signalId];
   },
   'run.completed': (edit, event) => {
     if (event.replayed === true) return;

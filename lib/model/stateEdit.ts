@@ -260,13 +260,14 @@ export class StateEdit {
     for (const path of paths) {
       const step = this.steps.get(path);
       if (step === undefined) continue;
-      const { revision = 0, attempts, asked } = step;
+      const { revision = 0, attempts, asked, signalIds } = step;
       // A step that was never called is as good as new; a key handed out for other work must not be used again.
       const next = attempts > 0 ? revision + 1 : revision;
       const left = {
         ...(next > 0 && { revision: next }),
         // An answer that came before the first question is none to a later one.
         ...(asked !== undefined && { asked }),
+        ...(signalIds !== undefined && { signalIds }),
         // What it shares stays while a step that has changed it stays.
         ...(lost?.sharing.has(path) === true && { shared: step.shared, sharedInitial: step.sharedInitial }),
       };

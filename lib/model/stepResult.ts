@@ -81,6 +81,8 @@ export interface StepResult {
   readonly asking?: string;
   /** The name of the signals that may answer it; absent where somebody is asked. */
   readonly signal?: string;
+  /** The ids of the signals that it has taken: nobody takes them again. Absent when it has taken none. */
+  readonly signalIds?: readonly string[];
   /** How many questions this step has asked in this run; absent when none. */
   readonly asked?: number;
   /** Epoch milliseconds at which the attempt ends in any case, while something in a step with a time limit waits. */

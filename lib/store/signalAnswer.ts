@@ -1,4 +1,5 @@
 import type { AnswerMessage } from '../model/message';
+import type { StepResult } from '../model/stepResult';
 import type { Stop } from '../streams/pull';
 import type { KeptSignal, SignalBox } from './signalRest';
 
@@ -26,6 +27,11 @@ export function answerOf(
 /** The signal that an answer was made of; undefined for any other. */
 export function signalIn({ signal, value, at = 0 }: AnswerMessage): KeptSignal | undefined {
   return signal === undefined ? undefined : { ...signal, value, at };
+}
+
+/** Whether a step has on record that it has taken this signal. */
+export function hasTaken(row: StepResult | undefined, signalId: string): boolean {
+  return row?.signalIds?.includes(signalId) === true;
 }
 
 /**

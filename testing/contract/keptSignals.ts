@@ -147,6 +147,33 @@ export const signals: readonly StoreCase[] = [
     },
   },
   {
+    name: 'signals: that a run has taken do not come back when it is deleted or pruned',
+    async check({ store }) {
+      const attendance = await attends(store);
+      attendance.signals.hear(undefined, () => undefined);
+      const state = await restingState(store, 'book', askingLife('book', 'first'));
+      await store.deleteRun('book');
+      for (const forget of [() => store.deleteRun('book'), () => store.prune({})]) {
+        await store.importRun(state);
+        const kept = await store.signals.add({ name: 'paid', value: 1, at: anHourAgo() });
+        assert.equal(await attendance.signals.give(kept, 'book', answerOf(kept)), true);
+        const claim = await store.claim('book');
+        const at = anHourAgo();
+        const { signalId } = kept;
+        const answered = { type: 'step.answered', path: 'ask', by: 'answer', value: 1, signalId } as const;
+        await claim.append({ type: 'run.resumed', runId: 'book', seq: 5, at, life: 2, reused: 0 });
+        await claim.append({ ...answered, runId: 'book', seq: 6, at });
+        await claim.append({ type: 'run.cancelled', runId: 'book', seq: 7, at, duration: 0 });
+        await claim.release(undefined);
+        assert.deepEqual((await store.loadRun('book'))?.steps.get('ask')?.signalIds, [signalId]);
+        await forget();
+        assert.equal(await store.loadRun('book'), undefined);
+        assert.deepEqual(await store.signals.list(), []);
+      }
+      attendance.leave();
+    },
+  },
+  {
     name: 'signals: stay for others where the run that they are to go to has ended or is gone',
     async check({ store }) {
       await rest(store, 'book', askingLife('book', 'first'));

@@ -227,7 +227,7 @@ export class DurableEngine implements Engine {
     });
   }
 
-  signal(path: string, answered: (value: unknown, done?: () => void, at?: number) => void): Stop {
+  signal(path: string, answered: Parameters<Engine['signal']>[1]): Stop {
     return this.#inbox.signal(path, answered);
   }
 

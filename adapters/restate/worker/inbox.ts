@@ -1,13 +1,14 @@
 import type { WorkflowContext } from '@restatedev/restate-sdk';
 
+import type { Given } from '../../../lib/engine/engine';
 import type { StepResult } from '../../../lib/model/stepResult';
 import { fateOf } from '../../../lib/store/messages';
 import type { Stop } from '../../../lib/streams/pull';
 import type { GivenAnswer } from '../protocol/protocol';
 import type { PendingOps } from './pendingOps';
 
-/** Hears an answer for a step. `at` is when it was given, epoch milliseconds. */
-type Listener = (value: unknown, done?: () => void, at?: number) => void;
+/** Hears an answer for a step. */
+type Listener = (value: unknown, done?: () => void, given?: Given) => void;
 
 /** The life for which answers come. */
 export interface InboxOwner {
@@ -100,7 +101,7 @@ export class Inbox {
         () => {
           this.#drop(given);
         },
-        at,
+        { at },
       );
     }
   }

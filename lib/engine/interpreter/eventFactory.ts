@@ -1,5 +1,5 @@
 import { identityOf, isStructure } from '../../definition/definition';
-import type { Containment } from '../../definition/scope';
+import type { Containment, WaitAnswer } from '../../definition/scope';
 import type {
   LogLevel,
   RunEvent,
@@ -256,7 +256,7 @@ export class EventFactory {
     };
   }
 
-  answered(path: string, answer: { readonly by: 'answer' | 'deadline'; readonly value?: unknown }): RunEvent {
+  answered(path: string, answer: WaitAnswer, signalId?: string): RunEvent {
     return {
       type: 'step.answered',
       runId: this.#runId,
@@ -264,6 +264,7 @@ export class EventFactory {
       at: this.#engine.now(),
       path,
       ...answer,
+      ...(signalId !== undefined && { signalId }),
     };
   }
 

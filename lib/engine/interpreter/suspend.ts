@@ -83,12 +83,12 @@ function listen(
   const stopAll = (): void => {
     for (const stop of stops.splice(0)) stop();
   };
-  const settle = (answer: WaitAnswer, done?: () => void): void => {
+  const settle = (answer: WaitAnswer, done?: () => void, signalId?: string): void => {
     if (!suspended.delete(task)) return;
     stopAll();
     task.phase = 'running';
     queue.setActive(task, true);
-    engine.record(events.answered(task.path, answer), () => {
+    engine.record(events.answered(task.path, answer, signalId), () => {
       done?.();
       react(answer);
     });
@@ -103,11 +103,11 @@ function listen(
   suspended.add(task);
   task.stop = alsoStop(task, stopAll);
   stops.push(
-    engine.signal(task.path, (value, done, at) => {
+    engine.signal(task.path, (value, done, given) => {
       if (!suspended.has(task)) return;
-      const why = refusal(value, at);
+      const why = refusal(value, given?.at);
       if (why === undefined) {
-        settle({ by: 'answer', value }, done);
+        settle({ by: 'answer', value }, done, given?.signalId);
         return;
       }
       done?.();

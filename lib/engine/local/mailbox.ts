@@ -2,9 +2,10 @@ import type { RunStatus } from '../../model/state';
 import type { StepResult } from '../../model/stepResult';
 import type { Hearing } from '../../store/messages';
 import { canHear, fateOf } from '../../store/messages';
-import { signalIn } from '../../store/signalAnswer';
+import { hasTaken, signalIn } from '../../store/signalAnswer';
 import type { Claim, ReceivedMessage } from '../../store/store';
 import type { Stop } from '../../streams/pull';
+import type { Given } from '../engine';
 
 /** Who is told of messages that are no answers. */
 export interface MailboxOwner {
@@ -14,8 +15,8 @@ export interface MailboxOwner {
   step(path: string): StepResult | undefined;
 }
 
-/** Hears an answer for a step. `at` is when it was given, epoch milliseconds. */
-export type Listener = (value: unknown, done: () => void, at?: number) => void;
+/** Hears an answer for a step. */
+export type Listener = (value: unknown, done: () => void, given: Given) => void;
 
 type ReceivedAnswer = Extract<ReceivedMessage, { kind: 'answer' }>;
 
@@ -81,6 +82,10 @@ export class Mailbox {
   }
 
   #take(message: ReceivedMessage): void {
+    if (this.#isUsed(message)) {
+      message.done();
+      return;
+    }
     if (this.#closedAs !== undefined) {
       // Anything else stays for a life to come.
       if (message.kind === 'answer' && isLeftBehind(message, this.#closedAs)) this.#forget(message);
@@ -106,7 +111,7 @@ export class Mailbox {
             if (this.#fateOf(message) === 'taken') this.#forget(message);
             else message.done();
           },
-          message.at,
+          { at: message.at, signalId: message.signal?.signalId },
         );
       }
     }
@@ -125,6 +130,15 @@ export class Mailbox {
     };
     if (signal === undefined || this.#claim.signals === undefined) done();
     else this.#claim.signals.putBack(signal, done);
+  }
+
+  /** Whether a step has taken the signal that it was made of: the process before this one died before it could remove it. */
+  #isUsed(message: ReceivedMessage): boolean {
+    if (message.kind !== 'answer' || message.signal === undefined) return false;
+    const { path, signal } = message;
+    // A resumed run has lost the rows of steps that its definition has no more.
+    const rows = [this.#owner.step(path), this.#claim.state?.steps.get(path)];
+    return rows.some((row) => hasTaken(row, signal.signalId));
   }
 
   #drop(message: Exclude<ReceivedMessage, { kind: 'damaged' }>): void {

@@ -9,12 +9,15 @@ import {
   RunExistsError,
   StorageError,
   storageErrorOf,
+  StoreCorruptError,
+  StoreFormatError,
 } from '../../errors/storageErrors';
 import type { RunEvent } from '../../model/event';
 import type { RunState, RunStatus } from '../../model/state';
 import { claimRun } from '../claimRun';
 import { canHear } from '../messages';
 import type { Durability } from '../durability';
+import { hasTaken } from '../signalAnswer';
 import { stateCopy } from '../stateCopy';
 import { EventLog } from '../events/eventLog';
 import type { Attendance, Attendant, Claim, Forgetting, KeptEvents } from '../store';
@@ -30,8 +33,8 @@ import type { FoldStart, LiveRun } from './openRun';
 import { liveRun } from './openRun';
 import type { Lock } from './lock/lock';
 import { CacheFiles } from './records/cacheFiles';
-import type { PutBack } from './records/inboxFiles';
-import { forgetMessages, forgetUnheard, InboxWatch, postMessage } from './records/inboxFiles';
+import type { GivenSignal, PutBack } from './records/inboxFiles';
+import { forgetMessages, forgetTaken, forgetUnheard, InboxWatch, postMessage } from './records/inboxFiles';
 import { SignalWatch } from './records/signalFiles';
 import type { HistoryLine } from './records/runIndex';
 import { summaryIn } from './records/runIndex';
@@ -89,6 +92,10 @@ export class Session {
     this.#start = start;
     this.#inbox = new InboxWatch(files, layout.inbox);
     this.signals = new SignalWatch(start, {
+      hold: (runId, id) => this.#inbox.hold(runId, id),
+      letGo: (name) => {
+        this.#inbox.letGo(name);
+      },
       write: (runId, answer, id) => postMessage(files, layout.inbox, id, runId, answer, pause),
       posted: (name) => {
         this.posted(name);
@@ -447,6 +454,7 @@ export class Session {
     const { files, layout, journal } = this.#start;
     const gone: string[] = [];
     const errors: unknown[] = [];
+    await forgetTaken(files, layout.inbox, runIds, this.#hasTaken);
     for (const runId of runIds) {
       try {
         if (await this.#forget(runId)) gone.push(runId);
@@ -505,9 +513,20 @@ export class Session {
   }
 
   /** A signal that a run has been given and has not used is there for others. */
-  readonly #putBack: PutBack = async (signal, name, done) => {
-    if (this.#inbox.isUsed(name)) await done();
-    else await this.signals.returned(signal, done);
+  readonly #putBack: PutBack = async (given, name, done) => {
+    if (this.#inbox.isUsed(name) || (await this.#hasTaken(given))) await done();
+    else await this.signals.returned(given.signal, done);
+  };
+
+  /** Whether that is on record; what cannot be read says nothing. */
+  readonly #hasTaken = async ({ runId, path, signal }: GivenSignal): Promise<boolean> => {
+    try {
+      const state = await this.loadRun(runId);
+      return hasTaken(state?.steps.get(path), signal.signalId);
+    } catch (error) {
+      if (error instanceof StoreCorruptError || error instanceof StoreFormatError) return false;
+      throw error;
+    }
   };
 
   readonly #noteProblem = (error: unknown): void => {

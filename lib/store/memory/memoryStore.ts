@@ -29,7 +29,7 @@ import { newestFirst, runOfLog, summaryOfLog } from '../folder/records/logFiles'
 import type { Clock } from '../ids';
 import { ids } from '../ids';
 import { addressMessage, canHear } from '../messages';
-import { signalIn } from '../signalAnswer';
+import { hasTaken, signalIn } from '../signalAnswer';
 import type { Done } from '../storeRequests';
 import { actionOf, progressOf, resumeBy } from '../storeRequests';
 import type { SnapshotText } from '../snapshotText';
@@ -223,7 +223,7 @@ class MemoryRuns {
       runFold(runId, copy, { log: keepsEvents ? EventLog.since(copy, events) : undefined, keepsEvents }),
     );
     this.#feed.changed(runId);
-    this.#forgetMessages(runId);
+    this.#forgetMessages(runId, undefined);
     this.#tellRested(runId);
   }
 
@@ -314,21 +314,24 @@ class MemoryRuns {
   }
 
   /** A signal that the run has been given and has not used is there for others. */
-  #forgetMessages(runId: string): void {
+  #forgetMessages(runId: string, forgotten: RunStateRecord | undefined): void {
     const messages = this.#inbox.messages(runId);
     this.#inbox.forget(runId);
     for (const message of messages) {
-      const signal = message.kind === 'answer' ? signalIn(message) : undefined;
-      if (signal !== undefined) this.signals.putBack(signal, () => undefined);
+      if (message.kind !== 'answer') continue;
+      const signal = signalIn(message);
+      if (signal === undefined || hasTaken(forgotten?.steps.get(message.path), signal.signalId)) continue;
+      this.signals.putBack(signal, () => undefined);
     }
   }
 
   #forget(runId: string, more: Forgetting): boolean {
     if (more.cache !== false) this.#cache.forget(runId);
     this.#forgetMore(runId, more);
+    const state = this.#runs.get(runId)?.state();
     const was = this.#runs.delete(runId);
     if (was) this.#feed.changed(runId);
-    this.#forgetMessages(runId);
+    this.#forgetMessages(runId, state);
     return was;
   }
 

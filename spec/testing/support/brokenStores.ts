@@ -9,7 +9,7 @@ import { idleState } from '../../../lib/model/state';
 import type { StepResult } from '../../../lib/model/stepResult';
 import { StepTable } from '../../../lib/model/stepTable';
 import type { Attendant, Claim, KeptEvent, Store } from '../../../lib/store/store';
-import type { SignalBox, SignalRest } from '../../../lib/store/signalRest';
+import type { KeptSignal, SignalBox, SignalRest } from '../../../lib/store/signalRest';
 import type { StreamClaim } from '../../../lib/store/streamRest';
 
 /** Makes a broken store of a sound one. */
@@ -632,6 +632,27 @@ export const brokenStores: Readonly<Record<string, readonly [bug: Bug, ...finds:
     },
     'signals: that a run was given are there for others when it is deleted or pruned',
     'signals: go to one question, as an answer in the inbox of its run, and can be put back from there',
+  ],
+  'puts back what a run has taken that is deleted': [
+    (store) => {
+      const given = new Map<string, KeptSignal>();
+      const sound = inSignalBox(({ give }) => ({
+        give: async (signal, runId, answer) => {
+          given.set(runId, signal);
+          return give(signal, runId, answer);
+        },
+      }))(store);
+      return inStore(({ deleteRun, signals }) => ({
+        deleteRun: async (runId, more) => {
+          const isGone = await deleteRun(runId, more);
+          const signal = given.get(runId);
+          const isThere = (await signals.list()).some(({ signalId }) => signalId === signal?.signalId);
+          if (signal !== undefined && !isThere) await signals.add(signal);
+          return isGone;
+        },
+      }))(sound);
+    },
+    'signals: that a run has taken do not come back when it is deleted or pruned',
   ],
   'gives signals to runs that are gone': [
     inSignalBox(({ give }) => ({

@@ -5,7 +5,7 @@ import {
   StoreFormatError,
   storageErrorOf,
 } from '../../../errors/storageErrors';
-import type { RunMessage } from '../../../model/message';
+import type { AnswerMessage, RunMessage } from '../../../model/message';
 import { realTimers } from '../../../streams/realTimers';
 import type { Pause } from '../../../streams/yieldOften';
 import { signalIn } from '../../signalAnswer';
@@ -26,7 +26,7 @@ export async function postMessage(
 ): Promise<string> {
   await makeSideFolder(files, inbox);
   const fields = [['runId', JSON.stringify(runId)] as const, ['message', JSON.stringify(message)] as const];
-  const name = `${prefixOf(runId)}${messageId}.json`;
+  const name = nameOf(runId, messageId);
   await writeChecked(files, within(inbox, name), 'message', fields, pause);
   return name;
 }
@@ -40,12 +40,43 @@ function read(path: string, runId: string, bytes: Buffer): RunMessage {
   throw new StoreCorruptError(path, 0, messageFault(message));
 }
 
+function nameOf(runId: string, messageId: string): string {
+  return `${prefixOf(runId)}${messageId}.json`;
+}
+
 function prefixOf(runId: string): string {
   return `${fileName(runId)}~`;
 }
 
-/** Puts back a signal that a run was given, from the message of this name; calls `done` then. */
-export type PutBack = (signal: KeptSignal, name: string, done: () => Promise<unknown>) => Promise<void>;
+/** A signal that a step of a run was given. */
+export interface GivenSignal {
+  readonly runId: string;
+  readonly path: string;
+  readonly signal: KeptSignal;
+}
+
+/** Puts back a signal that a run was given and has not taken, from the message of this name; calls `done` then. */
+export type PutBack = (given: GivenSignal, name: string, done: () => Promise<unknown>) => Promise<void>;
+
+/**
+ * Removes the signals that these runs have taken, and that could not be removed then. To be called while the runs are there: afterwards
+ * nobody knows.
+ */
+export async function forgetTaken(
+  files: Files,
+  inbox: string,
+  runIds: readonly string[],
+  hasTaken: (given: GivenSignal) => Promise<boolean>,
+): Promise<void> {
+  if (files.look(inbox)?.kind !== 'folder') return;
+  const isTheirs = isFor(runIds);
+  for (const name of files.list(inbox)) {
+    if (!name.endsWith('.json') || !isTheirs(name)) continue;
+    const path = within(inbox, name);
+    const given = await signalAt(files, path);
+    if (given !== undefined && (await hasTaken(given))) await removeOurs(files, path, 'message');
+  }
+}
 
 /** Forgets what waits for these runs; signals that they were given are there for others again. */
 export async function forgetMessages(
@@ -54,9 +85,12 @@ export async function forgetMessages(
   runIds: readonly string[],
   putBack: PutBack,
 ): Promise<void> {
+  await forgetWhere(files, inbox, isFor(runIds), putBack);
+}
+
+function isFor(runIds: readonly string[]): (name: string) => boolean {
   const prefixes = new Set(runIds.map(prefixOf));
-  const isPast = (name: string) => prefixes.has(name.slice(0, name.lastIndexOf('~') + 1));
-  await forgetWhere(files, inbox, isPast, putBack);
+  return (name) => prefixes.has(name.slice(0, name.lastIndexOf('~') + 1));
 }
 
 /**
@@ -112,10 +146,10 @@ async function forgetWhere(
       if (!name.endsWith('.json') || !(await isPast(name))) continue;
       const path = within(inbox, name);
       const remove = () => removeOurs(files, path, 'message', false);
-      const signal = await signalAt(files, path);
-      if (signal === undefined) await remove();
+      const given = await signalAt(files, path);
+      if (given === undefined) await remove();
       // A life that has just ended may have put it back meanwhile.
-      else if (files.look(path) !== undefined) await putBack(signal, name, remove);
+      else if (files.look(path) !== undefined) await putBack(given, name, remove);
     }
   } catch (error) {
     throw storageErrorOf(error, 'empty', inbox);
@@ -123,11 +157,13 @@ async function forgetWhere(
 }
 
 /** The signal that the message there was made of; undefined for any other, and for what cannot be read. */
-async function signalAt(files: Files, path: string): Promise<KeptSignal | undefined> {
+async function signalAt(files: Files, path: string): Promise<GivenSignal | undefined> {
   const bytes = await files.read(path);
   try {
-    const message = bytes && parseChecked(path, 'message', bytes)['message'];
-    return Answer.is(message) ? signalIn(message) : undefined;
+    const { runId, message } = (bytes && parseChecked(path, 'message', bytes)) ?? {};
+    const signal = Answer.is(message) ? signalIn(message) : undefined;
+    if (signal === undefined || typeof runId !== 'string') return undefined;
+    return { runId, path: (message as AnswerMessage).path, signal };
   } catch (error) {
     if (error instanceof StoreCorruptError || error instanceof StoreFormatError) return undefined;
     throw error;
@@ -194,6 +230,8 @@ export class InboxWatch {
   readonly #servers = new Set<Server>();
   /** The names that were there at the latest listing, by what they begin with. */
   #names = new Map<string, string[]>();
+  /** What is being written, and is not to be heard yet. */
+  readonly #held = new Set<string>();
   /** Done with, and still there: they could not be removed. */
   readonly #leftovers = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
@@ -269,6 +307,19 @@ export class InboxWatch {
     return this.#leftovers.has(name);
   }
 
+  /** Tells nobody of a message that is about to be written, until it is let go. Returns its name. */
+  hold(runId: string, messageId: string): string {
+    const name = nameOf(runId, messageId);
+    this.#held.add(name);
+    return name;
+  }
+
+  /** What was written under this name may be heard. */
+  letGo(name: string): void {
+    this.#held.delete(name);
+    this.#stamp = undefined; // The latest listing does not have it.
+  }
+
   /** Tells a message that this store has just written under this name. */
   posted(name: string): void {
     // The latest listing does not have it.
@@ -318,7 +369,7 @@ export class InboxWatch {
     if (found !== undefined) {
       try {
         for (const name of this.#files.list(this.#inbox)) {
-          if (!name.endsWith('.json')) continue;
+          if (!name.endsWith('.json') || this.#held.has(name)) continue;
           const prefix = name.slice(0, name.lastIndexOf('~') + 1);
           const known = names.get(prefix);
           if (known === undefined) names.set(prefix, [name]);

@@ -73,8 +73,10 @@ export class FolderSignals implements SignalRest {
 
 /** Where answers to the questions of runs lie. */
 interface Inbox {
-  /** Writes one under this id; returns its name. */
-  write(runId: string, answer: AnswerMessage, id: string): Promise<string>;
+  /** Lets nobody hear the one of this id until it is let go; returns its name. */
+  hold(runId: string, id: string): string;
+  write(runId: string, answer: AnswerMessage, id: string): Promise<unknown>;
+  letGo(name: string): void;
   /** Tells one of this name to the run. */
   posted(name: string): void;
   /** Whether a run goes on when it hears something. */
@@ -166,15 +168,19 @@ export class SignalWatch implements SignalBox {
     const path = within(layout.signals, nameOf(signal));
     // Somebody may have taken it back.
     if (files.look(path) === undefined || !this.#inbox.canHear(runId)) return false;
-    const posted = await this.#inbox.write(runId, answer, signal.signalId);
-    if (!this.#inbox.canHear(runId)) {
-      files.remove(within(layout.inbox, posted));
-      return false;
+    const posted = this.#inbox.hold(runId, signal.signalId);
+    let isGiven = false;
+    try {
+      await this.#inbox.write(runId, answer, signal.signalId);
+      // Before anybody hears of the answer, and for good: the answer may be used and gone before the power is.
+      if (this.#inbox.canHear(runId)) isGiven = await removeOurs(files, path, 'signal', false);
+      if (isGiven) await files.syncFolder(layout.signals);
+    } finally {
+      if (!isGiven) files.remove(within(layout.inbox, posted));
+      this.#inbox.letGo(posted);
+      if (isGiven) this.#inbox.posted(posted);
     }
-    // Before anybody hears of the answer: who has it does not find the signal as well.
-    await removeOurs(files, path, 'signal', false);
-    this.#inbox.posted(posted);
-    return true;
+    return isGiven;
   }
 
   putBack(signal: KeptSignal, done: () => void): void {
