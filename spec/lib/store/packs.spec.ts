@@ -10,6 +10,7 @@ import { exportRun } from '../../../lib/store/runArchive';
 import { examine } from '../../../lib/store/salvage/examine';
 import { salvage } from '../../../lib/store/salvage/salvage';
 import { everyNth, seedOr, tally } from '../../support/torture';
+import { until } from '../../support/until';
 import { Ended, storeOn } from './support/crash';
 import { MemoryFiles } from './support/memoryFiles';
 import { random } from './support/random';
@@ -177,6 +178,25 @@ describe('small runs that complete together', () => {
     store = lowdbStore(folder);
     await store.prune({});
     expect(packs()).toEqual([]);
+  });
+
+  it('do not keep the journal from being shortened when one is damaged that something has to go from', async () => {
+    await runAll(store);
+    await settled(store);
+    await store.close();
+    const [pack = ''] = packs();
+    writeFileSync(join(folder, 'runs', pack), text(pack).replace('mark 1', 'mork 1'));
+    store = lowdbStore(folder, { durability: 'process', rotateBytes: 2_000 });
+    await expect(store.deleteRun('run-2')).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+
+    const journal = (): readonly string[] => readdirSync(join(folder, 'journal')).sort();
+    const [first = ''] = journal();
+    const later = Array.from({ length: 20 }, (_, n) => `later-${String(n)}`);
+    for (const runId of later) await execute(job(1), 1, { store, runId });
+
+    await until(() => journal().length < 4 && !journal().includes(first));
+    expect(packs()).toContain(pack);
+    expect(await store.loadRun('later-7')).toMatchObject({ output: 'mark 1 by 1' });
   });
 
   const runOthers = (to: Store): Promise<unknown> =>
