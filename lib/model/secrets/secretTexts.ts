@@ -178,7 +178,7 @@ function hideNamed(text: string): string {
       continue;
     }
     const quote = QUOTE.exec(text.slice(start, start + 16))?.[0] ?? '';
-    const end = endOfValue(text, start, quote, wholeLine.test(name));
+    const end = endOfValue(text, start, quote, name);
     shown += `${text.slice(done, start)}${quote}${REDACTED}${quote !== '' && end < text.length ? quote : ''}`;
     done = end;
     SIGN.lastIndex = end;
@@ -265,10 +265,12 @@ function nameBefore(text: string, sign: number, from: number): string {
 const AROUND = /["'`\\\]\s]/;
 const IN_NAME = /[\p{L}\p{M}\p{N}_.%-]/u;
 
-function endOfValue(text: string, start: number, quote: string, isLine: boolean): number {
+function endOfValue(text: string, start: number, quote: string, name: string): number {
+  const isLine = wholeLine.test(name);
+  const isSeveral = isLine || /s$/i.test(name);
   if (quote !== '') {
     const end = closing(text, start + quote.length, quote);
-    return end < 0 ? text.length : end;
+    return end < 0 ? text.length : isSeveral ? endOfQuoted(text, end, quote) : end;
   }
   if (text.startsWith('- ', start)) {
     LIST.lastIndex = start;
@@ -280,6 +282,21 @@ function endOfValue(text: string, start: number, quote: string, isLine: boolean)
   stop.lastIndex = start;
   return stop.exec(text)?.index ?? text.length;
 }
+
+/** Behind the last of several values in such quotes, one after another: what a sign follows is the name of something else. */
+function endOfQuoted(text: string, from: number, quote: string): number {
+  let end = from;
+  NEXT_QUOTED.lastIndex = end;
+  for (let next = NEXT_QUOTED.exec(text); next?.[1] === quote; next = NEXT_QUOTED.exec(text)) {
+    const close = closing(text, NEXT_QUOTED.lastIndex, quote);
+    if (close < 0) return text.length;
+    if (/^\s*[:=]/.test(text.slice(close, close + 16))) return end;
+    NEXT_QUOTED.lastIndex = end = close;
+  }
+  return end;
+}
+
+const NEXT_QUOTED = /\s{0,16}(?:[,;|/+]|and\b|or\b|및)?\s{0,16}(\\*["'`])/y;
 
 /** The items of a list of YAML. */
 const LIST = /-\s[^\n]*(?:\n\s*-\s[^\n]*)*/y;

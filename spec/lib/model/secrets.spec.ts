@@ -43,6 +43,16 @@ describe('hideSecrets()', () => {
     expect(hideSecrets(text)).toBe(text);
   });
 
+  it('hides several quoted values behind a name, and no other name with its value', () => {
+    expect(hideSecrets('recovery codes: "1a2b", "3c4d" and "5e6f" are new')).toBe(
+      `recovery codes: "${REDACTED}" are new`,
+    );
+    expect(hideSecrets('{"recovery_codes":"1a2b","next":"b","apiKeys":"x","more": "c"}')).toBe(
+      `{"recovery_codes":"${REDACTED}","next":"b","apiKeys":"${REDACTED}","more": "c"}`,
+    );
+    expect(hideSecrets('password: "a1", "b"')).toBe(`password: "${REDACTED}", "b"`);
+  });
+
   it('takes no longer than its text, however it is made', () => {
     const traps = [
       'key',
@@ -65,6 +75,8 @@ describe('hideSecrets()', () => {
       'password   ',
       'password\t',
       'key:   ',
+      'keys: "a" "b',
+      'keys: "a","b":',
     ];
     const startedAt = performance.now();
     for (const trap of traps) hideSecrets(`${trap.repeat(32_768 / trap.length)} key`);
