@@ -34,8 +34,8 @@ interface Common {
   /** What it does in the words of tracing, where it is no agent like any other. */
   readonly does?: ModelWork;
   /**
-   * What its functions were made with, where an adapter makes all of them of one text: part of the key of cached answers. Null where
-   * nobody can tell.
+   * The text of its functions where they are not called as its work, or what an adapter made all of them with: part of the key of cached
+   * answers. Null where nobody can tell.
    */
   readonly madeWith?: string | null;
 }

@@ -55,6 +55,7 @@ export function branch(
     name,
     agents: [...agents],
     form: oneOfForm(agents),
+    madeWith: String(select),
     begin(input, scope) {
       let running: RunningStep | undefined;
       const take = (id: string): void => {

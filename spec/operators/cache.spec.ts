@@ -10,10 +10,14 @@ import { DefinitionError } from '../../lib/errors/definitionErrors';
 import { createMonitor } from '../../lib/metrics/monitor';
 import { lowdbStore } from '../../lib/store/folder/lowdbStore';
 import { memoryStore } from '../../lib/store/memory/memoryStore';
+import type { Agent } from '../../lib/model/agentType';
 import type { Store } from '../../lib/store/store';
 import type { AgentOptions } from '../../operators/agents/agent';
 import { agent } from '../../operators/agents/agent';
+import { branch } from '../../operators/agents/branch';
 import { chain } from '../../operators/agents/chain';
+import { loop } from '../../operators/agents/loop';
+import { withPolicy } from '../../operators/agents/withPolicy';
 import { outputs } from '../../operators/runs/outputs';
 import { run } from '../../operators/runs/run';
 import { runEach } from '../../operators/runs/runEach';
@@ -115,6 +119,28 @@ describe('cache', () => {
 
     const number = agent('when', (_: string) => ++calls, { cache: {}, output: t.number });
     expect(collect(run(number, 'x', { store })).transitions.at(-1)?.state.output).toBe(2);
+  });
+
+  it('tells a loop and a branch from others that end or choose otherwise', () => {
+    const store = memoryStore();
+    const more = agent('more', (text: string) => `${text}+`);
+    const less = agent('less', (text: string) => text.slice(1));
+    const outputOf = (work: Agent<string, string>): unknown =>
+      collect(run(chain('all', work), 'ab', { store })).transitions.at(-1)?.state.output;
+
+    expect(outputOf(loop('grow', more, { until: (text) => text.length > 2, max: 9, cache: {} }))).toBe('ab+');
+    expect(outputOf(loop('grow', more, { until: (text) => text.length > 4, max: 9, cache: {} }))).toBe(
+      'ab+++',
+    );
+    const cases = { more, less };
+    const chosen = (select: (text: string) => 'more' | 'less') =>
+      outputOf(withPolicy(branch('change', select, cases), { cache: {} }));
+    expect(chosen(() => 'more')).toBe('ab+');
+    expect(chosen(() => 'less')).toBe('b');
+    expect(chosen(() => 'more')).toBe('ab+');
+    const again = loop('grow', more, { until: (text) => text.length > 2, max: 9, cache: {} });
+    const { events } = collect(run(chain('all', again), 'ab', { store }));
+    expect(events.filter(({ type }) => type === 'step.completed')).toMatchObject([{ cached: true }]);
   });
 
   it('keeps no failure', () => {

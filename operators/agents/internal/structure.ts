@@ -9,7 +9,7 @@ import { agentFrom } from './asOperator';
 export interface StructureParts
   extends
     Pick<StructureDefinition, 'kind' | 'begin'>,
-    Partial<Pick<StructureDefinition, 'shape' | 'answers' | 'takes'>> {
+    Partial<Pick<StructureDefinition, 'shape' | 'answers' | 'takes' | 'madeWith'>> {
   readonly name: string;
   /** The agents by the id of their step; in runs of earlier releases that may be another one. */
   readonly agents: readonly (readonly [
