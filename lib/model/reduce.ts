@@ -261,7 +261,8 @@ const changes: {
       by: event.by,
       ...(event.value === undefined ? {} : { value: event.value }),
     });
-    if (event.signalId !== undefined) step.signalIds = [...(step.signalIds ?? []), event.signalId];
+    if (event.signalId !== undefined)
+      step.signalIds = Object.freeze([...(step.signalIds ?? []), event.signalId]);
   },
   'run.completed': (edit, event) => {
     if (event.replayed === true) return;
