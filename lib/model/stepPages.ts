@@ -115,13 +115,13 @@ export class StepPlaces {
 
   /** A row has been added at the end. */
   add(path: string, position: number): void {
-    this.#own();
+    this.own();
     this.#index.set(path, position);
     if (this.#indexed === position) this.#indexed += 1;
   }
 
   #cover(pages: readonly Page[], size: number): void {
-    this.#own();
+    this.own();
     for (let number = pageOf(this.#indexed); number < pages.length; number += 1) {
       const page = pages[number] as Page;
       if (this.#covered.has(page)) continue;
@@ -134,8 +134,8 @@ export class StepPlaces {
     this.#indexed = size;
   }
 
-  /** What is added to one run does not stay in the index of all that begin with the same template. */
-  #own(): void {
+  /** What is added to one run does not stay in the index of all that begin with the same template: all its versions share another. */
+  own(): void {
     if (!this.#isTemplate) return;
     this.#isTemplate = false;
     this.#index = new Map(this.#index);

@@ -177,6 +177,7 @@ export class StepTableEdit {
     if (known !== undefined) return position;
     if (this.#latestPlace === undefined) this.#places.add(row.stepId, position);
     else {
+      this.#places.own();
       this.#latestPlace.position = position;
       this.#latestPlace = undefined;
     }
