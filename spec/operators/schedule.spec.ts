@@ -5,6 +5,7 @@ import { agent, memoryStore, schedule, serve } from '../../index';
 import type { Schedule } from '../../operators/runs/schedule';
 import { Clock, settled } from '../support/clock';
 import { isLong, tally } from '../support/torture';
+import { until } from '../support/until';
 
 const at = (text: string): number => Date.parse(text);
 
@@ -125,6 +126,27 @@ describe('schedule()', () => {
     expect(Math.max(...calls.values())).toBe(1);
     tally('ticks', calls.size);
   }, 120_000);
+
+  it('goes on when the clock of the system was set a day on, and back', async () => {
+    const now = Date.now;
+    let aheadMs = 0;
+    const spy = jest.spyOn(Date, 'now').mockImplementation(() => now() + aheadMs);
+    const begun: string[] = [];
+    try {
+      const schedules = [schedule('1s', work, 'x')];
+      serving = serve([], { store: memoryStore(), schedules }).subscribe(({ event }) => {
+        if (event.type === 'run.started') begun.push(event.runId);
+      });
+      for (const ms of [0, 86_400_000, 0]) {
+        aheadMs = ms;
+        const count = begun.length;
+        await until(() => begun.length > count);
+      }
+      expect(at(begun.at(-1)?.slice('work@'.length) ?? '')).toBeLessThan(now() + 60_000);
+    } finally {
+      spy.mockRestore();
+    }
+  });
 
   it('refuses what is no schedule', () => {
     expect(() => schedule('10 ms', work, 'x')).toThrow('shorter than a second');

@@ -358,6 +358,7 @@ export class RunServer implements Attendant {
       const now = this.#scheduler.now();
       const begun = performance.now();
       const isVirtual = this.#scheduler !== asyncScheduler;
+      for (const clock of this.#clocks) if (clock.setBack(now)) this.#await(clock);
       // What is left of many is taken up in the next turn.
       while (this.#due.earliest <= now && (isVirtual || performance.now() - begun < LONGEST_TURN_MS)) {
         const what = this.#due.take();

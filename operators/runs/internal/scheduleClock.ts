@@ -49,10 +49,18 @@ export class ScheduleClock {
     return this.schedule.next(this.#last);
   }
 
+  /** The system's clock was set back behind the latest tick: those that come again then are looked at again. False where it was not. */
+  setBack(now: number): boolean {
+    if (now >= this.#last) return false;
+    this.#last = now;
+    return true;
+  }
+
   /** The clock says so late. Whether the tick of now wants the current run to be cancelled. */
   tick(now: number): 'cancel' | undefined {
     const { overlap, catchUp } = this.schedule;
     const isFree = this.current === undefined;
+    let isDue = false;
     for (
       let at = this.schedule.next(this.#last);
       at !== undefined && at <= now;
@@ -63,10 +71,13 @@ export class ScheduleClock {
       this.#last = at;
       // The process stood still for longer than from tick to tick.
       if (isLate && catchUp !== 'all') continue;
+      // It came before the clock was set back.
+      if (this.runId(at) === this.current) continue;
+      isDue = true;
       if (isFree || overlap === 'queue') this.#pending.push(at);
       else if (overlap === 'cancel') this.#pending.splice(0, Infinity, at);
     }
-    return !isFree && overlap === 'cancel' ? 'cancel' : undefined;
+    return isDue && !isFree && overlap === 'cancel' ? 'cancel' : undefined;
   }
 
   /** The tick that begins now, if one does. */
