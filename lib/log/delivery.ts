@@ -9,6 +9,13 @@ import { LinesLostError } from '../errors/storageErrors';
 const LEVEL = Symbol.for('level');
 const MESSAGE = Symbol.for('message');
 
+/** Any winston transport; told without the types of winston, which need those of Node. */
+export interface LogTransport {
+  write(entry: object): boolean;
+  once(event: string, listener: () => void): unknown;
+  log?(entry: object, next: () => void): unknown;
+}
+
 /** Hands finished entries to winston. Nothing here throws: what did not arrive is counted. */
 export interface Delivery {
   deliver(entry: LogEntry, line: string): void;
@@ -20,7 +27,7 @@ export interface DeliveryOptions {
   /** Outputs of ours: they take every line at once and buffer by themselves. */
   readonly sinks: readonly LineSink[];
   /** Outputs of others: each gets a winston of its own, so that one that is stuck does not hold up the rest. */
-  readonly transports: readonly Winston.transport[];
+  readonly transports: readonly LogTransport[];
   /** How many entries may wait for one of the others' outputs. */
   readonly limit: number;
   /** How long `close()` waits for an output, in milliseconds. */
@@ -69,11 +76,11 @@ export function winstonDelivery(options: DeliveryOptions): Delivery {
 
 function loggersFor(
   sinks: readonly LineSink[],
-  transports: readonly Winston.transport[],
+  transports: readonly LogTransport[],
   onLost: OnLost,
 ): readonly Winston.Logger[] {
   // eslint-disable-next-line @typescript-eslint/no-require-imports -- loaded when first used: 50 ms that not every program needs
-  const winston = require('winston') as typeof Winston & { readonly Transport: TransportClass };
+  const winston = require('winston') as WinstonModule;
   const own = sinks.map(
     (sink) =>
       new winston.Transport({
@@ -102,7 +109,14 @@ function loggersFor(
   });
 }
 
-/** Winston's types know its base class under another name than winston does. */
+/** What is used of winston, whose types know its base class under another name than winston does. */
+interface WinstonModule extends Pick<typeof Winston, 'format'> {
+  readonly Transport: TransportClass;
+  createLogger(
+    options: Omit<Winston.LoggerOptions, 'transports'> & { readonly transports: readonly LogTransport[] },
+  ): Winston.Logger;
+}
+
 type TransportClass = new (options: {
   log: (
     this: { readonly _writableState: { sync: boolean } },

@@ -1,11 +1,10 @@
 import type { TimestampProvider } from 'rxjs';
 import { asyncScheduler } from 'rxjs';
-import type * as Winston from 'winston';
 
 import type { LogLevel } from '../model/event';
 import { toFailure } from '../model/failure';
 import { hideSecrets } from '../model/secrets/secretTexts';
-import type { Delivery } from './delivery';
+import type { Delivery, LogTransport } from './delivery';
 import { winstonDelivery } from './delivery';
 import type { LogData, LogEntry } from './entry';
 import { lineOf, logLevels, rankOf } from './entry';
@@ -15,6 +14,7 @@ import type { LogQuery } from './logMemory';
 import { logMemory } from './logMemory';
 import type { Redaction } from './redact';
 import { redactor } from './redact';
+import type { LogStream } from './streamSink';
 import { streamSink } from './streamSink';
 
 /** How a logger is made. */
@@ -24,11 +24,11 @@ export interface LoggerOptions {
   /** How many entries `getLogs` remembers; 1,000 when left out. */
   readonly keep?: number;
   /** Lines to `process.stderr`, or to this stream; none when left out. */
-  readonly console?: boolean | NodeJS.WritableStream;
+  readonly console?: boolean | LogStream;
   /** Lines at the end of this file; none when left out. */
   readonly file?: string;
   /** More outputs: any winston transports. They get the finished entry. */
-  readonly transports?: readonly Winston.transport[];
+  readonly transports?: readonly LogTransport[];
   /** What to keep out besides what stands under secret-like keys. */
   readonly redact?: Redaction;
   /** How many entries may wait for an output that is full; 10,000 when left out. */

@@ -1,10 +1,19 @@
 import type { LineSink, OnLost } from './fileSink';
 
+/** Any writable stream, such as `process.stderr`; told without the types of Node, which a browser's code does not have. */
+export interface LogStream {
+  /** False while the stream is full: it says `drain` when it takes more. */
+  write(text: string): boolean;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  once(event: 'drain', listener: () => void): unknown;
+  removeListener(event: string, listener: (error: Error) => void): unknown;
+}
+
 /**
  * Writes lines to a stream such as `process.stderr`. While the stream is full, up to `limit` lines wait; then the newest
  * are dropped and counted. The stream stays open.
  */
-export function streamSink(stream: NodeJS.WritableStream, limit: number, onLost: OnLost): LineSink {
+export function streamSink(stream: LogStream, limit: number, onLost: OnLost): LineSink {
   let waiting: string[] = [];
   let isFull = false;
   let isBroken = false;
@@ -61,13 +70,10 @@ export function streamSink(stream: NodeJS.WritableStream, limit: number, onLost:
 
 type OnError = (error: Error) => void;
 
-const waitingFor = new WeakMap<
-  NodeJS.WritableStream,
-  { readonly all: Set<OnError>; readonly listener: OnError }
->();
+const waitingFor = new WeakMap<LogStream, { readonly all: Set<OnError>; readonly listener: OnError }>();
 
 /** One listener a stream, however many sinks write to it: Node warns about the eleventh. */
-function onErrorOf(stream: NodeJS.WritableStream, onError: OnError): () => void {
+function onErrorOf(stream: LogStream, onError: OnError): () => void {
   let known = waitingFor.get(stream);
   if (known === undefined) {
     const all = new Set<OnError>();

@@ -82,7 +82,7 @@ export interface LowdbStoreOptions {
   readonly rotateBytes?: number;
   /** Tells the time for snapshots, messages and `prune`; the async scheduler when left out. */
   readonly clock?: Clock;
-  /** The file system; for tests. */
+  /** @internal The file system; for tests. */
   readonly files?: Files;
   /** Who owns locks; for tests. */
   readonly owners?: Owners;

@@ -14,7 +14,7 @@ export interface LeftOut {
 /** Told what is left out, and why. */
 export type Leave = (file: string, offset: number, reason: string) => void;
 
-/** Whether this is a folder that belongs to the store, not a link out of it. */
+/** @internal Whether this is a folder that belongs to the store, not a link out of it. */
 export function isFolder(files: Files, path: string, leave: Leave): boolean {
   const kind = files.look(path)?.kind;
   if (kind !== 'folder' && kind !== undefined) leave(path, 0, 'it is no folder of its own');

@@ -30,6 +30,14 @@ import { copyIntactStreams } from './salvagedStreams';
  * @throws StorageError when there is no store, when `target` holds something, or when the system refuses an access.
  * @throws StoreFormatError when a newer release wrote the store.
  */
+export async function salvage(folder: string, target: string): Promise<readonly LeftOut[]>;
+/** @internal With a file system of a test. */
+export async function salvage(
+  folder: string,
+  target: string,
+  // eslint-disable-next-line @typescript-eslint/unified-signatures -- this one is not among the published types
+  options: { readonly files: Files },
+): Promise<readonly LeftOut[]>;
 export async function salvage(
   folder: string,
   target: string,
