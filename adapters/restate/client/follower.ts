@@ -7,7 +7,8 @@ import type { RunEvent, Transition } from '../../../lib/model/event';
 import { isJournaled } from '../../../lib/model/event';
 import type { RunState } from '../../../lib/model/state';
 import { withStored } from '../../../lib/model/state';
-import type { CallId, SideEvent, WireEvent } from '../protocol/protocol';
+import type { SideEvent, WireEvent } from '../protocol/protocol';
+import { callText } from '../protocol/wireEvent';
 
 /** Puts what is told of a life in order again and scans it. */
 export interface Follower<O> {
@@ -100,10 +101,6 @@ const ENDS: ReadonlySet<RunEvent['type']> = new Set([
   'step.cancelled',
   'step.skipped',
 ]);
-
-function callText({ path, attempt }: Pick<CallId, 'path' | 'attempt'>): string {
-  return `${attempt} ${path}`;
-}
 
 /** The beginning of a run carries its plan, and its end the output as it is used, not as it is saved. */
 function liveEvent(event: RunEvent, definition: Definition): RunEvent {

@@ -1,6 +1,7 @@
 import type { RunEvent } from '../../../lib/model/event';
 import type { Failure } from '../../../lib/model/failure';
 import type { RunStatus } from '../../../lib/model/state';
+import type { StepResult } from '../../../lib/model/stepResult';
 
 /** Begins one life of a run. */
 export interface StartRequest {
@@ -248,6 +249,8 @@ export interface StepRequest {
   readonly onMismatch?: 'actual';
   /** Position of the agent among all agents of the definition. */
   readonly agent: number;
+  /** What earlier lives have left of the steps that its function had asked for. */
+  readonly below?: readonly StepResult[];
   readonly input?: unknown;
   readonly timeoutMs?: number;
   readonly idleTimeoutMs?: number;

@@ -1,8 +1,14 @@
 import { jsonValue } from '../../../lib/codec/jsonValue';
 import { StateValueError } from '../../../lib/errors/runErrors';
 import type { RunEvent } from '../../../lib/model/event';
+import type { CallId } from './protocol';
 import { cutFailure, cutText } from './wireFailure';
 import { BATCH_BYTES, LARGEST_CHUNK, LARGEST_VALUE } from './wireLimits';
+
+/** Tells the attempts at steps from each other. */
+export function callText({ path, attempt }: Pick<CallId, 'path' | 'attempt'>): string {
+  return `${attempt} ${path}`;
+}
 
 /** How many bytes a value takes as JSON; none where it is `undefined`. */
 export function jsonBytes(value: unknown): number {

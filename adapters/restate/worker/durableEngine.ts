@@ -20,15 +20,17 @@ import type { RunEvent } from '../../../lib/model/event';
 import type { Failure } from '../../../lib/model/failure';
 import { reduceRunAll } from '../../../lib/model/reduce';
 import type { RunState } from '../../../lib/model/state';
+import type { StepResult } from '../../../lib/model/stepResult';
 import type { StepTable } from '../../../lib/model/stepTable';
 import type { AnswerCache } from '../../../lib/store/answerCache';
 import type { Stop } from '../../../lib/streams/pull';
-import type { CallResult, GivenAnswer, NestedResult } from '../protocol/protocol';
+import type { CallResult, GivenAnswer, NestedResult, SideEvent } from '../protocol/protocol';
 import { toWire } from '../protocol/wireEvent';
 import { recordedFailure } from '../protocol/wireFailure';
 import { LARGEST_OUTPUT, MANY_STEPS, MOST_STEPS } from '../protocol/wireLimits';
 import { StepStoppedError, TooManyStepsError } from '../restateErrors';
 import { Inbox } from './inbox';
+import { withNestedEvents } from './nestedRows';
 import { PendingOps } from './pendingOps';
 import type { SharedPolicies } from './sharedPolicies';
 import { sharedPolicies } from './sharedPolicies';
@@ -129,6 +131,17 @@ export class DurableEngine implements Engine {
 
   steps(): StepTable {
     return this.#log.state().steps;
+  }
+
+  /** The steps below this one that had begun before this life, as they stand now. */
+  stepsBelow(path: string): readonly StepResult[] {
+    if (!this.#log.hadBegunBelow(path)) return [];
+    return [...this.steps()].filter(({ stepId }) => stepId.startsWith(`${path}/`));
+  }
+
+  /** The steps after everything told so far, with what was told beside the journal. */
+  stepsWith(parts: readonly SideEvent[]): StepTable {
+    return this.#log.stepsWith(parts);
   }
 
   keep(value: unknown, path: string): unknown {
@@ -344,11 +357,14 @@ class EventLog {
   readonly events: RunEvent[] = [];
   readonly #runId: string;
   readonly #counted: RunEvent[] = [];
+  readonly #before: RunState;
   #reduced: RunState;
+  #begun: ReadonlySet<string> | undefined;
 
   /** @param before - How the run stood when the life began. */
   constructor(before: RunState) {
     this.#runId = before.runId;
+    this.#before = before;
     this.#reduced = before;
   }
 
@@ -366,11 +382,31 @@ class EventLog {
     );
   }
 
+  /** Whether a step below this one had begun before this life. */
+  hadBegunBelow(path: string): boolean {
+    this.#begun ??= new Set(
+      [...this.#before.steps].flatMap(({ stepId, attempts }) => (attempts > 0 ? pathsAbove(stepId) : [])),
+    );
+    return this.#begun.has(path);
+  }
+
+  /** The steps after all that, and after what was told beside the journal. */
+  stepsWith(parts: readonly SideEvent[]): StepTable {
+    return reduceRunAll(this.#before, withNestedEvents(this.events, parts)).steps;
+  }
+
   /** How the run stands after all that. Only computed when somebody asks, which most lives never do. */
   state(): RunState {
     if (this.#counted.length > 0) this.#reduced = reduceRunAll(this.#reduced, this.#counted.splice(0));
     return this.#reduced;
   }
+}
+
+function pathsAbove(path: string): readonly string[] {
+  const above: string[] = [];
+  for (let end = path.indexOf('/'); end >= 0; end = path.indexOf('/', end + 1))
+    above.push(path.slice(0, end));
+  return above;
 }
 
 // A hundred years.

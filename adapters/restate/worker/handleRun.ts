@@ -6,6 +6,7 @@ import type { StepTask } from '../../../lib/engine/task';
 import type { Agent } from '../../../lib/model/agentType';
 import type { RunEvent } from '../../../lib/model/event';
 import type { RunIdentity } from '../../../lib/model/incarnation';
+import type { StepResult } from '../../../lib/model/stepResult';
 import type { StepTable } from '../../../lib/model/stepTable';
 import type { AnswerCache } from '../../../lib/store/answerCache';
 import type { LargeEvent, LifeResult, SideEvent, StartRequest, WireEvent } from '../protocol/protocol';
@@ -43,6 +44,8 @@ export interface PlacedLife {
   /** What is done about what is on record of another input or agent. */
   readonly onMismatch: StartRequest['onMismatch'];
   known(): StepTable;
+  /** What earlier lives have left of the steps that the function of this one had asked for. */
+  below(path: string): readonly StepResult[];
   readonly publisher: EventPublisher;
   /** Calls of functions that are under way here. */
   readonly underWay: Set<InProcessCall>;
@@ -69,7 +72,7 @@ export async function handleRun(
   if ('refused' in opening) {
     const { refused, saved } = opening;
     const result: LifeResult = { status: 'FAILED', from: 0, events: [], parts: 0, refused };
-    const nothing = { read: 0, isCancelAsked: false, goesOn: false, isAsleep: false, mayHaveNested: false };
+    const nothing = { read: 0, isCancelAsked: false, goesOn: false, isAsleep: false };
     const answers = before?.answers ?? [];
     return {
       result,
@@ -169,6 +172,10 @@ class RunHandler implements PlacedLife {
 
   known(): StepTable {
     return this.#engine.steps();
+  }
+
+  below(path: string): readonly StepResult[] {
+    return this.#engine.stepsBelow(path);
   }
 
   abandon(id: Promise<InvocationId>): void {
@@ -309,7 +316,7 @@ class RunHandler implements PlacedLife {
       ...(cancelReason !== undefined && { cancelReason }),
       goesOn,
       isAsleep: this.#isAsleep,
-      mayHaveNested: engine.mayHaveNested(),
+      ...(engine.mayHaveNested() && { withNested: (parts: readonly SideEvent[]) => engine.stepsWith(parts) }),
     };
     return { result: { status: state.status, ...told, ...(goesOn && { goesOn }) }, rest };
   }

@@ -4,6 +4,7 @@ import { CancelledError, serde, TerminalError } from '@restatedev/restate-sdk';
 import { RunState as StateCodec } from '../../../lib/codec/stateCodec';
 import type { RunEvent } from '../../../lib/model/event';
 import type { RunState } from '../../../lib/model/state';
+import type { StepTable } from '../../../lib/model/stepTable';
 import { summaryOf } from '../../../lib/store/summary';
 import type {
   GivenAnswer,
@@ -18,7 +19,6 @@ import type {
 import { keyOf, lifeOf, recordKey, RECORDS_SERVICE } from '../protocol/serviceNames';
 import { piecesOf } from '../protocol/wireEvent';
 import { LARGEST_CHUNK, MOST_CHUNKS } from '../protocol/wireLimits';
-import { withNested } from './nestedRows';
 import { resolveOnce } from './publishedEvents';
 
 /** How the run stood before this life. */
@@ -41,8 +41,8 @@ export interface Rest {
   readonly goesOn: boolean;
   /** Not before a step wakes, in that case; otherwise at once. */
   readonly isAsleep: boolean;
-  /** Whether functions may have asked for steps. */
-  readonly mayHaveNested: boolean;
+  /** The steps with what was told of those that functions have asked for; absent where there are none. */
+  readonly withNested?: (told: readonly SideEvent[]) => StepTable;
 }
 
 /** The record of one run, as its lives use it. */
@@ -80,7 +80,7 @@ export class KeptRun {
   async rest(rest: Rest, keptForMs: number): Promise<void> {
     const { status, incarnation } = rest.state;
     const late = await this.#seal(rest.read);
-    const state = rest.mayHaveNested ? await this.#withNested(rest.state) : rest.state;
+    const state = await this.#whole(rest);
     const chunks = chunksOf(state);
     for (const [index, text] of chunks.entries()) {
       if (index > 0) await this.#call<undefined>('chunk', { index, text } satisfies StateChunk);
@@ -147,10 +147,10 @@ export class KeptRun {
   }
 
   /** With the steps that functions have asked for: they only stand beside the journal. */
-  async #withNested(state: RunState): Promise<RunState> {
-    const parts = await this.#call<readonly SideEvent[]>('nested', {}, this.#service, this.#context.key);
-    const steps = withNested(state.runId, state.steps, parts);
-    return steps === undefined ? state : { ...state, steps };
+  async #whole({ state, withNested }: Rest): Promise<RunState> {
+    if (withNested === undefined) return state;
+    const told = await this.#call<readonly SideEvent[]>('nested', {}, this.#service, this.#context.key);
+    return told.length === 0 ? state : { ...state, steps: withNested(told) };
   }
 
   /** A cancel that comes meanwhile changes nothing any more, and must not keep the rest from being put down. */

@@ -14,6 +14,7 @@ import type { Agent, Services } from '../../../lib/model/agentType';
 import type { RunEvent } from '../../../lib/model/event';
 import { isJournaled } from '../../../lib/model/event';
 import type { RunIdentity } from '../../../lib/model/incarnation';
+import { openFailures } from '../../../lib/model/openFailures';
 import { idleState } from '../../../lib/model/state';
 import type { StepResult } from '../../../lib/model/stepResult';
 import { StepTable } from '../../../lib/model/stepTable';
@@ -248,13 +249,18 @@ class SinkEngine extends LocalEngine<unknown> {
   }
 }
 
-/** The steps below a path as they stood when this call began: what had failed is tried again, what had begun begins anew. */
-function stepsBelow(table: StepTable | undefined, path: string): StepTable {
+/**
+ * The steps below a path as they stood when this call began: what had failed is tried again, unless the function had caught it and gone
+ * on; what had begun begins anew.
+ */
+function stepsBelow(table = StepTable.of(), path: string): StepTable {
+  const open = new Set(openFailures(table).map(({ stepId }) => stepId));
   const rows: StepResult[] = [];
-  for (const row of table ?? []) {
+  for (const row of table) {
     if (!row.stepId.startsWith(`${path}/`)) continue;
     const isDone = row.status === 'COMPLETED' || row.status === 'SKIPPED';
-    rows.push(isDone ? row : { ...row, status: 'PENDING' });
+    const isFact = row.status === 'FAILED' && !open.has(row.stepId);
+    rows.push(isDone || isFact ? row : { ...row, status: 'PENDING' });
   }
   return StepTable.of(rows);
 }

@@ -1,20 +1,30 @@
 import type { WorkflowSharedContext } from '@restatedev/restate-sdk';
 
+import { isBelow } from '../../../lib/engine/interpreter/priorSteps';
 import type { RunEvent } from '../../../lib/model/event';
 import { reduceRunAll } from '../../../lib/model/reduce';
 import { idleState } from '../../../lib/model/state';
-import type { StepTable } from '../../../lib/model/stepTable';
+import { StepTable } from '../../../lib/model/stepTable';
 import type { Ingress } from '../protocol/ingress';
 import { handlerPath } from '../protocol/ingress';
-import type { EventsReply, EventsRequest, SideEvent } from '../protocol/protocol';
+import type { CallId, EventsReply, EventsRequest, SideEvent } from '../protocol/protocol';
 import { lifeOf } from '../protocol/serviceNames';
+import { callText } from '../protocol/wireEvent';
+import { resolveOnce } from './publishedEvents';
 
-/** What is known of the steps below a step: from earlier lives, and from earlier calls of this one. */
+type Call = Pick<CallId, 'path' | 'attempt'>;
+type NestedEvent = Extract<SideEvent, { readonly key: string }>;
+
+/**
+ * What is known of the steps below a call: from earlier lives, and from earlier executions of it in this life.
+ *
+ * @param known - The steps by the journal, which has those of earlier lives.
+ */
 export async function nestedSoFar(
   ingress: Ingress,
   name: string,
   key: string,
-  path: string,
+  call: Call,
   known: StepTable | undefined,
 ): Promise<StepTable | undefined> {
   const parts: SideEvent[] = [];
@@ -25,32 +35,89 @@ export async function nestedSoFar(
     if (reply.nextParts === from) break;
     from = reply.nextParts;
   }
-  return withNested(lifeOf(key).runId, known, parts, path);
+  return withNested(lifeOf(key).runId, known, call, parts);
 }
 
-/** The table after what was told of steps that functions asked for. */
+/** The table after what was told of the steps below a call. What has failed in an earlier attempt of it is tried again. */
 export function withNested(
   runId: string,
   table: StepTable | undefined,
+  { path, attempt }: Call,
   parts: readonly SideEvent[],
-  below?: string,
 ): StepTable | undefined {
-  const events: RunEvent[] = [];
-  for (const part of parts) {
-    if (!('key' in part) || !part.key.startsWith('n:')) continue;
-    if (below === undefined || part.under.path === below) events.push(part.event);
-  }
-  if (events.length === 0) return table;
-  const base = { ...idleState(runId, '', []), status: 'RUNNING' as const, ...(table && { steps: table }) };
-  return reduceRunAll(base, events).steps;
+  const own = nestedIn(parts).filter(({ under }) => under.path === path);
+  if (own.length === 0) return table;
+  const earlier = eventsOf(own.filter(({ under }) => under.attempt < attempt));
+  const reset = failedIn(earlier);
+  const error = { name: 'Error', message: 'another attempt', retryable: true };
+  const base = { ...idleState(runId, '', []), status: 'RUNNING' as const, steps: table ?? StepTable.of() };
+  return reduceRunAll(base, [
+    ...earlier,
+    { type: 'step.retrying', runId, seq: 0, at: 0, path: '', agent: '', attempt, error, delayMs: 0, reset },
+    ...eventsOf(own.filter(({ under }) => under.attempt >= attempt)),
+  ]).steps;
 }
 
-/** Everything told of steps that functions have asked for in a life. */
-export async function readNested(context: WorkflowSharedContext): Promise<readonly SideEvent[]> {
+/** Paths of steps whose failure another attempt of their call opens: not that of one within a step that has completed. */
+function failedIn(events: readonly RunEvent[]): readonly string[] {
+  let failed: string[] = [];
+  for (const event of events) {
+    if (event.type === 'step.failed') failed.push(event.path);
+    if (event.type !== 'step.completed') continue;
+    const { path } = event;
+    failed = failed.filter((other) => other !== path && !isBelow(other, path));
+  }
+  return failed;
+}
+
+/** The events of a life with what was told of nested steps where it belongs: behind the start of the call that asked for them. */
+export function withNestedEvents(
+  events: readonly RunEvent[],
+  parts: readonly SideEvent[],
+): readonly RunEvent[] {
+  const told = new Map<string, NestedEvent[]>();
+  for (const part of nestedIn(parts)) {
+    const others = told.get(callText(part.under));
+    if (others === undefined) told.set(callText(part.under), [part]);
+    else others.push(part);
+  }
+  return events.flatMap((event) =>
+    event.type === 'step.started' ? [event, ...eventsOf(told.get(callText(event)) ?? [])] : [event],
+  );
+}
+
+/** What was told of steps that functions asked for, each fact once. */
+function nestedIn(parts: readonly SideEvent[]): readonly NestedEvent[] {
+  const heard = new Set<string>();
+  return parts.filter((part): part is NestedEvent => {
+    if (!('key' in part) || !part.key.startsWith('n:') || heard.has(part.key)) return false;
+    heard.add(part.key);
+    return true;
+  });
+}
+
+function eventsOf(parts: readonly NestedEvent[]): readonly RunEvent[] {
+  return parts.map(({ event }) => event);
+}
+
+/**
+ * Everything told of steps that functions have asked for in a life that is over. Nothing more can be told of it from here on: the next
+ * life would not know of it, and whoever follows the run would.
+ */
+export async function sealNested(context: WorkflowSharedContext): Promise<readonly SideEvent[]> {
   const parts: SideEvent[] = [];
-  for (let i = 0; ; i += 1) {
+  for (let i = 0; ;) {
     const batch = await context.promise<readonly SideEvent[]>(`p:${i}`).peek();
-    if (batch === undefined) return parts;
-    parts.push(...batch.filter((part) => 'key' in part && part.key.startsWith('n:')));
+    if (batch === undefined) {
+      // Where a batch has come in between, it is read too.
+      if (await resolveOnce(context, `p:${i}`, SEALED)) return parts;
+    } else if (batch.length === 0) return parts;
+    else {
+      parts.push(...batch.filter((part) => 'key' in part && part.key.startsWith('n:')));
+      i += 1;
+    }
   }
 }
+
+/** Stands behind the last batch: none that is told is empty. */
+const SEALED: readonly SideEvent[] = [];

@@ -61,14 +61,21 @@ export async function readPiece(
   return (await context.promise<string>(pieceName(position, index)).peek()) ?? '';
 }
 
-/** Tells parts of a life, beside its journal. Gives a position from which on there may be room. */
+/**
+ * Tells parts of a life, beside its journal. Gives a position from which on there may be room.
+ *
+ * @throws TerminalError with status 409 once the life is over.
+ */
 export async function publishBatch(
   context: WorkflowSharedContext,
   { hint, parts }: PublishRequest,
 ): Promise<number> {
-  let position = hint;
-  while (!(await resolveOnce(context, `p:${position}`, parts))) position += 1;
-  return position + 1;
+  for (let position = hint; ; position += 1) {
+    if (await resolveOnce(context, `p:${position}`, parts)) return position + 1;
+    const others = await context.promise<readonly SideEvent[]>(`p:${position}`).peek();
+    if (others?.length === 0)
+      throw new TerminalError('The life is over: nothing more is told of it', { errorCode: 409 });
+  }
 }
 
 /** Resolves a durable promise; false when somebody else has done so before. */

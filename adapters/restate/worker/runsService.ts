@@ -12,6 +12,7 @@ import type { Definition } from '../../../lib/definition/definition';
 import { definitionOf } from '../../../lib/definition/definition';
 import { hasSaga } from '../../../lib/engine/interpreter/cancellation';
 import type { StepTask } from '../../../lib/engine/task';
+import { StateValueError } from '../../../lib/errors/runErrors';
 import type { Agent, Services } from '../../../lib/model/agentType';
 import type { AnswerCache } from '../../../lib/store/answerCache';
 import type { Ingress } from '../protocol/ingress';
@@ -28,7 +29,8 @@ import type {
   TextRequest,
 } from '../protocol/protocol';
 import { serviceOf, stepsServiceOf } from '../protocol/serviceNames';
-import { LARGEST_MESSAGE } from '../protocol/wireLimits';
+import { jsonBytes } from '../protocol/wireEvent';
+import { LARGEST_MESSAGE, LARGEST_VALUE } from '../protocol/wireLimits';
 import { answersOn } from './answerCacheService';
 import type { InProcessCall } from './callInProcess';
 import { callInProcess } from './callInProcess';
@@ -39,7 +41,7 @@ import { publishBatch, readPiece, readPublished, resolveOnce } from './published
 import { acceptAnswer, acceptBatch, acceptCancel, acceptEvents, acceptStart, acceptText } from './requests';
 import type { Rest } from './keptRun';
 import { KeptRun, takeAnswer } from './keptRun';
-import { nestedSoFar, readNested } from './nestedRows';
+import { nestedSoFar, sealNested } from './nestedRows';
 import type { CancelAsked, PlacedLife, Worker } from './handleRun';
 import { CANCEL_ASKED, handleRun, reasonOf } from './handleRun';
 import type { ServiceOptions } from './serviceOptions';
@@ -91,7 +93,7 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
           return publishBatch(context, request);
         },
       ),
-      nested: handlers.workflow.shared({ journalRetention: 0, ingressPrivate: true }, readNested),
+      nested: handlers.workflow.shared({ journalRetention: 0, ingressPrivate: true }, sealNested),
       answer: handlers.workflow.shared(
         { journalRetention: 0 },
         (context: WorkflowSharedContext, body: GivenAnswer): Promise<void> =>
@@ -206,7 +208,7 @@ function callInline(
     services,
     onMismatch: life.onMismatch,
     underWay: life.underWay,
-    known: () => nestedSoFar(ingress, name, life.key, task.path, life.known()),
+    known: () => nestedSoFar(ingress, name, life.key, task, life.known()),
     ...(task.watch !== undefined && { live }),
   });
   const result = life.context.run(
@@ -252,6 +254,13 @@ function invokeRemote(
   const { timeoutMs, idleTimeoutMs } = task.policy;
   // Who reads it live gets from there only what comes with the answer.
   const keepPartials = task.policy.keepPartials === true || task.watch !== undefined;
+  const below = life.below(path);
+  if (jsonBytes(below) > LARGEST_VALUE)
+    throw new StateValueError(
+      path,
+      '',
+      `larger than ${LARGEST_VALUE} bytes together with what steps below it gave in earlier lives`,
+    );
   const request: StepRequest = {
     ...run,
     key,
@@ -262,6 +271,7 @@ function invokeRemote(
     ...(life.onMismatch === 'actual' && { onMismatch: 'actual' }),
     agent: position,
     keepPartials,
+    ...(below.length > 0 && { below }),
     input,
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(idleTimeoutMs !== undefined && { idleTimeoutMs }),

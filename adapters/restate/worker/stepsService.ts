@@ -6,6 +6,7 @@ import { definitionOf, isStructure } from '../../../lib/definition/definition';
 import { hasSaga } from '../../../lib/engine/interpreter/cancellation';
 import { newTask } from '../../../lib/engine/task';
 import type { Agent } from '../../../lib/model/agentType';
+import { StepTable } from '../../../lib/model/stepTable';
 import type { CallResult, StepRequest } from '../protocol/protocol';
 import { serviceOf, stepsServiceOf } from '../protocol/serviceNames';
 import { answersOn } from './answerCacheService';
@@ -58,7 +59,7 @@ export function stepsService(agent: Agent<never, unknown>, pool: string, options
             services: options.services,
             onMismatch: request.onMismatch ?? 'refuse',
             underWay,
-            known: () => nestedSoFar(options.ingress, runs, request.key, path, undefined),
+            known: () => nestedSoFar(options.ingress, runs, request.key, task, StepTable.of(request.below)),
           });
           context.request().attemptCompletedSignal.addEventListener('abort', () => {
             call.abandon();

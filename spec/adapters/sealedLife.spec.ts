@@ -1,0 +1,62 @@
+import type { WorkflowSharedContext } from '@restatedev/restate-sdk';
+import { TerminalError } from '@restatedev/restate-sdk';
+
+import type { SideEvent } from '../../adapters/restate/protocol/protocol';
+import { sealNested } from '../../adapters/restate/worker/nestedRows';
+import { publishBatch, readPublished } from '../../adapters/restate/worker/publishedEvents';
+
+/** Durable promises as a server keeps them; `beforeResolve` is what comes in between a look at one and its end. */
+function servedContext(beforeResolve: () => void = () => undefined) {
+  const kept = new Map<string, unknown>();
+  const context = {
+    promise: (name: string) => ({
+      peek: () => Promise.resolve(kept.get(name)),
+      resolve: (value: unknown) => {
+        beforeResolve();
+        if (kept.has(name)) throw new TerminalError('Promise is already completed');
+        kept.set(name, value);
+        return Promise.resolve();
+      },
+    }),
+  } as unknown as WorkflowSharedContext;
+  return { context, kept };
+}
+
+const told = (path: string): SideEvent => ({
+  key: `n:${path}:step.started:1`,
+  under: { path: 'f', attempt: 1, execution: 'e' },
+  event: { type: 'step.started', runId: 'r', seq: 1, at: 1, path, agent: 'a', attempt: 1 },
+});
+const batch = (...parts: readonly SideEvent[]) => ({ hint: 0, secret: '', parts });
+
+describe('what is told of a life that is over', () => {
+  it('is not told to those who follow it when the next life would not know of it', async () => {
+    const { context } = servedContext();
+    await publishBatch(context, batch(told('f/a')));
+
+    const known = await sealNested(context);
+    await expect(publishBatch(context, batch(told('f/b')))).rejects.toMatchObject({ code: 409 });
+
+    const heard = await readPublished(context, { from: 0, parts: 0, waitMs: 0 });
+    expect(known).toEqual([told('f/a')]);
+    expect(heard.parts).toEqual(known);
+  });
+
+  it('is known to the next life when it comes just before the end', async () => {
+    let isIn = false;
+    const { context, kept } = servedContext(() => {
+      if (!isIn) kept.set('p:0', [told('f/late')]);
+      isIn = true;
+    });
+
+    await expect(sealNested(context)).resolves.toEqual([told('f/late')]);
+  });
+
+  it('is given again to a life that asks twice', async () => {
+    const { context } = servedContext();
+    await publishBatch(context, batch(told('f/a'), told('f/b')));
+
+    await sealNested(context);
+    await expect(sealNested(context)).resolves.toEqual([told('f/a'), told('f/b')]);
+  });
+});
