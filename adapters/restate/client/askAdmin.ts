@@ -1,11 +1,37 @@
-import type { Ingress } from '../protocol/ingress';
+import type { AskOptions, Ingress } from '../protocol/ingress';
+import { IngressError } from '../protocol/ingress';
 
-/** Asks the server's own tables. */
+/** Milliseconds before the server is asked once more. One that has just started fails for a moment. */
+const PAUSES_MS = [100, 200, 400, 800, 1_600];
+
+/**
+ * Asks the admin for something that changes nothing: again where the server has failed to answer.
+ *
+ * @throws IngressError with its latest answer when it fails again and again, and at once when it refuses.
+ * @throws EngineUnreachableError when it is away.
+ */
+export async function readAdmin(admin: Ingress, path: string, options: AskOptions = {}): Promise<unknown> {
+  for (const pauseMs of PAUSES_MS) {
+    try {
+      return await admin.request(path, options);
+    } catch (error) {
+      if (!(error instanceof IngressError) || error.status < 500) throw error;
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+  }
+  return admin.request(path, options);
+}
+
+/**
+ * Asks the server's own tables.
+ *
+ * @throws What `readAdmin` throws.
+ */
 export async function query(
   admin: Ingress,
   sql: string,
 ): Promise<readonly Readonly<Record<string, unknown>>[]> {
-  const answer = (await admin.request('/query', {
+  const answer = (await readAdmin(admin, '/query', {
     body: { query: sql },
     headers: { accept: 'application/json' },
   })) as {

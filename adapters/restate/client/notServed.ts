@@ -2,6 +2,7 @@ import type { Agent } from '../../../lib/model/agentType';
 import type { Ingress, IngressError } from '../protocol/ingress';
 import { agentOf, servicesNamed } from '../protocol/serviceNames';
 import { DefinitionNotServedError } from '../restateErrors';
+import { readAdmin } from './askAdmin';
 import { serviceFor } from './engineContext';
 
 /** Whether the server says that no worker has registered this service; it answers 404 to an unknown run too. */
@@ -32,7 +33,7 @@ export async function notServed(
 /** The names of all services; undefined where nobody can say. */
 async function servicesOn(admin: Ingress | undefined): Promise<readonly string[] | undefined> {
   try {
-    const answer = (await admin?.request('/services')) as
+    const answer = (admin && (await readAdmin(admin, '/services'))) as
       { readonly services: readonly { readonly name: string }[] } | undefined;
     return answer?.services.map(({ name }) => name);
   } catch {

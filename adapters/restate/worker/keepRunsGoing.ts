@@ -3,7 +3,7 @@ import { take, timeout } from 'rxjs';
 import type { Agent } from '../../../lib/model/agentType';
 import { toFailure } from '../../../lib/model/failure';
 import { serviceFor } from '../client/engineContext';
-import { query, sqlText } from '../client/askAdmin';
+import { query, readAdmin, sqlText } from '../client/askAdmin';
 import { restateEngine } from '../client/restateEngine';
 import { killLife, lifeTrouble, misfitsOf } from '../client/stuckLives';
 import type { Ingress } from '../protocol/ingress';
@@ -184,7 +184,7 @@ interface Address {
 
 /** Where the workers are that were registered, by the ids of their addresses. */
 async function addressesOf(admin: Ingress): Promise<ReadonlyMap<string, Address>> {
-  const { deployments } = (await admin.request('/deployments')) as {
+  const { deployments } = (await readAdmin(admin, '/deployments')) as {
     readonly deployments: readonly {
       readonly id: string;
       readonly uri?: string;
