@@ -43,7 +43,8 @@ export interface Schedule {
  * Runs an agent again and again, for `serve(agents, { schedules })`.
  *
  * Each tick has a run id made from its time, so that no restart and no second process runs it twice. Where the newest run of a schedule
- * has been deleted, nobody knows which ticks were missed.
+ * has been deleted, nobody knows which ticks were missed. When the system's clock is set back, ticks come again: one whose run is
+ * kept does not run twice, and none cancels the run of a later tick.
  *
  * @param when - A duration such as `5 minutes`, counted from the epoch in UTC, or a cron pattern such as `0 9 * * 1-5`.
  * @throws InvalidArgumentError when it is neither, the duration is below a second, or the time zone is unknown.

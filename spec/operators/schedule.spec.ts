@@ -140,12 +140,90 @@ describe('schedule()', () => {
       for (const ms of [0, 86_400_000, 0]) {
         aheadMs = ms;
         const count = begun.length;
-        await until(() => begun.length > count);
+        // A tick of the time ahead may still be under way when the clock is set back.
+        const isOfNow = (runId: string) => Math.abs(at(runId.slice('work@'.length)) - Date.now()) < 60_000;
+        await until(() => begun.slice(count).some(isOfNow));
       }
-      expect(at(begun.at(-1)?.slice('work@'.length) ?? '')).toBeLessThan(now() + 60_000);
+      expect(begun.length).toBeGreaterThan(2);
     } finally {
       spy.mockRestore();
     }
+  });
+
+  /** The clock is set back, and something is due soon: then the server looks at the clock. */
+  const setBack = async (to: number): Promise<void> => {
+    await settled();
+    clock.frame = to;
+    await store.queue.add({ runId: 'wake', name: 'work', input: '', priority: 0, dueAt: to + 1_000 }, 10);
+  };
+
+  it.each([
+    ['skip', ['00:01:00 RUNNING'], ['00:01:00 COMPLETED', '00:06:00 COMPLETED']],
+    ['queue', ['00:01:00 RUNNING'], [1, 2, 3, 4, 5, 6].map((n) => `00:0${n}:00 COMPLETED`)],
+    [
+      'cancel',
+      ['00:01:00 CANCELLED', '00:02:00 CANCELLED', '00:03:00 RUNNING'],
+      [
+        '00:01:00 CANCELLED',
+        '00:02:00 CANCELLED',
+        '00:03:00 CANCELLED',
+        '00:04:00 CANCELLED',
+        '00:05:00 COMPLETED',
+        '00:06:00 COMPLETED',
+      ],
+    ],
+  ] as const)(
+    'neither cancels a newer run nor runs a tick twice when the clock was set back: %s',
+    async (overlap, during, after) => {
+      const calls: string[] = [];
+      let isFast = false;
+      const ends: (() => void)[] = [];
+      const slow = agent('slow', (_: unknown, { runId }) => {
+        calls.push(runId);
+        return isFast ? 1 : new Promise<number>((resolve) => ends.push(() => resolve(1)));
+      });
+      const slowIds = async () => (await ids()).filter((id) => id.includes(':00 '));
+      begin([schedule('1 minute', slow, undefined, { overlap })]);
+      await clock.to(at('2026-01-01T00:03:10Z'));
+      expect(await slowIds()).toEqual(during);
+
+      await setBack(began);
+      await clock.to(at('2026-01-01T00:03:10Z'));
+      expect(await slowIds()).toEqual(during);
+
+      await clock.to(at('2026-01-01T00:05:10Z'));
+      isFast = true;
+      for (const end of ends) end();
+      await clock.to(at('2026-01-01T00:06:10Z'));
+      expect(await slowIds()).toEqual(after);
+      expect(new Set(calls).size).toBe(calls.length);
+    },
+  );
+
+  it('looks at each tick once, also after the clock was set back', async () => {
+    let looks = 0;
+    const minutely = schedule('1 minute', work, 'x');
+    const counting: Schedule = {
+      ...minutely,
+      next: (after) => {
+        looks += 1;
+        return minutely.next(after);
+      },
+    };
+    const looksUntil = async (moment: string): Promise<number> => {
+      const before = looks;
+      await clock.to(at(moment));
+      return looks - before;
+    };
+    begin([counting]);
+    const before = await looksUntil('2026-01-01T00:03:10Z');
+
+    for (let times = 0; times < 3; times += 1) {
+      await setBack(began);
+      await clock.to(at('2026-01-01T00:03:10Z'));
+    }
+    await clock.to(at('2026-01-01T00:04:10Z'));
+    expect(await looksUntil('2026-01-01T00:07:10Z')).toBeLessThanOrEqual(before);
   });
 
   it('refuses what is no schedule', () => {

@@ -294,7 +294,8 @@ export class RunServer implements Attendant {
 
   #await(clock: ScheduleClock): void {
     const at = clock.nextAt();
-    if (at === undefined || this.#isStopping) return;
+    if (at === undefined || at === clock.awaitedAt || this.#isStopping) return;
+    clock.awaitedAt = at;
     this.#due.add(at, clock);
     this.#arm();
   }
@@ -361,15 +362,18 @@ export class RunServer implements Attendant {
       for (const clock of this.#clocks) if (clock.setBack(now)) this.#await(clock);
       // What is left of many is taken up in the next turn.
       while (this.#due.earliest <= now && (isVirtual || performance.now() - begun < LONGEST_TURN_MS)) {
+        const { earliest } = this.#due;
         const what = this.#due.take();
         if (typeof what === 'string') this.#point(what);
         else if (what === QUEUE) {
           this.#queueAt = Infinity;
           this.#takeUp();
-        } else if (what !== undefined)
+        } else if (what?.awaitedAt === earliest) {
+          what.awaitedAt = undefined;
           this.#tick(what).catch((error: unknown) => {
             this.#break(error);
           });
+        }
       }
       this.#arm();
     });

@@ -6,9 +6,13 @@ export class ScheduleClock {
   readonly schedule: Schedule;
   /** The run of a tick that has not ended, as far as is known. */
   current: string | undefined;
+  /** The tick for which a reminder is set; earlier reminders may still come. */
+  awaitedAt: number | undefined;
   readonly #pending: number[] = [];
   /** The latest tick that was looked at. */
   #last = 0;
+  /** Up to here ticks may come again, because the clock was set back. */
+  #repeatedUntil = -Infinity;
   /** Ticks after `#missedAt`, up to `#missedUntil`, are made up for. */
   #missedAt = 0;
   #missedUntil = 0;
@@ -21,16 +25,22 @@ export class ScheduleClock {
     return `${this.schedule.name}@${new Date(tick).toISOString()}`;
   }
 
+  /** The tick of a run; NaN where it is a run of something else. */
+  #tickOf(runId: string): number {
+    const prefix = `${this.schedule.name}@`;
+    const at = runId.startsWith(prefix) ? Date.parse(runId.slice(prefix.length)) : NaN;
+    return !Number.isNaN(at) && this.runId(at) === runId ? at : NaN;
+  }
+
   /** Looks at the runs of earlier ticks, and decides which have been missed. */
   begin(runs: readonly RunSummary[], now: number): void {
     const { overlap, catchUp } = this.schedule;
-    const prefix = `${this.schedule.name}@`;
     this.#last = now;
     let newest: RunSummary | undefined;
     let newestAt = -Infinity;
     for (const run of runs) {
-      const at = run.runId.startsWith(prefix) ? Date.parse(run.runId.slice(prefix.length)) : NaN;
-      if (at > newestAt && this.runId(at) === run.runId) [newest, newestAt] = [run, at];
+      const at = this.#tickOf(run.runId);
+      if (at > newestAt) [newest, newestAt] = [run, at];
     }
     if (newest === undefined) return;
     if (newest.status === 'RUNNING' || newest.status === 'SUSPENDED') this.current = newest.runId;
@@ -52,6 +62,7 @@ export class ScheduleClock {
   /** The system's clock was set back behind the latest tick: those that come again then are looked at again. False where it was not. */
   setBack(now: number): boolean {
     if (now >= this.#last) return false;
+    this.#repeatedUntil = Math.max(this.#repeatedUntil, this.#last);
     this.#last = now;
     return true;
   }
@@ -60,6 +71,7 @@ export class ScheduleClock {
   tick(now: number): 'cancel' | undefined {
     const { overlap, catchUp } = this.schedule;
     const isFree = this.current === undefined;
+    const currentAt = this.current === undefined ? NaN : this.#tickOf(this.current);
     let isDue = false;
     for (
       let at = this.schedule.next(this.#last);
@@ -71,8 +83,9 @@ export class ScheduleClock {
       this.#last = at;
       // The process stood still for longer than from tick to tick.
       if (isLate && catchUp !== 'all') continue;
-      // It came before the clock was set back.
-      if (this.runId(at) === this.current) continue;
+      // It has begun or is pending already, or would cancel the run of a later tick.
+      if (at === currentAt || (overlap === 'cancel' && at < currentAt)) continue;
+      if (at <= this.#repeatedUntil && this.#pending.includes(at)) continue;
       isDue = true;
       if (isFree || overlap === 'queue') this.#pending.push(at);
       else if (overlap === 'cancel') this.#pending.splice(0, Infinity, at);
