@@ -89,9 +89,9 @@ describe('signals in a folder', () => {
     }
 
     async function isGone(): Promise<void> {
+      await until(() => readdirSync(join(folder, 'inbox')).length === 0);
       expect(await store.signals.list()).toEqual([]);
       expect((await execute(tick, 0, { store, runId: 'other' })).status).toBe('SUSPENDED');
-      await until(() => readdirSync(join(folder, 'inbox')).length === 0);
     }
 
     it('are not taken once more by the same run', async () => {
@@ -106,7 +106,12 @@ describe('signals in a folder', () => {
       ['deleted', () => store.deleteRun('r')],
       ['pruned', () => store.prune({})],
       ['cancelled', () => cancel('r', { store }).then(resumed)],
-      ['resumed with a definition that has no such step', () => changed()],
+      [
+        'resumed with a definition that has no such step',
+        async () => {
+          expect((await changed()).state.status).toBe('SUSPENDED');
+        },
+      ],
     ])('do not come back when the run is %s', async (how, end) => {
       await killed();
       if (how === 'pruned') {
@@ -129,6 +134,7 @@ describe('signals in a folder', () => {
       await store.close();
       copyFileSync(join(folder, 'before'), join(folder, 'inbox', name));
       store = lowdbStore(folder, { durability: 'process' });
+      await (await store.claim('opens the folder')).release(undefined);
       await isGone();
     });
 
