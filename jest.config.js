@@ -12,11 +12,12 @@ module.exports = {
     '<rootDir>/spec/inspector/',
     // What is typed, and answered by processes of what was bundled: npm run test:cli.
     '<rootDir>/spec/cli/',
-    // Whether tests find bugs, what kills processes by the dozen, and the soak: npm run test:laws, npm run torture.
+    // Whether tests find bugs, what kills processes, compiles all pages or takes long: npm run test:laws, npm run torture.
     ...(process.env.MILLRACE_TORTURE === undefined
       ? [
-          '<rootDir>/spec/laws/(engineBugs|sagaDeaths|struckRuns)',
-          '<rootDir>/spec/(lib/store/seededBugs|torture/soak)',
+          '<rootDir>/spec/laws/(engineBugs|sagaBugs|sagaDeaths|streamBugs|struckRuns)',
+          '<rootDir>/spec/(acceptance/S44-pages|lib/store/seededBugs|torture/soak)',
+          '<rootDir>/spec/process/(each-killed|faketime|full-disk|saga-killed|spending-killed)',
         ]
       : []),
   ],

@@ -9,9 +9,10 @@ module.exports = {
   ...base,
   testMatch: [
     '<rootDir>/spec/laws/**/*.spec.ts',
-    '<rootDir>/spec/acceptance/S42-readme.spec.ts',
+    '<rootDir>/spec/acceptance/{S42-readme,S44-pages}.spec.ts',
     '<rootDir>/spec/lib/store/{crash,damage,faultSweep*,manyMessages,seededBugs*}.spec.ts',
-    '<rootDir>/spec/{operators/manyInputs,operators/randomDags,process/killed,torture/soak}.spec.ts',
+    '<rootDir>/spec/{operators/manyInputs,operators/prefixes,operators/randomDags,torture/soak}.spec.ts',
+    '<rootDir>/spec/process/{each-killed,faketime,full-disk,killed,saga-killed,spending-killed}.spec.ts',
   ],
   testPathIgnorePatterns: ['/node_modules/'],
   testTimeout: 3_600_000,

@@ -109,7 +109,7 @@ describe('inWorker()', () => {
     ['running, then waiting', [0, 1]],
   ])('begins what waits behind calls that end together: %s', async (_order, order) => {
     const one = threadPool(1);
-    const endless = inWorker(heavy, 'forever', { pool: one });
+    const endless = inWorker(heavy, 'never', { pool: one });
     const quick = inWorker<number, number>(heavy, 'primes', { pool: one });
     await execute(quick, 1);
     const stops = [new AbortController(), new AbortController()];
@@ -124,14 +124,14 @@ describe('inWorker()', () => {
 
   it('counts no time while a call waits for a thread', async () => {
     const one = threadPool(1);
-    const slow = inWorker<number, number>(heavy, 'primes', { pool: one, timeoutMs: 2_000, as: 'slow' });
+    const slow = inWorker<number, number>(heavy, 'primes', { pool: one, timeoutMs: 1_000, as: 'slow' });
     await execute(slow, 1);
     const stop = new AbortController();
-    void execute(inWorker(heavy, 'forever', { pool: one }), undefined, { signal: stop.signal });
+    void execute(inWorker(heavy, 'never', { pool: one }), undefined, { signal: stop.signal });
     const behind = execute(slow, 10);
     setTimeout(() => {
       stop.abort();
-    }, 2_300);
+    }, 1_300);
 
     expect((await behind).output).toBe(4);
     await one.destroy();

@@ -11,7 +11,7 @@ import { amount, seedOr, tally } from '../support/torture';
 import type { Shape } from './support/arbitraryStructure';
 import { agentsOf, arbitraryShape, hasKind } from './support/arbitraryStructure';
 
-const CASES = amount(Number(process.env['LAW_CASES'] ?? 50), 5_000);
+const CASES = amount(Number(process.env['LAW_CASES'] ?? 20), 5_000);
 
 const seededBy = (text: string): number => createHash('sha256').update(text).digest()[0] ?? 0;
 

@@ -16,8 +16,8 @@ import { arbitraryAsker, askersOf } from './support/askers';
  * "When a run rests", has the definition. Time is virtual: a life that has not ended when nothing is left to come never would.
  */
 
-/** 50 cases, or as many as `LAW_CASES` says; 10,000 in the long form. */
-const CASES = amount(Number(process.env['LAW_CASES'] ?? 50), 10_000);
+/** 20 cases, or as many as `LAW_CASES` says; 10,000 in the long form. */
+const CASES = amount(Number(process.env['LAW_CASES'] ?? 20), 10_000);
 
 /** What is done between the lives. */
 interface Schedule {

@@ -22,7 +22,7 @@ import { everyStore } from '../support/everyStore';
 import { everyNth, tally } from '../support/torture';
 
 /** The short form looks at one of so many events. */
-const EACH = everyNth(process.env['LAW_CASES'] === undefined ? 6 : 1);
+const EACH = everyNth(process.env['LAW_CASES'] === undefined ? 11 : 1);
 
 type Any = Agent<unknown, unknown>;
 

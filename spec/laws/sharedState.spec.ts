@@ -9,7 +9,7 @@ import { agent, execute, fork, memoryStore, reduceRun, resume, workflow } from '
 import { idleState } from '../../lib/model/state';
 import { crashPoints, recordingStore } from '../../testing';
 
-const CASES = Number(process.env['LAW_CASES'] ?? 50);
+const CASES = Number(process.env['LAW_CASES'] ?? 20);
 /** Steps side by side that die after each of their events. */
 const WIDTH = CASES > 50 ? 50 : 12;
 

@@ -89,7 +89,9 @@ export const parts: readonly Part[] = [
       'lib/store/seededBugsOfAll',
       'acceptance/hostile-taps',
       'laws/engineBugs',
+      'laws/sagaBugs',
+      'laws/streamBugs',
     ],
-    seconds: 30,
+    seconds: 40,
   },
 ];

@@ -29,6 +29,11 @@ export function forever(): never {
   for (;;);
 }
 
+/** Has its thread to itself as `forever` does, and needs no core. */
+export function never(): Promise<never> {
+  return new Promise(() => undefined);
+}
+
 export function tellingFunction(_: unknown, context: ThreadContext): void {
   context.emit(() => 1);
 }

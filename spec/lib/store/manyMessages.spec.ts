@@ -80,7 +80,7 @@ describe('many answers', () => {
     ['to as many runs', toManyRuns],
   ])('%s cost no more each than few do', async (_, answerAll) => {
     const store = memoryStore();
-    const most = amount(1_000, 10_000);
+    const most = amount(400, 10_000, 1_000);
     await answerAll(store, 'warm', most / 8);
     const few = await answerAll(store, 'few', most / 8);
     const many = await answerAll(store, 'many', most);
@@ -128,7 +128,10 @@ describe('many answers', () => {
   });
 });
 
-describe('300 runs that wait beside 5,000 messages for others', () => {
+const RUNS = amount(60, 300, 300);
+const MESSAGES = amount(1_000, 5_000, 5_000);
+
+describe(`${String(RUNS)} runs that wait beside ${String(MESSAGES)} messages for others`, () => {
   it.each(['under way', 'at rest and served'])('hold nobody up while they are %s', async (how) => {
     const store = lowdbStore(folder, { durability: 'process' });
     const one = chain('one', ask);
@@ -143,9 +146,9 @@ describe('300 runs that wait beside 5,000 messages for others', () => {
     const put = (name: string): void => {
       writeFileSync(join(inbox, `other~${name}.json`), text);
     };
-    for (let n = 0; n < 5_000; n += 1) put(String(n).padStart(26, '0'));
+    for (let n = 0; n < MESSAGES; n += 1) put(String(n).padStart(26, '0'));
     const all = new Subscription();
-    for (let n = 0; n < 300; n += 1) {
+    for (let n = 0; n < RUNS; n += 1) {
       if (how === 'under way') all.add(run(slow, n, { store, runId: `r${String(n)}` }).subscribe());
       else await execute(one, n, { store, runId: `r${String(n)}` });
     }
