@@ -205,7 +205,7 @@ export function toolLoop(
     parameters,
     approve === undefined ? null : String(approve),
   ]);
-  const made = { system, maxRounds, maxFailures, tools: told, output: plan.codec?.name };
+  const made = { system, maxRounds, maxFailures, tools: told, output: plan.codec };
   return withPolicy(madeWith(whole, made), policy);
 }
 

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 
-import type * as t from 'io-ts';
+import * as t from 'io-ts';
 import type { OperatorFunction } from 'rxjs';
 
+import { typeName } from '../codec/typeName';
 import { validate } from '../codec/validate';
 import { DefinitionError } from '../errors/definitionErrors';
 import type { Agent, LimitPolicy, StepContext, StepPolicy } from '../model/agentType';
@@ -33,12 +34,12 @@ interface Common {
   readonly checks?: t.Type<unknown, unknown>;
   /** What it does in the words of tracing, where it is no agent like any other. */
   readonly does?: ModelWork;
-  /**
-   * The text of its functions where they are not called as its work, or what an adapter made all of them with: part of the key of cached
-   * answers. Null where nobody can tell.
-   */
-  readonly madeWith?: string | null;
+  /** What an adapter made its functions with, beside what stands here; null where nobody can tell. Its answers depend on it. */
+  readonly madeWith?: MadeWith | null;
 }
+
+/** Functions and values on which the answers of an agent depend: their texts are part of the key of cached answers. */
+export type MadeWith = readonly unknown[];
 
 /** Asking a language model, or calling a tool that one has asked for. */
 export type ModelWork =
@@ -75,6 +76,8 @@ export interface SharedDefinition {
 /** An agent made from agents: a synchronous machine that asks its scope for steps. */
 export interface StructureDefinition extends Common {
   readonly kind: Exclude<AgentKind, 'function' | 'operator'>;
+  /** Whatever `begin` uses that decides its answers and that no other field says; empty where there is none. */
+  readonly madeWith: MadeWith | null;
   /** Begins to run. Returns a function that stops it and everything it asked for. */
   readonly begin: (input: unknown, scope: Scope) => Stop;
   /** How its output is saved when it has no codec of its own: as its parts are. */
@@ -372,14 +375,70 @@ export function workOf(definition: Definition): string {
     if (seen.has(next)) continue;
     seen.add(next);
     if (isStructure(next)) waiting.push(...next.parts.map(({ agent }) => definitionOf(agent) as Definition));
-    else if (next.version === undefined) texts.push(String(next.invoke));
-    if (next.version === undefined && typeof next.madeWith === 'string') texts.push(next.madeWith);
+    if (next.version === undefined) texts.push(...decidingTexts(next));
   }
   const work = createHash('sha256')
     .update(JSON.stringify([identityOf(definition), ...texts]))
     .digest('base64url');
   works.set(definition, work);
   return work;
+}
+
+/** The texts of the fields that decide what an agent answers. */
+function decidingTexts(definition: Definition): string[] {
+  return Object.entries(definition).flatMap(([field, value]: [string, unknown]) =>
+    value === undefined || value === null || !isDeciding[field as Field] ? [] : [textOf(value)],
+  );
+}
+
+type Field = keyof FunctionDefinition | keyof StructureDefinition;
+
+/**
+ * Whether the text of a field is looked at. The others are part of the identity, follow from the parts, say how the work is carried out,
+ * or come after the answer. A new field stops the build here.
+ */
+const isDeciding: Readonly<Record<Field, boolean>> = {
+  kind: false,
+  name: false,
+  version: false,
+  parts: false,
+  depth: false,
+  shape: false,
+  arrows: false,
+  form: false,
+  policy: false,
+  concurrency: false,
+  does: false,
+  compensate: false,
+  begin: false,
+  takes: false,
+  invoke: true,
+  reduce: true,
+  input: true,
+  output: true,
+  checks: true,
+  answers: true,
+  shared: true,
+  result: true,
+  madeWith: true,
+};
+
+/** A value as text, with the text of the functions in it. Codecs are their name and their functions. */
+function textOf(value: unknown): string {
+  if (typeof value === 'function') return String(value);
+  try {
+    return JSON.stringify(value, textInside);
+  } catch {
+    return typeName(value);
+  }
+}
+
+function textInside(_: string, value: unknown): unknown {
+  if (value instanceof t.Type) {
+    const { name, validate: check, encode } = value as t.Type<unknown>;
+    return [name, String(check), String(encode)];
+  }
+  return ['function', 'bigint', 'symbol'].includes(typeof value) ? String(value) : value;
 }
 
 /**

@@ -25,6 +25,8 @@ export interface CompiledSource {
   readonly reads: string | undefined;
   /** The same as data, for pictures: ids may hold whatever the texts are made of. */
   readonly arrows: readonly Arrow[];
+  /** What else decides its value: how it is put together, and the functions of `pick`. */
+  readonly madeWith: readonly unknown[];
   readonly read: (reading: Reading) => unknown;
   /** Who gave the parts of what was read. */
   readonly givenBy: (reading: Reading, value: unknown) => GivenBy | undefined;
@@ -70,6 +72,8 @@ interface Parsed {
   readonly arrows: readonly Arrow[];
   /** How it is written, without functions. */
   readonly written: string;
+  /** The functions in it, in the order of `written`. */
+  readonly functions: readonly unknown[];
   readonly read: (reading: Reading) => unknown;
   /** Absent when no single agent gave the value unchanged. */
   readonly givenBy?: CompiledSource['givenBy'];
@@ -103,6 +107,7 @@ export function compileSource(
     text: [...new Set(parsed.text)],
     reads: isTold && parsed.text[0] !== parsed.written ? cut(parsed.written) : undefined,
     arrows: parsed.arrows,
+    madeWith: [parsed.written, ...parsed.functions],
     read: parsed.read,
     givenBy: parsed.givenBy ?? (() => undefined),
   };
@@ -120,6 +125,7 @@ function parse(owner: WireOwner, source: Source, where: string): Parsed {
         groups: [],
         text: ['input'],
         written: 'input',
+        functions: [],
         arrows: [{ from: 'input', mode: 'value' }],
         read: (reading) => reading.input,
       };
@@ -131,6 +137,7 @@ function parse(owner: WireOwner, source: Source, where: string): Parsed {
         groups: [],
         text: [node.id],
         written: node.id,
+        functions: [],
         arrows: [{ from: index, mode: 'value' }],
         read: (reading) => outputOf(reading.answers[index]),
         givenBy: ({ answers }) => {
@@ -143,7 +150,12 @@ function parse(owner: WireOwner, source: Source, where: string): Parsed {
       const of = parse(owner, node.of, where);
       const project = node.project as (value: unknown) => unknown;
       const { givenBy: _, ...rest } = of;
-      return { ...rest, written: `pick(${of.written})`, read: (reading) => project(of.read(reading)) };
+      return {
+        ...rest,
+        written: `pick(${of.written})`,
+        functions: [project, ...of.functions],
+        read: (reading) => project(of.read(reading)),
+      };
     }
     case 'settled':
       return settle(parse(owner, node.of, where), node.of, owner, where);
@@ -163,6 +175,7 @@ function parse(owner: WireOwner, source: Source, where: string): Parsed {
         groups: [],
         text: [`live(${of.id})`],
         written: `live(${of.id})`,
+        functions: [],
         arrows: [{ from: index, mode: 'live' }],
         read: (reading) => reading.live(index),
       };
@@ -210,6 +223,7 @@ function together(parts: readonly Parsed[]): Omit<Parsed, 'written' | 'read' | '
     groups: parts.flatMap((part) => part.groups),
     text: parts.flatMap((part) => part.text),
     arrows: parts.flatMap((part) => part.arrows),
+    functions: parts.flatMap((part) => part.functions),
   };
 }
 
@@ -242,6 +256,7 @@ function settle(all: Parsed, source: Source, owner: WireOwner, where: string): P
     groups: [],
     text: [`settled(${all.text.join(', ')})`],
     written: `settled(${all.written})`,
+    functions: all.functions,
     arrows: all.arrows.map(({ from, mode }) => ({ from, mode: mode === 'live' ? mode : 'settled' })),
     read: either(source),
   };
@@ -273,6 +288,7 @@ function quorum(owner: WireOwner, { of, count, cancelRest }: QuorumNode, where: 
     steps: [],
     groups: [group],
     written: `quorum(${String(count)} of [${members.map(({ written }) => written).join(', ')}])`,
+    functions: members.flatMap(({ functions }) => functions),
     text: [`quorum(${String(count)} of ${members.flatMap(({ text }) => text).join(', ')})`],
     arrows: members.flatMap(({ arrows }) => arrows.map(({ from }) => ({ from, mode: 'quorum' as const }))),
     read: (reading) => reading.chosen(group).map((member) => members[member]?.read(reading)),

@@ -55,7 +55,7 @@ export function branch(
     name,
     agents: [...agents],
     form: oneOfForm(agents),
-    madeWith: String(select),
+    madeWith: [select],
     begin(input, scope) {
       let running: RunningStep | undefined;
       const take = (id: string): void => {

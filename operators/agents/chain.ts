@@ -209,6 +209,7 @@ export function chain(name: string, ...links: readonly Link<never, unknown>[]): 
       };
     }),
     form: formOf(agents.at(-1)),
+    madeWith: [],
     begin(input, scope) {
       let running: RunningStep | undefined;
       const end = (position: number, value: unknown): void => {
@@ -248,6 +249,7 @@ function agentOf(chainName: string, link: unknown, position: number): Agent<neve
     kind: 'operator',
     name: `op[${String(position)}]`,
     policy: {},
+    madeWith: [operator],
     invoke: (input) => {
       const answers: unknown = of(input).pipe(operator);
       if (isObservable(answers)) return answers;

@@ -76,6 +76,7 @@ export function each<I, O>(
     policy,
     agents: [[agent.name, plan.agent]],
     form: plan.isCollecting ? eitherListForm(agent) : listForm(agent),
+    madeWith: [onError],
     begin: (input, scope) => {
       const run = new EachRun(plan, input, scope);
       run.proceed();

@@ -36,6 +36,7 @@ export function fallback<I, O, P>(
       [secondId, second, ids[1]?.earlierId],
     ],
     form: oneOfForm(byAnyId([first, second], ids)),
+    madeWith: [],
     begin(input, scope) {
       const contain = (): Containment => ({ isContained: true });
       let running: RunningStep = scope.step({ id: firstId, agent: first, input, contain }, (answer) => {

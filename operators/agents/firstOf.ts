@@ -30,6 +30,7 @@ export function firstOf<I, A extends readonly Agent<never, unknown>[]>(
     name,
     agents: entries.map(([id, agent], index) => [id, agent, stepIds[index]?.earlierId]),
     form: oneOfForm(byAnyId(agents, stepIds)),
+    madeWith: [],
     begin(input, scope) {
       const running = new Map<string, RunningStep>();
       const failures: Failure[] = [];

@@ -37,7 +37,7 @@ export function loop<I, O extends I>(
     policy,
     agents: [[agent.name, body]],
     form: formOf(agent),
-    madeWith: String(until),
+    madeWith: [until, max],
     begin(input, scope) {
       let running: RunningStep | undefined;
       const begin = (round: number, value: unknown): void => {

@@ -64,6 +64,7 @@ export function saga<I, O>(
     policy,
     agents: [[agent.name, work]],
     form: formOf(agent),
+    madeWith: [],
     begin(input, scope) {
       const going = new Going(scope, work, agents);
       scope.canUndo(going);

@@ -21,6 +21,7 @@ export function sleep<T = unknown>(
     name,
     policy,
     agents: [],
+    madeWith: [],
     begin(input, scope) {
       const decide = (begin: (delayMs: number) => void): void => {
         const check = (delayMs: number): void => {

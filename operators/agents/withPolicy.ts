@@ -57,6 +57,7 @@ export function tracedAs<A extends Agent<never, unknown>>(agent: A, does: ModelW
  * @throws DefinitionError where it cannot be told, and its answers are cached without a key or a version.
  */
 export function madeWith<A extends Agent<never, unknown>>(agent: A, what: unknown): A {
-  const text = what === null ? null : JSON.stringify(what);
-  return agentFrom({ ...(definitionOf(agent) as Definition), madeWith: text }) as unknown as A;
+  const definition = definitionOf(agent) as Definition;
+  const made = what === null ? null : [...(definition.madeWith ?? []), what];
+  return agentFrom({ ...definition, madeWith: made }) as unknown as A;
 }

@@ -206,15 +206,7 @@ export function workflow<I, const S extends Source>(
       definitionOf(given) === undefined ? agentOf(id, given as (input: unknown) => unknown) : given
     ) as Agent<never, unknown>;
     checkCache(definitionOf(agent) as Definition, policy.cache);
-    if (policy.idleTimeoutMs !== undefined && isStructure(definitionOf(agent) as Definition)) {
-      throw new DefinitionError(
-        name,
-        `step "${id}" runs several steps, or waits: give idleTimeoutMs to those that stream`,
-      );
-    }
-    const { kind } = definitionOf(agent) as Definition;
-    if (policy.circuit !== undefined && isStructure(definitionOf(agent) as Definition))
-      throw new DefinitionError(name, `step "${id}": ${circuitOfSeveral(kind)}`);
+    checkStepPolicy(name, id, definitionOf(agent) as Definition, policy);
     steps.push({
       id,
       agent,
@@ -253,6 +245,10 @@ export function workflow<I, const S extends Source>(
     })),
     ...(shared !== undefined && { shared: sharedDefinition(name, shared) }),
     result: dag.result.text,
+    madeWith: [
+      ...steps.map(({ source, policy: { when, otherwise } }) => [source.madeWith, when, otherwise]),
+      result.madeWith,
+    ],
     arrows: { parts: steps.map(({ source }) => source.arrows), result: dag.result.arrows },
     ...(input !== undefined && { input: codecFrom(name, 'input', input) }),
     ...(output !== undefined && outputPart(codecFrom(name, 'output', output))),
@@ -260,6 +256,18 @@ export function workflow<I, const S extends Source>(
     begin: (value, scope) => beginDag(dag, value, scope),
   };
   return agentFrom(definition);
+}
+
+/** Refuses what only an agent that is called itself can honour. */
+function checkStepPolicy(name: string, id: string, definition: Definition, policy: TaskPolicy): void {
+  if (!isStructure(definition)) return;
+  if (policy.idleTimeoutMs !== undefined)
+    throw new DefinitionError(
+      name,
+      `step "${id}" runs several steps, or waits: give idleTimeoutMs to those that stream`,
+    );
+  if (policy.circuit !== undefined)
+    throw new DefinitionError(name, `step "${id}": ${circuitOfSeveral(definition.kind)}`);
 }
 
 /** The source of a step that reads nothing. */

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import * as t from 'io-ts';
+import type { Observable } from 'rxjs';
 import { lastValueFrom, map, of, take, timer, toArray } from 'rxjs';
 import { TestScheduler } from 'rxjs/testing';
 
@@ -12,12 +13,22 @@ import { lowdbStore } from '../../lib/store/folder/lowdbStore';
 import { memoryStore } from '../../lib/store/memory/memoryStore';
 import type { Agent } from '../../lib/model/agentType';
 import type { Store } from '../../lib/store/store';
-import type { AgentOptions } from '../../operators/agents/agent';
+import type { Definition } from '../../lib/definition/definition';
+import { definitionOf, workOf } from '../../lib/definition/definition';
+import type { Wire } from '../../lib/definition/wire';
+import { pick, settled } from '../../lib/definition/wire';
+import type { SharedOptions } from '../../lib/model/shared';
+import type { AgentOptions, Reduction } from '../../operators/agents/agent';
 import { agent } from '../../operators/agents/agent';
+import { approval } from '../../operators/agents/approval';
 import { branch } from '../../operators/agents/branch';
 import { chain } from '../../operators/agents/chain';
+import { each } from '../../operators/agents/each';
+import { fallback } from '../../operators/agents/fallback';
 import { loop } from '../../operators/agents/loop';
+import { waitFor } from '../../operators/agents/waitFor';
 import { withPolicy } from '../../operators/agents/withPolicy';
+import { workflow } from '../../operators/agents/workflow';
 import { outputs } from '../../operators/runs/outputs';
 import { run } from '../../operators/runs/run';
 import { runEach } from '../../operators/runs/runEach';
@@ -37,6 +48,44 @@ function counted<O>(work: (input: string) => O, options: Partial<AgentOptions<st
     { cache: {}, ...(options as object) },
   );
   return { ask, calls };
+}
+
+const same = agent('same', (text: string) => text);
+const other = agent('other', (text: string) => `${text}?`);
+const rescue = agent('rescue', ({ input }: { readonly input: string }) => input);
+const listed = agent('listed', (text: string) => [text]);
+const trimmed = new t.Type<string, string, unknown>(
+  'string',
+  t.string.is,
+  (value) => t.success(String(value).trim()),
+  (text) => text,
+);
+
+function picking(project: (text: string) => string): Agent<string, string> {
+  return workflow('w', (input: Wire<string>, step) => step('s', same, pick(input, project)));
+}
+
+function giving(project: (text: string) => string): Agent<string, string> {
+  return workflow('w', (input: Wire<string>, step) => pick(step('s', same, input), project));
+}
+
+function settling(project: (text: string) => string): Agent<string, unknown> {
+  return workflow('w', (input: Wire<string>, step) => settled({ a: pick(step('s', same, input), project) }));
+}
+
+function guarded(policy: {
+  readonly when: () => boolean;
+  readonly otherwise?: string;
+}): Agent<string, unknown> {
+  return workflow('w', (input: Wire<string>, step) => step('s', same, input, policy));
+}
+
+function sharing(shared: SharedOptions<{ n: number }, unknown>): Agent<string, unknown> {
+  return workflow('w', (input: Wire<string>, step) => step('s', same, input), { shared });
+}
+
+function folding(reduce: Reduction<string, string>): Agent<string, string> {
+  return agent('folding', (text: string) => of(text, 'b'), { reduce });
 }
 
 describe('cache', () => {
@@ -141,6 +190,103 @@ describe('cache', () => {
     const again = loop('grow', more, { until: (text) => text.length > 2, max: 9, cache: {} });
     const { events } = collect(run(chain('all', again), 'ab', { store }));
     expect(events.filter(({ type }) => type === 'step.completed')).toMatchObject([{ cached: true }]);
+  });
+
+  it.each<[what: string, first: () => Agent<never, unknown>, second: () => Agent<never, unknown>]>([
+    ['pick', () => picking((text) => `${text}1`), () => picking((text) => `${text}2`)],
+    ['pick of the result', () => giving((text) => `${text}1`), () => giving((text) => `${text}2`)],
+    ['pick in settled', () => settling((text) => `${text}1`), () => settling((text) => `${text}2`)],
+    ['when', () => guarded({ when: () => true }), () => guarded({ when: () => false })],
+    [
+      'otherwise',
+      () => guarded({ when: () => false, otherwise: 'x' }),
+      () => guarded({ when: () => false, otherwise: 'y' }),
+    ],
+    [
+      'the wires of the result',
+      () => workflow('w', (input, step) => ({ a: step('a', same, input), b: step('b', other, input) })),
+      () =>
+        workflow('w', (input, step) => {
+          const [b, a] = [step('a', same, input), step('b', other, input)];
+          return { b, a };
+        }),
+    ],
+    ['what is shared', () => sharing({ initial: { n: 1 } }), () => sharing({ initial: { n: 2 } })],
+    [
+      'reduce of what is shared',
+      () => sharing({ initial: { n: 1 }, reduce: (draft: { n: number }) => void (draft.n += 1) }),
+      () => sharing({ initial: { n: 1 }, reduce: (draft: { n: number }) => void (draft.n += 2) }),
+    ],
+    [
+      'fold',
+      () => folding({ fold: (all, value) => all + value, seed: '' }),
+      () => folding({ fold: (all, value) => value + all, seed: '' }),
+    ],
+    [
+      'seed',
+      () => folding({ fold: (all, value) => all + value, seed: '' }),
+      () => folding({ fold: (all, value) => all + value, seed: '-' }),
+    ],
+    [
+      'onError',
+      () => chain('c', listed, each('e', same, { onError: 'fail' })),
+      () => chain('c', listed, each('e', same, { onError: 'collect' })),
+    ],
+    [
+      'max',
+      () => fallback('f', loop('l', same, { until: () => false, max: 1 }), rescue),
+      () => fallback('f', loop('l', same, { until: () => false, max: 2 }), rescue),
+    ],
+    [
+      'match',
+      () => waitFor('m', t.string, (signal) => signal === 'a'),
+      () => waitFor('m', t.string, (signal) => signal === 'b'),
+    ],
+    ['the codec of answers', () => approval('q', t.string), () => approval('q', t.number)],
+    [
+      'the input codec',
+      () => agent('i', (text: string) => text, { input: t.string }),
+      () => agent('i', (text: string) => text, { input: trimmed }),
+    ],
+    [
+      'an operator',
+      () => chain('o', (source: Observable<string>) => source.pipe(take(1))),
+      () => chain('o', (source: Observable<string>) => source.pipe(map((text) => `${text}!`))),
+    ],
+  ])('tells agents apart that differ in %s', (_, first, second) => {
+    const workOfOne = (of: Agent<never, unknown>) => workOf(definitionOf(of) as Definition);
+
+    expect(workOfOne(first())).not.toBe(workOfOne(second()));
+    expect(workOfOne(first())).toBe(workOfOne(first()));
+  });
+
+  it('tells workflows apart in a run that pick otherwise', () => {
+    const store = memoryStore();
+    const outputOf = (work: Agent<string, unknown>): unknown =>
+      collect(run(withPolicy(work, { cache: {} }), 'ab', { store })).transitions.at(-1)?.state.output;
+
+    expect(
+      outputOf(
+        chain(
+          'all',
+          withPolicy(
+            picking((text) => `${text}1`),
+            { cache: {} },
+          ),
+        ),
+      ),
+    ).toBe('ab1');
+    expect(
+      outputOf(
+        chain(
+          'all',
+          withPolicy(
+            picking((text) => `${text}2`),
+            { cache: {} },
+          ),
+        ),
+      ),
+    ).toBe('ab2');
   });
 
   it('keeps no failure', () => {

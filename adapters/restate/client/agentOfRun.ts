@@ -114,6 +114,7 @@ function standInFor(service: string): Agent<never, unknown> {
     parts: [],
     depth: 1,
     shape: 'graph',
+    madeWith: [],
     begin() {
       throw new InvalidArgumentError(`Cannot run service "${service}" here`, 'run its agent');
     },

@@ -193,6 +193,7 @@ function rootOver(path: string): Agent<never, unknown> {
     parts: [],
     depth: 1,
     shape: 'sequence',
+    madeWith: [],
     begin(_input, scope) {
       const step = scope.step({ id: path, agent, input: undefined }, () => undefined);
       return () => {

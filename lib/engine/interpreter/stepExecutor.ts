@@ -1241,6 +1241,7 @@ function singleStepWorkflow(agent: Agent<never, unknown>): StructureDefinition {
     parts: [],
     depth: 1,
     shape: 'sequence',
+    madeWith: [],
     begin(input, scope) {
       const step = scope.step({ id: agent.name, agent, input }, (answer) => {
         if (answer.kind === 'failed') scope.fail(answer.cause, answer.failure);

@@ -50,6 +50,7 @@ export function asking<I, A, P>(
     policy,
     agents: inner,
     answers: codec,
+    madeWith: signals === undefined ? [] : [signals.match],
     ...(signals !== undefined && { takes: (value, input) => misfit(value, input) === undefined }),
     form:
       other === undefined

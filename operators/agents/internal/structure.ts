@@ -8,8 +8,8 @@ import { agentFrom } from './asOperator';
 /** What a structure of agents is made of; the rest of its definition follows from that. */
 export interface StructureParts
   extends
-    Pick<StructureDefinition, 'kind' | 'begin'>,
-    Partial<Pick<StructureDefinition, 'shape' | 'answers' | 'takes' | 'madeWith'>> {
+    Pick<StructureDefinition, 'kind' | 'begin' | 'madeWith'>,
+    Partial<Pick<StructureDefinition, 'shape' | 'answers' | 'takes'>> {
   readonly name: string;
   /** The agents by the id of their step; in runs of earlier releases that may be another one. */
   readonly agents: readonly (readonly [
