@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { StoreLockedError } from '../../../lib/errors/storageErrors';
 import { takeLock } from '../../../lib/store/folder/lock/lock';
 import { childProgram } from '../../support/child';
+import type { Owners } from '../../../lib/store/folder/lock/owner';
 import { amount, seedOr, tally } from '../../support/torture';
 import { ownersOf, winners } from './support/lockRace';
 import { MemoryFiles } from './support/memoryFiles';
@@ -32,6 +33,50 @@ describe('takeLock() (P8)', () => {
     expect(() => {
       third.check();
     }).not.toThrow();
+  });
+
+  describe('asked in turn', () => {
+    let files: MemoryFiles;
+    let now: number;
+    const take = (isProven: boolean) => {
+      const owners: Owners = { ...ownersOf(1, () => false), now: () => now };
+      const appear: Owners['appear'] = async (folder) => ({ ...(await owners.appear(folder)), isProven });
+      return takeLock(files, '/s/lock', '/s', { ...owners, appear });
+    };
+    const remove = (): void => {
+      for (const path of files.all().keys()) files.put(path, undefined);
+    };
+    beforeEach(() => {
+      files = new MemoryFiles();
+      now = 1_000;
+    });
+
+    it('looks once for all that ask in one turn within a millisecond', async () => {
+      const { checkInTurn, check, release } = await take(true);
+      checkInTurn();
+      remove();
+      now += 0.9;
+      checkInTurn();
+
+      expect(check).toThrow('the right to has been lost');
+      expect(checkInTurn).toThrow('the right to has been lost');
+      release();
+    });
+
+    it.each<[string, boolean, () => unknown]>([
+      ['after a turn', true, () => Promise.resolve()],
+      ['after a millisecond of the same turn', true, () => (now += 1)],
+      ['each time where the kernel does not prove the owner alive', false, () => undefined],
+    ])('looks again %s', async (_, isProven, wait) => {
+      const { checkInTurn, release } = await take(isProven);
+      checkInTurn();
+      remove();
+      const waited = wait();
+      if (waited instanceof Promise) await waited;
+
+      expect(checkInTurn).toThrow('the right to has been lost');
+      release();
+    });
   });
 
   it('lets exactly one of two break the lock of a dead owner, at whatever call the other one comes between', () => {

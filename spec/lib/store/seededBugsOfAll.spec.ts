@@ -1,3 +1,5 @@
+import type { Store } from '../../../index';
+import type { Durability } from '../../../lib/store/durability';
 import { everyNth } from '../../support/torture';
 import {
   CountsTooMuch,
@@ -66,29 +68,54 @@ describe('the power-loss test of everything a store does finds a store (promises
   }, 60_000);
 });
 
-/** Whether a store acknowledges something after somebody else has taken its lock. */
-async function acknowledgesLate(files: MemoryFiles): Promise<boolean> {
-  const [first, ...rest] = life('book', 3);
-  const claim = await storeOn(files).claim('book');
-  await claim.append(first!);
+/** Somebody else removes the lock and opens the folder. */
+async function takeOver(files: MemoryFiles): Promise<Store> {
   for (const path of files.all().keys()) if (path.includes('/lock/')) files.put(path, undefined);
   const other = storeOn(files);
   await (await other.claim('other')).release(undefined);
-  const late = await append(claim, rest).then(
-    () => true,
-    () => false,
-  );
+  return other;
+}
+
+const acknowledged = (work: () => unknown): Promise<boolean> =>
+  Promise.resolve()
+    .then(work)
+    .then(
+      () => true,
+      () => false,
+    );
+
+/** Whether a store acknowledges an event after somebody else has taken its lock. */
+async function acknowledgesLate(files: MemoryFiles, durability: Durability): Promise<boolean> {
+  const [first, ...rest] = life('book', 3);
+  const claim = await storeOn(files, durability).claim('book');
+  await claim.append(first!);
+  const other = await takeOver(files);
+  const late = await acknowledged(() => append(claim, rest));
   await other.close();
   return late;
 }
 
-describe('the test of a lost lock finds a store (promises test 23)', () => {
-  it('that never looks for its lock again', async () => {
-    expect(await acknowledgesLate(new NeverLooks())).toBe(true);
+/** Whether a store acknowledges a change of a stream after somebody else has taken its lock. */
+async function commitsLate(files: MemoryFiles, durability: Durability): Promise<boolean> {
+  const stream = await storeOn(files, durability).streams.claim('orders');
+  const change = { at: 1, offsets: [], rows: [] };
+  await stream.commit(change);
+  const other = await takeOver(files);
+  const late = await acknowledged(() => stream.commit(change));
+  await other.close();
+  return late;
+}
+
+describe.each([
+  ['run', acknowledgesLate],
+  ['stream', commitsLate],
+] as const)('the test of a lost lock, of a %s, finds a store (promises test 23)', (_, isLate) => {
+  it.each(['disk', 'process'] as const)('that never looks for its lock again: %s', async (durability) => {
+    expect(await isLate(new NeverLooks(), durability)).toBe(true);
   });
 
-  it('and nothing in the store as it is', async () => {
-    expect(await acknowledgesLate(new MemoryFiles())).toBe(false);
+  it.each(['disk', 'process'] as const)('and nothing in the store as it is: %s', async (durability) => {
+    expect(await isLate(new MemoryFiles(), durability)).toBe(false);
   });
 });
 

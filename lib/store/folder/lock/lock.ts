@@ -19,8 +19,8 @@ export interface Lock {
    */
   readonly check: () => void;
   /**
-   * The same for what is acknowledged many times in one go: the answer counts until the code that asked gives way to other code,
-   * and for a millisecond at most. Nobody takes the lock over and opens the store in that time.
+   * The same for what is acknowledged many times in one go: a look counts until the microtasks that were queued before it have run,
+   * and for a millisecond at most.
    */
   readonly checkInTurn: () => void;
   release(): void;
@@ -173,7 +173,7 @@ function heldLock(
     if (isHeld && presence.isProven && owners.now() - seenAt < SAME_LOOK_MS) return;
     check();
     seenAt = owners.now();
-    void Promise.resolve().then(forget);
+    queueMicrotask(forget);
   };
   const beat = (): void => {
     beats += 1;

@@ -212,7 +212,9 @@ class OpenStream {
     const json = JSON.stringify(change);
     this.#journal.write(json);
     this.#tables.add(JSON.parse(json) as StreamChange);
-    return this.#options.durability === 'disk' ? this.#journal.sync() : undefined;
+    if (this.#options.durability === 'disk') return this.#journal.sync();
+    this.#options.check();
+    return undefined;
   }
 
   #checkpointSoon(): void {
