@@ -20,7 +20,10 @@ export function reduceRun<O>(state: RunState<O>, event: RunEvent): RunState<O> {
 /**
  * The state after these events: the same as one `reduceRun` after another, for a fraction of the cost.
  *
- * @param places - Where the row of each event's step stands, for those who remember it.
+ * Pure but for `places`.
+ *
+ * @param places - For those who remember where the row of each event's step stands: it is read, and where the row is added here, it is told
+ * its position.
  */
 export function reduceRunAll<O>(
   state: RunState<O>,

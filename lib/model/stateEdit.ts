@@ -28,6 +28,8 @@ export class StateEdit {
   readonly #changes: RunChange[] = [];
   #run: RunState;
   #steps: StepTableEdit | undefined;
+  /** Whether rows have changed, not only been looked for. */
+  #isEdited = false;
   /** The shared state of the run, where that has changed. */
   #shared: Required<SharedValue> | undefined;
   #revision: number | undefined;
@@ -75,7 +77,8 @@ export class StateEdit {
 
   /** The next event is one of the step of this path, whose row stands at this place. */
   expect(path: string, place: RowPlace): void {
-    this.#edit().expect(path, place);
+    this.#steps ??= this.#base.steps.edit();
+    this.#steps.expect(path, place);
   }
 
   /** The state with everything that was changed; the same object when nothing was. */
@@ -83,8 +86,9 @@ export class StateEdit {
     const run = this.#changed();
     const { status, seq } = this;
     const isSame = run === this.#base && status === run.status && seq === run.seq;
-    if (isSame && this.#steps === undefined && this.#shared === undefined) return run;
-    return Object.freeze({ ...run, ...this.#shared, status, steps: this.#steps?.end() ?? run.steps, seq });
+    if (isSame && !this.#isEdited && this.#shared === undefined) return run;
+    const steps = this.#isEdited && this.#steps !== undefined ? this.#steps.end() : run.steps;
+    return Object.freeze({ ...run, ...this.#shared, status, steps, seq });
   }
 
   /** What the steps of the run, or of the workflow at this path, share from now on; nothing changes where it is undefined. */
@@ -112,7 +116,7 @@ export class StateEdit {
 
   /** All steps of this plan, PENDING; nothing else. */
   replan(plan: Plan): void {
-    this.#steps = pendingSteps(plan).edit();
+    this.#replaceRows(pendingSteps(plan));
   }
 
   /**
@@ -128,7 +132,7 @@ export class StateEdit {
     );
     if (gone.length > 0) {
       const left = new Set(gone);
-      this.#steps = StepTable.of(this.#rows().filter(({ stepId }) => !left.has(stepId))).edit();
+      this.#replaceRows(StepTable.of(this.#rows().filter(({ stepId }) => !left.has(stepId))));
     }
     const edit = this.#edit();
     for (const { path, agent } of plan) {
@@ -150,7 +154,7 @@ export class StateEdit {
     const gone = rows.filter((row) => isLeft(row) && !planned.has(row.stepId));
     if (gone.length === 0) return;
     const left = new Set(gone);
-    this.#steps = StepTable.of(rows.filter((row) => !left.has(row))).edit();
+    this.#replaceRows(StepTable.of(rows.filter((row) => !left.has(row))));
     const before = this.#revision ?? 0;
     const revision = gone.reduce((most, row) => Math.max(most, row.revision ?? 0), before);
     if (revision === before) return;
@@ -316,8 +320,14 @@ export class StateEdit {
     return [...(this.#steps?.rows() ?? this.#base.steps)];
   }
 
+  #replaceRows(table: StepTable): void {
+    this.#steps = table.edit();
+    this.#isEdited = true;
+  }
+
   #edit(): StepTableEdit {
     this.#steps ??= this.#base.steps.edit();
+    this.#isEdited = true;
     return this.#steps;
   }
 }

@@ -93,7 +93,10 @@ function shown(row: StepResult): StepResult {
 /** A row under change. */
 export type StepDraft = { -readonly [K in keyof StepResult]: StepResult[K] };
 
-/** Where the row of a path stands, as far as that is known to whoever adds and changes it. */
+/**
+ * Where the row of a path stands, for whoever adds and changes it: a record that the table writes to when the row is added. It belongs to one
+ * run as it goes on, not to a state.
+ */
 export interface RowPlace {
   /** The position; -1 before the row is added, when there is surely none of its path. */
   position: number;

@@ -57,6 +57,16 @@ describe('reduceRun()', () => {
     expect(refusal(state, whole)).toEqual(expect.any(String));
   });
 
+  it.each([-1, 0])(
+    'gives the very same state for a refused event whose row is known to stand at %d',
+    (position) => {
+      const state = after(started);
+      const refused = { runId: 'other', seq: 2, at: 0, agent: 'agent a', ...stepStarted } as RunEvent;
+
+      expect(reduceRunAll(state, [refused], [{ position }])).toBe(state);
+    },
+  );
+
   it('tries a step again that was running when the process died, and counts the crash', () => {
     const state = after(started, stepStarted, { type: 'run.resumed', life: 2, reused: 0 });
 
