@@ -96,6 +96,10 @@ export class Session {
       letGo: (name) => {
         this.#inbox.letGo(name);
       },
+      withdraw: (name) => {
+        this.#inbox.withdraw(name);
+      },
+      isIdLeft: (id) => this.#inbox.isIdLeft(id),
       write: (runId, answer, id) => postMessage(files, layout.inbox, id, runId, answer, pause),
       posted: (name) => {
         this.posted(name);
@@ -514,7 +518,7 @@ export class Session {
 
   /** A signal that a run has been given and has not used is there for others. */
   readonly #putBack: PutBack = async (given, name, done) => {
-    if (this.#inbox.isUsed(name) || (await this.#hasTaken(given))) await done();
+    if (this.#inbox.isLeft(name) || (await this.#hasTaken(given))) await done();
     else await this.signals.returned(given.signal, done);
   };
 

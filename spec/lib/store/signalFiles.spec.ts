@@ -6,9 +6,12 @@ import * as t from 'io-ts';
 import { lastValueFrom } from 'rxjs';
 
 import type { Store, Wire } from '../../../index';
-import { cancel, execute, lowdbStore, resume, signal, waitFor, workflow } from '../../../index';
+import { agent, cancel, execute, lowdbStore, resume, signal, waitFor, workflow } from '../../../index';
 import { answerOf } from '../../../lib/store/signalAnswer';
+import type { KeptSignal } from '../../../lib/store/signalRest';
 import { until } from '../../support/until';
+import { storeOn } from './support/crash';
+import { errno, MemoryFiles } from './support/memoryFiles';
 
 const tick = waitFor('tick', t.number);
 
@@ -186,5 +189,123 @@ describe('signals in a folder', () => {
         .filter((message) => typeof message === 'string' && message.includes('Cannot read signals')),
     ).toHaveLength(1);
     warn.mockRestore();
+  });
+
+  describe('that were put back', () => {
+    /** Inboxes are synced when the test says so. */
+    class SlowInbox extends MemoryFiles {
+      isSlow = false;
+      override async syncFolder(path: string): Promise<void> {
+        if (path.endsWith('/inbox')) await until(() => !this.isSlow);
+        await super.syncFolder(path);
+      }
+    }
+
+    it('are heard by another step of the run that was given them before', async () => {
+      const files = new SlowInbox();
+      const slow = storeOn(files);
+      let finish = (): void => undefined;
+      const working = agent('busy', () => new Promise<void>((resolve) => (finish = resolve)));
+      const brief = waitFor('tick', t.number, undefined, {
+        timeoutMs: 50,
+        onTimeout: agent('none', () => 0),
+      });
+      const twice = workflow('twice', (input: Wire<number>, step) => {
+        const busy = step('busy', working, input);
+        return { taken: step('second', tick, step('first', brief, input)), busy };
+      });
+      await slow.signals.add({ name: 'tick', value: 1, at: Date.now() });
+      files.isSlow = true;
+      const ended = execute(twice, 0, { store: slow, runId: 'r' });
+      await until(async () => (await slow.loadRun('r'))?.steps.get('second')?.status === 'SUSPENDED');
+      files.isSlow = false;
+      await until(async () => (await slow.loadRun('r'))?.steps.get('second')?.status === 'COMPLETED');
+      finish();
+      expect((await ended).output).toEqual({ taken: 1 });
+      await until(() => ![...files.all().keys()].some((path) => /inbox|signals/.test(path)));
+      await slow.close();
+    });
+
+    it('are told once more to whoever serves the run, between two looks', async () => {
+      await execute(tick, 0, { store, runId: 'r' });
+      const kept = await store.signals.add({ name: 'tick', value: 1, at: Date.now() });
+      const posted: string[] = [];
+      const attendance = await store.attend({
+        posted: (runId) => posted.push(runId),
+        rested: () => undefined,
+        queued: () => undefined,
+        troubled: () => undefined,
+        resume: () => Promise.reject(new Error('not asked for')),
+      });
+      attendance.signals.hear('tick', () => undefined);
+      const message = answerOf(kept, { path: 'tick', asking: '', incarnation: undefined });
+      for (const count of [1, 2]) {
+        await until(() => attendance.signals.give(kept, 'r', message));
+        await until(() => posted.length === count);
+        const claim = await store.claim('r');
+        claim.inbox(({ done }) => attendance.signals.putBack(kept, done))();
+        await claim.release(undefined);
+      }
+      attendance.leave();
+    });
+  });
+
+  describe('whose answer cannot be removed', () => {
+    const answerTo = async (asked: Store, runId: string, kept: KeptSignal) => {
+      const { incarnation, steps } = (await asked.loadRun(runId)) ?? {};
+      return answerOf(kept, { path: 'tick', asking: steps?.get('tick')?.asking, incarnation });
+    };
+    let files: MemoryFiles;
+    beforeEach(() => {
+      files = new MemoryFiles();
+      jest.spyOn(process, 'emitWarning').mockImplementation();
+    });
+    afterEach(() => jest.restoreAllMocks());
+
+    it('go to nobody else before it is gone, and say why they were not given', async () => {
+      const asked = storeOn(files);
+      for (const runId of ['a', 'b']) await execute(tick, 0, { store: asked, runId });
+      const kept = await asked.signals.add({ name: 'tick', value: 1, at: Date.now() });
+      const claim = await asked.claim('c');
+      const { signals } = claim;
+      signals?.hear('tick', () => undefined);
+      const denied = new Set(['/signals/', '/inbox/']);
+      files.fate = ({ name, path }) =>
+        name === 'remove' && path.endsWith('.json') && [...denied].some((part) => path.includes(part))
+          ? { error: errno('EACCES', path) }
+          : undefined;
+      await expect(signals?.give(kept, 'a', await answerTo(asked, 'a', kept))).rejects.toThrow('/signals/');
+      denied.delete('/signals/');
+      expect(await signals?.give(kept, 'b', await answerTo(asked, 'b', kept))).toBe(false);
+      expect(await asked.signals.list()).toEqual([kept]);
+      expect((await lastValueFrom(resume(tick, 'a', { store: asked }))).state.status).toBe('SUSPENDED');
+      denied.clear();
+      await until(async () => (await signals?.give(kept, 'b', await answerTo(asked, 'b', kept))) === true);
+      expect((await lastValueFrom(resume(tick, 'b', { store: asked }))).state.output).toBe(1);
+      await claim.release(undefined);
+      await asked.close();
+    });
+
+    it('go to nobody else before it is gone when they were put back', async () => {
+      const asked = storeOn(files);
+      for (const runId of ['a', 'b']) await execute(tick, 0, { store: asked, runId });
+      const kept = await asked.signals.add({ name: 'tick', value: 1, at: Date.now() });
+      const claim = await asked.claim('a');
+      const { signals } = claim;
+      signals?.hear('tick', () => undefined);
+      expect(await signals?.give(kept, 'a', await answerTo(asked, 'a', kept))).toBe(true);
+      let isDenied = true;
+      files.fate = ({ name, path }) =>
+        isDenied && name === 'remove' && /inbox.*json$/.test(path)
+          ? { error: errno('EACCES', path) }
+          : undefined;
+      claim.inbox(({ done }) => signals?.putBack(kept, done))();
+      await until(async () => (await asked.signals.list()).length === 1);
+      expect(await signals?.give(kept, 'b', await answerTo(asked, 'b', kept))).toBe(false);
+      isDenied = false;
+      await until(async () => (await signals?.give(kept, 'b', await answerTo(asked, 'b', kept))) === true);
+      await claim.release(undefined);
+      await asked.close();
+    });
   });
 });

@@ -48,6 +48,11 @@ function prefixOf(runId: string): string {
   return `${fileName(runId)}~`;
 }
 
+/** What the name of the file of a message begins with. */
+function prefixIn(name: string): string {
+  return name.slice(0, name.lastIndexOf('~') + 1);
+}
+
 /** A signal that a step of a run was given. */
 export interface GivenSignal {
   readonly runId: string;
@@ -90,7 +95,7 @@ export async function forgetMessages(
 
 function isFor(runIds: readonly string[]): (name: string) => boolean {
   const prefixes = new Set(runIds.map(prefixOf));
-  return (name) => prefixes.has(name.slice(0, name.lastIndexOf('~') + 1));
+  return (name) => prefixes.has(prefixIn(name));
 }
 
 /**
@@ -276,7 +281,7 @@ export class InboxWatch {
     return {
       messages: (runId) => {
         this.#guardedList();
-        const names = (this.#names.get(prefixOf(runId)) ?? []).filter((name) => !this.#leftovers.has(name));
+        const names = (this.#names.get(prefixOf(runId)) ?? []).filter((name) => !this.#isSilent(name));
         return this.#peek(names.sort(), runId);
       },
       leave: () => {
@@ -302,9 +307,14 @@ export class InboxWatch {
     }
   }
 
-  /** Whether the message of this name has been used, and could not be removed. */
-  isUsed(name: string): boolean {
+  /** Whether the message of this name is done with, and could not be removed. */
+  isLeft(name: string): boolean {
     return this.#leftovers.has(name);
+  }
+
+  /** Whether one of this id is, whichever run it was for. */
+  isIdLeft(messageId: string): boolean {
+    return [...this.#leftovers].some((name) => name.endsWith(`~${messageId}.json`));
   }
 
   /** Tells nobody of a message that is about to be written, until it is let go. Returns its name. */
@@ -314,17 +324,24 @@ export class InboxWatch {
     return name;
   }
 
-  /** What was written under this name may be heard. */
+  /** What was written under this name may be heard, also by those who have heard another one of this name before. */
   letGo(name: string): void {
     this.#held.delete(name);
     this.#stamp = undefined; // The latest listing does not have it.
+    for (const { known } of this.#servers) known.delete(name);
+    for (const { known } of this.#hearers.get(prefixIn(name)) ?? []) known.delete(name);
+  }
+
+  /** Nobody hears what was written under this name; it is removed, now or later. */
+  withdraw(name: string): void {
+    this.#remove(name);
   }
 
   /** Tells a message that this store has just written under this name. */
   posted(name: string): void {
     // The latest listing does not have it.
     this.#isListedInTurn = false;
-    const prefix = name.slice(0, name.lastIndexOf('~') + 1);
+    const prefix = prefixIn(name);
     for (const server of this.#servers) this.#tellServerOf(server, prefix, name);
     for (const hearer of [...(this.#hearers.get(prefix) ?? [])]) this.#hear(name, hearer);
   }
@@ -370,7 +387,7 @@ export class InboxWatch {
       try {
         for (const name of this.#files.list(this.#inbox)) {
           if (!name.endsWith('.json') || this.#held.has(name)) continue;
-          const prefix = name.slice(0, name.lastIndexOf('~') + 1);
+          const prefix = prefixIn(name);
           const known = names.get(prefix);
           if (known === undefined) names.set(prefix, [name]);
           else known.push(name);
@@ -434,7 +451,7 @@ export class InboxWatch {
   #tellServerOf(server: Server, prefix: string, name: string): void {
     if (server.known.has(name)) return;
     server.known.add(name);
-    if (this.#hearers.has(prefix) || this.#leftovers.has(name)) return;
+    if (this.#hearers.has(prefix) || this.#isSilent(name)) return;
     try {
       const path = within(this.#inbox, name);
       const bytes = this.#files.readNow(path);
@@ -448,6 +465,11 @@ export class InboxWatch {
       this.#isUntold = true;
       this.#warnServer(server, error as Error);
     }
+  }
+
+  /** The latest listing may be older than what was written anew under a name that it has. */
+  #isSilent(name: string): boolean {
+    return this.#leftovers.has(name) || this.#held.has(name);
   }
 
   /** Each is opened when it is asked for. */
@@ -479,7 +501,7 @@ export class InboxWatch {
 
   #hear(name: string, hearer: Hearer): void {
     const { runId, listener, known } = hearer;
-    if (known.has(name) || this.#leftovers.has(name)) return;
+    if (known.has(name) || this.#isSilent(name)) return;
     if (this.#hearers.get(prefixOf(runId))?.has(hearer) !== true) return;
     const path = within(this.#inbox, name);
     let message: ReceivedMessage | undefined;
@@ -517,7 +539,7 @@ export class InboxWatch {
     } catch (error) {
       if (!this.#leftovers.has(name))
         process.emitWarning(
-          `${(error as Error).message}; the message has been used, and its file is removed later`,
+          `${(error as Error).message}; nobody hears the message any more, and its file is removed later`,
           'MillraceWarning',
         );
       this.#leftovers.add(name);

@@ -77,6 +77,10 @@ interface Inbox {
   hold(runId: string, id: string): string;
   write(runId: string, answer: AnswerMessage, id: string): Promise<unknown>;
   letGo(name: string): void;
+  /** Lets nobody hear one of this name any more, and removes it, later where that is not possible now. */
+  withdraw(name: string): void;
+  /** Whether an answer of this id is done with, and could not be removed. */
+  isIdLeft(id: string): boolean;
   /** Tells one of this name to the run. */
   posted(name: string): void;
   /** Whether a run goes on when it hears something. */
@@ -151,7 +155,7 @@ export class SignalWatch implements SignalBox {
 
   async give(signal: KeptSignal, runId: string, answer: AnswerMessage): Promise<boolean> {
     const { signalId } = signal;
-    if (this.#given.has(signalId) || this.#signals.get(signalId) === undefined) return false;
+    if (this.#isGiven(signalId) || this.#signals.get(signalId) === undefined) return false;
     this.#given.add(signalId);
     let isGiven = false;
     try {
@@ -161,6 +165,11 @@ export class SignalWatch implements SignalBox {
       else this.#given.delete(signalId);
     }
     return isGiven;
+  }
+
+  /** As long as an answer is there that was made of it, it may be heard after a crash: nobody else gets it. */
+  #isGiven(signalId: string): boolean {
+    return this.#given.has(signalId) || this.#inbox.isIdLeft(signalId);
   }
 
   async #handOver(signal: KeptSignal, runId: string, answer: AnswerMessage): Promise<boolean> {
@@ -176,7 +185,7 @@ export class SignalWatch implements SignalBox {
       if (this.#inbox.canHear(runId)) isGiven = await removeOurs(files, path, 'signal', false);
       if (isGiven) await files.syncFolder(layout.signals);
     } finally {
-      if (!isGiven) files.remove(within(layout.inbox, posted));
+      if (!isGiven) this.#inbox.withdraw(posted);
       this.#inbox.letGo(posted);
       if (isGiven) this.#inbox.posted(posted);
     }
@@ -233,7 +242,7 @@ export class SignalWatch implements SignalBox {
     for (const signal of [...this.#signals.values()].sort(byAge)) {
       const { signalId, name } = signal;
       if (!this.#hearers.has(hearer)) return;
-      if ((hearer.name ?? name) !== name || hearer.told.has(signalId) || this.#given.has(signalId)) continue;
+      if ((hearer.name ?? name) !== name || hearer.told.has(signalId) || this.#isGiven(signalId)) continue;
       hearer.told.add(signalId);
       hearer.listener(signal);
     }
