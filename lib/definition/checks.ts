@@ -34,6 +34,7 @@ export function checkPolicy(owner: string, policy: StepPolicy): void {
   if (retryIf !== undefined && typeof retryIf !== 'function')
     refuse(owner, 'retry.retryIf', 'a function', kindOf(retryIf));
   if (typeof delayMs !== 'function') checkTime(owner, 'retry.delayMs', delayMs);
+  if (delayMs === Infinity) refuse(owner, 'retry.delayMs', 'finite', delayMs);
   checkTime(owner, 'retry.maxMs', maxMs);
   checkTime(owner, 'timeoutMs', timeoutMs);
   checkTime(owner, 'idleTimeoutMs', idleTimeoutMs);

@@ -112,7 +112,7 @@ class Runs<I, O> {
     this.#resumes = { delayMs: 0, ...(typeof retry === 'number' ? { count: retry } : retry) };
     const { count, delayMs } = this.#resumes;
     if (!(count >= 0)) throw new InvalidArgumentError(`retry is ${String(count)}`, 'give a number of times');
-    if (!(delayMs >= 0))
+    if (!(delayMs >= 0 && delayMs < Infinity))
       throw new InvalidArgumentError(`retry.delayMs is ${String(delayMs)}`, 'give milliseconds');
   }
 

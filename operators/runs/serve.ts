@@ -74,6 +74,6 @@ function checkOptions(options: ServeOptions): void {
   if (!(drainMs >= 0)) throw new InvalidArgumentError(`drainMs is ${String(drainMs)}`, 'give milliseconds');
   const { count, delayMs = 0 } = typeof retry === 'number' ? { count: retry } : retry;
   if (!(count >= 0)) throw new InvalidArgumentError(`retry is ${String(count)}`, 'give a number of times');
-  if (!(delayMs >= 0))
+  if (!(delayMs >= 0 && delayMs < Infinity))
     throw new InvalidArgumentError(`retry.delayMs is ${String(delayMs)}`, 'give milliseconds');
 }

@@ -26,6 +26,7 @@ describe('policies and arguments', () => {
       );
     refuse({ retry: NaN });
     refuse({ retry: { count: 1, delayMs: NaN } });
+    refuse({ retry: { count: 1, delayMs: Infinity } });
     refuse({ timeoutMs: -1 });
     refuse({ concurrency: 0 });
     expect(() => agent('a', undefined as never)).toThrow('its work must be a function');
@@ -57,15 +58,15 @@ describe('policies and arguments', () => {
     expect((await execute(again, 1)).error?.message).toContain('until of loop "l"');
   });
 
-  it('a delay that is no number fails the step with what it gave', async () => {
+  it.each([undefined, NaN, Infinity])('a delay of %s fails the step with what it gave', async (given) => {
     const broken = agent(
       'broken',
       (): number => {
         throw new Error('no');
       },
-      { retry: { count: 1, delayMs: (() => undefined) as never } },
+      { retry: { count: 1, delayMs: () => given as number } },
     );
-    expect((await execute(broken)).error?.message).toContain('retry.delayMs gave undefined');
+    expect((await execute(broken)).error?.message).toContain(`retry.delayMs gave ${String(given)}`);
   });
 
   it('what is no agent, and what is no store, is refused at once', () => {

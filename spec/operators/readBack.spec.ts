@@ -9,7 +9,7 @@ import type { Store } from '../../index';
 import { agent, cancel, execute, lowdbStore } from '../../index';
 import type { LogLevel } from '../../lib/model/event';
 
-describe('what a folder can read back, whatever it is given without a compiler', () => {
+describe('a folder that can be read back whatever untyped callers pass', () => {
   let folder: string;
   let store: Store;
   const reopen = async (): Promise<void> => {
@@ -29,10 +29,10 @@ describe('what a folder can read back, whatever it is given without a compiler',
   it.each([
     ['an error for a message', 'ERROR', new Error('no room'), { level: 'ERROR', message: 'no room' }],
     ['no message', 'INFO', undefined, { level: 'INFO', message: 'undefined' }],
-    ['a level in small letters', 'error', 'late', { level: 'ERROR', message: 'late' }],
-    ['a level that nobody knows', 'trace', 'late', { level: 'WARNING', message: 'late' }],
+    ['a level in lower case', 'error', 'late', { level: 'ERROR', message: 'late' }],
+    ['an unknown level', 'trace', 'late', { level: 'WARNING', message: 'late' }],
     ['no level', undefined, 'late', { level: 'WARNING', message: 'late' }],
-  ])('are log lines with %s', async (_, level, message, expected) => {
+  ])('keeps log lines with %s', async (_, level, message, expected) => {
     const telling = agent('telling', (_input: number, context) => {
       context.log(level as LogLevel, message as string);
       return 'done';
@@ -46,7 +46,7 @@ describe('what a folder can read back, whatever it is given without a compiler',
     expect(lines).toMatchObject([expected]);
   });
 
-  it.each([NaN, Infinity, 9e15, undefined])('is no run by a clock that says %s', async (at) => {
+  it.each([NaN, Infinity, 9e15, undefined])('begins no run when the clock says %s', async (at) => {
     const scheduler: SchedulerLike = {
       now: () => at as number,
       schedule: () => Subscription.EMPTY,
@@ -64,7 +64,7 @@ describe('what a folder can read back, whatever it is given without a compiler',
     expect(await store.listRuns()).toEqual([]);
   });
 
-  it('is no cancel with a reason that is no text: nobody would hear it', async () => {
+  it('refuses a cancel whose reason is not a string', async () => {
     await execute(
       agent('a', () => {
         throw new Error('down');

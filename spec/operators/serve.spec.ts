@@ -273,6 +273,9 @@ describe('serve()', () => {
     expect(() => serve([one], { store, concurrency: 0 })).toThrow('concurrency is 0');
     expect(() => serve([one], { store, drainMs: -1 })).toThrow('drainMs is -1');
     expect(() => serve([one], { store, retry: NaN })).toThrow('retry is NaN');
+    expect(() => serve([one], { store, retry: { count: 1, delayMs: Infinity } })).toThrow(
+      'retry.delayMs is Infinity',
+    );
   });
 
   it('errors when another store writes to the folder, and serves once it has left', async () => {

@@ -183,21 +183,6 @@ describe.each([
     expect([...new Set(order)]).toHaveLength(6);
   });
 
-  it('can be listed after a restart where a queued run has tags that are no texts', async () => {
-    if (kind === undefined) return;
-    const tags = { shop: 7 } as never;
-    await other.queue.add({ runId: 'r', name: 'note', input: 1, priority: 0, tags }, 10);
-    serveAll([note]);
-    await until(() => warned.length > 0);
-    expect(warned[0]).toContain('its tags are no texts');
-    serving?.unsubscribe();
-    await owner.close();
-
-    owner = lowdbStore(folder);
-    expect(await owner.listRuns()).toEqual([]);
-    await execute(note, 1, { store: owner });
-  });
-
   it('refuses what it cannot queue', async () => {
     await expect(submit(note, new Map(), { store: other })).rejects.toThrow(StateValueError);
     await expect(submit(note, 1, { store: other, priority: NaN })).rejects.toThrow('priority is NaN');
@@ -210,4 +195,28 @@ describe.each([
     expect(await other.queue.size()).toBe(0);
     await execute(note, 1, { store: owner });
   });
+});
+
+it('a folder can be listed after a restart where a queued run has tags that are not strings', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-submit-'));
+  const other = lowdbStore(folder);
+  const owner = lowdbStore(folder);
+  const note = agent('note', (input: unknown) => input);
+  const warned: string[] = [];
+  const tags = { shop: 7 } as never;
+  await other.queue.add({ runId: 'r', name: 'note', input: 1, priority: 0, tags }, 10);
+  const serving = serve([note], { store: owner }).subscribe(({ event }) => {
+    if (event.type === 'step.logged') warned.push(event.message);
+  });
+  await until(() => warned.length > 0);
+  expect(warned[0]).toContain('its tags are not strings');
+  serving.unsubscribe();
+  await owner.close();
+
+  const again = lowdbStore(folder);
+  expect(await again.listRuns()).toEqual([]);
+  await execute(note, 1, { store: again });
+  await again.close();
+  await other.close();
+  rmSync(folder, { recursive: true, force: true });
 });

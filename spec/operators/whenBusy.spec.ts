@@ -259,7 +259,8 @@ describe('runEach({ whenBusy })', () => {
 
   it('refuses a retry that is not a number', () => {
     expect(() => runEach(same, { retry: NaN })).toThrow('retry is NaN');
-    expect(() => runEach(same, { retry: { count: 1, delayMs: -1 } })).toThrow('retry.delayMs is -1');
+    for (const delayMs of [-1, Infinity])
+      expect(() => runEach(same, { retry: { count: 1, delayMs } })).toThrow(`retry.delayMs is ${delayMs}`);
   });
 
   it('a run that is cancelled can be resumed', async () => {

@@ -29,10 +29,10 @@ export function retryDecision(
       : yesOrNo(retryIf(failure, error), `retry.retryIf after attempt ${String(tries)}`);
   if (!deserves) return 'give up';
   const delay = typeof delayMs === 'number' ? delayMs : delayMs(failure, tries, error);
-  if (typeof delay !== 'number' || Number.isNaN(delay)) {
+  if (!Number.isFinite(delay)) {
     throw new InvalidArgumentError(
-      `retry.delayMs gave ${String(delay)} after attempt ${String(tries)}, not a number of milliseconds`,
-      'give a number',
+      `retry.delayMs gave ${String(delay)} after attempt ${String(tries)}, not a finite number of milliseconds`,
+      'give a finite number',
     );
   }
   const asked = Math.min(failure.retryAfterMs ?? 0, maxMs);

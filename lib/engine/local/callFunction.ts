@@ -332,14 +332,14 @@ function ownCopy(value: unknown): unknown {
 
 const LEVELS: ReadonlySet<unknown> = new Set<LogLevel>(['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL']);
 
-/** The level of a log line: one that nobody knows is looked at as a WARNING, since it must neither be lost nor harm the run. */
+/** The level of a log line: an unknown one counts as WARNING, so that the line is neither lost nor harms the run. */
 function levelOf(level: unknown): LogLevel {
   if (LEVELS.has(level)) return level as LogLevel;
   const upper = typeof level === 'string' ? level.toUpperCase() : '';
   return LEVELS.has(upper) ? (upper as LogLevel) : 'WARNING';
 }
 
-/** The text of a log line, also where an error, or something else, was given for it. */
+/** The text of a log line, also when the message is an error or another value. */
 function textOf(message: unknown): string {
   return typeof message === 'string' ? message : toFailure(message).message;
 }

@@ -388,8 +388,8 @@ function readQueued(path: string, bytes: Buffer): QueuedRun & Pick<Rank, 'order'
   };
   if (typeof rank?.runId !== 'string' || typeof run?.name !== 'string')
     throw new StoreCorruptError(path, 0, 'it does not say which run it queues');
-  // They would stand in the list of runs, which could not be read any more.
+  // With them the list of runs could not be read any more.
   if (run.tags !== undefined && !Tags.is(run.tags))
-    throw new StoreCorruptError(path, 0, 'its tags are no texts');
+    throw new StoreCorruptError(path, 0, 'its tags are not strings');
   return { ...run, ...rank };
 }
