@@ -1,8 +1,12 @@
 import { jsonValue } from '../codec/jsonValue';
+import { typeName } from '../codec/typeName';
+import { checkRunId } from '../errors/storageErrors';
 import type { RunEvent, StepEmitted, StepLogged } from '../model/event';
 import { isEnd } from '../model/event';
+import { InvalidArgumentError, toFailure } from '../model/failure';
 import type { RunState } from '../model/state';
 import type { Durability } from './durability';
+import { EventReader } from './events/eventReader';
 import { keptForm, sideText } from './events/keptForm';
 import { outputJournal } from './folder/deltas/writeDeltas';
 import type { RunFold } from './folder/openRun';
@@ -116,5 +120,38 @@ export function checkValues({ input, steps }: RunState): void {
     if (kept !== undefined) jsonValue(kept, stepId);
     if (request !== undefined) jsonValue(request, stepId);
     if (answer !== undefined) jsonValue(answer.value, stepId);
+  }
+}
+
+/**
+ * Refuses what is no run that can be put into a store.
+ *
+ * @throws InvalidArgumentError when the state is none, or one of the events is none.
+ * @throws StateValueError when values of the state would come back changed.
+ */
+export function checkImport(state: RunState, events?: readonly RunEvent[]): void {
+  const { runId, steps } = (state as RunState | null | undefined) ?? ({} as Partial<RunState>);
+  if (runId === undefined || typeof steps !== 'object' || !(Symbol.iterator in steps))
+    throw new InvalidArgumentError(
+      `Cannot put in a run: ${typeName(state)} is no state of a run`,
+      'give a state from loadRun() or a snapshot',
+    );
+  checkRunId(runId);
+  checkValues(state);
+  if (events === undefined) return;
+  const refuse = (why: string): never => {
+    throw new InvalidArgumentError(
+      `Cannot put in run "${runId}": ${why}`,
+      'give the events that led to its state, as events() tells them, or leave them out',
+    );
+  };
+  if (!Array.isArray(events)) refuse(`its events are ${typeName(events)}`);
+  const reader = new EventReader(runId);
+  for (const [index, event] of events.entries()) {
+    try {
+      reader.read(JSON.parse(JSON.stringify(event)) as object, 0);
+    } catch (error) {
+      refuse(`its event ${String(index + 1)} is none: ${toFailure(error).message}`);
+    }
   }
 }

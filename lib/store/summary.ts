@@ -1,3 +1,5 @@
+import { Tags } from '../codec/stateCodec';
+import { typeName } from '../codec/typeName';
 import type { Failure } from '../model/failure';
 import type { RunState } from '../model/state';
 import type { StepResult } from '../model/stepResult';
@@ -84,8 +86,13 @@ export interface ListedRun {
   readonly isResting: boolean;
 }
 
-/** Those lines that fit the query, newest first. */
+/**
+ * Those lines that fit the query, newest first.
+ *
+ * @throws InvalidArgumentError for a query that cannot be asked.
+ */
 export function select(runs: Iterable<ListedRun>, query: RunQuery = {}): readonly RunSummary[] {
+  checkQuery(query);
   const statuses = typeof query.status === 'string' ? [query.status] : query.status;
   const fitting: RunSummary[] = [];
   for (const { run, isResting } of runs) {
@@ -103,6 +110,60 @@ export function select(runs: Iterable<ListedRun>, query: RunQuery = {}): readonl
   return query.limit === undefined ? fitting : fitting.slice(0, Math.max(0, query.limit));
 }
 
+/** @throws InvalidArgumentError when a field of the query is of another type. */
+export function checkQuery(query: RunQuery = {}): void {
+  checkFields('list runs', query, queryFields, 'such as listRuns({ status: "FAILED", limit: 20 })');
+}
+
+const isText: Check = (value) => typeof value === 'string';
+const isNumber: Check = (value) => typeof value === 'number' && !Number.isNaN(value);
+const isFlag: Check = (value) => typeof value === 'boolean';
+
+type Check = (value: unknown) => boolean;
+
+type Checks<T> = { readonly [K in keyof Required<T>]: readonly [check: Check, expected: string] };
+
+const queryFields: Checks<RunQuery> = {
+  name: [isText, 'a text'],
+  status: [
+    (value) => isText(value) || (Array.isArray(value) && value.every(isText)),
+    'a status or a list of them',
+  ],
+  since: [isNumber, 'epoch milliseconds'],
+  failedStep: [isText, 'a text'],
+  tags: [Tags.is, 'names and texts'],
+  dueBefore: [isNumber, 'epoch milliseconds'],
+  text: [isText, 'a text'],
+  isResting: [isFlag, 'true or false'],
+  limit: [isNumber, 'a number'],
+  onDamaged: [(value) => typeof value === 'function', 'a function'],
+};
+
+const limitFields: Checks<PruneLimits> = {
+  keep: [isNumber, '0 or more'],
+  olderThanMs: [isNumber, '0 or more'],
+  cache: [isFlag, 'true or false'],
+  snapshots: [isFlag, 'true or false'],
+  logs: [isFlag, 'true or false'],
+};
+
+/** @param action - What is to be done, for the error. */
+function checkFields<T extends object>(action: string, given: T, fields: Checks<T>, example: string): void {
+  if (typeof given !== 'object' || (given as T | null) === null)
+    throw new InvalidArgumentError(`Cannot ${action} by ${typeName(given)}`, `give an object, ${example}`);
+  for (const [name, [isGood, expected]] of Object.entries(fields) as [
+    keyof T & string,
+    Checks<T>[keyof T],
+  ][]) {
+    const value: unknown = given[name];
+    if (value !== undefined && !isGood(value))
+      throw new InvalidArgumentError(
+        `Cannot ${action}: ${name} is ${typeof value === 'number' ? String(value) : typeName(value)}`,
+        `give ${expected}`,
+      );
+  }
+}
+
 function hasTags({ tags = {} }: RunSummary, wanted: Readonly<Record<string, string>>): boolean {
   return Object.entries(wanted).every(([name, value]) => Object.hasOwn(tags, name) && tags[name] === value);
 }
@@ -115,12 +176,11 @@ function holds({ runId, name, failedStep, error, tags = {} }: RunSummary, text: 
 /**
  * The ids of the runs that `prune` forgets, oldest last.
  *
- * @throws RangeError when a limit is negative or NaN, so that a setting that is missing does not forget every run.
+ * @throws InvalidArgumentError when a limit is negative or no number, so that a setting that is missing does not forget every run.
  */
 export function prunable(runs: Iterable<ListedRun>, limits: PruneLimits, now: number): readonly string[] {
+  checkLimits(limits);
   const { keep = 0, olderThanMs = 0 } = limits;
-  check('keep', keep);
-  check('olderThanMs', olderThanMs);
   return select(runs, { isResting: true })
     .slice(keep)
     .filter((run) => ENDED.has(run.status) && now - (run.endedAt ?? now) >= olderThanMs)
@@ -134,9 +194,14 @@ const ENDED: ReadonlySet<RunSummary['status']> = new Set<RunSummary['status']>([
   'CANCELLED',
 ]);
 
-function check(name: keyof PruneLimits, value: number): void {
-  if (!(value >= 0))
-    throw new InvalidArgumentError(`Cannot prune: ${name} is ${String(value)}`, 'give 0 or more');
+/** @throws InvalidArgumentError when they say not which runs to forget. */
+export function checkLimits(limits: PruneLimits): void {
+  checkFields('prune', limits, limitFields, 'such as prune({ olderThanMs: 7 * 86_400_000 })');
+  for (const name of ['keep', 'olderThanMs'] as const) {
+    const { [name]: value = 0 } = limits;
+    if (value < 0)
+      throw new InvalidArgumentError(`Cannot prune: ${name} is ${String(value)}`, 'give 0 or more');
+  }
 }
 
 /**

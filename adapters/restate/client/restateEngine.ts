@@ -22,7 +22,7 @@ import type { Failure } from '../../../lib/model/failure';
 import { InvalidArgumentError, toFailure } from '../../../lib/model/failure';
 import type { RunState } from '../../../lib/model/state';
 import type { EventsOptions, KeptEvent, RunQuery, RunSummary } from '../../../lib/store/store';
-import { select } from '../../../lib/store/summary';
+import { checkQuery, select } from '../../../lib/store/summary';
 import { onAbort } from '../../../lib/streams/onAbort';
 import type { Stop } from '../../../lib/streams/pull';
 import type { Ingress } from '../protocol/ingress';
@@ -205,7 +205,9 @@ class ServerEngine implements RestateEngine {
     );
   }
 
-  async listRuns({ limit = MOST_LISTED, ...query }: RunQuery = {}): Promise<readonly ServedRunSummary[]> {
+  async listRuns(asked: RunQuery = {}): Promise<readonly ServedRunSummary[]> {
+    checkQuery(asked);
+    const { limit = MOST_LISTED, ...query } = asked;
     const { admin } = this.#context;
     for (const name of ['tags', 'dueBefore'] as const) {
       if (query[name] !== undefined)

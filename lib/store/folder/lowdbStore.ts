@@ -19,7 +19,7 @@ import type { RunMessage } from '../../model/message';
 import type { RunState } from '../../model/state';
 import { asStored } from '../../model/state';
 import { pauses } from '../../streams/yieldOften';
-import { checkValues } from '../claimRun';
+import { checkImport } from '../claimRun';
 import type { Durability } from '../durability';
 import { checkDurability } from '../durability';
 import type { Clock } from '../ids';
@@ -45,7 +45,7 @@ import type {
   Store,
   StoreRequest,
 } from '../store';
-import { prunable, select } from '../summary';
+import { checkLimits, checkQuery, prunable, select } from '../summary';
 import type { Files } from './files/files';
 import { GuardedFiles } from './files/guardedFiles';
 import { nodeFiles } from './files/nodeFiles';
@@ -184,6 +184,7 @@ class LowdbStore {
   }
 
   async listRuns(query: RunQuery | undefined): Promise<readonly RunSummary[]> {
+    checkQuery(query);
     const open = await this.#settled();
     return select(open === undefined ? await this.#reader.runs(query?.onDamaged) : open.runs(), query);
   }
@@ -194,12 +195,12 @@ class LowdbStore {
   }
 
   async importRun(state: RunState, events?: readonly RunEvent[]): Promise<void> {
-    checkRunId(state.runId);
-    checkValues(state);
+    checkImport(state, events);
     await this.#ask({ kind: 'import', state: asStored(state), ...(events !== undefined && { events }) });
   }
 
   async prune(limits: PruneLimits): Promise<readonly string[]> {
+    checkLimits(limits);
     return (await this.#ask({ kind: 'prune', limits })).gone ?? [];
   }
 

@@ -20,7 +20,7 @@ import { asStored } from '../../model/state';
 import { memoryCache } from '../answerCache';
 import type { Rank } from '../backlog';
 import { Backlog } from '../backlog';
-import { checkValues } from '../claimRun';
+import { checkImport } from '../claimRun';
 import { EventLog } from '../events/eventLog';
 import { checkedEvents, checkKeptEvents, keptForm, sideText } from '../events/keptForm';
 import type { RunFold } from '../folder/openRun';
@@ -212,9 +212,8 @@ class MemoryRuns {
   }
 
   import(state: RunStateRecord, events?: readonly RunEvent[]): void {
+    checkImport(state, events);
     const { runId } = state;
-    checkRunId(runId);
-    checkValues(state);
     if (this.#runs.has(runId) || this.#claimed.has(runId)) throw new RunExistsError(runId);
     const copy = copyOf(asStored(state));
     const keepsEvents = this.#events !== 'none';
