@@ -14,6 +14,7 @@ import type { Lock } from './lock/lock';
 import { takeLock } from './lock/lock';
 import type { Owners } from './lock/owner';
 import { writeHistoryFile } from './records/runIndex';
+import { finishGiving } from './records/signalFiles';
 import { Session } from './session';
 import type { View } from './view';
 import { readView } from './view';
@@ -67,6 +68,7 @@ export async function openSession(
         onRotate();
       },
     });
+    await finishGiving({ files, layout });
     const session = new Session({
       files,
       layout,

@@ -99,7 +99,6 @@ export class Session {
       withdraw: (name) => {
         this.#inbox.withdraw(name);
       },
-      isIdLeft: (id) => this.#inbox.isIdLeft(id),
       write: (runId, answer, id) => postMessage(files, layout.inbox, id, runId, answer, pause),
       posted: (name) => {
         this.posted(name);

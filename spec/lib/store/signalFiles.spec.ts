@@ -191,6 +191,28 @@ describe('signals in a folder', () => {
     warn.mockRestore();
   });
 
+  it('do not come back when the power is lost behind the life that has finished the handing over', async () => {
+    const files = new MemoryFiles();
+    let asked = storeOn(files);
+    await execute(tick, 0, { store: asked, runId: 'r' });
+    const kept = await asked.signals.add({ name: 'tick', value: 1, at: Date.now() });
+    const [path = ''] = [...files.all().keys()].filter((name) => name.includes('/signals/'));
+    const bytes = files.all().get(path);
+    const claim = await asked.claim('other');
+    claim.signals?.hear('tick', () => undefined);
+    expect(await claim.signals?.give(kept, 'r', await answerTo(asked, 'r', kept))).toBe(true);
+    await claim.release(undefined);
+    await asked.close();
+    files.put(path, bytes);
+
+    asked = storeOn(files);
+    expect((await lastValueFrom(resume(tick, 'r', { store: asked }))).state.output).toBe(1);
+    await files.syncFolder('/state/inbox');
+    asked = storeOn(files.afterPowerLoss('nothing survives'));
+    expect((await asked.loadRun('r'))?.output).toBe(1);
+    expect(await asked.signals.list()).toEqual([]);
+  });
+
   describe('that were put back', () => {
     /** Inboxes are synced when the test says so. */
     class SlowInbox extends MemoryFiles {
@@ -251,10 +273,6 @@ describe('signals in a folder', () => {
   });
 
   describe('whose answer cannot be removed', () => {
-    const answerTo = async (asked: Store, runId: string, kept: KeptSignal) => {
-      const { incarnation, steps } = (await asked.loadRun(runId)) ?? {};
-      return answerOf(kept, { path: 'tick', asking: steps?.get('tick')?.asking, incarnation });
-    };
     let files: MemoryFiles;
     beforeEach(() => {
       files = new MemoryFiles();
@@ -307,5 +325,31 @@ describe('signals in a folder', () => {
       await claim.release(undefined);
       await asked.close();
     });
+
+    it('go to nobody else before it is gone where messages stay until the run rests', async () => {
+      const asked = storeOn(files, 'end');
+      for (const runId of ['a', 'b']) await execute(tick, 0, { store: asked, runId });
+      const kept = await asked.signals.add({ name: 'tick', value: 1, at: Date.now() });
+      const claim = await asked.claim('a');
+      const { signals } = claim;
+      signals?.hear('tick', () => undefined);
+      expect(await signals?.give(kept, 'a', await answerTo(asked, 'a', kept))).toBe(true);
+      claim.inbox(({ done }) => signals?.putBack(kept, done))();
+      await until(async () => (await asked.signals.list()).length === 1);
+      expect(await signals?.give(kept, 'b', await answerTo(asked, 'b', kept))).toBe(false);
+      const { seq = 0, life = 0 } = claim.state ?? {};
+      const at = Date.now();
+      await claim.append({ type: 'run.resumed', runId: 'a', seq: seq + 1, at, life: life + 1, reused: 1 });
+      expect(await signals?.give(kept, 'b', await answerTo(asked, 'b', kept))).toBe(false);
+      await claim.append({ type: 'run.cancelled', runId: 'a', seq: seq + 2, at, duration: 0 });
+      await until(async () => (await signals?.give(kept, 'b', await answerTo(asked, 'b', kept))) === true);
+      await claim.release(undefined);
+      await asked.close();
+    });
   });
 });
+
+async function answerTo(asked: Store, runId: string, kept: KeptSignal) {
+  const { incarnation, steps } = (await asked.loadRun(runId)) ?? {};
+  return answerOf(kept, { path: 'tick', asking: steps?.get('tick')?.asking, incarnation });
+}

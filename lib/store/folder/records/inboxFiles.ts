@@ -312,11 +312,6 @@ export class InboxWatch {
     return this.#leftovers.has(name);
   }
 
-  /** Whether one of this id is, whichever run it was for. */
-  isIdLeft(messageId: string): boolean {
-    return [...this.#leftovers].some((name) => name.endsWith(`~${messageId}.json`));
-  }
-
   /** Tells nobody of a message that is about to be written, until it is let go. Returns its name. */
   hold(runId: string, messageId: string): string {
     const name = nameOf(runId, messageId);

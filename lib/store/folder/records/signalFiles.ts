@@ -79,8 +79,6 @@ interface Inbox {
   letGo(name: string): void;
   /** Lets nobody hear one of this name any more, and removes it, later where that is not possible now. */
   withdraw(name: string): void;
-  /** Whether an answer of this id is done with, and could not be removed. */
-  isIdLeft(id: string): boolean;
   /** Tells one of this name to the run. */
   posted(name: string): void;
   /** Whether a run goes on when it hears something. */
@@ -113,6 +111,8 @@ export class SignalWatch implements SignalBox {
   readonly #signals = new Map<string, KeptSignal>();
   /** What is being handed over, or has been and cannot be removed now. */
   readonly #given = new Set<string>();
+  /** What was not used. As long as an answer is there that was made of it, which may be heard after a crash, nobody else gets it. */
+  readonly #left = new Set<string>();
   /** What is being put back. */
   readonly #returning = new Map<string, Promise<void>>();
   readonly #damaged = new Set<string>();
@@ -127,7 +127,6 @@ export class SignalWatch implements SignalBox {
       () => undefined,
     );
     this.#inbox = inbox;
-    this.#finishGiving();
   }
 
   hear(name: string | undefined, listener: (signal: KeptSignal) => void): () => void {
@@ -167,9 +166,8 @@ export class SignalWatch implements SignalBox {
     return isGiven;
   }
 
-  /** As long as an answer is there that was made of it, it may be heard after a crash: nobody else gets it. */
   #isGiven(signalId: string): boolean {
-    return this.#given.has(signalId) || this.#inbox.isIdLeft(signalId);
+    return this.#given.has(signalId) || this.#left.has(signalId);
   }
 
   async #handOver(signal: KeptSignal, runId: string, answer: AnswerMessage): Promise<boolean> {
@@ -185,7 +183,10 @@ export class SignalWatch implements SignalBox {
       if (this.#inbox.canHear(runId)) isGiven = await removeOurs(files, path, 'signal', false);
       if (isGiven) await files.syncFolder(layout.signals);
     } finally {
-      if (!isGiven) this.#inbox.withdraw(posted);
+      if (!isGiven) {
+        this.#left.add(signal.signalId);
+        this.#inbox.withdraw(posted);
+      }
       this.#inbox.letGo(posted);
       if (isGiven) this.#inbox.posted(posted);
     }
@@ -218,11 +219,10 @@ export class SignalWatch implements SignalBox {
 
   async #return(signal: KeptSignal, done: () => unknown): Promise<void> {
     const { signalId } = signal;
-    // Nobody gets it before the answer is gone that was made of it.
-    this.#given.add(signalId);
+    this.#left.add(signalId);
+    this.#given.delete(signalId);
     await this.#rest.add(signal);
     await done();
-    this.#given.delete(signalId);
     for (const { told } of this.#hearers) told.delete(signalId);
     this.look();
   }
@@ -257,6 +257,8 @@ export class SignalWatch implements SignalBox {
         there.add(signalId);
         if (!this.#signals.has(signalId) && !this.#damaged.has(file)) this.#read(file, signalId);
       }
+      const answered = this.#left.size > 0 ? answeredIn(this.#folder) : undefined;
+      for (const signalId of this.#left) if (answered?.has(signalId) !== true) this.#left.delete(signalId);
     } catch (error) {
       this.#warn(layout.signals, error);
       return;
@@ -286,15 +288,23 @@ export class SignalWatch implements SignalBox {
   }
 
   #warned: string | undefined;
+}
 
-  /** What was handed over when the process before this one died. */
-  #finishGiving(): void {
-    const { files, layout } = this.#folder;
-    if (files.look(layout.signals)?.kind !== 'folder' || files.look(layout.inbox)?.kind !== 'folder') return;
-    const posted = new Set(files.list(layout.inbox).map(idIn));
-    for (const file of namesIn(this.#folder))
-      if (posted.has(idIn(file))) files.remove(within(layout.signals, file));
-  }
+/** Removes what was handed over when the process before this one died: for good, before anybody uses the answer. */
+export async function finishGiving(folder: Pick<SignalFolder, 'files' | 'layout'>): Promise<void> {
+  const { files, layout } = folder;
+  if (files.look(layout.signals)?.kind !== 'folder') return;
+  const answered = answeredIn(folder);
+  if (answered.size === 0) return;
+  for (const file of namesIn(folder))
+    if (answered.has(idIn(file))) files.remove(within(layout.signals, file));
+  // It may have died behind the removal.
+  await files.syncFolder(layout.signals);
+}
+
+/** The ids of the signals of which answers were made that are still there, and of other messages. */
+function answeredIn({ files, layout }: Pick<SignalFolder, 'files' | 'layout'>): ReadonlySet<string> {
+  return new Set(files.look(layout.inbox)?.kind === 'folder' ? files.list(layout.inbox).map(idIn) : []);
 }
 
 function readSignal(path: string, bytes: Buffer): KeptSignal {
@@ -308,7 +318,7 @@ function readSignal(path: string, bytes: Buffer): KeptSignal {
   return signal as KeptSignal;
 }
 
-function namesIn({ files, layout }: SignalFolder): readonly string[] {
+function namesIn({ files, layout }: Pick<SignalFolder, 'files' | 'layout'>): readonly string[] {
   if (files.look(layout.signals) === undefined) return [];
   return files.list(layout.signals).filter((name) => name.endsWith('.json'));
 }
