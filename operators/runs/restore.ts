@@ -1,5 +1,6 @@
 import { asyncScheduler } from 'rxjs';
 
+import { checkedNow } from '../../lib/engine/clockProblem';
 import { newIncarnation, newRunId } from '../../lib/engine/newRunId';
 import type { RunEngine } from '../../lib/engine/engine';
 import type { RunSettings } from '../../lib/engine/runOptions';
@@ -49,7 +50,7 @@ export async function restore(snapshotId: string, options: RestoreOptions): Prom
       'read it with store.snapshots.load()',
     );
   const runId = options.runId ?? (options.newRunId ?? newRunId)();
-  const at = (options.scheduler ?? asyncScheduler).now();
+  const at = checkedNow(options.scheduler ?? asyncScheduler);
   const now = await store.loadRun(saved.runId);
   // Where the id has been used again, what was undone there was undone in another run.
   const since = now?.incarnation === saved.incarnation ? (now?.steps ?? saved.steps) : saved.steps;

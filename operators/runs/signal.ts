@@ -1,6 +1,7 @@
 import type { SchedulerLike } from 'rxjs';
 import { asyncScheduler } from 'rxjs';
 
+import { checkedNow } from '../../lib/engine/clockProblem';
 import { InvalidArgumentError } from '../../lib/model/failure';
 import type { Store } from '../../lib/store/store';
 
@@ -39,7 +40,7 @@ export async function signal(name: string, value: unknown, options: SignalOption
       `Cannot keep signal "${name}" for ${String(ttlMs)} ms`,
       'give a number above 0',
     );
-  const at = scheduler.now();
+  const at = checkedNow(scheduler);
   const until = at + ttlMs;
   const { signalId } = await store.signals.add({ name, value, at, ...(until < 8.64e15 && { until }) });
   return { signalId, isServed: await store.isServed() };

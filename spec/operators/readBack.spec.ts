@@ -3,11 +3,23 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import type { SchedulerLike } from 'rxjs';
-import { lastValueFrom, Subscription, toArray } from 'rxjs';
+import { asyncScheduler, lastValueFrom, NEVER, take, toArray } from 'rxjs';
 
 import type { Store } from '../../index';
-import { agent, cancel, execute, lowdbStore } from '../../index';
+import {
+  agent,
+  cancel,
+  chain,
+  execute,
+  fromOffset,
+  lowdbStore,
+  restore,
+  run,
+  signal,
+  sleep,
+} from '../../index';
 import type { LogLevel } from '../../lib/model/event';
+import { until } from '../support/until';
 
 describe('a folder that can be read back whatever untyped callers pass', () => {
   let folder: string;
@@ -46,22 +58,73 @@ describe('a folder that can be read back whatever untyped callers pass', () => {
     expect(lines).toMatchObject([expected]);
   });
 
-  it.each([NaN, Infinity, 9e15, undefined])('begins no run when the clock says %s', async (at) => {
+  describe.each([NaN, Infinity, 9e15, undefined])('by a clock that says %s', (wrong) => {
+    let isWrong = false;
     const scheduler: SchedulerLike = {
-      now: () => at as number,
-      schedule: () => Subscription.EMPTY,
+      now: () => (isWrong ? (wrong as number) : asyncScheduler.now()),
+      schedule: asyncScheduler.schedule.bind(asyncScheduler),
     };
+    const message = `a clock that says ${String(wrong)}`;
+    beforeEach(() => {
+      isWrong = true;
+    });
 
-    await expect(
-      execute(
-        agent('a', () => 1),
-        1,
-        { store, scheduler },
-      ),
-    ).rejects.toThrow(`a clock that says ${String(at)}`);
+    it('begins no run', async () => {
+      const one = agent('a', () => 1);
+      await expect(execute(one, 1, { store, scheduler })).rejects.toThrow(message);
 
-    await reopen();
-    expect(await store.listRuns()).toEqual([]);
+      await reopen();
+      expect(await store.listRuns()).toEqual([]);
+    });
+
+    it('ends a run that has begun, which can be resumed', async () => {
+      isWrong = false;
+      const turning = agent('turning', (n: number) => {
+        isWrong = true;
+        return n + 1;
+      });
+      const both = chain('both', turning, sleep('nap', 5));
+      await expect(execute(both, 1, { store, scheduler, runId: 'r' })).rejects.toThrow(message);
+
+      await reopen();
+      expect(await store.listRuns()).toMatchObject([{ runId: 'r' }]);
+      expect(await execute(both, 1, { store, runId: 'r' })).toMatchObject({ status: 'COMPLETED', output: 2 });
+    });
+
+    it('leaves a run that nobody listens to any more as it was', async () => {
+      const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+      isWrong = false;
+      const waiting = agent('waiting', () => NEVER);
+      const running = run(waiting, undefined, { store, scheduler, runId: 'r' }).subscribe();
+      await until(async () => (await store.loadRun('r'))?.status === 'RUNNING');
+      isWrong = true;
+      running.unsubscribe();
+
+      await reopen();
+      expect(await store.listRuns()).toMatchObject([{ runId: 'r', status: 'RUNNING' }]);
+      expect(warned).toHaveBeenCalledWith(
+        expect.objectContaining({ message: expect.stringContaining(message) }),
+      );
+      warned.mockRestore();
+    });
+
+    it('keeps no signal and no restored run, and ends a stream', async () => {
+      const kept = agent('kept', () => 1, { cache: {} });
+      isWrong = false;
+      const state = await execute(kept, 1, { store, scheduler });
+      const { snapshotId } = await store.snapshots.save('now', state);
+      isWrong = true;
+      await expect(restore(snapshotId, { store, scheduler })).rejects.toThrow(message);
+      await expect(signal('paid', 1, { store, scheduler })).rejects.toThrow(message);
+      const numbers = fromOffset(() => [{ offset: 1, value: 1 }], { name: 'numbers', store, scheduler });
+      await expect(lastValueFrom(numbers)).rejects.toThrow(message);
+
+      await reopen();
+      expect(await store.listRuns()).toHaveLength(1);
+      await store.streams.list();
+      const again = fromOffset(() => [{ offset: 1, value: 1 }], { name: 'numbers', store });
+      expect(await lastValueFrom(again.pipe(take(1)))).toBe(1);
+    });
   });
 
   it('refuses a cancel whose reason is not a string', async () => {

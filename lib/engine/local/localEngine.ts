@@ -22,6 +22,7 @@ import type { CallCallbacks, Engine, KnownAnswer, RecallCallbacks } from '../eng
 import type { LeaveCall, StepTask } from '../task';
 import type { Transitions } from '../transitions';
 import { transitionsFrom } from '../transitions';
+import { clockProblem } from '../clockProblem';
 import { cacheKeyOf, forgetIn, hashOfInput, memorizeIn, recallFrom } from './cachedAnswers';
 import { callFunction } from './callFunction';
 import { admitTo } from './limiter';
@@ -79,6 +80,7 @@ export class LocalEngine<O> implements Engine {
   #hashes: Set<string> | undefined;
   #isTelling = false;
   #isClosed = false;
+  #problem: Error | undefined;
 
   constructor(options: LocalOptions<O>) {
     this.#options = options;
@@ -95,16 +97,21 @@ export class LocalEngine<O> implements Engine {
     return this.#options.claim.isUnreachable === true;
   }
 
+  /** Why nothing more can be written down: the clock has given a time that nobody could read again. */
+  get problem(): Error | undefined {
+    return this.#problem;
+  }
+
   now(): number {
-    return this.#scheduler.now();
+    return this.#checked(this.#scheduler.now());
   }
 
   elapsed(): number {
-    return this.#steady.now();
+    return this.#checked(this.#steady.now());
   }
 
   record(event: RunEvent, then: () => void, stored: RunEvent = event, place?: RowPlace): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed || this.#breaks()) return;
     let durable: void | Promise<void>;
     try {
       durable = this.#options.claim.append(stored);
@@ -116,7 +123,7 @@ export class LocalEngine<O> implements Engine {
   }
 
   note(event: RunEvent, place?: RowPlace): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed || this.#breaks()) return;
     try {
       this.#options.claim.note(event);
     } catch (error) {
@@ -127,7 +134,7 @@ export class LocalEngine<O> implements Engine {
   }
 
   tell(event: RunEvent): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed || this.#breaks()) return;
     if (event.type === 'step.logged' || event.type === 'step.emitted') {
       try {
         this.#options.claim.keep?.(event);
@@ -185,7 +192,7 @@ export class LocalEngine<O> implements Engine {
       callbacks.answer(undefined);
       return undefined;
     }
-    const look: Look = () => recallFrom(cache, key, task, this.#scheduler.now());
+    const look: Look = () => recallFrom(cache, key, task, this.now());
     const calls = sharedCallsOf(cache, this.#scheduler);
     const leaveCall = calls.recall(key, { ...callbacks, task, run: this }, look);
     const leave: LeaveCall = (hasFailed) => {
@@ -203,7 +210,9 @@ export class LocalEngine<O> implements Engine {
     const key = cache && cacheKeyOf(task);
     if (cache === undefined || key === undefined) return;
     const doneBy = this.#done(task);
-    const written = memorizeIn(cache, key, task, this.#scheduler.now(), known, {
+    const at = this.now();
+    if (this.#problem !== undefined) return;
+    const written = memorizeIn(cache, key, task, at, known, {
       madeBy: this.#options.state.runId,
       doneBy,
     });
@@ -286,6 +295,18 @@ export class LocalEngine<O> implements Engine {
     this.#isClosed = true;
     for (const leave of this.#recalls ?? []) leave(false);
     for (const { event, place } of this.#waiting.splice(0)) this.#transitions.pass(event, place);
+  }
+
+  #checked(at: number): number {
+    this.#problem ??= clockProblem(at);
+    return at;
+  }
+
+  /** Where a time that is about to be written is wrong, the life ends as where the store fails. */
+  #breaks(): boolean {
+    if (this.#problem === undefined) return false;
+    this.#options.broken(this.#problem);
+    return true;
   }
 
   /** Names what a step of this run has done, for those who find its answer in the cache. */

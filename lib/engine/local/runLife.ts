@@ -1,11 +1,9 @@
 import type { Subscriber } from 'rxjs';
 import { asyncScheduler, Observable } from 'rxjs';
 
-import { Moment } from '../../codec/plainCodecs';
 import { RunError } from '../../errors/runErrors';
 import type { Agent } from '../../model/agentType';
 import type { RunEvent, RunResumed, RunStarted, Transition } from '../../model/event';
-import { InvalidArgumentError } from '../../model/failure';
 import { reduceRun } from '../../model/reduce';
 import type { RunState, RunStatus } from '../../model/state';
 import type { StepResult } from '../../model/stepResult';
@@ -16,6 +14,7 @@ import type { Pace } from '../../streams/pace';
 import { currentPace, withPace } from '../../streams/pace';
 import type { Stop } from '../../streams/pull';
 import { StepExecutor } from '../interpreter/stepExecutor';
+import { checkedNow } from '../clockProblem';
 import { newIncarnation } from '../newRunId';
 import type { Start } from '../resolveStart';
 import { replayedEnd, resolveStart } from '../resolveStart';
@@ -65,20 +64,6 @@ export function claimAndRun<O>(run: LocalRun<O>): Observable<Transition<O>> {
   });
 }
 
-/**
- * What a clock says.
- *
- * @throws InvalidArgumentError when that is no moment: nobody could read what was written with it.
- */
-function momentOf(clock: { now(): number }): number {
-  const at = clock.now();
-  if (Moment.is(at)) return at;
-  throw new InvalidArgumentError(
-    `Cannot run by a clock that says ${String(at)}`,
-    'give a scheduler whose now() gives epoch milliseconds',
-  );
-}
-
 /** A life still to begin; undefined when it is over: the run cannot begin, or has completed and only tells its end again. */
 function startExecution<O>(
   run: LocalRun<O>,
@@ -99,7 +84,7 @@ function startExecution<O>(
       mustExist,
       onMismatch,
       checksValues: claim.checksValues,
-      at: momentOf(scheduler),
+      at: checkedNow(scheduler),
       incarnation: saved?.incarnation ?? newIncarnation(run.options.scheduler),
       ...(run.options.tags !== undefined && { tags: run.options.tags }),
     });
@@ -265,8 +250,11 @@ class RunLife<O> implements MailboxOwner, Drainable {
         : this.#executor.stop();
     engine.close();
     const reached = engine.state();
-    this.#settle(cancelled === undefined ? reached.status : 'CANCELLED');
-    if (cancelled === undefined) {
+    const { problem } = engine;
+    if (problem !== undefined) reportUnheard(problem);
+    const isCancelled = cancelled !== undefined && problem === undefined;
+    this.#settle(isCancelled ? 'CANCELLED' : reached.status === 'RUNNING' ? 'SUSPENDED' : reached.status);
+    if (!isCancelled) {
       whenSettled(undefined, () => this.#release(() => reached));
       return;
     }

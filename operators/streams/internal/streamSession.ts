@@ -14,6 +14,7 @@ import type { Stop } from '../../../lib/streams/pull';
 import type { StreamItem } from '../../../lib/streams/streamItem';
 import { currentItem, withItem } from '../../../lib/streams/streamItem';
 import { realTimers } from '../../../lib/streams/realTimers';
+import { clockProblem } from '../../../lib/engine/clockProblem';
 import { checkedPatches, checkedRow, checkedSize } from './checkedItems';
 
 enablePatches();
@@ -109,7 +110,10 @@ export class StreamSession {
 
   /** Epoch milliseconds by a clock that is never set: it goes on from the moment at which the stream was opened. */
   now(): number {
-    return this.#now();
+    const at = this.#now();
+    const problem = clockProblem(at);
+    if (problem !== undefined) this.#break(problem);
+    return at;
   }
 
   /** How the stream stands: what was written down, and what it holds now. */
@@ -293,6 +297,7 @@ export class StreamSession {
     try {
       if (offsets.size > 0 || rows.length > 0) {
         const at = this.now();
+        if (this.#hasBroken()) return;
         durable = this.#options.claim.commit({
           offsets: [...offsets],
           ...(lags.size > 0 && { lags: [...lags] }),
@@ -398,6 +403,11 @@ export class StreamSession {
     return () => {
       this.#broken.delete(look);
     };
+  }
+
+  /** A function, because the compiler does not see that a wrong clock breaks it. */
+  #hasBroken(): boolean {
+    return this.#isBroken;
   }
 
   #break(error: unknown): void {
