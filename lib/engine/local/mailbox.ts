@@ -40,6 +40,19 @@ export class Mailbox {
     this.#hearing = hearing;
   }
 
+  /**
+   * Removes the answers whose signals steps have taken: to be called before the run loses the rows of steps that its definition has no
+   * more, since afterwards nobody knows.
+   */
+  forgetUsed(): void {
+    const rows = [...(this.#claim.state?.steps ?? [])];
+    if (!rows.some(({ signalIds }) => signalIds !== undefined)) return;
+    const stop = this.#claim.inbox((message) => {
+      if (this.#isUsed(message)) message.done();
+    });
+    stop();
+  }
+
   /** Begins to hear. */
   open(): void {
     const stop = this.#claim.inbox((message) => {

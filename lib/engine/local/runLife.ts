@@ -163,6 +163,7 @@ class RunLife<O> implements MailboxOwner, Drainable {
 
   begin(): void {
     this.#leaveDrain = this.#run.drain?.join(this);
+    this.#mailbox.forgetUsed();
     this.#engine.record(this.#start.event, () => {
       if (!this.#isOver) this.#execute();
     });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import * as t from 'io-ts';
-import { lastValueFrom } from 'rxjs';
+import { lastValueFrom, map } from 'rxjs';
 
 import type { Store, Wire } from '../../../index';
 import { agent, cancel, execute, lowdbStore, resume, signal, waitFor, workflow } from '../../../index';
@@ -176,6 +176,48 @@ describe('signals in a folder', () => {
     expect(heard).toEqual([[]]);
     attendance.leave();
     await claim.release(undefined);
+  });
+
+  it('that a run under way has taken stay in its inbox when it is to be deleted', async () => {
+    await execute(tick, 0, { store, runId: 'r' });
+    const kept = await store.signals.add({ name: 'tick', value: 1, at: Date.now() });
+    const claim = await store.claim('r');
+    claim.signals?.hear('tick', () => undefined);
+    expect(await claim.signals?.give(kept, 'r', await answerTo(store, 'r', kept))).toBe(true);
+    const { seq = 0, life = 0 } = claim.state ?? {};
+    const { signalId } = kept;
+    const event = { runId: 'r', at: Date.now() };
+    await claim.append({ ...event, type: 'run.resumed', seq: seq + 1, life: life + 1, reused: 0 });
+    const answered = { type: 'step.answered', path: 'tick', by: 'answer', value: 1, signalId } as const;
+    await claim.append({ ...event, ...answered, seq: seq + 2 });
+    await expect(store.deleteRun('r')).rejects.toThrow('r');
+    expect(readdirSync(join(folder, 'inbox'))).toHaveLength(1);
+    await claim.release(undefined);
+  });
+
+  it('that cannot be looked at keep no other run from being pruned', async () => {
+    const files = new MemoryFiles();
+    const asked = storeOn(files);
+    for (const runId of ['a', 'b']) {
+      await execute(tick, 0, { store: asked, runId });
+      const kept = await asked.signals.add({ name: 'tick', value: 1, at: Date.now() });
+      const claim = await asked.claim(runId);
+      claim.signals?.hear('tick', () => undefined);
+      expect(await claim.signals?.give(kept, runId, await answerTo(asked, runId, kept))).toBe(true);
+      const { seq = 0, life = 0 } = claim.state ?? {};
+      const event = { runId, at: Date.now() };
+      await claim.append({ ...event, type: 'run.resumed', seq: seq + 1, life: life + 1, reused: 0 });
+      await claim.append({ ...event, type: 'run.cancelled', seq: seq + 2, duration: 0 });
+      await claim.release(undefined);
+    }
+    files.fate = ({ name, path }) =>
+      name === 'read' && path.includes('/inbox/a~') ? { error: errno('EIO', path) } : undefined;
+    await expect(asked.prune({})).rejects.toThrow('EIO');
+    expect((await asked.listRuns()).map(({ runId }) => runId)).toEqual(['a']);
+    files.fate = () => undefined;
+    expect(await asked.prune({})).toEqual(['a']);
+    expect(await asked.signals.list()).toHaveLength(2);
+    await asked.close();
   });
 
   it('that cannot be read are told, and keep no other from being taken', async () => {
