@@ -456,9 +456,12 @@ export class Session {
   async #deleteRuns(runIds: readonly string[]): Promise<readonly string[]> {
     const { files, layout, journal } = this.#start;
     const gone: string[] = [];
-    const errors: unknown[] = [];
-    await forgetTaken(files, layout.inbox, runIds, this.#hasTaken);
-    for (const runId of runIds) {
+    // What a run that is carried on has taken may not be on the disk.
+    const resting = runIds.filter((runId) => !this.isClaimed(runId));
+    const unforgotten = await forgetTaken(files, layout.inbox, resting, this.#isTaken);
+    const errors = [...unforgotten.values()];
+    for (const runId of resting) {
+      if (unforgotten.has(runId)) continue;
       try {
         if (await this.#forget(runId)) gone.push(runId);
       } catch (error) {
@@ -517,19 +520,21 @@ export class Session {
 
   /** A signal that a run has been given and has not used is there for others. */
   readonly #putBack: PutBack = async (given, name, done) => {
-    if (this.#inbox.isLeft(name) || (await this.#hasTaken(given))) await done();
+    if (this.#inbox.isLeft(name) || (await this.#isTaken(given))) await done();
     else await this.signals.returned(given.signal, done);
   };
 
-  /** Whether that is on record; what cannot be read says nothing. */
-  readonly #hasTaken = async ({ runId, path, signal }: GivenSignal): Promise<boolean> => {
+  /** Whether the run has that on record, also after a power loss; what cannot be read says nothing. */
+  readonly #isTaken = async ({ runId, path, signal }: GivenSignal): Promise<boolean> => {
     try {
       const state = await this.loadRun(runId);
-      return hasTaken(state?.steps.get(path), signal.signalId);
+      if (!hasTaken(state?.steps.get(path), signal.signalId)) return false;
     } catch (error) {
       if (error instanceof StoreCorruptError || error instanceof StoreFormatError) return false;
       throw error;
     }
+    await this.#start.journal.sync();
+    return true;
   };
 
   readonly #noteProblem = (error: unknown): void => {

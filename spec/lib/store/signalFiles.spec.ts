@@ -129,6 +129,21 @@ describe('signals in a folder', () => {
       await isGone();
     });
 
+    it('are gone before the run loses the row that tells of them', async () => {
+      await killed();
+      const other = workflow('twice', (input: Wire<number>, step) => step('third', tick, input));
+      const left: number[] = [];
+      const transitions = resume(other, 'r', { store, onMismatch: 'actual' });
+      await lastValueFrom(
+        transitions.pipe(
+          map(({ event }) => {
+            if (event.type === 'run.resumed') left.push(readdirSync(join(folder, 'inbox')).length);
+          }),
+        ),
+      );
+      expect(left).toEqual([0]);
+    });
+
     it('do not come back when the run had completed', async () => {
       await killed();
       const [name = ''] = readdirSync(join(folder, 'inbox'));

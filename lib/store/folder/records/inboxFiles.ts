@@ -65,22 +65,29 @@ export type PutBack = (given: GivenSignal, name: string, done: () => Promise<unk
 
 /**
  * Removes the signals that these runs have taken, and that could not be removed then. To be called while the runs are there: afterwards
- * nobody knows.
+ * nobody knows. Returns for which of them that was not possible, and why.
  */
 export async function forgetTaken(
   files: Files,
   inbox: string,
   runIds: readonly string[],
-  hasTaken: (given: GivenSignal) => Promise<boolean>,
-): Promise<void> {
-  if (files.look(inbox)?.kind !== 'folder') return;
-  const isTheirs = isFor(runIds);
+  isTaken: (given: GivenSignal) => Promise<boolean>,
+): Promise<ReadonlyMap<string, unknown>> {
+  const errors = new Map<string, unknown>();
+  if (files.look(inbox)?.kind !== 'folder') return errors;
+  const byPrefix = new Map(runIds.map((runId) => [prefixOf(runId), runId]));
   for (const name of files.list(inbox)) {
-    if (!name.endsWith('.json') || !isTheirs(name)) continue;
-    const path = within(inbox, name);
-    const given = await signalAt(files, path);
-    if (given !== undefined && (await hasTaken(given))) await removeOurs(files, path, 'message');
+    const runId = byPrefix.get(prefixIn(name));
+    if (!name.endsWith('.json') || runId === undefined) continue;
+    try {
+      const path = within(inbox, name);
+      const given = await signalAt(files, path);
+      if (given !== undefined && (await isTaken(given))) await removeOurs(files, path, 'message');
+    } catch (error) {
+      errors.set(runId, error);
+    }
   }
+  return errors;
 }
 
 /** Forgets what waits for these runs; signals that they were given are there for others again. */
