@@ -1,4 +1,4 @@
-import { isDeepStrictEqual } from 'node:util';
+import { createHash } from 'node:crypto';
 
 import type { Subscriber } from 'rxjs';
 import { Observable } from 'rxjs';
@@ -238,13 +238,16 @@ class EventFollower implements Follower {
   }
 }
 
-/** Tells how runs stand whenever they have changed. */
+/**
+ * Tells how runs stand whenever they have changed. Of each run it holds the id and a hash of how it stands: about 80 bytes for an id of
+ * 16 characters, where the line of the list takes 370 or more.
+ */
 class ChangeFollower implements Follower {
   readonly #source: SideReader;
   readonly #subscriber: Subscriber<RunChange>;
   #seq: number | undefined;
-  /** How the runs stood that were there at the latest look. */
-  #known = new Map<string, RunSummary>();
+  /** Hashes of how the runs stood that were there at the latest look. */
+  #known = new Map<string, number>();
 
   constructor(source: SideReader, subscriber: Subscriber<RunChange>) {
     this.#source = source;
@@ -269,7 +272,7 @@ class ChangeFollower implements Follower {
       if (this.#subscriber.closed) return false;
       if (run !== undefined) {
         const summary = summaryOf(run.state);
-        this.#known.set(runId, summary);
+        this.#known.set(runId, hashOf(summary));
         this.#subscriber.next(summary);
       } else if (this.#known.delete(runId)) this.#subscriber.next({ gone: runId });
     }
@@ -282,12 +285,22 @@ class ChangeFollower implements Follower {
 
   /** After a gap nobody knows what has changed: told is what stands differently. The first look tells nothing. */
   #tellRuns(before: number | undefined, runs: readonly RunSummary[]): void {
-    const known = new Map(runs.map((run) => [run.runId, run]));
+    const known = new Map(runs.map((run) => [run.runId, hashOf(run)]));
     if (before !== undefined) {
       for (const runId of this.#known.keys()) if (!known.has(runId)) this.#subscriber.next({ gone: runId });
       for (const run of runs)
-        if (!isDeepStrictEqual(run, this.#known.get(run.runId))) this.#subscriber.next(run);
+        if (known.get(run.runId) !== this.#known.get(run.runId)) this.#subscriber.next(run);
     }
     this.#known = known;
   }
+}
+
+/** A number of 48 bits, the same for two lines that say the same, in whatever order their fields stand. */
+function hashOf(run: RunSummary): number {
+  const text = JSON.stringify(run, (_, value: unknown) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : value,
+  );
+  return createHash('sha256').update(text).digest().readUIntBE(0, 6);
 }
