@@ -9,9 +9,11 @@ import type { Store, Wire } from '../../../index';
 import { agent, cancel, execute, lowdbStore, resume, signal, waitFor, workflow } from '../../../index';
 import { answerOf } from '../../../lib/store/signalAnswer';
 import type { KeptSignal } from '../../../lib/store/signalRest';
+import { everyNth } from '../../support/torture';
 import { until } from '../../support/until';
-import { storeOn } from './support/crash';
+import { Ended, storeOn } from './support/crash';
 import { errno, MemoryFiles } from './support/memoryFiles';
+import { random } from './support/random';
 
 const tick = waitFor('tick', t.number);
 
@@ -268,6 +270,43 @@ describe('signals in a folder', () => {
     asked = storeOn(files.afterPowerLoss('nothing survives'));
     expect((await asked.loadRun('r'))?.output).toBe(1);
     expect(await asked.signals.list()).toEqual([]);
+  });
+
+  it('are taken once from whatever call the process was killed or the power lost at', async () => {
+    jest.spyOn(process, 'emitWarning').mockImplementation();
+    const draw = random(7);
+    for (let at = 1, isDone = false; !isDone; at += everyNth(9)) {
+      const files = new MemoryFiles();
+      const first = storeOn(files);
+      for (const runId of ['a', 'b']) await execute(tick, 0, { store: first, runId });
+      let isKept = false;
+      let output: unknown;
+      const begun = files.calls;
+      files.fate = ({ number }) => (number < begun + at ? undefined : { error: new Ended() });
+      try {
+        await first.signals.add({ name: 'tick', value: 1, at: Date.now() });
+        isKept = true;
+        output = (await lastValueFrom(resume(tick, 'a', { store: first }))).state.output;
+        isDone = files.calls < begun + at;
+      } catch {
+        expect(files.calls).toBeGreaterThanOrEqual(begun + at);
+      }
+      const left = [files.afterKill(), files.afterPowerLoss('nothing survives'), files.afterPowerLoss(draw)];
+      files.fate = () => ({ error: new Ended() });
+      await first.close().catch(() => undefined);
+      for (const machine of left) {
+        const then = storeOn(machine);
+        const { state: a } = await lastValueFrom(resume(tick, 'a', { store: then }));
+        const { state: b } = await lastValueFrom(resume(tick, 'b', { store: then }));
+        const taken = [a, b].filter(({ status }) => status === 'COMPLETED').length;
+        if (isKept) expect([at, taken]).toEqual([at, 1]);
+        expect(taken).toBeLessThanOrEqual(1);
+        if (output === 1) expect(a.output).toBe(1);
+        expect(await then.signals.list()).toEqual([]);
+        await then.close();
+      }
+    }
+    jest.restoreAllMocks();
   });
 
   describe('that were put back', () => {
