@@ -64,6 +64,14 @@ export function measuredJson(
   return { value: kept, most: walk.most };
 }
 
+/** The JSON text of a plain value without properties named `__proto__`, which nobody would read back; undefined where it has none. */
+export function readableText(value: unknown): string | undefined {
+  const text = JSON.stringify(value) as string | undefined;
+  return text?.includes('"__proto__"') === true
+    ? JSON.stringify(value, (key, inner: unknown) => (key === '__proto__' ? undefined : inner))
+    : text;
+}
+
 interface Walk {
   readonly path: string;
   readonly ancestors: object[];

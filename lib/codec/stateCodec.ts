@@ -112,7 +112,9 @@ export const Tags: t.Type<Readonly<Record<string, string>>> = guard(
   (value) =>
     typeof value === 'object' &&
     value !== null &&
-    !Array.isArray(value) &&
+    // Not what would come back as a text, such as a date.
+    Object.prototype.toString.call(value) === '[object Object]' &&
+    typeof (value as { readonly toJSON?: unknown }).toJSON !== 'function' &&
     Object.values(value).every((tag) => typeof tag === 'string'),
 );
 

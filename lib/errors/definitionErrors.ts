@@ -8,7 +8,9 @@ export class DefinitionError extends MillraceError {
   readonly agent: string;
 
   constructor(agent: string, problem: string) {
-    super(`Cannot define "${agent}": ${problem}`, 'change the definition', { tellsNext: false });
+    // A name that is a symbol is among the problems.
+    const name: unknown = agent;
+    super(`Cannot define "${String(name)}": ${problem}`, 'change the definition', { tellsNext: false });
     this.agent = agent;
   }
 }

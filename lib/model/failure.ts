@@ -225,7 +225,8 @@ export function withoutStacks(failure: Failure): Failure {
 function errorsOf(errors: readonly unknown[], depth: number, isRecorded: boolean): Failure[] {
   // An aggregate of aggregates tells fewer of each.
   const most = Math.max(1, MOST_ERRORS >> (2 * depth));
-  return errors.slice(0, most).map((error) => partOf(error, depth, isRecorded));
+  // Not map() alone: it would leave holes as they are.
+  return Array.from(errors.slice(0, most), (error) => partOf(error, depth, isRecorded));
 }
 
 // Formatting a stack costs far more than the rest, and most are never looked at: errors are kept weakly until somebody asks,

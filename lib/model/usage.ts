@@ -29,6 +29,11 @@ export function reportedUsage(value: unknown): Usage | undefined {
   return { ...(tokens !== undefined && { tokens }), ...(usd !== undefined && { usd }) };
 }
 
+/** As far as a number goes: what is infinite could not be kept. */
+function bounded(sum: number): number {
+  return Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, sum));
+}
+
 /** Both together. */
 export function addedUsage(one: Usage | undefined, other: Usage): Usage {
   const tokens = sumOf(one?.tokens, other.tokens);
@@ -37,7 +42,7 @@ export function addedUsage(one: Usage | undefined, other: Usage): Usage {
 }
 
 function sumOf(one: number | undefined, other: number | undefined): number | undefined {
-  return one === undefined && other === undefined ? undefined : (one ?? 0) + (other ?? 0);
+  return one === undefined && other === undefined ? undefined : bounded((one ?? 0) + (other ?? 0));
 }
 
 function isRecord(value: unknown): value is object {
@@ -51,5 +56,5 @@ function numberIn(usage: object, key: string): number | undefined {
 
 function sumIn(usage: object, one: string, other: string): number | undefined {
   const [first, second] = [numberIn(usage, one), numberIn(usage, other)];
-  return first === undefined && second === undefined ? undefined : (first ?? 0) + (second ?? 0);
+  return sumOf(first, second);
 }

@@ -35,7 +35,7 @@ export async function signal(name: string, value: unknown, options: SignalOption
   const { store, ttlMs = Infinity, scheduler = asyncScheduler } = options;
   if (typeof name !== 'string' || name === '')
     throw new InvalidArgumentError('Cannot signal without a name', 'give the name that waitFor() has');
-  if (!(ttlMs > 0))
+  if (typeof ttlMs !== 'number' || !(ttlMs > 0))
     throw new InvalidArgumentError(
       `Cannot keep signal "${name}" for ${String(ttlMs)} ms`,
       'give a number above 0',

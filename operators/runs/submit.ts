@@ -47,7 +47,8 @@ export async function submit<I>(
   const { runId = newRunId(), priority = 0, delayMs = 0, tags, maxBacklog = 100_000 } = options;
   checkRunId(runId);
   if (!Number.isFinite(priority)) throw outOfRange('priority', priority, 'a number');
-  if (!(delayMs >= 0 && delayMs < 8.64e15)) throw outOfRange('delayMs', delayMs, 'milliseconds');
+  if (typeof delayMs !== 'number' || !(delayMs >= 0 && delayMs < 8.64e15))
+    throw outOfRange('delayMs', delayMs, 'milliseconds');
   if (!(maxBacklog >= 1)) throw outOfRange('maxBacklog', maxBacklog, '1 or more');
   checkTags('submit a run', tags);
   const kept = jsonValue(input, '');

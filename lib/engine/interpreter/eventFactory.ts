@@ -1,3 +1,4 @@
+import { readableText } from '../../codec/jsonValue';
 import { identityOf, isStructure } from '../../definition/definition';
 import type { Containment, WaitAnswer } from '../../definition/scope';
 import type {
@@ -17,6 +18,7 @@ import type { Usage } from '../../model/usage';
 import { addedUsage } from '../../model/usage';
 import { isStream } from '../../streams/pull';
 import type { Engine, KnownAnswer } from '../engine';
+import { limitKeyOf } from '../limitKey';
 import type { StepTask } from '../task';
 import { pathOfPart } from '../task';
 
@@ -356,7 +358,7 @@ function containmentOf({ parent, contain, heardFailures = [] }: StepTask): Requi
 function keyForUndoing({ definition, policy, input }: StepTask): string | undefined {
   if (isStructure(definition) || definition.compensate === undefined) return undefined;
   try {
-    return policy.limit?.key?.(input as never);
+    return policy.limit === undefined ? undefined : limitKeyOf(policy.limit, input);
   } catch {
     // Where it matters, it was asked before and has failed the step.
     return undefined;
@@ -376,7 +378,7 @@ function limitsOver(task: StepTask): readonly TimeLimit[] {
 /** An input as JSON, for whoever looks: nothing is made from it again. Bounded, because many steps may be given the same. */
 function recordedInput(input: unknown): unknown {
   if (isStream(input)) return '[stream]';
-  const text = JSON.stringify(tidy(input, secrecyOf)) as string | undefined;
+  const text = readableText(tidy(input, secrecyOf));
   // What gives nothing by its `toJSON`, as such a value within a list.
   return text === undefined ? null : (JSON.parse(text) as unknown);
 }

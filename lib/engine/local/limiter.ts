@@ -1,6 +1,7 @@
 import type { SchedulerLike } from 'rxjs';
 import { asyncScheduler } from 'rxjs';
 
+import { limitKeyOf } from '../limitKey';
 import type { LimitPolicy } from '../../model/agentType';
 import type { Stop } from '../../streams/pull';
 import { startTimer } from './startTimer';
@@ -221,6 +222,6 @@ export function admitTo(
   enter: () => void,
   call?: object,
 ): Stop {
-  const key = limitKey ?? limit.key?.(input as never) ?? '';
+  const key = limitKey ?? limitKeyOf(limit, input) ?? '';
   return limiterOf(limit, scheduler).admit(key, enter, call);
 }

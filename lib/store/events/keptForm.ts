@@ -1,4 +1,4 @@
-import { jsonValue } from '../../codec/jsonValue';
+import { jsonValue, readableText } from '../../codec/jsonValue';
 import { typeName } from '../../codec/typeName';
 import type { RunEvent, StepEmitted, StepLogged } from '../../model/event';
 import type { Failure } from '../../model/failure';
@@ -46,7 +46,7 @@ export function sideText(event: StepLogged | StepEmitted): string | undefined {
   const { data, ...line } = event;
   const isSkipped = data === undefined || (typeof data === 'function' && event.level === 'DEBUG');
   const details = isSkipped ? undefined : tidy(resolved(data), secrecyOf);
-  return JSON.stringify({
+  return readableText({
     ...line,
     message: hideSecrets(event.message).slice(0, LONGEST_MESSAGE),
     ...(details !== undefined && { data: details }),
