@@ -83,6 +83,9 @@ const NAMES = [
     'validate_input',
   ],
   'sync_states',
+  ...['get_step_output', 'get_stats', 'is_critical', 'should_execute', 'debug_enabled'],
+  ...['workflow_id', 'workflow_state', 'step_results', 'current_step', 'input_source'],
+  ...['durations', 'agent_metrics'],
 ];
 
 /** Inside the repository, so that other packages are found. */
