@@ -138,6 +138,15 @@ describe.each([
     await until(async () => (await count()) === 3);
   });
 
+  it('takes no more than the backlog holds of many that come at once', async () => {
+    const taken = await Promise.allSettled(
+      Array.from({ length: 300 }, (_, i) => submit(note, i, { store: other, maxBacklog: 200 })),
+    );
+
+    expect(taken.filter(({ status }) => status === 'fulfilled')).toHaveLength(200);
+    expect(await other.queue.size()).toBe(200);
+  });
+
   it('keeps a run whose agent is not served for whoever serves it later, and says so', async () => {
     await submit(agent('later', String), 1, { store: other, runId: 'r', priority: 9 });
     await submit(note, 2, { store: other });

@@ -62,6 +62,8 @@ export class FolderQueue implements RunQueue {
   readonly #nextId = ids(asyncScheduler);
   readonly #sync: () => Promise<void>;
   #count = 0;
+  /** Those that have room and no name yet: no count of the folder sees them. */
+  #beingAdded = 0;
   #countedAt = -Infinity;
   #countCostMs = 0;
 
@@ -82,11 +84,18 @@ export class FolderQueue implements RunQueue {
     if (await this.#others.isKnown(runId)) return false;
     await makeSideFolder(files, layout.queue);
     if (this.#roomIn(maxBacklog) <= 0) throw new BacklogFullError(runId, maxBacklog);
+    this.#beingAdded += 1;
+    let beside: string;
+    try {
+      beside = await this.#write(run);
+    } finally {
+      this.#beingAdded -= 1;
+    }
+    if (!this.#give(beside, path)) return false;
     this.#count += 1;
-    const isNew = await this.#write(run, path);
-    if (isNew) this.#others.changed();
-    else this.#count -= 1;
-    return isNew;
+    if (this.#folder.durability === 'disk') await this.#sync();
+    this.#others.changed();
+    return true;
   }
 
   size(): Promise<number> {
@@ -114,16 +123,16 @@ export class FolderQueue implements RunQueue {
   #roomIn(maxBacklog: number): number {
     const now = performance.now();
     const isOld = now - this.#countedAt > Math.max(COUNT_AGE_MS, this.#countCostMs * 20);
-    if (this.#count >= maxBacklog || isOld) {
+    if (this.#count + this.#beingAdded >= maxBacklog || isOld) {
       this.#count = namesIn(this.#folder).length;
       this.#countedAt = performance.now();
       this.#countCostMs = this.#countedAt - now;
     }
-    return maxBacklog - this.#count;
+    return maxBacklog - this.#count - this.#beingAdded;
   }
 
-  /** False when the name is taken. */
-  async #write(run: QueuedRun, path: string): Promise<boolean> {
+  /** Writes the run beside the queue, and tells where. */
+  async #write(run: QueuedRun): Promise<string> {
     const { files, layout, durability, pause } = this.#folder;
     const { runId, priority, dueAt, ...rest } = run;
     const order = this.#nextId();
@@ -133,9 +142,14 @@ export class FolderQueue implements RunQueue {
       ['run', JSON.stringify(rest)],
     ] as const;
     const beside = within(layout.queue, `${order}.new`);
-    const isDurable = durability === 'disk';
-    const quick: Files = isDurable ? files : withoutSync(files);
+    const quick: Files = durability === 'disk' ? files : withoutSync(files);
     await writeChecked(quick, beside, 'queued', fields, pause, { syncFolder: () => Promise.resolve() });
+    return beside;
+  }
+
+  /** Gives what was written its name; false when the name is taken. */
+  #give(beside: string, path: string): boolean {
+    const { files } = this.#folder;
     try {
       files.link(beside, path);
     } catch (error) {
@@ -144,7 +158,6 @@ export class FolderQueue implements RunQueue {
     } finally {
       files.remove(beside);
     }
-    if (isDurable) await this.#sync();
     return true;
   }
 }
