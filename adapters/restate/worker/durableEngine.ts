@@ -11,7 +11,7 @@ import type {
   KnownAnswer,
   RecallCallbacks,
 } from '../../../lib/engine/engine';
-import { hashOf } from '../../../lib/engine/local/cachedAnswers';
+import { hashOfInput } from '../../../lib/engine/local/cachedAnswers';
 import type { LeaveCall, StepTask } from '../../../lib/engine/task';
 import { StepError } from '../../../lib/errors/stepErrors';
 import type { LimitPolicy } from '../../../lib/model/agentType';
@@ -24,6 +24,7 @@ import type { StepResult } from '../../../lib/model/stepResult';
 import type { StepTable } from '../../../lib/model/stepTable';
 import type { AnswerCache } from '../../../lib/store/answerCache';
 import type { Stop } from '../../../lib/streams/pull';
+import { isStream } from '../../../lib/streams/pull';
 import type { CallResult, GivenAnswer, NestedResult, SideEvent } from '../protocol/protocol';
 import { toWire } from '../protocol/wireEvent';
 import { recordedFailure } from '../protocol/wireFailure';
@@ -150,7 +151,7 @@ export class DurableEngine implements Engine {
   }
 
   hash(value: unknown): string | undefined {
-    return hashOf(value);
+    return isStream(value) ? undefined : hashOfInput(value, (hash) => this.#log.hadHash(hash));
   }
 
   call(task: StepTask, input: unknown, callbacks: CallCallbacks): Stop {
@@ -360,6 +361,7 @@ class EventLog {
   readonly #before: RunState;
   #reduced: RunState;
   #begun: ReadonlySet<string> | undefined;
+  #hashes: ReadonlySet<string> | undefined;
 
   /** @param before - How the run stood when the life began. */
   constructor(before: RunState) {
@@ -388,6 +390,14 @@ class EventLog {
       [...this.#before.steps].flatMap(({ stepId, attempts }) => (attempts > 0 ? pathsAbove(stepId) : [])),
     );
     return this.#begun.has(path);
+  }
+
+  /** Whether this is the hash of an input of an earlier life. */
+  hadHash(hash: string): boolean {
+    this.#hashes ??= new Set(
+      [...this.#before.steps].map(({ inputHash = '' }) => inputHash.split('.', 1)[0] ?? ''),
+    );
+    return this.#hashes.has(hash);
   }
 
   /** The steps after all that, and after what was told beside the journal. */
