@@ -6,6 +6,7 @@ export type CommandCode =
   | 'USAGE'
   | 'STORE_NOT_FOUND'
   | 'RUN_AMBIGUOUS'
+  | 'RUN_QUEUED'
   | 'AGENTS_NEEDED'
   | 'AGENTS_UNREADABLE'
   | 'AGENT_UNKNOWN'
@@ -17,6 +18,7 @@ const exits: Readonly<Record<CommandCode, number>> = {
   USAGE: exitCodes.usage,
   STORE_NOT_FOUND: exitCodes.notFound,
   RUN_AMBIGUOUS: exitCodes.notFound,
+  RUN_QUEUED: exitCodes.running,
   AGENTS_NEEDED: exitCodes.noAgents,
   AGENTS_UNREADABLE: exitCodes.noAgents,
   AGENT_UNKNOWN: exitCodes.noAgents,

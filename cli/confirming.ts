@@ -1,28 +1,38 @@
 import { createInterface } from 'node:readline/promises';
 
 import { durationText, printable } from '../lib/report/columns';
-import type { RunQuery, RunSummary, Store } from '../lib/store/store';
+import type { Store } from '../lib/store/store';
 import { CommandError, usageError } from './commandError';
 import type { CommandContext } from './context';
 import { momentText } from './view/moments';
-import { runNamed } from './runNames';
+import type { ListedRow, ListQuery } from './queuedRuns';
+import { begunQuery, merged, queuedRuns } from './queuedRuns';
+import { rowNamed } from './runNames';
 import { runMark, statusText } from './view/statusText';
 import { tableText } from './view/table';
 
-/** The runs that are named, or those that the options select. @throws CommandError USAGE when neither says which. */
+/**
+ * The runs that are named, or those that the options select. Those of the queue are only selected where `--status` says so: what has not
+ * begun is not touched with what has.
+ *
+ * @throws CommandError USAGE when neither says which.
+ */
 export async function chosenRuns(
   store: Store,
   named: readonly string[],
-  query: RunQuery,
-): Promise<readonly RunSummary[]> {
+  query: ListQuery,
+): Promise<readonly ListedRow[]> {
   const isSelected = Object.keys(query).length > 0;
   if (named.length > 0 && isSelected)
     throw usageError('Cannot take both names of runs and options that select some', 'give one of them');
-  if (isSelected) return store.listRuns(query);
+  if (isSelected) {
+    const { rows } = query.status === undefined ? { rows: [] } : await queuedRuns(store, query);
+    return merged(await store.listRuns(begunQuery(query)), rows);
+  }
   if (named.length === 0)
     throw usageError('Cannot tell which runs are meant', 'name one, or select some with --status');
-  const runs: RunSummary[] = [];
-  for (const each of named) runs.push(await runNamed(store, each));
+  const runs: ListedRow[] = [];
+  for (const each of named) runs.push(await rowNamed(store, each));
   return runs;
 }
 
@@ -33,7 +43,7 @@ export async function chosenRuns(
  * @throws CommandError NOT_CONFIRMED
  */
 export async function confirm(
-  runs: readonly RunSummary[],
+  runs: readonly ListedRow[],
   title: string,
   { options, output, signal }: CommandContext,
   { isNamed }: { readonly isNamed: boolean },
@@ -59,8 +69,10 @@ export async function confirm(
           printable(run.runId),
           printable(run.name),
           statusText(run.status, output),
-          momentText(run.startedAt),
-          run.endedAt === undefined ? '' : durationText((run.endedAt - run.startedAt) / 1_000),
+          run.status === 'QUEUED' ? '' : momentText(run.startedAt),
+          run.status === 'QUEUED' || run.endedAt === undefined
+            ? ''
+            : durationText((run.endedAt - run.startedAt) / 1_000),
         ]),
       output,
     ),

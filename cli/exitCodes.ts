@@ -12,7 +12,7 @@ export const exitCodes = {
   cancelled: 3,
   /** The run waits for an answer. */
   suspended: 4,
-  /** The run is still under way. */
+  /** The run is still under way, or waits in the queue. */
   running: 5,
   /** Nothing came in the time that was given. */
   timedOut: 6,

@@ -8,7 +8,10 @@ import type { Settings } from './settings';
 /** What to type next about a run that has not completed: pairs of what for, and the command. */
 export function goOnRows(state: RunState, settings: Settings, { words }: Output): string[][] {
   const runId = printable(state.runId);
-  const resume = commandLine(settings, ['resume', runId], { needsAgents: true });
+  const command = commandLine(settings, ['resume', runId], { needsAgents: true });
+  // Whoever has named the agents' file types the command; others have a program that runs them.
+  const resume =
+    settings.agentFiles.length + settings.agents.length > 0 ? command : words.orStartAgain(command);
   switch (state.status) {
     case 'FAILED': {
       const { path } = state.error ?? {};

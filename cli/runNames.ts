@@ -5,28 +5,58 @@ import { reduceRun } from '../lib/model/reduce';
 import type { RunState } from '../lib/model/state';
 import { idleState } from '../lib/model/state';
 import { shortId } from '../lib/report/runPicture';
+import { shellText } from '../lib/report/shellText';
 import type { RunSummary, Store } from '../lib/store/store';
 import { CommandError, usageError } from './commandError';
+import type { ListedRow } from './queuedRuns';
+import { merged, queuedRun, queuedRuns } from './queuedRuns';
 
 /**
- * The run that is meant: its id, an end of it that no other run has, `@last` or `@failed`.
+ * The run that is meant, one that has begun.
+ *
+ * @throws UnknownRunError
+ * @throws CommandError RUN_AMBIGUOUS, which names those that fit; RUN_QUEUED when it has not begun.
+ */
+export async function runNamed(store: Store, typed: string): Promise<RunSummary> {
+  const row = await rowNamed(store, typed);
+  if (row.status === 'QUEUED') throw notBegun(row.runId);
+  return row;
+}
+
+/** The refusal of what only a run that has begun can give. */
+export function notBegun(runId: string): CommandError {
+  return new CommandError(
+    'RUN_QUEUED',
+    `Cannot look into run "${runId}" or go on with it: it is queued and has not begun`,
+    `${shellText(['millrace', 'show', runId])} says when it begins`,
+  );
+}
+
+/**
+ * The run that is meant, one of the queue too: its id, an end of it that no other run has, `@last` or `@failed`.
  *
  * @throws UnknownRunError
  * @throws CommandError RUN_AMBIGUOUS, which names those that fit.
+ * @throws StoreCorruptError when its file in the queue is damaged.
  */
-export async function runNamed(store: Store, typed: string): Promise<RunSummary> {
+export async function rowNamed(store: Store, typed: string): Promise<ListedRow> {
   if (typed === '') throw usageError('Cannot take an empty run id', 'name a run, or @last');
   if (typed === '@last' || typed === '@failed') {
     const [latest] = await store.listRuns({ limit: 1, ...(typed === '@failed' && { status: 'FAILED' }) });
     if (latest === undefined) throw new UnknownRunError(typed);
     return latest;
   }
+  // Before the runs: one that begins meanwhile is found there.
+  const [waiting] = await Promise.allSettled([queuedRun(store, typed)]);
   const runs = await store.listRuns();
   const exact = runs.find(({ runId }) => runId === typed);
   if (exact !== undefined) return exact;
+  if (waiting.status === 'rejected') throw waiting.reason as Error;
+  if (waiting.value !== undefined) return waiting.value.row;
   // As progress() and `list` print it.
   const end = typed.replace(/^…/u, '').toLowerCase();
-  const fitting = end === '' ? [] : runs.filter(({ runId }) => runId.toLowerCase().endsWith(end));
+  const all = end === '' ? [] : merged(runs, (await queuedRuns(store)).rows);
+  const fitting = all.filter(({ runId }) => runId.toLowerCase().endsWith(end));
   const [only, ...others] = fitting;
   if (only === undefined) throw new UnknownRunError(typed);
   if (others.length === 0) return only;
@@ -42,7 +72,11 @@ const MOST_NAMED = 10;
 
 /** A run as it stands. @throws UnknownRunError */
 export async function stateNamed(store: Store, typed: string): Promise<RunState> {
-  const { runId } = await runNamed(store, typed);
+  return stateOf(store, await runNamed(store, typed));
+}
+
+/** How a run of a list stands. @throws UnknownRunError when it has been forgotten meanwhile. */
+export async function stateOf(store: Store, { runId }: RunSummary): Promise<RunState> {
   const state = await store.loadRun(runId);
   if (state === undefined) throw new UnknownRunError(runId);
   return state;

@@ -1,6 +1,7 @@
+import { StoreCorruptError } from '../../lib/errors/storageErrors';
 import { MillraceError } from '../../lib/model/failure';
 import { printable } from '../../lib/report/columns';
-import type { RunSummary } from '../../lib/store/store';
+import type { Store } from '../../lib/store/store';
 import { prunable } from '../../lib/store/summary';
 import { cancel } from '../../operators/runs/cancel';
 import { usageError } from '../commandError';
@@ -9,6 +10,7 @@ import type { CommandContext } from '../context';
 import { commandLine, countOf, durationOf, textOf, withStore } from '../context';
 import { recordOf } from '../errorReport';
 import { exitCodes } from '../exitCodes';
+import type { ListedRow } from '../queuedRuns';
 import type { Output } from '../view/output';
 import { paint } from '../view/output';
 import { queryOf } from './listCommand';
@@ -20,13 +22,15 @@ export async function cancelCommand(context: CommandContext): Promise<number> {
   const named = args[0] as readonly string[];
   const reason = textOf(options['reason']);
   return withStore(context, async (store, settings) => {
-    const runs = await chosenOrQueued(store, named, context);
+    const runs = await chosenOrDamaged(store, named, context);
     if (runs.length > 0)
       await confirm(runs, words.willCancel(runs.length), context, { isNamed: named.length > 0 });
     return eachRun(runs, output, async ({ runId, status }) => {
       const { isServed } = await cancel(runId, { store, ...(reason !== undefined && { reason }) });
+      if (status === 'QUEUED' && (await store.loadRun(runId)) === undefined)
+        return { record: { isServed, wasQueued: true }, text: words.takenOut };
       // Whoever carries on a run hears it; one that waits is stopped by whoever goes on with it.
-      const isHeard = isServed || status === 'RUNNING';
+      const isHeard = isServed || status === 'RUNNING' || status === 'QUEUED';
       const next = isHeard ? undefined : commandLine(settings, ['resume', runId], { needsAgents: true });
       return {
         record: { isServed, ...(next !== undefined && { next }) },
@@ -36,24 +40,18 @@ export async function cancelCommand(context: CommandContext): Promise<number> {
   });
 }
 
-/** A run that was submitted and has not begun is in no list: its id is taken as it is. */
-async function chosenOrQueued(
-  store: Parameters<typeof chosenRuns>[0],
+/** A run whose file in the queue is damaged can be taken out all the same: its id is enough. */
+async function chosenOrDamaged(
+  store: Store,
   named: readonly string[],
   { options }: CommandContext,
-): Promise<readonly RunSummary[]> {
+): Promise<readonly ListedRow[]> {
   try {
     return await chosenRuns(store, named, queryOf(options));
   } catch (error) {
     const [only, ...others] = named;
-    if (
-      !(error instanceof MillraceError) ||
-      error.code !== 'UNKNOWN_RUN' ||
-      only === undefined ||
-      others.length > 0
-    )
-      throw error;
-    return [{ runId: only, name: '', status: 'IDLE', startedAt: 0, life: 0, waiting: [] }];
+    if (!(error instanceof StoreCorruptError) || only === undefined || others.length > 0) throw error;
+    return [{ runId: only, name: '', status: 'QUEUED', queuedAt: 0, priority: 0 }];
   }
 }
 
@@ -67,11 +65,13 @@ export async function deleteCommand(context: CommandContext): Promise<number> {
     if (options['dryRun'] === true) return tellWould(runs, output);
     if (runs.length > 0)
       await confirm(runs, words.willDelete(runs.length), context, { isNamed: named.length > 0 });
-    return eachRun(runs, output, async ({ runId }) => {
+    return eachRun(runs, output, async ({ runId, status }) => {
       const snapshots = options['snapshots'] === true;
       const logs = options['logs'] === true;
       await store.deleteRun(runId, { snapshots, logs });
-      return { record: {}, text: words.gone };
+      return status === 'QUEUED'
+        ? { record: { wasQueued: true }, text: words.takenOut }
+        : { record: {}, text: words.gone };
     });
   });
 }
@@ -98,7 +98,7 @@ export async function pruneCommand(context: CommandContext): Promise<number> {
   });
 }
 
-function tellWould(runs: readonly RunSummary[], output: Output): number {
+function tellWould(runs: readonly ListedRow[], output: Output): number {
   const ids = runs.map(({ runId }) => runId);
   if (output.isJson) output.json({ wouldDelete: ids });
   else
@@ -113,9 +113,9 @@ interface Did {
 
 /** Does it with each of the runs, and says for each what came of it. The exit code is that of the first refusal. */
 async function eachRun(
-  runs: readonly RunSummary[],
+  runs: readonly ListedRow[],
   output: Output,
-  act: (run: RunSummary) => Promise<Did>,
+  act: (run: ListedRow) => Promise<Did>,
 ): Promise<number> {
   const records: object[] = [];
   let exit: number = exitCodes.done;

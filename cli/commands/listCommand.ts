@@ -1,27 +1,26 @@
 import { StoreCorruptError } from '../../lib/errors/storageErrors';
-import type { RunStatus } from '../../lib/model/state';
 import { durationText, printable } from '../../lib/report/columns';
 import { shortId } from '../../lib/report/runPicture';
 import { examine, firstDamage } from '../../lib/store/salvage/examine';
 import type { LeftOut } from '../../lib/store/salvage/leftOut';
-import type { RunQuery, RunSummary, Store } from '../../lib/store/store';
+import type { RunSummary, Store } from '../../lib/store/store';
 import { select } from '../../lib/store/summary';
 import { usageError } from '../commandError';
 import type { CommandContext } from '../context';
 import { countOf, momentOf, textOf, withStore } from '../context';
 import { exitCodes } from '../exitCodes';
+import type { ListedRow, ListedStatus, ListQuery } from '../queuedRuns';
+import { begunQuery, merged, queuedRuns } from '../queuedRuns';
 import { shortAgo, momentText } from '../view/moments';
 import type { Output } from '../view/output';
 import { paint } from '../view/output';
-import { runMark, statusText } from '../view/statusText';
+import { beginsText, runMark, statusText } from '../view/statusText';
 import { tableText } from '../view/table';
 
 /** A row of the list; `damage` when the file of the run cannot be trusted. */
-interface Row extends RunSummary {
-  readonly damage?: LeftOut;
-}
+type Row = ListedRow & { readonly damage?: LeftOut };
 
-/** Lists runs, newest first. */
+/** Lists runs, newest first: those that have begun, and those that wait in the queue. */
 export async function listCommand(context: CommandContext): Promise<number> {
   const { args, options, output } = context;
   const query = queryOf(options);
@@ -37,6 +36,7 @@ export async function listCommand(context: CommandContext): Promise<number> {
       const shown: Row[] = runs.slice(0, limit);
       // The rest is left to the doctor: reading every file would make a list of thousands slow.
       for (const [index, run] of shown.slice(0, MOST_CHECKED).entries()) {
+        if (run.status === 'QUEUED') continue;
         const found = await firstDamage(settings.store, run.runId);
         if (found !== undefined) shown[index] = { ...run, damage: found };
       }
@@ -56,27 +56,35 @@ const MOST_CHECKED = 100;
 async function readable(
   store: Store,
   folder: string,
-  query: RunQuery,
-): Promise<{ readonly runs: readonly RunSummary[]; readonly damage: readonly LeftOut[] }> {
+  query: ListQuery,
+): Promise<{ readonly runs: readonly ListedRow[]; readonly damage: readonly LeftOut[] }> {
+  // Before the runs: one that begins meanwhile is found there.
+  const queued = await queuedRuns(store, query);
+  const begun = begunQuery(query);
   try {
-    return { runs: await store.listRuns(query), damage: [] };
+    return { runs: merged(await store.listRuns(begun), queued.rows), damage: queued.damage };
   } catch (error) {
     if (!(error instanceof StoreCorruptError)) throw error;
     const { runs, damage } = await examine(folder);
-    return {
-      runs: select(
-        runs.map((run) => ({ run, isResting: true })),
-        query,
-      ),
-      damage,
-    };
+    const fitting = select(
+      runs.map((run) => ({ run, isResting: true })),
+      begun,
+    );
+    return { runs: merged(fitting, queued.rows), damage };
   }
 }
 
-const STATUSES: readonly RunStatus[] = ['RUNNING', 'SUSPENDED', 'FAILED', 'CANCELLED', 'COMPLETED'];
+const STATUSES: readonly ListedStatus[] = [
+  'QUEUED',
+  'RUNNING',
+  'SUSPENDED',
+  'FAILED',
+  'CANCELLED',
+  'COMPLETED',
+];
 
 /** Which runs are meant by the options that several commands share. @throws CommandError USAGE */
-export function queryOf(options: Readonly<Record<string, unknown>>): RunQuery {
+export function queryOf(options: Readonly<Record<string, unknown>>): ListQuery {
   const name = textOf(options['name']);
   const failedStep = textOf(options['failedStep']);
   const text = textOf(options['text']);
@@ -107,7 +115,7 @@ export function tagsOf(typed: unknown): Readonly<Record<string, string>> | undef
   );
 }
 
-function statusesOf(typed: string): readonly RunStatus[] {
+function statusesOf(typed: string): readonly ListedStatus[] {
   return typed.split(',').map((each) => {
     const status = STATUSES.find((known) => known === each.trim().toUpperCase());
     if (status !== undefined) return status;
@@ -118,10 +126,10 @@ function statusesOf(typed: string): readonly RunStatus[] {
   });
 }
 
-function showCounts(runs: readonly RunSummary[], output: Output): void {
+function showCounts(runs: readonly ListedRow[], output: Output): void {
   const counts = Object.fromEntries(
     STATUSES.map((status) => [status, runs.filter((run) => run.status === status).length]),
-  ) as Readonly<Record<RunStatus, number>>;
+  ) as Readonly<Record<ListedStatus, number>>;
   if (output.isJson) output.json(counts);
   else
     output.print(
@@ -153,6 +161,17 @@ const WIDE = 100;
 const STEPS = 6;
 
 function rowOf(run: Row, isShort: boolean, output: Output): readonly string[] {
+  if (run.status === 'QUEUED')
+    return [
+      runMark(run.status, output),
+      isShort ? shortId(run.runId) : printable(run.runId),
+      printable(run.name),
+      statusText(run.status, output),
+      '',
+      '',
+      '',
+      beginsText(run, output),
+    ];
   const { status, startedAt, endedAt, steps } = run;
   const isDamaged = run.damage !== undefined;
   return [
@@ -167,7 +186,7 @@ function rowOf(run: Row, isShort: boolean, output: Output): readonly string[] {
   ];
 }
 
-function noteOf(run: Row, { words }: Output): string {
+function noteOf(run: RunSummary & Pick<Row, 'damage'>, { words }: Output): string {
   const parts: string[] = [];
   if (run.damage !== undefined) parts.push(`${words.atByte(run.damage.offset)}: ${run.damage.reason}`);
   if (run.life > 1) parts.push(words.lifeOf(run.life));

@@ -12,18 +12,21 @@ import type { RunState } from '../../lib/model/state';
 import { workedSeconds } from '../../lib/model/state';
 import type { StepResult } from '../../lib/model/stepResult';
 import { columns, durationText, printable } from '../../lib/report/columns';
+import { ownerOf } from '../../lib/store/salvage/examine';
 import type { Store } from '../../lib/store/store';
 import { summaryOf } from '../../lib/store/summary';
 import type { CommandContext } from '../context';
-import { countOf, textOf, withStore } from '../context';
-import { exitOfRun } from '../exitCodes';
+import { commandLine, countOf, textOf, withStore } from '../context';
+import { exitCodes, exitOfRun } from '../exitCodes';
 import { goOnRows } from '../goOnCommands';
 import { momentText, timeText } from '../view/moments';
 import type { Output } from '../view/output';
 import { paint } from '../view/output';
 import { mermaidOf } from '../view/planMermaid';
-import { stateAt, stateNamed } from '../runNames';
-import { statusText } from '../view/statusText';
+import type { QueuedRow } from '../queuedRuns';
+import { queuedRun } from '../queuedRuns';
+import { notBegun, rowNamed, stateAt, stateOf } from '../runNames';
+import { beginsText, statusText } from '../view/statusText';
 import type { Settings } from '../settings';
 import { stepRows } from '../view/stepRows';
 import { clippedLine } from '../view/table';
@@ -35,7 +38,9 @@ export async function showCommand(context: CommandContext): Promise<number> {
   const typed = String(args[0]);
   const at = countOf(options['at'], '--at');
   return withStore(context, async (store, settings) => {
-    const state = at === undefined ? await stateNamed(store, typed) : await stateAt(store, typed, at);
+    const row = await rowNamed(store, typed);
+    if (row.status === 'QUEUED') return showQueued(store, row, settings, context);
+    const state = at === undefined ? await stateOf(store, row) : await stateAt(store, row.runId, at);
     const path = textOf(options['step']);
     if (path !== undefined) await showStep(store, state, path, context);
     else if (options['output'] !== undefined) showOutput(state, options['output'], output);
@@ -45,6 +50,50 @@ export async function showCommand(context: CommandContext): Promise<number> {
     else showRun(state, settings, context);
     return exitOfRun(state);
   });
+}
+
+/** Shows a run that has not begun: when it does, and who begins it. @throws CommandError RUN_QUEUED when something of its steps is asked for. */
+async function showQueued(
+  store: Store,
+  row: QueuedRow,
+  settings: Settings,
+  { options, output }: CommandContext,
+): Promise<number> {
+  const { runId, name, status, tags = {} } = row;
+  if (['step', 'at', 'output', 'mermaid'].some((option) => options[option] !== undefined))
+    throw notBegun(runId);
+  const { input } = (await queuedRun(store, runId)) ?? {};
+  const owner = await ownerOf(settings.store);
+  const isServed = owner?.isAlive === true && owner.isServing;
+  const cancel = commandLine(settings, ['cancel', runId]);
+  if (options['input'] === true) showValue(input, output);
+  else if (output.isJson) {
+    const servedBy = isServed && { servedBy: { pid: owner.pid, host: owner.host } };
+    output.json({ ...row, ...(input !== undefined && { input }), isServed, ...servedBy, next: cancel });
+  } else {
+    const { words, width } = output;
+    const who = owner?.isAlive === true ? (isServed ? words.servedBy : words.notServedBy) : undefined;
+    const head = [
+      paint(printable(name), 'bold', output),
+      `run ${printable(runId)}`,
+      statusText(status, output),
+    ];
+    for (const line of [
+      head.join('  '),
+      words.isQueued(printable(runId), beginsText(row, output)),
+      who === undefined || owner === undefined ? words.notServed : who(owner.pid, owner.host),
+      ...tagLines(tags, output),
+    ])
+      output.print(clippedLine(line, width));
+    if (options['full'] === true) output.print(`${words.input}\n${indented(valueText(input, true, output))}`);
+    output.print(`\n${words.toCancel}  ${cancel}`);
+  }
+  return exitCodes.running;
+}
+
+function tagLines(tags: Readonly<Record<string, string>>, { words }: Output): readonly string[] {
+  const named = Object.entries(tags).map(([name, value]) => `${name}=${value}`);
+  return named.length === 0 ? [] : [`${words.tags}: ${printable(named.join(' '))}`];
 }
 
 /** A run as JSON: its state, and the one line about it that `list` tells. */
@@ -104,16 +153,16 @@ function headOf(state: RunState, output: Output): string {
   ].join('  ');
 }
 
-function notesOf(state: RunState, { words }: Output): string[] {
+function notesOf(state: RunState, output: Output): string[] {
+  const { words } = output;
   const { tags = {}, forkedFrom, reason, error } = state;
-  const named = Object.entries(tags).map(([name, value]) => `${name}=${value}`);
   return [
     ...(state.life > 1 ? [words.lifeOf(state.life)] : []),
     ...(forkedFrom === undefined
       ? []
       : [words.forkOf(printable(forkedFrom.runId), printable(forkedFrom.path))]),
     ...(reason === undefined ? [] : [`${words.reason}: ${printable(reason)}`]),
-    ...(named.length === 0 ? [] : [`${words.tags}: ${printable(named.join(' '))}`]),
+    ...tagLines(tags, output),
     ...(error === undefined || state.status !== 'FAILED' || error.path !== undefined
       ? []
       : [printable(`${error.name}: ${error.message}`)]),

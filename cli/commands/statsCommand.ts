@@ -12,6 +12,7 @@ import { measure } from '../../operators/taps/measure';
 import type { CommandContext } from '../context';
 import { countOf, withStore } from '../context';
 import { exitCodes } from '../exitCodes';
+import { begunQuery } from '../queuedRuns';
 import type { Output } from '../view/output';
 import { paint } from '../view/output';
 import { tableText } from '../view/table';
@@ -24,7 +25,7 @@ export async function statsCommand(context: CommandContext): Promise<number> {
   return withStore(
     context,
     async (store) => {
-      const monitor = await measured(store, { ...queryOf(options), limit });
+      const monitor = await measured(store, { ...begunQuery(queryOf(options)), limit });
       const stats = monitor.workflowNames().map((name) => monitor.getMetrics(name));
       if (options['prometheus'] === true) output.print(exposition(stats));
       else if (output.isJson) output.json(stats);

@@ -22,7 +22,7 @@ const texts: Readonly<Record<string, Texts>> = {
   },
 
   list: { en: 'lists runs, newest first', ko: '실행 목록, 최신순' },
-  'list --status <status>': { en: 'only such runs: failed,suspended …', ko: '이 상태만: failed,suspended …' },
+  'list --status <status>': { en: 'only such runs: failed,queued …', ko: '이 상태만: failed,queued …' },
   'list --name <agent>': { en: 'only runs of this agent', ko: '이 에이전트의 실행만' },
   'list --since <time>': {
     en: 'only runs begun since: 1h, 2d, 2026-11-28',

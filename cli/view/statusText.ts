@@ -1,10 +1,12 @@
-import type { RunStatus } from '../../lib/model/state';
 import type { StepStatus } from '../../lib/model/stepResult';
 import { marks } from '../../lib/report/runSummary';
+import type { ListedStatus, QueuedRow } from '../queuedRuns';
+import { momentText } from './moments';
 import type { Output, Paint } from './output';
 import { paint } from './output';
 
-const runMarks: Readonly<Record<RunStatus, string>> = {
+const runMarks: Readonly<Record<ListedStatus, string>> = {
+  QUEUED: marks.PENDING,
   IDLE: marks.PENDING,
   RUNNING: marks.RUNNING,
   SUSPENDED: marks.SUSPENDED,
@@ -13,7 +15,8 @@ const runMarks: Readonly<Record<RunStatus, string>> = {
   CANCELLED: '■',
 };
 
-const colors: Readonly<Record<RunStatus | StepStatus, Paint | undefined>> = {
+const colors: Readonly<Record<ListedStatus | StepStatus, Paint | undefined>> = {
+  QUEUED: 'dim',
   IDLE: 'dim',
   PENDING: 'dim',
   SKIPPED: 'dim',
@@ -25,7 +28,7 @@ const colors: Readonly<Record<RunStatus | StepStatus, Paint | undefined>> = {
 };
 
 /** A sign for how a run stands. */
-export function runMark(status: RunStatus, output: Output): string {
+export function runMark(status: ListedStatus, output: Output): string {
   return paint(runMarks[status], colors[status], output);
 }
 
@@ -35,6 +38,11 @@ export function stepMark(status: StepStatus, output: Output): string {
 }
 
 /** The status as a word, in its colour. */
-export function statusText(status: RunStatus | StepStatus, output: Output): string {
+export function statusText(status: ListedStatus | StepStatus, output: Output): string {
   return paint(status, colors[status], output);
+}
+
+/** When a run of the queue begins, as far as that is known. */
+export function beginsText({ dueAt = 0, priority }: QueuedRow, { words }: Output): string {
+  return words.begins(dueAt > Date.now() ? momentText(dueAt) : undefined, priority);
 }

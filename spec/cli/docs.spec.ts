@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -41,7 +42,10 @@ it('docs/cli.md shows what the commands print', () => {
       const words = wordsIn(command);
       const at = words.indexOf('millrace');
       const env = Object.fromEntries(words.slice(0, at).map((each) => each.split('=') as [string, string]));
-      const { stdout, stderr } = millrace(words.slice(at + 1), { cwd, env: { ...env, TZ: 'UTC' } });
+      const { stdout, stderr } =
+        words[0] === 'node'
+          ? spawnSync(process.execPath, words.slice(1), { cwd, encoding: 'utf8' })
+          : millrace(words.slice(at + 1), { cwd, env: { ...env, TZ: 'UTC' } });
       shown.push(bare(part));
       printed.push(bare(`${command}\n${stderr}${stdout}`));
     }

@@ -77,6 +77,7 @@ describe('the commands that read', () => {
 
     it('counts', () => {
       expect(json('list', '--counts').json).toEqual({
+        QUEUED: 0,
         RUNNING: 0,
         SUSPENDED: 1,
         FAILED: 1,
@@ -116,7 +117,7 @@ describe('the commands that read', () => {
       const { stdout, stderr, exit } = typed('show', 'book-1');
 
       expect({ stderr, exit }).toEqual({ stderr: '', exit: 1 });
-      expect(stdout.replaceAll(/\d+ ms/g, '<ms>').replaceAll(/ {2,}/g, '  ')).toBe(
+      expect(stdout.replaceAll(/[\d.]+ (ms|s)\b/g, '<ms>').replaceAll(/ {2,}/g, '  ')).toBe(
         [
           'book  run book-1  FAILED  <ms>  3 completed, 2 failed, 2 pending',
           'tags: customer=42',
@@ -128,7 +129,7 @@ describe('the commands that read', () => {
           ' · stats',
           ' · write',
           '',
-          'To go on:  millrace resume book-1 --agents <file>',
+          'To go on:  start your program again with the same runId, or millrace resume book-1 --agents <file>',
           "From here:  millrace fork book-1 --from 'pages[2]/ocr' --resume --agents <file>",
           '',
         ].join('\n'),
