@@ -5,7 +5,7 @@
 // winston and the like stay packages of their own, loaded when first used.
 //
 // Node takes these files for `require` and `import` alike. Bundlers take the ES modules of modules.mjs.
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath, URL } from 'node:url';
 import { build } from 'esbuild';
@@ -16,6 +16,9 @@ import { buildPage } from './page.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const inside = new RegExp(`^(${bundled.join('|')})(/|$)`);
+const { exports, bin, peerDependencies, peerDependenciesMeta } = JSON.parse(
+  readFileSync(join(root, 'package.json'), 'utf8'),
+);
 const isCore = (file) => /^(index\.ts$|(lib|operators)\/)/.test(file);
 
 // A thread runs in a world of its own: it shares nothing, and must not load all of core.js.
@@ -28,7 +31,7 @@ const threads = ['adapters/workers/thread.ts'];
  */
 export async function bundle(outdir, exposed = []) {
   const shared = new Set(exposed);
-  const entries = entriesOf(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')));
+  const entries = entriesOf({ exports, bin });
   const others = entries.filter((entry) => entry !== 'index.ts' && !threads.includes(entry));
   const made = [];
   for (const entry of others) made.push(await bundleOne(outdir, entry, [fromCore(entry, entries, shared)]));
@@ -54,6 +57,10 @@ const options = (outdir, plugins) => ({
   format: 'cjs',
   target: 'node20',
   metafile: true,
+  // Names and lines stay, for stack traces; the types have the comments.
+  minifyWhitespace: true,
+  lineLimit: 120,
+  legalComments: 'none',
   outdir,
   plugins: [...plugins, packagesOutside],
 });
@@ -94,14 +101,30 @@ const nameOf = (path) => path.replaceAll(/[^A-Za-z0-9]/g, '_');
 
 const packagesOutside = {
   name: 'packages outside, but those that are bundled',
-  setup({ onResolve }) {
-    onResolve({ filter: /^[^.]/ }, ({ path, kind, importer }) =>
-      kind === 'entry-point' || inside.test(path) || importer.includes('node_modules')
-        ? undefined
-        : { path, external: true },
-    );
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^[^.]/ }, ({ path, kind, importer, namespace }) => {
+      if (kind === 'entry-point' || inside.test(path) || importer.includes('node_modules')) return undefined;
+      const isOptional = peerDependenciesMeta[path]?.optional === true && namespace !== 'peer';
+      return isOptional ? { path, namespace: 'peer' } : { path, external: true };
+    });
+    onLoad({ filter: /.*/, namespace: 'peer' }, ({ path }) => ({
+      contents: requiredPeer(path),
+      resolveDir: root,
+    }));
   },
 };
+
+/** Loads a package that not everybody has; without it, an error says what to install. */
+function requiredPeer(name) {
+  const wanted = `${name}@${peerDependencies[name]}`;
+  const missing = `Cannot load this part of millrace: ${name} is not installed; npm install "${wanted}"`;
+  return `try {
+  module.exports = require('${name}');
+} catch (error) {
+  if (error.code !== 'MODULE_NOT_FOUND' || !error.message.includes("'${name}'")) throw error;
+  throw Object.assign(new Error(${JSON.stringify(missing)}, { cause: error }), { code: error.code });
+}`;
+}
 
 /** What an entry imports of the core it takes from core.js, and of other entries from their files. */
 function fromCore(entry, entries, shared) {
@@ -150,11 +173,28 @@ function writeNotices(outdir, metafiles) {
   );
 }
 
+/** Removes the types that no entry leads to; returns the files of the others. */
+function reachedTypes() {
+  const reached = new Set();
+  const visit = (file) => {
+    if (reached.has(file)) return;
+    reached.add(file);
+    for (const [, path] of readFileSync(file, 'utf8').matchAll(/(?:\bfrom |\bimport\()['"](\.[^'"]+)['"]/g))
+      visit(`${resolve(dirname(file), path)}.d.ts`);
+  };
+  for (const { types } of Object.values(exports)) if (types !== undefined) visit(join(root, types));
+  for (const name of readdirSync(join(root, 'dist'), { recursive: true })) {
+    const file = join(root, 'dist', name);
+    if (name.endsWith('.d.ts') && !reached.has(file)) rmSync(file);
+  }
+  return [...reached];
+}
+
 function refuseCopies(metafiles) {
   const seen = new Set();
   for (const { inputs } of metafiles) {
     for (const file of Object.keys(inputs)) {
-      if (/^core:|^<stdin>|core\.ts$/.test(file)) continue;
+      if (/^(core|peer):|^<stdin>|core\.ts$/.test(file)) continue;
       if (seen.has(file))
         throw new Error(`Cannot bundle ${file} twice: its objects would not know each other`);
       seen.add(file);
@@ -164,14 +204,12 @@ function refuseCopies(metafiles) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const made = await bundle('dist');
-  const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const forBundlers = Object.values(exports).filter((entry) => entry.module !== undefined);
   made.push(...(await modules('dist/esm', entriesOf({ exports: forBundlers }))));
   made.push((await buildPage('dist/inspector/page/built')).metafile);
   writeNotices('dist', made);
-  const types = readdirSync(join(root, 'dist'), { recursive: true }).filter((file) => file.endsWith('.d.ts'));
-  const leaks = types.filter((file) =>
-    new RegExp(`from ["'](${bundled.join('|')})["'/]`).test(readFileSync(join(root, 'dist', file), 'utf8')),
+  const leaks = reachedTypes().filter((file) =>
+    new RegExp(`from ["'](${bundled.join('|')})["'/]`).test(readFileSync(file, 'utf8')),
   );
   if (leaks.length > 0) {
     throw new Error(`Cannot publish types of what is bundled, nobody has those: ${leaks.join(', ')}`);

@@ -22,6 +22,8 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const home = mkdtempSync(join(tmpdir(), 'millrace-package-'));
 const call = promisify(execFile);
 const RXJS = 'rxjs@7.8.2';
+const { peerDependencies: peers } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const LOWEST_RXJS = `rxjs@${peers.rxjs.slice(1)}`;
 /** What the snippets import of others, or what that needs, as it is tested here. */
 const OF_OTHERS = [
   ...['@opentelemetry/api', '@opentelemetry/sdk-trace-base', '@restatedev/restate-sdk'],
@@ -32,6 +34,7 @@ const tarball = await pack();
 const rows = [
   ...nodes(),
   ...types(),
+  ...peersOf(),
   ...managers(),
   ...documented(),
   ...runners(),
@@ -95,7 +98,8 @@ function sh(command, args, cwd, env = {}) {
 
 async function install(folder, ...packages) {
   const quiet = ['--no-audit', '--no-fund', '--ignore-scripts', '--prefer-offline'];
-  await sh('npm', ['install', ...quiet, tarball, RXJS, ...packages], folder);
+  const rxjs = packages.includes(LOWEST_RXJS) ? [] : [RXJS];
+  await sh('npm', ['install', ...quiet, tarball, ...rxjs, ...packages], folder);
 }
 
 function write(folder, files) {
@@ -165,6 +169,49 @@ function types() {
       },
     })),
   );
+}
+
+/** RxJS as old as the package allows, and none of the packages that not everybody needs. */
+function peersOf() {
+  return [
+    {
+      tool: 'rxjs',
+      form: `${LOWEST_RXJS.slice(5)}, the lowest there may be`,
+      isMain: true,
+      async go(folder) {
+        await install(folder, LOWEST_RXJS, 'typescript@~6.0.0', '@types/node@20');
+        write(folder, { 'c.cjs': commonJs, 'm.mjs': esModule, 'app.ts': typed });
+        const module = ['--module', 'nodenext', '--target', 'es2022', '--types', 'node'];
+        await sh('npx', ['tsc', '--noEmit', '--strict', ...module, 'app.ts'], folder);
+        await printedBy('node', ['c.cjs'], folder);
+        return printedBy('node', ['m.mjs'], folder);
+      },
+    },
+    {
+      tool: 'peers',
+      form: 'an entry says which package it needs',
+      isMain: true,
+      async go(folder) {
+        await install(folder);
+        for (const [entry, peer] of [
+          ['restate', '@restatedev/restate-sdk'],
+          ['workers', 'piscina'],
+        ]) {
+          const file = `${entry}.mjs`;
+          write(folder, { [file]: `import 'millrace/${entry}';` });
+          const { stderr } = await sh('node', [file], folder).catch((error) => error);
+          const told = `${peer} is not installed; npm install "${peer}@${peers[peer]}"`;
+          if (!stderr?.includes(told)) throw new Error(`millrace/${entry} does not say: ${told}\n${stderr}`);
+        }
+        // These are given the package that they need.
+        write(folder, {
+          'others.mjs':
+            "await import('millrace/prometheus'); await import('millrace/open-telemetry'); await import('millrace/ai');",
+        });
+        await sh('node', ['others.mjs'], folder);
+      },
+    },
+  ];
 }
 
 function managers() {
