@@ -59,13 +59,13 @@ describe('a call of a function on a worker', () => {
   });
 
   it('begins no more often than the rate says, however long one takes to begin', async () => {
-    const limit: LimitPolicy = { rate: { count: 1, perMs: 40 } };
+    const limit: LimitPolicy = { rate: { count: 1, perMs: 200 } };
     const began: number[] = [];
     const call = agent('call', (_: number) => began.push(performance.now()));
     const slowToBegin = agent('slow', (_: number) => began.push(performance.now()));
     const busy = (): void => {
       const since = performance.now();
-      while (performance.now() - since < 30);
+      while (performance.now() - since < 150);
     };
     const run = {
       get runId() {
@@ -77,7 +77,8 @@ describe('a call of a function on a worker', () => {
     await Promise.all(calls.map((one) => one.run()));
     const gaps = began.slice(1).map((at, index) => at - (began[index] ?? 0));
 
-    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(40);
+    // Counted from where a call was let in, the first gap would be 50 ms; what the machine takes between is well below 100.
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(100);
   });
 
   it('leaves its place in the rate to the next one when it is stopped before it begins', async () => {
