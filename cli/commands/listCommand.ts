@@ -1,7 +1,7 @@
 import { StoreCorruptError } from '../../lib/errors/storageErrors';
 import { durationText, printable } from '../../lib/report/columns';
 import { shortId } from '../../lib/report/runPicture';
-import { examine, firstDamage } from '../../lib/store/salvage/examine';
+import { damageOf, examine } from '../../lib/store/salvage/examine';
 import type { LeftOut } from '../../lib/store/salvage/leftOut';
 import type { RunSummary, Store } from '../../lib/store/store';
 import { select } from '../../lib/store/summary';
@@ -35,9 +35,13 @@ export async function listCommand(context: CommandContext): Promise<number> {
       }
       const shown: Row[] = runs.slice(0, limit);
       // The rest is left to the doctor: reading every file would make a list of thousands slow.
-      for (const [index, run] of shown.slice(0, MOST_CHECKED).entries()) {
-        if (run.status === 'QUEUED') continue;
-        const found = await firstDamage(settings.store, run.runId);
+      const checked = shown.slice(0, MOST_CHECKED).filter(({ status }) => status !== 'QUEUED');
+      const damaged = await damageOf(
+        settings.store,
+        checked.map(({ runId }) => runId),
+      );
+      for (const [index, run] of shown.entries()) {
+        const found = damaged.get(run.runId);
         if (found !== undefined) shown[index] = { ...run, damage: found };
       }
       for (const { file, offset, reason } of damage)

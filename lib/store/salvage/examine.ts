@@ -7,7 +7,6 @@ import { checkChecksum } from '../folder/files/checkedFile';
 import type { Files } from '../folder/files/files';
 import { GuardedFiles } from '../folder/files/guardedFiles';
 import { nodeFiles } from '../folder/files/nodeFiles';
-import type { Layout } from '../folder/layout';
 import { layoutOf } from '../folder/layout';
 import { holderOf, isLocked } from '../folder/lock/lock';
 import { processOwners } from '../folder/lock/owner';
@@ -128,24 +127,40 @@ export async function ownerOf(folder: string): Promise<StoreOwner | undefined> {
   };
 }
 
-/** What is wrong with the file of a run, as its checksum tells; undefined when it is intact, or is not written yet. */
-export async function firstDamage(folder: string, runId: string): Promise<LeftOut | undefined> {
+/** What is wrong with the files of these runs, as their checksums tell, by run; those that are intact, or not written yet, are left out. */
+export async function damageOf(
+  folder: string,
+  runIds: readonly string[],
+): Promise<ReadonlyMap<string, LeftOut>> {
   const layout = layoutOf(resolve(folder));
   const files = new GuardedFiles(nodeFiles, [layout]);
+  const found = new Map<string, LeftOut>();
+  const byFile = new Map<string, string[]>();
   try {
-    await checkChecksum(files, await whereIs(files, layout, runId));
-    return undefined;
+    const isPacked = runIds.some((runId) => files.look(layout.run(runId)) === undefined);
+    const history = isPacked ? await readHistoryFile(files, layout.history) : undefined;
+    const packs = new Map(history?.runs.map(({ runId, pack }) => [runId, pack]));
+    for (const runId of runIds) {
+      const own = layout.run(runId);
+      const pack = files.look(own) === undefined ? packs.get(runId) : undefined;
+      const path = pack === undefined ? own : layout.pack(pack);
+      byFile.set(path, [...(byFile.get(path) ?? []), runId]);
+    }
   } catch (error) {
-    if (!(error instanceof StoreCorruptError)) throw error;
-    return { file: error.file, offset: error.offset, reason: error.why };
+    for (const runId of runIds) found.set(runId, leftOutBy(error));
   }
+  for (const [path, held] of byFile) {
+    try {
+      await checkChecksum(files, path);
+    } catch (error) {
+      for (const runId of held) found.set(runId, leftOutBy(error));
+    }
+  }
+  return found;
 }
 
-/** The file that holds a run: its own, or a pack. */
-async function whereIs(files: Files, layout: Layout, runId: string): Promise<string> {
-  const own = layout.run(runId);
-  if (files.look(own) !== undefined) return own;
-  const history = await readHistoryFile(files, layout.history);
-  const pack = history?.runs.find((line) => line.runId === runId)?.pack;
-  return pack === undefined ? own : layout.pack(pack);
+/** What is damaged. @throws what is no damage */
+function leftOutBy(error: unknown): LeftOut {
+  if (!(error instanceof StoreCorruptError)) throw error;
+  return { file: error.file, offset: error.offset, reason: error.why };
 }
