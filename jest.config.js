@@ -16,14 +16,15 @@ module.exports = {
     ...(process.env.MILLRACE_TORTURE === undefined
       ? [
           '<rootDir>/spec/laws/(engineBugs|sagaBugs|sagaDeaths|streamBugs|struckRuns)',
-          '<rootDir>/spec/(acceptance/S44-pages|lib/store/seededBugs|torture/soak)',
-          '<rootDir>/spec/process/(each-killed|faketime|full-disk|saga-killed|spending-killed)',
+          '<rootDir>/spec/(acceptance/S44-pages|guard/whereToRead|lib/store/seededBugs|torture/soak|types/longStructures)',
+          '<rootDir>/spec/process/(clickstream|each-killed|faketime|full-disk|logs|poison|saga-killed|spending-killed)',
         ]
       : []),
   ],
-  // Three for two cores, since many specs wait for processes and timers: Jest would leave one core to itself, and with two cores
+  // Two for each core, since many specs wait for processes and timers: Jest would leave one core to itself, and with two cores
   // run everything in one process.
-  maxWorkers: Math.ceil(availableParallelism() * 1.5),
+  maxWorkers: availableParallelism() * 2,
+  testSequencer: '<rootDir>/jest.sequencer.js',
   // Examples run as child processes, where ts-node needs seconds to start.
   testTimeout: 20_000,
   // With a seed, what fast-check draws is the same each time: as in `.ci/run`.

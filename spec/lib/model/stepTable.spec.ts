@@ -60,17 +60,20 @@ describe('StepTable', () => {
   });
 
   it('behaves like a Map, in every version, whatever its sibling versions do', () => {
-    const path = fc.constantFrom(...Array.from({ length: 150 }, (_, index) => `s${String(index)}`));
-    const change = fc.record({ from: fc.nat(), paths: fc.array(path, { maxLength: 80 }) });
+    const paths = Array.from({ length: 150 }, (_, index) => `s${String(index)}`);
+    const change = fc.record({
+      from: fc.nat(),
+      touched: fc.array(fc.constantFrom(...paths), { maxLength: 80 }),
+    });
 
     fc.assert(
       fc.property(fc.array(change, { maxLength: 12 }), (changes) => {
         const versions = [{ table: StepTable.of(), model: new Map<string, StepResult>() }];
-        changes.forEach(({ from, paths }, round) => {
+        changes.forEach(({ from, touched }, round) => {
           const base = versions[from % versions.length]!;
           const edit = base.table.edit();
           const model = new Map(base.model);
-          for (const each of paths) {
+          for (const each of touched) {
             // Mostly completed, so that whole pages are.
             const changed = (each.length + round) % 9 === 0 ? row(each, round) : done(each, round);
             // Whoever adds a row may know that there is none: it is found all the same.
@@ -85,9 +88,7 @@ describe('StepTable', () => {
         for (const { table, model } of versions) {
           expect([...table]).toEqual([...model.values()]);
           expect(table.size).toBe(model.size);
-          for (let index = 0; index < 150; index += 1) {
-            expect(table.get(`s${String(index)}`)).toEqual(model.get(`s${String(index)}`));
-          }
+          expect(paths.map((each) => table.get(each))).toEqual(paths.map((each) => model.get(each)));
         }
       }),
       { numRuns: 50 },

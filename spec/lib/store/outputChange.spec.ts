@@ -2,6 +2,7 @@ import fc from 'fast-check';
 
 import { patched } from '../../../lib/store/folder/deltas/applyDeltas';
 import { outputChange } from '../../../lib/store/folder/deltas/outputDiff';
+import { amount } from '../../support/torture';
 
 const value = fc.jsonValue({ maxDepth: 4 }).filter((each) => !/"(__proto__|-0)/.test(JSON.stringify(each)));
 const long = '.'.repeat(400);
@@ -49,7 +50,7 @@ describe('outputChange()', () => {
         expect(JSON.stringify(read)).toBe(JSON.stringify(next));
         expect(JSON.stringify(base)).toBe(before);
       }),
-      { numRuns: 2_000 },
+      { numRuns: amount(500, 2_000) },
     );
   });
 
@@ -60,7 +61,7 @@ describe('outputChange()', () => {
         if (patches !== undefined)
           expect(JSON.stringify(patches).length).toBeLessThan(JSON.stringify(next).length);
       }),
-      { numRuns: 2_000 },
+      { numRuns: amount(500, 2_000) },
     );
   });
 
