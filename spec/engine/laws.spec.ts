@@ -14,7 +14,7 @@ import type { Case, WayName } from '../laws/support/lives';
 import { arbitraryCase, canBeCancelled, ways } from '../laws/support/lives';
 import { amount, seedOr, tally } from '../support/torture';
 import type { RestateServer } from './support/restateServer';
-import { restateBinary, startRestate, waitFor } from './support/restateServer';
+import { restateBinary, startRestate } from './support/restateServer';
 
 type Lib = Library & typeof testing;
 type Options = { readonly store?: Store; readonly runId?: string } & Readonly<Record<string, unknown>>;
@@ -72,7 +72,7 @@ class Place {
 
   async close(): Promise<void> {
     // What goes on without its worker would go on for ever.
-    await waitFor(() => this.#isQuiet(), 20_000, 'the server to come to a rest');
+    await this.#comeToRest();
     for (const worker of this.#workers.values()) await (await worker).close();
   }
 
@@ -96,22 +96,50 @@ class Place {
 
   /** Once nothing is under way any more: the server goes on by itself where somebody has answered. */
   async #loadRun(runId: string): Promise<RunState | undefined> {
-    await waitFor(() => this.#isQuiet(), 60_000, 'the server to come to a rest');
+    await this.#comeToRest();
     const work = this.#agents.get(this.#id(runId));
     return work && this.#engine.loadRun(work, this.#id(runId));
   }
 
-  async #isQuiet(): Promise<boolean> {
+  /** Fails where nothing has moved for a minute, however long all of it takes: a busy machine is slow, which is no fault. */
+  async #comeToRest(): Promise<void> {
+    let seen = '';
+    let since = Date.now();
+    for (;;) {
+      // An admin that does not answer is no news.
+      const open = await this.#underWay().catch(() => undefined);
+      if (open?.length === 0) return;
+      const now = open === undefined ? seen : JSON.stringify(open.map((one) => [one.id, one.journal_size]));
+      if (now !== seen) since = Date.now();
+      seen = now;
+      if (Date.now() - since > STILL_MS)
+        throw new Error(`Nothing has moved for ${STILL_MS} ms: ${JSON.stringify(open)}`);
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+  }
+
+  async #underWay(): Promise<readonly Invocation[]> {
     // Questions for events are held open for a while, also when nobody waits for the answer any more.
-    const query = `select count(*) as n from sys_invocation where status not in ('completed', 'scheduled') and target_handler_name <> 'events' and (target_service_name = 'millrace.answers' or target_service_key like '%${this.#prefix} %')`;
+    const query = `select id, target, status, journal_size, last_failure from sys_invocation where status not in ('completed', 'scheduled') and target_handler_name <> 'events' and (target_service_name = 'millrace.answers' or target_service_key like '%${this.#prefix} %') order by id`;
     const answer = await fetch(`${this.#server.admin}/query`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', accept: 'application/json' },
       body: JSON.stringify({ query }),
     });
-    return ((await answer.json()) as { readonly rows: readonly { readonly n: number }[] }).rows[0]?.n === 0;
+    return ((await answer.json()) as { readonly rows: readonly Invocation[] }).rows;
   }
 }
+
+/** What the server has under way. */
+interface Invocation {
+  readonly id: string;
+  readonly target: string;
+  readonly status: string;
+  readonly journal_size: number;
+  readonly last_failure: string | null;
+}
+
+const STILL_MS = 60_000;
 
 /** The world of a history where an answer, a cancel and a fork are taken up at once, by the server. */
 class ServedWorld extends World {
