@@ -1,5 +1,6 @@
 import * as t from 'io-ts';
 import { lastValueFrom } from 'rxjs';
+import { ulid } from 'ulid';
 
 import type { RestateEngine } from '../../adapters/restate/client/restateEngine';
 import { restateEngine } from '../../adapters/restate/client/restateEngine';
@@ -13,6 +14,9 @@ import { restateBinary, startRestate, waitFor } from './support/restateServer';
 const RETENTION_MS = 1_500;
 /** By then the server has forgotten every life that ended before. */
 const FORGOTTEN_MS = 4_500;
+
+/** As a run is named that is given no id. */
+const NEW_ID = ulid();
 
 const calls: string[] = [];
 let isDown = true;
@@ -63,6 +67,7 @@ ifServer('a run that waits for longer than its lives are kept', () => {
       [late, 'late'],
       [failing, 'failed'],
       [failing, 'failed, other input'],
+      [failing, NEW_ID],
     ];
     await Promise.all(started.map(([of, runId]) => execute(of, 'x', { engine, runId })));
     await new Promise((resolve) => setTimeout(resolve, FORGOTTEN_MS));
@@ -93,6 +98,22 @@ ifServer('a run that waits for longer than its lives are kept', () => {
 
     expect(state).toMatchObject({ status: 'SUSPENDED', life: 2 });
     expect(callsOf('run again')).toHaveLength(1);
+  });
+
+  it('goes on under an id that was new when it began', async () => {
+    const state = await execute(failing, 'x', { engine, runId: NEW_ID });
+
+    expect(state).toMatchObject({ status: 'COMPLETED', life: 2 });
+    expect(callsOf(NEW_ID)).toHaveLength(1);
+  });
+
+  it('has no id that would be taken for a new one later', async () => {
+    const runId = ulid(Date.now() + 10_000);
+
+    await expect(execute(asking, 'x', { engine, runId })).rejects.toThrow(
+      `Cannot begin run "${runId}": its id is a ULID of a time that is more than 2000 ms from now`,
+    );
+    expect(callsOf(runId)).toEqual([]);
   });
 
   it('can be looked at', async () => {

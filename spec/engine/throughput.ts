@@ -82,15 +82,18 @@ async function main(): Promise<void> {
       await Promise.all(Array.from({ length: AT_ONCE }, lane));
       return done;
     };
-    const ours = async (): Promise<number> => {
-      const name = `m${(round += 1)}`;
-      return lastValueFrom(
+    const runAll = (options: { readonly runId?: (id: number) => string }): Promise<number> =>
+      lastValueFrom(
         range(0, RUNS).pipe(
-          runEach(dag, { engine, concurrency: AT_ONCE, runId: (id) => `${name}-${id}` }),
+          runEach(dag, { engine, concurrency: AT_ONCE, ...options }),
           outcomes(),
           count(({ _tag }) => _tag === 'Right'),
         ),
       );
+    const ours = (): Promise<number> => runAll({});
+    const named = (): Promise<number> => {
+      const name = `m${(round += 1)}`;
+      return runAll({ runId: (id) => `${name}-${id}` });
     };
 
     /** Seconds of CPU used so far: by this process, which follows the runs, by the worker and by the server. */
@@ -103,14 +106,14 @@ async function main(): Promise<void> {
       return [(own.user + own.system) / 1e6, (theirs.user + theirs.system) / 1e6, serverCpu(server.pid)];
     };
 
-    const rates: Record<string, Measured[]> = { hand: [], ours: [] };
-    // Both until they are compiled.
-    for (let i = 0; i < 3; i += 1) {
-      await hand();
-      await ours();
-    }
+    const kinds = { hand, ours, named };
+    const rates: Record<Kind, Measured[]> = { hand: [], ours: [], named: [] };
+    // All until they are compiled.
+    for (let i = 0; i < 3; i += 1) for (const go of Object.values(kinds)) await go();
     for (let i = 0; i < ROUNDS; i += 1) {
-      for (const [kind, go] of Object.entries(i % 2 === 0 ? { hand, ours } : { ours, hand })) {
+      const inTurn = Object.entries(kinds) as [Kind, () => Promise<number>][];
+      // Each kind goes first as often as the others.
+      for (const [kind, go] of [...inTurn.slice(i % 3), ...inTurn.slice(0, i % 3)]) {
         const cpuBefore = await cpu();
         const began = performance.now();
         const done = await go();
@@ -119,21 +122,11 @@ async function main(): Promise<void> {
         const [client, worker, there] = (await cpu()).map(
           (used, part) => ((used - cpuBefore[part]!) / RUNS) * 1000,
         ) as [number, number, number];
-        rates[kind]!.push({ rate, client, worker, server: there });
+        rates[kind].push({ rate, client, worker, server: there });
       }
     }
-    const [byHandAll, oursAll] = [rates['hand']!, rates['ours']!].map(tell);
-    console.log(`ratio by median: ${ratio(oursAll!.median.rate, byHandAll!.median.rate)} by runs/s, \
-${ratio(cpuOf(byHandAll!.median), cpuOf(oursAll!.median))} by CPU`);
-    // Neighbours in time: what slows the machine down for a while slows both.
-    const pairs = rates['ours']!.map(({ rate }, round) => rate / rates['hand']![round]!.rate).sort();
-    const [quarter, middle, threeQuarters] = [0.25, 0.5, 0.75].map((part) =>
-      pairs[Math.floor(part * pairs.length)]!.toFixed(2),
-    );
-    console.log(
-      `ratio of each round to its neighbour: median ${middle}, half of them ${quarter} to ${threeQuarters}`,
-    );
-    console.log(`ratio by best: ${ratio(oursAll!.best.rate, byHandAll!.best.rate)} by runs/s`);
+    const byHandAll = tell('by hand', rates.hand);
+    for (const kind of ['ours', 'named'] as const) compare(TITLES[kind], rates[kind], rates.hand, byHandAll);
   } finally {
     child.disconnect();
     await server.stop();
@@ -148,22 +141,48 @@ interface Measured {
   readonly server: number;
 }
 
-function tell(
-  rounds: readonly Measured[],
-  kind: number,
-): { readonly median: Measured; readonly best: Measured } {
+/** By hand, with Millrace, and with Millrace under ids that the caller gives: those it has to look up first. */
+type Kind = 'hand' | 'ours' | 'named';
+
+const TITLES = { ours: 'millrace', named: 'millrace, ids given' };
+
+interface Told {
+  readonly median: Measured;
+  readonly best: Measured;
+}
+
+function tell(title: string, rounds: readonly Measured[]): Told {
   const sorted = [...rounds].sort((a, b) => a.rate - b.rate);
   const middle = sorted[sorted.length >> 1]!;
   const of = (part: keyof Measured) =>
     [...rounds].map((round) => round[part]).sort((a, b) => a - b)[rounds.length >> 1]!;
   const median = { rate: middle.rate, client: of('client'), worker: of('worker'), server: of('server') };
   console.log(
-    `${kind === 0 ? 'by hand ' : 'millrace'}: median ${median.rate.toFixed(0)} runs/s, ` +
+    `${title}: median ${median.rate.toFixed(0)} runs/s, ` +
       `${cpuOf(median).toFixed(2)} ms CPU a run (client ${median.client.toFixed(2)}, ` +
       `worker ${median.worker.toFixed(2)}, server ${median.server.toFixed(2)}); ` +
       `all rounds ${rounds.map(({ rate }) => rate.toFixed(0)).join(' ')}`,
   );
   return { median, best: sorted.at(-1)! };
+}
+
+function compare(
+  title: string,
+  rounds: readonly Measured[],
+  handRounds: readonly Measured[],
+  byHandAll: Told,
+): void {
+  const { median, best } = tell(title, rounds);
+  // Neighbours in time: what slows the machine down for a while slows both.
+  const pairs = rounds.map(({ rate }, round) => rate / handRounds[round]!.rate).sort();
+  const [quarter, middle, threeQuarters] = [0.25, 0.5, 0.75].map((part) =>
+    pairs[Math.floor(part * pairs.length)]!.toFixed(2),
+  );
+  console.log(
+    `  ratio by median ${ratio(median.rate, byHandAll.median.rate)} by runs/s, ` +
+      `${ratio(cpuOf(byHandAll.median), cpuOf(median))} by CPU; by best ${ratio(best.rate, byHandAll.best.rate)}; ` +
+      `each round to its neighbour ${middle}, half of them ${quarter} to ${threeQuarters}`,
+  );
 }
 
 function cpuOf({ client, worker, server }: Measured): number {

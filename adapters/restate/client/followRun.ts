@@ -17,6 +17,7 @@ import { idleState } from '../../../lib/model/state';
 import { summaryOf } from '../../../lib/store/summary';
 import { pause } from '../protocol/pause';
 import type { StartRequest } from '../protocol/protocol';
+import { isNewId } from '../protocol/newId';
 import { keyOf } from '../protocol/serviceNames';
 import { LARGEST_VALUE } from '../protocol/wireLimits';
 import { RunStalledError } from '../restateErrors';
@@ -79,11 +80,14 @@ class FollowedRun<O> {
   }
 
   async toItsEnd(): Promise<RunState<O>> {
-    const { begins } = this.#run;
-    await this.#lookUp();
+    const { begins, request } = this.#run;
+    // Whether the server keeps it is one question more for each run.
+    const isNew = begins && request.mustExist !== true && isNewId(request.runId, asyncScheduler.now());
+    if (!isNew) await this.#lookUp();
     for (;;) {
       if (this.#knowledge === 'unknown' && begins) {
         const end = await this.#begin();
+        if (end === 'known' && isNew && this.#life === 1) await this.#lookUp();
         if (typeof end === 'object' && !goesOn(end)) return end;
         if (typeof end === 'object') this.#leaveLife(end);
       }

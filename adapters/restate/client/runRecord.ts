@@ -2,7 +2,7 @@ import { RunState as StateCodec } from '../../../lib/codec/stateCodec';
 import { validate } from '../../../lib/codec/validate';
 import type { Agent } from '../../../lib/model/agentType';
 import type { RunState } from '../../../lib/model/state';
-import { callPath, handlerPath, IngressError } from '../protocol/ingress';
+import { callPath, handlerPath } from '../protocol/ingress';
 import type { GivenAnswer, ReadRecord } from '../protocol/protocol';
 import { KEPT_MARK, recordKey, RECORDS_SERVICE } from '../protocol/serviceNames';
 import { WorkerUnreachableError } from '../restateErrors';
@@ -39,14 +39,14 @@ async function isKept(
   runId: string,
 ): Promise<boolean> {
   const key = recordKey(serviceFor(agent), runId);
-  try {
-    await ingress.request(callPath(RECORDS_SERVICE, key, 'mark', KEPT_MARK));
-    return true;
-  } catch (error) {
-    if (!(error instanceof IngressError) || (error.status !== 404 && error.status !== 470)) throw error;
-    return error.status === 470;
-  }
+  const status = await ingress.request(callPath(RECORDS_SERVICE, key, 'mark', KEPT_MARK), {
+    answers: NOT_KEPT_OR_NOT_READY,
+  });
+  return status !== 404;
 }
+
+/** Answers about a call: there is none, or it has no result yet. */
+const NOT_KEPT_OR_NOT_READY: ReadonlySet<number> = new Set([404, 470]);
 
 /** The same, asked of a worker. */
 export async function readRecord<O>(

@@ -50,6 +50,8 @@ export interface AskOptions {
   /** Whether the first connection that is lost ends it: for what must not be asked for twice unseen. */
   readonly isAskedOnce?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
+  /** What else is an answer like a success, and given as its status: to make an error for each costs more than to ask. */
+  readonly answers?: ReadonlySet<number>;
 }
 
 const PAUSE_MS = 100;
@@ -97,6 +99,7 @@ export function ingressOf(addresses: readonly string[], patienceMs: number): Ing
       ...(signal !== undefined && { signal }),
       ...(timeoutMs !== undefined && { timeoutMs }),
     });
+    if (options.answers?.has(status) === true) return status;
     if (status < 200 || status > 299) throw new IngressError(status, `${base}${path}`, messageIn(text));
     return text === '' ? undefined : (JSON.parse(text) as unknown);
   }

@@ -5,10 +5,12 @@ import { StepExecutor } from '../../../lib/engine/interpreter/stepExecutor';
 import type { StepTask } from '../../../lib/engine/task';
 import type { Agent } from '../../../lib/model/agentType';
 import type { RunEvent } from '../../../lib/model/event';
+import { InvalidArgumentError, toFailure } from '../../../lib/model/failure';
 import type { RunIdentity } from '../../../lib/model/incarnation';
 import type { StepResult } from '../../../lib/model/stepResult';
 import type { StepTable } from '../../../lib/model/stepTable';
 import type { AnswerCache } from '../../../lib/store/answerCache';
+import { isIdOfLater } from '../protocol/newId';
 import type { LargeEvent, LifeResult, SideEvent, StartRequest, WireEvent } from '../protocol/protocol';
 import { piecesOf } from '../protocol/wireEvent';
 import { BATCH_BYTES, DRAIN_MS, FLUSH_MS, LONGEST_WATCH_MS, WATCH_MS } from '../protocol/wireLimits';
@@ -18,7 +20,7 @@ import type { Placed } from './durableEngine';
 import type { EventBatcher } from './eventBatcher';
 import { eventBatcher, isLarge, slimEvent } from './eventBatcher';
 import type { EventPublisher, ToldLife } from './eventPublisher';
-import type { OpenedLife } from './openLife';
+import type { OpenedLife, RefusedLife } from './openLife';
 import type { Before, Rest } from './keptRun';
 import { openLife } from './openLife';
 import { pieceName } from './publishedEvents';
@@ -29,6 +31,8 @@ export interface Worker {
   readonly cache: AnswerCache;
   /** From so many milliseconds on a run that only sleeps does so between two lives. */
   readonly longSleepMs: number;
+  /** For how long the server keeps a life that has ended, in milliseconds. */
+  readonly keptForMs: number;
   /** The lives under way here. One whose attempt is lost, or suspended by the server, is gone without coming to its end. */
   readonly lives: Set<PlacedLife>;
   publisher(life: ToldLife, before: () => readonly SideEvent[]): EventPublisher;
@@ -68,7 +72,10 @@ export async function handleRun(
   request: StartRequest,
   before: Before | undefined,
 ): Promise<LifeEnd> {
-  const opening = openLife(worker.agent, request, before);
+  const isTooEarly = request.life === 1 && isIdOfLater(request.runId, request.at + worker.keptForMs);
+  const opening = isTooEarly
+    ? refusedId(request.runId, worker.keptForMs)
+    : openLife(worker.agent, request, before);
   if ('refused' in opening) {
     const { refused, saved } = opening;
     const result: LifeResult = { status: 'FAILED', from: 0, events: [], parts: 0, refused };
@@ -82,6 +89,15 @@ export async function handleRun(
     };
   }
   return new RunHandler(context, worker, request, before, opening).handle();
+}
+
+/** An id that would be taken for a new one when the server has forgotten the first life of its run. */
+function refusedId(runId: string, keptForMs: number): RefusedLife {
+  const error = new InvalidArgumentError(
+    `Cannot begin run "${runId}": its id is a ULID of a time that is more than ${keptForMs} ms from now`,
+    'give it another id, or leave it out',
+  );
+  return { refused: toFailure(error) };
 }
 
 /** How a life has ended, and what it leaves behind for the next one. */

@@ -28,6 +28,7 @@ import type {
   StepRequest,
   TextRequest,
 } from '../protocol/protocol';
+import { LEAST_KEPT_MS } from '../protocol/newId';
 import { serviceOf, stepsServiceOf } from '../protocol/serviceNames';
 import { jsonBytes } from '../protocol/wireEvent';
 import { LARGEST_MESSAGE, LARGEST_VALUE } from '../protocol/wireLimits';
@@ -101,8 +102,16 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
       ),
       cancel: handlers.workflow.shared({ journalRetention: 0 }, cancelLife),
     },
-    options: { ...serviceSettings(options), workflowRetention: options.retentionMs },
+    options: {
+      ...serviceSettings(options),
+      workflowRetention: keptForMs(options),
+    },
   });
+}
+
+/** For how long the server keeps a life that has ended. */
+function keptForMs({ retentionMs }: ServiceOptions): number {
+  return Math.max(retentionMs, LEAST_KEPT_MS);
 }
 
 /** A cancel that has come while a life put down how the run stands is for the next one. */
@@ -155,8 +164,9 @@ function workerOf(
   agent: Agent<never, unknown>,
   definition: Definition,
   name: string,
-  { ingress, placement, services, longSleepMs }: ServiceOptions,
+  options: ServiceOptions,
 ): Worker {
+  const { ingress, placement, services, longSleepMs } = options;
   const table = agentTable(definition);
   const cache = answersOn(ingress);
   const shared = { cache, ingress, name, keepsNested: hasSaga(definition), services };
@@ -164,6 +174,7 @@ function workerOf(
     agent,
     cache,
     longSleepMs,
+    keptForMs: keptForMs(options),
     lives: new Set(),
     publisher: (life, before) => eventPublisher(ingress, name, life, before),
     place(life, task, input, callbacks) {

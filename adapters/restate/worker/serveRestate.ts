@@ -43,7 +43,7 @@ export interface ServeOptions {
   readonly pools?: readonly string[];
   /** Whether this worker carries out runs; true when left out. */
   readonly runs?: boolean;
-  /** For how long runs stay readable after their end, in milliseconds; a day when left out. */
+  /** For how long runs stay readable after their end, in milliseconds, 2,000 at least; a day when left out. */
   readonly retentionMs?: number;
   /** Longest silence of an agent before the server calls it again, in milliseconds; six hours when left out. */
   readonly abortTimeoutMs?: number;
