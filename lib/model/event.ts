@@ -132,7 +132,7 @@ export interface StepStarted extends OfAttempt {
   readonly shared?: unknown;
   /** Failed steps of the same function, which has heard of them and goes on. */
   readonly caught?: readonly string[];
-  /** The time limit of an earlier life that this attempt is still under, epoch milliseconds: something below it waits. */
+  /** When the time limit of this attempt ends, epoch milliseconds, where something below it waits already since an earlier one. */
   readonly limitAt?: number;
   /** True when nothing else is under way beside this call, so that the death of the process would be its doing. */
   readonly alone?: true;

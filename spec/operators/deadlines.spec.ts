@@ -142,6 +142,41 @@ describe.each<[string, () => Store]>([
     expect((await start(flow)).output).toBe(1);
   });
 
+  it.each<[string, number | undefined]>([
+    ['of the same life', 1],
+    ['of a later life', undefined],
+  ])('is on record too for a new attempt %s in which the question is still open', async (_of, retry) => {
+    const flow = workflow('flow', (n: Wire<number>, step) =>
+      step('part', chain('inner', ask), n, { timeoutMs: 1_000, ...(retry !== undefined && { retry }) }),
+    );
+    const due = async () => (await store.listRuns())[0]?.waiting[0]?.dueAt ?? NaN;
+    await start(flow);
+    const first = await due();
+    await wait(1_050);
+    if (retry === undefined) expect((await start(flow)).error?.name).toBe('StepTimeoutError');
+    expect((await start(flow)).status).toBe('SUSPENDED');
+    const second = await due();
+    expect(second).toBeGreaterThan(first);
+    expect((await start(flow)).status).toBe('SUSPENDED');
+    expect(await due()).toBe(second);
+    await wait(1_050);
+    const third = await start(flow);
+    // Each life has the whole budget of the retry policy.
+    if (retry === undefined) expect(third.error).toMatchObject({ name: 'StepTimeoutError', path: 'part' });
+    else expect(await due()).toBeGreaterThan(second);
+  });
+
+  it('is on record for a question that was open before the code had one', async () => {
+    const flow = (timeoutMs?: number) =>
+      workflow('flow', (n: Wire<number>, step) =>
+        step('part', chain('inner', ask), n, timeoutMs === undefined ? {} : { timeoutMs }),
+      );
+    await start(flow());
+    expect((await start(flow(200))).status).toBe('SUSPENDED');
+    await wait(250);
+    expect((await start(flow(200))).error).toMatchObject({ name: 'StepTimeoutError', path: 'part' });
+  });
+
   it('holds for a sleep too, left and taken up again', async () => {
     const flow = workflow('flow', (n: Wire<number>, step) =>
       step('part', chain('inner', sleep<number>('nap', 60_000)), n, { timeoutMs: 2_000 }),

@@ -52,11 +52,14 @@ export class PriorSteps {
    */
   limitAt(path: string): number | undefined {
     const limitAt = this.#steps?.get(path)?.limitAt;
-    if (limitAt === undefined) return undefined;
-    for (const { stepId, status } of this.#steps ?? []) {
-      if (status === 'SUSPENDED' && (stepId === path || isBelow(stepId, path))) return limitAt;
-    }
-    return undefined;
+    return limitAt !== undefined && this.isWaitedIn(path) ? limitAt : undefined;
+  }
+
+  /** Whether a question or a sleep at or below this step is open on record: an attempt takes it up, and nobody is asked anew. */
+  isWaitedIn(path: string): boolean {
+    for (const { stepId, status } of this.#steps ?? [])
+      if (status === 'SUSPENDED' && (stepId === path || isBelow(stepId, path))) return true;
+    return false;
   }
 
   /** Reads the record again: what has happened in this life belongs to it from here on. */

@@ -781,7 +781,10 @@ export class StepExecutor implements StepMachine, QueueOwner {
     if (readings.length > 0) (this.#readers ??= new Map()).set(task, readings);
   }
 
-  /** How long the attempt may take. Gives the limit of an earlier life that it is still under. */
+  /**
+   * How long the attempt may take. Gives the moment at which that ends where something waits in it already: what is asked later puts it
+   * on record itself.
+   */
   #limitAttempt(task: StepTask): number | undefined {
     const { timeoutMs } = task.policy;
     // The time of a function is its own: what it waits for does not count.
@@ -794,7 +797,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
     task.limitAt = before ?? Math.min(LAST_MOMENT_OF_DATE, now + timeoutMs);
     // Never longer than was asked for, also when the clock has been set back since.
     task.limitMs = before === undefined ? timeoutMs : Math.max(0, Math.min(timeoutMs, before - now));
-    return before;
+    return before ?? (!task.isAnew && this.prior.isWaitedIn(task.path) ? task.limitAt : undefined);
   }
 
   /** Fails an attempt whose time was over before this life began: what waits within it is not heard any more. */
