@@ -13,8 +13,9 @@ export interface ScheduleOptions {
   /** IANA name of the time zone in which a cron pattern is read, such as `Asia/Seoul`; `UTC` when left out. */
   readonly timeZone?: string;
   /**
-   * What happens to a tick while the run of an earlier one has not ended, a run that waits for an answer included: it is
-   * dropped (`skip`, when left out), begins after it (`queue`), or cancels it (`cancel`).
+   * What happens to a tick while the run of an earlier one has not ended, one that waits for an answer and one that has failed and is
+   * resumed by the `retry` of `serve` included: it is dropped (`skip`, when left out), begins after it (`queue`), or cancels it
+   * (`cancel`).
    */
   readonly overlap?: 'skip' | 'queue' | 'cancel';
   /** Which ticks are made up for that passed while nobody served: none (when left out), the last, or all, one after another. */

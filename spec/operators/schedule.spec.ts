@@ -84,6 +84,31 @@ describe('schedule()', () => {
     expect(await ids()).toEqual(runs);
   });
 
+  it.each([
+    ['skip', ['00:01:00 COMPLETED', '00:03:00 COMPLETED', '00:04:00 COMPLETED']],
+    ['queue', ['00:01:00 COMPLETED', '00:02:00 COMPLETED', '00:03:00 COMPLETED', '00:04:00 COMPLETED']],
+    ['cancel', ['00:01:00 FAILED', '00:02:00 COMPLETED', '00:03:00 COMPLETED', '00:04:00 COMPLETED']],
+  ] as const)(
+    'when the run of the tick before has failed and is resumed later: %s',
+    async (overlap, runs) => {
+      let calls = 0;
+      const flaky = agent('flaky', () => {
+        calls += 1;
+        if (calls === 1) throw new Error('down');
+      });
+      const schedules = [schedule('1 minute', flaky, undefined, { overlap })];
+      serving = serve([], {
+        store,
+        schedules,
+        scheduler: clock,
+        retry: { count: 1, delayMs: 80_000 },
+      }).subscribe();
+      await clock.to(at('2026-01-01T00:04:10Z'));
+
+      expect(await ids()).toEqual(runs);
+    },
+  );
+
   it('runs each tick once over many ticks, restarts at random, and the changes of the clocks of two zones', async () => {
     const calls = new Map<string, number>();
     const count = agent('count', (_: unknown, { runId }) => {

@@ -18,6 +18,7 @@ import {
   run,
   serve,
   sleep,
+  submit,
 } from '../../index';
 import { collect } from '../support/told';
 
@@ -173,6 +174,29 @@ describe.each([
     await new Promise((resolve) => setTimeout(resolve, 50));
 
     expect(calls).toBe(3);
+  });
+
+  it('resumes a new run as often as it is told, whatever became of an earlier one of its id', async () => {
+    let calls = 0;
+    let isDown = true;
+    const flaky = agent('flaky', () => {
+      calls += 1;
+      if (isDown || calls < 2) throw new Error('no');
+      return calls;
+    });
+    server([flaky], { retry: 2 });
+    await submit(flaky, undefined, { store, runId: 'r' });
+    await until(() => calls === 3);
+    await until(has('r', 'FAILED'));
+    // Its last life may still be ending.
+    await until(() => store.deleteRun('r').catch(() => false));
+
+    isDown = false;
+    calls = 0;
+    await submit(flaky, undefined, { store, runId: 'r' });
+
+    await until(has('r', 'COMPLETED'));
+    expect(calls).toBe(2);
   });
 
   it('warns once of a run whose agent it does not serve, or whose definition has changed, and serves the others', async () => {

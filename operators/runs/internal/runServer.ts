@@ -98,16 +98,16 @@ export class RunServer implements Attendant {
   readonly #signals: SignalDesk;
   /** Runs that are to begin, unless they have. */
   readonly #fresh = new Map<string, Schedule>();
-  /** Runs that could not be carried on, with the number of their latest event then. */
-  readonly #refused = new Map<string, number>();
+  /** Runs that could not be carried on, with how they stood then. */
+  readonly #refused = new Map<string, string>();
   /** Runs that have to be carried on to find out whether they take a signal. */
   readonly #asked = new Set<string>();
   /** Queued runs that could not begin here. */
   readonly #unfit: QueuedTurn[] = [];
   /** Who has asked for a run to be resumed, however it ended, and waits for it to come to rest. */
   readonly #waiters = new Map<string, Waiter[]>();
-  /** How often a run was resumed because it had failed. */
-  readonly #retried = new Map<string, number>();
+  /** How often a run was resumed because it had failed, and which of those that have had its id that was. */
+  readonly #retried = new Map<string, { readonly incarnation: string | undefined; readonly count: number }>();
   /** In virtual time nothing else has to run meanwhile. */
   readonly #pause: Pause;
   readonly #drain = new Drain();
@@ -249,7 +249,7 @@ export class RunServer implements Attendant {
     }
     if (this.#hasStopped()) return;
     for (const clock of this.#clocks) {
-      clock.begin(runs, this.#scheduler.now());
+      clock.begin(runs, this.#scheduler.now(), this.#retry.count > 0);
       this.#await(clock);
       this.#beginTicks(clock);
     }
@@ -267,11 +267,11 @@ export class RunServer implements Attendant {
     if (this.#isStopping) return;
     const { runId, status, reason } = run;
     this.#signals.look(run);
-    if (!UNFINISHED.has(status)) this.#freeClock(runId);
+    const mayBeRetried = status === 'FAILED' && this.#retry.count > 0;
+    if (!UNFINISHED.has(status) && !mayBeRetried) this.#freeClock(runId);
     if (status === 'RUNNING' || (status === 'SUSPENDED' && reason === 'drain')) this.#point(runId);
     else if (status === 'FAILED') {
-      if ((this.#retried.get(runId) ?? 0) < this.#retry.count)
-        this.#remindAt(retryAt(run, this.#retry.delayMs), runId);
+      if (mayBeRetried) this.#remindAt(retryAt(run, this.#retry.delayMs), runId);
     } else if (status === 'SUSPENDED') {
       const dueAt = earliestDue(run);
       if (dueAt !== undefined) this.#remindAt(dueAt, runId);
@@ -305,7 +305,8 @@ export class RunServer implements Attendant {
     // It may have ended, or have been forgotten, where nobody told.
     if (current !== undefined && !this.#fresh.has(current) && !this.#underWay.has(current)) {
       const state = await this.#options.store.loadRun(current);
-      if (clock.current === current && !UNFINISHED.has(state?.status ?? 'IDLE')) clock.current = undefined;
+      if (clock.current === current && (state === undefined || !this.#goesOn(state)))
+        clock.current = undefined;
     }
     const wants = clock.tick(this.#scheduler.now());
     this.#await(clock);
@@ -317,8 +318,12 @@ export class RunServer implements Attendant {
     try {
       await this.#options.store.post(runId, { kind: 'cancel', reason: 'the next tick has come' });
     } catch (error) {
-      if (error instanceof RunEndedError || error instanceof UnknownRunError) return;
-      throw error;
+      if (!(error instanceof RunEndedError || error instanceof UnknownRunError)) throw error;
+      // One that has failed is not resumed any more.
+      const state = await this.#options.store.loadRun(runId);
+      if (state?.status === 'FAILED')
+        this.#retried.set(runId, { incarnation: state.incarnation, count: Infinity });
+      this.#freeClock(runId);
     }
   }
 
@@ -490,18 +495,19 @@ export class RunServer implements Attendant {
       }
       if (!this.#isWanted(state)) {
         this.#rest(state);
-        if (fresh !== undefined && !UNFINISHED.has(state.status)) this.#freeClock(runId);
+        if (!this.#goesOn(state)) this.#freeClock(runId);
         return;
       }
       const agent = this.#agentOf(runId, state.name);
-      if (state.status === 'FAILED') this.#retried.set(runId, (this.#retried.get(runId) ?? 0) + 1);
+      if (state.status === 'FAILED')
+        this.#retried.set(runId, { incarnation: state.incarnation, count: this.#retriesOf(state) + 1 });
       await this.#live(agent, runId);
     } catch (error) {
       this.#refuse(runId, error);
       // Somebody else in this process carries it on, or has forgotten it.
       if (error instanceof RunActiveError || error instanceof UnknownRunError) return;
       if (isOfStore(error)) throw error;
-      this.#refused.set(runId, state?.seq ?? 0);
+      this.#refused.set(runId, standingOf(state));
       this.#warn(runId, error, state);
       this.#freeClock(runId);
     }
@@ -509,22 +515,32 @@ export class RunServer implements Attendant {
 
   /** Whether somebody has to carry the run on, as it stands. */
   #isWanted(state: RunState): boolean {
-    const { runId, status, seq, reason, error } = state;
+    const { runId, status, reason } = state;
     const isAwaited = this.#waiters.has(runId);
-    if (!isAwaited && this.#refused.get(runId) === seq) return false;
+    if (!isAwaited && this.#refused.get(runId) === standingOf(state)) return false;
     this.#refused.delete(runId);
     if (this.#asked.delete(runId) || isAwaited) return status !== 'COMPLETED';
     if (status === 'RUNNING') return true;
     const now = this.#scheduler.now();
     const summary = summaryOf(state);
-    if (status === 'FAILED') {
-      const isLeft = (this.#retried.get(runId) ?? 0) < this.#retry.count && error?.retryable !== false;
-      return isLeft && this.#isNow(retryAt(summary, this.#retry.delayMs), runId, now);
-    }
+    if (status === 'FAILED')
+      return this.#goesOn(state) && this.#isNow(retryAt(summary, this.#retry.delayMs), runId, now);
     if (status !== 'SUSPENDED') return false;
     if (reason === 'drain' || this.#hasMail(state)) return true;
     const dueAt = earliestDue(summary);
     return dueAt !== undefined && this.#isNow(dueAt, runId, now);
+  }
+
+  /** Whether the run has not ended, or has failed and is resumed. */
+  #goesOn(state: RunState): boolean {
+    if (state.status !== 'FAILED') return UNFINISHED.has(state.status);
+    return this.#retriesOf(state) < this.#retry.count && state.error?.retryable !== false;
+  }
+
+  /** How often the run was resumed because it had failed; another one that had its id does not count. */
+  #retriesOf({ runId, incarnation }: Pick<RunState, 'runId' | 'incarnation'>): number {
+    const retried = this.#retried.get(runId);
+    return retried?.incarnation === incarnation ? (retried?.count ?? 0) : 0;
   }
 
   /** A timer may be early, and the clock may have been set back. */
@@ -602,11 +618,8 @@ export class RunServer implements Attendant {
   }
 
   #tell(transition: Transition): void {
-    const { event } = transition;
-    if (event.type === 'run.failed') {
-      const isLast = (this.#retried.get(event.runId) ?? 0) >= this.#retry.count || !event.error.retryable;
-      if (isLast) markLastFailure(event);
-    }
+    const { event, state } = transition;
+    if (event.type === 'run.failed' && !this.#goesOn(state)) markLastFailure(event);
     if (event.type === 'run.suspended' || event.type === 'run.cancelled') markOneOfMany(event);
     this.#subscriber.next(transition);
   }
@@ -661,6 +674,11 @@ const RESUMABLE: ReadonlySet<RunStatus> = new Set<RunStatus>([...UNFINISHED, 'FA
 /** Whether nothing can be done with the store any more, not only with this run. */
 function isOfStore(error: unknown): boolean {
   return error instanceof StorageError || error instanceof StoreLockedError;
+}
+
+/** How a run stands: of another one that has its id later this never says the same. */
+function standingOf(state: RunState | undefined): string {
+  return `${state?.incarnation ?? ''} ${String(state?.seq ?? 0)}`;
 }
 
 function earliestDue({ waiting }: RunSummary): number | undefined {

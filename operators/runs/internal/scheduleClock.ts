@@ -32,8 +32,12 @@ export class ScheduleClock {
     return !Number.isNaN(at) && this.runId(at) === runId ? at : NaN;
   }
 
-  /** Looks at the runs of earlier ticks, and decides which have been missed. */
-  begin(runs: readonly RunSummary[], now: number): void {
+  /**
+   * Looks at the runs of earlier ticks, and decides which have been missed.
+   *
+   * @param retriesFailed - Whether a run that has failed may be resumed: others wait until that is decided.
+   */
+  begin(runs: readonly RunSummary[], now: number, retriesFailed: boolean): void {
     const { overlap, catchUp } = this.schedule;
     this.#last = now;
     let newest: RunSummary | undefined;
@@ -43,8 +47,9 @@ export class ScheduleClock {
       if (at > newestAt) [newest, newestAt] = [run, at];
     }
     if (newest === undefined) return;
-    if (newest.status === 'RUNNING' || newest.status === 'SUSPENDED') this.current = newest.runId;
-    if (catchUp === 'none' || (overlap === 'skip' && this.current !== undefined)) return;
+    const isUnderWay = newest.status === 'RUNNING' || newest.status === 'SUSPENDED';
+    if (isUnderWay || (newest.status === 'FAILED' && retriesFailed)) this.current = newest.runId;
+    if (catchUp === 'none' || (overlap === 'skip' && isUnderWay)) return;
     // Ticks that passed while that run was under way have been skipped.
     const handled = overlap === 'skip' ? Math.max(newestAt, newest.endedAt ?? newestAt) : newestAt;
     if (catchUp === 'all') [this.#missedAt, this.#missedUntil] = [handled, now];
