@@ -2,27 +2,53 @@ import type { Subscriber } from 'rxjs';
 
 import type { Claim, RunRest } from '../../store/store';
 
-/**
- * Claims a run for one subscriber. Who leaves before the claim has come, as while a folder first opens, gives it back when
- * it comes; who claims the same run meanwhile waits for that.
- */
+/** Claims a run for one subscriber, see `claimInTurn`. */
 export function claimFor(
   rest: RunRest,
   runId: string,
   subscriber: Subscriber<unknown>,
   begin: (claim: Claim) => void,
 ): void {
+  const claiming: Claiming<Claim> = {
+    rest,
+    id: runId,
+    claim: () => rest.claim(runId),
+    giveBack: (one) => one.release(() => one.state),
+  };
+  claimInTurn(claiming, subscriber, begin);
+}
+
+/** What is claimed, and how. */
+export interface Claiming<C> {
+  /** Where it rests. */
+  readonly rest: object;
+  /** Its name there. */
+  readonly id: string;
+  claim(): C | Promise<C>;
+  /** Ends a claim that was never used. */
+  giveBack(claim: C): void | Promise<void>;
+}
+
+/**
+ * Claims something for one subscriber. Who leaves before the claim has come, as while a folder first opens, gives it back when
+ * it comes; who claims the same meanwhile waits for that.
+ */
+export function claimInTurn<C>(
+  claiming: Claiming<C>,
+  subscriber: Subscriber<unknown>,
+  begin: (claim: C) => void,
+): void {
   const isGone = (): boolean => subscriber.closed;
   const take = (): void => {
     if (isGone()) return;
-    const claim = rest.claim(runId);
+    const claim = claiming.claim();
     if (!(claim instanceof Promise)) {
       begin(claim);
       return;
     }
     let hasCome = false;
     subscriber.add(() => {
-      if (!hasCome) giveBack(rest, runId, claim);
+      if (!hasCome) giveBackLater(claiming, claim);
     });
     claim
       .then((one) => {
@@ -36,23 +62,23 @@ export function claimFor(
   const fail = (error: unknown): void => {
     subscriber.error(error);
   };
-  const earlier = leaving.get(rest)?.get(runId);
+  const earlier = leaving.get(claiming.rest)?.get(claiming.id);
   if (earlier === undefined) take();
   else earlier.then(take).catch(fail);
 }
 
 /** Claims that nobody wants any more and that have not come yet. */
-const leaving = new WeakMap<RunRest, Map<string, Promise<void>>>();
+const leaving = new WeakMap<object, Map<string, Promise<void>>>();
 
-function giveBack(rest: RunRest, runId: string, claim: Promise<Claim>): void {
+function giveBackLater<C>({ rest, id, giveBack }: Claiming<C>, claim: Promise<C>): void {
   const claims = leaving.get(rest) ?? new Map<string, Promise<void>>();
   leaving.set(rest, claims);
   const gone = claim
-    .then(async (one) => one.release(() => one.state))
+    .then(async (one) => giveBack(one))
     // Whoever asks next hears of it.
     .catch(() => undefined)
     .then(() => {
-      if (claims.get(runId) === gone) claims.delete(runId);
+      if (claims.get(id) === gone) claims.delete(id);
     });
-  claims.set(runId, gone);
+  claims.set(id, gone);
 }

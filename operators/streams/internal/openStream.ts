@@ -1,5 +1,7 @@
 import type { SchedulerLike, Subscriber } from 'rxjs';
 
+import type { Claiming } from '../../../lib/engine/local/claimFor';
+import { claimInTurn } from '../../../lib/engine/local/claimFor';
 import { reportUnheard } from '../../../lib/engine/local/startTimer';
 import { InvalidArgumentError } from '../../../lib/model/failure';
 import type { Store } from '../../../lib/store/store';
@@ -33,7 +35,8 @@ export interface StreamMonitor {
 
 /**
  * Claims a stream for a subscriber, who is told when it cannot be claimed or cannot go on. `begin` is called at once where the store
- * answers at once. What comes back ends the session: when everything is written down, or, where `isLeft`, at once.
+ * answers at once, and later where somebody has left while it was being claimed: once that claim is given back. What comes back ends the
+ * session: when everything is written down, or, where `isLeft`, at once.
  */
 export function openStream<T>(
   options: OpenStreamOptions,
@@ -59,10 +62,15 @@ export function openStream<T>(
     options.monitor?.watchStream(options.name, session);
     begin(session);
   };
+  const { streams } = options.store;
+  const claiming: Claiming<StreamClaim> = {
+    rest: streams,
+    id: options.name,
+    claim: () => streams.claim(options.name),
+    giveBack: (claim) => claim.release(),
+  };
   try {
-    const claim = options.store.streams.claim(options.name);
-    if (claim instanceof Promise) claim.then(start).catch(broken);
-    else start(claim);
+    claimInTurn(claiming, subscriber, start);
   } catch (error) {
     broken(error);
   }

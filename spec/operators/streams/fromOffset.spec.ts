@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { catchError, EMPTY, lastValueFrom, map, of, Subject, take, tap, toArray } from 'rxjs';
+import { catchError, EMPTY, lastValueFrom, map, of, Subject, switchMap, take, tap, toArray } from 'rxjs';
 
 import type { Store } from '../../../index';
 import { lowdbStore, memoryStore } from '../../../index';
@@ -101,6 +101,18 @@ describe.each(stores)('fromOffset(), with a store %s', (_name, newStore) => {
 
     await expect(lastValueFrom(never)).rejects.toMatchObject({ name: 'StreamActiveError' });
     subscription.unsubscribe();
+  });
+
+  it('waits for a subscriber of the same name that left while the store was being opened', async () => {
+    const later = async function* (offset = 0) {
+      await Promise.resolve();
+      yield* counting(3)(offset);
+    };
+    const rows$ = fromOffset(later, { name: 's', store });
+
+    const switched$ = of('first', 'second', 'third').pipe(switchMap(() => rows$));
+
+    expect(await lastValueFrom(switched$.pipe(toArray()))).toEqual([1, 2, 3]);
   });
 
   it('tells what it holds', async () => {
