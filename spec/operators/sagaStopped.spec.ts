@@ -1,7 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
+import * as t from 'io-ts';
+
 import {
   agent,
+  approval,
   cancel,
   chain,
   each,
@@ -104,6 +107,28 @@ describe.each(everyStore)('a saga that is stopped by what is around it (%s)', (_
       expect(log).toEqual(atTheEnd);
     });
   }
+
+  it.each<[string, (self: Agent<unknown, unknown>) => Agent<unknown, unknown>]>([
+    ['itself', (self) => self],
+    ['what it stands in', (self) => chain('around', self)],
+  ])('is undone where the time limit of %s ends while the run rests', async (_of, within) => {
+    const store = open();
+    const asks = within(saga('s', chain('work', book('book'), approval<unknown, string>('ask', t.string))));
+    const flow = fallback(
+      'f',
+      workflow('w', (input: Wire<unknown>, step) => step('part', asks, input, { timeoutMs: 300 })),
+      other,
+    );
+    expect((await execute(flow, 1, { store, runId: 'r' })).status).toBe('SUSPENDED');
+    await wait(350);
+
+    expect(await execute(flow, 1, { store, runId: 'r' })).toMatchObject({
+      status: 'COMPLETED',
+      output: 'other',
+    });
+    expect(log).toEqual(['book', 'undo book', 'undone book']);
+    await store.close();
+  });
 
   it('keeps what a resume needs when the run fails because of another step', async () => {
     let isDown = true;

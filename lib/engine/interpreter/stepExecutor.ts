@@ -626,6 +626,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
       if (!this.#isOver) this.#completeRun(answer, known, false);
       return true;
     }
+    this.#toBegin?.delete(task);
     this.#beginAttempt(task);
     task.startedAt = since;
     if (this.#isOver || !isRunning(task)) return true;
@@ -672,7 +673,6 @@ export class StepExecutor implements StepMachine, QueueOwner {
   /** @param recorded - Called once it is on record that the attempt begins, for who must not go on before. */
   #beginAttempt(task: StepTask, recorded?: () => void): void {
     if (task.tries === 0) task.startedAt = this.engine.elapsed();
-    this.#toBegin?.delete(task);
     task.attempt += 1;
     task.tries += 1;
     task.partials = 0;
@@ -827,6 +827,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
   /** What a structure runs is counted by its steps: the structure itself moves nothing meanwhile. */
   #beginStructure(task: StepTask, accepted: unknown): void {
     this.queue.setActive(task, false);
+    // Not before: one that fails as its attempt begins leaves the sagas in it to be found.
+    this.#toBegin?.delete(task);
     try {
       const scope = new StructureScope(this, task);
       const stop = (task.definition as StructureDefinition).begin(accepted, scope);
