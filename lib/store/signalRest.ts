@@ -31,7 +31,7 @@ export interface SignalRest {
 export interface SignalBox {
   /**
    * Tells the signals of a name, or all: those that are kept, oldest first, from within this call; later ones within a quarter of a
-   * second. One that is put back is told again. Returns how to stop.
+   * second. One that is put back, or could not be handed over, is told again. Returns how to stop.
    */
   hear(name: string | undefined, listener: (signal: KeptSignal) => void): () => void;
   /**

@@ -1,6 +1,7 @@
 import type { Definition } from '../../../lib/definition/definition';
 import { definitionOf, isStructure } from '../../../lib/definition/definition';
 import type { Agent } from '../../../lib/model/agentType';
+import { toFailure } from '../../../lib/model/failure';
 import type { RunState } from '../../../lib/model/state';
 import type { KeptSignal, SignalBox } from '../../../lib/store/signalRest';
 import { canHear } from '../../../lib/store/messages';
@@ -47,6 +48,8 @@ export class SignalDesk {
   #signals: SignalBox | undefined;
   #stop: Stop | undefined;
   #turn: Promise<void> = Promise.resolve();
+  /** Why the latest signal could not be handed over; undefined once one was. */
+  #trouble: string | undefined;
 
   constructor(agents: Iterable<Agent<never, unknown>>, owner: DeskOwner) {
     this.#owner = owner;
@@ -56,8 +59,13 @@ export class SignalDesk {
   open(signals: SignalBox): void {
     this.#signals = signals;
     this.#stop = signals.hear(undefined, (signal) => {
-      this.#kept.set(signal.signalId, signal);
-      if (this.#wishes.has(signal.name)) this.#enqueue(() => this.#offer(signal));
+      const { signalId, name } = signal;
+      this.#kept.set(signalId, signal);
+      const wishes = this.#wishes.get(name);
+      if (wishes === undefined) return;
+      // One that is told again was put back, or could not be handed over.
+      for (const { seen } of wishes.values()) seen.delete(signalId);
+      this.#enqueue(() => this.#offer(signal));
     });
   }
 
@@ -104,6 +112,10 @@ export class SignalDesk {
   /** One after another: what came first is handed out first. */
   #enqueue(work: () => Promise<void>): void {
     this.#turn = this.#turn.then(work).catch((error: unknown) => {
+      // It is tried again and again.
+      const { message } = toFailure(error);
+      if (message === this.#trouble) return;
+      this.#trouble = message;
       this.#owner.warn('', error);
     });
   }
@@ -130,6 +142,7 @@ export class SignalDesk {
         runId,
         answerOf(signal, { path, asking, incarnation }),
       );
+      this.#trouble = undefined;
       // It has ended or is gone: the next may have it.
       if (!isGiven && !canHear((await this.#owner.load(runId))?.status)) continue;
       this.#kept.delete(signalId);

@@ -6,7 +6,7 @@ import * as t from 'io-ts';
 import { lastValueFrom, map } from 'rxjs';
 
 import type { Store, Wire } from '../../../index';
-import { agent, cancel, execute, lowdbStore, resume, signal, waitFor, workflow } from '../../../index';
+import { agent, cancel, execute, lowdbStore, resume, serve, signal, waitFor, workflow } from '../../../index';
 import { answerOf } from '../../../lib/store/signalAnswer';
 import type { KeptSignal } from '../../../lib/store/signalRest';
 import { everyNth } from '../../support/torture';
@@ -397,6 +397,32 @@ describe('signals in a folder', () => {
       await until(async () => (await signals?.give(kept, 'b', await answerTo(asked, 'b', kept))) === true);
       expect((await lastValueFrom(resume(tick, 'b', { store: asked }))).state.output).toBe(1);
       await claim.release(undefined);
+      await asked.close();
+    });
+
+    it('are handed over by whoever serves once that is possible, and it is told once that it is not', async () => {
+      const asked = storeOn(files);
+      await execute(tick, 0, { store: asked, runId: 'r' });
+      const told: string[] = [];
+      const serving = serve([tick], { store: asked }).subscribe(({ event }) => {
+        if (event.type === 'step.logged') told.push(event.message);
+      });
+      let tries = 0;
+      files.fate = ({ name, path }) => {
+        if (!path.includes('/inbox') || !['write', 'makeFolder', 'remove'].includes(name)) return undefined;
+        tries += 1;
+        return { error: errno('EACCES', path) };
+      };
+      await signal('tick', 1, { store: asked });
+      await until(() => told.length === 1);
+      const before = tries;
+      await until(() => tries > before);
+      files.fate = () => undefined;
+
+      await until(async () => (await asked.loadRun('r'))?.status === 'COMPLETED');
+      expect(told).toHaveLength(1);
+      expect(await asked.signals.list()).toEqual([]);
+      serving.unsubscribe();
       await asked.close();
     });
 

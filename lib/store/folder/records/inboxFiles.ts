@@ -323,6 +323,8 @@ export class InboxWatch {
   hold(runId: string, messageId: string): string {
     const name = nameOf(runId, messageId);
     this.#held.add(name);
+    // What could not be removed under this name is replaced: it must not take the new one with it.
+    this.#leftovers.delete(name);
     return name;
   }
 

@@ -258,7 +258,12 @@ export class SignalWatch implements SignalBox {
         if (!this.#signals.has(signalId) && !this.#damaged.has(file)) this.#read(file, signalId);
       }
       const answered = this.#left.size > 0 ? answeredIn(this.#folder) : undefined;
-      for (const signalId of this.#left) if (answered?.has(signalId) !== true) this.#left.delete(signalId);
+      for (const signalId of this.#left) {
+        if (answered?.has(signalId) === true) continue;
+        this.#left.delete(signalId);
+        // Nobody may have got what could not be handed over: it is there as if it had just come.
+        for (const { told } of this.#hearers) told.delete(signalId);
+      }
     } catch (error) {
       this.#warn(layout.signals, error);
       return;
