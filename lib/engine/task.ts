@@ -3,6 +3,7 @@ import type { Subscriber } from 'rxjs';
 import type { Definition, SharedDefinition, StepIds } from '../definition/definition';
 import { idIn, isStructure } from '../definition/definition';
 import type { Answer, StepRequest, TaskPolicy, Watch } from '../definition/scope';
+import type { LimitPolicy } from '../model/agentType';
 import type { RowPlace } from '../model/stepTable';
 import type { Stop } from '../streams/pull';
 import type { AttemptUpdates } from './attemptUpdates';
@@ -166,6 +167,13 @@ export function quotedKey(key: string): string {
     /[/[\]]/g,
     (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
+}
+
+/** What tells apart, in a limit, whom a call concerns; what is no text counts as its text. May call a function of the user's. */
+export function limitKeyOf(limit: LimitPolicy, input: unknown): string | undefined {
+  const own: unknown = limit.key?.(input as never);
+  // eslint-disable-next-line @typescript-eslint/no-base-to-string -- what is on record of it is its text, whatever that says
+  return own === undefined || own === null ? undefined : String(own);
 }
 
 /**

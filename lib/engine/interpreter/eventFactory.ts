@@ -18,9 +18,8 @@ import type { Usage } from '../../model/usage';
 import { addedUsage } from '../../model/usage';
 import { isStream } from '../../streams/pull';
 import type { Engine, KnownAnswer } from '../engine';
-import { limitKeyOf } from '../limitKey';
 import type { StepTask } from '../task';
-import { pathOfPart } from '../task';
+import { limitKeyOf, pathOfPart } from '../task';
 
 /** What belongs to the beginning of an attempt in some cases only. */
 interface StartedWith {

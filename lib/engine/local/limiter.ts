@@ -1,9 +1,9 @@
 import type { SchedulerLike } from 'rxjs';
 import { asyncScheduler } from 'rxjs';
 
-import { limitKeyOf } from '../limitKey';
 import type { LimitPolicy } from '../../model/agentType';
 import type { Stop } from '../../streams/pull';
+import { limitKeyOf } from '../task';
 import { startTimer } from './startTimer';
 
 /** Lets so many in at once, and so many within a span of time; the others wait in the order in which they came. */
