@@ -3,6 +3,7 @@ import { isLeft } from 'fp-ts/lib/Either';
 import { jsonValue } from '../codec/jsonValue';
 import { Json } from '../codec/plainCodecs';
 import { RunState, SnapshotHead } from '../codec/stateCodec';
+import { typeName } from '../codec/typeName';
 import { explain } from '../codec/validate';
 import type { Snapshot, SnapshotMetadata, SnapshotSummary } from '../model/snapshot';
 import type { RunState as RunStateRecord } from '../model/state';
@@ -18,7 +19,10 @@ export interface SnapshotText {
   readonly state: readonly string[];
 }
 
-/** @throws StateValueError when a value of the state, or the metadata, is no plain JSON. */
+/**
+ * @throws InvalidArgumentError when the name is no text, or the state no object.
+ * @throws StateValueError when a value of the state, or the metadata, is no plain JSON.
+ */
 export function captureSnapshot(
   snapshotId: string,
   at: number,
@@ -26,11 +30,25 @@ export function captureSnapshot(
   state: object,
   metadata: SnapshotMetadata,
 ): SnapshotText {
+  if (typeof (name as unknown) !== 'string')
+    throw new InvalidArgumentError(
+      `Cannot save a snapshot under a name that is ${typeName(name)}`,
+      'give text, such as snapshots.save("before the release", state)',
+    );
   const body = bodyOf(name, state);
   const kept = JSON.parse(JSON.stringify(checkedMetadata(name, metadata))) as SnapshotMetadata;
   const timestamp = new Date(at).toISOString();
   const summary = { snapshotId, name, timestamp, runId: body.runId, metadata: kept };
   return { summary: Object.freeze(summary), state: body.text };
+}
+
+/** @throws InvalidArgumentError when it is no id, whatever it names. */
+export function checkSnapshotId(snapshotId: unknown): asserts snapshotId is string {
+  if (typeof snapshotId !== 'string')
+    throw new InvalidArgumentError(
+      `Cannot find a snapshot by ${typeName(snapshotId)}`,
+      'give the snapshotId of one; snapshots.list() names those that are there',
+    );
 }
 
 function bodyOf(name: string, state: unknown): { readonly runId: string; readonly text: readonly string[] } {

@@ -381,6 +381,7 @@ export interface SnapshotStore {
    *
    * @param state - How a run stands, or a plain object of your own, such as `{ step: 'processing', progress: 60 }`: that comes
    * back as it is, and no run can be restored from it.
+   * @throws InvalidArgumentError when the name is no text, or the state no object.
    * @throws StateValueError when a value of the state, as in a run without a store, or the metadata is no plain JSON.
    */
   save(name: string, state: RunState | object, metadata?: SnapshotMetadata): Promise<Snapshot>;

@@ -25,7 +25,7 @@ import { checkDurability } from '../durability';
 import type { Clock } from '../ids';
 import { ids } from '../ids';
 import { addressMessage } from '../messages';
-import { captureSnapshot, snapshotOf } from '../snapshotText';
+import { captureSnapshot, checkSnapshotId, snapshotOf } from '../snapshotText';
 import type { Done } from '../storeRequests';
 import { actionOf, progressOf } from '../storeRequests';
 import { checkedEvents, checkKeptEvents } from '../events/keptForm';
@@ -328,9 +328,14 @@ class LowdbStore {
         await (await this.#writing()).enqueue((own) => writeSnapshot(own, layout.snapshots, text, pause));
         return snapshot;
       },
-      load: (snapshotId) => loadSnapshot(files, layout.snapshots, snapshotId),
-      delete: async (snapshotId) =>
-        (await this.#writing()).enqueue((own) => deleteSnapshot(own, layout.snapshots, snapshotId)),
+      load: async (snapshotId) => {
+        checkSnapshotId(snapshotId);
+        return loadSnapshot(files, layout.snapshots, snapshotId);
+      },
+      delete: async (snapshotId) => {
+        checkSnapshotId(snapshotId);
+        return (await this.#writing()).enqueue((own) => deleteSnapshot(own, layout.snapshots, snapshotId));
+      },
       list: () => listSnapshots(files, layout.snapshots, pause),
     };
   }

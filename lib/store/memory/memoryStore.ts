@@ -33,7 +33,7 @@ import { hasTaken, signalIn } from '../signalAnswer';
 import type { Done } from '../storeRequests';
 import { actionOf, progressOf, resumeBy } from '../storeRequests';
 import type { SnapshotText } from '../snapshotText';
-import { captureSnapshot, snapshotOf } from '../snapshotText';
+import { captureSnapshot, checkSnapshotId, snapshotOf } from '../snapshotText';
 import { stateCopy } from '../stateCopy';
 import type {
   Attendance,
@@ -481,12 +481,16 @@ export function memorySnapshots(clock: Clock): SnapshotStore & { forget(runId: s
       return Promise.resolve(snapshot);
     },
     async load(snapshotId) {
+      checkSnapshotId(snapshotId);
       const text = snapshots.get(snapshotId);
       return text === undefined
         ? Promise.reject(new UnknownSnapshotError(snapshotId))
         : Promise.resolve(snapshotOf(text));
     },
-    delete: async (snapshotId) => Promise.resolve(snapshots.delete(snapshotId)),
+    async delete(snapshotId) {
+      checkSnapshotId(snapshotId);
+      return Promise.resolve(snapshots.delete(snapshotId));
+    },
     forget(runId) {
       for (const [snapshotId, { summary }] of snapshots)
         if (summary.runId === runId) snapshots.delete(snapshotId);

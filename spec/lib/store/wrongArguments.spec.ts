@@ -67,4 +67,25 @@ describe.each(everyStore)('a store %s', (_, open) => {
   ])('refuses to prune by %j', async (limits, why) => {
     expect(await refusalOf(open().prune(limits as never))).toContain(why);
   });
+
+  it.each([Symbol('s'), 5, null, undefined, {}])('refuses to save a snapshot named %p', async (name) => {
+    const store = open();
+    const state = await execute(
+      agent('a', (n: number) => n),
+      1,
+      { store },
+    );
+
+    expect(await refusalOf(store.snapshots.save(name as never, state))).toContain(
+      `Cannot save a snapshot under a name that is ${name === null ? 'null' : typeof name}`,
+    );
+    expect(await store.snapshots.list()).toEqual([]);
+  });
+
+  it.each([Symbol('s'), 5, null])('refuses to look for the snapshot %p', async (snapshotId) => {
+    const { snapshots } = open();
+
+    expect(await refusalOf(snapshots.load(snapshotId as never))).toContain('Cannot find a snapshot by');
+    expect(await refusalOf(snapshots.delete(snapshotId as never))).toContain('Cannot find a snapshot by');
+  });
 });
