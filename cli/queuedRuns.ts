@@ -1,14 +1,15 @@
 import { StoreCorruptError } from '../lib/errors/storageErrors';
 import type { RunStatus } from '../lib/model/state';
-import { parseChecked, within } from '../lib/store/folder/files/checkedFile';
+import { within } from '../lib/store/folder/files/checkedFile';
 import type { Files } from '../lib/store/folder/files/files';
 import { GuardedFiles } from '../lib/store/folder/files/guardedFiles';
 import { nodeFiles } from '../lib/store/folder/files/nodeFiles';
 import type { Layout } from '../lib/store/folder/layout';
-import { fileName, layoutOf } from '../lib/store/folder/layout';
+import { layoutOf } from '../lib/store/folder/layout';
+import { queuedNames, queuedPath, readQueued } from '../lib/store/folder/records/queueFiles';
 import { madeAt } from '../lib/store/ids';
 import type { LeftOut } from '../lib/store/salvage/leftOut';
-import type { QueuedRun, RunQuery, RunSummary, Store } from '../lib/store/store';
+import type { RunQuery, RunSummary, Store } from '../lib/store/store';
 import { select } from '../lib/store/summary';
 
 /** One line about a run that waits in the queue of a store. */
@@ -55,10 +56,10 @@ export async function queuedRuns(
   const isWanted = query.status === undefined || query.status.includes('QUEUED');
   if (place === undefined || !isWanted) return { rows: [], damage };
   const { files, layout } = place;
-  const names = files.list(layout.queue).filter((name) => name.endsWith(SUFFIX));
+  const names = queuedNames(place);
   const take = async (name: string): Promise<void> => {
     try {
-      const run = await readQueued(files, within(layout.queue, name));
+      const run = await queuedIn(files, within(layout.queue, name));
       if (run !== undefined) found.set(run.row.runId, run.row);
     } catch (error) {
       if (!(error instanceof StoreCorruptError)) throw error;
@@ -72,7 +73,6 @@ export async function queuedRuns(
   return { rows: fitting.flatMap(({ runId }) => found.get(runId) ?? []), damage };
 }
 
-const SUFFIX = '.json';
 const READ_AT_ONCE = 16;
 
 /** A run of the queue by its id, with its input; undefined when it does not wait. @throws StoreCorruptError */
@@ -83,7 +83,7 @@ export async function queuedRun(
   const place = placeOf(store);
   if (place === undefined) return undefined;
   const { files, layout } = place;
-  const run = await readQueued(files, within(layout.queue, `${fileName(runId)}${SUFFIX}`));
+  const run = await queuedIn(files, queuedPath(layout, runId));
   return run?.row.runId === runId ? run : undefined;
 }
 
@@ -122,20 +122,14 @@ function placeOf({
 }
 
 /** @throws StoreCorruptError */
-async function readQueued(
+async function queuedIn(
   files: Files,
   path: string,
 ): Promise<{ readonly row: QueuedRow; readonly input?: unknown } | undefined> {
   const bytes = await files.read(path);
   if (bytes === undefined) return undefined;
-  const { rank, run } = parseChecked(path, 'queued', bytes) as {
-    readonly rank?: Pick<QueuedRun, 'runId' | 'priority' | 'dueAt'> & { readonly order: string };
-    readonly run?: Pick<QueuedRun, 'name' | 'input' | 'tags'>;
-  };
-  if (typeof rank?.runId !== 'string' || typeof run?.name !== 'string')
-    throw new StoreCorruptError(path, 0, 'it does not say which run it queues');
-  const { runId, priority, dueAt, order } = rank;
-  const { name, tags, input } = run;
+  const run = readQueued(path, bytes);
+  const { runId, name, priority, dueAt, tags, order } = run;
   return {
     row: {
       runId,
@@ -146,6 +140,6 @@ async function readQueued(
       ...(dueAt !== undefined && { dueAt }),
       ...(tags !== undefined && { tags }),
     },
-    ...('input' in run && { input }),
+    ...('input' in run && { input: run.input }),
   };
 }

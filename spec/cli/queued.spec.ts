@@ -1,6 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 
+import { hex } from '../../lib/store/folder/journal/journalRecord';
 import { execute, lowdbStore, serve, submit } from '../../index';
 import { book, contract } from './support/flows';
 import { begin, millrace, millraceJson, project } from './support/typed';
@@ -223,5 +225,17 @@ describe('a run that waits in the queue', () => {
     expect(json('show', 'p-3')).toMatchObject({ exit: 65, json: { error: { code: 'STORE_CORRUPT' } } });
     expect(typed('cancel', 'p-3').stdout).toBe('✔ p-3  taken out of the queue, it had not begun\n');
     expect(await waiting()).toBe(1);
+  });
+
+  it('is told with file and byte when its tags are no text, as the library does: the others are listed', () => {
+    const file = join(cwd, 'state/queue/p-3.json');
+    const text = readFileSync(file, 'utf8').replace('{"customer":"42"}', '{"customer":42}');
+    const body = text.slice(0, text.lastIndexOf(',\n"crc32"'));
+    writeFileSync(file, `${body},\n"crc32": "${hex(crc32(body))}"\n}\n`);
+
+    const { stdout, stderr, exit } = typed('list');
+    expect({ stderr, exit }).toEqual({ stderr: `✘ ${file} byte 0: its tags are not strings\n`, exit: 0 });
+    expect(stdout).toContain('p-2');
+    expect(stdout).not.toContain('p-3');
   });
 });

@@ -76,7 +76,7 @@ export class FolderQueue implements RunQueue {
   async add(run: QueuedRun, maxBacklog: number): Promise<boolean> {
     const { files, layout } = this.#folder;
     const { runId } = run;
-    const path = pathOf(layout, runId);
+    const path = queuedPath(layout, runId);
     const whose = await whoseFile(files, path, 'queued');
     if (whose === 'foreign') throw foreignFile('write', path, 'queued');
     if (whose !== undefined || files.look(layout.run(runId)) !== undefined) return false;
@@ -99,12 +99,12 @@ export class FolderQueue implements RunQueue {
   }
 
   size(): Promise<number> {
-    return Promise.resolve(namesIn(this.#folder).length);
+    return Promise.resolve(queuedNames(this.#folder).length);
   }
 
   async remove(runId: string): Promise<boolean> {
     const { files, layout } = this.#folder;
-    const path = pathOf(layout, runId);
+    const path = queuedPath(layout, runId);
     if (!(await this.#others.isServed())) return removeOurs(files, path, 'queued');
     const whose = await whoseFile(files, path, 'queued');
     if (whose === 'foreign') throw foreignFile('remove', path, 'queued');
@@ -124,7 +124,7 @@ export class FolderQueue implements RunQueue {
     const now = performance.now();
     const isOld = now - this.#countedAt > Math.max(COUNT_AGE_MS, this.#countCostMs * 20);
     if (this.#count + this.#beingAdded >= maxBacklog || isOld) {
-      this.#count = namesIn(this.#folder).length;
+      this.#count = queuedNames(this.#folder).length;
       this.#countedAt = performance.now();
       this.#countCostMs = this.#countedAt - now;
     }
@@ -173,11 +173,13 @@ function withoutSync(files: Files): Files {
   });
 }
 
-function pathOf(layout: Layout, runId: string): string {
+/** Where a run lies that waits. */
+export function queuedPath(layout: Layout, runId: string): string {
   return within(layout.queue, nameOf(runId));
 }
 
-function namesIn({ files, layout }: Pick<QueueFolder, 'files' | 'layout'>): readonly string[] {
+/** The names of the files of runs that wait. */
+export function queuedNames({ files, layout }: Pick<QueueFolder, 'files' | 'layout'>): readonly string[] {
   return files.list(layout.queue).filter((name) => name.endsWith(SUFFIX));
 }
 
@@ -255,7 +257,7 @@ export class QueueWatch {
 
   #turnOf(rank: Rank): QueuedTurn {
     const { runId } = rank;
-    const path = pathOf(this.#layout, runId);
+    const path = queuedPath(this.#layout, runId);
     let isTakenBack = false;
     return {
       runId,
@@ -394,7 +396,8 @@ function rankAt(head: Buffer): Rank | undefined {
   }
 }
 
-function readQueued(path: string, bytes: Buffer): QueuedRun & Pick<Rank, 'order'> {
+/** A run of the queue in the bytes of its file. @throws StoreCorruptError */
+export function readQueued(path: string, bytes: Buffer): QueuedRun & Pick<Rank, 'order'> {
   const { rank, run } = parseChecked(path, 'queued', bytes) as {
     readonly rank?: Rank;
     readonly run?: Omit<QueuedRun, 'runId' | 'priority' | 'dueAt'>;
