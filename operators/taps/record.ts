@@ -26,8 +26,8 @@ export type RecordTarget = Pick<ExecutionHistory, 'createLog' | 'addStepResult' 
  * skipped, ended as `completed`, `failed`, `suspended` or `cancelled`.
  *
  * The first life's log bears the `runId`, those of later lives `<runId>#2` and so on; where another run's log has that id, a
- * new one is made. Nothing waits for the history, `store.close()` neither: whoever reads the log at once waits for its end. A
- * completed run that is only told again is not recorded again.
+ * new one is made. No run waits for the history; `store.close()` of a `lowdbStore` does. A completed run that is only told again is
+ * not recorded again.
  */
 export function record<O>(
   history: RecordTarget,

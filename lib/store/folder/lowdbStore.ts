@@ -18,6 +18,7 @@ import type { RunEvent } from '../../model/event';
 import type { RunMessage } from '../../model/message';
 import type { RunState } from '../../model/state';
 import { asStored } from '../../model/state';
+import { nextTurn } from '../../streams/realTimers';
 import { pauses } from '../../streams/yieldOften';
 import { checkImport } from '../claimRun';
 import type { Durability } from '../durability';
@@ -135,6 +136,9 @@ export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Sto
   };
 }
 
+/** For so long `close()` follows those who ask for one thing after another, in milliseconds. */
+const MOST_FOLLOWED_MS = 5_000;
+
 /** What a store in a folder does; the session is the part of it that lasts as long as the lock. */
 class LowdbStore {
   readonly #folder: OpenOptions;
@@ -149,6 +153,12 @@ class LowdbStore {
   #session: Session | undefined;
   #opening: Promise<Session> | undefined;
   #closing: Promise<void> | undefined;
+  /** The session that is being closed, while it still takes what is asked for besides runs. */
+  #leaving: Session | undefined;
+  /** Whether it was closed, and nobody has taken hold of the folder since: what is written then opens it for that long. */
+  #isClosed = false;
+  /** What has been asked for and is not done. */
+  readonly #passing = new Set<Promise<unknown>>();
   /** What is known of the execution logs, as long as nobody else can write any. */
   #logs: LogIndex | undefined;
 
@@ -175,6 +185,7 @@ class LowdbStore {
 
   claim(runId: string): Claim | Promise<Claim> {
     checkRunId(runId);
+    this.#isClosed = false;
     return this.#usable()?.claim(runId) ?? this.#open().then((opened) => opened.claim(runId));
   }
 
@@ -225,7 +236,8 @@ class LowdbStore {
       for (const { logId } of await listLogs(files, layout.logs, pause)) {
         if (runIds.has(runOfLog(logId))) await deleteLog(files, layout.logs, logId);
       }
-      this.#logs = logIndex((leftOut) => this.#readLogs(leftOut));
+      // On a folder that is being closed nothing is remembered any more.
+      if (this.#logs !== undefined) this.#logs = logIndex((leftOut) => this.#readLogs(leftOut));
     };
   }
 
@@ -252,6 +264,7 @@ class LowdbStore {
   }
 
   async attend(attendant: Attendant): Promise<Attendance> {
+    this.#isClosed = false;
     return (await this.#writing()).attend(attendant, (request, accepted) =>
       this.#carryOut(request, accepted),
     );
@@ -278,7 +291,7 @@ class LowdbStore {
 
   /** @throws StoreLockedError when somebody else has the folder. */
   async #carryOut(request: StoreRequest, accepted: () => void): Promise<Done> {
-    const { layout, pause, files, owners } = this.#folder;
+    const { layout, files, owners } = this.#folder;
     if (request.kind === 'resume') {
       const { runId } = request;
       checkRunId(runId);
@@ -291,7 +304,11 @@ class LowdbStore {
       const me = { pid: process.pid, host: hostname() };
       throw new StoreNotServedError(actionOf(request), layout.folder, this.#usable() && me);
     }
-    const open = await this.#writing();
+    return this.#during((open) => this.#change(open, request));
+  }
+
+  async #change(open: Session, request: Exclude<StoreRequest, { readonly kind: 'resume' }>): Promise<Done> {
+    const { layout, pause } = this.#folder;
     if (request.kind === 'import') {
       await open.importRun(request.state, request.events);
       return { stage: 'done' };
@@ -325,7 +342,9 @@ class LowdbStore {
         const text = captureSnapshot(this.#nextId(), this.#clock.now(), name, state, metadata);
         // Before it is written: what cannot be read back must not lie in the folder.
         const snapshot = snapshotOf(text);
-        await (await this.#writing()).enqueue((own) => writeSnapshot(own, layout.snapshots, text, pause));
+        await this.#during((open) =>
+          open.enqueue((own) => writeSnapshot(own, layout.snapshots, text, pause)),
+        );
         return snapshot;
       },
       load: async (snapshotId) => {
@@ -334,7 +353,9 @@ class LowdbStore {
       },
       delete: async (snapshotId) => {
         checkSnapshotId(snapshotId);
-        return (await this.#writing()).enqueue((own) => deleteSnapshot(own, layout.snapshots, snapshotId));
+        return this.#during((open) =>
+          open.enqueue((own) => deleteSnapshot(own, layout.snapshots, snapshotId)),
+        );
       },
       list: () => listSnapshots(files, layout.snapshots, pause),
     };
@@ -343,12 +364,13 @@ class LowdbStore {
   logs(): Store['logs'] {
     const { files, layout, pause } = this.#folder;
     return {
-      save: async (log) => {
-        const open = await this.#writing();
-        const write = () => open.enqueue((own) => writeLog(own, layout.logs, log, pause));
-        await (this.#logs === undefined ? write() : this.#logs.save(log, write));
-      },
-      load: (logId) => readLog(files, layout.logs, logId),
+      save: (log) =>
+        this.#during((open) => {
+          const write = () => open.enqueue((own) => writeLog(own, layout.logs, log, pause));
+          return this.#logs === undefined ? write() : this.#logs.save(log, write);
+        }),
+      // Who keeps a log reads it before the next line: close() waits for both.
+      load: (logId) => this.#awaited(readLog(files, layout.logs, logId)),
       list: async () => {
         await this.#settled();
         return this.#logs === undefined ? this.#readLogs() : this.#logs.list();
@@ -360,6 +382,7 @@ class LowdbStore {
     const { files, layout, pause } = this.#folder;
     return {
       claim: async (name) => {
+        this.#isClosed = false;
         const open = await this.#writing().catch((error: unknown) => {
           if (!(error instanceof StoreLockedError)) throw error;
           // Whoever has several streams is told which one it is.
@@ -369,25 +392,65 @@ class LowdbStore {
         return open.streams.claim(name);
       },
       list: (query) => listStreams(files, layout.streams, pause, query),
-      delete: async (name) => (await this.#writing()).streams.delete(name),
+      delete: (name) => this.#during((open) => open.streams.delete(name)),
     };
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.#opening?.catch(() => undefined);
+    return this.#giveBack(() => this.#workDone());
+  }
+
+  /** Closes the open session. From within this call on, who writes waits for that, and opens the folder anew. */
+  #giveBack(settle: () => Promise<void>): Promise<void> {
     const open = this.#session;
-    if (open === undefined) return this.#closing;
+    if (open === undefined) return this.#closing ?? Promise.resolve();
     this.#session = undefined;
     this.#logs = undefined;
-    const ending = (this.#closing = open.failure() === undefined ? open.close() : open.abandon());
-    try {
-      await ending;
-    } finally {
+    this.#leaving = open;
+    const left = async (): Promise<void> => {
+      await settle();
+      this.#leaving = undefined;
+    };
+    const ending = open.failure() === undefined ? open.close(left) : left().then(() => open.abandon());
+    const closing = ending.finally(() => {
       // One that failed is not told again: the lock has been given back, and the journal holds everything.
-      if (this.#closing === ending) this.#closing = undefined;
+      if (this.#closing === closing) this.#closing = undefined;
       closedInProcess(this.#folder.layout.folder);
+    });
+    this.#closing = closing;
+    return closing;
+  }
+
+  /**
+   * Waits for what has been asked for, and for what follows upon it: who writes line after line, as an execution log, asks for
+   * the next one when one is written. Whoever never stops is not waited for.
+   */
+  async #workDone(): Promise<void> {
+    const until = performance.now() + MOST_FOLLOWED_MS;
+    do {
+      await Promise.allSettled(this.#passing);
+      await nextTurn();
+    } while (this.#passing.size > 0 && performance.now() < until);
+  }
+
+  /** Writes something of which nothing is left open; a folder that was closed is opened for it, and given back behind it. */
+  #during<T>(write: (open: Session) => Promise<T>): Promise<T> {
+    const begun = this.#leaving === undefined ? this.#writing().then(write) : write(this.#leaving);
+    return this.#awaited(begun);
+  }
+
+  /** Has `close()` wait for this. */
+  async #awaited<T>(work: Promise<T>): Promise<T> {
+    this.#passing.add(work);
+    try {
+      return await work;
+    } finally {
+      this.#passing.delete(work);
+      if (this.#isClosed && this.#passing.size === 0 && this.#leaving === undefined)
+        await this.#giveBack(() => Promise.resolve());
     }
-    return undefined;
   }
 
   /** The open session, unless it has broken: then the folder is opened anew, as another process would. */

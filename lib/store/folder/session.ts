@@ -81,6 +81,8 @@ export class Session {
   readonly signals: SignalWatch;
   #lost: StorageError | undefined;
   #isClosed = false;
+  /** Whether runs write nothing more here, and only what else was asked for is waited for. */
+  #isLeaving = false;
   /** Characters written to the journal. */
   #written = 0;
   #problem: unknown;
@@ -308,13 +310,16 @@ export class Session {
     }
   }
 
-  async close(): Promise<void> {
+  /** @param settle - Waits for what else is to be written here; the runs write nothing more meanwhile. */
+  async close(settle: () => Promise<void>): Promise<void> {
     const { journal, lock } = this.#start;
     try {
       for (const live of this.#lives.values()) this.#leaveRunning(live);
     } catch (error) {
       this.#noteProblem(error);
     }
+    this.#isLeaving = true;
+    await settle();
     this.#isClosed = true;
     this.#inbox.close();
     this.signals.close();
@@ -397,6 +402,7 @@ export class Session {
       cache: this.#cache,
       fold: live.fold,
       write: (json) => {
+        if (this.#isLeaving) throw this.#closedError();
         this.#write(live, json);
         live.isUnderWay = true;
       },
