@@ -9,7 +9,7 @@ import { packNumber } from './layout';
 import type { LiveRun } from './openRun';
 import type { WrittenRun } from './records/runFile';
 import { keepInPack, MOST_PACKED, writePack, writeRunFile } from './records/runFile';
-import type { HistoryLine } from './records/runIndex';
+import type { RunLine, RunPlace } from './records/runIndex';
 import { writeHistoryFile } from './records/runIndex';
 
 /** What a saver works on; `lives` and `lines` are its session's. */
@@ -20,7 +20,7 @@ export interface SaverOptions {
   readonly pause: Pause;
   readonly journal: Journal;
   readonly lives: Map<string, LiveRun>;
-  readonly lines: Map<string, HistoryLine>;
+  readonly lines: Map<string, RunLine>;
   /** Does something one after another with everything else that is written. */
   readonly enqueue: (job: () => Promise<void>) => Promise<void>;
   /** Told what could not be written; the journal still has it. */
@@ -213,7 +213,7 @@ export class RunSaver {
 /** A run at the moment when it is written. */
 interface Standing {
   readonly written: WrittenRun;
-  readonly saved: (where: Pick<HistoryLine, 'pack'>) => void;
+  readonly saved: (where: Pick<RunPlace, 'pack'>) => void;
 }
 
 /** A sync that many may ask for: who asks while one is under way shares the next one, which begins when that has ended. */

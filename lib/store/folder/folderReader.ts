@@ -15,9 +15,9 @@ import type { Layout } from './layout';
 import { isLocked } from './lock/lock';
 import type { Owners } from './lock/owner';
 import { readSavedRun } from './records/runFile';
-import type { HistoryLine } from './records/runIndex';
+import type { RunLine } from './records/runIndex';
 import { readHistoryFile, summaryIn } from './records/runIndex';
-import { logAfter, readResting, readStable, sinceForgotten } from './view';
+import { logAfter, readableLines, readResting, readStable, sinceForgotten } from './view';
 
 /** A run as it was last seen. */
 export interface SeenRun {
@@ -32,7 +32,7 @@ interface SeenHistory {
   readonly stamp: string;
   readonly store: string;
   readonly upTo: number;
-  readonly lines: ReadonlyMap<string, HistoryLine>;
+  readonly lines: ReadonlyMap<string, RunLine>;
 }
 
 /** The runs of a folder, for who has not opened it for writing: another process may be writing there. */
@@ -110,7 +110,7 @@ export class SideReader implements FolderReader {
 
   #runsInFull(): Promise<readonly RunSummary[]> {
     return readStable(this.#files, this.#layout, ({ lines, tail }) => [
-      ...[...lines.values()].filter(({ runId }) => !tail.has(runId)).map(summaryIn),
+      ...[...lines.values()].filter(({ runId }) => !tail.has(runId)).flatMap((line) => summaryIn(line) ?? []),
       ...[...tail.values()].flatMap(({ state }) => (state === undefined ? [] : [summaryOf(state)])),
     ]);
   }
@@ -209,7 +209,10 @@ export class SideReader implements FolderReader {
     if (history === undefined) return [];
     const changed = this.tail.runsBehind(history.upTo);
     const summaries: RunSummary[] = [];
-    for (const [runId, line] of history.lines) if (!changed.has(runId)) summaries.push(summaryIn(line));
+    for (const [runId, line] of history.lines) {
+      const summary = changed.has(runId) ? undefined : summaryIn(line, onDamaged);
+      if (summary !== undefined) summaries.push(summary);
+    }
     for (const runId of [...this.#summaries.keys()]) if (!changed.has(runId)) this.#summaries.delete(runId);
     for (const runId of changed) {
       const seq = this.tail.latestOf(runId);
@@ -251,7 +254,7 @@ export class SideReader implements FolderReader {
     }
     const { store, upTo, runs } = read;
     if (this.#history?.store !== store) this.#seen.clear();
-    this.#history = { stamp, store, upTo, lines: new Map(runs.map((line) => [line.runId, line])) };
+    this.#history = { stamp, store, upTo, lines: await readableLines(this.#files, this.#layout, runs) };
     return this.#history;
   }
 }

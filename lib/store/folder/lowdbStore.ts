@@ -197,7 +197,10 @@ class LowdbStore {
   async listRuns(query: RunQuery | undefined): Promise<readonly RunSummary[]> {
     checkQuery(query);
     const open = await this.#settled();
-    return select(open === undefined ? await this.#reader.runs(query?.onDamaged) : open.runs(), query);
+    return select(
+      open === undefined ? await this.#reader.runs(query?.onDamaged) : open.runs(query?.onDamaged),
+      query,
+    );
   }
 
   async deleteRun(runId: string, more: Forgetting = {}): Promise<boolean> {
@@ -316,7 +319,11 @@ class LowdbStore {
     if (request.kind === 'prune') {
       const now = this.#clock.now();
       await open.enqueue((own) => dropOldAnswers(own, layout.cache, now, pause));
-      const past = prunable(open.runs(), request.limits, now);
+      const past = prunable(
+        open.runs(() => undefined),
+        request.limits,
+        now,
+      );
       const gone = await open.deleteRuns(past, request.limits, this.#forgetting(request.limits));
       return { stage: 'done', gone };
     }

@@ -20,7 +20,7 @@ import type { Durability } from '../durability';
 import { hasTaken } from '../signalAnswer';
 import { stateCopy } from '../stateCopy';
 import { EventLog } from '../events/eventLog';
-import type { Attendance, Attendant, Claim, Forgetting, KeptEvents } from '../store';
+import type { Attendance, Attendant, Claim, Forgetting, KeptEvents, RunQuery } from '../store';
 import type { ListedRun } from '../summary';
 import { summaryOf } from '../summary';
 import type { SaverOptions } from './checkpoint';
@@ -36,8 +36,8 @@ import { CacheFiles } from './records/cacheFiles';
 import type { GivenSignal, PutBack } from './records/inboxFiles';
 import { forgetMessages, forgetTaken, forgetUnheard, InboxWatch, postMessage } from './records/inboxFiles';
 import { SignalWatch } from './records/signalFiles';
-import type { HistoryLine } from './records/runIndex';
-import { summaryIn } from './records/runIndex';
+import type { RunLine } from './records/runIndex';
+import { isDamaged, summaryIn } from './records/runIndex';
 import type { StreamSession } from './records/streamFiles';
 import { streamSession } from './records/streamFiles';
 import type { CarryOut } from './records/requestFiles';
@@ -72,7 +72,7 @@ export class Session {
   readonly #attendants = new Set<Attendant>();
   #serving: Serving | undefined;
   /** Resting runs that were read of late: who answers one of many questions asks for its state again and again. */
-  readonly #read = new WeakMap<HistoryLine, WeakRef<RunState>>();
+  readonly #read = new WeakMap<RunLine, WeakRef<RunState>>();
   readonly #cache: CacheFiles;
   readonly #saver: RunSaver;
   /** Streams that remember. */
@@ -171,10 +171,11 @@ export class Session {
     return stateCopy(read);
   }
 
-  *runs(): Generator<ListedRun> {
+  *runs(onDamaged?: RunQuery['onDamaged']): Generator<ListedRun> {
     for (const [runId, line] of this.#start.lines) {
       const live = this.#lives.get(runId);
-      if (live?.firstSeq === undefined) yield { run: summaryIn(line), isResting: live?.isClaimed !== true };
+      const run = live?.firstSeq === undefined ? summaryIn(line, onDamaged) : undefined;
+      if (run !== undefined) yield { run, isResting: live?.isClaimed !== true };
     }
     for (const { firstSeq, fold, isClaimed } of this.#lives.values()) {
       const state = firstSeq === undefined ? undefined : fold.state();
@@ -373,6 +374,7 @@ export class Session {
     const { files, layout } = this.#start;
     const mayHear = (runId: string): boolean => {
       const status = this.#statusOf(runId);
+      if (isDamaged(this.#start.lines.get(runId))) return true; // It may go on once its file is restored.
       return this.isClaimed(runId) || (status !== undefined && status !== 'COMPLETED');
     };
     await forgetUnheard(files, layout.inbox, mayHear, this.#putBack);
@@ -380,7 +382,8 @@ export class Session {
 
   #statusOf(runId: string): RunStatus | undefined {
     // One that is just being claimed has not been read.
-    return this.#lives.get(runId)?.fold.state()?.status ?? this.#start.lines.get(runId)?.status;
+    const line = this.#start.lines.get(runId);
+    return this.#lives.get(runId)?.fold.state()?.status ?? (isDamaged(line) ? undefined : line?.status);
   }
 
   /** What a life has left, to whoever serves the runs. */

@@ -3,6 +3,7 @@ import type { RunState } from '../../model/state';
 import { realDelay } from '../../streams/realTimers';
 import type { Pause } from '../../streams/yieldOften';
 import { pauses } from '../../streams/yieldOften';
+import { tellOnce } from './files/checkedFile';
 import type { Files } from './files/files';
 import type { Generation, JournalScan } from './journal/journalScan';
 import { scanJournal } from './journal/journalScan';
@@ -10,18 +11,19 @@ import type { ParsedRecord } from './journal/replay';
 import { isForgetting, parseRecord } from './journal/replay';
 import { logSince } from './openRun';
 import { EventLog } from '../events/eventLog';
+import { summaryOf } from '../summary';
 import type { Layout } from './layout';
 import type { RunFile } from './records/runFile';
 import { readSavedRun } from './records/runFile';
-import type { HistoryLine } from './records/runIndex';
-import { readHistoryFile } from './records/runIndex';
+import type { DamagedLine, RunLine, RunPlace } from './records/runIndex';
+import { isDamaged, readHistoryFile } from './records/runIndex';
 
 /** All that a store's folder says, read without changing anything. */
 export interface View {
   /** Name of the store; undefined when the folder holds none yet. */
   readonly store: string | undefined;
   /** Runs whose files stand in history.json. */
-  readonly lines: ReadonlyMap<string, HistoryLine>;
+  readonly lines: ReadonlyMap<string, RunLine>;
   /** Runs of which the journal says more than history.json. */
   readonly tail: ReadonlyMap<string, TailRun>;
   readonly scan: JournalScan;
@@ -61,7 +63,7 @@ export async function readView(
       throw new StoreCorruptError(layout.history, 0, 'the file is missing, but there are runs');
   }
   const upTo = history?.upTo ?? 0;
-  const lines = new Map((history?.runs ?? []).map((line) => [line.runId, line]));
+  const lines = await readableLines(files, layout, history?.runs ?? []);
   const scan = await scanJournal(generations, history?.store ?? '', upTo + 1, pause);
   const byRun = new Map<string, ParsedRecord[]>();
   for (const record of scan.records) {
@@ -83,8 +85,36 @@ export async function readView(
   return { store: history?.store, lines, tail, scan, generations, upTo };
 }
 
+/**
+ * The lines of the list of runs. One that cannot be read is made anew from the file of its run, and told as a process warning; where
+ * that cannot be read either it stays as it is.
+ */
+export async function readableLines(
+  files: Files,
+  layout: Layout,
+  lines: readonly RunLine[],
+): Promise<ReadonlyMap<string, RunLine>> {
+  const byRun = new Map<string, RunLine>();
+  for (const line of lines)
+    byRun.set(line.runId, isDamaged(line) ? await madeAnew(files, layout, line) : line);
+  return byRun;
+}
+
+async function madeAnew(files: Files, layout: Layout, line: DamagedLine): Promise<RunLine> {
+  const { runId, upTo, pack, damage } = line;
+  try {
+    const file = await readSavedRun(files, layout, runId, line);
+    if (file === undefined || file.upTo < upTo) return line;
+    tellOnce(files, `${damage.message}; it is made anew from the file of the run`);
+    return { ...summaryOf(file.state), upTo, ...(pack !== undefined && { pack }) };
+  } catch (error) {
+    if (error instanceof StoreCorruptError) return line;
+    throw error;
+  }
+}
+
 /** The state of a run that the journal does not mention. */
-export async function readResting(files: Files, layout: Layout, line: HistoryLine): Promise<RunFile> {
+export async function readResting(files: Files, layout: Layout, line: RunPlace): Promise<RunFile> {
   const path = line.pack === undefined ? layout.run(line.runId) : layout.pack(line.pack);
   const file = await readSavedRun(files, layout, line.runId, line);
   if (file === undefined) throw new StoreCorruptError(path, 0, `the file of run "${line.runId}" is missing`);
@@ -111,7 +141,7 @@ async function fold(
   files: Files,
   layout: Layout,
   runId: string,
-  line: HistoryLine | undefined,
+  line: RunPlace | undefined,
   records: readonly ParsedRecord[],
   {
     upTo,

@@ -15,8 +15,8 @@ import type { Layout } from '../folder/layout';
 import { fileName, packNumber } from '../folder/layout';
 import type { RunFile } from '../folder/records/runFile';
 import { readPack, readRunFile } from '../folder/records/runFile';
-import type { HistoryLine } from '../folder/records/runIndex';
-import { readHistoryFile } from '../folder/records/runIndex';
+import type { RunPlace } from '../folder/records/runIndex';
+import { isDamaged, readHistoryFile } from '../folder/records/runIndex';
 import { logAfter, readGenerations, sinceForgotten } from '../folder/view';
 import type { Leave } from './leftOut';
 import { intact, isFolder, leaveDamage } from './leftOut';
@@ -24,7 +24,7 @@ import { intact, isFolder, leaveDamage } from './leftOut';
 /** What can be known of a damaged store before its runs are read. */
 export interface Found {
   /** Undefined when the list of runs is lost. */
-  readonly history: { readonly upTo: number; readonly lines: ReadonlyMap<string, HistoryLine> } | undefined;
+  readonly history: { readonly upTo: number; readonly lines: ReadonlyMap<string, RunPlace> } | undefined;
   readonly records: ReadonlyMap<string, readonly (ParsedRecord & { readonly file: string })[]>;
   readonly runIds: ReadonlySet<string>;
   /** In which pack a run lies that has no file of its own. */
@@ -52,7 +52,8 @@ export async function findRuns(files: Files, from: Layout, leave: Leave, pause: 
       leave(from.history, 0, 'the file is missing');
     }
   }
-  const lines = new Map((history?.runs ?? []).map((line) => [line.runId, line]));
+  for (const line of history?.runs ?? []) if (isDamaged(line)) leaveDamage(line.damage, leave);
+  const lines = new Map((history?.runs ?? []).map((line): [string, RunPlace] => [line.runId, line]));
   const first = generations.find(({ bytes }) => headerOf(bytes) !== undefined);
   const scan = await scanIntact(
     generations,

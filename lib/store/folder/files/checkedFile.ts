@@ -142,13 +142,17 @@ export async function readChecked(
   path: string,
   kind: FileKind,
 ): Promise<Readonly<Record<string, unknown>> | undefined> {
-  let bytes: Buffer | undefined;
+  const bytes = await readBytes(files, path);
+  return bytes === undefined ? undefined : parseChecked(path, kind, bytes);
+}
+
+/** All of a file; undefined when there is none. @throws StorageError */
+export async function readBytes(files: Files, path: string): Promise<Buffer | undefined> {
   try {
-    bytes = await files.read(path);
+    return await files.read(path);
   } catch (error) {
     throw storageErrorOf(error, 'read', path);
   }
-  return bytes === undefined ? undefined : parseChecked(path, kind, bytes);
 }
 
 /**
@@ -235,7 +239,8 @@ export async function orTold<T>(files: Files, read: () => Promise<T | undefined>
   }
 }
 
-function tellOnce(files: Files, message: string): void {
+/** Tells something as a process warning, once. */
+export function tellOnce(files: Files, message: string): void {
   const known = told.get(files) ?? new Set();
   told.set(files, known);
   if (known.has(message)) return;

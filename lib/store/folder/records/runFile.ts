@@ -10,7 +10,7 @@ import { readChecked, removeOurs, writeChecked } from '../files/checkedFile';
 import type { Files } from '../files/files';
 import { lowDatabase } from '../files/lowdbFile';
 import type { Layout } from '../layout';
-import type { HistoryLine } from './runIndex';
+import type { RunPlace } from './runIndex';
 import { decodeShared, sharedStateText } from './sharedOutputs';
 
 /** What stands in the file of a run. */
@@ -132,7 +132,7 @@ export async function readSavedRun(
   files: Files,
   layout: Layout,
   runId: string,
-  line: Pick<HistoryLine, 'upTo' | 'pack'> | undefined,
+  line: Pick<RunPlace, 'upTo' | 'pack'> | undefined,
 ): Promise<RunFile | undefined> {
   const own = await readRunFile(files, layout.run(runId), runId);
   // One that was gone on with has a file of its own from then on.

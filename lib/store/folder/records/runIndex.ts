@@ -7,8 +7,8 @@ import { Status, Tags, Usage } from '../../../codec/stateCodec';
 import { explain } from '../../../codec/validate';
 import { StoreCorruptError } from '../../../errors/storageErrors';
 import type { Pause } from '../../../streams/yieldOften';
-import type { OpenQuestion, RunSummary } from '../../store';
-import { readChecked, writeChecked } from '../files/checkedFile';
+import type { OpenQuestion, RunQuery, RunSummary } from '../../store';
+import { parseChecked, readBytes, writeChecked } from '../files/checkedFile';
 import type { Files } from '../files/files';
 import { lowDatabase } from '../files/lowdbFile';
 
@@ -18,20 +18,47 @@ export interface HistoryFile {
   readonly store: string;
   /** Number of the record of the journal up to which the run files and this file hold what happened. */
   readonly upTo: number;
-  readonly runs: Iterable<HistoryLine>;
+  readonly runs: Iterable<RunLine>;
 }
 
-/** A run, and the record up to which its file holds what happened. */
-export interface HistoryLine extends Omit<RunSummary, 'waiting'> {
+/** Where a run lies, and the record up to which its file holds what happened. */
+export interface RunPlace {
+  readonly runId: string;
   readonly upTo: number;
   /** Number of the pack that holds it; absent for a run with a file of its own. */
   readonly pack?: number;
+}
+
+/** A run as it is listed, and where it lies. */
+export interface HistoryLine extends RunPlace, Omit<RunSummary, 'runId' | 'waiting'> {
   /** Absent when no question is open. */
   readonly waiting?: RunSummary['waiting'];
 }
 
-/** What a line tells those who list runs. */
-export function summaryIn({ upTo: _, pack: __, waiting = [], ...summary }: HistoryLine): RunSummary {
+/** A line that says where its run lies, and of which the rest cannot be read. It is kept as it is. */
+export interface DamagedLine extends RunPlace {
+  readonly json: unknown;
+  readonly damage: StoreCorruptError;
+}
+
+export type RunLine = HistoryLine | DamagedLine;
+
+export function isDamaged(line: RunLine | undefined): line is DamagedLine {
+  return line !== undefined && 'damage' in line && line.damage instanceof StoreCorruptError;
+}
+
+/**
+ * What a line tells those who list runs; undefined when it cannot be read and somebody hears of that.
+ *
+ * @throws StoreCorruptError when it cannot be read and nobody hears of that.
+ */
+export function summaryIn(line: RunLine, onDamaged?: RunQuery['onDamaged']): RunSummary | undefined {
+  if (isDamaged(line)) {
+    if (onDamaged === undefined) throw line.damage;
+    onDamaged(line.runId, line.damage);
+    return undefined;
+  }
+  const { upTo: _, pack: __, waiting = [], ...summary } = line;
   return { ...summary, waiting };
 }
 
@@ -59,22 +86,56 @@ export async function writeHistoryFile(
   await lowDatabase<HistoryFile | null>({ write }, history).write();
 }
 
-/** Reads the list of runs, through lowdb; undefined when there is none. */
-export async function readHistoryFile(
-  files: Files,
-  path: string,
-): Promise<(HistoryFile & { readonly runs: readonly HistoryLine[] }) | undefined> {
+/**
+ * Reads the list of runs, through lowdb; undefined when there is none.
+ *
+ * A line that the store has written so and that cannot be read is told as damaged, as long as it says where its run lies.
+ *
+ * @throws StoreCorruptError when the file is not as written, or it cannot be known what it says of the store or of a run.
+ */
+export async function readHistoryFile(files: Files, path: string): Promise<Read | undefined> {
   const read = async () => {
-    const fields = await readChecked(files, path, 'history');
-    if (fields === undefined) return null;
-    const history = History.decode(fields);
-    if (isLeft(history))
-      throw new StoreCorruptError(path, 0, explain(history.left)[0] ?? 'it holds no history');
-    return history.right;
+    const bytes = await readBytes(files, path);
+    return bytes === undefined ? null : decode(path, bytes);
   };
   const database = lowDatabase<Read | null>({ read }, null);
   await database.read();
   return database.data ?? undefined;
+}
+
+function decode(path: string, bytes: Buffer): Read {
+  const fields = parseChecked(path, 'history', bytes);
+  const history = History.decode(fields);
+  if (!isLeft(history)) return history.right;
+  const head = Head.decode(fields);
+  if (isLeft(head)) throw new StoreCorruptError(path, 0, explain(head.left)[0] ?? 'it holds no history');
+  const { store, upTo, runs } = head.right;
+  return { store, upTo, runs: runs.map((json, index) => lineIn(path, bytes, json, index)) };
+}
+
+function lineIn(path: string, bytes: Buffer, json: unknown, index: number): RunLine {
+  const line = Line.decode(json);
+  if (!isLeft(line)) return line.right;
+  const at = offsetOf(bytes, index);
+  const place = Place.decode(json);
+  if (isLeft(place))
+    throw new StoreCorruptError(
+      path,
+      at,
+      `line ${String(index + 1)} of its runs does not say where a run lies`,
+    );
+  const { runId, upTo, pack } = place.right;
+  const why = `the line of run ${JSON.stringify(runId)}: ${explain(line.left)[0] ?? 'it is none'}`;
+  const damage = new StoreCorruptError(path, at, why);
+  return { runId, upTo, ...(pack !== undefined && { pack }), json, damage };
+}
+
+/** Where a line begins. */
+function offsetOf(bytes: Buffer, index: number): number {
+  const begin = '\n"runs": [\n';
+  let at = bytes.indexOf(begin) + begin.length;
+  for (let line = 0; line < index; line += 1) at = bytes.indexOf('\n', at) + 1;
+  return at;
 }
 
 const Question = recordCodec<OpenQuestion>(
@@ -109,22 +170,38 @@ const Line: t.Type<HistoryLine> = recordCodec<HistoryLine>(
   },
 );
 
+const Place: t.Type<RunPlace> = recordCodec<RunPlace>(
+  'RunPlace',
+  { runId: t.string, upTo: Count },
+  { pack: Count },
+);
+
 interface Read extends HistoryFile {
-  readonly runs: readonly HistoryLine[];
+  readonly runs: readonly RunLine[];
 }
 
-const History: t.Type<Read> = recordCodec<Read>(
+const Head = recordCodec<Omit<HistoryFile, 'runs'> & { readonly runs: readonly unknown[] }>(
+  'history',
+  { store: t.string, upTo: Count, runs: t.UnknownArray },
+  {},
+);
+
+const History = recordCodec<HistoryFile & { readonly runs: readonly HistoryLine[] }>(
   'history',
   { store: t.string, upTo: Count, runs: listOf(Line) },
   {},
 );
 
-function* lines(runs: Iterable<HistoryLine>): Generator<string> {
+function* lines(runs: Iterable<RunLine>): Generator<string> {
   let separator = '[\n';
   for (const run of runs) {
-    const line = run.waiting?.length === 0 ? { ...run, waiting: undefined } : run;
-    yield `${separator}${JSON.stringify(line)}`;
+    yield `${separator}${JSON.stringify(isDamaged(run) ? run.json : withoutNothing(run))}`;
     separator = ',\n';
   }
   yield separator === '[\n' ? '[]' : '\n]';
+}
+
+function withoutNothing(line: HistoryLine): HistoryLine {
+  const { waiting, ...rest } = line;
+  return waiting?.length === 0 ? rest : line;
 }
