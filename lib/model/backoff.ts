@@ -1,13 +1,16 @@
 import type { Failure } from './failure';
 import { InvalidArgumentError } from './failure';
 
+/** The longest delay that every scheduler can take, in milliseconds: Node turns a longer one into 1 ms. */
+export const LONGEST_DELAY_MS = 2 ** 31 - 1;
+
 /** How the waits between attempts grow. */
 export interface BackoffOptions {
   /** Milliseconds before the second attempt. */
   readonly initialMs: number;
   /** By how much each wait is longer than the one before; 2 when left out. */
   readonly factor?: number;
-  /** Longest wait, in milliseconds; a minute when left out. */
+  /** Longest wait, in milliseconds; a minute when left out. No wait is longer than 2 ** 31 - 1 ms, which is 24.8 days. */
   readonly maxMs?: number;
   /** Which part of a wait is left to chance, from 0 to 1, so that many runs do not come back at once; 1 when left out. */
   readonly jitter?: number;
@@ -36,8 +39,9 @@ export function backoff(options: BackoffOptions): (failure: Failure, attempt: nu
   check('maxMs', maxMs, 0, Infinity);
   check('jitter', jitter, 0, 1);
   return (_failure, attempt) => {
-    // Far attempts overflow to Infinity, which the longest wait cuts; 0 * Infinity would be NaN.
-    const longest = initialMs === 0 ? 0 : Math.min(maxMs, initialMs * factor ** (attempt - 1));
+    // Far attempts overflow to Infinity, of which no part can be taken; 0 * Infinity would be NaN.
+    const grown = initialMs === 0 ? 0 : initialMs * factor ** (attempt - 1);
+    const longest = Math.min(grown, maxMs, LONGEST_DELAY_MS);
     return longest - longest * jitter * random();
   };
 }

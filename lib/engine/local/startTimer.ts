@@ -1,11 +1,9 @@
 import type { SchedulerLike } from 'rxjs';
 import { asyncScheduler } from 'rxjs';
 
+import { LONGEST_DELAY_MS } from '../../model/backoff';
 import { toFailure } from '../../model/failure';
 import type { Stop } from '../../streams/pull';
-
-// Node turns a longer delay into 1 ms.
-const LONGEST_DELAY_MS = 2 ** 31 - 1;
 
 /** Calls back after a delay of any length, in milliseconds. */
 export function startTimer(scheduler: SchedulerLike, delayMs: number, work: () => void): Stop {

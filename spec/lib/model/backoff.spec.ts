@@ -41,6 +41,39 @@ describe('backoff()', () => {
     );
   });
 
+  it('gives every attempt a delay that any scheduler can take, whatever its options', () => {
+    const bound = (min: number, most: number) =>
+      fc.oneof(fc.double({ min, max: most, noNaN: true }), fc.constantFrom(min, 1, Infinity));
+    fc.assert(
+      fc.property(
+        fc.record(
+          {
+            initialMs: bound(0, Number.MAX_VALUE),
+            factor: bound(1, Number.MAX_VALUE),
+            maxMs: bound(0, Number.MAX_VALUE),
+            jitter: fc.oneof(fc.double({ min: 0, max: 1, noNaN: true }), fc.constantFrom(0, 1)),
+          },
+          { requiredKeys: ['initialMs'] },
+        ),
+        fc.oneof(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), fc.constant(0)),
+        fc.integer({ min: 1, max: 5_000 }),
+        (options, draw, attempt) => {
+          const delayMs = backoff({ ...options, random: () => draw })(failure, attempt);
+          expect(delayMs).toBeGreaterThanOrEqual(0);
+          expect(delayMs).toBeLessThanOrEqual(Math.min(options.maxMs ?? 60_000, 2 ** 31 - 1));
+        },
+      ),
+    );
+  });
+
+  it('waits as long as a scheduler can after thousands of attempts without a longest wait', () => {
+    const delaysMs = [0, 0.5, 1].map((jitter) =>
+      backoff({ initialMs: 100, maxMs: Infinity, jitter, random: () => 0 })(failure, 5_000),
+    );
+
+    expect(delaysMs).toEqual([2 ** 31 - 1, 2 ** 31 - 1, 2 ** 31 - 1]);
+  });
+
   it('refuses numbers that make no sense', () => {
     expect(() => backoff({ initialMs: -1 })).toThrow(
       'Cannot make a backoff: initialMs is -1; give a number at least 0',
