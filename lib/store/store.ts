@@ -226,8 +226,11 @@ export interface QueuedTurn {
   readonly runId: string;
   /** All that is known of it; undefined when it has been taken back. */
   load(): Promise<QueuedRun | undefined>;
-  /** Takes it out of the queue for good: it has begun, or is known already. */
-  done(): void;
+  /**
+   * Takes it out of the queue for good: it has begun, or is known already. False when it was taken back since it was loaded: one that has
+   * begun is cancelled then.
+   */
+  done(): boolean;
   /** Puts it back: it does not begin now. */
   back(): void;
 }

@@ -2,6 +2,7 @@ import { typeName } from '../../lib/codec/typeName';
 import type { CancelRequest } from '../../lib/engine/engine';
 import type { Where } from '../../lib/engine/runOptions';
 import { checkedWhere } from '../../lib/engine/runOptions';
+import { RunEndedError } from '../../lib/errors/runErrors';
 import { checkRunId, UnknownRunError } from '../../lib/errors/storageErrors';
 import { InvalidArgumentError } from '../../lib/model/failure';
 import type { Store } from '../../lib/store/store';
@@ -37,10 +38,17 @@ export async function cancel(runId: string, options: CancelOptions): Promise<Can
     await engine.cancel(runId, { ...(agent !== undefined && { agent }), ...why });
     return { isServed: true };
   }
+  const post = () => store.post(runId, { kind: 'cancel', ...why });
   try {
-    await store.post(runId, { kind: 'cancel', ...why });
+    await post();
   } catch (error) {
-    if (!(error instanceof UnknownRunError) || !(await store.queue.remove(runId))) throw error;
+    if (!(error instanceof UnknownRunError)) throw error;
+    const wasQueued = await store.queue.remove(runId);
+    // It may have begun since: one that has left the queue by itself is on record, and of one that was taken out whoever serves cancels it.
+    await post().catch((again: unknown) => {
+      const isOver = again instanceof UnknownRunError || again instanceof RunEndedError;
+      if (!wasQueued || !isOver) throw again;
+    });
   }
   return { isServed: await store.isServed() };
 }

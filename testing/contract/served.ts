@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 
 import { lastValueFrom, toArray } from 'rxjs';
 
-import type { Attendance, Attendant, QueuedRun, RunSummary, Store } from '../../lib/store/store';
+import type { Attendance, Attendant, QueuedRun, QueuedTurn, RunSummary, Store } from '../../lib/store/store';
 import { askingLife } from './life';
 import type { StoreCase } from './storeCase';
 import { anHourAgo, becomes, refuses, rest, restingState } from './storeCase';
@@ -193,6 +193,30 @@ export const served: readonly StoreCase[] = [
       first?.done();
       assert.deepEqual(await turns(attendance, 1_000, 2), ['m', 'later']);
       assert.deepEqual(await turns(attendance, 9_000, 1), ['mark'], 'a run has its turn that was taken back');
+      attendance.leave();
+    },
+  },
+  {
+    name: 'queue: says that a run was taken back after it was loaded',
+    async check({ store }) {
+      const attendance = await attends(store);
+      for (const runId of ['kept', 'gone']) await store.queue.add(queued(runId), 10);
+      const loaded: QueuedTurn[] = [];
+      await becomes(() => {
+        for (let turn = attendance.takeQueued(1); turn !== undefined; turn = attendance.takeQueued(1))
+          loaded.push(turn);
+        return loaded.length === 2;
+      }, 'two runs have their turns');
+      for (const turn of loaded) assert.ok((await turn.load()) !== undefined);
+      assert.equal(await store.queue.remove('gone'), true);
+      assert.deepEqual(
+        loaded.map((turn) => [turn.runId, turn.done()]),
+        [
+          ['kept', true],
+          ['gone', false],
+        ],
+      );
+      assert.equal(await store.queue.remove('kept'), false, 'a run that has begun is taken back');
       attendance.leave();
     },
   },

@@ -402,9 +402,7 @@ class MemoryQueue implements RunQueue {
         const text = isWaiting(taken) ? this.#waiting.get(runId)?.text : undefined;
         return Promise.resolve(text === undefined ? undefined : (JSON.parse(text) as QueuedRun));
       },
-      done: () => {
-        this.#waiting.delete(runId);
-      },
+      done: () => isWaiting(taken) && this.#waiting.delete(runId),
       back: () => {
         this.#backlog.add(taken);
       },

@@ -447,10 +447,7 @@ export class RunServer implements Attendant {
       const isKnown = queued === undefined || (await this.#options.store.loadRun(runId)) !== undefined;
       if (isKnown) turn.done();
       else if (this.#hasStopped()) turn.back();
-      else
-        await this.#live(this.#agentOf(runId, queued.name), runId, queued, () => {
-          turn.done();
-        });
+      else await this.#live(this.#agentOf(runId, queued.name), runId, queued, turn);
     } catch (error) {
       if (error instanceof RunActiveError) {
         turn.done();
@@ -562,16 +559,18 @@ export class RunServer implements Attendant {
 
   /**
    * @param fresh - With what a run begins that is not there yet.
-   * @param begun - Called when it is on record.
+   * @param turn - Is done with when the run is on record; where it was taken back meanwhile, the run is cancelled.
    */
   #live(
     agent: Agent<never, unknown>,
     runId: string,
     fresh?: Pick<QueuedRun, 'input' | 'tags'>,
-    begun?: () => void,
+    turn?: QueuedTurn,
   ): Promise<void> {
     const { store, maxCrashes, onMismatch, recordInputs, scheduler, services } = this.#options;
+    const takenBack = turn && new AbortController();
     const options = {
+      ...(takenBack !== undefined && { signal: takenBack.signal }),
       ...(services !== undefined && { services }),
       ...(recordInputs !== undefined && { recordInputs }),
       ...(maxCrashes !== undefined && { maxCrashes }),
@@ -592,9 +591,11 @@ export class RunServer implements Attendant {
     return new Promise<void>((resolve, reject) => {
       life.subscribe({
         next: (transition) => {
-          if (latest === undefined) begun?.();
+          // Before anything of it is called.
+          const isTakenBack = latest === undefined && turn?.done() === false;
           latest = transition.state;
           this.#tell(transition);
+          if (isTakenBack) takenBack?.abort(TAKEN_BACK);
         },
         error: (error: unknown) => {
           // It was told as run.failed.
@@ -653,6 +654,9 @@ export class RunServer implements Attendant {
     else this.#subscriber.complete();
   }
 }
+
+/** Why a run is cancelled that was taken out of the queue while it began. */
+const TAKEN_BACK = 'it was taken out of the queue as it began';
 
 /** Stands for the queue among what is due. */
 const QUEUE = Symbol('queue');

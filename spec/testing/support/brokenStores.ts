@@ -8,7 +8,7 @@ import type { RunState } from '../../../lib/model/state';
 import { idleState } from '../../../lib/model/state';
 import type { StepResult } from '../../../lib/model/stepResult';
 import { StepTable } from '../../../lib/model/stepTable';
-import type { Attendant, Claim, KeptEvent, Store } from '../../../lib/store/store';
+import type { Attendant, Claim, KeptEvent, QueuedTurn, Store } from '../../../lib/store/store';
 import type { KeptSignal, SignalBox, SignalRest } from '../../../lib/store/signalRest';
 import type { StreamClaim } from '../../../lib/store/streamRest';
 
@@ -102,6 +102,19 @@ const inSignalBox = (change: (box: SignalBox) => Partial<SignalBox>): Bug =>
         },
         signals: { ...sound, ...change(sound) },
       };
+    },
+  }));
+
+/** A bug in the turns of queued runs. */
+const inTurn = (change: (turn: QueuedTurn) => Partial<QueuedTurn>): Bug =>
+  inStore(({ attend }) => ({
+    attend: async (attendant) => {
+      const attendance = await attend(attendant);
+      const takeQueued = (now: number) => {
+        const turn = attendance.takeQueued(now);
+        return turn && { ...turn, ...change(turn) };
+      };
+      return { ...attendance, takeQueued };
     },
   }));
 
@@ -590,6 +603,15 @@ export const brokenStores: Readonly<Record<string, readonly [bug: Bug, ...finds:
       };
     }),
     'queue: takes an id anew that was taken back, with what is said of it then',
+  ],
+  'begins a run that was taken back as it began': [
+    inTurn((turn) => ({
+      done: () => {
+        turn.done();
+        return true;
+      },
+    })),
+    'queue: says that a run was taken back after it was loaded',
   ],
   'queues a run that has ended': [
     inStore(({ queue }) => ({

@@ -24,7 +24,7 @@ import {
   within,
   writeChecked,
 } from '../files/checkedFile';
-import type { Files } from '../files/files';
+import type { Files, Found } from '../files/files';
 import type { Layout } from '../layout';
 import { fileName } from '../layout';
 import { sharedSync } from '../checkpoint';
@@ -258,10 +258,13 @@ export class QueueWatch {
   #turnOf(rank: Rank): QueuedTurn {
     const { runId } = rank;
     const path = queuedPath(this.#layout, runId);
+    const name = nameOf(runId);
     let isTakenBack = false;
+    let found: Found | undefined;
     return {
       runId,
       load: async () => {
+        found = this.#files.look(path);
         const bytes = await this.#files.read(path);
         const queued = bytes && readQueued(path, bytes);
         isTakenBack = queued?.order !== rank.order;
@@ -274,21 +277,36 @@ export class QueueWatch {
       },
       done: () => {
         // What may have the name now is another run.
-        if (!isTakenBack) this.#begun.add(nameOf(runId));
-        else if (this.#known.get(nameOf(runId)) === rank.order) this.#known.delete(nameOf(runId));
-        this.#removeBegun();
+        isTakenBack ||= found !== undefined && !this.#isStill(path, found);
+        if (isTakenBack) {
+          if (this.#known.get(name) === rank.order) this.#known.delete(name);
+        } else {
+          this.#begun.add(name);
+        }
+        return !this.#removeBegun().includes(name) && !isTakenBack;
       },
     };
   }
 
+  /** Whether the file is the one that was found there. */
+  #isStill(path: string, { id }: Found): boolean {
+    try {
+      return this.#files.look(path)?.id === id;
+    } catch {
+      // Removing it tells why.
+      return true;
+    }
+  }
+
   /**
-   * Removes the files of runs that have begun. Where that fails it is told, and tried again later: it must not end the run, and
-   * whoever serves next finds that there is one.
+   * Removes the files of runs that have begun, and names those that somebody else had removed. Where it fails it is told, and tried again
+   * later: it must not end the run, and whoever serves next finds that there is one.
    */
-  #removeBegun(): void {
+  #removeBegun(): readonly string[] {
+    const missing: string[] = [];
     try {
       for (const name of this.#begun) {
-        this.#files.remove(within(this.#layout.queue, name));
+        if (!this.#files.remove(within(this.#layout.queue, name))) missing.push(name);
         this.#begun.delete(name);
         this.#known.delete(name);
       }
@@ -297,6 +315,7 @@ export class QueueWatch {
       if (!this.#isStuck) this.#troubled(error as Error);
       this.#isStuck = true;
     }
+    return missing;
   }
 
   /** Looks for runs that have been added. */
