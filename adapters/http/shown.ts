@@ -235,7 +235,11 @@ export class Shown {
       case 'run.suspended':
         return { ...event, ...this.#reason(event), ...this.#paths(event, 'waiting') };
       case 'run.cancelled':
-        return { ...event, ...this.#reason(event) };
+        return {
+          ...event,
+          ...this.#reason(event),
+          ...(event.error !== undefined && { error: this.failure(event.error) }),
+        };
       default:
         return this.#stepEvent(event, change);
     }

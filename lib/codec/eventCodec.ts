@@ -71,7 +71,7 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
     'run.cancelled': event(
       'run.cancelled',
       { ...occurrence, duration: Finite },
-      { reason: t.string, usage: Usage },
+      { reason: t.string, error: Failure, usage: Usage },
     ),
     'step.started': event('step.started', ofAttempt, {
       critical: t.boolean,

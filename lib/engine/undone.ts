@@ -1,4 +1,5 @@
 import type { Plan } from '../model/plan';
+import type { Failure } from '../model/failure';
 import { isWithinFact } from '../model/openFailures';
 import type { StepResult } from '../model/stepResult';
 import { pendingStep } from '../model/stepResult';
@@ -52,6 +53,28 @@ export function undoneSagas(steps: StepTable): readonly string[] {
     if (steps.get(saga)?.contained !== true && !isWithinFact(saga, steps)) paths.add(saga);
   }
   return [...paths];
+}
+
+/**
+ * The first step that is not undone although a saga has tried, and why; undefined when there is none. What an outer saga has undone since
+ * counts as undone.
+ */
+export function failedUndoing(
+  steps: StepTable,
+): { readonly step: string; readonly failure: Failure } | undefined {
+  const sagas = new Set(undoneSagas(steps));
+  const failed = new Map<string, Failure>();
+  const undone = new Set<string>();
+  for (const row of steps) {
+    const undoing = undoingOf(row, steps);
+    if (undoing === undefined) continue;
+    const step = undoing.undone ?? row.stepId;
+    if (row.status === 'COMPLETED') undone.add(step);
+    else if (row.status === 'FAILED' && row.error !== null && sagas.has(undoing.saga) && !failed.has(step))
+      failed.set(step, row.error);
+  }
+  for (const [step, failure] of failed) if (!undone.has(step)) return { step, failure };
+  return undefined;
 }
 
 /** Tells whether a path is that of one of these sagas, or below it. */

@@ -308,6 +308,8 @@ export interface RunCancelled extends Occurrence, Reporting {
   readonly duration: number;
   /** Why; absent when nobody said. */
   readonly reason?: string;
+  /** A step that could not be undone, and why; absent when all is undone that had to be. */
+  readonly error?: Failure;
 }
 
 /** Whether the store keeps this event; the others are only shown to whoever watches. */

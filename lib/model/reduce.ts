@@ -295,6 +295,7 @@ const changes: {
   'run.cancelled': (edit, event) => {
     edit.rest();
     edit.run('CANCELLED', (run) => {
+      if (event.error !== undefined) Object.assign(run, { error: withoutStacks(event.error) });
       endLife(run, event);
       if (event.reason !== undefined) run.reason = event.reason;
     });

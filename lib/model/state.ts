@@ -26,7 +26,7 @@ export interface RunState<O = unknown> {
   readonly output?: O;
   /** Who gave the output, where it could be another agent. */
   readonly givenBy?: GivenBy;
-  /** Why the latest life failed; present when it did. */
+  /** Why the latest life failed, or what could not be undone of one that was cancelled; absent otherwise. */
   readonly error?: Failure;
   /**
    * Why the latest life was cancelled, if whoever cancelled it said so; `drain` when whoever served the run stopped. Why nobody can answer

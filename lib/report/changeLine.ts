@@ -44,7 +44,7 @@ export function changeText(event: RunEvent): string | undefined {
     case 'run.suspended':
       return `waits for ${event.waiting.join(', ')}`;
     case 'run.cancelled':
-      return `cancelled after ${durationText(event.duration)}`;
+      return `cancelled after ${durationText(event.duration)}${event.error === undefined ? '' : `: ${event.error.message}`}`;
     case 'step.emitted':
     case 'step.logged':
       return undefined;

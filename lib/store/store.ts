@@ -321,7 +321,7 @@ export interface RunSummary {
   readonly endedAt?: number;
   /** How often the run was begun or resumed. */
   readonly life: number;
-  /** Path of the step whose failure ended the run. */
+  /** Path of the step whose failure ended the run, or of the undoing that failed in one that was cancelled. */
   readonly failedStep?: string;
   /** What its steps have reported to have used, over all lives. */
   readonly used?: Usage;

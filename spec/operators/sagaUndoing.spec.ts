@@ -20,6 +20,7 @@ import {
 import type { Agent, RunState, Store, Wire } from '../../index';
 import { crashPoints, recordingStore } from '../../testing/index';
 import { everyStore } from '../support/everyStore';
+import { until } from '../support/until';
 
 type Any = Agent<unknown, unknown>;
 
@@ -393,5 +394,54 @@ describe.each(everyStore)('a compensation that asks a person (%s)', (_where, ope
     await execute(self, 1, { store, runId: 'r' });
 
     expect(log).toEqual(['b1', 'undo b1']);
+  });
+});
+
+describe.each(everyStore)('a cancelled run whose undoing fails (%s)', (_where, open) => {
+  let isOpen = false;
+  const stuck = agent('stuck', () => 1, {
+    compensate: () => {
+      if (!isOpen) throw new Error('the bank is closed');
+      log.push('undo stuck');
+    },
+  });
+  const hangs = agent('hangs', (_input: unknown, { signal }) => wait(60_000, undefined, { signal }));
+  const order = saga('s', linked('w', book('b1'), stuck, hangs));
+
+  it('says which step is not undone and why, and undoes it when it is resumed', async () => {
+    isOpen = false;
+    const store = open();
+    const life = execute(order, 1, { store, runId: 'r' });
+    await until(async () => (await store.loadRun('r'))?.steps.get('w/hangs')?.status === 'RUNNING');
+    await cancel('r', { store, reason: 'not wanted' });
+    const state = await life;
+
+    const error = {
+      name: 'CompensationError',
+      code: 'COMPENSATION_FAILED',
+      message: 'Cannot undo step "w/stuck": the bank is closed; it was to be undone because of: not wanted',
+      path: String.raw`undo["w\u002fstuck"]`,
+    };
+    expect(state).toMatchObject({ status: 'CANCELLED', reason: 'not wanted', error });
+    expect(await store.loadRun('r')).toMatchObject({ status: 'CANCELLED', error });
+    expect(await store.listRuns()).toMatchObject([
+      { failedStep: error.path, error: `${error.name}: ${error.message}` },
+    ]);
+    expect(undone()).toEqual(['b1']);
+
+    isOpen = true;
+    const second = await execute(order, 1, { store, runId: 'r' });
+    expect([second.status, second.error?.name]).toEqual(['FAILED', 'Cancelled']);
+    expect(undone()).toEqual(['b1', 'stuck']);
+  });
+
+  it('has no error when all is undone', async () => {
+    isOpen = true;
+    const store = open();
+    const life = execute(order, 1, { store, runId: 'r' });
+    await until(async () => (await store.loadRun('r'))?.steps.get('w/hangs')?.status === 'RUNNING');
+    await cancel('r', { store });
+
+    expect(await life).not.toHaveProperty('error');
   });
 });

@@ -64,6 +64,7 @@ const any = fc.oneof(
   event('run.failed', { ...duration, error: failure }),
   event('run.suspended', { ...duration, waiting: fc.constant(['a']) }),
   event('run.cancelled', duration),
+  event('run.cancelled', { ...duration, error: failure }),
 );
 
 /** Events of one run in any order, legal or not, numbered as they come. Most sequences begin with `run.started`. */

@@ -76,6 +76,8 @@ export function eventSize(event: RunEvent): number {
     case 'step.retrying':
     case 'run.failed':
       return SMALL + event.error.message.length;
+    case 'run.cancelled':
+      return SMALL + (event.error?.message.length ?? 0);
     default:
       return SMALL;
   }

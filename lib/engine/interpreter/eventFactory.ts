@@ -309,7 +309,7 @@ export class EventFactory {
     };
   }
 
-  runCancelled(reason: string | undefined): RunEvent {
+  runCancelled(reason: string | undefined, error?: Failure): RunEvent {
     return {
       type: 'run.cancelled',
       runId: this.#runId,
@@ -318,6 +318,7 @@ export class EventFactory {
       ...this.#takeUsage(),
       duration: this.#seconds(this.#lifeBegan),
       ...(reason !== undefined && { reason }),
+      ...(error !== undefined && { error }),
     };
   }
 

@@ -6,7 +6,7 @@ import type { Definition, StepIds, StructureDefinition } from '../../definition/
 import { definitionOf, encodedOutput, isContainer, isStructure } from '../../definition/definition';
 import type { Answer, Decided, StepRequest, Undoable } from '../../definition/scope';
 import { givenByOf } from '../../definition/scope';
-import { someOf } from '../../errors/runErrors';
+import { CompensationError, someOf } from '../../errors/runErrors';
 import { PoisonStepError, StepTimeoutError } from '../../errors/stepErrors';
 import type { Agent } from '../../model/agentType';
 import type { LogLevel, RunEvent, StepSkipped } from '../../model/event';
@@ -25,6 +25,7 @@ import type { Stop } from '../../streams/pull';
 import type { CallCallbacks, Engine, KeyFailed, KnownAnswer } from '../engine';
 import type { StepTask } from '../task';
 import { isRunning, newTask, pathOfPart } from '../task';
+import { failedUndoing } from '../undone';
 import { Cancellation, hasSaga } from './cancellation';
 import { ContextSteps } from './contextSteps';
 import { EventFactory } from './eventFactory';
@@ -164,7 +165,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
     // What has to be undone begins steps.
     this.#isDraining = false;
     const finish = (): void => {
-      const event = this.stop(reason);
+      const event = this.stop(reason, this.#undoingFailure(reason));
       if (event !== undefined) stopped(event);
     };
     const goBack = (): void => {
@@ -240,7 +241,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
   }
 
   /** Stops everything at once. Returns the event that tells so; undefined when the life has ended already. */
-  stop(reason?: string): RunEvent | undefined {
+  stop(reason?: string, failure?: Failure): RunEvent | undefined {
     if (this.#isOver) return undefined;
     this.#isOver = true;
     this.queue.end();
@@ -251,7 +252,15 @@ export class StepExecutor implements StepMachine, QueueOwner {
     for (const task of this.#cancellation.undoing) this.cancelStep(task);
     // Whoever left when a step began: those above do not know of it yet.
     this.permits.releaseAll();
-    return this.events.runCancelled(reason);
+    return this.events.runCancelled(reason, failure);
+  }
+
+  /** What tells of the first step that a saga could not undo; undefined when all is undone. */
+  #undoingFailure(reason = 'the run was cancelled'): Failure | undefined {
+    const failed = hasSaga(this.#definition) ? failedUndoing(this.engine.steps()) : undefined;
+    if (failed === undefined) return undefined;
+    const why: Failure = { name: 'Cancelled', message: reason, retryable: true };
+    return new CompensationError(failed.step, failed.failure, why).failure;
   }
 
   /** Room that nobody uses goes to others, and functions that only wait for what waits do not keep the run from resting. */

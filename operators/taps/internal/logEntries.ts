@@ -97,8 +97,15 @@ const entries: { readonly [K in RunEvent['type']]: (event: Extract<RunEvent, { t
     entry(failedBecause('run', error, undefined), () => ({ runId, duration, ...cause(error, undefined) })),
   'run.suspended': ({ runId, duration, waiting }) =>
     entry(`run waits for ${waiting.join(', ')}`, () => ({ runId, duration })),
-  'run.cancelled': ({ runId, duration, reason }) =>
-    entry('run cancelled', () => ({ runId, duration, reason })),
+  'run.cancelled': ({ runId, duration, reason, error }) =>
+    error === undefined
+      ? entry('run cancelled', () => ({ runId, duration, reason }))
+      : entry(`run cancelled: ${error.message}`, () => ({
+          runId,
+          duration,
+          reason,
+          ...cause(error, undefined),
+        })),
 };
 
 /** What an agent logs as fields of the entry; as one field when it has none, or when they would hide the run and the step. */
