@@ -113,7 +113,7 @@ describe.each(everyStore)('a saga that is stopped by what is around it (%s)', (_
     ['what it stands in', (self) => chain('around', self)],
   ])('is undone where the time limit of %s ends while the run rests', async (_of, within) => {
     const store = open();
-    const asks = within(saga('s', chain('work', book('book'), approval<unknown, string>('ask', t.string))));
+    const asks = within(saga('s', chain('work', book('book'), approval<string>('ask', t.string))));
     const flow = fallback(
       'f',
       workflow('w', (input: Wire<unknown>, step) => step('part', asks, input, { timeoutMs: 300 })),

@@ -24,9 +24,9 @@ export interface Claiming<C> {
   readonly rest: object;
   /** Its name there. */
   readonly id: string;
-  claim(): C | Promise<C>;
+  readonly claim: () => C | Promise<C>;
   /** Ends a claim that was never used. */
-  giveBack(claim: C): void | Promise<void>;
+  readonly giveBack: (claim: C) => void | Promise<void>;
 }
 
 /**

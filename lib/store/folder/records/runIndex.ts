@@ -180,7 +180,7 @@ interface Read extends HistoryFile {
   readonly runs: readonly RunLine[];
 }
 
-const Head = recordCodec<Omit<HistoryFile, 'runs'> & { readonly runs: readonly unknown[] }>(
+const Head = recordCodec<Omit<HistoryFile, 'runs'> & { readonly runs: unknown[] }>(
   'history',
   { store: t.string, upTo: Count, runs: t.UnknownArray },
   {},
