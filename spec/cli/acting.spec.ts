@@ -357,6 +357,30 @@ describe('the commands that act', () => {
     expect(readdirSync(join(cwd, 'state/runs'))).toContain('a.json');
   });
 
+  it('a changed list of runs is refused, and what the refusal names makes it anew', () => {
+    for (const id of ['a', 'b']) typed(['run', 'book', '1', '--id', id, ...agents]);
+    const file = join(cwd, 'state/history.json');
+    writeFileSync(file, readFileSync(file, 'utf8').replace('"runId":"b"', '"runId":"x"'));
+
+    expect(json(['run', 'book', '1', '--id', 'c', ...agents])).toMatchObject({
+      exit: 65,
+      json: {
+        error: { code: 'STORE_CORRUPT', next: expect.stringContaining('millrace salvage <folder> <target>') },
+      },
+    });
+    expect(json(['salvage', 'state', 'saved'])).toMatchObject({
+      exit: 0,
+      json: { runs: 2, leftOut: [{ file, offset: 0, reason: 'the checksum differs' }] },
+    });
+    const saved = ['--store', 'saved'];
+    expect(json(['run', 'book', '1', '--id', 'c', ...agents, ...saved])).toMatchObject({ exit: 0 });
+    expect(
+      json(['list', ...saved])
+        .json.map(({ runId }: { runId: string }) => runId)
+        .sort(),
+    ).toEqual(['a', 'b', 'c']);
+  });
+
   it('doctor tells of runs whose agents have changed or are missing, and of files that do not load', () => {
     typed(['run', 'book', '3', '--id', 'b', ...agents]);
     typed(['run', 'contract', '"rent"', '--id', 'r', ...agents]);
