@@ -102,6 +102,8 @@ export class RunServer implements Attendant {
   readonly #refused = new Map<string, string>();
   /** Runs that have to be carried on to find out whether they take a signal. */
   readonly #asked = new Set<string>();
+  /** Queued runs, each behind one of its id that is still looked at here. */
+  readonly #behind = new Map<string, QueuedTurn>();
   /** Queued runs that could not begin here. */
   readonly #unfit: QueuedTurn[] = [];
   /** Who has asked for a run to be resumed, however it ended, and waits for it to come to rest. */
@@ -397,8 +399,8 @@ export class RunServer implements Attendant {
       // What an earlier process has left comes first.
       const turn = this.#hasLooked ? this.#attendance?.takeQueued(this.#scheduler.now()) : undefined;
       if (turn === undefined) break;
-      // It is known already.
-      if (this.#underWay.has(turn.runId)) turn.done();
+      // One of its id may be under way that has been forgotten since.
+      if (this.#underWay.has(turn.runId)) this.#behind.set(turn.runId, turn);
       else this.#carryOut(turn.runId, () => this.#beginQueued(turn));
     }
     this.#awaitQueue();
@@ -423,6 +425,8 @@ export class RunServer implements Attendant {
 
   #left(runId: string): void {
     this.#underWay.delete(runId);
+    this.#behind.get(runId)?.back();
+    this.#behind.delete(runId);
     // Who asked since it came to rest is still to be answered.
     const isAwaited = this.#waiters.has(runId);
     if (isAwaited && this.#isStopping) this.#refuse(runId, stopped(runId));
