@@ -15,9 +15,9 @@ module.exports = {
     // Whether tests find bugs, what kills processes, compiles all pages or takes long: npm run test:laws, npm run torture.
     ...(process.env.MILLRACE_TORTURE === undefined
       ? [
-          '<rootDir>/spec/laws/(engineBugs|sagaBugs|sagaDeaths|streamBugs|struckRuns)',
+          '<rootDir>/spec/laws/(engineBugs|killedLoop|killedStreams|sagaBugs|sagaDeaths|streamBugs|struckRuns)',
           '<rootDir>/spec/(acceptance/S44-pages|guard/whereToRead|lib/store/seededBugs|torture/soak|types/longStructures)',
-          '<rootDir>/spec/process/(clickstream|each-killed|faketime|full-disk|logs|poison|saga-killed|spending-killed)',
+          '<rootDir>/spec/process/(clickstream|each-killed|faketime|full-disk|killed|logs|owner|poison|saga-killed|spending-killed)',
         ]
       : []),
   ],

@@ -12,7 +12,7 @@ module.exports = {
     '<rootDir>/spec/acceptance/{S42-readme,S44-pages}.spec.ts',
     '<rootDir>/spec/lib/store/{crash,damage,faultSweep*,manyMessages,seededBugs*}.spec.ts',
     '<rootDir>/spec/{guard/whereToRead,operators/manyInputs,operators/prefixes,operators/randomDags,torture/soak,types/longStructures}.spec.ts',
-    '<rootDir>/spec/process/{clickstream,each-killed,faketime,full-disk,killed,logs,poison,saga-killed,spending-killed}.spec.ts',
+    '<rootDir>/spec/process/{clickstream,each-killed,faketime,full-disk,killed,logs,owner,poison,saga-killed,spending-killed}.spec.ts',
   ],
   testPathIgnorePatterns: ['/node_modules/'],
   testTimeout: 3_600_000,

@@ -6,7 +6,6 @@ const { default: Sequencer } = require('@jest/test-sequencer');
  */
 const LONGEST = [
   'lib/store/faultSweep',
-  'process/owner',
   'process/served',
   'testing/storeContract',
   'operators/sagaUndoing',
@@ -17,7 +16,6 @@ const LONGEST = [
   'acceptance/S42-readme',
   'operators/alwaysResume',
   'adapters/http/httpApi',
-  'process/killed',
   'laws/belongs',
   'lib/store/crash',
   'lib/store/folderTrouble',

@@ -199,6 +199,38 @@ describe.each([
     expect(calls).toBe(2);
   });
 
+  it('begins a submitted run also while it still looks at one of its id that is forgotten', async () => {
+    let isDown = true;
+    const flaky = agent('flaky', () => {
+      if (isDown) throw new Error('no');
+      return 1;
+    });
+    const { loadRun } = store;
+    let looks = 0;
+    let goOn = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (goOn = resolve));
+    store = {
+      ...store,
+      loadRun: async (runId) => {
+        const state = await loadRun(runId);
+        if (state?.status !== 'FAILED') return state;
+        looks += 1;
+        await gate;
+        return state;
+      },
+    };
+    await execute(flaky, undefined, { store, runId: 'r' });
+    server([flaky], { retry: 1 });
+    await until(() => looks === 1);
+    expect(await store.deleteRun('r')).toBe(true);
+    isDown = false;
+    await submit(flaky, undefined, { store, runId: 'r' });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    goOn();
+
+    await until(has('r', 'COMPLETED'));
+  });
+
   it('warns once of a run whose agent it does not serve, or whose definition has changed, and serves the others', async () => {
     const before = chain('steps', approval('boss', t.boolean), agent('old', String));
     const after = chain('steps', approval('boss', t.boolean), agent('new', String));

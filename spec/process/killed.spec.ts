@@ -10,7 +10,7 @@ import { childProgram } from '../support/child';
 import { amount, seedOr, tally } from '../support/torture';
 
 /** So many for each shape. */
-const KILLS = amount(2, 1_500, 20);
+const KILLS = amount(20, 1_500);
 /** A child mostly waits for its steps and for the disk. */
 const AT_ONCE = 4;
 

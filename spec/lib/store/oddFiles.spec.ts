@@ -105,9 +105,9 @@ describe('a list in which one file is damaged', () => {
   });
 });
 
-describe('a state with 200,000 rows that do not fit', () => {
+describe('a state with 50,000 rows that do not fit', () => {
   it('is refused by name', () => {
-    const steps = Array.from({ length: 200_000 }, () => ({ stepId: 1 }));
+    const steps = Array.from({ length: 50_000 }, () => ({ stepId: 1 }));
     const state = { runId: 'r', name: 'n', status: 'FAILED', steps, plan: [], startedAt: 0, life: 1, seq: 1 };
 
     expect(RunState.decode(state)._tag).toBe('Left');
