@@ -331,7 +331,8 @@ function sleepOf(state: RunState, now: number): { readonly sleepMs: number; read
 /** How a life has left a run, when nobody has its events any more. */
 function restEvent({ runId, seq, status, steps, error, startedAt, endedAt = startedAt }: RunState): RunEvent {
   const base = { runId, seq, at: asyncScheduler.now(), duration: (endedAt - startedAt) / 1000 };
-  if (status === 'CANCELLED') return { type: 'run.cancelled', ...base };
+  if (status === 'CANCELLED')
+    return { type: 'run.cancelled', ...base, ...(error !== undefined && { error }) };
   if (status === 'FAILED' && error !== undefined) return { type: 'run.failed', ...base, error };
   const waiting = [...steps].flatMap((step) => (step.status === 'SUSPENDED' ? [step.stepId] : []));
   return { type: 'run.suspended', ...base, waiting };
