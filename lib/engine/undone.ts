@@ -56,8 +56,8 @@ export function undoneSagas(steps: StepTable): readonly string[] {
 }
 
 /**
- * The first step that is not undone although a saga has tried, and why; undefined when there is none. What an outer saga has undone since
- * counts as undone.
+ * The first step that a saga has tried and failed to undo, and why; undefined when there is none. A step that an outer saga has undone
+ * since counts as undone.
  */
 export function failedUndoing(
   steps: StepTable,

@@ -19,7 +19,8 @@ export interface CancelReceipt {
 /**
  * Cancels a run, also one that another process carries on: it stops within a quarter of a second, tells `run.cancelled`, and
  * can be resumed. Of a run that waits, or was left behind by a crash, the next life is stopped at once. Lives after that
- * do not hear it. One that was submitted and has not begun never does, and nothing stays of it.
+ * do not hear it. One that was submitted and has not begun never does, and nothing stays of it; where it begins at that very moment
+ * it is cancelled before anything of it is called, or stopped like any other.
  *
  * @throws UnknownRunError when the store, or the engine, does not know the run.
  * @throws RunEndedError when the run has ended: it has completed, failed, or been cancelled.
@@ -44,7 +45,8 @@ export async function cancel(runId: string, options: CancelOptions): Promise<Can
   } catch (error) {
     if (!(error instanceof UnknownRunError)) throw error;
     const wasQueued = await store.queue.remove(runId);
-    // It may have begun since: one that has left the queue by itself is on record, and of one that was taken out whoever serves cancels it.
+    // It may have begun since. A run that left the queue by itself is on record; one that was taken out as it began is cancelled by
+    // whoever serves.
     await post().catch((again: unknown) => {
       const isOver = again instanceof UnknownRunError || again instanceof RunEndedError;
       if (!wasQueued || !isOver) throw again;

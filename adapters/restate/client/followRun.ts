@@ -81,7 +81,7 @@ class FollowedRun<O> {
 
   async toItsEnd(): Promise<RunState<O>> {
     const { begins, request } = this.#run;
-    // Whether the server keeps it is one question more for each run.
+    // Under a new id the server can keep nothing: not to ask saves one question for each run.
     const isNew = begins && request.mustExist !== true && isNewId(request.runId, asyncScheduler.now());
     if (!isNew) await this.#lookUp();
     for (;;) {

@@ -50,7 +50,7 @@ export interface AskOptions {
   /** Whether the first connection that is lost ends it: for what must not be asked for twice unseen. */
   readonly isAskedOnce?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
-  /** What else is an answer like a success, and given as its status: to make an error for each costs more than to ask. */
+  /** Statuses that are given back as answers instead of thrown: to make an error for each costs more than to ask. */
   readonly answers?: ReadonlySet<number>;
 }
 

@@ -1,12 +1,12 @@
 import { decodeTime } from 'ulid';
 
-/** For so long, in milliseconds, an id is new. */
+/** How far the time of an id may be from now for the id to count as new, in milliseconds. */
 const NEW_MS = 1_000;
 
-/** The server keeps a life for so long after its end at least, in milliseconds: longer than an id is new. */
+/** The shortest time for which the server keeps a life after its end, in milliseconds: longer than an id is new. */
 export const LEAST_KEPT_MS = 2 * NEW_MS;
 
-/** Other ULIDs have a time that there is not. */
+/** A first character above 7 would say a time of more than 48 bits. */
 const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 
 /**
@@ -19,7 +19,7 @@ export function isNewId(runId: string, now: number): boolean {
   return ULID.test(runId) && Math.abs(now - decodeTime(runId)) < NEW_MS;
 }
 
-/** Whether an id is a ULID of a later time: it would be taken for a new one then. */
+/** Whether an id is a ULID whose time lies after this moment: when that time comes, it would be taken for a new one. */
 export function isIdOfLater(runId: string, at: number): boolean {
   return ULID.test(runId) && decodeTime(runId) > at;
 }

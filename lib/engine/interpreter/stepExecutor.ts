@@ -255,7 +255,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
     return this.events.runCancelled(reason, failure);
   }
 
-  /** What tells of the first step that a saga could not undo; undefined when all is undone. */
+  /** The failure that names the first step which a saga could not undo; undefined when all is undone. */
   #undoingFailure(reason = 'the run was cancelled'): Failure | undefined {
     const failed = hasSaga(this.#definition) ? failedUndoing(this.engine.steps()) : undefined;
     if (failed === undefined) return undefined;
@@ -791,8 +791,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
   }
 
   /**
-   * How long the attempt may take. Gives the moment at which that ends where something waits in it already: what is asked later puts it
-   * on record itself.
+   * Sets how long the attempt may take. Gives the end of that limit when something in the attempt waits on record already; a question
+   * that is asked later puts it on record itself.
    */
   #limitAttempt(task: StepTask): number | undefined {
     const { timeoutMs } = task.policy;
@@ -836,7 +836,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
   /** What a structure runs is counted by its steps: the structure itself moves nothing meanwhile. */
   #beginStructure(task: StepTask, accepted: unknown): void {
     this.queue.setActive(task, false);
-    // Not before: one that fails as its attempt begins leaves the sagas in it to be found.
+    // Not earlier: when an attempt fails before this, the sagas in it have still to be found and undone.
     this.#toBegin?.delete(task);
     try {
       const scope = new StructureScope(this, task);

@@ -18,9 +18,9 @@ export function claimFor(
   claimInTurn(claiming, subscriber, begin);
 }
 
-/** What is claimed, and how. */
+/** What is claimed, how, and how an unused claim is ended. */
 export interface Claiming<C> {
-  /** Where it rests. */
+  /** The part of a store that gives the claim; ids are compared within it. */
   readonly rest: object;
   /** Its name there. */
   readonly id: string;
@@ -30,8 +30,8 @@ export interface Claiming<C> {
 }
 
 /**
- * Claims something for one subscriber. Who leaves before the claim has come, as while a folder first opens, gives it back when
- * it comes; who claims the same meanwhile waits for that.
+ * Claims something for one subscriber. When the subscriber leaves before the claim has come, as while a folder first opens, the claim is
+ * given back as it comes; whoever claims the same meanwhile waits for that.
  */
 export function claimInTurn<C>(
   claiming: Claiming<C>,

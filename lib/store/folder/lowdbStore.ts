@@ -136,7 +136,7 @@ export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Sto
   };
 }
 
-/** For so long `close()` follows those who ask for one thing after another, in milliseconds. */
+/** How long `close()` follows those who ask for one write after another, in milliseconds. */
 const MOST_FOLLOWED_MS = 5_000;
 
 /** What a store in a folder does; the session is the part of it that lasts as long as the lock. */
@@ -155,9 +155,9 @@ class LowdbStore {
   #closing: Promise<void> | undefined;
   /** The session that is being closed, while it still takes what is asked for besides runs. */
   #leaving: Session | undefined;
-  /** Whether it was closed, and nobody has taken hold of the folder since: what is written then opens it for that long. */
+  /** True from `close()` until the next claim, stream or server: a write in between opens the folder for itself alone. */
   #isClosed = false;
-  /** What has been asked for and is not done. */
+  /** Writes and reads that have been asked for and are not done: `close()` waits for them. */
   readonly #passing = new Set<Promise<unknown>>();
   /** What is known of the execution logs, as long as nobody else can write any. */
   #logs: LogIndex | undefined;
@@ -442,7 +442,7 @@ class LowdbStore {
     } while (this.#passing.size > 0 && performance.now() < until);
   }
 
-  /** Writes something of which nothing is left open; a folder that was closed is opened for it, and given back behind it. */
+  /** Does one write, which keeps nothing open. A folder that was closed is opened for it, and given back afterwards. */
   #during<T>(write: (open: Session) => Promise<T>): Promise<T> {
     const begun = this.#leaving === undefined ? this.#writing().then(write) : write(this.#leaving);
     return this.#awaited(begun);

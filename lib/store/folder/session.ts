@@ -81,7 +81,7 @@ export class Session {
   readonly signals: SignalWatch;
   #lost: StorageError | undefined;
   #isClosed = false;
-  /** Whether runs write nothing more here, and only what else was asked for is waited for. */
+  /** True once `close()` has begun: runs write nothing more, while it waits for all else that was asked for. */
   #isLeaving = false;
   /** Characters written to the journal. */
   #written = 0;

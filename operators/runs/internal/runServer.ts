@@ -102,13 +102,13 @@ export class RunServer implements Attendant {
   readonly #refused = new Map<string, string>();
   /** Runs that have to be carried on to find out whether they take a signal. */
   readonly #asked = new Set<string>();
-  /** Queued runs, each behind one of its id that is still looked at here. */
+  /** Queued runs whose turn came while a run of the same id was under way here; they have it again when that one has left. */
   readonly #behind = new Map<string, QueuedTurn>();
   /** Queued runs that could not begin here. */
   readonly #unfit: QueuedTurn[] = [];
   /** Who has asked for a run to be resumed, however it ended, and waits for it to come to rest. */
   readonly #waiters = new Map<string, Waiter[]>();
-  /** How often a run was resumed because it had failed, and which of those that have had its id that was. */
+  /** How often a run was resumed because it had failed. With its incarnation: a later run of the same id begins at 0. */
   readonly #retried = new Map<string, { readonly incarnation: string | undefined; readonly count: number }>();
   /** In virtual time nothing else has to run meanwhile. */
   readonly #pause: Pause;
@@ -399,7 +399,7 @@ export class RunServer implements Attendant {
       // What an earlier process has left comes first.
       const turn = this.#hasLooked ? this.#attendance?.takeQueued(this.#scheduler.now()) : undefined;
       if (turn === undefined) break;
-      // One of its id may be under way that has been forgotten since.
+      // The run of this id that is under way here may have been deleted before this one was submitted.
       if (this.#underWay.has(turn.runId)) this.#behind.set(turn.runId, turn);
       else this.#carryOut(turn.runId, () => this.#beginQueued(turn));
     }
@@ -538,7 +538,7 @@ export class RunServer implements Attendant {
     return this.#retriesOf(state) < this.#retry.count && state.error?.retryable !== false;
   }
 
-  /** How often the run was resumed because it had failed; another one that had its id does not count. */
+  /** How often the run was resumed because it had failed; an earlier run of the same id does not count. */
   #retriesOf({ runId, incarnation }: Pick<RunState, 'runId' | 'incarnation'>): number {
     const retried = this.#retried.get(runId);
     return retried?.incarnation === incarnation ? (retried?.count ?? 0) : 0;
@@ -563,7 +563,7 @@ export class RunServer implements Attendant {
 
   /**
    * @param fresh - With what a run begins that is not there yet.
-   * @param turn - Is done with when the run is on record; where it was taken back meanwhile, the run is cancelled.
+   * @param turn - Its turn in the queue, done once the run is on record; when it was taken back meanwhile, the run is cancelled.
    */
   #live(
     agent: Agent<never, unknown>,
@@ -659,7 +659,7 @@ export class RunServer implements Attendant {
   }
 }
 
-/** Why a run is cancelled that was taken out of the queue while it began. */
+/** The reason of a run that was taken out of the queue while it began. */
 const TAKEN_BACK = 'it was taken out of the queue as it began';
 
 /** Stands for the queue among what is due. */
@@ -684,7 +684,7 @@ function isOfStore(error: unknown): boolean {
   return error instanceof StorageError || error instanceof StoreLockedError;
 }
 
-/** How a run stands: of another one that has its id later this never says the same. */
+/** Names the point up to which a run has come; a later run of the same id never has the same name. */
 function standingOf(state: RunState | undefined): string {
   return `${state?.incarnation ?? ''} ${String(state?.seq ?? 0)}`;
 }

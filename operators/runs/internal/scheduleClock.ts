@@ -35,7 +35,7 @@ export class ScheduleClock {
   /**
    * Looks at the runs of earlier ticks, and decides which have been missed.
    *
-   * @param retriesFailed - Whether a run that has failed may be resumed: others wait until that is decided.
+   * @param retriesFailed - Whether a failed run may be resumed: the ticks behind it wait until that is decided.
    */
   begin(runs: readonly RunSummary[], now: number, retriesFailed: boolean): void {
     const { overlap, catchUp } = this.schedule;

@@ -112,7 +112,7 @@ export class SignalDesk {
   /** One after another: what came first is handed out first. */
   #enqueue(work: () => Promise<void>): void {
     this.#turn = this.#turn.then(work).catch((error: unknown) => {
-      // It is tried again and again.
+      // Every look tries again: the same trouble is told once.
       const { message } = toFailure(error);
       if (message === this.#trouble) return;
       this.#trouble = message;

@@ -25,7 +25,7 @@ function edit(files: MemoryFiles, path: string, from: string, to: string): void 
   files.put(path, Buffer.from(`${body},\n"crc32": "${hex(crc32(body))}"\n}\n`));
 }
 
-const badStatus = (files: MemoryFiles): void => {
+const badTags = (files: MemoryFiles): void => {
   edit(files, HISTORY, '"runId":"bo","name":', '"runId":"bo","tags":{"a":1},"name":');
 };
 
@@ -44,7 +44,7 @@ describe('a line of history.json that cannot be read', () => {
   it('is made anew from the file of its run, told once, and written so', async () => {
     const files = await rested();
     const before = await storeOn(files).listRuns();
-    badStatus(files);
+    badTags(files);
 
     const reader = storeOn(files);
     expect(await reader.listRuns()).toEqual(before);
@@ -63,7 +63,7 @@ describe('a line of history.json that cannot be read', () => {
 
   it('closes no other run when its file is damaged too, and is kept', async () => {
     const files = await rested();
-    badStatus(files);
+    badTags(files);
     const whole = files.all().get('/state/runs/bo.json')!;
     files.put('/state/runs/bo.json', whole.subarray(0, 100));
 

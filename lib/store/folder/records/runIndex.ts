@@ -35,22 +35,24 @@ export interface HistoryLine extends RunPlace, Omit<RunSummary, 'runId' | 'waiti
   readonly waiting?: RunSummary['waiting'];
 }
 
-/** A line that says where its run lies, and of which the rest cannot be read. It is kept as it is. */
+/** A line that says where its run lies, and whose rest cannot be read. It is written back as it is. */
 export interface DamagedLine extends RunPlace {
   readonly json: unknown;
   readonly damage: StoreCorruptError;
 }
 
+/** A line of the list of runs, readable or not. */
 export type RunLine = HistoryLine | DamagedLine;
 
+/** Whether a line only says where its run lies. */
 export function isDamaged(line: RunLine | undefined): line is DamagedLine {
   return line !== undefined && 'damage' in line && line.damage instanceof StoreCorruptError;
 }
 
 /**
- * What a line tells those who list runs; undefined when it cannot be read and somebody hears of that.
+ * What a line tells those who list runs; undefined for a damaged one, of which `onDamaged` hears.
  *
- * @throws StoreCorruptError when it cannot be read and nobody hears of that.
+ * @throws StoreCorruptError for a damaged line when there is no `onDamaged`.
  */
 export function summaryIn(line: RunLine, onDamaged?: RunQuery['onDamaged']): RunSummary | undefined {
   if (isDamaged(line)) {
@@ -89,7 +91,7 @@ export async function writeHistoryFile(
 /**
  * Reads the list of runs, through lowdb; undefined when there is none.
  *
- * A line that the store has written so and that cannot be read is told as damaged, as long as it says where its run lies.
+ * When the checksum fits and a line cannot be decoded, that line alone is given as damaged, as long as it says where its run lies.
  *
  * @throws StoreCorruptError when the file is not as written, or it cannot be known what it says of the store or of a run.
  */
@@ -195,13 +197,13 @@ const History = recordCodec<HistoryFile & { readonly runs: readonly HistoryLine[
 function* lines(runs: Iterable<RunLine>): Generator<string> {
   let separator = '[\n';
   for (const run of runs) {
-    yield `${separator}${JSON.stringify(isDamaged(run) ? run.json : withoutNothing(run))}`;
+    yield `${separator}${JSON.stringify(isDamaged(run) ? run.json : withoutEmptyList(run))}`;
     separator = ',\n';
   }
   yield separator === '[\n' ? '[]' : '\n]';
 }
 
-function withoutNothing(line: HistoryLine): HistoryLine {
+function withoutEmptyList(line: HistoryLine): HistoryLine {
   const { waiting, ...rest } = line;
   return waiting?.length === 0 ? rest : line;
 }
