@@ -19,7 +19,12 @@ export function isNewId(runId: string, now: number): boolean {
   return ULID.test(runId) && Math.abs(now - decodeTime(runId)) < NEW_MS;
 }
 
-/** Whether an id is a ULID whose time lies after this moment: when that time comes, it would be taken for a new one. */
-export function isIdOfLater(runId: string, at: number): boolean {
-  return ULID.test(runId) && decodeTime(runId) > at;
+/**
+ * Whether an id is a ULID of so late a time that it would be taken for a new one when the server has forgotten the first life of its run.
+ *
+ * @param now - Epoch milliseconds, as the run begins.
+ * @param keptForMs - For how long the server keeps that life.
+ */
+export function isIdOfLater(runId: string, now: number, keptForMs: number): boolean {
+  return ULID.test(runId) && decodeTime(runId) > now + keptForMs - NEW_MS;
 }

@@ -72,7 +72,7 @@ export async function handleRun(
   request: StartRequest,
   before: Before | undefined,
 ): Promise<LifeEnd> {
-  const isTooEarly = request.life === 1 && isIdOfLater(request.runId, request.at + worker.keptForMs);
+  const isTooEarly = request.life === 1 && isIdOfLater(request.runId, request.at, worker.keptForMs);
   const opening = isTooEarly
     ? refusedId(request.runId, worker.keptForMs)
     : openLife(worker.agent, request, before);

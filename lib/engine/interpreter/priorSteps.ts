@@ -12,6 +12,7 @@ import type { StepTask } from '../task';
 export class PriorSteps {
   readonly #engine: Pick<Engine, 'steps'>;
   #steps: StepTable | undefined;
+  #waitedIn: ReadonlySet<string> | undefined;
 
   /** @param known - The steps as the life found them; undefined when the run is new. */
   constructor(engine: Pick<Engine, 'steps'>, known: StepTable | undefined) {
@@ -57,15 +58,26 @@ export class PriorSteps {
 
   /** Whether a question or a sleep at or below this step is open on record: an attempt takes it up, and nobody is asked anew. */
   isWaitedIn(path: string): boolean {
-    for (const { stepId, status } of this.#steps ?? [])
-      if (status === 'SUSPENDED' && (stepId === path || isBelow(stepId, path))) return true;
-    return false;
+    return (this.#waitedIn ??= pathsOfWaiting(this.#steps)).has(path);
   }
 
   /** Reads the record again: what has happened in this life belongs to it from here on. */
   renew(): void {
     this.#steps = this.#engine.steps();
+    this.#waitedIn = undefined;
   }
+}
+
+/** The paths of steps that wait, and of all above them. */
+function pathsOfWaiting(steps: StepTable | undefined): ReadonlySet<string> {
+  const paths = new Set<string>();
+  for (const { stepId, status } of steps ?? []) {
+    if (status !== 'SUSPENDED') continue;
+    paths.add(stepId);
+    for (let at = stepId.length - 1; at > 0; at -= 1)
+      if (stepId[at] === '/' || stepId[at] === '[') paths.add(stepId.slice(0, at));
+  }
+  return paths;
 }
 
 /** `pages[3]/ocr` is below `pages`, `pages2` is not. */

@@ -405,7 +405,8 @@ class LowdbStore {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    await this.#opening?.catch(() => undefined);
+    // Not a turn later where nothing opens: somebody may write meanwhile.
+    if (this.#opening !== undefined) await this.#opening.catch(() => undefined);
     return this.#giveBack(() => this.#workDone());
   }
 

@@ -320,11 +320,12 @@ export class Session {
       this.#noteProblem(error);
     }
     this.#isLeaving = true;
+    // What others ask for from now on is for whoever has the folder next.
+    this.#serving?.close();
     await settle();
     this.#isClosed = true;
     this.#inbox.close();
     this.signals.close();
-    this.#serving?.close();
     try {
       await this.#serving?.settled();
       await this.signals.settled();

@@ -1,4 +1,4 @@
-import { StoreCorruptError } from '../../errors/storageErrors';
+import { StorageError, StoreCorruptError } from '../../errors/storageErrors';
 import type { RunState } from '../../model/state';
 import { realDelay } from '../../streams/realTimers';
 import type { Pause } from '../../streams/yieldOften';
@@ -108,7 +108,7 @@ async function madeAnew(files: Files, layout: Layout, line: DamagedLine): Promis
     tellOnce(files, `${damage.message}; it is made anew from the file of the run`);
     return { ...summaryOf(file.state), upTo, ...(pack !== undefined && { pack }) };
   } catch (error) {
-    if (error instanceof StoreCorruptError) return line;
+    if (error instanceof StoreCorruptError || error instanceof StorageError) return line;
     throw error;
   }
 }

@@ -102,7 +102,9 @@ export class RunServer implements Attendant {
   readonly #refused = new Map<string, string>();
   /** Runs that have to be carried on to find out whether they take a signal. */
   readonly #asked = new Set<string>();
-  /** Queued runs whose turn came while a run of the same id was under way here; they have it again when that one has left. */
+  /** Those under way whose life has begun and goes on: a queued run of their id is what an earlier process left of them. */
+  readonly #onRecord = new Set<string>();
+  /** Queued runs whose turn came while a run of the same id was looked at here; they have it again when that one has left. */
   readonly #behind = new Map<string, QueuedTurn>();
   /** Queued runs that could not begin here. */
   readonly #unfit: QueuedTurn[] = [];
@@ -240,7 +242,12 @@ export class RunServer implements Attendant {
     this.#signals.open(attendance.signals);
     const hasSchedules = this.#clocks.length > 0;
     const wanted = this.#retry.count > 0 ? RESUMABLE : UNFINISHED;
-    const runs = await store.listRuns(hasSchedules ? {} : { status: [...wanted], isResting: true });
+    const runs = await store.listRuns({
+      ...(!hasSchedules && { status: [...wanted], isResting: true }),
+      onDamaged: (runId, error) => {
+        this.#warn(runId, error, undefined);
+      },
+    });
     // What is told meanwhile, of runs that came to rest, is told anew.
     if (this.#hasStopped()) return;
     // Newest first: who has waited longest is looked at first.
@@ -254,6 +261,8 @@ export class RunServer implements Attendant {
       clock.begin(runs, this.#scheduler.now(), this.#retry.count > 0);
       this.#await(clock);
       this.#beginTicks(clock);
+      // Whether one that has failed is resumed is decided now.
+      if (clock.current !== undefined) this.#point(clock.current);
     }
     this.#hasLooked = true;
     this.#takeUp();
@@ -317,16 +326,24 @@ export class RunServer implements Attendant {
   }
 
   async #supersede(runId: string): Promise<void> {
+    const { store } = this.#options;
     try {
-      await this.#options.store.post(runId, { kind: 'cancel', reason: 'the next tick has come' });
+      await store.post(runId, { kind: 'cancel', reason: 'the next tick has come' });
+      return;
     } catch (error) {
       if (!(error instanceof RunEndedError || error instanceof UnknownRunError)) throw error;
-      // One that has failed is not resumed any more.
-      const state = await this.#options.store.loadRun(runId);
-      if (state?.status === 'FAILED')
-        this.#retried.set(runId, { incarnation: state.incarnation, count: Infinity });
-      this.#freeClock(runId);
     }
+    const state = await store.loadRun(runId);
+    // It had failed, and has been resumed since.
+    if (state !== undefined && UNFINISHED.has(state.status)) {
+      await this.#supersede(runId);
+      return;
+    }
+    // One that has failed is not resumed any more.
+    if (state?.status === 'FAILED')
+      this.#retried.set(runId, { incarnation: state.incarnation, count: Infinity });
+    // Who looks at it now, or carries it on, frees the clock.
+    if (!this.#underWay.has(runId)) this.#freeClock(runId);
   }
 
   #beginTicks(clock: ScheduleClock): void {
@@ -399,8 +416,9 @@ export class RunServer implements Attendant {
       // What an earlier process has left comes first.
       const turn = this.#hasLooked ? this.#attendance?.takeQueued(this.#scheduler.now()) : undefined;
       if (turn === undefined) break;
-      // The run of this id that is under way here may have been deleted before this one was submitted.
-      if (this.#underWay.has(turn.runId)) this.#behind.set(turn.runId, turn);
+      // It is known already; or the run of this id that is looked at was deleted before this one was submitted.
+      if (this.#onRecord.has(turn.runId)) turn.done();
+      else if (this.#underWay.has(turn.runId)) this.#behind.set(turn.runId, turn);
       else this.#carryOut(turn.runId, () => this.#beginQueued(turn));
     }
     this.#awaitQueue();
@@ -596,23 +614,37 @@ export class RunServer implements Attendant {
       life.subscribe({
         next: (transition) => {
           // Before anything of it is called.
-          const isTakenBack = latest === undefined && turn?.done() === false;
+          const isTakenBack = latest === undefined && this.#isTakenBack(runId, turn);
           latest = transition.state;
           this.#tell(transition);
           if (isTakenBack) takenBack?.abort(TAKEN_BACK);
         },
         error: (error: unknown) => {
+          this.#onRecord.delete(runId);
           // It was told as run.failed.
           if (error instanceof RunError) resolve();
           else reject(error instanceof Error ? error : new Error(String(error)));
         },
-        complete: resolve,
+        complete: () => {
+          this.#onRecord.delete(runId);
+          resolve();
+        },
       });
     }).then(async () => {
       // One that had nothing left to do rests as it did.
       const rested = latest ?? (await store.loadRun(runId));
-      if (rested !== undefined) this.#rest(rested);
+      if (rested === undefined) return;
+      this.#rest(rested);
+      if (!this.#goesOn(rested)) this.#freeClock(runId);
     });
+  }
+
+  /** A life has begun: what waits in the queue under its id is done with. Tells whether its own turn was taken back meanwhile. */
+  #isTakenBack(runId: string, turn: QueuedTurn | undefined): boolean {
+    this.#onRecord.add(runId);
+    this.#behind.get(runId)?.done();
+    this.#behind.delete(runId);
+    return turn?.done() === false;
   }
 
   /** Tells who has asked how a run has come to rest. */

@@ -48,8 +48,8 @@ export class SignalDesk {
   #signals: SignalBox | undefined;
   #stop: Stop | undefined;
   #turn: Promise<void> = Promise.resolve();
-  /** Why the latest signal could not be handed over; undefined once one was. */
-  #trouble: string | undefined;
+  /** What was told of signals that could not be handed over, since one was. */
+  readonly #troubles = new Set<string>();
 
   constructor(agents: Iterable<Agent<never, unknown>>, owner: DeskOwner) {
     this.#owner = owner;
@@ -59,13 +59,8 @@ export class SignalDesk {
   open(signals: SignalBox): void {
     this.#signals = signals;
     this.#stop = signals.hear(undefined, (signal) => {
-      const { signalId, name } = signal;
-      this.#kept.set(signalId, signal);
-      const wishes = this.#wishes.get(name);
-      if (wishes === undefined) return;
-      // One that is told again was put back, or could not be handed over.
-      for (const { seen } of wishes.values()) seen.delete(signalId);
-      this.#enqueue(() => this.#offer(signal));
+      this.#kept.set(signal.signalId, signal);
+      if (this.#wishes.has(signal.name)) this.#enqueue(() => this.#offer(signal));
     });
   }
 
@@ -114,8 +109,8 @@ export class SignalDesk {
     this.#turn = this.#turn.then(work).catch((error: unknown) => {
       // Every look tries again: the same trouble is told once.
       const { message } = toFailure(error);
-      if (message === this.#trouble) return;
-      this.#trouble = message;
+      if (this.#troubles.has(message)) return;
+      this.#troubles.add(message);
       this.#owner.warn('', error);
     });
   }
@@ -137,12 +132,15 @@ export class SignalDesk {
       const takes = this.#isFor(agent, signal.value, request);
       if (takes === 'unknown') this.#owner.wake(runId);
       if (takes !== true) continue;
-      const isGiven = await this.#signals.give(
-        signal,
-        runId,
-        answerOf(signal, { path, asking, incarnation }),
-      );
-      this.#trouble = undefined;
+      let isGiven: boolean;
+      try {
+        isGiven = await this.#signals.give(signal, runId, answerOf(signal, { path, asking, incarnation }));
+      } catch (error) {
+        // It is told again, and offered again then.
+        wish.seen.delete(signalId);
+        throw error;
+      }
+      this.#troubles.clear();
       // It has ended or is gone: the next may have it.
       if (!isGiven && !canHear((await this.#owner.load(runId))?.status)) continue;
       this.#kept.delete(signalId);

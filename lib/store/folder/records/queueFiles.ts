@@ -277,7 +277,9 @@ export class QueueWatch {
       },
       done: () => {
         // What may have the name now is another run.
-        isTakenBack ||= found !== undefined && !this.#isStill(path, found);
+        const isOther =
+          this.#known.get(name) !== rank.order || (found !== undefined && !this.#isStill(path, found));
+        isTakenBack ||= isOther;
         if (isTakenBack) {
           if (this.#known.get(name) === rank.order) this.#known.delete(name);
         } else {
