@@ -109,6 +109,23 @@ describe('schedule()', () => {
     },
   );
 
+  it('begins the next tick as soon as the run of the one before has failed for good', async () => {
+    let calls = 0;
+    const flaky = agent('flaky', () => {
+      calls += 1;
+      if (calls <= 2) throw new Error('down');
+    });
+    serving = serve([], {
+      store,
+      schedules: [schedule('1 minute', flaky, undefined, { overlap: 'queue' })],
+      scheduler: clock,
+      retry: { count: 1, delayMs: 75_000 },
+    }).subscribe();
+    await clock.to(at('2026-01-01T00:02:20Z'));
+
+    expect(await ids()).toEqual(['00:01:00 FAILED', '00:02:00 COMPLETED']);
+  });
+
   it('runs each tick once over many ticks, restarts at random, and the changes of the clocks of two zones', async () => {
     const calls = new Map<string, number>();
     const count = agent('count', (_: unknown, { runId }) => {

@@ -324,15 +324,18 @@ class LowdbStore {
         request.limits,
         now,
       );
+      if (past.length > 0 && (await this.queue.size()) > 0)
+        for (const runId of past) await this.queue.remove(runId);
       const gone = await open.deleteRuns(past, request.limits, this.#forgetting(request.limits));
       return { stage: 'done', gone };
     }
     const { runId, more = {} } = request;
     checkRunId(runId);
+    // Also what a crash has left there of a run that has begun: it would begin again.
+    const wasQueued = !open.isClaimed(runId) && (await this.queue.remove(runId));
     const gone = await open.deleteRuns([runId], more, this.#forgetting(more));
     if (gone.length === 0 && open.isClaimed(runId)) throw new RunActiveError(runId);
-    if (gone.length === 0 && (await this.queue.remove(runId))) return { stage: 'done', gone: [runId] };
-    return { stage: 'done', gone };
+    return { stage: 'done', gone: gone.length === 0 && wasQueued ? [runId] : gone };
   }
 
   /** Whether an owner that has left had done it before: the run that is there is the one that was to be put in. */

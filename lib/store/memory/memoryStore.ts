@@ -208,7 +208,8 @@ class MemoryRuns {
   delete(runId: string, more: Forgetting): boolean {
     checkRunId(runId);
     if (this.#claimed.has(runId)) throw new RunActiveError(runId);
-    return this.#forget(runId, more) || this.queue.withdraw(runId);
+    const wasQueued = this.queue.withdraw(runId);
+    return this.#forget(runId, more) || wasQueued;
   }
 
   import(state: RunStateRecord, events?: readonly RunEvent[]): void {

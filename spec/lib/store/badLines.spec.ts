@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib';
 
+import { agent, serve, submit } from '../../../index';
 import { hex } from '../../../lib/store/folder/journal/journalRecord';
 import { examine } from '../../../lib/store/salvage/examine';
 import { salvage } from '../../../lib/store/salvage/salvage';
@@ -28,6 +29,24 @@ function edit(files: MemoryFiles, path: string, from: string, to: string): void 
 const badTags = (files: MemoryFiles): void => {
   edit(files, HISTORY, '"runId":"bo","name":', '"runId":"bo","tags":{"a":1},"name":');
 };
+
+/** What is told of runs while one that was submitted is carried out. */
+async function servedBeside(store: ReturnType<typeof storeOn>): Promise<unknown[]> {
+  const told: unknown[] = [];
+  const later = agent('later', () => 1);
+  await submit(later, undefined, { store, runId: 'later' });
+  return new Promise((resolve, reject) => {
+    const serving = serve([later], { store }).subscribe({
+      next: ({ event }) => {
+        if (event.type === 'step.logged') told.push([event.runId, event.message]);
+        if (event.type !== 'run.completed') return;
+        resolve(told);
+        setTimeout(() => serving.unsubscribe());
+      },
+      error: reject,
+    });
+  });
+}
 
 const offsetOfBo = (files: MemoryFiles): number => files.all().get(HISTORY)!.indexOf('{"runId":"bo"');
 
@@ -74,11 +93,12 @@ describe('a line of history.json that cannot be read', () => {
     expect(await store.listRuns({ onDamaged: (runId) => told.push(runId) })).toHaveLength(1);
     expect(told).toEqual(['bo']);
     await expect(async () => store.claim('bo')).rejects.toMatchObject({ file: '/state/runs/bo.json' });
+    expect(await servedBeside(store)).toEqual([['bo', expect.stringContaining('the line of run "bo"')]]);
     await append(await store.claim('new'), life('new', 1));
     await store.close();
 
     files.put('/state/runs/bo.json', whole);
-    expect(await storeOn(files).listRuns()).toHaveLength(3);
+    expect(await storeOn(files).listRuns()).toHaveLength(4);
   });
 
   it('refuses the folder when it does not say where its run lies; salvage() finds the run', async () => {
