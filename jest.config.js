@@ -1,5 +1,7 @@
 const { availableParallelism } = require('node:os');
 
+const longer = require('./jest.longer');
+
 /** @type {import('jest').Config} */
 module.exports = {
   testEnvironment: '<rootDir>/jest.environment.js',
@@ -12,13 +14,9 @@ module.exports = {
     '<rootDir>/spec/inspector/',
     // What is typed, and answered by processes of what was bundled: npm run test:cli.
     '<rootDir>/spec/cli/',
-    // Whether tests find bugs, what kills processes, compiles all pages or takes long: npm run test:laws, npm run torture.
+    // npm run test:laws, npm run torture.
     ...(process.env.MILLRACE_TORTURE === undefined
-      ? [
-          '<rootDir>/spec/laws/(engineBugs|killedLoop|killedStreams|sagaBugs|sagaDeaths|streamBugs|struckRuns)',
-          '<rootDir>/spec/(acceptance/S44-pages|guard/whereToRead|lib/store/seededBugs|torture/soak|types/longStructures)',
-          '<rootDir>/spec/process/(clickstream|each-killed|faketime|full-disk|killed|logs|owner|poison|saga-killed|spending-killed)',
-        ]
+      ? longer.map((spec) => `<rootDir>/spec/${spec}\\.spec\\.ts$`)
       : []),
   ],
   // Two for each core, since many specs wait for processes and timers: Jest would leave one core to itself, and with two cores

@@ -1,4 +1,7 @@
-const base = require('./jest.config');
+const { availableParallelism } = require('node:os');
+
+const { testMatch: _, ...base } = require('./jest.config');
+const longer = require('./jest.longer');
 
 // The properties at a length for every night: six times what `npm test` does. LAW_CASES says otherwise. Beside them what
 // tries every point where `npm test` tries every tenth, or 10^5 where that tries fewer, and whether those tests find bugs.
@@ -7,12 +10,12 @@ process.env.LAW_CASES ??= '300';
 /** @type {import('jest').Config} */
 module.exports = {
   ...base,
-  testMatch: [
-    '<rootDir>/spec/laws/**/*.spec.ts',
-    '<rootDir>/spec/acceptance/{S42-readme,S44-pages}.spec.ts',
-    '<rootDir>/spec/lib/store/{crash,damage,faultSweep*,manyMessages,seededBugs*}.spec.ts',
-    '<rootDir>/spec/{guard/whereToRead,operators/manyInputs,operators/prefixes,operators/randomDags,torture/soak,types/longStructures}.spec.ts',
-    '<rootDir>/spec/process/{clickstream,each-killed,faketime,full-disk,killed,logs,owner,poison,saga-killed,spending-killed}.spec.ts',
+  // Some compare what much and little cost.
+  maxWorkers: Math.ceil(availableParallelism() * 1.5),
+  testRegex: [
+    ...longer.map((spec) => `/spec/${spec}\\.spec\\.ts$`),
+    '/spec/laws/.*\\.spec\\.ts$',
+    '/spec/(acceptance/S42-readme|lib/store/faultSweep)\\.spec\\.ts$',
   ],
   testPathIgnorePatterns: ['/node_modules/'],
   testTimeout: 3_600_000,

@@ -6,24 +6,18 @@ const { default: Sequencer } = require('@jest/test-sequencer');
  */
 const LONGEST = [
   'lib/store/faultSweep',
-  'process/served',
   'testing/storeContract',
   'operators/sagaUndoing',
   'operators/deadlines',
   'lib/store/lowdb',
   'adapters/inWorker',
-  'process/service',
   'acceptance/S42-readme',
-  'operators/alwaysResume',
   'adapters/http/httpApi',
   'laws/belongs',
-  'lib/store/crash',
   'lib/store/folderTrouble',
   'operators/waiting',
   'operators/localEngine',
   'adapters/ingress',
-  'operators/manyInputs',
-  'lib/store/manyMessages',
   'operators/schedule',
   'operators/shared',
   'operators/requests',
@@ -33,8 +27,6 @@ const LONGEST = [
   'laws/oneResume',
   'guard/cost',
   'process/research-assistant',
-  'process/unhandled-errors',
-  'operators/randomDags',
 ];
 
 const rankOf = ({ path }) => {

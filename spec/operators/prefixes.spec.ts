@@ -19,7 +19,7 @@ import type { Agent, StepContext, Wire } from '../../index';
 import { crashPoints, recordingStore } from '../../testing/index';
 import { amount, isLong, seedOr, tally } from '../support/torture';
 
-const RUNS = amount(8, 3_000, 40);
+const RUNS = amount(40, 3_000);
 
 type Num = Agent<number, number>;
 

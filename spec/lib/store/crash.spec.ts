@@ -24,7 +24,7 @@ describe('a process that ends at any call to the file system (promises test 2)',
     'loses nothing acknowledged with durability %s',
     async (durability) => {
       const calls = await callsOfAll();
-      for (let at = 1; at <= calls; at += everyNth(15)) {
+      for (let at = 1; at <= calls; at += everyNth(1)) {
         tally('kills', 2);
         const files = new MemoryFiles();
         const acknowledged = await workUntil(files, at, durability, at % 2 === 0);
@@ -46,7 +46,7 @@ describe('a power loss after any call to the file system (promises test 3)', () 
     const calls = await callsOfAll();
     const draw = random(seedOr(7));
     const losses: Loss[] = ['nothing survives', draw];
-    for (let at = 1; at <= calls; at += everyNth(15)) {
+    for (let at = 1; at <= calls; at += everyNth(1)) {
       const files = new MemoryFiles();
       const acknowledged = await workUntil(files, at, 'disk', false);
       for (const loss of losses) {
@@ -62,7 +62,7 @@ describe('a power loss after any call to the file system (promises test 3)', () 
   });
 
   it('loses nothing acknowledged in random runs of several lives, which end by a kill or a loss', async () => {
-    const RUNS = amount(8, 10_000, 100);
+    const RUNS = amount(100, 10_000);
     const draw = random(seedOr(3));
     const upTo = (most: number): number => Math.floor(draw() * (most + 1));
     for (let round = 0; round < RUNS; round += 1) {
@@ -94,7 +94,7 @@ describe('an error at any call to the file system (promises test 4)', () => {
   it.each(codes)('%s: nothing acknowledged is lost', async (code) => {
     const calls = await callsOfAll();
     for (const isSticky of [false, true]) {
-      const step = everyNth(15);
+      const step = everyNth(1);
       for (let at = 1 + (codes.indexOf(code) % step); at <= calls; at += step) {
         tally('errors', 1);
         const files = new MemoryFiles();

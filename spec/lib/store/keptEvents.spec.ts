@@ -250,13 +250,13 @@ describe('the kept events of a folder', () => {
           expect(await faultIn(storeOn(left.afterKill()), ['book'])).toBeUndefined();
         },
       ),
-      { numRuns: amount(10, 1_000), seed: seedOr(1) },
+      { numRuns: amount(25, 1_000), seed: seedOr(1) },
     );
   });
 
   it('fold to the state after a kill or a power loss at any call to the file system', async () => {
     const draw = random(seedOr(5));
-    for (let round = amount(20, 2_000); round > 0; round -= 1) {
+    for (let round = amount(40, 2_000); round > 0; round -= 1) {
       const files = new MemoryFiles();
       const known = await workUntil(files, 1 + Math.floor(draw() * 250), 'disk', draw() < 0.5);
       const left = draw() < 0.4 ? files.afterKill() : files.afterPowerLoss(draw);

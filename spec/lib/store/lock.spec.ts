@@ -11,7 +11,7 @@ import { ownersOf, winners } from './support/lockRace';
 import { MemoryFiles } from './support/memoryFiles';
 import { random } from './support/random';
 
-const FIGHT_MS = amount(1_500, 60_000);
+const FIGHT_MS = amount(3_000, 60_000);
 
 describe('takeLock() (P8)', () => {
   it('is refused while the owner lives, and given when it has let go or died', async () => {

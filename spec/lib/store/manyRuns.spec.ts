@@ -7,7 +7,7 @@ import { MemoryFiles } from './support/memoryFiles';
 import { random } from './support/random';
 
 const all = Array.from({ length: 6 }, (_, n) => life(`run${n}`, 1 + n));
-const every = everyNth(13);
+const every = everyNth(4, 4);
 
 /** Carries on all runs side by side, as they stand, and says how far each was acknowledged. */
 async function work(files: MemoryFiles, durability: 'disk' | 'process'): Promise<Map<string, number>> {

@@ -279,7 +279,7 @@ describe('runs in packs, whenever the process ends', () => {
   }
 
   it.each(['disk', 'process'] as const)('lose nothing with durability %s', async (durability) => {
-    const every = everyNth(11, 3);
+    const every = everyNth(3, 3);
     const whole = new MemoryFiles();
     await work(whole, durability);
     expect([...whole.all().keys()].some((path) => path.includes('/pack.'))).toBe(true);

@@ -179,7 +179,7 @@ describe('salvage()', () => {
   });
 
   it('gives true states of stores damaged at random, and a store that opens', async () => {
-    const ROUNDS = amount(100, 10_000);
+    const ROUNDS = amount(300, 10_000);
     const draw = random(seedOr(31));
     const whole = await killed();
     const paths = [...whole.all().keys()].filter((path) => !path.includes('lock'));
