@@ -1,6 +1,6 @@
 const { availableParallelism } = require('node:os');
 
-const { testMatch: _, ...base } = require('./jest.config');
+const base = { ...require('./jest.config'), testMatch: undefined };
 const longer = require('./jest.longer');
 
 // The properties at a length for every night: six times what `npm test` does. LAW_CASES says otherwise. Beside them what
