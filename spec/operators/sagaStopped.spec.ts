@@ -116,11 +116,11 @@ describe.each(everyStore)('a saga that is stopped by what is around it (%s)', (_
     const asks = within(saga('s', chain('work', book('book'), approval<string>('ask', t.string))));
     const flow = fallback(
       'f',
-      workflow('w', (input: Wire<unknown>, step) => step('part', asks, input, { timeoutMs: 300 })),
+      workflow('w', (input: Wire<unknown>, step) => step('part', asks, input, { timeoutMs: 1_000 })),
       other,
     );
     expect((await execute(flow, 1, { store, runId: 'r' })).status).toBe('SUSPENDED');
-    await wait(350);
+    await wait(1_050);
 
     expect(await execute(flow, 1, { store, runId: 'r' })).toMatchObject({
       status: 'COMPLETED',
