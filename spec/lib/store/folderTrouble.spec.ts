@@ -113,7 +113,7 @@ async function servedAwhile(store: Store, told: string[]): Promise<void> {
     setTimeout(() => {
       serving.unsubscribe();
       resolve();
-    }, 150);
+    }, 500);
   });
 }
 
