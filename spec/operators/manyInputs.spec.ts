@@ -7,8 +7,6 @@ import { agent, execute, memoryStore, outcomes, pulled, runEach } from '../../in
 import { amount, isLong, tally } from '../support/torture';
 
 const inputs = amount(100_000, 1_000_000);
-/** For what shares a mechanism with what is tried with all of them: in `npm run test:laws` it is tried with all too. */
-const fewer = amount(100_000, 1_000_000);
 jest.setTimeout(600_000);
 
 const same = agent('same', (n: number) => n);
@@ -70,18 +68,18 @@ describe.each(isLong ? (['merge', 'concat'] as const) : (['merge'] as const))(
     });
 
     it('tells the outcome of each run that fails at once', async () => {
-      const all = range(0, fewer).pipe(runEach(slowAtFirst(torn), { whenBusy }), outcomes());
-      expect(await count(all)).toEqual({ all: fewer, left: fewer - 16 });
+      const all = range(0, inputs).pipe(runEach(slowAtFirst(torn), { whenBusy }), outcomes());
+      expect(await count(all)).toEqual({ all: inputs, left: inputs - 16 });
     });
 
     it('tells the outcome of each input when all are aborted in the middle', async () => {
       const stop = new AbortController();
       const waits = agent('waits', () => new Promise(() => undefined));
-      const all = range(0, fewer).pipe(runEach(waits, { whenBusy, signal: stop.signal }), outcomes());
+      const all = range(0, inputs).pipe(runEach(waits, { whenBusy, signal: stop.signal }), outcomes());
       setTimeout(() => {
         stop.abort();
       }, 1);
-      expect(await count(all)).toEqual({ all: fewer, left: fewer });
+      expect(await count(all)).toEqual({ all: inputs, left: inputs });
     });
   },
 );
@@ -92,12 +90,12 @@ describe('runEach() over many inputs', () => {
     const ask = agent('ask', async (n: number) => Promise.resolve(n), { cache: {} });
     await execute(ask, 1, { store });
     // All under one name, so that the store does not grow: only the cache is asked.
-    const questions = pulled(Array.from({ length: fewer }, (_, index) => (index === 0 ? 0 : 1)));
+    const questions = pulled(Array.from({ length: inputs }, (_, index) => (index === 0 ? 0 : 1)));
     const all = questions.pipe(
       runEach(ask, { store, whenBusy: 'concat', runId: () => 'one', onMismatch: 'actual' }),
       outcomes(),
     );
-    expect(await count(all)).toEqual({ all: fewer, left: 0 });
+    expect(await count(all)).toEqual({ all: inputs, left: 0 });
   });
 
   it('tells the outcome of each run that has completed before, and keeps nothing of it', async () => {
@@ -105,7 +103,7 @@ describe('runEach() over many inputs', () => {
     await execute(same, 1, { store, runId: 'one' });
     const pass = () =>
       count(
-        range(0, fewer).pipe(
+        range(0, inputs).pipe(
           map(() => 1),
           runEach(same, { store, runId: () => 'one', concurrency: 2 }),
           outcomes(),
@@ -115,7 +113,7 @@ describe('runEach() over many inputs', () => {
     const grown = await heapUsedBy(async () => {
       told = await pass();
     });
-    expect(told).toEqual({ all: fewer, left: 0 });
+    expect(told).toEqual({ all: inputs, left: 0 });
     if (globalThis.gc !== undefined) expect(grown).toBeLessThan(20);
   });
 
@@ -127,9 +125,9 @@ describe('runEach() over many inputs', () => {
   it('takes a burst that is pushed while others are under way', async () => {
     const source = new Subject<number>();
     const told = count(source.pipe(runEach(slowAtFirst((n) => n)), outcomes()));
-    for (let n = 0; n < fewer; n += 1) source.next(n);
+    for (let n = 0; n < inputs; n += 1) source.next(n);
     source.complete();
-    expect(await told).toEqual({ all: fewer, left: 0 });
+    expect(await told).toEqual({ all: inputs, left: 0 });
   });
 
   it('takes inputs that its own outcomes bring forth', async () => {
@@ -140,17 +138,17 @@ describe('runEach() over many inputs', () => {
         runEach(same),
         outcomes(),
         tap(() => {
-          if (made < fewer) source.next((made += 1));
+          if (made < inputs) source.next((made += 1));
           else source.complete();
         }),
       ),
     );
     source.next(1);
-    expect(await told).toEqual({ all: fewer, left: 0 });
+    expect(await told).toEqual({ all: inputs, left: 0 });
   });
 
   it(`tells the cancel of each input that gives way with whenBusy: 'switch'`, async () => {
-    const many = fewer / 10;
+    const many = inputs / 10;
     const waits = agent('waits', (n: number) => (n === many - 1 ? n : new Promise(() => undefined)));
     const all = range(0, many).pipe(runEach(waits, { whenBusy: 'switch' }), outcomes());
     expect(await count(all)).toEqual({ all: many, left: many - 1 });
@@ -175,7 +173,7 @@ describe('an agent in a plain pipe', () => {
   });
 
   it('errors with the failure of an input that had to wait', async () => {
-    const answers = range(0, fewer).pipe(slowAtFirst((n) => (n === fewer - 1 ? torn() : n)));
+    const answers = range(0, inputs).pipe(slowAtFirst((n) => (n === inputs - 1 ? torn() : n)));
     await expect(lastValueFrom(answers)).rejects.toThrow('torn');
   });
 });

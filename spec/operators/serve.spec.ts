@@ -316,35 +316,41 @@ describe.each([
 });
 
 describe('serve()', () => {
-  it('begins no run anew whose place in the queue a crash has left behind, and that is deleted when it has completed', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'millrace-serve-'));
-    const calls: string[] = [];
-    const works = agent('works', async (ms: number, { runId }) => {
-      calls.push(runId);
-      await new Promise((resolve) => setTimeout(resolve, ms));
-    });
-    // An earlier process dies before it has taken the run that it begins out of the queue.
-    const earlier = lowdbStore(folder);
-    await submit(works, 20, { store: earlier, runId: 'r' });
-    run(works, 20, { store: earlier, runId: 'r' }).subscribe({ error: () => undefined });
-    run(works, 300, { store: earlier, runId: 's' }).subscribe({ error: () => undefined });
-    await until(() => calls.length === 2);
-    await earlier.close();
+  it.each<[string, (store: Store) => Promise<boolean>]>([
+    ['deleted', (store) => store.deleteRun('r')],
+    ['pruned', async (store) => (await store.prune({ olderThanMs: 0 })).includes('r')],
+  ])(
+    'begins no run anew whose place in the queue a crash has left behind, and that is %s when it has completed',
+    async (_how, forget) => {
+      const folder = mkdtempSync(join(tmpdir(), 'millrace-serve-'));
+      const calls: string[] = [];
+      const works = agent('works', async (ms: number, { runId }) => {
+        calls.push(runId);
+        await new Promise((resolve) => setTimeout(resolve, ms));
+      });
+      // An earlier process dies before it has taken the run that it begins out of the queue.
+      const earlier = lowdbStore(folder);
+      await submit(works, 20, { store: earlier, runId: 'r' });
+      run(works, 20, { store: earlier, runId: 'r' }).subscribe({ error: () => undefined });
+      run(works, 300, { store: earlier, runId: 's' }).subscribe({ error: () => undefined });
+      await until(() => calls.length === 2);
+      await earlier.close();
 
-    const store = lowdbStore(folder);
-    expect(await store.queue.size()).toBe(1);
-    const serving = serve([works], { store, concurrency: 1 }).subscribe();
-    const has = (runId: string) => async () => (await store.loadRun(runId))?.status === 'COMPLETED';
-    await until(has('r'));
-    await until(() => store.deleteRun('r').catch(() => false));
-    await until(has('s'));
-    await new Promise((resolve) => setTimeout(resolve, 100));
+      const store = lowdbStore(folder);
+      expect(await store.queue.size()).toBe(1);
+      const serving = serve([works], { store, concurrency: 1 }).subscribe();
+      const has = (runId: string) => async () => (await store.loadRun(runId))?.status === 'COMPLETED';
+      await until(has('r'));
+      await until(() => forget(store).catch(() => false));
+      await until(has('s'));
+      await new Promise((resolve) => setTimeout(resolve, 100));
 
-    expect(calls).toEqual(['r', 's', 'r', 's']);
-    expect(await store.queue.size()).toBe(0);
-    serving.unsubscribe();
-    await store.close();
-  });
+      expect(calls).toEqual(['r', 's', 'r', 's']);
+      expect(await store.queue.size()).toBe(0);
+      serving.unsubscribe();
+      await store.close();
+    },
+  );
 
   const folder = mkdtempSync(join(tmpdir(), 'millrace-serve-'));
   afterAll(() => {

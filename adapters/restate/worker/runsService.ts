@@ -61,7 +61,7 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
         async (context: WorkflowContext, body: StartRequest): Promise<LifeResult> => {
           const asked = acceptStart(body, context.key);
           const kept = new KeptRun(context, name);
-          const left = asked.isLeft === true ? await kept.leave(asked.at, keptForMs(options)) : null;
+          const left = asked.isLeft === true ? await kept.leave(asked.at, worker.keptForMs) : null;
           if (left !== null) return { status: 'CANCELLED', from: 0, events: left.map(slimEvent), parts: 0 };
           const secret = asked.secret ?? context.rand.uuidv4();
           const request = { ...asked, secret };
@@ -70,9 +70,9 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
           const before = isFirst ? undefined : await kept.take();
           const { result, rest } = await handleRun(context, worker, request, before);
           if (rest !== undefined) {
-            await kept.rest(rest, keptForMs(options));
+            await kept.rest(rest, worker.keptForMs);
             if (kept.isCancelled) await cancelAfter(context, kept, rest);
-          } else if (!isFirst) kept.ended(keptForMs(options));
+          } else if (!isFirst) kept.ended(worker.keptForMs);
           return result;
         },
       ),
@@ -104,7 +104,7 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
     },
     options: {
       ...serviceSettings(options),
-      workflowRetention: keptForMs(options),
+      workflowRetention: worker.keptForMs,
     },
   });
 }

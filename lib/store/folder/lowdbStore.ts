@@ -63,7 +63,7 @@ import { dropOldAnswers } from './records/cacheFiles';
 import { checkStore, postMessage } from './records/inboxFiles';
 import type { LogIndex } from './records/logFiles';
 import { deleteLog, listLogs, logIndex, readLog, runOfLog, writeLog } from './records/logFiles';
-import { FolderQueue } from './records/queueFiles';
+import { FolderQueue, queuedName, queuedNames } from './records/queueFiles';
 import { askOwner, isServedByOwner } from './records/requestFiles';
 import { FolderSignals } from './records/signalFiles';
 import { deleteSnapshot, listSnapshots, loadSnapshot, writeSnapshot } from './records/snapshotFiles';
@@ -324,8 +324,8 @@ class LowdbStore {
         request.limits,
         now,
       );
-      if (past.length > 0 && (await this.queue.size()) > 0)
-        for (const runId of past) await this.queue.remove(runId);
+      const queued = new Set(past.length === 0 ? [] : queuedNames(this.#folder));
+      for (const runId of past) if (queued.has(queuedName(runId))) await this.queue.remove(runId);
       const gone = await open.deleteRuns(past, request.limits, this.#forgetting(request.limits));
       return { stage: 'done', gone };
     }

@@ -175,7 +175,7 @@ function withoutSync(files: Files): Files {
 
 /** Where a run lies that waits. */
 export function queuedPath(layout: Layout, runId: string): string {
-  return within(layout.queue, nameOf(runId));
+  return within(layout.queue, queuedName(runId));
 }
 
 /** The names of the files of runs that wait. */
@@ -250,7 +250,7 @@ export class QueueWatch {
   /** Takes the run whose turn it is. */
   take(now: number): QueuedTurn | undefined {
     let rank = this.#backlog.take(now);
-    while (rank !== undefined && this.#known.get(nameOf(rank.runId)) !== rank.order)
+    while (rank !== undefined && this.#known.get(queuedName(rank.runId)) !== rank.order)
       rank = this.#backlog.take(now);
     return rank && this.#turnOf(rank);
   }
@@ -258,7 +258,7 @@ export class QueueWatch {
   #turnOf(rank: Rank): QueuedTurn {
     const { runId } = rank;
     const path = queuedPath(this.#layout, runId);
-    const name = nameOf(runId);
+    const name = queuedName(runId);
     let isTakenBack = false;
     let found: Found | undefined;
     return {
@@ -387,7 +387,7 @@ export class QueueWatch {
     const path = within(this.#layout.queue, gone);
     const head = await this.#files.read(path, HEAD_BYTES);
     const rank = head && rankAt(head);
-    const name = rank && nameOf(rank.runId);
+    const name = rank && queuedName(rank.runId);
     if (name !== undefined && this.#known.get(name) === rank?.order) this.#known.delete(name);
     this.#files.remove(path);
   }
@@ -397,7 +397,7 @@ export class QueueWatch {
     const head = await this.#files.read(path, HEAD_BYTES);
     if (head === undefined) return undefined;
     const rank = rankAt(head);
-    const isOurs = rank !== undefined && nameOf(rank.runId) === name;
+    const isOurs = rank !== undefined && queuedName(rank.runId) === name;
     this.#known.set(name, isOurs ? rank.order : undefined);
     if (isOurs) return rank;
     this.#troubled(new StoreCorruptError(path, 0, 'it does not say which run it queues'));
@@ -405,7 +405,8 @@ export class QueueWatch {
   }
 }
 
-function nameOf(runId: string): string {
+/** The name of the file of a run that waits. */
+export function queuedName(runId: string): string {
   return `${fileName(runId)}${SUFFIX}`;
 }
 
