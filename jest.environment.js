@@ -1,3 +1,4 @@
+const { setTimeout } = require('node:timers');
 const vm = require('node:vm');
 
 const { TestEnvironment } = require('jest-environment-node');
@@ -42,6 +43,21 @@ vm.compileFunction = (source, parameters, options) => {
   }
   return script.runInContext(parsingContext)(...globals);
 };
+
+/*
+ * MILLRACE_STALLS=20 holds a spec's thread up again and again, for 20 ms on average and now and then for ten times that, as a busy
+ * machine does: which tests only pass while timers are punctual? It costs no CPU.
+ */
+const meanStall = Number(process.env.MILLRACE_STALLS ?? 0);
+if (meanStall > 0) {
+  const nobodyWakes = new Int32Array(new SharedArrayBuffer(4));
+  const drawn = () => -Math.log(1 - Math.random()) * meanStall;
+  const stall = () => {
+    Atomics.wait(nobodyWakes, 0, 0, drawn());
+    setTimeout(stall, drawn()).unref();
+  };
+  stall();
+}
 
 module.exports = class extends TestEnvironment {
   async teardown() {
