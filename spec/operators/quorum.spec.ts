@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import * as t from 'io-ts';
-import { delay, lastValueFrom, NEVER, of } from 'rxjs';
+import { delay, finalize, lastValueFrom, map, NEVER, of, ReplaySubject, take } from 'rxjs';
 
 import {
   agent,
@@ -20,7 +20,7 @@ import {
   saga,
   workflow,
 } from '../../index';
-import type { RunState, Store, Wire } from '../../index';
+import type { RunState, StepPolicy, Store, Wire } from '../../index';
 import { crashPoints, recordingStore } from '../../testing/index';
 
 const rows = ({ steps }: RunState): string[] => [...steps].map(({ stepId, status }) => `${stepId} ${status}`);
@@ -32,6 +32,32 @@ const broken = agent('broken', (_: unknown): string => {
   throw new Error('broken');
 });
 const never = { when: () => false };
+
+/** An agent that answers first, and agents that answer when that answer has been taken in. */
+function race() {
+  const isIn$ = new ReplaySubject<void>(1);
+  const open = () => {
+    isIn$.next();
+  };
+  const answers = (name: string) =>
+    of(name).pipe(
+      delay(1),
+      finalize(() => setTimeout(open)),
+    );
+  return {
+    first: (name: string) => agent(name, (_: unknown) => answers(name)),
+    later: (name: string, policy: StepPolicy = {}) =>
+      agent(
+        name,
+        (_: unknown) =>
+          isIn$.pipe(
+            take(1),
+            map(() => name),
+          ),
+        policy,
+      ),
+  };
+}
 
 const twoOfThree = workflow('flow', (n: Wire<number>, step) => {
   const votes = [step('ann', ask('ann'), n), step('bob', ask('bob'), n), step('cy', ask('cy'), n)];
@@ -115,13 +141,10 @@ describe('quorum()', () => {
   });
 
   it('lets those go on that somebody else reads, or that nobody reads', async () => {
+    const { first, later } = race();
     const flow = workflow('flow', (n: Wire<number>, step) => {
-      const [a, b, c] = [
-        step('a', slow('a', 1), n),
-        step('b', slow('b', 20), n),
-        step('c', slow('c', 30), n),
-      ];
-      step('note', slow('note', 20), n);
+      const [a, b, c] = [step('a', first('a'), n), step('b', later('b'), n), step('c', later('c'), n)];
+      step('note', later('note'), n);
       step('log', slow('log', 1), c);
       return { first: quorum(1, [a, b, c]), b };
     });
@@ -132,8 +155,9 @@ describe('quorum()', () => {
   });
 
   it('lets all go on with cancelRest: false', async () => {
+    const { first, later } = race();
     const flow = workflow('flow', (n: Wire<number>, step) =>
-      quorum(1, { a: step('a', slow('a', 1), n), b: step('b', slow('b', 20), n) }, { cancelRest: false }),
+      quorum(1, { a: step('a', first('a'), n), b: step('b', later('b'), n) }, { cancelRest: false }),
     );
     const state = await execute(flow, 1);
 
@@ -142,11 +166,10 @@ describe('quorum()', () => {
   });
 
   it('lets a saga come to its own end', async () => {
-    const booking = agent('book', (_: number) => of('booked').pipe(delay(20)), {
-      compensate: () => undefined,
-    });
+    const { first, later } = race();
+    const booking = later('booked', { compensate: () => undefined });
     const flow = workflow('flow', (n: Wire<number>, step) =>
-      quorum(1, [step('a', slow('a', 1), n), step('b', saga('trip', chain('c', booking)), n)]),
+      quorum(1, [step('a', first('a'), n), step('b', saga('trip', chain('c', booking)), n)]),
     );
     expect((await execute(flow, 1)).steps.get('b')).toMatchObject({ status: 'COMPLETED' });
   });
@@ -169,13 +192,16 @@ describe('quorum()', () => {
   });
 
   it('chooses and withdraws the same after a crash at any event', async () => {
+    let isQuick = false;
+    const moody = agent('moody', (_: unknown) => (isQuick ? of('a') : NEVER));
     const flow = workflow('flow', (n: Wire<number>, step) => {
-      const votes = [step('a', slow('a', 4), n), step('b', slow('b', 1), n), step('c', slow('c', 1), n)];
-      const late = step('late', slow('late', 300), n);
-      return step('publish', publish, quorum(2, [...votes, late]));
+      const votes = [step('a', moody, n), step('b', slow('b', 1), n), step('c', slow('c', 1), n)];
+      return step('publish', publish, quorum(2, [...votes, step('late', hanging, n)]));
     });
     const store = recordingStore(memoryStore());
     const whole = await execute(flow, 1, { store, runId: 'r' });
+    // Whoever chose anew would choose this one.
+    isQuick = true;
     expect(whole.output).toBe('published by ["b","c"]');
     expect(whole.steps.get('late')).toMatchObject({ status: 'SKIPPED' });
 
@@ -204,7 +230,7 @@ describe('quorum()', () => {
       const flow = workflow('flow', (n: Wire<number>, step) => {
         const a = step('a', slow('a', 0), n, { ...never, otherwise: 'nothing' });
         const b = step('b', slow('b', 1), n);
-        return quorum(1, [[a, b], step('c', slow('c', 50), n)]);
+        return quorum(1, [[a, b], step('c', hanging, n)]);
       });
       expect((await execute(flow, 1)).output).toEqual([['nothing', 'b']]);
     });
