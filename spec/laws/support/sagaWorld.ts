@@ -166,12 +166,16 @@ async function passed(scheduler: VirtualTimeScheduler, isEnded: () => boolean): 
   return isEnded();
 }
 
-/** Nothing of it goes on, however often it is resumed. What could not be undone is undone again by a resume, though the run fails. */
+/**
+ * Nothing of it goes on, however often it is resumed. What could not be undone is undone again by a resume, though the run fails, and
+ * a step in which the process has died too often is tried anew.
+ */
 function isOver({ status, error, steps }: RunState): boolean {
   if (status === 'COMPLETED') return true;
   return (
     status === 'FAILED' &&
     error?.retryable === false &&
+    error.code !== 'POISON_STEP' &&
     !openFailures(steps).some((row) => undoingOf(row, steps) !== undefined)
   );
 }
