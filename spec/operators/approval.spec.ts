@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import * as t from 'io-ts';
-import { delay, EMPTY, filter, firstValueFrom, lastValueFrom, map, of, toArray } from 'rxjs';
+import { delay, EMPTY, filter, firstValueFrom, lastValueFrom, map, of, Subject, take, toArray } from 'rxjs';
 
 import {
   agent,
@@ -24,8 +24,10 @@ import {
 } from '../../index';
 import { DefinitionError } from '../../lib/errors/definitionErrors';
 import type { Agent, Store, Wire } from '../../index';
+import { Clock } from '../support/clock';
 import { marbles } from '../support/marbles';
 import { collect } from '../support/told';
+import { until } from '../support/until';
 
 const Yes = t.type({ yes: t.boolean });
 const sign = approval('sign', Yes);
@@ -101,19 +103,23 @@ describe('approval()', () => {
 
   it('takes an answer at once where the run is under way, and one that comes before the question', async () => {
     const store = memoryStore();
+    const answered = new Subject<void>();
+    const slow = (x: string) =>
+      answered.pipe(
+        take(1),
+        map(() => x),
+      );
     const w = workflow('w', (text: Wire<string>, step) => ({
-      slow: step('slow', (x: string) => of(x).pipe(delay(30)), text),
-      late: step(
-        'late',
-        sign,
-        step('wait', (x: string) => of(x).pipe(delay(10)), text),
-      ),
+      slow: step('slow', slow, text),
+      late: step('late', sign, step('wait', slow, text)),
       a: step('a', sign, text),
     }));
     const seen = collect(run(w, 'x', { store, runId: 'r' }));
     await answer('r', 'a', { yes: true }, { store });
     await answer('r', 'late', { yes: false }, { store });
-    while (seen.ended === 'open') await new Promise((resolve) => setTimeout(resolve, 2));
+    expect(seen.told).not.toContain('step.suspended late');
+    answered.next();
+    await until(() => seen.ended !== 'open');
     expect(seen.events.at(-1)).toMatchObject({
       type: 'run.completed',
       output: { slow: 'x', a: { yes: true }, late: { yes: false } },
@@ -180,14 +186,18 @@ describe('approval()', () => {
   );
 
   it('keeps the deadline over restarts: absolute, stored, and not moved', async () => {
-    const store = memoryStore();
+    const scheduler = new Clock(0);
+    const options = { store: memoryStore({ clock: scheduler }), runId: 'r', scheduler };
     const asked = approval('asked', Yes, { timeoutMs: 30 });
     const c = chain('c', asked, said);
-    const { steps } = await execute(c, 'x', { store, runId: 'r' });
-    const deadline = steps.get('asked')?.deadline;
-    expect((await execute(c, 'x', { store, runId: 'r' })).steps.get('asked')?.deadline).toBe(deadline);
-    await new Promise((resolve) => setTimeout(resolve, 40));
-    expect((await execute(c, 'x', { store, runId: 'r' })).error).toMatchObject({
+    expect((await execute(c, 'x', options)).steps.get('asked')?.deadline).toBe(30);
+    await scheduler.to(29);
+    expect((await execute(c, 'x', options)).steps.get('asked')).toMatchObject({
+      status: 'SUSPENDED',
+      deadline: 30,
+    });
+    await scheduler.to(31);
+    expect((await execute(c, 'x', options)).error).toMatchObject({
       name: 'ApprovalTimeoutError',
       path: 'asked',
     });
@@ -237,19 +247,22 @@ describe('sleep()', () => {
   );
 
   it('waits for the rest only when resumed: the moment of waking is on record', async () => {
-    const store = memoryStore();
+    const scheduler = new Clock(0);
+    const options = { store: memoryStore({ clock: scheduler }), runId: 'r', scheduler };
     const c = chain(
       'c',
       sleep<string>('nap', () => 600),
       quick,
     );
-    const seen = collect(run(c, 'x', { store, runId: 'r' }));
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    const seen = collect(run(c, 'x', options));
+    await scheduler.to(100);
     seen.leave?.();
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    const began = performance.now();
-    expect((await execute(c, 'x', { store, runId: 'r' })).output).toBe('X');
-    expect(performance.now() - began).toBeLessThan(550);
+    await scheduler.to(400);
+    const again = collect(run(c, 'x', options));
+    await scheduler.to(599);
+    expect(again.ended).toBe('open');
+    await scheduler.to(600);
+    expect(again.events.at(-1)).toMatchObject({ type: 'run.completed', output: 'X' });
   });
 
   it('can be read back while it sleeps for ever', async () => {
@@ -263,8 +276,7 @@ describe('sleep()', () => {
 
     const reopened = lowdbStore(folder);
     const seen = collect(run(nap, 'x', { store: reopened, runId: 'r' }));
-    const told = () => seen.events.length > 0;
-    for (let i = 0; i < 100 && !told(); i += 1) await new Promise((resolve) => setTimeout(resolve, 50));
+    await until(() => seen.events.length > 0, 15_000);
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect([seen.ended, seen.events.map(({ type }) => type)]).toEqual(['open', ['run.resumed']]);
     seen.leave?.();
@@ -299,7 +311,7 @@ describe('cancel()', () => {
     ]);
     const seen = collect(run(w, 'x', { store, runId: 'r' }));
     await cancel('r', { store, reason: 'too long' });
-    while (seen.ended === 'open') await new Promise((resolve) => setTimeout(resolve, 1));
+    await until(() => seen.ended !== 'open');
     expect([seen.ended, seen.events.at(-1)]).toMatchObject([
       'complete',
       { type: 'run.cancelled', reason: 'too long' },

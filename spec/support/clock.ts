@@ -20,6 +20,23 @@ export class Clock extends VirtualTimeScheduler {
     this.frame = until;
   }
 
+  /**
+   * Goes on from one thing that is due to the next, at most to a moment, until something has settled, and gives what it has
+   * settled with. Files are not waited for: what they put off may be due before what has come about meanwhile.
+   */
+  async until<T>(end: Promise<T>, latest = Infinity): Promise<T> {
+    const settling = { isOver: false };
+    const over = (): void => {
+      settling.isOver = true;
+    };
+    end.then(over, over);
+    while (!settling.isOver) {
+      const next = this.actions.find(({ closed }) => !closed);
+      await this.to(Math.min(next?.delay ?? this.frame, latest));
+    }
+    return end;
+  }
+
   override now = (): number => this.frame;
 }
 
