@@ -4,39 +4,60 @@ import { firstValueFrom } from 'rxjs';
 
 import type { Wire } from '../../index';
 import { agent, chain, execute, memoryStore, run, workflow } from '../../index';
+import { Clock, settled } from '../support/clock';
 import { collect } from '../support/told';
 
 describe('a call that is over', () => {
   it('an attempt that was timed out cannot use the ids of the next one', async () => {
     let calls = 0;
+    let wake = (): void => undefined;
     const x = agent('x', (v: number) => v);
+    const asked: unknown[] = [];
     const zombie = agent(
       'a',
       async (_: number, ctx) => {
         const me = ++calls;
-        await wait(me === 1 ? 130 : 80);
+        if (me === 1) {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+          asked.push(await firstValueFrom(ctx.step('x', x, me)).catch(() => 'refused'));
+          return me;
+        }
+        // The first attempt asks while this one is under way, and before it.
+        wake();
+        await settled();
         return firstValueFrom(ctx.step('x', x, me));
       },
       { retry: 1, timeoutMs: 100 },
     );
-    expect((await execute(zombie, 1)).output).toBe(2);
+    const scheduler = new Clock(0);
+    expect((await scheduler.until(execute(zombie, 1, { scheduler }), 100)).output).toBe(2);
+    expect(asked).toEqual(['refused']);
   });
 
   it('a signal that is read late, while the next attempt runs, is aborted', async () => {
     const signals: boolean[] = [];
+    let wake = (): void => undefined;
     const late = agent(
       'late',
       async (_: number, ctx) => {
         if (ctx.attempt === 1) {
-          await wait(40);
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
           signals.push(ctx.signal.aborted);
-        } else await wait(15);
+        } else {
+          wake();
+          await settled();
+          expect(signals).toHaveLength(1);
+        }
         return ctx.attempt;
       },
       { retry: { count: 1, delayMs: 15 }, timeoutMs: 20 },
     );
-    await execute(late, 1);
-    await wait(40);
+    const scheduler = new Clock(0);
+    expect((await scheduler.until(execute(late, 1, { scheduler }), 35)).output).toBe(2);
     expect(signals).toEqual([true]);
   });
 

@@ -17,6 +17,8 @@ import {
   workflow,
 } from '../../index';
 import type { Agent, RunEvent, RunState, Wire } from '../../index';
+import { Clock } from '../support/clock';
+import { until } from '../support/until';
 
 const left = (outcome: unknown) => {
   const {
@@ -26,6 +28,9 @@ const left = (outcome: unknown) => {
   } = outcome as { _tag: string; right?: unknown; left?: { name: string; path: string } };
   return _tag === 'Right' ? right : `${String(failed?.name)} ${String(failed?.path)}`;
 };
+
+/** The virtual time of the process that is alive. */
+let clock = new Clock(0);
 
 /** Carries a run on, life after life, while the process of each dies when an agent or the clock says so. */
 async function lives<I, O>(
@@ -40,25 +45,23 @@ async function lives<I, O>(
     if (state !== undefined) await store.importRun(state);
     const events: RunEvent[] = [];
     const before: RunState | undefined = state;
-    const ended = await new Promise<boolean>((resolve) => {
+    clock = new Clock(clock.now());
+    const end = new Promise<boolean>((resolve) => {
       let isOver = false;
       const subscription = new Subscription();
       const over = (end: boolean): void => {
         if (isOver) return;
         isOver = true;
-        clearTimeout(timer);
         resolve(end);
         subscription.unsubscribe();
       };
-      const timer =
-        killAfterMs === undefined
-          ? undefined
-          : setTimeout(
-              () => {
-                over(false);
-              },
-              killAfterMs(deaths + 1),
-            );
+      if (killAfterMs !== undefined)
+        clock.schedule(
+          () => {
+            over(false);
+          },
+          killAfterMs(deaths + 1),
+        );
       let latest: RunState | undefined = before;
       subscription.add(
         run(
@@ -66,7 +69,7 @@ async function lives<I, O>(
             over(false);
           }),
           input,
-          { store, runId: 'r' },
+          { store, runId: 'r', scheduler: clock },
         ).subscribe({
           next: (transition) => {
             if (isOver) return;
@@ -83,6 +86,7 @@ async function lives<I, O>(
         }),
       );
     });
+    const ended = await clock.until(end);
     together.push(mostTogether(events));
     if (ended) return { state: state as unknown as RunState, deaths, together };
   }
@@ -102,7 +106,7 @@ function mostTogether(events: readonly RunEvent[]): number {
   return most;
 }
 
-const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+const wait = (ms: number) => new Promise((resolve) => clock.schedule(resolve, ms));
 
 describe('a process that dies again and again', () => {
   it('loses only the item that kills it, and names it', async () => {
@@ -378,8 +382,12 @@ describe('a store that is closed under a run', () => {
   it('counts no crash, and leaves what was under way PENDING', async () => {
     for (let life = 1; life <= 4; life += 1) {
       const store = lowdbStore(folder);
+      let letGo = (): void => undefined;
+      const isLeft = new Promise<void>((resolve) => {
+        letGo = resolve;
+      });
       const outcome = execute(
-        agent('long', async () => wait(life === 4 ? 1 : 200)),
+        agent('long', async () => (life === 4 ? undefined : isLeft)),
         0,
         { store, runId: 'r' },
       ).catch((error: unknown) => error);
@@ -389,12 +397,13 @@ describe('a store that is closed under a run', () => {
         await store.close();
         break;
       }
-      while ((await store.loadRun('r'))?.steps.get('long')?.status !== 'RUNNING') await wait(1);
+      await until(async () => (await store.loadRun('r'))?.steps.get('long')?.status === 'RUNNING', 15_000);
       await store.close();
       const left = await lowdbStore(folder).loadRun('r');
       expect(left?.status).toBe('RUNNING');
       expect(left?.steps.get('long')).toMatchObject({ status: 'PENDING' });
       expect(left?.steps.get('long')).not.toHaveProperty('crashes');
+      letGo();
       await outcome;
     }
   });
