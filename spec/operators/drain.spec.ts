@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import * as t from 'io-ts';
-import { lastValueFrom, tap } from 'rxjs';
+import { lastValueFrom } from 'rxjs';
 
 import type { Agent, Store, Wire } from '../../index';
 import {
@@ -23,18 +23,14 @@ import {
   workflow,
 } from '../../index';
 import { Clock } from '../support/clock';
+import { until } from '../support/until';
 
 const pause = (ms: number) =>
   new Promise<void>((resolve) => {
     setTimeout(resolve, ms);
   });
-const until = async (is: () => Promise<boolean>): Promise<void> => {
-  const began = Date.now();
-  while (!(await is())) {
-    if (Date.now() - began > 3_000) throw new Error('it did not happen');
-    await pause(5);
-  }
-};
+/** Longer than a test may take: what waits for this time fails. */
+const TOO_LONG_MS = 60_000;
 
 describe.each([
   ['memory', () => memoryStore()],
@@ -42,56 +38,63 @@ describe.each([
 ])('serve() that stops, on a store in %s', (_place, open) => {
   let store: Store;
   let calls: string[];
+  /** Settled a little after who serves has been told to stop. */
+  let stopped: Promise<void>;
+  let endCalls: () => void;
   beforeEach(() => {
     store = open();
     calls = [];
+    stopped = new Promise((resolve) => {
+      endCalls = resolve;
+    });
   });
   afterEach(async () => {
     await store.close();
   });
 
-  /** Calls itself by its name, and takes so long. */
-  const slow = (name: string, ms: number) =>
+  /** Calls itself by its name, and takes until who serves has been told to stop, or another time. */
+  const slow = (name: string, ended: () => Promise<unknown> = () => stopped) =>
     agent(name, async (input: unknown, { signal }) => {
       calls.push(name);
-      await pause(ms);
+      await ended();
       calls.push(`${name} ${signal.aborted ? 'aborted' : 'ended'}`);
       return input;
     });
 
-  /** Begins a run of the agent by an answer, stops after so long, and waits for the end. */
-  const drained = async (served: Agent<never, unknown>, afterMs: number, drainMs: number) => {
+  /** Begins a run of the agent by an answer, stops when it has come so far, and waits for the end. */
+  const drained = async (
+    served: Agent<never, unknown>,
+    isFarEnough: () => boolean,
+    { drainMs = TOO_LONG_MS, ...options }: { drainMs?: number; scheduler?: Clock } = {},
+  ) => {
     const gated = chain('gated', approval('go', t.unknown), served as Agent<unknown, unknown>);
     await execute(gated, 'x', { store, runId: 'r' });
     await answer('r', 'go', 'x', { store });
     const stop = new AbortController();
-    let begun: () => void = () => undefined;
-    const hasBegun = new Promise<void>((resolve) => {
-      begun = resolve;
-    });
-    const heard = serve([gated], { store, drainMs, signal: stop.signal }).pipe(
-      tap(({ event }) => {
-        if (event.type === 'step.started' && event.path !== 'go') begun();
-      }),
-    );
-    const done = lastValueFrom(heard, { defaultValue: undefined });
-    await hasBegun;
-    await pause(afterMs);
+    const served$ = serve([gated], { ...options, store, drainMs, signal: stop.signal });
+    const done = lastValueFrom(served$, { defaultValue: undefined });
+    await until(isFarEnough, 15_000);
     stop.abort();
+    await pause(10);
+    endCalls();
     await done;
     return gated;
   };
 
-  const again = async (gated: Agent<never, unknown>) => {
+  const again = async (gated: Agent<never, unknown>, scheduler?: Clock) => {
     const stop = new AbortController();
-    const done = lastValueFrom(serve([gated], { store, signal: stop.signal }));
-    await until(async () => (await store.loadRun('r'))?.status === 'COMPLETED');
+    const options = { store, signal: stop.signal, ...(scheduler && { scheduler }) };
+    const done = lastValueFrom(serve([gated], options));
+    await until(async () => {
+      await scheduler?.to(scheduler.now() + 500);
+      return (await store.loadRun('r'))?.status === 'COMPLETED';
+    }, 15_000);
     stop.abort();
     await done;
   };
 
   it('lets a step end, begins no other, and goes on with it later', async () => {
-    const served = await drained(chain('two', slow('a', 60), slow('b', 20)), 30, 1_000);
+    const served = await drained(chain('two', slow('a'), slow('b')), () => calls.includes('a'));
 
     expect(calls).toEqual(['a', 'a ended']);
     const state = await store.loadRun('r');
@@ -104,21 +107,25 @@ describe.each([
   });
 
   it('lets a run complete whose last step ends in time', async () => {
-    await drained(chain('one', slow('a', 60)), 30, 1_000);
+    await drained(chain('one', slow('a')), () => calls.includes('a'));
 
     expect((await store.loadRun('r'))?.status).toBe('COMPLETED');
   });
 
   it('cuts off what takes too long, counts no crash, and calls it again with the same key', async () => {
     const keys: string[] = [];
+    let endFirst = (): void => undefined;
+    const cutOff = new Promise<void>((resolve) => {
+      endFirst = resolve;
+    });
     const served = await drained(
       agent('a', async (_: unknown, { idempotencyKey, signal }) => {
         keys.push(idempotencyKey);
-        if (keys.length === 1) await pause(150);
+        if (keys.length === 1) await cutOff;
         calls.push(String(signal.aborted));
       }),
-      30,
-      30,
+      () => keys.length === 1,
+      { drainMs: 30 },
     );
     const state = await store.loadRun('r');
     expect(state).toMatchObject({ status: 'SUSPENDED', reason: 'drain' });
@@ -126,39 +133,43 @@ describe.each([
     expect(state?.steps.get('a')?.crashes).toBeUndefined();
 
     await again(served);
-    await pause(150);
+    endFirst();
+    await pause(5);
+    expect(calls).toEqual(['false', 'true']);
     expect(new Set(keys).size).toBe(1);
     expect(keys).toHaveLength(2);
     expect((await store.loadRun('r'))?.died).toBeUndefined();
   });
 
   it('waits for every branch under way, and for nothing that only waits or sleeps', async () => {
+    const afterA = async () => {
+      await until(() => calls.includes('a ended'));
+      await pause(10);
+    };
     const wide = workflow('wide', (x: Wire<unknown>, step) => {
-      const a = step('a', slow('a', 250), x);
-      const b = step('b', slow('b', 400), x);
-      const c = step('c', slow('c', 10), a);
+      const a = step('a', slow('a'), x);
+      const b = step('b', slow('b', afterA), x);
+      const c = step('c', slow('c'), a);
       const nap = step('nap', sleep('nap', 500), x);
-      return step('all', slow('all', 1), { b, c, nap });
+      return step('all', slow('all'), { b, c, nap });
     });
-    const began = Date.now();
-    const served = await drained(wide, 20, 5_000);
+    // No time passes in which the nap could end, nor the time in which the steps may.
+    const scheduler = new Clock(Date.now());
+    const served = await drained(wide, () => calls.includes('b'), { scheduler });
 
-    expect(Date.now() - began).toBeLessThan(2_000);
     expect(calls).toEqual(['a', 'b', 'a ended', 'b ended']);
-    await again(served);
+    await again(served, scheduler);
     expect(calls.slice(4)).toEqual(['c', 'c ended', 'all', 'all ended']);
   });
 
   it('does not wait for a function whose nested step does not begin any more', async () => {
     const outer = agent('outer', async (x: unknown, { step }) => {
       calls.push('outer');
-      const first = await lastValueFrom(step('first', slow('first', 50), x));
-      return lastValueFrom(step('second', slow('second', 1), first));
+      const first = await lastValueFrom(step('first', slow('first'), x));
+      return lastValueFrom(step('second', slow('second'), first));
     });
-    const began = Date.now();
-    const served = await drained(outer, 20, 5_000);
+    const served = await drained(outer, () => calls.includes('first'));
 
-    expect(Date.now() - began).toBeLessThan(2_000);
     expect(calls).toEqual(['outer', 'first', 'first ended']);
     await again(served);
     expect(calls.slice(3)).toEqual(['outer', 'second', 'second ended']);
@@ -170,12 +181,12 @@ describe.each([
       'flaky',
       async () => {
         count += 1;
-        await pause(40);
+        await stopped;
         if (count === 1) throw new Error('once');
       },
       { retry: { count: 3, delayMs: 1 } },
     );
-    const served = await drained(flaky, 20, 1_000);
+    const served = await drained(flaky, () => count === 1);
     expect(count).toBe(1);
     expect((await store.loadRun('r'))?.status).toBe('SUSPENDED');
 
@@ -192,14 +203,14 @@ describe.each([
         'each',
         agent('work', async (i: number) => {
           called += 1;
-          await pause(20);
+          if (i >= 4) await stopped;
           return i;
         }),
         { concurrency: 4 },
       ),
     );
-    const served = await drained(items, 35, 1_000);
-    expect(called).toBeLessThan(20);
+    const served = await drained(items, () => called === 8);
+    expect(called).toBe(8);
 
     await again(served);
     expect(called).toBe(20);
@@ -213,13 +224,14 @@ describe.each([
         undone.push(output);
       },
     });
-    const trip = saga('trip', chain('steps', book, slow('pay', 1_000)));
+    const never = async () => new Promise<never>(() => undefined);
+    const trip = saga('trip', chain('steps', book, slow('pay', never)));
     const gated = chain('gated', approval('go', t.unknown), trip);
     await execute(gated, 'x', { store, runId: 'r' });
     await answer('r', 'go', 'x', { store });
     const stop = new AbortController();
-    const done = lastValueFrom(serve([gated], { store, drainMs: 2_000, signal: stop.signal }));
-    await until(() => Promise.resolve(calls.includes('pay')));
+    const done = lastValueFrom(serve([gated], { store, drainMs: TOO_LONG_MS, signal: stop.signal }));
+    await until(() => calls.includes('pay'), 15_000);
     await cancel('r', { store, reason: 'no' });
     stop.abort();
     await done;
@@ -236,7 +248,7 @@ it('serve() that is unsubscribed without drainMs leaves its runs suspended, to b
   await execute(nap, 'x', { store, runId: 'r' });
   await answer('r', 'go', true, { store });
   const serving = serve([nap], { store }).subscribe();
-  await until(async () => (await store.loadRun('r'))?.steps.get('long')?.status === 'SUSPENDED');
+  await until(async () => (await store.loadRun('r'))?.steps.get('long')?.status === 'SUSPENDED', 15_000);
 
   serving.unsubscribe();
   await store.close();
