@@ -1,10 +1,12 @@
 import * as t from 'io-ts';
 import { concat, from, NEVER, of, throwError, timer } from 'rxjs';
-import { map, take } from 'rxjs';
+import { map, take, tap } from 'rxjs';
 
+import type { Transition } from '../../index';
 import { agent, chain, execute, run } from '../../index';
 import { marbles } from '../support/marbles';
 import { collect } from '../support/told';
+import { until } from '../support/until';
 
 const upper = agent('upper', (text: string) => text.toUpperCase());
 /** Answers after so many milliseconds. */
@@ -173,16 +175,18 @@ describe('agent()', () => {
   });
 
   it('drops and logs an answer that comes after its timeout', async () => {
-    const late = agent('late', async () => new Promise((resolve) => setTimeout(resolve, 20)), {
+    const answers: ((value: number) => void)[] = [];
+    const late = agent('late', async () => new Promise<number>((resolve) => answers.push(resolve)), {
       timeoutMs: 5,
       retry: { count: 1, delayMs: 40 },
     });
-    const { told, events, ended } = await new Promise<ReturnType<typeof collect>>((resolve) => {
-      const seen = collect(run(late));
-      setTimeout(() => {
-        resolve(seen);
-      }, 120);
+    // The first one answers between its timeout and the second attempt.
+    const answered = tap(({ event }: Transition) => {
+      if (event.type === 'step.retrying') answers[0]?.(1);
     });
+    const seen = collect(run(late).pipe(answered));
+    await until(() => seen.ended !== 'open');
+    const { told, events, ended } = seen;
     expect(told.slice(0, 4)).toEqual([
       'run.started',
       'step.started late',

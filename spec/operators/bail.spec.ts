@@ -1,5 +1,18 @@
 import { expectTypeOf } from 'expect-type';
-import { concat, delay, filter, lastValueFrom, map, NEVER, of, tap, toArray } from 'rxjs';
+import type { Observable } from 'rxjs';
+import {
+  concat,
+  delay,
+  filter,
+  lastValueFrom,
+  map,
+  NEVER,
+  of,
+  ReplaySubject,
+  take,
+  tap,
+  toArray,
+} from 'rxjs';
 
 import type { Agent, Bail, StepBuilder, Wire } from '../../index';
 import {
@@ -148,7 +161,7 @@ describe('bail()', () => {
       firstOf(
         'o',
         stop,
-        agent('slow', (_: string) => of('late').pipe(delay(50))),
+        agent('slow', (_: string) => NEVER as Observable<string>),
       ),
       loop('l', stop as unknown as Agent<string, string>, { until: () => false, max: 3 }),
       saga('s', stop),
@@ -212,7 +225,14 @@ describe('bail()', () => {
   it('undoes what a saga was about when it is stopped by it', async () => {
     const undone: number[] = [];
     const book = agent('book', (n: number) => n, { compensate: (n) => undone.push(n) });
-    const stop = agent('stop', (n: number) => of(bail(n)).pipe(delay(5)));
+    const hangs = new ReplaySubject<void>(1);
+    const stop = agent('stop', (n: number) =>
+      hangs.pipe(
+        take(1),
+        delay(5),
+        map(() => bail(n)),
+      ),
+    );
     const order = workflow('order', (n: Wire<number>, step: StepBuilder<number>) => {
       step(
         'trip',
@@ -221,7 +241,10 @@ describe('bail()', () => {
           chain(
             't',
             book,
-            agent('hang', (_: number) => NEVER),
+            agent('hang', (_: number) => {
+              hangs.next();
+              return NEVER;
+            }),
           ),
         ),
         n,

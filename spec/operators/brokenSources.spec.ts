@@ -4,11 +4,12 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { isRight } from 'fp-ts/lib/Either';
 import * as t from 'io-ts';
 import type { Observable } from 'rxjs';
-import { concat, from, lastValueFrom, map, merge, of, Subject, throwError, toArray } from 'rxjs';
+import { concat, from, lastValueFrom, map, merge, of, Subject, tap, throwError, toArray } from 'rxjs';
 
 import type { Transition } from '../../index';
 import { agent, approval, chain, execute, outcomes, pulled, runEach } from '../../index';
 import { everyStore } from '../support/everyStore';
+import { until } from '../support/until';
 
 const broken = new Error('no more');
 const work = agent('work', async (n: number) => wait(10, n * 10));
@@ -108,11 +109,28 @@ describe.each(everyStore)('a name that is given twice at once (%s)', (_where, op
       )
     ).filter(({ type }) => type === 'run.failed' || type === 'run.completed');
 
+  /** Works until it is let go. */
+  const held = () => {
+    let letGo = (): void => undefined;
+    const gone = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    return { letGo, work: agent('work', async (n: number) => gone.then(() => n * 10)) };
+  };
+
   it('is refused under a name of its own by two streams of runs, and the live run ends', async () => {
     const store = open();
     const options = { store, runId: () => 'job' };
+    const { work, letGo } = held();
 
-    const told = await ends(merge(of(1).pipe(runEach(work, options)), of(1).pipe(runEach(work, options))));
+    const both = merge(of(1).pipe(runEach(work, options)), of(1).pipe(runEach(work, options)));
+    const told = await ends(
+      both.pipe(
+        tap(({ event }) => {
+          if (event.type === 'run.failed') letGo();
+        }),
+      ),
+    );
 
     expect(told).toHaveLength(2);
     expect(told).toContainEqual(expect.objectContaining({ runId: 'job', output: 10 }));
@@ -125,13 +143,15 @@ describe.each(everyStore)('a name that is given twice at once (%s)', (_where, op
   it('is refused to another agent, and leaves what the first one does as it is', async () => {
     const store = open();
     const other = agent('other', () => 'other');
+    const { work, letGo } = held();
     const first = execute(work, 1, { store, runId: 'job' });
-    await wait(2);
+    await until(async () => (await store.loadRun('job'))?.status === 'RUNNING');
 
     const told = await ends(of(1).pipe(runEach(other as never, { store, runId: () => 'job' })));
 
     expect(told).toMatchObject([{ type: 'run.failed', error: { name: 'RunActiveError' } }]);
     expect(told[0]?.runId).not.toBe('job');
+    letGo();
     expect(await first).toMatchObject({ status: 'COMPLETED', name: 'work', output: 10 });
   });
 

@@ -22,6 +22,7 @@ import { runEach } from '../../operators/runs/runEach';
 import { expectRun, fakeAgent } from '../../testing/index';
 import { marbles } from '../support/marbles';
 import { collect } from '../support/told';
+import { until } from '../support/until';
 
 /** An agent that never answers and writes down when it is called and aborted. */
 function hanging() {
@@ -206,11 +207,11 @@ describe('cancelling', () => {
     const stop = new AbortController();
     const folder = mkdtempSync(join(tmpdir(), 'millrace-cancel-'));
     const store = lowdbStore(folder);
-    const { hang } = hanging();
-    setTimeout(() => {
-      stop.abort(given);
-    }, 10);
-    const { state } = await lastValueFrom(run(hang, 1, { store, runId: 'r', signal: stop.signal }));
+    const { hang, open } = hanging();
+    const end = lastValueFrom(run(hang, 1, { store, runId: 'r', signal: stop.signal }));
+    await until(() => open.size === 1);
+    stop.abort(given);
+    const { state } = await end;
     expect([state.status, state.reason]).toEqual(['CANCELLED', reason]);
     await store.close();
     expect((await lowdbStore(folder).loadRun('r'))?.reason).toBe(reason);

@@ -1,3 +1,4 @@
+import type { Observable } from 'rxjs';
 import {
   concatMap,
   delay,
@@ -13,14 +14,18 @@ import {
 } from 'rxjs';
 
 import { agent, chain, execute, firstOf, memoryStore, run } from '../../index';
+import { Clock } from '../support/clock';
 import { marbles } from '../support/marbles';
 import { collect } from '../support/told';
+import { until } from '../support/until';
 
 const after = (name: string, ms: number) =>
   agent(name, (n: number) => of(`${name}${String(n)}`).pipe(delay(ms)));
-const failing = (name: string, ms: number) =>
+/** Never ends by itself. */
+const endless = (name: string) => agent(name, (_: number) => NEVER as Observable<string>);
+const failing = (name: string, ms: number, scheduler?: Clock) =>
   agent(name, (_: number) =>
-    timer(ms).pipe(
+    timer(ms, scheduler).pipe(
       map((): string => {
         throw new Error(`${name} broke`);
       }),
@@ -35,7 +40,7 @@ describe('firstOf()', () => {
       return NEVER;
     });
     const { output, steps } = await execute(
-      chain('c', firstOf('first', patient, after('fast', 2), after('slow', 50))),
+      chain('c', firstOf('first', patient, after('fast', 2), endless('slow'))),
       1,
     );
     expect(output).toBe('fast1');
@@ -59,7 +64,7 @@ describe('firstOf()', () => {
   );
 
   it('handles nothing, one and many in a pipe, and fails with its source', async () => {
-    const f = firstOf('f', after('a', 1), after('b', 20));
+    const f = firstOf('f', after('a', 1), endless('b'));
     expect(await lastValueFrom(EMPTY.pipe(f, toArray()))).toEqual([]);
     expect(await lastValueFrom(of(1, 2).pipe(f, toArray()))).toEqual(['a1', 'a2']);
     await expect(lastValueFrom(throwError(() => new Error('torn')).pipe(f))).rejects.toThrow('torn');
@@ -67,7 +72,9 @@ describe('firstOf()', () => {
 
   it('fails only when all fail, and names why', async () => {
     expect((await execute(firstOf('f', failing('a', 1), after('b', 3)), 1)).output).toBe('b1');
-    const { error } = await execute(firstOf('f', failing('a', 1), failing('b', 2)), 1);
+    const scheduler = new Clock(0);
+    const both = firstOf('f', failing('a', 1, scheduler), failing('b', 2, scheduler));
+    const { error } = await scheduler.until(execute(both, 1, { scheduler }));
     expect(error).toMatchObject({ name: 'AllFailedError' });
     expect(error?.message).toContain('a broke; b broke');
     expect(() => firstOf('f')).toThrow('at least one agent');
@@ -83,9 +90,9 @@ describe('firstOf()', () => {
 
   it('keeps the winner when the run is resumed', async () => {
     const store = memoryStore();
-    const first = run(firstOf('f', after('a', 5), after('b', 1)), 1, { store, runId: 'r' });
+    const first = run(firstOf('f', endless('a'), after('b', 1)), 1, { store, runId: 'r' });
     const seen = collect(first);
-    while (!seen.told.includes('step.completed b')) await new Promise((resolve) => setTimeout(resolve, 1));
+    await until(() => seen.told.includes('step.completed b'));
     const claim = await memoryStore().claim('r');
     void claim.release(undefined);
     const copy = memoryStore();
