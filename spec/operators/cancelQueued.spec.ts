@@ -7,6 +7,9 @@ import { agent, cancel, lowdbStore, memoryStore, serve, submit } from '../../ind
 import type { Claim } from '../../storePort';
 import { until } from '../support/until';
 
+/** So long may a busy machine take. */
+const WITHIN_MS = 20_000;
+
 /** Somebody whose calls wait until they are let through one by one, or all. */
 class Held {
   #release: (() => void) | undefined;
@@ -31,6 +34,15 @@ class Held {
       this.#letThrough();
     }
     await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+
+  /** Lets so many calls through, and waits for the next one. */
+  async advanceTo(calls: number): Promise<void> {
+    for (let i = 0; i < calls; i += 1) {
+      await until(() => this.isWaiting, WITHIN_MS);
+      this.#letThrough();
+    }
+    await until(() => this.isWaiting, WITHIN_MS);
   }
 
   free(): void {
@@ -130,7 +142,7 @@ describe.each([
     for (const { runId } of orders) await submit(work, undefined, { store: other, runId });
     const held = heldStore(owner, (runId) => servers.get(runId) as Held);
     const serving = serve([work], { store: held, concurrency: orders.length }).subscribe();
-    await until(() => [...servers.values()].every(({ isWaiting }) => isWaiting));
+    await until(() => [...servers.values()].every(({ isWaiting }) => isWaiting), WITHIN_MS);
 
     const outcomes = await Promise.all(
       orders.map(async ({ runId, first, second, third }) => {
@@ -152,30 +164,29 @@ describe.each([
 
     // A run that is under way hears it within a quarter of a second.
     const goOn = () => owner.listRuns({ status: ['RUNNING', 'COMPLETED'] });
-    await until(async () => (await owner.queue.size()) === 0 && (await goOn()).length === 0).catch(
+    await until(async () => (await owner.queue.size()) === 0 && (await goOn()).length === 0, WITHIN_MS).catch(
       () => undefined,
     );
     expect((await goOn()).map(({ runId }) => runId)).toEqual([]);
     expect(outcomes.filter(([, outcome]) => outcome !== 'cancelled')).toEqual([]);
     serving.unsubscribe();
-  });
+  }, 60_000);
 
   it('calls nothing of a run that was taken out of the queue when it had been read already', async () => {
     begun.calls = 0;
     const server = new Held();
     await submit(work, undefined, { store: other, runId: 'r' });
     const serving = serve([work], { store: heldStore(owner, () => server) }).subscribe();
-    await until(() => server.isWaiting);
-    await server.advance(4);
+    await server.advanceTo(4);
 
     await cancel('r', { store: other });
     server.free();
 
-    await until(async () => (await owner.loadRun('r'))?.status === 'CANCELLED');
+    await until(async () => (await owner.loadRun('r'))?.status === 'CANCELLED', WITHIN_MS);
     expect(await owner.loadRun('r')).toMatchObject({ reason: 'it was taken out of the queue as it began' });
     expect(begun.calls).toBe(0);
     serving.unsubscribe();
-  });
+  }, 60_000);
 });
 
 function upTo(most: number): readonly number[] {

@@ -9,6 +9,8 @@ import { random } from '../lib/store/support/random';
 import { amount, isLong, seedOr, tally } from '../support/torture';
 
 const HOUR = 3_600_000;
+/** No machine is so slow; what waits for a clock that was set waits for an hour or more. */
+const JUMPS_ONLY_MS = 15_000;
 const now = Date.now.bind(Date);
 
 /** A clock that is set back by an hour, or forward by a day, whenever it is told to. */
@@ -47,7 +49,7 @@ describe('a clock that jumps by -1 h or +1 day at random (promises test 19, P15)
             if (attempt === 1 && name === 'flaky') throw new Error('once');
             return of(x + 1).pipe(delay(8));
           },
-          { retry: { count: 2, delayMs: 5 }, timeoutMs: 5_000, idleTimeoutMs: 5_000 },
+          { retry: { count: 2, delayMs: 5 }, timeoutMs: JUMPS_ONLY_MS, idleTimeoutMs: JUMPS_ONLY_MS },
         );
       const work = chain(
         'jumps',
@@ -74,7 +76,7 @@ describe('a clock that jumps by -1 h or +1 day at random (promises test 19, P15)
       const took = performance.now() - begun;
 
       expect(output).toBe(4);
-      expect(took).toBeLessThan(5_000);
+      expect(took).toBeLessThan(JUMPS_ONLY_MS);
       // Durations are in seconds and know nothing of the wall clock.
       for (const duration of durations) {
         expect(duration).toBeGreaterThanOrEqual(0);
@@ -98,11 +100,11 @@ describe('a clock that jumps by -1 h or +1 day at random (promises test 19, P15)
       });
       await lastValueFrom(run(sleep('pause', 20), 1).pipe(back));
 
-      expect(performance.now() - begun).toBeLessThan(2_000);
+      expect(performance.now() - begun).toBeLessThan(JUMPS_ONLY_MS);
     } finally {
       spy.mockRestore();
     }
-  }, 5_000);
+  });
 
   it('does not hold up a limited rate for longer than its span', async () => {
     const clock = jumpy(1);
@@ -114,7 +116,7 @@ describe('a clock that jumps by -1 h or +1 day at random (promises test 19, P15)
         await lastValueFrom(run(limited, round).pipe(outputs()));
       }
 
-      expect(performance.now() - begun).toBeLessThan(2_000);
+      expect(performance.now() - begun).toBeLessThan(JUMPS_ONLY_MS);
     } finally {
       clock.restore();
     }

@@ -39,7 +39,7 @@ describe('what never ends', () => {
       },
     ],
   ])('fails by name when a thenable %s', async (_, make) => {
-    const endless = agent('endless', make as () => string, { retry: { count: 3 }, timeoutMs: 5_000 });
+    const endless = agent('endless', make as () => string, { retry: { count: 3 }, timeoutMs: 15_000 });
     const { status, error } = await execute(endless, undefined);
 
     expect(status).toBe('FAILED');
@@ -131,7 +131,7 @@ describe.each(everyStore)('values that throw when they are looked at (%s)', (_wh
     ['a Proxy among those of an Observable', () => of(secretive, 'text')],
   ])('harm no run as %s', async (_, give) => {
     for (const store of [undefined, open()]) {
-      const ask = agent('ask', give, { timeoutMs: 2_000 });
+      const ask = agent('ask', give, { timeoutMs: 15_000 });
       const { status, output } = await execute(chain('around', ask), undefined, store && { store });
       expect([status, output]).toEqual(['COMPLETED', 'text']);
     }
@@ -139,7 +139,7 @@ describe.each(everyStore)('values that throw when they are looked at (%s)', (_wh
 
   it('are taken as an output without a store, and refused as what JSON does not keep with one', async () => {
     for (const give of [() => new Unready(), async () => Promise.resolve(new Unready())]) {
-      const ask = chain('around', agent('ask', give as () => unknown, { timeoutMs: 2_000 }));
+      const ask = chain('around', agent('ask', give as () => unknown, { timeoutMs: 15_000 }));
       expect((await execute(ask, undefined)).status).toBe('COMPLETED');
       expect((await execute(ask, undefined, { store: open() })).error?.name).toBe('StateValueError');
     }

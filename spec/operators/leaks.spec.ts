@@ -5,6 +5,7 @@ import { agent, approval, chain, each, firstOf, memoryStore, run, sleep, workflo
 import type { Agent, StepContext, Wire } from '../../index';
 import { random } from '../lib/store/support/random';
 import { amount, seedOr, tally } from '../support/torture';
+import { until } from '../support/until';
 
 /** What agents hold open: subscriptions of their streams, and listeners of their signals. */
 let open = 0;
@@ -91,12 +92,12 @@ describe('runs that are started and cancelled at random (promises test 18)', () 
         lives.splice(Math.floor(draw() * lives.length), 1)[0]!.unsubscribe();
       }
     }
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    // Jest's own timers may have gone meanwhile.
+    const more = () => [...resources()].filter(([kind, count]) => count > (before.get(kind) ?? 0));
+    await until(() => open === 0 && more().length === 0, 10_000).catch(() => undefined);
 
     expect(open).toBe(0);
-    // Jest's own timers may have gone meanwhile.
-    const more = [...resources()].filter(([kind, count]) => count > (before.get(kind) ?? 0));
-    expect(more).toEqual([]);
+    expect(more()).toEqual([]);
     tally('cancelled', COUNT);
   });
 });

@@ -237,15 +237,24 @@ describe('limit', () => {
     expect(most).toBe(2);
   });
 
-  it('keeps the rate on the real clock', async () => {
-    const times: number[] = [];
-    const ask = agent('ask', (_: number) => times.push(performance.now()), {
-      limit: { rate: { count: 2, perMs: 40 } },
-    });
-    await lastValueFrom(of(1, 2, 3, 4, 5).pipe(runEach(ask)));
+  /** The widest of three narrowest gaps: a busy machine may hold up what tells the time, right behind the beginning of a call. */
+  const narrowest = async (enoughMs: number, attempt: () => Promise<number>): Promise<number> => {
+    let widest = 0;
+    for (let round = 0; round < 3 && widest < enoughMs; round += 1)
+      widest = Math.max(widest, await attempt());
+    return widest;
+  };
 
-    expect(times[2]! - times[0]!).toBeGreaterThanOrEqual(39.9);
-    expect(times[4]! - times[2]!).toBeGreaterThanOrEqual(39.9);
+  it('keeps the rate on the real clock', async () => {
+    const gap = await narrowest(39.9, async () => {
+      const times: number[] = [];
+      const ask = agent('ask', (_: number) => times.push(performance.now()), {
+        limit: { rate: { count: 2, perMs: 40 } },
+      });
+      await lastValueFrom(of(1, 2, 3, 4, 5).pipe(runEach(ask)));
+      return Math.min(times[2]! - times[0]!, times[4]! - times[2]!);
+    });
+    expect(gap).toBeGreaterThanOrEqual(39.9);
   });
 
   it('calls nothing more when the run of who waits is left', () => {
@@ -375,24 +384,26 @@ describe('limit', () => {
   });
 
   it('counts the rate from where a call begins, however long a tap takes before', async () => {
-    const began: number[] = [];
-    const call = agent('call', (_: number) => began.push(performance.now()), {
-      limit: { rate: { count: 1, perMs: 40 } },
-    });
     const busy = (ms: number): void => {
       const since = performance.now();
       while (performance.now() - since < ms);
     };
-    let heard = 0;
-    await lastValueFrom(
-      run(each('all', call), [1, 2, 3]).pipe(
-        tap(({ event }) => {
-          if (event.type === 'step.started' && event.path.includes('call') && (heard += 1) === 1) busy(30);
-        }),
-      ),
-    );
-    const gaps = began.slice(1).map((at, index) => at - (began[index] ?? 0));
-    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(40);
+    const gap = await narrowest(40, async () => {
+      const began: number[] = [];
+      const call = agent('call', (_: number) => began.push(performance.now()), {
+        limit: { rate: { count: 1, perMs: 40 } },
+      });
+      let heard = 0;
+      await lastValueFrom(
+        run(each('all', call), [1, 2, 3]).pipe(
+          tap(({ event }) => {
+            if (event.type === 'step.started' && event.path.includes('call') && (heard += 1) === 1) busy(30);
+          }),
+        ),
+      );
+      return Math.min(...began.slice(1).map((at, index) => at - (began[index] ?? 0)));
+    });
+    expect(gap).toBeGreaterThanOrEqual(40);
   });
 
   it('gives the place of one that never begins to the next', async () => {
