@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import * as t from 'io-ts';
-import { concat, firstValueFrom, from, lastValueFrom, toArray } from 'rxjs';
+import { concat, firstValueFrom, from, lastValueFrom, tap, toArray } from 'rxjs';
 
 import {
   agent,
@@ -95,8 +95,13 @@ describe('outputs()', () => {
     ).toEqual([]);
     const waiting = await execute(ask, 1, { store });
     await cancel(waiting.runId, { store });
-    const signal = AbortSignal.timeout(30);
-    expect(await lastValueFrom(serve([ask], { store, signal }).pipe(outputs(), toArray()))).toEqual([]);
+    const stop = new AbortController();
+    const served = serve([ask], { store, signal: stop.signal }).pipe(
+      tap(({ event }) => {
+        if (event.type === 'run.cancelled') setImmediate(() => stop.abort());
+      }),
+    );
+    expect(await lastValueFrom(served.pipe(outputs(), toArray()))).toEqual([]);
     expect((await store.loadRun(waiting.runId))?.status).toBe('CANCELLED');
   });
 

@@ -20,7 +20,7 @@ import {
   saga,
   workflow,
 } from '../../index';
-import type { RunState, StepPolicy, Store, Wire } from '../../index';
+import type { AgentOptions, RunState, Store, Wire } from '../../index';
 import { crashPoints, recordingStore } from '../../testing/index';
 
 const rows = ({ steps }: RunState): string[] => [...steps].map(({ stepId, status }) => `${stepId} ${status}`);
@@ -46,7 +46,7 @@ function race() {
     );
   return {
     first: (name: string) => agent(name, (_: unknown) => answers(name)),
-    later: (name: string, policy: StepPolicy = {}) =>
+    later: (name: string, options: AgentOptions<unknown, string> = {}) =>
       agent(
         name,
         (_: unknown) =>
@@ -54,7 +54,7 @@ function race() {
             take(1),
             map(() => name),
           ),
-        policy,
+        options,
       ),
   };
 }

@@ -177,7 +177,7 @@ describe('steps that no plan names', () => {
   const no = agent('no', () => {
     throw new Error('no');
   });
-  const slow = agent('slow', () => new Promise<string>((resolve) => setTimeout(resolve, 50, 'slow')));
+  const slow = agent('slow', () => new Promise<string>(() => undefined));
 
   const changes: Readonly<Record<string, readonly [Made, Made]>> = {
     'another version': [made('k', 'old'), made('k', 'new', { version: 2 })],

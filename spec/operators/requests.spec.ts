@@ -28,6 +28,7 @@ import {
   submit,
   workflow,
 } from '../../index';
+import { quickest } from '../support/quickest';
 import { until } from '../support/until';
 
 const sign = chain(
@@ -132,11 +133,13 @@ describe.each([
   });
 
   it('is refused with an error of the class that the owner would throw', async () => {
-    const slow = agent('slow', () => new Promise((resolve) => setTimeout(resolve, 400)));
+    let leave = (): void => undefined;
+    const slow = agent('slow', () => new Promise<void>((resolve) => (leave = resolve)));
     const strange = agent('strange', () => 1);
     await execute(strange, undefined, { store: owner, runId: 'strange' });
     await serveAll(slow);
     const running = execute(slow, undefined, { store: owner, runId: 'slow' });
+    await until(async () => (await other.loadRun('slow'))?.status === 'RUNNING');
 
     await expect(other.deleteRun('slow')).rejects.toThrow(RunActiveError);
     await expect(request({ kind: 'resume', runId: 'nobody' })).rejects.toThrow(UnknownRunError);
@@ -147,6 +150,7 @@ describe.each([
     await expect(refused).rejects.toThrow(AgentNotServedError);
     await expect(refused).rejects.toMatchObject({ code: 'AGENT_NOT_SERVED', runId: 'sign', agent: 'sign' });
     await expect(other.prune({ keep: -1 })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    leave();
     await running;
   });
 
@@ -154,7 +158,7 @@ describe.each([
     let isDown = true;
     const slow = agent('slow', async () => {
       if (isDown) throw new Error('down');
-      await new Promise((resolve) => setTimeout(resolve, 1_500));
+      await new Promise(() => undefined);
     });
     await execute(slow, undefined, { store: owner, runId: 'r' });
     isDown = false;
@@ -289,13 +293,13 @@ describe('what is asked of a folder that nobody serves', () => {
     const owner = lowdbStore(folder);
     const other = lowdbStore(folder);
     await execute(sign, 'x', { store: owner, runId: 'r' });
-    const began = performance.now();
+    const refused = async (): Promise<void> => {
+      const asked = other.deleteRun('r');
+      await expect(asked).rejects.toThrow(StoreNotServedError);
+      await expect(asked).rejects.toMatchObject({ code: 'STORE_NOT_SERVED', pid: process.pid });
+    };
 
-    const refused = other.deleteRun('r');
-
-    await expect(refused).rejects.toThrow(StoreNotServedError);
-    await expect(refused).rejects.toMatchObject({ code: 'STORE_NOT_SERVED', pid: process.pid });
-    expect(performance.now() - began).toBeLessThan(5_000);
+    expect(await quickest(5_000, refused)).toBeLessThan(5_000);
     const serving = serve([sign], { store: owner }).subscribe();
     await until(() => owner.isServed());
     await new Promise((resolve) => setTimeout(resolve, 150));
@@ -325,7 +329,9 @@ describe('what is asked of a folder that nobody serves', () => {
     await execute(sign, 'x', { store: owner, runId: 'r' });
 
     const asked = other.deleteRun('r');
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await until(
+      () => existsSync(join(folder, 'requests')) && readdirSync(join(folder, 'requests')).length > 0,
+    );
     await owner.close();
 
     expect(await asked).toBe(true);

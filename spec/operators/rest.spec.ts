@@ -2,7 +2,17 @@ import { setTimeout as wait } from 'node:timers/promises';
 
 import * as t from 'io-ts';
 import type { Observable } from 'rxjs';
-import { concat, defer, firstValueFrom, forkJoin, from, ignoreElements, lastValueFrom, toArray } from 'rxjs';
+import {
+  concat,
+  defer,
+  firstValueFrom,
+  forkJoin,
+  from,
+  ignoreElements,
+  lastValueFrom,
+  tap,
+  toArray,
+} from 'rxjs';
 
 import {
   agent,
@@ -14,6 +24,7 @@ import {
   execute,
   fallback,
   live,
+  outputs,
   run,
   sleep,
   workflow,
@@ -26,7 +37,7 @@ const ask = approval('ask', t.string);
 /** What became of a run: a run that never rests is told as such, and does not hold up the suite. */
 async function restOf<I, O>(self: Agent<I, O>, input: I, options = {}): Promise<string> {
   const rested = execute(self, input, { ...options }).then(({ status }) => status as string);
-  return Promise.race([rested, wait(2_000, 'never rested', { ref: false })]);
+  return Promise.race([rested, wait(15_000, 'never rested', { ref: false })]);
 }
 
 function rows(state: RunState | undefined): string {
@@ -89,8 +100,14 @@ describe.each(everyStore)('when a run rests: limits (%s)', (_where, open) => {
     const limit = { concurrency: 1 };
     let inside = 0;
     let most = 0;
+    let hear = (): void => undefined;
+    const isHeard = new Promise<void>((resolve) => (hear = resolve));
+    let goOn = (): void => undefined;
+    const hasGoneOn = new Promise<void>((resolve) => (goOn = resolve));
     const work = agent('work', async (input: unknown) => {
       most = Math.max(most, (inside += 1));
+      if (input === 'yes') goOn();
+      await isHeard;
       await wait(20);
       inside -= 1;
       return input;
@@ -98,15 +115,22 @@ describe.each(everyStore)('when a run rests: limits (%s)', (_where, open) => {
     const self = workflow('w', (input: Wire<number>, step) => ({
       asks: step('asks', chain('asks', ask, work), input, { limit }),
       works: step('works', work, input, { limit }),
-      holds: step('holds', async () => wait(80), input),
+      holds: step('holds', async () => hasGoneOn, input),
     }));
     const store = open();
 
-    const ended = execute(self, 1, { store, runId: 'r' });
+    const ended = lastValueFrom(
+      run(self, 1, { store, runId: 'r' }).pipe(
+        tap(({ event }) => {
+          if (event.type === 'step.answered') hear();
+        }),
+        outputs(),
+      ),
+    );
     while ((await store.loadRun('r'))?.steps.get('asks/ask')?.status !== 'SUSPENDED') await wait(1);
     await answer('r', 'asks/ask', 'yes', { store });
 
-    expect((await ended).output).toMatchObject({ asks: 'yes', works: 1 });
+    expect(await ended).toMatchObject({ asks: 'yes', works: 1 });
     expect(most).toBe(1);
   });
 });
@@ -276,7 +300,7 @@ describe.each(everyStore)('when a run rests: a question inside a function (%s)',
           context
             .step(
               'slow',
-              agent('slow', async () => wait(50)),
+              agent('slow', () => new Promise(() => undefined)),
               1,
             )
             .pipe(toArray()),

@@ -192,7 +192,7 @@ describe('withPolicy()', () => {
     const aborted = jest.fn();
     const slow = agent('slow', async (x: number, { signal }) => {
       signal.addEventListener('abort', aborted);
-      await wait(300);
+      await new Promise(() => undefined);
       return x;
     });
     const state = await execute(withPolicy(chain('c', slow), { timeoutMs: 15 }), 1);
@@ -296,8 +296,8 @@ describe('withPolicy()', () => {
   it('takes the policy among the options of each, loop, saga and sleep', async () => {
     const many = await execute(each('e', failing(1), { concurrency: 1, retry: 1 }), [1, 2]);
     const round = await execute(loop('l', failing(1), { until: (x) => x > 1, max: 3, retry: 1 }), 1);
-    const whole = await execute(saga('s', sleep('nap', 1_000), { timeoutMs: 5 }), 1);
-    const nap = await execute(sleep('nap', 1_000, { timeoutMs: 5 }), 1);
+    const whole = await execute(saga('s', sleep('nap', 1e7), { timeoutMs: 5 }), 1);
+    const nap = await execute(sleep('nap', 1e7, { timeoutMs: 5 }), 1);
 
     expect(many.output).toEqual([2, 3]);
     expect(round.output).toBe(2);

@@ -2,6 +2,7 @@ import { Subject, VirtualTimeScheduler } from 'rxjs';
 
 import type { Window } from '../../../operators/streams/windowed';
 import { fromOffset, memoryStore, windowed } from '../../../index';
+import { until } from '../../support/until';
 
 interface Visit {
   readonly at: number;
@@ -121,8 +122,8 @@ describe('event time', () => {
     for (const [index, jumpMs] of [0, 3_600_000, -86_400_000, 0].entries()) {
       now.mockReturnValue(begun + jumpMs);
       give(index);
-      // Longer than a window, so that each item is in one of its own.
-      await new Promise((resolve) => setTimeout(resolve, 60));
+      // The window is over, so that each item is in one of its own.
+      await until(() => told.length === index + 1);
     }
     now.mockRestore();
 

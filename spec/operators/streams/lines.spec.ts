@@ -40,7 +40,7 @@ describe('lines()', () => {
       error: (error: unknown) => told.push(`ERROR ${String(error)}`),
     });
     const until = async (count: number) => {
-      for (let tries = 0; told.length < count && tries < 300; tries += 1) await wait(10);
+      for (let tries = 0; told.length < count && tries < 1_000; tries += 1) await wait(10);
       return told;
     };
     return { told, until, stop: () => subscription.unsubscribe() };
@@ -270,7 +270,7 @@ describe('lines()', () => {
       written.push('end');
       appendFileSync(file, 'end\n');
       if (reader === undefined) start();
-      for (let tries = 0; told.at(-1) !== 'end' && tries < 500; tries += 1) await wait(10);
+      for (let tries = 0; told.at(-1) !== 'end' && tries < 1_000; tries += 1) await wait(10);
       reader?.unsubscribe();
 
       expect(told).toEqual(written);
