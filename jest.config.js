@@ -23,8 +23,8 @@ module.exports = {
   // run everything in one process.
   maxWorkers: availableParallelism() * 2,
   testSequencer: '<rootDir>/jest.sequencer.js',
-  // Examples run as child processes, where ts-node needs seconds to start.
-  testTimeout: 20_000,
+  // A minute, for machines that are slow and have other work: processes need seconds to start there, and so does what waits for a disk.
+  testTimeout: 60_000,
   // With a seed, what fast-check draws is the same each time: as in `.ci/run`.
   moduleNameMapper: {
     ...(process.env.MILLRACE_SEED === undefined ? {} : { '^fast-check$': '<rootDir>/jest.seeded.js' }),

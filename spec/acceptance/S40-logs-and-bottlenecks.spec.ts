@@ -1,3 +1,7 @@
+import type { MonoTypeOperatorFunction } from 'rxjs';
+import { map, timer, VirtualTimeScheduler } from 'rxjs';
+
+import type { Transition } from '../../lib/model/event';
 import { createLogger } from '../../lib/log/logger';
 import { createMonitor } from '../../lib/metrics/monitor';
 import { bottlenecks } from '../../lib/report/bottlenecks';
@@ -8,20 +12,25 @@ import { logTo } from '../../operators/taps/logTo';
 import { measure } from '../../operators/taps/measure';
 import { everything } from '../support/everything';
 
-const slow = agent('slow', async (n: number) => {
-  await new Promise((resolve) => setTimeout(resolve, 40));
-  return n + 1;
-});
+const clock = new VirtualTimeScheduler();
+const slow = agent('slow', (n: number) => timer(40, clock).pipe(map(() => n + 1)));
 const quick = agent('quick', (n: number, context) => {
   context.log('DEBUG', 'about to add', { n, apiKey: 'secret' });
   return n + 1;
 });
 const both = chain('both', chain('inner', slow, quick), quick);
 
+/** A run in virtual time, heard by a tap. */
+function heardBy(tap: MonoTypeOperatorFunction<Transition<number>>): Promise<unknown> {
+  const heard = everything(run(both, 1, { scheduler: clock }).pipe(tap));
+  clock.flush();
+  return heard;
+}
+
 describe('S40 debugging', () => {
   it('a log at DEBUG holds every start, every output and what agents say, with run and step', async () => {
     const logger = createLogger({ level: 'DEBUG' });
-    await everything(run(both, 1).pipe(logTo(logger)));
+    await heardBy(logTo(logger));
     const said = logger.getLogs({ component: 'inner/quick' });
     expect(said.map(({ level, message, data }) => [level, message, data['path']])).toEqual([
       ['DEBUG', 'step started', 'inner/quick'],
@@ -40,7 +49,7 @@ describe('S40 debugging', () => {
 
   it('bottlenecks() puts the agent that took the time itself before the structure around it', async () => {
     const monitor = createMonitor();
-    await everything(run(both, 1).pipe(measure(monitor)));
+    await heardBy(measure(monitor));
     const [first, ...others] = bottlenecks(monitor.getMetrics('both'));
     expect(first).toMatchObject({ agentName: 'slow', executions: 1 });
     expect(first?.share).toBeGreaterThan(80);

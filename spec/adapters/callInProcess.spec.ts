@@ -13,6 +13,7 @@ import { newTask } from '../../lib/engine/task';
 import type { StepResult } from '../../lib/model/stepResult';
 import { StepTable } from '../../lib/model/stepTable';
 import { memoryCache } from '../../lib/store/answerCache';
+import { until } from '../support/until';
 
 /** Tells at once, into a list. */
 function listTeller(parts: SideEvent[]): EventPublisher {
@@ -63,22 +64,22 @@ describe('a call of a function on a worker', () => {
     const began: number[] = [];
     const call = agent('call', (_: number) => began.push(performance.now()));
     const slowToBegin = agent('slow', (_: number) => began.push(performance.now()));
-    const busy = (): void => {
-      const since = performance.now();
-      while (performance.now() - since < 150);
-    };
     const run = {
       get runId() {
-        if (began.length === 0) busy();
+        if (began.length === 0) jest.advanceTimersByTime(150);
         return 'run';
       },
     };
+    jest.useFakeTimers();
     const calls = [callOf(slowToBegin, { limit, run }), callOf(call, { limit }), callOf(call, { limit })];
-    await Promise.all(calls.map((one) => one.run()));
+    const ended = Promise.all(calls.map((one) => one.run()));
+    await jest.advanceTimersByTimeAsync(1_000);
+    await ended;
+    jest.useRealTimers();
     const gaps = began.slice(1).map((at, index) => at - (began[index] ?? 0));
 
-    // Counted from where a call was let in, the first gap would be 50 ms; what the machine takes between is well below 100.
-    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(100);
+    // Counted from where a call was let in, the first gap would be 50 ms.
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(200);
   });
 
   it('leaves its place in the rate to the next one when it is stopped before it begins', async () => {
@@ -148,12 +149,15 @@ describe('a call of a function on a worker', () => {
       reads += 1;
       return reads === 1 ? Promise.resolve(undefined) : Promise.reject(new Error('away'));
     };
+    jest.useFakeTimers();
     const call = callOf(asking, { keepsNested: true, known });
     const answer = call.run();
-    await sleep(100);
+    await jest.advanceTimersByTimeAsync(100);
+    expect(reads).toBe(2);
     call.stop();
+    await jest.advanceTimersByTimeAsync(60_000);
+    jest.useRealTimers();
     await expect(answer).resolves.toMatchObject({ kind: 'stopped' });
-    await sleep(400);
     expect(reads).toBe(2);
   });
 
@@ -199,7 +203,11 @@ describe('a call of a function on a worker', () => {
   it('lets a function that waits for a step clean up when it is stopped', async () => {
     let isClean = false;
     let late: unknown;
-    const inner = agent('inner', () => new Promise(() => undefined));
+    let isAsked = false;
+    const inner = agent('inner', () => {
+      isAsked = true;
+      return new Promise(() => undefined);
+    });
     const asking = agent('asking', async (n: number, context) => {
       try {
         return await lastValueFrom(context.step('inner', inner, n));
@@ -210,10 +218,10 @@ describe('a call of a function on a worker', () => {
     });
     const call = callOf(asking);
     const answer = call.run();
-    await sleep(20);
+    await until(() => isAsked);
     call.stop();
     await answer;
-    await sleep(20);
+    await until(() => late !== undefined);
     expect(isClean).toBe(true);
     expect(late).toMatchObject({ name: 'AttemptOverError' });
   });
@@ -289,7 +297,3 @@ describe('a call of a function on a worker', () => {
     expect(JSON.stringify(result).length).toBeLessThan(10_000);
   });
 });
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}

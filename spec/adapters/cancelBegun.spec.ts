@@ -7,13 +7,13 @@ import { agent } from '../../index';
 
 const one = agent('one', (n: number) => n);
 
-/** A server that answers a question about a life by this list, the last for ever, and notes what else it is asked. */
+/** A server that answers a question about a life by this list, the last for ever, and notes what else it is asked; whoever asks is patient. */
 function server(...answers: readonly ('unknown' | 'under way' | 'ended' | 'away')[]) {
   const asked: string[] = [];
   let next = 0;
   const context: EngineContext = {
     admin: undefined,
-    patienceMs: 500,
+    patienceMs: 15_000,
     pace: undefined as never,
     ingress: {
       request(path) {
@@ -63,10 +63,12 @@ describe('cancelBegun()', () => {
 
   it('gives up a run that is left when its patience is over, and says when no server answers', async () => {
     const { context } = server('unknown');
-    await cancelBegun(context, leftRun(Date.now()), false);
+    await cancelBegun({ ...context, patienceMs: 500 }, leftRun(Date.now()), false);
 
     const away = server('away');
-    await expect(cancelBegun(away.context, leftRun(Date.now()), false)).rejects.toMatchObject({
+    await expect(
+      cancelBegun({ ...away.context, patienceMs: 500 }, leftRun(Date.now()), false),
+    ).rejects.toMatchObject({
       name: 'EngineUnreachableError',
     });
   });

@@ -24,8 +24,8 @@ const result: LifeResult = {
   parts: 0,
 };
 
-/** A gateway that answers with these statuses, then with the result. */
-async function gateway(...statuses: readonly number[]) {
+/** A gateway that answers with these statuses, then with the result, to somebody with this patience. */
+async function gateway(patienceMs: number, ...statuses: readonly number[]) {
   const left = [...statuses];
   const server = createServer((request, response) => {
     const status = request.url?.endsWith('/output') === true ? 404 : (left.shift() ?? 200);
@@ -34,7 +34,6 @@ async function gateway(...statuses: readonly number[]) {
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  const patienceMs = 400;
   const context: EngineContext = {
     ingress: ingressOf([`http://127.0.0.1:${port}`], patienceMs),
     admin: undefined,
@@ -45,25 +44,27 @@ async function gateway(...statuses: readonly number[]) {
 }
 
 describe('endOfLife()', () => {
+  /** Longer than a busy machine takes for all that is asked. */
+  const LONG_MS = 15_000;
   const { signal } = new AbortController();
 
   it.each([
     ['reaches no server for a while', [502, 503]],
     ['holds no question open for long', [504, 504, 504, 504, 504]],
   ])('waits behind a gateway that %s', async (_, statuses) => {
-    const { context, close } = await gateway(...statuses);
+    const { context, close } = await gateway(LONG_MS, ...statuses);
     expect(await endOfLife(context, one, 'r', start, signal)).toEqual(result);
     close();
   });
 
   it('fails when the gateway reaches no server for longer than the patience', async () => {
-    const { context, close } = await gateway(...Array<number>(50).fill(503));
+    const { context, close } = await gateway(400, ...Array<number>(50).fill(503));
     await expect(endOfLife(context, one, 'r', start, signal)).rejects.toThrow('503');
     close();
   });
 
   it('passes on what the server itself answers', async () => {
-    const { context, close } = await gateway(500);
+    const { context, close } = await gateway(LONG_MS, 500);
     await expect(endOfLife(context, one, 'r', start, signal)).rejects.toThrow('500');
     close();
   });
@@ -71,7 +72,7 @@ describe('endOfLife()', () => {
 
 describe('followLife()', () => {
   it('refuses another input than that of the run, also where it hears of both with the end', async () => {
-    const { context, close } = await gateway();
+    const { context, close } = await gateway(15_000);
     const told: unknown[] = [];
     const following = {
       agent: one,

@@ -2,7 +2,9 @@ import { from, lastValueFrom, toArray } from 'rxjs';
 
 import { each, execute, memoryStore, run } from '../../index';
 import { inWorker, threadPool } from '../../adapters/workers';
+import { Clock } from '../support/clock';
 import { collect } from '../support/told';
+import { until } from '../support/until';
 import { primes } from './support/heavy';
 
 const heavy = require.resolve('./support/heavy');
@@ -125,15 +127,19 @@ describe('inWorker()', () => {
   it('counts no time while a call waits for a thread', async () => {
     const one = threadPool(1);
     const slow = inWorker<number, number>(heavy, 'primes', { pool: one, timeoutMs: 1_000, as: 'slow' });
-    await execute(slow, 1);
+    const clock = new Clock(0);
     const stop = new AbortController();
     void execute(inWorker(heavy, 'never', { pool: one }), undefined, { signal: stop.signal });
-    const behind = execute(slow, 10);
-    setTimeout(() => {
-      stop.abort();
-    }, 1_300);
+    const behind = collect(run(slow, 10, { scheduler: clock }));
+    await clock.to(60_000);
+    expect(behind.told).toEqual(['run.started', 'step.started slow']);
+    stop.abort();
+    await until(async () => {
+      await clock.to(60_000);
+      return behind.ended !== 'open';
+    });
 
-    expect((await behind).output).toBe(4);
+    expect(behind.transitions.at(-1)?.state.output).toBe(4);
     await one.destroy();
   });
 });

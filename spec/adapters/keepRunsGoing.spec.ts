@@ -3,6 +3,10 @@ import type { AddressInfo } from 'node:net';
 
 import { keepRunsGoing } from '../../adapters/restate/worker/keepRunsGoing';
 
+const realTimeout = setTimeout;
+/** Real time in which what is asked is answered: timers of the worker that pass meanwhile would be those of a server that hangs. */
+const moment = () => new Promise((resolve) => realTimeout(resolve, 2));
+
 describe('a worker that looks after runs', () => {
   it('says once that it cannot ask the admin, and again when that has answered in between', async () => {
     const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
@@ -26,10 +30,9 @@ describe('a worker that looks after runs', () => {
     const looks = async (count: number): Promise<void> => {
       const until = asked.length + count;
       while (asked.length < until) {
-        await jest.advanceTimersByTimeAsync(1_000);
-        await new Promise((resolve) => setImmediate(resolve));
+        await jest.advanceTimersByTimeAsync(1_250);
+        await moment();
       }
-      for (let i = 0; i < 20; i += 1) await new Promise((resolve) => setImmediate(resolve));
     };
 
     await looks(3);
@@ -40,6 +43,7 @@ describe('a worker that looks after runs', () => {
     await looks(2);
     isAway = true;
     await looks(2);
+    while (warn.mock.calls.length < 2) await moment();
     expect(warn).toHaveBeenCalledTimes(2);
 
     stop();
@@ -81,8 +85,8 @@ describe('a worker that looks after runs', () => {
     });
     expect(told.splice(0)).toEqual(['registered']);
     while (warn.mock.calls.length === 0) {
-      await jest.advanceTimersByTimeAsync(1_000);
-      await new Promise((resolve) => setImmediate(resolve));
+      await jest.advanceTimersByTimeAsync(1_250);
+      await moment();
     }
 
     expect(told).toEqual([

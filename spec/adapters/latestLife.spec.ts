@@ -21,11 +21,11 @@ const told: readonly WireEvent[] = [
 ];
 
 /** A server with a life under way that tells as many of these events in one message. */
-function telling(events: readonly WireEvent[], most: number) {
+function telling(events: readonly WireEvent[], most: number, patienceMs = 15_000) {
   let questions = 0;
   const context: EngineContext = {
     admin: undefined,
-    patienceMs: 200,
+    patienceMs,
     pace: undefined as never,
     ingress: {
       request(path, options) {
@@ -56,7 +56,7 @@ describe('latestLife()', () => {
 
 describe('readEvents()', () => {
   it('gives up when the server keeps no longer what it has told', async () => {
-    const { context } = telling([], 1);
+    const { context } = telling([], 1, 200);
     const { signal } = new AbortController();
     const follow = { events: () => undefined, parts: () => undefined, state: () => undefined as never };
     const life = { agent: line, key: '2~r', signal };

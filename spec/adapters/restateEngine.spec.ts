@@ -11,7 +11,11 @@ const job = chain(
 describe('restateEngine()', () => {
   it('has one listener on a signal, however many runs share it', async () => {
     // Nobody listens on port 1.
-    const engine = restateEngine({ ingress: 'http://127.0.0.1:1', onUnsubscribe: 'detach', patienceMs: 200 });
+    const engine = restateEngine({
+      ingress: 'http://127.0.0.1:1',
+      onUnsubscribe: 'detach',
+      patienceMs: 60_000,
+    });
     const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
     const { signal } = new AbortController();
     let failed = 0;

@@ -25,6 +25,9 @@ import { runEach } from '../../operators/runs/runEach';
 // counted, and only to compare two things that are done in turns. The figures that the counts stand for are in
 // docs/performance.md.
 
+// Some go over very many steps, and a busy machine takes its time.
+jest.setTimeout(120_000);
+
 interface Value {
   readonly n: number;
 }

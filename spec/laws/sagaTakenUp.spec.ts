@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
-import { switchMap } from 'rxjs';
+import { switchMap, tap } from 'rxjs';
 
 import {
   agent,
@@ -16,10 +16,12 @@ import {
   withPolicy,
   workflow,
 } from '../../index';
-import type { Agent, RunState, Store, Wire } from '../../index';
+import type { Agent, RunState, Store, Transition, Wire } from '../../index';
 import { crashPoints, recordingStore } from '../../testing/index';
 import { everyStore } from '../support/everyStore';
+import { collect } from '../support/told';
 import { everyNth, tally } from '../support/torture';
+import { until } from '../support/until';
 
 /** The short form looks at one of so many events. */
 const EACH = everyNth(process.env['LAW_CASES'] === undefined ? 11 : 1);
@@ -72,6 +74,22 @@ const namesOf = ({ steps }: RunState): readonly string[] =>
 function standing(state: RunState): readonly string[] {
   const names = namesOf(state);
   return names.filter((name) => /^b\d$/.test(name) && !names.includes(`undo ${name}`));
+}
+
+/** How a run stands when both bookings are on record, and its process is killed. */
+async function bookedBy(self: Any): Promise<RunState> {
+  const hasBooked = (state: RunState): boolean =>
+    ['b1', 'b2'].every((name) => standing(state).includes(name));
+  const store = recordingStore(memoryStore());
+  const stop = new AbortController();
+  const stops = tap(({ state }: Transition) => {
+    if (hasBooked(state)) stop.abort();
+  });
+  const life = collect(run(self, 1, { store, runId: 'r', signal: stop.signal }).pipe(stops));
+  await until(() => life.ended !== 'open');
+  const point = [...crashPoints(store, 'r')].find(({ state }) => hasBooked(state));
+  if (point === undefined) throw new Error('has not booked');
+  return point.state;
 }
 
 /** One life, cancelled when so many of its events have been heard. Tells whether it was so long. */
@@ -131,7 +149,7 @@ describe('a saga that was killed at any event, and whose run is cancelled at any
   it.each(Object.keys(shapes))('has undone once what was done when the run ends: %s', async (name) => {
     const self = shapes[name] as Any;
     const recording = recordingStore(memoryStore());
-    await execute(self, 1, { store: recording, runId: 'r', signal: AbortSignal.timeout(20) });
+    await execute(self, 1, { store: recording, runId: 'r', signal: AbortSignal.timeout(10_000) });
     let histories = 0;
     for (const { state } of crashPoints(recording, 'r')) {
       if (state.status !== 'RUNNING' || state.seq % EACH !== 0) continue;
@@ -196,29 +214,29 @@ describe.each(everyStore)(
     it.each(Object.keys(around))('is undone when %s', async (name) => {
       const self = around[name] as Any;
       const store = open();
-      // Killed once both bookings are on record.
-      const recording = recordingStore(memoryStore());
-      await execute(self, 1, { store: recording, runId: 'r', signal: AbortSignal.timeout(10) });
-      const points = [...crashPoints(recording, 'r')];
-      const point = points.find(
-        ({ state }) => standing(state).includes('b1') && standing(state).includes('b2'),
-      );
-      if (point === undefined) throw new Error('has not booked');
-      await store.importRun(point.state);
+      await store.importRun(await bookedBy(self));
       // Another run has the room meanwhile.
+      log = [];
       const stop = new AbortController();
       const holds = execute(limited, 1, { store: memoryStore(), runId: 'h', signal: stop.signal });
-      await wait(5);
+      await until(() => log.includes('b2'));
       log = [];
 
-      const signal = name === 'the run is cancelled' ? AbortSignal.timeout(20) : undefined;
-      const last = await execute(self, 1, { store, runId: 'r', ...(signal !== undefined && { signal }) });
+      const cancelling = new AbortController();
+      const cancels = tap(({ event }: Transition) => {
+        if (event.type === 'run.resumed' && name === 'the run is cancelled')
+          setTimeout(() => {
+            cancelling.abort();
+          }, 20);
+      });
+      const life = collect(run(self, 1, { store, runId: 'r', signal: cancelling.signal }).pipe(cancels));
+      await until(() => life.ended !== 'open');
 
       const undone = log.filter((line) => /^undo b[12]$/.test(line));
       stop.abort();
       await holds;
       expect(undone).toEqual(['undo b2', 'undo b1']);
-      expect(standing(last)).toEqual([]);
+      expect(standing(life.transitions.at(-1)!.state)).toEqual([]);
     });
   },
 );

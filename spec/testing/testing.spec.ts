@@ -74,7 +74,10 @@ describe('fakeAgent()', () => {
   });
 
   it('plays in real time elsewhere, and sees that nobody waits any more', async () => {
-    const fake = fakeAgent('fake', { afterMs: 20, value: 'a' });
+    const fake = fakeAgent('fake', [
+      { afterMs: 20, value: 'a' },
+      { afterMs: 60_000, value: 'b' },
+    ]);
     const startedAt = performance.now();
     expect(await firstValueFrom(of(0).pipe(fake))).toBe('a');
     expect(performance.now() - startedAt).toBeGreaterThanOrEqual(18);

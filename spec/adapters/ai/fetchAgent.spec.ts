@@ -8,6 +8,7 @@ import { lastValueFrom } from 'rxjs';
 
 import { fetchAgent, fromTaskEither, HttpError, toTaskEither } from '../../../adapters/ai/index';
 import { memoryStore, outputs, run } from '../../../index';
+import { until } from '../../support/until';
 
 describe('fetchAgent', () => {
   let server: Server;
@@ -54,19 +55,21 @@ describe('fetchAgent', () => {
   });
 
   it('cuts the connection when nobody waits any more, or its own signal says so', async () => {
+    let came = 0;
     let left = 0;
     const url = await serving((request) => {
+      came += 1;
       request.socket.on('close', () => (left += 1));
     });
     const subscription = run(fetchAgent('never', () => url)).subscribe();
     const own = new AbortController();
     const aborted = lastValueFrom(run(fetchAgent('own', () => new Request(url, { signal: own.signal }))));
-    await once(server, 'request');
+    await until(() => came === 2);
     subscription.unsubscribe();
     own.abort();
 
     await expect(aborted).rejects.toThrow();
-    while (left < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(() => left === 2);
   });
 });
 

@@ -152,11 +152,11 @@ describe('GET /runs/:id/events', () => {
     const store = memoryStore();
     await execute(book, 1, { store, runId: 'r' });
     const { url } = await keep(show(store));
-    const following = all(sseEvents(`${url}/runs/r/events?live`));
-    await setTimeout(50);
+    const following = sseEvents(`${url}/runs/r/events?live`);
+    await following.next();
     await store.deleteRun('r');
 
-    expect((await following).at(-1)).toEqual({ event: 'end', data: '{"why":"gone"}' });
+    expect((await all(following)).at(-1)).toEqual({ event: 'end', data: '{"why":"gone"}' });
   });
 
   it('says that it is alive while nothing comes', async () => {

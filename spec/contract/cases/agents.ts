@@ -32,6 +32,9 @@ export const flaky = (good: number) => (text: string, context: StepContext) => {
   return `${text} at ${count}`;
 };
 
+/** Runs of which the test has heard a partial result. */
+export const heard = new Set<string>();
+
 export const upper = agent('upper', (text: string) => text.toUpperCase());
 export const later = agent('later', async (text: string) => {
   await wait(30);

@@ -74,7 +74,8 @@ export const policyCases: readonly EngineCase[] = [
   {
     title: 'a root that takes too long',
     isInOneGo: true,
-    agent: withPolicy(chain('lateRoot', upper, agent('hang', hang)), { timeoutMs: 40 }),
+    // Not before its first link has ended.
+    agent: withPolicy(chain('lateRoot', upper, agent('hang', hang)), { timeoutMs: 400 }),
     input: 'x',
     gives: 'StepTimeoutError',
   },

@@ -2,7 +2,7 @@ import * as t from 'io-ts';
 
 import type { Wire } from '../../../index';
 import { agent, approval, chain, each, firstOf, waitFor, workflow } from '../../../index';
-import { broken, flaky, hanging, later, plus, upper, wait } from './agents';
+import { broken, flaky, hanging, heard, later, plus, upper, wait } from './agents';
 
 /** Agents of the tests that do more than run once. */
 export const scripted = {
@@ -45,6 +45,17 @@ export const scripted = {
   decided: firstOf('decided', later, hanging),
   tooBig: agent('tooBig', (size: number) => 'x'.repeat(size)),
   long: each('long', plus, { concurrency: 100 }),
+  attended: chain(
+    'attended',
+    later,
+    agent('attendedTo', async (text: string, { emit, runId }) => {
+      emit(0);
+      // Until somebody has heard of it, or nobody does.
+      for (let waits = 0; waits < 1_000 && !heard.has(runId); waits += 1) await wait(10);
+      for (let i = 1; i < 8; i += 1) emit(i);
+      return heard.has(runId) ? text : 'unheard';
+    }),
+  ),
   patient: chain(
     'patient',
     later,

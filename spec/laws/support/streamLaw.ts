@@ -16,7 +16,7 @@ export interface World {
 }
 
 /** A life that takes this long hangs. */
-const PATIENCE_MS = 2_000;
+const PATIENCE_MS = 10_000;
 
 /** What can be seen of a stream from outside, over all its lives. */
 export interface Seen {

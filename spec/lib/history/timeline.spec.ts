@@ -7,6 +7,7 @@ import { agent, approval, each, run, workflow } from '../../../index';
 import type { Plan } from '../../../lib/model/plan';
 import type { Span } from '../../../lib/history/timeline';
 import { criticalPath, timeline } from '../../../lib/history/timeline';
+import { quickest } from '../../support/quickest';
 
 /** Runs in virtual time and gives the events. */
 async function eventsOf<I, O>(of: Agent<I, O>, input: I, clock: VirtualTimeScheduler) {
@@ -216,7 +217,7 @@ describe('criticalPath()', () => {
     expect(criticalPath(plan, [span('a', 0, 5), span('b', 0, 9), span('c', 9, 10)])).toEqual(['b', 'c']);
   });
 
-  it('takes less than 50 ms for 10,000 steps', () => {
+  it('takes less than 50 ms for 10,000 steps', async () => {
     const count = 10_000;
     const plan: Plan = Array.from({ length: count }, (_, n) => ({
       path: `s${n}`,
@@ -233,10 +234,11 @@ describe('criticalPath()', () => {
       to: n + 1,
     }));
     criticalPath(plan, spans);
-    const begun = performance.now();
+    const took = await quickest(500, () => {
+      expect(criticalPath(plan, spans)).toHaveLength(count);
+    });
 
-    expect(criticalPath(plan, spans)).toHaveLength(count);
     // Far more than it takes alone, for machines that are busy.
-    expect(performance.now() - begun).toBeLessThan(500);
+    expect(took).toBeLessThan(500);
   });
 });

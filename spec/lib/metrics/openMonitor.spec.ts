@@ -18,6 +18,7 @@ import { MetricsBusyError, metricsFile, MetricsFileError } from '../../../lib/me
 import { createMonitor } from '../../../lib/metrics/monitor';
 import { openMonitor } from '../../../lib/metrics/openMonitor';
 import { above, failureRateOver } from '../../../lib/metrics/ruleConditions';
+import { until } from '../../support/until';
 
 describe('openMonitor()', () => {
   let folder: string;
@@ -82,7 +83,7 @@ describe('openMonitor()', () => {
     first.addAlertRule('failing', (stats) => stats.failureRate > 30);
     first.endWorkflow('w', 2, false);
     first.checkAlerts();
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await until(async () => ((await metricsFile(file).load())?.alerts.length ?? 0) > 0);
 
     const second = await openMonitor(metricsFile(file));
     const told: string[] = [];
@@ -99,7 +100,7 @@ describe('openMonitor()', () => {
     const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
     const monitor = await openMonitor(metricsFile(join(folder, 'missing', 'metrics.json')));
     monitor.endWorkflow('w', 1, true);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(() => warn.mock.calls.length > 0);
     monitor.endWorkflow('w', 1, true);
     await monitor.close();
     expect(warn).toHaveBeenCalledTimes(1);

@@ -13,12 +13,27 @@ const job = chain(
 
 let pids = 0;
 
-/** A store for a process of its own, which waits ten times as short as others. */
-function opened(files: MemoryFiles, isDead: (pid: number) => boolean = () => false): Store {
+/** How much faster a clock goes, and how long somebody serves. */
+interface Pace {
+  readonly haste: number;
+  readonly longestMs: number;
+}
+
+/** While something fails many wait in vain. */
+const BRISK: Pace = { haste: 10, longestMs: 1_500 };
+/** While nothing fails nobody does, however busy the machine is. */
+const PATIENT: Pace = { haste: 1, longestMs: 15_000 };
+
+/** A store for a process of its own. */
+function opened(
+  files: MemoryFiles,
+  { haste }: Pace = BRISK,
+  isDead: (pid: number) => boolean = () => false,
+): Store {
   pids += 1;
   const owners = {
     ...ownersOf(pids, isDead),
-    now: () => performance.now() * 10,
+    now: () => performance.now() * haste,
     sleep: () => new Promise<void>((resolve) => setTimeout(resolve, 2)),
   };
   return lowdbStore('/state', { files, owners, durability: 'disk' });
@@ -45,6 +60,7 @@ async function served(
   store: Store,
   heard: Heard,
   wanted: ReadonlySet<string>,
+  { longestMs }: Pace = BRISK,
   meanwhile = async () => {},
 ): Promise<void> {
   await new Promise<void>((resolve) => {
@@ -59,7 +75,7 @@ async function served(
     const timer = setTimeout(() => {
       heard.problems.push('it took too long');
       end();
-    }, 1_500);
+    }, longestMs);
     const serving = serve([job], { store }).subscribe({
       next: ({ event }) => {
         if (event.type === 'step.logged') heard.problems.push(event.message);
@@ -77,9 +93,9 @@ async function served(
 }
 
 /** Runs are queued, one is taken back; the others are served; another process has one of them deleted. */
-async function workOn(files: MemoryFiles, heard: Heard): Promise<void> {
-  const owner = opened(files);
-  const asker = opened(files);
+async function workOn(files: MemoryFiles, heard: Heard, pace = BRISK): Promise<void> {
+  const owner = opened(files, pace);
+  const asker = opened(files, pace);
   for (const runId of ['a', 'b', 'c']) {
     await heard.attempt(async () => {
       await submit(job, 1, { store: asker, runId });
@@ -90,7 +106,7 @@ async function workOn(files: MemoryFiles, heard: Heard): Promise<void> {
     if (await asker.queue.remove('c')) heard.deleted.add('c');
   });
   const wanted = new Set([...heard.queued].filter((runId) => !heard.deleted.has(runId)));
-  await served(owner, heard, wanted, () =>
+  await served(owner, heard, wanted, pace, () =>
     heard.attempt(async () => {
       const request = { kind: 'delete', runId: 'a' } as const;
       const last = await lastValueFrom(asker.request(request));
@@ -104,14 +120,14 @@ async function workOn(files: MemoryFiles, heard: Heard): Promise<void> {
 /** What has become of it once nothing fails any more: what was lost, and what came back. */
 async function wrong(files: MemoryFiles, heard: Heard): Promise<readonly string[]> {
   const left = new Set([...heard.queued].filter((runId) => !heard.deleted.has(runId)));
-  const store = opened(files, () => true);
+  const store = opened(files, PATIENT, () => true);
   const ended = async (): Promise<ReadonlySet<string>> =>
     new Set((await store.listRuns({ status: 'COMPLETED' })).map(({ runId }) => runId));
   const before = await ended();
   const open = new Set([...left].filter((runId) => !before.has(runId)));
   // Whoever was refused may have been heard all the same.
   const again = new Heard();
-  if (open.has('b')) await served(store, again, new Set(['b']));
+  if (open.has('b')) await served(store, again, new Set(['b']), PATIENT);
   const after = await ended();
   await store.close();
   return [
@@ -144,7 +160,7 @@ describe('an error at any call to the file system while runs are queued and serv
 
   it('is counted on work in which nobody is told of one', async () => {
     const heard = new Heard();
-    await workOn(new MemoryFiles(), heard);
+    await workOn(new MemoryFiles(), heard, PATIENT);
 
     expect(heard.problems).toEqual([]);
     expect([...heard.deleted].sort()).toEqual(['a', 'c']);

@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import * as t from 'io-ts';
-import { lastValueFrom, toArray } from 'rxjs';
+import { lastValueFrom, NEVER, toArray } from 'rxjs';
 
 import { agent, approval, chain, execute, lowdbStore, run, serve, submit } from '../../../index';
 import type { Store } from '../../../index';
 import { StorageError } from '../../../lib/errors/storageErrors';
+import { until } from '../../support/until';
 
 let base: string;
 let folder: string;
@@ -66,8 +67,13 @@ function fileIn(place: (typeof KINDS)[number]): string {
   return join(path, name!);
 }
 
+/** What must be told while the store is served, if anything. */
+interface Serving {
+  readonly tells?: string;
+}
+
 /** Everything somebody may ask of a store; the messages of what is refused. */
-async function everything(serves = false): Promise<readonly string[]> {
+async function everything(serving?: Serving): Promise<readonly string[]> {
   const store = lowdbStore(folder);
   const told: string[] = [];
   const ask = async (act: () => Promise<unknown>): Promise<void> => {
@@ -92,29 +98,30 @@ async function everything(serves = false): Promise<readonly string[]> {
   await ask(() => store.snapshots.list().then(([one]) => one && store.snapshots.delete(one.snapshotId)));
   await ask(() => store.prune({ snapshots: true, logs: true }));
   await ask(() => submit(job, 1, { store, runId: 'queued', delayMs: 3_600_000 }));
-  if (serves) await ask(() => servedAwhile(store, told));
+  if (serving !== undefined) await ask(() => servedAwhile(store, told, serving));
   await ask(() => store.deleteRun('queued'));
   await ask(() => store.close());
   return told;
 }
 
-/** Whether only whoever serves looks there. */
-const isServed = (place: string): boolean => place === 'requests' || place === 'queue';
+/** How it is served: only whoever does so looks at requests and queued runs. */
+const servingAt = (place: string, served: Serving): Serving | undefined =>
+  place === 'requests' || place === 'queue' ? served : undefined;
 
-/** Serves for as long as it takes to look at requests and queued runs. */
-async function servedAwhile(store: Store, told: string[]): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const serving = serve([job, asks], { store }).subscribe({
-      next: ({ event }) => {
-        if (event.type === 'step.logged') told.push(`WARNING: ${event.message}`);
-      },
-      error: reject,
-    });
-    setTimeout(() => {
-      serving.unsubscribe();
-      resolve();
-    }, 500);
+/** Serves until that is told, and goes on for as long as it takes to look at requests and queued runs again. */
+async function servedAwhile(store: Store, told: string[], { tells }: Serving): Promise<void> {
+  const refused: unknown[] = [];
+  const serving = serve([job, asks], { store }).subscribe({
+    next: ({ event }) => {
+      if (event.type === 'step.logged') told.push(`WARNING: ${event.message}`);
+    },
+    error: (error: unknown) => refused.push(error),
   });
+  if (tells !== undefined)
+    await until(() => refused.length > 0 || told.some((message) => message.includes(tells)));
+  await new Promise((resolve) => setTimeout(resolve, tells === undefined ? 500 : 300));
+  serving.unsubscribe();
+  if (refused.length > 0) throw refused[0] as Error;
 }
 
 const PLACES = [
@@ -139,7 +146,7 @@ describe('a store in whose folder something stands that is not its own', () => {
       fs.rmSync(join(folder, place), { recursive: true, force: true });
       fs.symlinkSync(place === 'history.json' ? join(outside, 'old.json') : outside, join(folder, place));
 
-      const told = await everything(isServed(place));
+      const told = await everything(servingAt(place, { tells: join(folder, place) }));
       expect(told.join('\n')).toContain(join(folder, place));
       expect(fs.readdirSync(outside).sort()).toEqual(['old.json', 'thesis.docx']);
       expect(fs.readFileSync(join(outside, 'old.json'), 'utf8')).toBe('{}');
@@ -151,7 +158,8 @@ describe('a store in whose folder something stands that is not its own', () => {
     fs.rmSync(join(folder, place), { recursive: true, force: true });
     execFileSync('mkfifo', [join(folder, place)]);
 
-    expect((await everything(isServed(place))).join('\n')).toContain(join(folder, place));
+    const told = await everything(servingAt(place, { tells: join(folder, place) }));
+    expect(told.join('\n')).toContain(join(folder, place));
   });
 
   it.each(PLACES)('refuses a file of somebody else in the place of %s by name', async (place) => {
@@ -159,7 +167,8 @@ describe('a store in whose folder something stands that is not its own', () => {
     fs.rmSync(join(folder, place), { recursive: true, force: true });
     fs.writeFileSync(join(folder, place), 'notes');
 
-    expect((await everything(isServed(place))).join('\n')).toContain(join(folder, place));
+    const told = await everything(servingAt(place, { tells: join(folder, place) }));
+    expect(told.join('\n')).toContain(join(folder, place));
     expect(fs.readFileSync(join(folder, place), 'utf8')).toBe('notes');
   });
 
@@ -199,7 +208,7 @@ describe('a store in whose folder something stands that is not its own', () => {
     fs.rmSync(path);
     put(path);
     const before = fs.lstatSync(path);
-    await everything(isServed(place));
+    await everything(servingAt(place, {}));
 
     const after = fs.lstatSync(path);
     expect([after.ino, after.isFIFO(), after.isSymbolicLink()]).toEqual([
@@ -223,7 +232,7 @@ describe('a store in whose folder something stands that is not its own', () => {
     put(ask);
     const before = fs.lstatSync(ask).ino;
 
-    const told = (await everything(true)).filter((each) => each.includes(ask));
+    const told = (await everything({ tells: ask })).filter((each) => each.includes(ask));
     expect(told).toEqual([expect.stringContaining('it is not a request file of a store')]);
     expect(fs.lstatSync(ask).ino).toBe(before);
     expect(fs.readdirSync(join(folder, 'requests'))).toEqual(['01ARZ3NDEKTSV4RRFFQ69G5FAV.ask.json']);
@@ -281,7 +290,7 @@ describe('a store whose inbox makes trouble', () => {
     const store = lowdbStore(folder);
     fs.rmSync(join(folder, 'inbox'), { recursive: true });
     fs.writeFileSync(join(folder, 'inbox'), 'notes');
-    const slow = agent('slow', () => new Promise((resolve) => setTimeout(resolve, 1_500, 'done')));
+    const slow = agent('slow', () => NEVER);
     const told: string[] = [];
     const cancelled = new Promise<void>((resolve, reject) => {
       run(chain('c', slow), 1, { store, runId: 'second' }).subscribe({
@@ -290,12 +299,14 @@ describe('a store whose inbox makes trouble', () => {
         complete: resolve,
       });
     });
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    const isOfInbox = (message: string): boolean => message.includes('inbox');
+    await until(() => told.some(isOfInbox));
+    await new Promise((resolve) => setTimeout(resolve, 500));
     fs.rmSync(join(folder, 'inbox'));
     await lowdbStore(folder).post('second', { kind: 'cancel' });
     await cancelled;
 
-    expect(told.filter((each) => each.includes('inbox'))).toHaveLength(1);
+    expect(told.filter(isOfInbox)).toHaveLength(1);
     expect(told.at(-1)).toBe('run.cancelled');
     await store.close();
   });
@@ -316,8 +327,7 @@ describe('a store whose inbox makes trouble', () => {
     expect(state.output).toBe('said true');
     expect(String(warned.mock.calls[0]?.[0])).toContain('Cannot remove');
     warned.mockRestore();
-    await new Promise((resolve) => setTimeout(resolve, 600));
-    expect(fs.readdirSync(join(folder, 'inbox'))).toEqual([]);
+    await until(() => fs.readdirSync(join(folder, 'inbox')).length === 0);
     await store.close();
   });
 

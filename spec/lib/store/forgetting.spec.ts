@@ -21,6 +21,7 @@ import {
 } from '../../../index';
 
 import { examine } from '../../../lib/store/salvage/examine';
+import { until } from '../../support/until';
 import { storeOn } from './support/crash';
 import { MemoryFiles } from './support/memoryFiles';
 
@@ -70,7 +71,12 @@ describe.each<[string, () => Store]>([
         run(job, n, { store, runId }).pipe(saveTo(everyStep(), { store }), record(history)),
       );
     await history.createLog('job', 'first#2');
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    // A tap is not waited for.
+    await until(
+      async () =>
+        (await store.snapshots.list()).length === 2 &&
+        (await history.listLogs({ status: 'completed' })).length === 2,
+    );
     expect(calls).toBe(2);
     return store;
   }

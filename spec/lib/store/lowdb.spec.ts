@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { StorageError, StoreLockedError } from '../../../lib/errors/storageErrors';
 import { lowdbStore } from '../../../lib/store/folder/lowdbStore';
 import { storeContract } from '../../../testing/storeContract';
+import { until } from '../../support/until';
 import { append, folded, life, throughJson } from './support/life';
 
 let folder: string;
@@ -136,9 +137,10 @@ describe('lowdbStore()', () => {
       await claim.append(event);
       if (event.seq % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
     }
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    const journal = () => readdirSync(join(folder, 'journal'));
+    await until(() => journal().length < 4);
 
-    expect(readdirSync(join(folder, 'journal')).length).toBeLessThan(4);
+    expect(journal().length).toBeLessThan(4);
     expect(throughJson(await lowdbStore(folder).loadRun('book'))).toEqual(folded(events));
     await claim.release(undefined);
     await store.close();
