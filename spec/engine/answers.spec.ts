@@ -33,7 +33,7 @@ describeHere('answers on Restate', () => {
     slowRoad = delayingAnswers(ingress);
     await new Promise<void>((resolve) => slowRoad.listen(0, '127.0.0.1', resolve));
     far = restateEngine({ ingress: `http://127.0.0.1:${(slowRoad.address() as AddressInfo).port}`, admin });
-  }, 60_000);
+  });
   afterAll(async () => {
     slowRoad.closeAllConnections();
     await new Promise((resolve) => slowRoad.close(resolve));

@@ -10,6 +10,8 @@ import type { RestateServer } from './support/restateServer';
 import { freePorts, restateBinary, startRestate, waitFor } from './support/restateServer';
 
 let isOpen = false;
+/** The runs of which a step waits. */
+const holding = new Set<string>();
 const calls: string[] = [];
 const undone: string[] = [];
 
@@ -23,7 +25,8 @@ const counted = (name: string, policy: StepPolicy = {}) =>
     policy,
   );
 const held = (name: string) =>
-  agent(name, async (n: number, { signal }) => {
+  agent(name, async (n: number, { runId, signal }) => {
+    holding.add(runId);
     while (!isOpen && !signal.aborted) await new Promise((resolve) => setTimeout(resolve, 20));
     return n;
   });
@@ -75,14 +78,14 @@ ifServer('a worker replaced while runs are under way', () => {
     const left = collect(run(before.at(-1) as never, 1 as never, { engine: detached(), runId: 'undone' }));
     await waitFor(() => left.told.some((text) => /started .*b$/.test(text)), 10_000, 'its last step');
     left.leave?.();
-    await new Promise((resolve) => setTimeout(resolve, 700));
+    await waitFor(() => holding.size === 2 * deploys.length + 1, 10_000, 'the steps under way');
     await worker.close();
     worker = await serveRestate([...deploys.map(([, , after]) => after), undoing({ cache: {} })], {
       port,
       ingress,
       admin,
     });
-  }, 60_000);
+  });
   afterAll(async () => {
     await worker.close();
     await server.stop();

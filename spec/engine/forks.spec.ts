@@ -20,11 +20,13 @@ const line = chain(
   traced('s3', (n: number) => n + 3),
 );
 
+/** What the last step of `lasting` waits for. */
+let opened: Promise<void> | undefined;
 const lasting = chain(
   'lasting fork',
   traced('s1', (n: number) => n + 1),
   agent('last', async (n: number) => {
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    await opened;
     return n * 10;
   }),
 );
@@ -98,6 +100,8 @@ describePlacements(
     it('shows what it stands on while it is under way, and refuses another input then', async () => {
       const runId = nextId();
       await execute(lasting, 1, { ...options, runId });
+      let open = (): void => undefined;
+      opened = new Promise((resolve) => (open = resolve));
       const forkId = await options.engine.fork(runId, { agent: lasting, from: 'last' });
       const isUnderWay = async () => (await options.engine.loadRun(lasting, forkId))?.status === 'RUNNING';
       await waitFor(isUnderWay, 5_000, 'the fork');
@@ -108,6 +112,7 @@ describePlacements(
       await expect(execute(lasting, 2, { ...options, runId: forkId })).rejects.toMatchObject({
         name: 'InputMismatchError',
       });
+      open();
       expect(await execute(lasting, 1, { ...options, runId: forkId })).toMatchObject({ output: 20 });
     });
 

@@ -70,7 +70,7 @@ describeHere('a worker with identityKeys', () => {
     server = await startRestate({ identityKey: own.pem });
     const { ingress, admin } = server;
     worker = await serveRestate([note], { port: 0, ingress, admin, identityKeys: [own.name] });
-  }, 60_000);
+  });
   afterAll(async () => {
     await worker.close();
     await server.stop();

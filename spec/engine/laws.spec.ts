@@ -212,7 +212,7 @@ describeHere('the laws of runs, on Restate', () => {
   let places = 0;
   beforeAll(async () => {
     server = await startRestate();
-  }, 60_000);
+  });
   afterAll(() => server.stop());
 
   const within = async (work: (place: Place, name: string) => Promise<void>): Promise<void> => {

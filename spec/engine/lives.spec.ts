@@ -73,7 +73,7 @@ describeHere('a run that is too much for one life on Restate', () => {
     const agents = [all, rounds, beside, undoing, asking, large];
     worker = await serveRestate(agents, { port: 0, ingress, admin });
     engine = restateEngine({ ingress, admin });
-  }, 60_000);
+  });
   afterAll(async () => {
     await worker.close();
     await server.stop();
@@ -175,5 +175,5 @@ describeHere('a run that is too much for one life on Restate', () => {
     const loaded = await engine.loadRun(large, 'large');
     expect(loaded?.output?.[9]).toBe(output[9]);
     expect(calls.get('large')).toBe(10);
-  }, 120_000);
+  });
 });

@@ -5,8 +5,8 @@ import { agent, chain, each, execute, run, workflow } from '../../index';
 import { describePlacements } from './support/placements';
 import { waitFor } from './support/restateServer';
 
-/** Remembers how many of its calls were under way at once. */
-function counting(name: string, policy: Parameters<typeof agent>[2]) {
+/** Remembers how many of its calls were under way at once; the first ones wait for each other until they are `together`. */
+function counting(name: string, policy: Parameters<typeof agent>[2], together = 1) {
   const count = { now: 0, most: 0, calls: 0, input: 0 };
   const counted = agent(
     name,
@@ -14,6 +14,7 @@ function counting(name: string, policy: Parameters<typeof agent>[2]) {
       count.calls += 1;
       count.now += 1;
       count.most = Math.max(count.most, count.now);
+      await waitFor(() => count.most >= together, 30_000, `${String(together)} calls at once`);
       await new Promise((resolve) => setTimeout(resolve, 30));
       count.now -= 1;
       return n;
@@ -23,11 +24,12 @@ function counting(name: string, policy: Parameters<typeof agent>[2]) {
   return { count, counted };
 }
 
+const free = counting('free', {}, 3);
 const plain = counting('plain', {});
-const limited = counting('limited', { limit: { concurrency: 2 } });
-const below = counting('below', { limit: { concurrency: 2 } });
+const limited = counting('limited', { limit: { concurrency: 2 } }, 2);
+const below = counting('below', { limit: { concurrency: 2 } }, 2);
 const cached = counting('cached', { cache: {} });
-const all = each('all', plain.counted, { concurrency: 6 });
+const all = each('all', free.counted, { concurrency: 6 });
 const few = each('few', limited.counted, { concurrency: 6 });
 const asking = agent('asking', (n: number, context) => context.step('below', below.counted, n));
 const askedFor = each('asked for', asking, { concurrency: 6 });
@@ -51,7 +53,7 @@ describePlacements('policies on Restate', agents, (options) => {
     const { output } = await execute(few, items, options);
 
     expect(output).toEqual(items);
-    expect(plain.count.most).toBeGreaterThan(2);
+    expect(free.count.most).toBeGreaterThan(2);
     expect(limited.count.most).toBe(2);
   });
 

@@ -20,7 +20,7 @@ describeHere.each(placements)(
     beforeAll(async () => {
       const agents = cases.map(({ agent: each }) => each);
       served = await serve(agents, placed, { inactivityTimeoutMs: 0 });
-    }, 60_000);
+    });
     afterAll(() => served.close());
 
     itCarriesOut(cases, () => ({ engine: served.engine, runId: `replayed ${placed} ${(runs += 1)}` }));
@@ -53,7 +53,7 @@ describeHere.each(placements)(
 
     beforeAll(async () => {
       served = await serve([spoken, stuck], placed, {}, { inactivityTimeout: '1s' });
-    }, 60_000);
+    });
     afterAll(() => served.close());
 
     it('hears what other steps have done meanwhile', async () => {

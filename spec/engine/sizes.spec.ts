@@ -95,7 +95,7 @@ describeHere('partial results on Restate', () => {
     const { ingress, admin } = server;
     worker = await serveRestate([telling, asking, odds], { port: 0, ingress, admin });
     engine = restateEngine({ ingress, admin });
-  }, 60_000);
+  });
   afterAll(async () => {
     await worker.close();
     await server.stop();

@@ -37,7 +37,7 @@ ifServer('somebody at the ingress who carries no life out', () => {
     };
     service = answer.services.map(({ name }) => name).find((name) => /guarded\.[0-9a-f]+$/.test(name)) ?? '';
     await execute(paying, 1, { engine, runId: 'r' });
-  }, 60_000);
+  });
   afterAll(async () => {
     await worker.close();
     await server.stop();

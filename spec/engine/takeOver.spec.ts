@@ -39,7 +39,7 @@ describeHere('a worker in the place of another one', () => {
   beforeAll(async () => {
     server = await startRestate();
     engine = restateEngine({ ...server, onUnsubscribe: 'detach' });
-  }, 60_000);
+  });
   afterAll(async () => {
     warn.mockRestore();
     await server.stop();
@@ -87,7 +87,7 @@ describeHere('a worker in the place of another one', () => {
       'the warning',
     );
     await second.close();
-  }, 120_000);
+  });
 
   it('carries out what begins when the one that has registered last is gone', async () => {
     const first = await serve(agents);
@@ -97,7 +97,7 @@ describeHere('a worker in the place of another one', () => {
 
     expect(status).toBe('COMPLETED');
     await first.close();
-  }, 120_000);
+  });
 
   // Half of the time of all of them; `spec/adapters/keepRunsGoing` has what the server is told then.
   long(

@@ -29,7 +29,7 @@ describeHere('many runs that sleep and are watched', () => {
     const { ingress, admin } = server;
     worker = await serveRestate([nap, same, talker], { port: 0, ingress, admin });
     engine = restateEngine({ ingress, admin });
-  }, 60_000);
+  });
   afterAll(async () => {
     await worker.close();
     await server.stop();
@@ -57,7 +57,7 @@ describeHere('many runs that sleep and are watched', () => {
     );
     expect((await said).filter(({ event }) => event.type === 'step.emitted')).toHaveLength(6);
     await waitFor(() => wordsBefore === 6, 30_000, 'the words of the second talker');
-  }, 120_000);
+  });
 
   it('are all cancelled when they are left', async () => {
     const left = Array.from({ length: 100 }, (_, n) =>
@@ -75,5 +75,5 @@ describeHere('many runs that sleep and are watched', () => {
       60_000,
       'their ends',
     );
-  }, 120_000);
+  });
 });

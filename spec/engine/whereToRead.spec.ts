@@ -24,7 +24,7 @@ describeHere('the reading list "A replay on Restate" of DESIGN.md', () => {
     const counted = JSON.parse(child.stdout) as Record<'once' | 'again', readonly [string, number][]>;
     once = new Map(counted.once);
     again = new Map(counted.again);
-  }, 120_000);
+  });
 
   it('names every source file that only a replay enters, and no more than ten', () => {
     const only = [...again.keys()].filter((file) => !once.has(file));

@@ -4,7 +4,7 @@ import { firstValueFrom, map } from 'rxjs';
 import type { RestateEngine } from '../../adapters/restate';
 import { restateEngine, serveRestate } from '../../adapters/restate';
 import { agent, approval, chain, execute, run } from '../../index';
-import { wait } from '../contract/cases/agents';
+import { hang } from '../contract/cases/agents';
 import type { RestateServer } from './support/restateServer';
 import { freePorts, restateBinary, startRestate, waitFor } from './support/restateServer';
 
@@ -17,10 +17,7 @@ const sent = chain(
   agent('first', (text: string) => text),
   far,
 );
-const slow = agent('slow', async (text: string) => {
-  await wait(6_000);
-  return text;
-});
+const endless = agent('endless', hang);
 
 describeHere('workers that are not there', () => {
   let server: RestateServer;
@@ -29,7 +26,7 @@ describeHere('workers that are not there', () => {
   beforeAll(async () => {
     server = await startRestate();
     engine = restateEngine({ ...server, patienceMs: 2_000 });
-  }, 60_000);
+  });
   afterAll(() => server.stop());
 
   it('says that no worker answers, and keeps what was asked', async () => {
@@ -78,19 +75,19 @@ describeHere('workers that are not there', () => {
 
   it('says that nothing arrives from a worker that was given a wrong address', async () => {
     const [nobody] = await freePorts(1);
-    const worker = await serveRestate([slow], {
+    const worker = await serveRestate([endless], {
       port: 0,
       admin: server.admin,
       ingress: `http://127.0.0.1:${nobody}`,
     });
-    const events = run(slow, 'a', { engine, runId: 'unheard' }).pipe(map(({ event }) => event));
+    const events = run(endless, 'a', { engine, runId: 'unheard' }).pipe(map(({ event }) => event));
     await expect(firstValueFrom(events)).resolves.toMatchObject({
       type: 'step.logged',
       level: 'WARNING',
       message: expect.stringContaining('nothing that it tells arrives'),
     });
     await waitFor(
-      async () => (await engine.loadRun(slow, 'unheard'))?.status === 'CANCELLED',
+      async () => (await engine.loadRun(endless, 'unheard'))?.status === 'CANCELLED',
       10_000,
       'the end of what was left',
     );

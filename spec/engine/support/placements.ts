@@ -37,7 +37,7 @@ export function describePlacements(
 
     beforeAll(async () => {
       served = await serve(agents, placed);
-    }, 60_000);
+    });
     afterAll(() => served.close());
 
     define(options, placed);

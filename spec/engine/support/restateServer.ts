@@ -6,6 +6,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { SLACK } from '../../support/slack';
+
 /** A Restate server of the test's own, on free loopback ports. */
 export interface RestateServer {
   readonly ingress: string;
@@ -151,20 +153,25 @@ export async function freePorts(count: number): Promise<readonly number[]> {
   return ports;
 }
 
-/** Asks until the answer is yes. */
+/**
+ * Asks until the answer is yes.
+ *
+ * @param limitMs - How long at most on one's own machine; never less than half a minute, since a busy machine is slow, which is no fault.
+ */
 export async function waitFor(
   isThere: () => Promise<boolean> | boolean,
   limitMs: number,
   what: string,
 ): Promise<void> {
-  const until = Date.now() + limitMs;
+  const longestMs = Math.max(30_000, limitMs) * SLACK;
+  const until = Date.now() + longestMs;
   for (;;) {
     try {
       if (await isThere()) return;
     } catch {
       // Not yet.
     }
-    if (Date.now() > until) throw new Error(`Waited ${limitMs} ms for ${what} in vain`);
+    if (Date.now() > until) throw new Error(`Waited ${longestMs} ms for ${what} in vain`);
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
 }
