@@ -17,7 +17,7 @@ describe('S44 the pages', () => {
 
   beforeAll(() => {
     ({ compiled, names } = compileSnippets());
-  }, 120_000);
+  }, 600_000);
 
   it('have only snippets that compile', () => {
     const mistakes = compiled.flatMap(({ page, nth, mistakes: found }) =>

@@ -12,7 +12,7 @@ describe('the reading lists of DESIGN.md', () => {
 
   beforeAll(async () => {
     entered = await enteredByQuestions();
-  }, 60_000);
+  }, 300_000);
 
   it.each([
     ['A retry', 'retry', 8],

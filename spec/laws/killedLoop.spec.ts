@@ -16,7 +16,10 @@ describe('a toolLoop that is killed with SIGKILL repeats no call of a model or a
   let undisturbed: Told;
   beforeAll(async () => {
     program = childProgram(join(__dirname, 'children/killedLoop.ts'), { isWhole: true });
-    undisturbed = await lived(['never']);
+    // The least of some lives: one that a busy machine has held up would let others end before they are killed.
+    const lives: Told[] = [];
+    for (let life = 0; life < 3; life += 1) lives.push(await lived(['never']));
+    undisturbed = lives.reduce((least, life) => (life.ms < least.ms ? life : least));
   });
   afterAll(() => {
     program.remove();
@@ -41,7 +44,7 @@ describe('a toolLoop that is killed with SIGKILL repeats no call of a model or a
   it(`and ends with the transcript of one that was left alone, through ${String(DEATHS)} deaths`, async () => {
     // Shares of the time that it takes undisturbed. Not three, because a call in which the process died three times is blamed for it.
     const shares = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 1, maxLength: 2 });
-    const drawn = fc.sample(shares, { numRuns: 3 * DEATHS, seed: seedOr(11) });
+    const drawn = fc.sample(shares, { numRuns: 10 * DEATHS, seed: seedOr(11) });
     let deaths = 0;
     for (const lives of drawn) {
       if (deaths >= DEATHS) break;

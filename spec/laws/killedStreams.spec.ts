@@ -76,7 +76,7 @@ describe('the law of streams that remember, in processes that are killed with SI
       tally('kills with SIGKILL', kills);
       expect(kills).toBeGreaterThan(0);
     },
-    CASES * 10_000 + 20_000,
+    CASES * 60_000 + 120_000,
   );
 });
 

@@ -229,5 +229,5 @@ describe('a shared state', () => {
       const kept = await lastValueFrom(left.events('r').pipe(toArray()));
       expect(folded(kept.map(({ event }) => event)).shared).toEqual(state.shared);
     }
-  }, 120_000);
+  }, 600_000);
 });

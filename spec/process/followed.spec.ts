@@ -11,8 +11,8 @@ import type { ChildProgram } from '../support/child';
 import { childProgram } from '../support/child';
 import { amount, isLong, tally } from '../support/torture';
 
-/** What must hold on a quiet machine, where the long form runs; others may be busy: four times that. */
-const SLACK = isLong ? 1 : 4;
+/** What must hold on a quiet machine, where the long form runs; others may be slow and busy: ten times that. */
+const SLACK = isLong ? 1 : 10;
 
 describe('a run that another process follows', () => {
   let folder: string;
@@ -82,7 +82,8 @@ describe('a run that another process follows', () => {
     expect(medianOf(lags)).toBeLessThan(200 * SLACK);
     expect(medianOf(sideLags)).toBeLessThan(300 * SLACK);
     expect(medianOf(loads)).toBeLessThan(20 * SLACK);
-    expect(share).toBeLessThan(0.1 * SLACK);
+    // Of one core; on a slow machine it says less than nothing.
+    if (isLong) expect(share).toBeLessThan(0.1);
     tally('events followed', events.length);
   });
 });

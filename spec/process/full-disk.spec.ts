@@ -110,6 +110,6 @@ describe('a run on a disk that becomes full (promises test 4, P7)', () => {
         }
       }
     },
-    isLong ? 7_200_000 : 60_000,
+    isLong ? 7_200_000 : 600_000,
   );
 });

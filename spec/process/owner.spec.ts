@@ -67,6 +67,14 @@ class Owner {
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** Stops a process, and reads what it has said until then. */
+async function stopped({ child }: Owner): Promise<void> {
+  child.kill('SIGSTOP');
+  await pause(50);
+  // Pipes are read between the timers and this, also where both have been held up.
+  await new Promise((resolve) => setImmediate(resolve));
+}
+
 describe('the owner of a folder', () => {
   let base: string;
   let folder: string;
@@ -107,7 +115,8 @@ describe('the owner of a folder', () => {
     const begun = performance.now();
     await execute(job, 1, { store, runId: 'b' });
 
-    expect(performance.now() - begun).toBeLessThan(5_000);
+    // A lease that had to pass would take 10 s.
+    expect(performance.now() - begun).toBeLessThan(8_000);
     const left = (await store.loadRun('a'))?.steps.size ?? 0;
     expect(left).toBeGreaterThanOrEqual(first.acknowledged.length);
     await store.close();
@@ -119,8 +128,7 @@ describe('the owner of a folder', () => {
     ['its folder was moved away', () => fs.renameSync(folder, join(base, 'moved'))],
   ])('acknowledges nothing more once %s and somebody else has opened it', async (_, take) => {
     const first = await start('r').has(5);
-    first.child.kill('SIGSTOP');
-    await pause(50);
+    await stopped(first);
     const { length } = first.acknowledged;
     take();
     const second = await start('r').has(3);
@@ -139,8 +147,7 @@ describe('the owner of a folder', () => {
 
   it('acknowledges nothing after it was stopped beyond a lease that somebody else has taken', async () => {
     const first = await start('r', '600').has(5);
-    first.child.kill('SIGSTOP');
-    await pause(50);
+    await stopped(first);
     const { length } = first.acknowledged;
     const second = await start('r', '600').has(3);
     first.child.kill('SIGCONT');
@@ -153,12 +160,12 @@ describe('the owner of a folder', () => {
   });
 
   it('is never taken for dead while it beats, where the kernel proves nothing', async () => {
-    const first = await start('a', '600').has(3);
-    const second = await start('b', '600').ends();
-
+    // Longer than a busy machine holds up a beat; and more steps than can be done meanwhile.
+    const first = await start('a', '2000', '2000').has(3);
+    const second = await start('b', '2000').ends();
     expect(second.said).toContain('error StoreLockedError');
-    await first.ends();
-    expect(first.said).toContain('done');
+    await first.has(first.acknowledged.length + 3);
+    expect(first.said).not.toContain('error');
   });
 
   inContainers.each([
@@ -181,7 +188,7 @@ describe('the owner of a folder', () => {
       const second = await startIn(shell, 'b', '', '3').ends();
 
       expect(second.said).toContain('done');
-      expect(Number(/open (\d+)/.exec(second.said)?.[1])).toBeLessThan(5_000);
+      expect(Number(/open (\d+)/.exec(second.said)?.[1])).toBeLessThan(8_000);
     },
   );
 

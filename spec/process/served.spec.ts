@@ -61,7 +61,7 @@ describe('a process that serves, and others', () => {
       child,
       ended,
       output: () => output,
-      says: (text: string) => until(() => output.includes(text), 15_000),
+      says: (text: string) => until(() => output.includes(text), 60_000),
     };
   };
   const effects = (): string[] =>
@@ -80,14 +80,15 @@ describe('a process that serves, and others', () => {
         await submit(steps, submitted, { store, runId: `r${String(submitted)}` });
         submitted += 1;
       }
-      const child = start('serve', '2000', '200');
+      // They drain for as long as their steps take.
+      const child = start('serve', '30000', '200');
       await child.says('begins');
       await pause(draw() * 600);
       child.child.kill('SIGTERM');
       expect([restart, await child.ended, child.output().includes('Error')]).toEqual([restart, 0, false]);
     }
     const last = start('serve', '2000', '1');
-    await until(async () => (await completed()) === submitted, 60_000);
+    await until(async () => (await completed()) === submitted, 300_000);
     last.child.kill('SIGTERM');
     expect(await last.ended).toBe(0);
 
@@ -103,21 +104,21 @@ describe('a process that serves, and others', () => {
 
   it('calls a step that takes longer than the drain again, with the same key, and counts no crash', async () => {
     await submit(steps, 1, { store, runId: 'r' });
-    const first = start('serve', '50', '1500');
+    const first = start('serve', '50', '4000');
     await first.says('r a begins');
     first.child.kill('SIGTERM');
     expect(await first.ended).toBe(0);
     expect(await store.loadRun('r')).toMatchObject({ status: 'SUSPENDED', reason: 'drain' });
 
     const second = start('serve', '2000', '1');
-    await until(async () => (await completed()) === 1, 15_000);
+    await until(async () => (await completed()) === 1, 60_000);
     second.child.kill('SIGTERM');
     await second.ended;
 
     expect(effects()).toHaveLength(5);
     expect(twice(effects())).toEqual([expect.stringMatching(/^r a /)]);
     expect((await store.loadRun('r'))?.steps.get('a')?.crashes).toBeUndefined();
-  }, 60_000);
+  }, 240_000);
 
   it('does what another process asks for, and refuses what it cannot', async () => {
     for (const runId of ['signed', 'dropped', 'deleted']) await execute(sign, 'x', { store, runId });
@@ -128,7 +129,7 @@ describe('a process that serves, and others', () => {
     expect(await answer('signed', 'boss', true, { store })).toMatchObject({ isServed: true });
     const began = Date.now();
     await until(async () => (await store.loadRun('signed'))?.status === 'COMPLETED');
-    expect(Date.now() - began).toBeLessThan(1_000 * (process.env['CI'] === undefined ? 1 : 4));
+    expect(Date.now() - began).toBeLessThan(10_000);
     expect(await cancel('dropped', { store, reason: 'too dear' })).toEqual({ isServed: true });
     await until(async () => (await store.loadRun('dropped'))?.status === 'CANCELLED');
     expect((await store.loadRun('dropped'))?.reason).toBe('too dear');
@@ -148,7 +149,7 @@ describe('a process that serves, and others', () => {
 
     child.child.kill('SIGTERM');
     expect(await child.ended).toBe(0);
-  }, 60_000);
+  }, 240_000);
 
   it('is named when it has the folder and does not serve', async () => {
     const child = start('hold');
@@ -168,7 +169,7 @@ describe('a process that serves, and others', () => {
     await child.ended;
     // Nobody has it now: it is done here.
     expect(await fork('held', { store, runId: 'again' })).toBe('again');
-  }, 60_000);
+  }, 240_000);
 
   it('begins what another process has queued in the order of its priority', async () => {
     const runs = amount(200, 100_000);
@@ -203,13 +204,13 @@ describe('a process that serves, and others', () => {
     await first.says('serving');
     const second = start('tick');
     await second.says('STORE_LOCKED');
-    await until(() => effects().length >= 2, 10_000);
+    await until(() => effects().length >= 2, 60_000);
     first.child.kill('SIGKILL');
     await first.ended;
 
     await second.says('serving');
     const before = effects().length;
-    await until(() => effects().length >= before + 2, 10_000);
+    await until(() => effects().length >= before + 2, 60_000);
     second.child.kill('SIGTERM');
     expect(await second.ended).toBe(0);
 
@@ -218,5 +219,5 @@ describe('a process that serves, and others', () => {
     // The step that was under way when its process was killed runs again, in the same run.
     expect(all.length - ticks.length).toBeLessThanOrEqual(1);
     expect(ticks).toEqual(Array.from(ticks, (_, i) => (ticks[0] ?? 0) + i * 1_000));
-  }, 60_000);
+  }, 240_000);
 });

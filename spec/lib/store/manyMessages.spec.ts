@@ -167,6 +167,9 @@ describe(`${String(RUNS)} runs that wait beside ${String(MESSAGES)} messages for
       if (how === 'under way') all.add(run(slow, n, { store, runId: `r${String(n)}` }).subscribe());
       else await execute(one, n, { store, runId: `r${String(n)}` });
     }
+    let listMs = Infinity;
+    for (let look = 0; look < 5; look += 1)
+      listMs = Math.min(listMs, await cost(async () => Promise.resolve(readdirSync(inbox))));
     const longest = longestTurn();
     if (how !== 'under way')
       all.add(
@@ -183,7 +186,7 @@ describe(`${String(RUNS)} runs that wait beside ${String(MESSAGES)} messages for
     all.unsubscribe();
     await store.close();
 
-    // 50 ms on a quiet machine: `npm run bench -- --only inbox`.
-    expect(longestMs).toBeLessThan(100);
+    // 50 ms on a quiet machine: `npm run bench -- --only inbox`. Would each run look for itself, the messages were listed 300 times.
+    expect(longestMs).toBeLessThan(Math.max(100, 30 * listMs));
   });
 });

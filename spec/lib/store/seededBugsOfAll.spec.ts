@@ -60,12 +60,12 @@ describe('the power-loss test of everything a store does finds a store (promises
     async (_, Kind, ignored) => {
       expect(await firstLoss(Kind, ignored)).toBeDefined();
     },
-    60_000,
+    600_000,
   );
 
   it('and nothing in the store as it is', async () => {
     expect(await firstLoss(MemoryFiles, {}, everyNth(9))).toBeUndefined();
-  }, 60_000);
+  }, 600_000);
 });
 
 /** Somebody else removes the lock and opens the folder. */

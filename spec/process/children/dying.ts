@@ -9,7 +9,7 @@ const numbers = (count: number): number[] => Array.from({ length: count }, (_, n
 const killing = each(
   'e',
   agent('work', async (n: number) => {
-    await wait(n === 2 ? 15 : 30);
+    await wait(n === 2 ? 15 : 200);
     if (n === 2) process.kill(process.pid, 'SIGKILL');
     return n;
   }),
@@ -18,8 +18,11 @@ const killing = each(
 
 /** A step that outlasts its process, and a step that kills it if asked to, beside many short ones. */
 function beside(isLast: boolean, kills: boolean): Agent<number, unknown> {
+  let begin = (): void => undefined;
+  const isBeside = new Promise<void>((resolve) => (begin = resolve));
   const long = agent('long', async () => {
-    // Not before those beside it are under way.
+    // Not before those beside it are under way, unless all of them have ended in an earlier life.
+    await Promise.race([isBeside, wait(5_000)]);
     await wait(20);
     console.log('long');
     return wait(isLast ? 1 : 60_000).then(() => 'long');
@@ -30,7 +33,10 @@ function beside(isLast: boolean, kills: boolean): Agent<number, unknown> {
     process.kill(process.pid, 'SIGKILL');
     return wait(1_000);
   });
-  const short = agent('short', async (n: number) => wait(10).then(() => n));
+  const short = agent('short', async (n: number) => {
+    begin();
+    return wait(30).then(() => n);
+  });
   return workflow('w', (input: Wire<number>, step) => ({
     long: step('long', long, input),
     killer: step('killer', killer, input),

@@ -33,9 +33,9 @@ switch (how) {
     break;
   case 'SIGTERM when idle':
     // It has nothing left to write, or has been given up.
-    for (let look = 1; look <= 100; look += 1) {
+    for (let look = 1; look <= 400; look += 1) {
       setTimeout(() => {
-        if (look === 100 || readFileSync(file, 'utf8').includes('"line 19999"'))
+        if (look === 400 || readFileSync(file, 'utf8').includes('"line 19999"'))
           process.kill(process.pid, 'SIGTERM');
       }, look * 50);
     }

@@ -2,15 +2,16 @@ import { appendFileSync } from 'node:fs';
 
 import { agent, each, execute, lowdbStore } from '../../../index';
 
-/** Goes over so many items, and writes down each call in a file of its own. Args: folder, items, file. */
+/** Goes over so many items, and writes down each call in a file of its own. Args: folder, items, file, and the item from which on it waits to be killed. */
 async function main(): Promise<void> {
-  const [folder = '', items = '0', effects = ''] = process.argv.slice(2);
+  const [folder = '', items = '0', effects = '', stopAt = 'Infinity'] = process.argv.slice(2);
   let lines: string[] = [];
   const flush = (): void => {
     if (lines.length > 0) appendFileSync(effects, lines.join(''));
     lines = [];
   };
-  const work = agent('work', (n: number) => {
+  const work = agent('work', (n: number): number | Promise<number> => {
+    if (n >= Number(stopAt)) return new Promise<number>(() => setInterval(() => undefined, 1_000));
     lines.push(`${String(n)}\n`);
     flush();
     return n + 1;

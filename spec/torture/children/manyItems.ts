@@ -1,6 +1,7 @@
 /*
  * Sums numbers by key, with a time to live, and over all, from a source of so many items, into a folder. Tells on its way what it has
- * done and how much it holds. Args: folder, items, keys.
+ * done and how much it holds. Args: folder, items, keys, and the item before which
+ * it waits to be killed.
  */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -13,13 +14,14 @@ import { itemAt, ttlOf } from './numbered';
 setFlagsFromString('--expose-gc');
 const gc = runInNewContext('gc') as () => void;
 
-const [folder = '', items = '0', keys = '1'] = process.argv.slice(2);
+const [folder = '', items = '0', keys = '1', stopAt = 'Infinity'] = process.argv.slice(2);
 const most = Number(items);
 const store = lowdbStore(folder, { durability: 'process' });
 let handled = 0;
 
 async function* read(offset: number | undefined) {
   for (let n = offset ?? 0; n < most; n += 1) {
+    if (n >= Number(stopAt)) await new Promise(() => setInterval(() => undefined, 1_000));
     // As a source that reads in batches: others have their turn between them.
     if (n % 500 === 0) await new Promise((resolve) => setImmediate(resolve));
     yield { offset: n + 1, value: itemAt(n, Number(keys)) };

@@ -54,7 +54,7 @@ function doubleOwner(): string | undefined {
   };
   const other = mark();
   if (other === String(process.pid)) return undefined;
-  for (let waits = 0; waits < 1_000; waits += 1) {
+  for (let waits = 0; waits < 10_000; waits += 1) {
     if (mark() !== other) return `${other ?? 'somebody'}, who went on`;
     if (stateOf(Number(other)) === undefined) return undefined;
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
