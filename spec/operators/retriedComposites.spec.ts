@@ -9,6 +9,7 @@ import {
   fallback,
   firstOf,
   memoryStore,
+  quorum,
   settled,
   withPolicy,
   workflow,
@@ -44,7 +45,79 @@ const containing: Record<string, () => Agent<unknown, unknown>> = {
     ),
 };
 
+const texts = agent('texts', (answers: readonly { readonly isCompleted?: boolean }[]) =>
+  JSON.stringify(answers),
+) as Agent<unknown, string>;
+
+/** Composites of which a part fails once, and then another one, because of which all of it is tried again. */
+const mended: Record<string, (calls: string[]) => Agent<unknown, unknown>> = {
+  'a failure that a step has read': (calls) =>
+    workflow('w', (input: Wire<unknown>, step) => {
+      const read = step('read', texts, settled([step('x', part('x', 1, calls), input)]));
+      return { read, z: step('z', part('z', 1, calls), read) };
+    }),
+  'a failure that made another step impossible': (calls) =>
+    workflow('w', (input: Wire<unknown>, step) => {
+      const y = step('y', part('y', 0, calls), step('x', part('x', 1, calls), input));
+      const read = step('read', texts, settled([y]));
+      return { read, z: step('z', part('z', 1, calls), read) };
+    }),
+  'a failure that nobody has read yet': (calls) =>
+    workflow('w', (input: Wire<unknown>, step) => {
+      const x = step('x', part('x', 1, calls), input);
+      const z = step('z', part('z', 1, calls), input);
+      return { z, read: step('read', texts, settled([x, step('y', part('y', 0, calls), z)])) };
+    }),
+  'items that were collected': (calls) => {
+    const list = agent('list', () => [1]);
+    const items = each('items', part('x', 1, calls) as Agent<number, string>, { onError: 'collect' });
+    return workflow('w', (_: Wire<unknown>, step) => {
+      const read = step('read', texts, step('all', chain('all', list, items), _));
+      return { read, z: step('z', part('z', 1, calls), read) };
+    });
+  },
+  'alternatives that have all failed': (calls) => fallback('f', part('x', 1, calls), part('y', 1, calls)),
+  'candidates that have all failed': (calls) => firstOf('f', part('x', 1, calls), part('y', 1, calls)),
+  'members without which a quorum is lost': (calls) =>
+    workflow('w', (input: Wire<unknown>, step) =>
+      quorum(2, [
+        step('x', part('x', 1, calls), input),
+        step('y', part('y', 0, calls), input),
+        step(
+          'z',
+          part('z', 1, calls),
+          step(
+            'late',
+            agent('late', (value: unknown) => value),
+            input,
+          ),
+        ),
+      ]),
+    ),
+  'what a function has caught': (calls) => {
+    const [x, z] = [part('x', 1, calls), part('z', 1, calls)];
+    return agent('f', async (input: unknown, { step }) => {
+      const first = await firstValueFrom(step('x', x, input)).catch(() => 'caught');
+      return [first, await firstValueFrom(step('z', z, input))];
+    });
+  },
+};
+
 describe('another attempt at a composite', () => {
+  it.each(Object.entries(mended))('opens what a resume opens: %s', async (_, make) => {
+    const [tried, resumed]: [string[], string[]] = [[], []];
+    const again = await execute(chain('once', withPolicy(make(tried), { retry: 1 })), 1);
+
+    const store = memoryStore();
+    const work = chain('once', make(resumed));
+    expect((await execute(work, 1, { store, runId: 'r' })).status).toBe('FAILED');
+    const later = await execute(work, 1, { store, runId: 'r' });
+
+    expect([again.status, later.status]).toEqual(['COMPLETED', 'COMPLETED']);
+    expect(again.output).toEqual(later.output);
+    expect(tried).toEqual(resumed);
+  });
+
   it.each(Object.entries(containing))(
     'leaves what had failed in a part that has completed as it is: %s',
     async (_, make) => {

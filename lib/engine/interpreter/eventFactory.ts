@@ -121,7 +121,13 @@ export class EventFactory {
     return data === undefined ? event : { ...event, data };
   }
 
-  retrying({ path, definition, attempt, failedBelow }: StepTask, error: Failure, delayMs: number): RunEvent {
+  /** @param reset - The failed steps below that are tried again with it. */
+  retrying(
+    { path, definition, attempt }: StepTask,
+    error: Failure,
+    delayMs: number,
+    reset: readonly string[] = [],
+  ): RunEvent {
     return {
       type: 'step.retrying',
       runId: this.#runId,
@@ -133,7 +139,7 @@ export class EventFactory {
       attempt,
       error,
       delayMs,
-      ...(failedBelow !== undefined && { reset: failedBelow }),
+      ...(reset.length > 0 && { reset }),
     };
   }
 

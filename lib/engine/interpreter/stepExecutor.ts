@@ -14,7 +14,7 @@ import { BAILED, bailIn, hasBailed } from '../../model/bail';
 import type { GivenBy } from '../../model/givenBy';
 import type { Failure } from '../../model/failure';
 import { InvalidArgumentError, toFailure } from '../../model/failure';
-import { openOrigins } from '../../model/openFailures';
+import { isContained, openOrigins } from '../../model/openFailures';
 import type { StepResult } from '../../model/stepResult';
 import { withStored } from '../../model/state';
 import type { StepTable } from '../../model/stepTable';
@@ -1035,11 +1035,25 @@ export class StepExecutor implements StepMachine, QueueOwner {
         this.#attempt(task);
       });
     };
-    this.engine.record(this.events.retrying(task, failure, decision.delayMs), () => {
+    const retrying = this.events.retrying(task, failure, decision.delayMs, this.#openBelow(task));
+    this.engine.record(retrying, () => {
       this.#landed(task);
       if (task.phase === 'done') return;
       if (decision.delayMs === 0) retry();
       else task.stop = this.engine.sleep(task.path, decision.delayMs, retry);
+    });
+  }
+
+  /**
+   * What has failed below a step and is tried again with it. A failure that others have gone on from stays a fact, unless it was the
+   * step's own function that did.
+   */
+  #openBelow({ failedBelow, heardFailures }: StepTask): readonly string[] | undefined {
+    if (failedBelow === undefined) return undefined;
+    const steps = this.engine.steps();
+    return failedBelow.filter((path) => {
+      const row = steps.get(path);
+      return row === undefined || !isContained(row, steps, heardFailures);
     });
   }
 
