@@ -154,16 +154,17 @@ describe('what a run costs', () => {
     expect(reductions.mock.calls.length).toBe(0);
   });
 
-  it('is less than 10 times what the same input costs in plain RxJS, in a pipe', async () => {
+  // Both are about twice what it is on a machine that does nothing else.
+  it('is less than 20 times what the same input costs in plain RxJS, in a pipe', async () => {
     const self = agent('next', next);
 
-    expect(await timesPlain((inputs) => inputs.pipe(self))).toBeLessThan(10);
+    expect(await timesPlain((inputs) => inputs.pipe(self))).toBeLessThan(20);
   });
 
-  it('is less than 20 times what the same input costs in plain RxJS, in runEach', async () => {
+  it('is less than 40 times what the same input costs in plain RxJS, in runEach', async () => {
     const self = agent('next', next);
 
-    expect(await timesPlain((inputs) => inputs.pipe(runEach(self)))).toBeLessThan(20);
+    expect(await timesPlain((inputs) => inputs.pipe(runEach(self)))).toBeLessThan(40);
   });
 });
 

@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -6,6 +6,7 @@ import { firstValueFrom, skipWhile } from 'rxjs';
 
 import { agent, chain, each, execute, lowdbStore, memoryStore, run } from '../../../index';
 import { enteredOnlyBy } from '../../support/entered';
+import { until } from '../../support/until';
 
 const upper = agent('upper', async (text: string) => Promise.resolve(text.toUpperCase()));
 const trim = agent('trim', async (text: string) => Promise.resolve(text.trim()));
@@ -69,8 +70,13 @@ async function journal(): Promise<string[]> {
   const killed = join(folder, 'killed');
   const under = lowdbStore(killed);
   await execute(work, ' a ', { store: under, runId: 'r' });
-  const stuck = agent('stuck', () => new Promise<string>(() => undefined));
+  let isStuck = false;
+  const stuck = agent('stuck', () => {
+    isStuck = true;
+    return new Promise<string>(() => undefined);
+  });
   const subscription = run(chain('work', trim, stuck), ' a ', { store: under, runId: 'stuck' }).subscribe();
+  await until(() => isStuck && existsSync(join(killed, 'runs', 'r.json')));
   await new Promise((resolve) => setTimeout(resolve, 300));
   const copies = [0, 1, 2].map((n) => {
     const copy = join(folder, `copy${String(n)}`);
