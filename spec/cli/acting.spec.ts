@@ -7,6 +7,7 @@ import { begin, millrace, millraceJson, project } from './support/typed';
 
 /** Agents as a user writes them; page 2 is jammed unless MENDED is set. */
 const FLOWS = `
+import { existsSync } from 'node:fs';
 import { agent, approval, each, workflow } from 'millrace';
 import { t } from 'millrace/fp';
 const load = agent('load', (pages) => Array.from({ length: pages }, (_, page) => page));
@@ -26,6 +27,10 @@ export const slow = workflow('slow', (input, step) =>
     const timer = setTimeout(resolve, ms);
     signal.addEventListener('abort', () => { clearTimeout(timer); resolve(); });
   })), input));
+export const gated = workflow('gated', (input, step) =>
+  step('wait', agent('wait', async (file) => {
+    while (!existsSync(file)) await new Promise((resolve) => setTimeout(resolve, 20));
+  }), input));
 `;
 
 const SERVER = `
@@ -33,7 +38,7 @@ import { lowdbStore, serve } from 'millrace';
 import { book, contract } from './flows.mjs';
 const store = lowdbStore('./state');
 const serving = serve([book, contract], { store }).subscribe();
-await new Promise((resolve) => setTimeout(resolve, 300));
+while (!(await store.isServed())) await new Promise((resolve) => setTimeout(resolve, 20));
 console.log('serving');
 process.on('SIGTERM', () => { serving.unsubscribe(); void store.close().then(() => process.exit(0)); });
 `;
@@ -181,7 +186,7 @@ describe('the commands that act', () => {
           says: expect.stringContaining(`process ${server.child.pid}`),
         }),
       );
-      expect(json(['answer', 'r', '--approve', '--wait', '10s'])).toMatchObject({
+      expect(json(['answer', 'r', '--approve', '--wait', '60s'])).toMatchObject({
         exit: 0,
         json: { isServed: true },
       });
@@ -410,12 +415,14 @@ describe('the commands that act', () => {
   });
 
   it('watch follows a run that another process carries on, to its end', async () => {
-    const carried = begin(['run', 'slow', '1500', '--id', 's', ...agents], { cwd });
+    const carried = begin(['run', 'gated', '"go"', '--id', 's', ...agents], { cwd });
     await carried.says('wait  started');
 
-    const watched = typed(['watch', 's']);
-    expect(watched.exit).toBe(0);
-    expect(watched.stdout).toMatch(/wait +started\n.*wait +completed in 1\.\d s\n.*completed in/);
+    const watched = begin(['watch', 's'], { cwd });
+    await watched.says('started\n');
+    writeFileSync(join(cwd, 'go'), '');
+    expect(await watched.ended).toBe(0);
+    expect(watched.told()).toMatch(/wait +started\n.*wait +completed in [\d.]+ m?s\n.*completed in/);
     const lines = typed(['watch', 's', '--json'])
       .stdout.trimEnd()
       .split('\n')

@@ -37,7 +37,7 @@ function nodeOf(version: number): string | undefined {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const spec = `${nodePackage}@${version}`;
     spawnSync('npm', ['install', '--ignore-scripts', '--no-save', '--prefix', folder, spec], {
-      timeout: 120_000,
+      timeout: 250_000,
     });
   }
   if (existsSync(binary)) return binary;

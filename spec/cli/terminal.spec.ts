@@ -29,7 +29,7 @@ export const slow = agent('slow', (ms, { signal }) => new Promise((resolve) => {
   };
   const seen = (): string => tmux('capture-pane', '-p', '-J');
   const types = (line: string): string => tmux('send-keys', line, 'Enter');
-  const shows = (text: string): Promise<unknown> => until(() => seen().includes(text), 20_000);
+  const shows = (text: string): Promise<unknown> => until(() => seen().includes(text), 60_000);
 
   beforeAll(() => {
     writeFileSync(join(cwd, 'flows.mjs'), SLOW);
@@ -67,8 +67,8 @@ export const slow = agent('slow', (ms, { signal }) => new Promise((resolve) => {
   });
 
   it('draws no line that is wider', async () => {
-    types('clear; millrace list; millrace streams; millrace show done; echo "ended"');
-    await shows('ended');
+    types('clear; millrace list; millrace streams; millrace show done; echo "ended with $?"');
+    await shows('ended with 0');
 
     const lines = seen().split('\n');
     expect(Math.max(...lines.map((line) => line.trimEnd().length))).toBeLessThanOrEqual(columns);
