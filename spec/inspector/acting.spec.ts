@@ -5,9 +5,10 @@ import { inspector } from '../../inspector/inspector';
 import { memoryStore } from '../../lib/store/memory/memoryStore';
 import { serve } from '../../operators/runs/serve';
 import { submit } from '../../operators/runs/submit';
+import { SLACK } from '../support/slack';
 import { until } from '../support/until';
 import { book, contract, finish } from './books';
-import { closeBrowser, describeInBrowser, look } from './browser';
+import { closeBrowser, describeInBrowser, look, PATIENCE_MS } from './browser';
 
 describeInBrowser('what is done from the page', () => {
   const store = memoryStore({ events: 'all' });
@@ -31,7 +32,7 @@ describeInBrowser('what is done from the page', () => {
   });
   const serveNow = async (): Promise<void> => {
     serving = serve([book, contract] as never, { store }).subscribe();
-    await until(() => store.isServed());
+    await until(() => store.isServed(), PATIENCE_MS);
   };
 
   it('tells before a rerun what runs again and what is reused, then does just that and leaves the old run as it is', async () => {
@@ -53,7 +54,7 @@ describeInBrowser('what is done from the page', () => {
     await page.getByRole('button', { name: 'Make the fork and run' }).click();
     await page.waitForURL((url) => !url.hash.includes('jammed'));
     const forkId = decodeURIComponent(new URL(page.url()).hash.split('/')[2]!.split('?')[0]!);
-    await until(async () => (await store.loadRun(forkId))?.status === 'FAILED');
+    await until(async () => (await store.loadRun(forkId))?.status === 'FAILED', PATIENCE_MS);
     const fork = (await store.loadRun(forkId))!;
     expect(fork.forkedFrom).toEqual({ runId: 'jammed', path: 'pages[2]/ocr' });
     for (const path of reused.filter((each) => each.includes('ocr') || each === 'load'))
@@ -106,7 +107,8 @@ describeInBrowser('what is done from the page', () => {
     const tookMs = performance.now() - began;
 
     expect((await store.loadRun('unsigned'))?.output).toBe('signed');
-    expect(tookMs).toBeLessThan(4_000);
+    // A second on a quiet machine.
+    expect(tookMs).toBeLessThan(4_000 * SLACK);
     expect(problems).toEqual([]);
     await close();
   });
@@ -129,7 +131,7 @@ describeInBrowser('what is done from the page', () => {
   it('cancels a run that an application serves within a second', async () => {
     await serveNow();
     await submit(book as never, { pages: 40, ms: 2_000 } as never, { store, runId: 'endless' });
-    await until(async () => (await store.loadRun('endless'))?.status === 'RUNNING');
+    await until(async () => (await store.loadRun('endless'))?.status === 'RUNNING', PATIENCE_MS);
     const { page, problems, close } = await look(address('endless'));
     await page.waitForSelector('.rows .row');
     await page.getByRole('button', { name: 'Cancel the run' }).click();
@@ -137,7 +139,7 @@ describeInBrowser('what is done from the page', () => {
 
     const began = performance.now();
     await page.locator('dialog .danger').click();
-    await until(async () => (await store.loadRun('endless'))?.status === 'CANCELLED');
+    await until(async () => (await store.loadRun('endless'))?.status === 'CANCELLED', PATIENCE_MS);
     const tookMs = performance.now() - began;
     await page.waitForFunction(
       () => document.querySelector('.run-head .badge')?.textContent.includes('cancelled') === true,
@@ -145,7 +147,7 @@ describeInBrowser('what is done from the page', () => {
 
     expect(await page.evaluate(() => document.body.innerText)).toContain('the wrong book');
     // A second on a quiet machine.
-    expect(tookMs).toBeLessThan(4_000);
+    expect(tookMs).toBeLessThan(4_000 * SLACK);
     expect(problems).toEqual([]);
     await close();
   });

@@ -19,6 +19,9 @@ export function describeInBrowser(what: string, specs: () => void): void {
   (hasBrowser ? describe : describe.skip)(what, specs);
 }
 
+/** How long is waited for what comes sooner or later: a busy machine is slow, which is no fault. */
+export const PATIENCE_MS = 120_000;
+
 let browser: Browser | undefined;
 
 /** A page of its own, and everything that went wrong in it. */
@@ -33,12 +36,17 @@ export interface Look {
 
 /** Opens an address in a fresh browser context. */
 export async function look(url: string, options: BrowserContextOptions = {}): Promise<Look> {
-  browser ??= await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
+  browser ??= await chromium.launch({
+    executablePath: CHROMIUM,
+    args: ['--no-sandbox'],
+    timeout: PATIENCE_MS,
+  });
   const context = await browser.newContext({
     viewport: { width: 1440, height: 900 },
     locale: 'en-US',
     ...options,
   });
+  context.setDefaultTimeout(PATIENCE_MS);
   const page = await context.newPage();
   const problems: string[] = [];
   const requests: string[] = [];
@@ -49,6 +57,20 @@ export async function look(url: string, options: BrowserContextOptions = {}): Pr
   page.on('request', (request) => requests.push(request.url()));
   await page.goto(url);
   return { page, problems, requests, close: () => context.close() };
+}
+
+/** What a part of the page says, once it has said the same for half a second: parts of it come one after the other. */
+export async function settledSnapshot(page: Page, part: string): Promise<string> {
+  let before = '';
+  let since = performance.now();
+  for (const began = since; performance.now() - began < PATIENCE_MS;) {
+    await page.waitForTimeout(100);
+    const now = await page.locator(part).ariaSnapshot();
+    if (now !== before) since = performance.now();
+    else if (performance.now() - since > 500) break;
+    before = now;
+  }
+  return before;
 }
 
 /** Closes the browser; for `afterAll`. */

@@ -37,7 +37,9 @@ describeInBrowser('exportHtml()', () => {
     await page.waitForFunction(() => document.querySelectorAll('.rows .row').length < 5);
     await page.keyboard.press('Escape');
     await page.locator('.moments input[type=range]').fill('300');
-    expect(await page.locator('.where').innerText()).toMatch(/^300\//);
+    await page.waitForFunction(
+      () => document.querySelector('.where')?.textContent.trim().startsWith('300/') === true,
+    );
     expect(await page.locator('.badge').first().innerText()).toContain('running');
     expect(requests.filter((url) => !url.startsWith('file:') && !url.startsWith('data:'))).toEqual([]);
     expect(problems).toEqual([]);

@@ -5,7 +5,7 @@ import { inspector } from '../../inspector/inspector';
 import { createMonitor } from '../../lib/metrics/monitor';
 import { memoryStore } from '../../lib/store/memory/memoryStore';
 import { book, contract, finish } from './books';
-import { closeBrowser, describeInBrowser, look } from './browser';
+import { closeBrowser, describeInBrowser, look, settledSnapshot } from './browser';
 
 interface Part {
   readonly what: string;
@@ -98,7 +98,7 @@ describeInBrowser('whoever cannot see the page hears', () => {
     await page.waitForSelector(ready);
     await act?.(page);
 
-    expect(steady(await page.locator(part).ariaSnapshot())).toMatchSnapshot();
+    expect(steady(await settledSnapshot(page, part))).toMatchSnapshot();
     // What has no name is passed over by whoever goes from table to table, or from field to field.
     expect(await page.locator('body').ariaSnapshot()).not.toMatch(
       /- (table|button|combobox|searchbox|textbox|slider|dialog|region|checkbox|radio)( \[.*\])?:?$/m,
