@@ -6,6 +6,8 @@ module.exports = {
   ...base,
   testMatch: ['<rootDir>/spec/sdks/**/*.spec.ts'],
   testPathIgnorePatterns: ['/node_modules/'],
+  // A machine that is slow and has other work takes minutes for what takes seconds here.
+  testTimeout: 300_000,
   transform: {
     // Some ship only as ES modules, which Jest on Node 20 cannot require as they are.
     '/node_modules/.+\\.m?js$': [

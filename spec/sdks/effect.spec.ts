@@ -3,6 +3,7 @@ import { lastValueFrom } from 'rxjs';
 
 import { fromEffect } from '../../adapters/ai/index';
 import { outputs, run } from '../../index';
+import { until } from '../support/until';
 
 describe('an effect as an agent', () => {
   it('gives its value, and fails as it fails', async () => {
@@ -29,7 +30,7 @@ describe('an effect as an agent', () => {
       Effect.runPromise,
     );
     run(never, undefined).subscribe().unsubscribe();
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(() => interrupted);
 
     expect(interrupted).toBe(true);
   });

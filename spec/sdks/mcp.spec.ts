@@ -10,6 +10,7 @@ import { outputs, run } from '../../index';
 import { fakeModel } from '../../testing/index';
 
 describe('the tools of an MCP server', () => {
+  let begun: Promise<void>;
   let aborted: Promise<void>;
   let client: Client;
 
@@ -27,8 +28,11 @@ describe('the tools of an MCP server', () => {
       content: [],
       structuredContent: { n: 1 },
     }));
+    let begin = (): void => undefined;
+    begun = new Promise((resolve) => (begin = resolve));
     aborted = new Promise((resolve) => {
       server.registerTool('slow', { inputSchema: {} }, async (_args, { signal }) => {
+        begin();
         await new Promise<void>((stop) => {
           signal.addEventListener('abort', () => {
             stop();
@@ -87,7 +91,7 @@ describe('the tools of an MCP server', () => {
   it('hear that nobody waits any more', async () => {
     const tools = await toolsFromMcp(client);
     const subscription = run(named(tools, 'slow'), {} as never).subscribe();
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await begun;
     subscription.unsubscribe();
 
     await aborted;

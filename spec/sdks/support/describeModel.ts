@@ -83,10 +83,17 @@ export function describeModel(name: string, make: MakeModel): void {
     });
 
     it('waits as long as the server asks, and repeats no request that it refused', async () => {
-      expect((await ask(make(server, 'busy', { retry: 3 }))).text).toBe('It rains.');
-      const [first = 0, second = 0] = server.times;
-      expect(second - first).toBeGreaterThanOrEqual(1_990);
-      expect(second - first).toBeLessThan(4_000);
+      let waitedMs = Infinity;
+      // The least of three: a busy machine may hold up any of them.
+      for (let round = 0; round < 3 && waitedMs >= 4_000; round += 1) {
+        const busy = await modelServer();
+        expect((await ask(make(busy, 'busy', { retry: 3 }))).text).toBe('It rains.');
+        const [first = 0, second = 0] = busy.times;
+        waitedMs = Math.min(waitedMs, second - first);
+        await busy.close();
+      }
+      expect(waitedMs).toBeGreaterThanOrEqual(1_990);
+      expect(waitedMs).toBeLessThan(4_000);
 
       const before = server.bodies.length;
       await expect(ask(make(server, 'refused', { retry: 3 }))).rejects.toMatchObject({
