@@ -21,9 +21,9 @@ mkdirSync(files, { recursive: true });
 function printed(file: string): Promise<string> {
   const state = mkdtempSync(join(tmpdir(), 'millrace-'));
   return new Promise((resolve) => {
-    execFile(process.execPath, [file], { cwd: state, timeout: 60_000 }, (error, stdout, stderr) => {
+    execFile(process.execPath, [file], { cwd: state, timeout: 300_000 }, (error, stdout, stderr) => {
       rmSync(state, { recursive: true });
-      resolve(`${stderr}${stdout}${error?.killed === true ? 'was ended after a minute\n' : ''}`);
+      resolve(`${stderr}${stdout}${error?.killed === true ? 'was ended after five minutes\n' : ''}`);
     });
   });
 }
