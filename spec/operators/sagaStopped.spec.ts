@@ -19,26 +19,33 @@ import {
 } from '../../index';
 import type { Agent, RunState, Wire } from '../../index';
 import { crashPoints, recordingStore } from '../../testing/index';
+import { Clock } from '../support/clock';
 import { everyStore } from '../support/everyStore';
+import { until } from '../support/until';
 
 let log: string[] = [];
+/** Lets end what waits until the test says so. */
+let goOn: () => void;
+let goesOn: Promise<void>;
 
 beforeEach(() => {
   log = [];
+  goesOn = new Promise((resolve) => (goOn = resolve));
 });
 
-const book = (name: string, undoMs = 0) =>
+const book = (name: string, isHeld = false) =>
   agent(
     name,
-    async (input: unknown) => {
+    async (input: unknown, { signal }) => {
       await wait(1);
+      if (signal.aborted) throw new Error('stopped');
       log.push(name);
       return input;
     },
     {
       compensate: async () => {
         log.push(`undo ${name}`);
-        await wait(undoMs);
+        await (isHeld ? goesOn : wait(0));
         log.push(`undone ${name}`);
       },
     },
@@ -50,11 +57,15 @@ const heard = async (entry: string) => {
   await wait(5);
 };
 const patient = agent('patient', async (input: unknown, { signal }) => {
-  await wait(200, undefined, { signal }).catch(() => undefined);
+  await Promise.race([goesOn, new Promise((resolve) => signal.addEventListener('abort', resolve))]);
+  return input;
+});
+const hasBooked = agent('has booked', async (input: unknown) => {
+  await heard('book');
   return input;
 });
 const boom = agent('boom', async () => {
-  await wait(20);
+  await heard('book');
   throw new Error('boom');
 });
 const other = agent('other', () => 'other');
@@ -72,7 +83,7 @@ describe.each(everyStore)('a saga that is stopped by what is around it (%s)', (_
     'its own time limit': limited,
     'a time limit that a fallback takes': () => fallback('f', limited(), other),
     'a step beside it that fails, and a fallback that takes it': () => fallback('f', beside(boom), other),
-    'a race that it loses': () => firstOf('race', booking(), chain('quick', sleep('nap', 20), other)),
+    'a race that it loses': () => firstOf('race', booking(), chain('quick', hasBooked, other)),
     'a saga beside it that goes back': () => beside(saga('t', chain('c', book('first'), boom))),
     'an item of an each whose saga goes back': () =>
       chain(
@@ -86,8 +97,9 @@ describe.each(everyStore)('a saga that is stopped by what is around it (%s)', (_
               'i',
               book('book'),
               agent('second', async (n: unknown) => {
-                await wait(n === 1 ? 20 : 200);
-                if (n === 1) throw new Error('one');
+                if (n === 2) await new Promise(() => undefined);
+                await heard('book');
+                throw new Error('one');
               }),
             ),
           ),
@@ -119,13 +131,20 @@ describe.each(everyStore)('a saga that is stopped by what is around it (%s)', (_
       workflow('w', (input: Wire<unknown>, step) => step('part', asks, input, { timeoutMs: 1_000 })),
       other,
     );
-    expect((await execute(flow, 1, { store, runId: 'r' })).status).toBe('SUSPENDED');
-    await wait(1_050);
+    const life = async (at: number): Promise<RunState> => {
+      const scheduler = new Clock(at);
+      let state: RunState | undefined;
+      void execute(flow, 1, { store, runId: 'r', scheduler }).then((last) => (state = last));
+      await until(async () => {
+        await scheduler.to(at);
+        return state !== undefined;
+      });
+      return state as unknown as RunState;
+    };
+    const began = Date.now();
+    expect((await life(began)).status).toBe('SUSPENDED');
 
-    expect(await execute(flow, 1, { store, runId: 'r' })).toMatchObject({
-      status: 'COMPLETED',
-      output: 'other',
-    });
+    expect(await life(began + 1_050)).toMatchObject({ status: 'COMPLETED', output: 'other' });
     expect(log).toEqual(['book', 'undo book', 'undone book']);
     await store.close();
   });
@@ -133,7 +152,7 @@ describe.each(everyStore)('a saga that is stopped by what is around it (%s)', (_
   it('keeps what a resume needs when the run fails because of another step', async () => {
     let isDown = true;
     const flaky = agent('flaky', async () => {
-      await wait(20);
+      await heard('book');
       if (isDown) throw new Error('down');
       return 1;
     });
@@ -153,9 +172,9 @@ describe.each(everyStore)('a saga that is stopped by what is around it (%s)', (_
 
   const failing = (isDown: () => boolean) =>
     agent('down', async (input: unknown) => {
-      await wait(20);
-      if (isDown()) throw new Error('down');
-      return input;
+      if (!isDown()) return input;
+      await heard('book');
+      throw new Error('down');
     });
   const innocent: Record<string, (down: Agent<unknown, unknown>) => Agent<unknown, unknown>> = {
     'a saga': (down) => beside(saga('t', down)),
@@ -171,6 +190,7 @@ describe.each(everyStore)('a saga that is stopped by what is around it (%s)', (_
 
       const failed = await execute(self, 1, { store, runId: 'r' });
       isDown = false;
+      goOn();
       const again = await execute(self, 1, { store, runId: 'r' });
 
       expect([failed.status, failed.error?.retryable, again.status]).toEqual(['FAILED', true, 'COMPLETED']);
@@ -198,7 +218,7 @@ describe.each(everyStore)('a saga that is stopped by what is around it (%s)', (_
   it('is undone before what comes after it begins', async () => {
     const after = agent('after', () => log.push('after'));
 
-    await execute(chain('c', firstOf('race', booking(), chain('quick', sleep('nap', 20), other)), after), 1);
+    await execute(chain('c', firstOf('race', booking(), chain('quick', hasBooked, other)), after), 1);
 
     expect(log).toEqual(['book', 'undo book', 'undone book', 'after']);
   });
@@ -208,7 +228,7 @@ describe.each(everyStore)('a saga that goes back (%s)', (_where, open) => {
   const undos = (state: RunState) =>
     [...state.steps].filter(({ stepId }) => stepId.includes('undo[')).map(({ status }) => status);
   const slowly = (last: Agent<unknown, unknown>) =>
-    saga('s', chain('work', book('a', 20), book('b', 20), last));
+    saga('s', chain('work', book('a', true), book('b', true), last));
   const whole = ['a', 'b', 'undo b', 'undone b', 'undo a', 'undone a'];
 
   it('is not begun again by a cancel, and keeps its reason', async () => {
@@ -217,6 +237,8 @@ describe.each(everyStore)('a saga that goes back (%s)', (_where, open) => {
     const ended = execute(self, 1, { store, runId: 'r' });
     await heard('undo b');
     await cancel('r', { store });
+    await wait(20);
+    goOn();
 
     const state = await ended;
 
@@ -236,6 +258,8 @@ describe.each(everyStore)('a saga that goes back (%s)', (_where, open) => {
     await heard('undo b');
     await cancel('r', { store });
     controller.abort();
+    await wait(20);
+    goOn();
 
     expect((await ended).status).toBe('CANCELLED');
     expect(log).toEqual(whole);
@@ -247,6 +271,8 @@ describe.each(everyStore)('a saga that goes back (%s)', (_where, open) => {
     const ended = execute(self, 1, { store: recording, runId: 'r' });
     await heard('b');
     await cancel('r', { store: recording });
+    await heard('undo b');
+    goOn();
     await ended;
 
     for (const { after, store } of crashPoints(recording, 'r')) {
@@ -267,7 +293,7 @@ describe.each(everyStore)('a saga that goes back (%s)', (_where, open) => {
       'inner',
       chain(
         'i',
-        book('b', 30),
+        book('b', true),
         agent('last', () => Promise.reject(new Error('no'))),
       ),
     );
@@ -276,6 +302,8 @@ describe.each(everyStore)('a saga that goes back (%s)', (_where, open) => {
     const ended = execute(self, 1, { store, runId: 'r' });
     await heard('undo b');
     await cancel('r', { store });
+    await wait(20);
+    goOn();
 
     await ended;
 
@@ -289,6 +317,7 @@ describe.each(everyStore)('a saga that goes back (%s)', (_where, open) => {
     await heard('undo b');
     left.unsubscribe();
     const soFar = log.length;
+    goOn();
     await wait(60);
 
     expect(log.filter((entry) => entry.startsWith('undo '))).toHaveLength(1);

@@ -38,8 +38,7 @@ const book = (name: string, takesMs = 1) =>
   agent(
     name,
     async (input: unknown, { signal }) => {
-      await wait(takesMs);
-      if (signal.aborted) throw new Error('stopped');
+      await wait(takesMs, undefined, { signal });
       log.push(name);
       return input;
     },
@@ -169,6 +168,7 @@ describe.each(everyStore)('a step that undoes (%s)', (_where, open) => {
           under.set(key, (under.get(key) ?? 0) + 1);
           most = Math.max(most, under.get(key) ?? 0);
           together = Math.max(together, [...under.values()].filter((count) => count > 0).length);
+          await until(() => together > 1);
           await wait(5);
           under.set(key, (under.get(key) ?? 0) - 1);
         },
@@ -185,7 +185,7 @@ describe.each(everyStore)('a step that undoes (%s)', (_where, open) => {
 
 describe.each(everyStore)('undoing that a crash has cut off (%s)', (_where, open) => {
   const slow = (...parts: readonly string[]) =>
-    saga('s', linked('w', ...parts.map((part) => book(part)), book('late', 500)));
+    saga('s', linked('w', ...parts.map((part) => book(part)), book('late', 60_000)));
 
   it('goes on in the next life where a race was lost', async () => {
     await undoneFromEveryEvent(
@@ -314,7 +314,7 @@ describe.each(everyStore)('a saga that completes while another one wins (%s)', (
 
 describe.each(everyStore)('a run that is cancelled again (%s)', (_where, open) => {
   it('ends as cancelled also when all was undone before', async () => {
-    const self = saga('s', linked('w', book('b1'), book('late', 500)));
+    const self = saga('s', linked('w', book('b1'), book('late', 60_000)));
     const recording = recordingStore(open());
     const ended = execute(self, 1, { store: recording, runId: 'r' });
     await hasBooked();
@@ -379,13 +379,13 @@ describe.each(everyStore)('a compensation that asks a person (%s)', (_where, ope
   });
 
   it('lets a run rest that is being cancelled', async () => {
-    const self = saga('s', linked('w', asks, book('late', 500)));
+    const self = saga('s', linked('w', asks, book('late', 60_000)));
     const store = open();
     const ended = execute(self, 1, { store, runId: 'r' });
     await hasBooked();
     await cancel('r', { store });
 
-    const resting = await Promise.race([ended, wait(1000)]);
+    const resting = await Promise.race([ended, wait(15_000, undefined, { ref: false })]);
     expect(resting).toMatchObject({ status: 'SUSPENDED' });
     const [path = ''] = [...(resting as RunState).steps]
       .filter(({ status }) => status === 'SUSPENDED')
