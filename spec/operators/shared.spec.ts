@@ -473,6 +473,8 @@ describe('context.update()', () => {
   });
 
   it('that comes when the call is over changes nothing and is told', async () => {
+    let tell = (): void => undefined;
+    const isNoted = new Promise<void>((resolve) => (tell = resolve));
     const late = workflow(
       'late',
       (input: Wire<string>, step) => [
@@ -481,11 +483,12 @@ describe('context.update()', () => {
           (text: string, context) => {
             setTimeout(() => {
               note(text, context);
+              tell();
             }, 5);
           },
           input,
         ),
-        step('b', () => wait(20), input),
+        step('b', () => isNoted, input),
       ],
       { shared: { initial } },
     );

@@ -265,10 +265,12 @@ describe('one call for all who ask the same at the same time', () => {
       expect(list.ended).toBe('complete');
       return (performance.now() - since) / count;
     };
-    took(1_000);
-    const few = took(1_000);
+    const enough = 5 * Math.min(took(1_000), took(1_000)) + 0.05;
+    let many = Infinity;
+    // A busy machine may hold up any of them.
+    for (let round = 0; round < 5 && many >= enough; round += 1) many = Math.min(many, took(4_000));
 
-    expect(took(4_000)).toBeLessThan(5 * few + 0.05);
+    expect(many).toBeLessThan(enough);
   });
 
   it('is left without a trace by 4,000 runs that are stopped', () => {
