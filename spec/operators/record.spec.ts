@@ -6,7 +6,10 @@ import { record } from '../../operators/taps/record';
 import { attempt, started, transitionsOf } from '../support/events';
 
 const error = { name: 'E', message: 'm', retryable: true };
-const soon = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5));
+/** Some turns of the event loop later: a timer may come before what another turn was to do. */
+const soon = async (): Promise<void> => {
+  for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+};
 
 async function recorded(...lives: readonly (readonly RunFact[])[]) {
   const history = memoryHistory();
