@@ -1,5 +1,7 @@
+/** How many times as long is warmed up, and waited for CPU time: beside others, code stays cold for longer. */
+const PATIENCE = Number(process.env['BENCH_PATIENCE'] ?? 1);
 /** Milliseconds of warming up and of measuring, in CPU time; a slow workload runs at least once in each. */
-const WARM_MS = 300;
+const WARM_MS = 300 * PATIENCE;
 const MEASURE_MS = 600;
 /** Where sizes are compared: the same number of units for each size, so that a major garbage collection weighs the same in all. */
 const WARM_UNITS = 100_000;
@@ -51,6 +53,6 @@ function spent(ms) {
   const begun = performance.now();
   return () => {
     const { user, system } = process.cpuUsage(cpu);
-    return (user + system) / 1000 >= ms || performance.now() - begun >= 5 * ms;
+    return (user + system) / 1000 >= ms || performance.now() - begun >= 5 * PATIENCE * ms;
   };
 }
