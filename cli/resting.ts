@@ -10,15 +10,16 @@ import { abortOf } from './signals';
 /**
  * Waits until a run has moved and come to rest again.
  *
+ * @param before - How it stood before it was asked to move: whoever serves may be quicker than this process.
  * @throws CommandError TIMED_OUT
  */
 export async function untilRest(
   store: Store,
-  runId: string,
+  before: RunSummary,
   waitMs: number,
   { signal }: Pick<CommandContext, 'signal'>,
 ): Promise<RunSummary> {
-  const before = await summaryNow(store, runId);
+  const { runId } = before;
   const rested$ = merge(store.changes(), timer(0, LOOK_MS)).pipe(
     switchMap(() => summaryNow(store, runId)),
     filter((run) => run.status !== 'RUNNING' && hasMoved(before, run)),
