@@ -190,7 +190,13 @@ export const keptEvents: readonly StoreCase[] = [
     async check({ store }) {
       await rest(store, 'before');
       const ear = hearing(store.changes());
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      // It tells what changes from its first look on, and does not say when that was.
+      let signs = 0;
+      const isHeard = async (): Promise<boolean> => {
+        await rest(store, `sign ${String((signs += 1))}`);
+        return ear.heard.some((change) => 'runId' in change && change.runId.startsWith('sign'));
+      };
+      await becomes(isHeard, 'a change is told');
       await rest(store, 'book');
       const isDone = (change: RunChange) =>
         'runId' in change && change.runId === 'book' && change.status === 'COMPLETED';

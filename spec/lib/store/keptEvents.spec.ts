@@ -290,8 +290,8 @@ describe('changes()', () => {
     const following = reader.changes().subscribe((change) => {
       told.push(change);
     });
-    await new Promise((resolve) => setTimeout(resolve, 700));
-
+    // In pieces, between which it looks for the first time however long the thread is held up.
+    for (let piece = 0; piece < 7; piece += 1) await new Promise((resolve) => setTimeout(resolve, 100));
     expect(told).toEqual([]);
     await write('later');
     // Where a look falls between its start and its end it is told twice.
