@@ -81,6 +81,11 @@ export interface StepRequest {
    * When left out, the structure fails with the step.
    */
   readonly contain?: (() => Containment) | undefined;
+  /**
+   * Ids of the steps that go on from its failure. Once one of them has completed, another attempt at the structure leaves the failure as
+   * it is. When left out, another attempt opens it.
+   */
+  readonly readers?: (() => readonly string[]) | undefined;
 }
 
 /** What a failure means to the structure that asked for the step. */

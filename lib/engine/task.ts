@@ -23,6 +23,8 @@ export interface StepTask {
   readonly isAnew: boolean;
   /** Asked when it fails for good. */
   readonly contain: StepRequest['contain'];
+  /** Asked when a step above it is tried again. */
+  readonly readers: StepRequest['readers'];
   readonly caught: StepRequest['caught'];
   /** The row of the step whose work it undoes. */
   readonly undoes: StepRequest['undoes'];
@@ -68,7 +70,7 @@ export interface StepTask {
   /** Leaves a call that is shared with other steps. */
   leaveCall: LeaveCall | undefined;
   /** Steps below this one that failed since its attempt began. */
-  failedBelow: string[] | undefined;
+  failedBelow: FailedStep[] | undefined;
   /** Ids of nested steps that the function's current attempt has used. */
   nestedIds: Set<string> | undefined;
   /** Nested steps of the function that have not answered, each with who waits for it. */
@@ -81,6 +83,13 @@ export interface StepTask {
   limitMs: number | undefined;
   /** Paths of nested steps whose failures the function's current attempt has heard of. */
   heardFailures: string[] | undefined;
+}
+
+/** A step that has failed, as those above it remember it. */
+export interface FailedStep {
+  readonly path: string;
+  /** Paths of the steps that go on from its failure. */
+  readonly readers: (() => readonly string[]) | undefined;
 }
 
 /** A step that has been asked for and has not begun. */
@@ -96,10 +105,14 @@ export function newTask(
     isAnew = false,
     isReader = false,
     contain,
+    readers,
     caught,
     undoes,
     isStopped = parent?.isStopped === true,
-  }: Pick<StepRequest, 'watch' | 'isAnew' | 'isReader' | 'contain' | 'caught' | 'undoes' | 'isStopped'> = {},
+  }: Pick<
+    StepRequest,
+    'watch' | 'isAnew' | 'isReader' | 'contain' | 'readers' | 'caught' | 'undoes' | 'isStopped'
+  > = {},
 ): StepTask {
   const task: StepTask = {
     path,
@@ -110,6 +123,7 @@ export function newTask(
     watch,
     isAnew,
     contain,
+    readers,
     caught,
     undoes,
     limitKey: undoes?.limitKey,

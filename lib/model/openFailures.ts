@@ -8,20 +8,9 @@ import type { StepTable } from './stepTable';
  * Decided by the rows alone, because a fork and a restored snapshot have no definition at hand.
  */
 export function openFailures(steps: StepTable): readonly StepResult[] {
-  return [...steps].filter((row) => row.status === 'FAILED' && !isContained(row, steps));
-}
-
-/**
- * Whether the failure of a step is a fact that others have gone on from, by itself or within something that has ended.
- *
- * @param exposed - Steps whose failures are none any more.
- */
-export function isContained(
-  { stepId, contained }: StepResult,
-  steps: StepTable,
-  exposed: readonly string[] = [],
-): boolean {
-  return (contained === true && !exposed.includes(stepId)) || isWithinFact(stepId, steps, exposed);
+  return [...steps].filter(
+    (row) => row.status === 'FAILED' && row.contained !== true && !isWithinFact(row.stepId, steps),
+  );
 }
 
 /** Paths of those among them where a failure began, not those that failed because of one. */
@@ -32,14 +21,14 @@ export function openOrigins(steps: StepTable): readonly string[] {
 }
 
 /** Whether something above a path has ended, or has failed and is contained: nothing below it is tried again. */
-export function isWithinFact(path: string, steps: StepTable, exposed: readonly string[] = []): boolean {
+export function isWithinFact(path: string, steps: StepTable): boolean {
   for (let end = 1; end < path.length; end += 1) {
     if (path[end] !== '/' && (path[end] !== '[' || isRepeat(path, end, steps))) continue;
     const above = steps.get(path.slice(0, end));
     if (above === undefined) continue;
-    const { status, stepId } = above;
-    const isFact = above.contained === true && !exposed.includes(stepId);
-    if (status === 'COMPLETED' || status === 'SKIPPED' || (status === 'FAILED' && isFact)) return true;
+    const { status, contained } = above;
+    if (status === 'COMPLETED' || status === 'SKIPPED' || (status === 'FAILED' && contained === true))
+      return true;
   }
   return false;
 }

@@ -62,12 +62,6 @@ const mended: Record<string, (calls: string[]) => Agent<unknown, unknown>> = {
       const read = step('read', texts, settled([y]));
       return { read, z: step('z', part('z', 1, calls), read) };
     }),
-  'a failure that nobody has read yet': (calls) =>
-    workflow('w', (input: Wire<unknown>, step) => {
-      const x = step('x', part('x', 1, calls), input);
-      const z = step('z', part('z', 1, calls), input);
-      return { z, read: step('read', texts, settled([x, step('y', part('y', 0, calls), z)])) };
-    }),
   'items that were collected': (calls) => {
     const list = agent('list', () => [1]);
     const items = each('items', part('x', 1, calls) as Agent<number, string>, { onError: 'collect' });
@@ -76,7 +70,6 @@ const mended: Record<string, (calls: string[]) => Agent<unknown, unknown>> = {
       return { read, z: step('z', part('z', 1, calls), read) };
     });
   },
-  'alternatives that have all failed': (calls) => fallback('f', part('x', 1, calls), part('y', 1, calls)),
   'candidates that have all failed': (calls) => firstOf('f', part('x', 1, calls), part('y', 1, calls)),
   'members without which a quorum is lost': (calls) =>
     workflow('w', (input: Wire<unknown>, step) =>
@@ -130,6 +123,39 @@ describe('another attempt at a composite', () => {
       ).toEqual(['FAILED']);
     },
   );
+
+  it('opens a contained failure from which nothing has gone on that has completed', async () => {
+    const calls: string[] = [];
+    const work = workflow('w', (input: Wire<unknown>, step) => {
+      const x = step('x', part('x', 1, calls), input);
+      const z = step('z', part('z', 1, calls), input);
+      return { z, read: step('read', texts, settled([x, step('y', part('y', 0, calls), z)])) };
+    });
+    const state = await execute(withPolicy(work, { retry: 1 }), 1);
+
+    expect(calls).toEqual(['x', 'z', 'x', 'z', 'y']);
+    expect(state.output).toEqual({
+      z: 'z',
+      read: '[{"_tag":"Right","right":"x"},{"_tag":"Right","right":"y"}]',
+    });
+  });
+
+  it('leaves what failed below such a failure as it is', async () => {
+    const calls: string[] = [];
+    const work = workflow('w', (input: Wire<unknown>, step) => {
+      const read = step('read', texts, settled([step('x', chain('inner', part('deep', 1, calls)), input)]));
+      return step('z', part('z', 1, calls), read);
+    });
+    const state = await execute(withPolicy(work, { retry: 1 }), 1);
+
+    expect(calls).toEqual(['deep', 'z', 'z']);
+    expect([...state.steps].map(({ stepId, status }) => `${stepId} ${status}`)).toEqual([
+      'x FAILED',
+      'x/deep FAILED',
+      'read COMPLETED',
+      'z COMPLETED',
+    ]);
+  });
 
   it('does not call again what an inner composite had repeated with success', async () => {
     const calls: string[] = [];

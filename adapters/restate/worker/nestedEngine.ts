@@ -5,6 +5,7 @@ import { jsonValue } from '../../../lib/codec/jsonValue';
 import type { Definition } from '../../../lib/definition/definition';
 import { defineAgent } from '../../../lib/definition/definition';
 import type { CallCallbacks } from '../../../lib/engine/engine';
+import { openBelow } from '../../../lib/engine/interpreter/retryDecision';
 import { StepExecutor } from '../../../lib/engine/interpreter/stepExecutor';
 import type { LocalOptions } from '../../../lib/engine/local/localEngine';
 import { LocalEngine } from '../../../lib/engine/local/localEngine';
@@ -89,9 +90,9 @@ export class NestedEngine {
     this.#closed$.error(new AttemptOverError(this.#options.under.path, 'the call that asked for it is over'));
   }
 
-  /** Paths of nested steps that failed. */
+  /** Paths of nested steps that failed and are tried again with the function. */
   get failedBelow(): readonly string[] {
-    return this.#opened?.caller.failedBelow ?? [];
+    return this.#opened === undefined ? [] : openBelow(this.#opened.caller, this.#opened.engine.steps());
   }
 
   /** Paths of those whose failure the function has heard of. */

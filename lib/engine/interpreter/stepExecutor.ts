@@ -14,7 +14,7 @@ import { BAILED, bailIn, hasBailed } from '../../model/bail';
 import type { GivenBy } from '../../model/givenBy';
 import type { Failure } from '../../model/failure';
 import { InvalidArgumentError, toFailure } from '../../model/failure';
-import { isContained, openOrigins } from '../../model/openFailures';
+import { openOrigins } from '../../model/openFailures';
 import type { StepResult } from '../../model/stepResult';
 import { withStored } from '../../model/state';
 import type { StepTable } from '../../model/stepTable';
@@ -23,7 +23,7 @@ import { feedReadings } from '../../streams/liveFeed';
 import { reportedUsage } from '../../model/usage';
 import type { Stop } from '../../streams/pull';
 import type { CallCallbacks, Engine, KeyFailed, KnownAnswer } from '../engine';
-import type { StepTask } from '../task';
+import type { FailedStep, StepTask } from '../task';
 import { isRunning, newTask, pathOfPart } from '../task';
 import { failedUndoing } from '../undone';
 import { Cancellation, hasSaga } from './cancellation';
@@ -34,7 +34,7 @@ import { Permits } from './permits';
 import type { CompletedAnswer } from './priorSteps';
 import { completedAnswer, idsOfSaved, isBelow, misfit, PriorSteps, savedAnswer } from './priorSteps';
 import type { RetryDecision } from './retryDecision';
-import { asksUser, retryDecision } from './retryDecision';
+import { asksUser, openBelow, retryDecision } from './retryDecision';
 import type { StepMachine } from './stepMachine';
 import { SharedStates } from './sharedStates';
 import { LAST_MOMENT_OF_DATE } from './suspend';
@@ -1035,25 +1035,17 @@ export class StepExecutor implements StepMachine, QueueOwner {
         this.#attempt(task);
       });
     };
-    const retrying = this.events.retrying(task, failure, decision.delayMs, this.#openBelow(task));
+    const retrying = this.events.retrying(
+      task,
+      failure,
+      decision.delayMs,
+      openBelow(task, this.engine.steps()),
+    );
     this.engine.record(retrying, () => {
       this.#landed(task);
       if (task.phase === 'done') return;
       if (decision.delayMs === 0) retry();
       else task.stop = this.engine.sleep(task.path, decision.delayMs, retry);
-    });
-  }
-
-  /**
-   * What has failed below a step and is tried again with it. A failure that others have gone on from stays a fact, unless it was the
-   * step's own function that did.
-   */
-  #openBelow({ failedBelow, heardFailures }: StepTask): readonly string[] | undefined {
-    if (failedBelow === undefined) return undefined;
-    const steps = this.engine.steps();
-    return failedBelow.filter((path) => {
-      const row = steps.get(path);
-      return row === undefined || !isContained(row, steps, heardFailures);
     });
   }
 
@@ -1283,16 +1275,21 @@ function singleStepWorkflow(agent: Agent<never, unknown>): StructureDefinition {
 }
 
 /** When a step above this one is tried again, so is this one. */
-function noteFailure(task: StepTask): void {
-  for (let above = task.parent; above !== undefined; above = above.parent) {
-    (above.failedBelow ??= []).push(task.path);
-  }
+function noteFailure({ path, parent, readers }: StepTask): void {
+  const failed: FailedStep = {
+    path,
+    readers:
+      parent === undefined || readers === undefined
+        ? undefined
+        : () => readers().map((id) => pathOfPart(parent, id)),
+  };
+  for (let above = parent; above !== undefined; above = above.parent) (above.failedBelow ??= []).push(failed);
 }
 
 /** What has failed in a step before it completed is a fact: another attempt at a step above does not open it. */
 function forgetFailures({ path, parent }: StepTask): void {
   for (let above = parent; above !== undefined; above = above.parent) {
-    const others = above.failedBelow?.filter((failed) => failed !== path && !isBelow(failed, path));
+    const others = above.failedBelow?.filter((failed) => failed.path !== path && !isBelow(failed.path, path));
     above.failedBelow = others?.length === 0 ? undefined : others;
   }
 }
