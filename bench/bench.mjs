@@ -159,7 +159,8 @@ function printAll() {
     .concat(shown.map((row) => `| ${row.goal} | ${row.figure} | ${row.reached} |`))
     .join('\n');
   console.log(`\nGoals${options.quick ? `, missed above ${QUICK_SLACK} times` : ''}\n\n${goalsTable}`);
-  if (options.quick && shown.some((row) => row.reached === 'no')) process.exitCode = 1;
+  const isBroken = [...results.values()].some((runs) => runs.some(({ problem }) => problem !== undefined));
+  if (options.quick && (isBroken || shown.some((row) => row.reached === 'no'))) process.exitCode = 1;
   if (latest !== undefined) return;
   console.log(`\n${Math.round((Date.now() - started) / 60_000)} minutes`);
   // A part of it would not be the figures of one run.

@@ -1,7 +1,7 @@
 import { concat, NEVER, of } from 'rxjs';
 
 import type { Wire } from '../../../index';
-import { agent, branch, chain, withPolicy, workflow } from '../../../index';
+import { agent, branch, chain, settled, withPolicy, workflow } from '../../../index';
 import type { EngineCase } from '../engineCase';
 import { flaky, hang, upper } from './agents';
 
@@ -11,6 +11,19 @@ const retried = workflow<string, Wire<string>>(
   (text: Wire<string>, step) => {
     const up = step('up', upper, text);
     return step('flaky', second, up);
+  },
+  { retry: 2 },
+);
+
+const tags = agent('tags', (answers: readonly { readonly _tag: string }[]) =>
+  answers.map(({ _tag }) => _tag).join(),
+);
+const retriedBeside = workflow(
+  'beside',
+  (text: Wire<string>, step) => {
+    const x = step('x', second, text);
+    const z = step('z', second, step('read', tags, settled([x])));
+    return { z, all: step('all', tags, settled([x, z])) };
   },
   { retry: 2 },
 );
@@ -54,6 +67,12 @@ export const policyCases: readonly EngineCase[] = [
     agent: chain('whole', retried),
     input: 'x',
     gives: 'X at 2',
+  },
+  {
+    title: 'a workflow that is retried as a whole, and a failure in it that a step has read',
+    agent: chain('besides', retriedBeside),
+    input: 'x',
+    gives: { z: 'Left at 2', all: 'Left,Right' },
   },
   {
     title: 'a root that is retried as a whole',
