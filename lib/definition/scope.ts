@@ -82,10 +82,10 @@ export interface StepRequest {
    */
   readonly contain?: (() => Containment) | undefined;
   /**
-   * Ids of the steps that go on from its failure. Once one of them has completed, another attempt at the structure leaves the failure as
-   * it is. When left out, another attempt opens it.
+   * Whether its failure, where that is contained, stays a fact when the structure is tried again, as it does in a resume: other steps may
+   * have gone on from it. Otherwise another attempt opens it.
    */
-  readonly readers?: (() => readonly string[]) | undefined;
+  readonly keepsFailure?: boolean;
 }
 
 /** What a failure means to the structure that asked for the step. */

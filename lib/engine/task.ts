@@ -23,8 +23,7 @@ export interface StepTask {
   readonly isAnew: boolean;
   /** Asked when it fails for good. */
   readonly contain: StepRequest['contain'];
-  /** Asked when a step above it is tried again. */
-  readonly readers: StepRequest['readers'];
+  readonly keepsFailure: boolean;
   readonly caught: StepRequest['caught'];
   /** The row of the step whose work it undoes. */
   readonly undoes: StepRequest['undoes'];
@@ -88,8 +87,8 @@ export interface StepTask {
 /** A step that has failed, as those above it remember it. */
 export interface FailedStep {
   readonly path: string;
-  /** Paths of the steps that go on from its failure. */
-  readonly readers: (() => readonly string[]) | undefined;
+  /** Whether its failure stays a fact when what is above it is tried again, where it is contained. */
+  readonly isKept: boolean;
 }
 
 /** A step that has been asked for and has not begun. */
@@ -105,13 +104,13 @@ export function newTask(
     isAnew = false,
     isReader = false,
     contain,
-    readers,
+    keepsFailure = false,
     caught,
     undoes,
     isStopped = parent?.isStopped === true,
   }: Pick<
     StepRequest,
-    'watch' | 'isAnew' | 'isReader' | 'contain' | 'readers' | 'caught' | 'undoes' | 'isStopped'
+    'watch' | 'isAnew' | 'isReader' | 'contain' | 'keepsFailure' | 'caught' | 'undoes' | 'isStopped'
   > = {},
 ): StepTask {
   const task: StepTask = {
@@ -123,7 +122,7 @@ export function newTask(
     watch,
     isAnew,
     contain,
-    readers,
+    keepsFailure,
     caught,
     undoes,
     limitKey: undoes?.limitKey,

@@ -5,7 +5,6 @@ import { jsonValue } from '../../../lib/codec/jsonValue';
 import type { Definition } from '../../../lib/definition/definition';
 import { defineAgent } from '../../../lib/definition/definition';
 import type { CallCallbacks } from '../../../lib/engine/engine';
-import { openBelow } from '../../../lib/engine/interpreter/retryDecision';
 import { StepExecutor } from '../../../lib/engine/interpreter/stepExecutor';
 import type { LocalOptions } from '../../../lib/engine/local/localEngine';
 import { LocalEngine } from '../../../lib/engine/local/localEngine';
@@ -90,9 +89,9 @@ export class NestedEngine {
     this.#closed$.error(new AttemptOverError(this.#options.under.path, 'the call that asked for it is over'));
   }
 
-  /** Paths of nested steps that failed and are tried again with the function. */
+  /** Paths of nested steps that failed. */
   get failedBelow(): readonly string[] {
-    return this.#opened === undefined ? [] : openBelow(this.#opened.caller, this.#opened.engine.steps());
+    return this.#opened?.caller.failedBelow?.map(({ path }) => path) ?? [];
   }
 
   /** Paths of those whose failure the function has heard of. */

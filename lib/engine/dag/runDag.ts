@@ -146,7 +146,7 @@ class DagRun {
       isReader: source.live.length > 0,
       isAnew: source.live.some((step) => this.#feeds.hasBegun(step)),
       contain: this.#containing(index, missed),
-      readers: this.#isContained(index) ? () => this.#readersOf(index) : undefined,
+      keepsFailure: this.#isContained(index),
     };
     this.#running[index] = this.#scope.step(request, (answer) => {
       this.#running[index] = undefined;
@@ -162,20 +162,6 @@ class DagRun {
     if (missed !== undefined)
       return () => ({ isContained: false, exposes: this.#containment.failedIn(missed) });
     return undefined;
-  }
-
-  /** Ids of the steps that go on when this one fails, also where those between cannot run. */
-  #readersOf(index: number): readonly string[] {
-    const found = new Set<number>();
-    const visit = (from: number): void => {
-      for (const { to, mode } of this.#dag.dependents[from] ?? []) {
-        if (mode === 'live' || this.#isResult(to) || found.has(to)) continue;
-        found.add(to);
-        if (mode === 'value') visit(to);
-      }
-    };
-    visit(index);
-    return [...found].map((step) => (this.#dag.steps[step] as DagStep).id);
   }
 
   #quorumError(path: string, group: Group): QuorumError {

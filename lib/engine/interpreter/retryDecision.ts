@@ -2,8 +2,6 @@ import { yesOrNo } from '../../definition/checks';
 import type { RetryPolicy, StepPolicy } from '../../model/agentType';
 import type { Failure } from '../../model/failure';
 import { InvalidArgumentError, isFinalAnswer } from '../../model/failure';
-import type { StepTable } from '../../model/stepTable';
-import type { FailedStep, StepTask } from '../task';
 
 /** What follows a failed attempt: another one after so many milliseconds, or nothing. */
 export type RetryDecision = { readonly delayMs: number } | 'give up';
@@ -49,25 +47,4 @@ export function asksUser(policy: StepPolicy): boolean {
 
 function retryPolicyOf({ retry }: StepPolicy): RetryPolicy {
   return typeof retry === 'object' ? retry : { count: retry ?? 0 };
-}
-
-/**
- * Paths of what has failed below a step and is tried again with it. A failure from which a step has gone on that has completed is a fact.
- */
-export function openBelow(
-  { failedBelow = [] }: Pick<StepTask, 'failedBelow'>,
-  steps: StepTable,
-): readonly string[] {
-  const isRead = ({ path, readers }: FailedStep): boolean =>
-    steps.get(path)?.contained === true &&
-    readers?.().some((reader) => steps.get(reader)?.status === 'COMPLETED') === true;
-  const facts = new Set(failedBelow.filter(isRead).map(({ path }) => path));
-  const paths = failedBelow.map(({ path }) => path);
-  return facts.size === 0 ? paths : paths.filter((path) => !isAtOrBelow(path, facts));
-}
-
-function isAtOrBelow(path: string, others: ReadonlySet<string>): boolean {
-  for (let end = 1; end < path.length; end += 1)
-    if ((path[end] === '/' || path[end] === '[') && others.has(path.slice(0, end))) return true;
-  return others.has(path);
 }

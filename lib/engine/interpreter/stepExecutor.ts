@@ -23,18 +23,19 @@ import { feedReadings } from '../../streams/liveFeed';
 import { reportedUsage } from '../../model/usage';
 import type { Stop } from '../../streams/pull';
 import type { CallCallbacks, Engine, KeyFailed, KnownAnswer } from '../engine';
-import type { FailedStep, StepTask } from '../task';
+import type { StepTask } from '../task';
 import { isRunning, newTask, pathOfPart } from '../task';
 import { failedUndoing } from '../undone';
 import { Cancellation, hasSaga } from './cancellation';
 import { ContextSteps } from './contextSteps';
 import { EventFactory } from './eventFactory';
+import { forgetFailures, noteFailure, openBelow } from './failedBelow';
 import { Isolation } from './isolation';
 import { Permits } from './permits';
 import type { CompletedAnswer } from './priorSteps';
 import { completedAnswer, idsOfSaved, isBelow, misfit, PriorSteps, savedAnswer } from './priorSteps';
 import type { RetryDecision } from './retryDecision';
-import { asksUser, openBelow, retryDecision } from './retryDecision';
+import { asksUser, retryDecision } from './retryDecision';
 import type { StepMachine } from './stepMachine';
 import { SharedStates } from './sharedStates';
 import { LAST_MOMENT_OF_DATE } from './suspend';
@@ -1039,7 +1040,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
       task,
       failure,
       decision.delayMs,
-      openBelow(task, this.engine.steps()),
+      openBelow(task, () => this.engine.steps()),
     );
     this.engine.record(retrying, () => {
       this.#landed(task);
@@ -1272,26 +1273,6 @@ function singleStepWorkflow(agent: Agent<never, unknown>): StructureDefinition {
       };
     },
   };
-}
-
-/** When a step above this one is tried again, so is this one. */
-function noteFailure({ path, parent, readers }: StepTask): void {
-  const failed: FailedStep = {
-    path,
-    readers:
-      parent === undefined || readers === undefined
-        ? undefined
-        : () => readers().map((id) => pathOfPart(parent, id)),
-  };
-  for (let above = parent; above !== undefined; above = above.parent) (above.failedBelow ??= []).push(failed);
-}
-
-/** What has failed in a step before it completed is a fact: another attempt at a step above does not open it. */
-function forgetFailures({ path, parent }: StepTask): void {
-  for (let above = parent; above !== undefined; above = above.parent) {
-    const others = above.failedBelow?.filter((failed) => failed.path !== path && !isBelow(failed.path, path));
-    above.failedBelow = others?.length === 0 ? undefined : others;
-  }
 }
 
 function both(first: Stop, second: Stop | undefined): Stop {
