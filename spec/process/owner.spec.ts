@@ -50,7 +50,7 @@ class Owner {
 
   async until(isThere: () => boolean): Promise<this> {
     for (let waits = 0; !isThere(); waits += 1) {
-      if (waits > 3_000) throw new Error(`waited in vain: ${this.said}`);
+      if (waits > 12_000) throw new Error(`waited in vain: ${this.said}`);
       await pause(5);
     }
     return this;
@@ -60,6 +60,20 @@ class Owner {
     return this.until(() => this.acknowledged.length >= count);
   }
 
+  /** Is stopped as soon as it has acknowledged so many steps; what it has said until then is read. */
+  async stoppedAfter(count: number): Promise<this> {
+    const stop = (): void => {
+      if (this.acknowledged.length >= count) this.child.kill('SIGSTOP');
+    };
+    this.child.stdout?.on('data', stop);
+    await this.has(count);
+    await pause(50);
+    // Pipes are read between the timers and this, also where both have been held up.
+    await new Promise((resolve) => setImmediate(resolve));
+    this.child.stdout?.off('data', stop);
+    return this;
+  }
+
   ends(): Promise<this> {
     return this.until(() => /^(done|error)/m.test(this.said));
   }
@@ -67,13 +81,8 @@ class Owner {
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Stops a process, and reads what it has said until then. */
-async function stopped({ child }: Owner): Promise<void> {
-  child.kill('SIGSTOP');
-  await pause(50);
-  // Pipes are read between the timers and this, also where both have been held up.
-  await new Promise((resolve) => setImmediate(resolve));
-}
+/** More steps than can be done while others start, look and are refused. */
+const MANY_STEPS = ['', '2000'] as const;
 
 describe('the owner of a folder', () => {
   let base: string;
@@ -104,7 +113,7 @@ describe('the owner of a folder', () => {
   });
 
   it('keeps others out while it is stopped, and lets them in at once when it was killed', async () => {
-    const first = await start('a').has(3);
+    const first = await start('a', ...MANY_STEPS).has(3);
     first.child.kill('SIGSTOP');
     await expect(execute(job, 1, { store: lowdbStore(folder), runId: 'b' })).rejects.toThrow(
       StoreLockedError,
@@ -127,8 +136,7 @@ describe('the owner of a folder', () => {
     ['its folder was removed', () => fs.rmSync(folder, { recursive: true })],
     ['its folder was moved away', () => fs.renameSync(folder, join(base, 'moved'))],
   ])('acknowledges nothing more once %s and somebody else has opened it', async (_, take) => {
-    const first = await start('r').has(5);
-    await stopped(first);
+    const first = await start('r').stoppedAfter(5);
     const { length } = first.acknowledged;
     take();
     const second = await start('r').has(3);
@@ -146,8 +154,7 @@ describe('the owner of a folder', () => {
   });
 
   it('acknowledges nothing after it was stopped beyond a lease that somebody else has taken', async () => {
-    const first = await start('r', '600').has(5);
-    await stopped(first);
+    const first = await start('r', '600').stoppedAfter(5);
     const { length } = first.acknowledged;
     const second = await start('r', '600').has(3);
     first.child.kill('SIGCONT');
@@ -180,7 +187,7 @@ describe('the owner of a folder', () => {
       const boot = join(base, 'boot');
       fs.writeFileSync(boot, '11111111-2222-3333-4444-555555555555\n');
       const shell = `export BOOT=${boot}; ${NAMESPACE} bash -c '${prepare}exec "$@"' child "$@"`;
-      const first = await startIn(`${NAMESPACE} "$@"`, 'a').has(3);
+      const first = await startIn(`${NAMESPACE} "$@"`, 'a', ...MANY_STEPS).has(3);
       const refused = await startIn(shell, 'b').ends();
       expect(refused.said).toContain('error StoreLockedError');
       first.child.kill('SIGKILL');
@@ -199,7 +206,7 @@ describe('the owner of a folder', () => {
     fs.copyFileSync(probe.spawnargs[1] as string, outfile);
     probe.kill('SIGKILL');
     program.remove();
-    const thread = new Worker(outfile, { argv: [folder, 'a'], stdout: true });
+    const thread = new Worker(outfile, { argv: [folder, 'a', ...MANY_STEPS], stdout: true });
     let said = '';
     thread.stdout.on('data', (text: Buffer) => (said += text.toString()));
     while (!said.includes('ack s1')) await pause(5);
