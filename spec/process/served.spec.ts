@@ -12,6 +12,8 @@ import { agent, answer, approval, cancel, chain, execute, fork, lowdbStore, subm
 import { random } from '../lib/store/support/random';
 import type { ChildProgram } from '../support/child';
 import { childProgram } from '../support/child';
+import { quickest } from '../support/quickest';
+import { SLACK } from '../support/slack';
 import { amount, seedOr, tally } from '../support/torture';
 import { until } from '../support/until';
 
@@ -104,7 +106,7 @@ describe('a process that serves, and others', () => {
 
   it('calls a step that takes longer than the drain again, with the same key, and counts no crash', async () => {
     await submit(steps, 1, { store, runId: 'r' });
-    const first = start('serve', '50', '4000');
+    const first = start('serve', '50', '60000');
     await first.says('r a begins');
     first.child.kill('SIGTERM');
     expect(await first.ended).toBe(0);
@@ -121,15 +123,21 @@ describe('a process that serves, and others', () => {
   }, 240_000);
 
   it('does what another process asks for, and refuses what it cannot', async () => {
-    for (const runId of ['signed', 'dropped', 'deleted']) await execute(sign, 'x', { store, runId });
+    const signed: string[] = [];
+    for (const runId of ['signed-1', 'signed-2', 'signed-3', 'dropped', 'deleted'])
+      await execute(sign, 'x', { store, runId });
     await store.close();
     const child = start('serve', '2000', '1');
     await child.says('serving');
 
-    expect(await answer('signed', 'boss', true, { store })).toMatchObject({ isServed: true });
-    const began = Date.now();
-    await until(async () => (await store.loadRun('signed'))?.status === 'COMPLETED');
-    expect(Date.now() - began).toBeLessThan(10_000);
+    const soonMs = 1_000 * SLACK;
+    const tookMs = await quickest(soonMs, async () => {
+      const runId = `signed-${String(signed.length + 1)}`;
+      expect(await answer(runId, 'boss', true, { store })).toMatchObject({ isServed: true });
+      await until(async () => (await store.loadRun(runId))?.status === 'COMPLETED', 60_000);
+      signed.push(runId);
+    });
+    expect(tookMs).toBeLessThan(soonMs);
     expect(await cancel('dropped', { store, reason: 'too dear' })).toEqual({ isServed: true });
     await until(async () => (await store.loadRun('dropped'))?.status === 'CANCELLED');
     expect((await store.loadRun('dropped'))?.reason).toBe('too dear');
@@ -145,7 +153,7 @@ describe('a process that serves, and others', () => {
     await expect(lastValueFrom(store.request({ kind: 'resume', runId: 'deleted' }))).rejects.toMatchObject({
       code: 'UNKNOWN_RUN',
     });
-    expect([...(await store.prune({}))].sort()).toEqual([id, 'dropped', 'signed', 'weak'].sort());
+    expect([...(await store.prune({}))].sort()).toEqual([id, 'dropped', ...signed, 'weak'].sort());
 
     child.child.kill('SIGTERM');
     expect(await child.ended).toBe(0);

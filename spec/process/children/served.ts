@@ -22,7 +22,8 @@ const effect = (what: string): void => {
 const work = (name: string) =>
   agent(name, async (input: unknown, { runId, idempotencyKey }) => {
     effect(`${runId} ${name} ${idempotencyKey}`);
-    await pause(Number(stepMs));
+    // One that the drain cuts off does not keep the process alive.
+    await pause(Number(stepMs), undefined, { ref: false });
     return input;
   });
 const steps = chain('steps', work('a'), work('b'), work('c'), work('d'));
@@ -47,7 +48,8 @@ async function main(): Promise<void> {
     return;
   }
   const concurrency = mode === 'queue' ? 1 : 16;
-  const schedules = mode === 'tick' ? [schedule('1 second', tick, undefined, { catchUp: 'all' })] : [];
+  const schedules =
+    mode === 'tick' ? [schedule('1 second', tick, undefined, { catchUp: 'all', overlap: 'queue' })] : [];
   serve([steps, sign, note, weak], { store, drainMs: Number(drainMs), signals: true, schedules, concurrency })
     .pipe(
       retry({
