@@ -32,7 +32,10 @@ describe('examples/log-watch.ts', () => {
   it('watches a growing file in windows of time until Ctrl-C, and ends cleanly', async () => {
     const { code, stdout: text } = await example('log-watch.ts').runUntil('lines, 0 errors', 'SIGINT');
     expect(code).toBe(0);
-    expect(text).toMatch(/^watching .*app\.log; Ctrl-C ends it\n\n\d+ lines, 0 errors\n/);
+    // Where it starts late, errors are in its first windows already; after them every window is quiet again.
+    expect(text).toMatch(
+      /^watching .*app\.log; Ctrl-C ends it\n\n(?:(?:\d+ lines, [1-9]\d* errors|(?:!!|ok) two bad .*)\n)*\d+ lines, 0 errors\n/,
+    );
     expect(text).toContain('Workflow: window');
   });
 });

@@ -1,4 +1,4 @@
-import { Subject } from 'rxjs';
+import type { Subscription } from 'rxjs';
 
 import { createLogger } from '../../../lib/log/logger';
 import { createMonitor } from '../../../lib/metrics/monitor';
@@ -53,16 +53,18 @@ const cases: Readonly<Record<string, () => void>> = {
   'an agent that rejects after everybody has left': () => {
     const late = agent(
       'late',
-      () => new Promise<string>((_, reject) => setTimeout(reject, 20, new Error('late'))),
+      () =>
+        new Promise<string>((_, reject) => {
+          setImmediate(() => {
+            subscription.unsubscribe();
+            said('left')();
+            setImmediate(reject, new Error('late'));
+          });
+        }),
     );
-    const left$ = new Subject<void>();
-    const subscription = run(late)
-      .pipe(watch(() => left$.next()))
+    const subscription: Subscription = run(late)
+      .pipe(watch(() => undefined))
       .subscribe(whenDone);
-    setTimeout(() => {
-      subscription.unsubscribe();
-      said('left')();
-    }, 5);
   },
   'a run that fails, unhandled': () => run(bad).subscribe({ complete: said('completed') }),
   'a subscriber of transitions that throws': () => run(good, 'x').subscribe({ ...whenDone, next: broken }),
