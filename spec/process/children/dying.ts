@@ -1,7 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
-import { agent, each, execute, lowdbStore, workflow } from '../../../index';
-import type { Agent, Wire } from '../../../index';
+import { catchError, lastValueFrom, map, of, tap, throwError } from 'rxjs';
+
+import { agent, each, execute, lowdbStore, run, RunError, workflow } from '../../../index';
+import type { Agent, RunState, Store, Wire } from '../../../index';
 
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, n) => n + 1);
 
@@ -16,13 +18,15 @@ const killing = each(
   { concurrency: 4, onError: 'collect' },
 );
 
-/** A step that outlasts its process, and a step that kills it if asked to, beside many short ones. */
-function beside(isLast: boolean, kills: boolean): Agent<number, unknown> {
-  let begin = (): void => undefined;
-  const isBeside = new Promise<void>((resolve) => (begin = resolve));
+/** A step that outlasts its process, and a step that kills it if asked to, beside many short ones that begin it. */
+function beside(
+  isLast: boolean,
+  kills: boolean,
+  isBeside: Promise<void>,
+  begin: () => void,
+): Agent<number, unknown> {
   const long = agent('long', async () => {
-    // Not before those beside it are under way, unless all of them have ended in an earlier life.
-    await Promise.race([isBeside, wait(5_000)]);
+    await isBeside;
     await wait(20);
     console.log('long');
     return wait(isLast ? 1 : 60_000).then(() => 'long');
@@ -48,15 +52,30 @@ function beside(isLast: boolean, kills: boolean): Agent<number, unknown> {
   }));
 }
 
+/** The long step begins when short ones are under way, when all of them have ended, or when it is kept alone. */
+async function liveBeside(isLast: boolean, kills: boolean, store: Store): Promise<RunState> {
+  let begin = (): void => undefined;
+  const isBeside = new Promise<void>((resolve) => (begin = resolve));
+  if ((await store.loadRun('r'))?.steps.get('many')?.status === 'COMPLETED') begin();
+  const states$ = run(beside(isLast, kills, isBeside, begin), 0, { store, runId: 'r' }).pipe(
+    tap(({ event }) => {
+      const isAlone = event.type === 'step.started' && event.path === 'long' && event.alone === true;
+      if (isAlone || (event.type === 'step.completed' && event.path === 'many')) begin();
+    }),
+    map(({ state }) => state),
+    catchError((error: unknown) => (error instanceof RunError ? of(error.state) : throwError(() => error))),
+  );
+  return lastValueFrom(states$);
+}
+
 /** Args: folder, `killing`, `long` or `both`, and `last` where the long step ends. */
 async function main(): Promise<void> {
   const [folder = '', mode, last] = process.argv.slice(2);
   const store = lowdbStore(folder);
-  const where = { store, runId: 'r' };
   const { status, output, error, steps } =
     mode === 'killing'
-      ? await execute(killing, numbers(6), where)
-      : await execute(beside(last === 'last', mode === 'both'), 0, where);
+      ? await execute(killing, numbers(6), { store, runId: 'r' })
+      : await liveBeside(last === 'last', mode === 'both', store);
   const failed = [...steps].flatMap((step) => (step.status === 'FAILED' ? [step.stepId] : []));
   console.log(JSON.stringify({ status, output, error, failed }));
   await store.close();
