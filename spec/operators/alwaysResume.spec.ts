@@ -57,6 +57,5 @@ describe('a run that is left and resumed again and again, in a store that is ope
       if (whole.status === 'COMPLETED') expect(state?.output).toEqual(whole.output);
       else expect((await store.loadRun(title))?.status).toMatch(/FAILED|COMPLETED|SUSPENDED/);
     },
-    20_000,
   );
 });

@@ -202,7 +202,7 @@ describe('a process that dies again and again', () => {
     );
     expect(deaths).toBe(10);
     expect(state.status).toBe('COMPLETED');
-  }, 20_000);
+  });
 });
 
 /** Gives its number, except for those that end the process. */
