@@ -7,22 +7,30 @@ import { CommandError } from './commandError';
 import type { CommandContext } from './context';
 import { abortOf } from './signals';
 
+/** A question of a run that was answered. */
+export interface Answered {
+  /** How the run stood before: whoever serves may be quicker than this process. */
+  readonly before: RunSummary;
+  /** Of the step that asked. */
+  readonly path: string;
+}
+
 /**
- * Waits until a run has moved and come to rest again.
+ * Waits until a run has heard an answer and come to rest again.
  *
- * @param before - How it stood before it was asked to move: whoever serves may be quicker than this process.
  * @throws CommandError TIMED_OUT
  */
 export async function untilRest(
   store: Store,
-  before: RunSummary,
+  answered: Answered,
   waitMs: number,
   { signal }: Pick<CommandContext, 'signal'>,
 ): Promise<RunSummary> {
+  const { before } = answered;
   const { runId } = before;
   const rested$ = merge(store.changes(), timer(0, LOOK_MS)).pipe(
     switchMap(() => summaryNow(store, runId)),
-    filter((run) => run.status !== 'RUNNING' && hasMoved(before, run)),
+    filter((run) => run.status !== 'RUNNING' && hasMoved(before, run) && !isUnheard(answered, run)),
   );
   const late$ = timer(waitMs).pipe(
     switchMap(() =>
@@ -43,6 +51,19 @@ const LOOK_MS = 500;
 
 function hasMoved(before: RunSummary, now: RunSummary): boolean {
   return now.status !== before.status || now.life !== before.life || now.endedAt !== before.endedAt;
+}
+
+/**
+ * Whether a run rests at the question that was answered: it came to rest before the answer came, and will go on. A question that
+ * had no id then, or was not asked yet, can be told from a later one by the life of the run alone.
+ */
+function isUnheard({ before, path }: Answered, now: RunSummary): boolean {
+  if (now.status !== 'SUSPENDED') return false;
+  const [asked, open] = [before, now].map(({ waiting }) =>
+    waiting.find((question) => question.path === path),
+  );
+  if (open === undefined) return false;
+  return asked === undefined || asked.asking === '' ? now.life === before.life : open.asking === asked.asking;
 }
 
 async function summaryNow(store: Store, runId: string): Promise<RunSummary> {

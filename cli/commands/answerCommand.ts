@@ -37,7 +37,7 @@ export async function answerCommand(context: CommandContext): Promise<number> {
     const next = isHeard ? undefined : commandLine(settings, ['resume', run.runId], { needsAgents: true });
     tellReceipt(context, run, path, receipt, next);
     if (waitMs === undefined) return exitCodes.done;
-    return exitOfRun(await untilRest(store, run, waitMs, context));
+    return exitOfRun(await untilRest(store, { before: run, path }, waitMs, context));
   });
 }
 

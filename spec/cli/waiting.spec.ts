@@ -1,7 +1,9 @@
-import { lastValueFrom } from 'rxjs';
+import * as t from 'io-ts';
+import { lastValueFrom, Subject } from 'rxjs';
 
 import { untilRest } from '../../cli/resting';
-import { answer, execute, memoryStore, resume } from '../../index';
+import type { Wire } from '../../index';
+import { agent, answer, approval, execute, memoryStore, resume, workflow } from '../../index';
 import { contract } from './support/flows';
 
 const context = { signal: new AbortController().signal };
@@ -14,7 +16,34 @@ describe('waiting for a run that was answered', () => {
     await answer('r', 'sign', { ok: true }, { store });
     await lastValueFrom(resume(contract, 'r', { store }));
 
-    await expect(untilRest(store, before!, 300, context)).resolves.toMatchObject({ status: 'COMPLETED' });
+    await expect(untilRest(store, { before: before!, path: 'sign' }, 15_000, context)).resolves.toMatchObject(
+      { status: 'COMPLETED' },
+    );
+  });
+
+  it('is not over where it came to rest just before the answer came', async () => {
+    const store = memoryStore();
+    const other = new Subject<string>();
+    const both = workflow('both', (input: Wire<string>, step) => ({
+      sign: step('sign', approval('sign', t.boolean), input),
+      other: step(
+        'other',
+        agent('other', () => other),
+        input,
+      ),
+    }));
+    const running = execute(both, 'rent', { store, runId: 'r' });
+    const [before] = await store.listRuns();
+    expect(before).toMatchObject({ status: 'RUNNING', waiting: [{ path: 'sign' }] });
+    other.next('done');
+    other.complete();
+    expect((await running).status).toBe('SUSPENDED');
+    const answered = { before: before!, path: 'sign' };
+    await answer('r', 'sign', true, { store });
+
+    await expect(untilRest(store, answered, 50, context)).rejects.toMatchObject({ code: 'TIMED_OUT' });
+    await lastValueFrom(resume(both, 'r', { store }));
+    await expect(untilRest(store, answered, 15_000, context)).resolves.toMatchObject({ status: 'COMPLETED' });
   });
 
   it('ends by name where nobody goes on with it', async () => {
@@ -23,6 +52,8 @@ describe('waiting for a run that was answered', () => {
     const [before] = await store.listRuns();
     await answer('r', 'sign', { ok: true }, { store });
 
-    await expect(untilRest(store, before!, 50, context)).rejects.toMatchObject({ code: 'TIMED_OUT' });
+    await expect(untilRest(store, { before: before!, path: 'sign' }, 50, context)).rejects.toMatchObject({
+      code: 'TIMED_OUT',
+    });
   });
 });
