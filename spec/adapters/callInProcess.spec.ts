@@ -51,6 +51,10 @@ function callOf(
   });
 }
 
+afterEach(() => {
+  jest.useRealTimers();
+});
+
 describe('a call of a function on a worker', () => {
   it('gives its room to the next one, also where the function answers at once', async () => {
     const limit: LimitPolicy = { concurrency: 1 };

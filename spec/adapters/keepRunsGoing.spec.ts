@@ -6,6 +6,19 @@ import { keepRunsGoing } from '../../adapters/restate/worker/keepRunsGoing';
 const realTimeout = setTimeout;
 /** Real time in which what is asked is answered: timers of the worker that pass meanwhile would be those of a server that hangs. */
 const moment = () => new Promise((resolve) => realTimeout(resolve, 2));
+/** Lets moments pass until something holds, and before each of them does something. */
+const passUntil = async (is: () => boolean, before?: () => Promise<void>): Promise<void> => {
+  for (let moments = 0; !is(); moments += 1) {
+    if (moments === 5_000) throw new Error('it did not happen');
+    await before?.();
+    await moment();
+  }
+};
+
+afterEach(() => {
+  jest.useRealTimers();
+  jest.restoreAllMocks();
+});
 
 describe('a worker that looks after runs', () => {
   it('says once that it cannot ask the admin, and again when that has answered in between', async () => {
@@ -29,10 +42,10 @@ describe('a worker that looks after runs', () => {
     });
     const looks = async (count: number): Promise<void> => {
       const until = asked.length + count;
-      while (asked.length < until) {
-        await jest.advanceTimersByTimeAsync(1_250);
-        await moment();
-      }
+      await passUntil(
+        () => asked.length >= until,
+        () => jest.advanceTimersByTimeAsync(1_250),
+      );
     };
 
     await looks(3);
@@ -43,7 +56,7 @@ describe('a worker that looks after runs', () => {
     await looks(2);
     isAway = true;
     await looks(2);
-    while (warn.mock.calls.length < 2) await moment();
+    await passUntil(() => warn.mock.calls.length >= 2);
     expect(warn).toHaveBeenCalledTimes(2);
 
     stop();
@@ -84,10 +97,10 @@ describe('a worker that looks after runs', () => {
       },
     });
     expect(told.splice(0)).toEqual(['registered']);
-    while (warn.mock.calls.length === 0) {
-      await jest.advanceTimersByTimeAsync(1_250);
-      await moment();
-    }
+    await passUntil(
+      () => warn.mock.calls.length > 0,
+      () => jest.advanceTimersByTimeAsync(1_250),
+    );
 
     expect(told).toEqual([
       'registered',

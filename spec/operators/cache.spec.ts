@@ -88,6 +88,10 @@ function folding(reduce: Reduction<string, string>): Agent<string, string> {
   return agent('folding', (text: string) => of(text, 'b'), { reduce });
 }
 
+afterEach(() => {
+  jest.restoreAllMocks();
+});
+
 describe('cache', () => {
   it('gives another run the answer without a call', () => {
     const store = memoryStore();
@@ -130,7 +134,6 @@ describe('cache', () => {
     expect(calls).toHaveLength(1);
     now.mockReturnValue(at + 40);
     collect(run(ask, 'a', { store }));
-    now.mockRestore();
 
     expect(calls).toHaveLength(2);
   });

@@ -164,9 +164,7 @@ describe.each([
     isDown = false;
     const stop = new AbortController();
     const stopped = new Promise<void>((resolve) => {
-      serve([slow], { store: owner, signal: stop.signal }).subscribe({
-        complete: () => void owner.close().then(resolve),
-      });
+      serve([slow], { store: owner, signal: stop.signal }).subscribe({ complete: resolve });
     });
     await until(() => owner.isServed());
 

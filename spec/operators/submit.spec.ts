@@ -7,6 +7,7 @@ import type { Subscription } from 'rxjs';
 import { BacklogFullError, StateValueError } from '../../errors';
 import type { Agent, Store } from '../../index';
 import { agent, cancel, execute, lowdbStore, memoryStore, serve, submit } from '../../index';
+import type { Attendance } from '../../lib/store/store';
 import { until } from '../support/until';
 
 describe.each([
@@ -108,23 +109,39 @@ describe.each([
   it('begins a run anew that was taken back, when and in the order that was said then', async () => {
     let leave = (): void => undefined;
     const busy = agent('busy', () => new Promise<void>((resolve) => (leave = resolve)));
+    const attendances: Attendance[] = [];
+    const attend = owner.attend.bind(owner);
+    owner = {
+      ...owner,
+      attend: async (attendant) => {
+        const attendance = await attend(attendant);
+        attendances.push(attendance);
+        return attendance;
+      },
+    };
+    /** Until whoever serves knows of a run that is due before all others that are delayed, and so of what was there before it. */
+    const isLookedAt = async (runId: string, delayMs: number): Promise<void> => {
+      await submit(note, 'late', { store: other, runId, delayMs });
+      await until(() => attendances.some((attendance) => attendance.queuedAt() <= Date.now() + delayMs));
+    };
     serveAll([note, busy], 1);
     await submit(busy, undefined, { store: other, runId: 'busy' });
     await until(async () => (await other.loadRun('busy'))?.status === 'RUNNING');
     await submit(note, 'old', { store: other, runId: 'x', priority: -5 });
     await submit(note, 'old', { store: other, runId: 'y', delayMs: 3_600_000 });
     await submit(note, 'middle', { store: other, runId: 'm' });
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await isLookedAt('mark 1', 1_800_000);
 
     for (const runId of ['x', 'y']) await cancel(runId, { store: other });
     await submit(note, 'first', { store: other, runId: 'x', priority: 10 });
     await submit(note, 'last', { store: other, runId: 'y', priority: -1 });
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    await isLookedAt('mark 2', 900_000);
     leave();
 
     await until(async () => (await count()) === 4);
     expect(order).toEqual(['first', 'middle', 'last']);
-    if (kind !== undefined) expect(readdirSync(join(folder, 'queue'))).toEqual([]);
+    for (const runId of ['mark 1', 'mark 2']) await cancel(runId, { store: other });
+    if (kind !== undefined) await until(() => readdirSync(join(folder, 'queue')).length === 0);
   });
 
   it('refuses by name what is over the backlog, until there is room', async () => {

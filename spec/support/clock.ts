@@ -1,5 +1,8 @@
 import { VirtualTimeScheduler } from 'rxjs';
 
+/** Real time: a test that fails by it still says why, before its own time is over. */
+const PATIENCE_MS = 30_000;
+
 /** Virtual time that begins at a moment and goes on when it is told. */
 export class Clock extends VirtualTimeScheduler {
   constructor(at: number) {
@@ -23,6 +26,8 @@ export class Clock extends VirtualTimeScheduler {
   /**
    * Goes on from one thing that is due to the next, at most to a moment, until something has settled, and gives what it has
    * settled with. Files are not waited for: what they put off may be due before what has come about meanwhile.
+   *
+   * @throws Error when it has not settled after half a minute of real time.
    */
   async until<T>(end: Promise<T>, latest = Infinity): Promise<T> {
     const settling = { isOver: false };
@@ -30,8 +35,13 @@ export class Clock extends VirtualTimeScheduler {
       settling.isOver = true;
     };
     end.then(over, over);
+    const began = performance.now();
     while (!settling.isOver) {
       const next = this.actions.find(({ closed }) => !closed);
+      if (performance.now() - began > PATIENCE_MS)
+        throw new Error(
+          `It has not settled at ${String(this.frame)}; due next: ${String(next?.delay ?? 'nothing')}`,
+        );
       await this.to(Math.min(next?.delay ?? this.frame, latest));
     }
     return end;
