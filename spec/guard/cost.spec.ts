@@ -20,6 +20,7 @@ import { each } from '../../operators/agents/each';
 import { workflow } from '../../operators/agents/workflow';
 import { run } from '../../operators/runs/run';
 import { runEach } from '../../operators/runs/runEach';
+import { SLACK } from '../support/slack';
 
 // Counts what costs time: a lost order of magnitude shows on any machine. A clock is looked at only where nothing can be
 // counted, and only to compare two things that are done in turns. The figures that the counts stand for are in
@@ -154,17 +155,19 @@ describe('what a run costs', () => {
     expect(reductions.mock.calls.length).toBe(0);
   });
 
-  // Both are about twice what it is on a machine that does nothing else.
-  it('is less than 20 times what the same input costs in plain RxJS, in a pipe', async () => {
+  // Both are about twice what it is where others use the machine, as in CI.
+  const times = (alone: number): number => (SLACK === 1 ? alone : 2 * alone);
+
+  it(`is less than ${String(times(10))} times what the same input costs in plain RxJS, in a pipe`, async () => {
     const self = agent('next', next);
 
-    expect(await timesPlain((inputs) => inputs.pipe(self))).toBeLessThan(20);
+    expect(await timesPlain((inputs) => inputs.pipe(self))).toBeLessThan(times(10));
   });
 
-  it('is less than 40 times what the same input costs in plain RxJS, in runEach', async () => {
+  it(`is less than ${String(times(20))} times what the same input costs in plain RxJS, in runEach`, async () => {
     const self = agent('next', next);
 
-    expect(await timesPlain((inputs) => inputs.pipe(runEach(self)))).toBeLessThan(40);
+    expect(await timesPlain((inputs) => inputs.pipe(runEach(self)))).toBeLessThan(times(20));
   });
 });
 

@@ -20,15 +20,9 @@ import {
   sleep,
   submit,
 } from '../../index';
-import { quickest } from '../support/quickest';
+import { SLACK } from '../support/slack';
 import { collect } from '../support/told';
-
-const until = async (is: () => boolean | Promise<boolean>, withinMs = 15_000): Promise<void> => {
-  for (const began = Date.now(); !(await is());) {
-    if (Date.now() - began > withinMs) throw new Error('it did not happen');
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-};
+import { until } from '../support/until';
 
 type Options = Omit<Parameters<typeof serve>[1], 'store'>;
 
@@ -111,15 +105,20 @@ describe.each([
 
   it('keeps the deadline of a run that rests, within a second', async () => {
     server([escalates(100)]);
-    let runs = 0;
-    const escalated = async (): Promise<void> => {
-      const runId = `r${String((runs += 1))}`;
-      await execute(escalates(100), 'x', { store, runId });
+    const enoughMs = 1_000 * SLACK;
+    let leastMs = Infinity;
+    // A busy machine may hold up any of them.
+    for (let round = 1; round <= 3 && leastMs >= enoughMs; round += 1) {
+      const runId = `r${String(round)}`;
+      const { steps } = await execute(escalates(100), 'x', { store, runId });
       await until(has(runId, 'COMPLETED'));
       expect((await store.loadRun(runId))?.output).toBe('true');
-    };
+      const answered = told.find(({ event }) => event.runId === runId && event.type === 'step.answered');
+      leastMs = Math.min(leastMs, (answered?.event.at ?? NaN) - (steps.get('boss')?.deadline ?? NaN));
+    }
 
-    expect(await quickest(1_100, escalated)).toBeLessThan(1_100);
+    expect(leastMs).toBeGreaterThanOrEqual(0);
+    expect(leastMs).toBeLessThan(enoughMs);
   });
 
   it('takes up a run whose deadline passed before it began', async () => {

@@ -200,20 +200,28 @@ describe('waitFor() and signal()', () => {
       });
       await until(() => ended.includes('r3'));
       const lives = (await store.loadRun('r1'))?.life;
-      const tookMs: number[] = [];
-      for (const [n, [id, runId]] of [
-        ['a', 'r1'],
-        ['a', 'r2'],
-        ['c', 'n'],
-      ].entries()) {
+      const heardBy = async (id: string, runId: string): Promise<number> => {
         const began = performance.now();
-        const { isServed } = await signal('paid', payment(id as string, n + 2), { store });
+        const { isServed } = await signal('paid', payment(id), { store });
         expect(isServed).toBe(true);
-        await until(() => ended.includes(runId as string));
-        tookMs.push(performance.now() - began);
-      }
-      expect(Math.min(...tookMs)).toBeLessThan(1_000);
+        await until(() => ended.includes(runId));
+        return performance.now() - began;
+      };
+      const leastMs = new Map<Agent<Order, unknown>, number>([
+        [order, Math.min(await heardBy('a', 'r1'), await heardBy('a', 'r2'))],
+        [nested, await heardBy('c', 'n')],
+      ]);
       expect(ended).toEqual(['r3', 'r1', 'r2', 'n']);
+      for (const [waits, firstMs] of leastMs) {
+        let ms = firstMs;
+        // A busy machine may hold up any of them.
+        for (let round = 1; round <= 2 && ms >= 1_000; round += 1) {
+          const runId = `${waits.name} again ${String(round)}`;
+          await execute(waits, { id: runId }, { store, runId });
+          ms = Math.min(ms, await heardBy(runId, runId));
+        }
+        expect(ms).toBeLessThan(1_000);
+      }
       // Who is not meant is not carried on to find that out.
       expect([lives, (await store.loadRun('r1'))?.life]).toEqual([1, 2]);
       expect(await store.signals.list()).toEqual([]);

@@ -1,5 +1,6 @@
 import { isSecretKey, secrecyOf } from '../../../lib/model/secrets/secretNames';
 import { hideSecrets, REDACTED } from '../../../lib/model/secrets/secretTexts';
+import { leastWork } from '../../support/quickest';
 import {
   HARMLESS_NAMES,
   HARMLESS_TEXTS,
@@ -78,8 +79,10 @@ describe('hideSecrets()', () => {
       'keys: "a" "b',
       'keys: "a","b":',
     ];
-    const startedAt = performance.now();
-    for (const trap of traps) hideSecrets(`${trap.repeat(32_768 / trap.length)} key`);
-    expect((performance.now() - startedAt) / traps.length).toBeLessThan(300);
+    const enoughMs = traps.length * 300;
+    const ms = leastWork(enoughMs, () => {
+      for (const trap of traps) hideSecrets(`${trap.repeat(32_768 / trap.length)} key`);
+    });
+    expect(ms).toBeLessThan(enoughMs);
   });
 });
