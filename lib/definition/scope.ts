@@ -82,10 +82,17 @@ export interface StepRequest {
    */
   readonly contain?: (() => Containment) | undefined;
   /**
-   * Whether its failure, where that is contained, stays a fact when the structure is tried again, as it does in a resume: other steps may
-   * have gone on from it. Otherwise another attempt opens it.
+   * The steps beside it that go on from its failure. Where one of them has ended, another attempt at the structure leaves the failure as it
+   * is. When left out, another attempt opens it.
    */
-  readonly keepsFailure?: boolean;
+  readonly readers?: (() => readonly FailureReader[]) | undefined;
+}
+
+/** A step that goes on from the failure of another one. */
+export interface FailureReader {
+  readonly id: string;
+  /** Steps between that read a quorum: where one of these has ended, the quorum was made without the other one. */
+  readonly past: readonly string[];
 }
 
 /** What a failure means to the structure that asked for the step. */

@@ -23,7 +23,8 @@ export interface StepTask {
   readonly isAnew: boolean;
   /** Asked when it fails for good. */
   readonly contain: StepRequest['contain'];
-  readonly keepsFailure: boolean;
+  /** Asked when what is above it is tried again. */
+  readonly readers: StepRequest['readers'];
   readonly caught: StepRequest['caught'];
   /** The row of the step whose work it undoes. */
   readonly undoes: StepRequest['undoes'];
@@ -87,8 +88,8 @@ export interface StepTask {
 /** A step that has failed, as those above it remember it. */
 export interface FailedStep {
   readonly path: string;
-  /** Whether its failure stays a fact when what is above it is tried again, where it is contained. */
-  readonly isKept: boolean;
+  /** The steps that go on from its failure, with their paths for ids. */
+  readonly readers: StepRequest['readers'];
 }
 
 /** A step that has been asked for and has not begun. */
@@ -104,13 +105,13 @@ export function newTask(
     isAnew = false,
     isReader = false,
     contain,
-    keepsFailure = false,
+    readers,
     caught,
     undoes,
     isStopped = parent?.isStopped === true,
   }: Pick<
     StepRequest,
-    'watch' | 'isAnew' | 'isReader' | 'contain' | 'keepsFailure' | 'caught' | 'undoes' | 'isStopped'
+    'watch' | 'isAnew' | 'isReader' | 'contain' | 'readers' | 'caught' | 'undoes' | 'isStopped'
   > = {},
 ): StepTask {
   const task: StepTask = {
@@ -122,7 +123,7 @@ export function newTask(
     watch,
     isAnew,
     contain,
-    keepsFailure,
+    readers,
     caught,
     undoes,
     limitKey: undoes?.limitKey,
@@ -170,7 +171,10 @@ export function pathBelow(base: string, id: string): string {
 }
 
 /** The path of a step that a composite asks for by the id of one of its parts, or by one of its own making. */
-export function pathOfPart({ path, definition, ids }: StepTask, id: string): string {
+export function pathOfPart(
+  { path, definition, ids }: Pick<StepTask, 'path' | 'definition' | 'ids'>,
+  id: string,
+): string {
   return pathBelow(path, ids === 'own' || !isStructure(definition) ? id : idIn(definition, id, ids));
 }
 

@@ -62,12 +62,6 @@ const mended: Record<string, (calls: string[]) => Agent<unknown, unknown>> = {
       const read = step('read', texts, settled([y]));
       return { read, z: step('z', part('z', 1, calls), read) };
     }),
-  'a failure that nobody has read yet': (calls) =>
-    workflow('w', (input: Wire<unknown>, step) => {
-      const x = step('x', part('x', 1, calls), input);
-      const z = step('z', part('z', 1, calls), input);
-      return { z, read: step('read', texts, settled([x, step('y', part('y', 0, calls), z)])) };
-    }),
   'failures that came of one another': (calls) =>
     workflow('w', (input: Wire<unknown>, step) => {
       const x = step('x', part('x', 1, calls), input);
@@ -84,15 +78,12 @@ const mended: Record<string, (calls: string[]) => Agent<unknown, unknown>> = {
       });
       return { read, z: step('z', part('z', 1, calls), read) };
     }),
-  'a quorum that is made without one of its members': (calls) =>
+  'a quorum that is lost': (calls) =>
     workflow('w', (input: Wire<unknown>, step) => {
       const members = [step('x', part('x', 1, calls), input), step('y', part('y', 0, calls), input)];
-      const one = step(
-        'one',
-        agent('one', (values: readonly unknown[]) => String(values)),
-        quorum(1, members, { cancelRest: false }),
-      );
-      return { one, z: step('z', part('z', 1, calls), one) };
+      const both = step('both', agent('both', String), quorum(2, members));
+      const read = step('read', texts, settled([both]));
+      return { read, z: step('z', part('z', 1, calls), read) };
     }),
   'items that were collected': (calls) => {
     const list = agent('list', () => [1]);
@@ -155,6 +146,23 @@ describe('another attempt at a composite', () => {
       ).toEqual(['FAILED']);
     },
   );
+
+  it('opens a contained failure from which nothing has gone on that has ended', async () => {
+    const calls: string[] = [];
+    const work = workflow('w', (input: Wire<unknown>, step) => {
+      const x = step('x', part('x', 1, calls), input);
+      const one = step('one', agent('one', String), quorum(1, [x, step('y', part('y', 0, calls), input)]));
+      const z = step('z', part('z', 1, calls), one);
+      return { z, read: step('read', texts, settled([x, step('late', part('late', 0, calls), z)])) };
+    });
+    const state = await execute(withPolicy(work, { retry: 1 }), 1);
+
+    expect(calls).toEqual(['x', 'y', 'z', 'x', 'z', 'late']);
+    expect(state.output).toEqual({
+      z: 'z',
+      read: '[{"_tag":"Right","right":"x"},{"_tag":"Right","right":"late"}]',
+    });
+  });
 
   it('leaves what failed below such a failure as it is', async () => {
     const calls: string[] = [];

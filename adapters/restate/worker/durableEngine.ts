@@ -450,7 +450,7 @@ function applyCallResult(task: StepTask, call: CallResult, callbacks: CallCallba
   task.partials = call.partials ?? 0;
   if (call.kept !== undefined) task.kept = [...call.kept];
   if (call.heard !== undefined) task.heardFailures = [...call.heard];
-  for (const path of call.failedBelow ?? []) (task.failedBelow ??= []).push({ path, isKept: false });
+  for (const path of call.failedBelow ?? []) (task.failedBelow ??= []).push({ path, readers: undefined });
   if (call.kind === 'failed') callbacks.fail(task, new StepError(call.failure, undefined));
   else if (call.kind === 'stopped') {
     callbacks.fail(task, new StepStoppedError(task.path));

@@ -1,5 +1,5 @@
 import type { Dag, DagStep } from '../../definition/dag';
-import type { Containment } from '../../definition/scope';
+import type { Containment, FailureReader } from '../../definition/scope';
 import type { Group } from '../../definition/source';
 
 /** Decides whether a workflow goes on after a contained step has failed: always, unless a quorum can no longer be reached. */
@@ -72,4 +72,33 @@ function culpritsOf(
     }
   }
   return culprits;
+}
+
+/** Who goes on from the failure of a step, also past those that cannot run because of it. */
+export function readersOf({ steps, dependents }: Dag, failed: number): () => readonly FailureReader[] {
+  return () => {
+    const seen = new Set<number>();
+    const readers: FailureReader[] = [];
+    const quorums: { readonly reader: number; readonly past: readonly string[] }[] = [];
+    const visit = (from: number, past: readonly string[]): void => {
+      for (const { to, mode } of dependents[from] ?? []) {
+        const step = steps[to];
+        if (step === undefined || seen.has(to)) continue;
+        if (mode === 'group') quorums.push({ reader: to, past: [...past, step.id] });
+        else if (mode !== 'live') {
+          seen.add(to);
+          if (mode === 'value') visit(to, past);
+          else readers.push({ id: step.id, past });
+        }
+      }
+    };
+    visit(failed, []);
+    // The ways without a quorum come first: one of them is enough.
+    for (const { reader, past } of quorums) {
+      if (seen.has(reader)) continue;
+      seen.add(reader);
+      visit(reader, past);
+    }
+    return readers;
+  };
 }

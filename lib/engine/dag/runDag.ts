@@ -11,7 +11,7 @@ import type { Stop } from '../../streams/pull';
 import { hasSaga } from '../interpreter/cancellation';
 import { pathBelow } from '../task';
 import type { DagContainment } from './containment';
-import { containmentOf } from './containment';
+import { containmentOf, readersOf } from './containment';
 import type { DagFeeds } from './liveReaders';
 import { dagFeeds } from './liveReaders';
 import type { Effect } from './quorums';
@@ -146,7 +146,7 @@ class DagRun {
       isReader: source.live.length > 0,
       isAnew: source.live.some((step) => this.#feeds.hasBegun(step)),
       contain: this.#containing(index, missed),
-      keepsFailure: this.#isContained(index),
+      readers: this.#isContained(index) ? readersOf(this.#dag, index) : undefined,
     };
     this.#running[index] = this.#scope.step(request, (answer) => {
       this.#running[index] = undefined;

@@ -1,11 +1,23 @@
+import type { FailureReader } from '../../definition/scope';
+import type { StepResult } from '../../model/stepResult';
 import type { StepTable } from '../../model/stepTable';
 import type { FailedStep, StepTask } from '../task';
+import { pathOfPart } from '../task';
 import { isBelow } from './priorSteps';
 
 /** When a step above this one is tried again, so is this one. */
-export function noteFailure({ path, parent, keepsFailure: isKept }: StepTask): void {
-  const failed: FailedStep = { path, isKept };
+export function noteFailure({ path, parent, readers }: StepTask): void {
+  const failed: FailedStep = { path, readers: readers && parent && readersBelow(parent, readers) };
   for (let above = parent; above !== undefined; above = above.parent) (above.failedBelow ??= []).push(failed);
+}
+
+/** Keeps nothing of the run alive. */
+function readersBelow(
+  { path, definition, ids }: StepTask,
+  readers: () => readonly FailureReader[],
+): FailedStep['readers'] {
+  const pathOf = (id: string): string => pathOfPart({ path, definition, ids }, id);
+  return () => readers().map(({ id, past }) => ({ id: pathOf(id), past: past.map(pathOf) }));
 }
 
 /** What has failed in a step before it completed is a fact: another attempt at a step above does not open it. */
@@ -16,18 +28,32 @@ export function forgetFailures({ path, parent }: StepTask): void {
   }
 }
 
-/** Paths of what has failed below a step and is tried again with it. */
+/**
+ * Paths of what has failed below a step and is tried again with it. A contained failure stays a fact where a step has gone on from it that
+ * has ended: that one would go on telling of a failure that has been mended.
+ */
 export function openBelow(
   { failedBelow = [] }: Pick<StepTask, 'failedBelow'>,
   steps: () => StepTable,
 ): readonly string[] {
   const paths = failedBelow.map(({ path }) => path);
-  if (!failedBelow.some(({ isKept }) => isKept)) return paths;
+  if (!failedBelow.some(({ readers }) => readers !== undefined)) return paths;
   const rows = steps();
-  const facts = new Set(
-    failedBelow.flatMap(({ path, isKept }) => (isKept && rows.get(path)?.contained === true ? [path] : [])),
-  );
+  const facts = new Set<string>();
+  // Whoever fails because of a failure fails later.
+  for (const { path, readers } of failedBelow.slice().reverse()) {
+    if (rows.get(path)?.contained !== true) continue;
+    const isRead = readers?.().some(
+      ({ id, past }) =>
+        (facts.has(id) || hasEnded(rows.get(id))) && !past.some((quorum) => hasEnded(rows.get(quorum))),
+    );
+    if (isRead === true) facts.add(path);
+  }
   return facts.size === 0 ? paths : paths.filter((path) => !isAtOrBelow(path, facts));
+}
+
+function hasEnded(row: StepResult | undefined): boolean {
+  return row?.status === 'COMPLETED' || (row?.status === 'SKIPPED' && row.abandoned !== true);
 }
 
 function isAtOrBelow(path: string, others: ReadonlySet<string>): boolean {
