@@ -1,11 +1,14 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
+import { setTimeout as pause } from 'node:timers/promises';
 
 import { buildSync } from 'esbuild';
 
-import { pages, shown, shortened, sources } from '../support/snippets';
+import { pages, shown, shortened, snippets, sources } from '../support/snippets';
 import { amount } from '../support/torture';
 
 const root = join(__dirname, '../..');
@@ -13,6 +16,15 @@ const readme = pages.get('README.md') ?? '';
 
 /** Those of the first pages; in `npm run test:laws` of all, since each is a process of its own. */
 const run = shown.filter(({ page }) => amount(0, 1, 1) === 1 || /^README|getting-started/.test(page));
+
+/** Blocks of the Korean pages that listen on a port until they are ended: begun in `npm run test:laws`. */
+const listening = snippets.filter(
+  ({ page, output, code }) =>
+    amount(0, 1, 1) === 1 &&
+    page.startsWith('docs/ko/') &&
+    output === undefined &&
+    code.includes('.listen(3000'),
+);
 
 /** What the founding document calls its parts. */
 const NAMES = [
@@ -144,6 +156,99 @@ function outputOf(index: number): string {
   }
 }
 
+/** Those that a test which fails has left. */
+const children = new Set<ChildProcess>();
+
+/** Begins the block of a page that listens, in a folder of its own, on a port that is free. */
+async function begun(page: string): Promise<{
+  readonly url: string;
+  readonly says: (pattern: RegExp) => Promise<string>;
+  readonly end: () => Promise<number | null>;
+}> {
+  const index = run.length + listening.findIndex((one) => one.page === page);
+  const state = mkdtempSync(join(tmpdir(), 'millrace-'));
+  const port = await freePort();
+  const child = spawn(process.execPath, [join(folder, `${String(index)}.js`)], {
+    cwd: state,
+    env: { ...process.env, PORT: String(port) },
+  });
+  children.add(child);
+  const closed = once(child, 'close');
+  let told = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (bytes: Buffer) => {
+      told += bytes.toString();
+    });
+  return {
+    url: `http://127.0.0.1:${String(port)}`,
+    says: async (pattern) => {
+      for (let tries = 0; tries < 1_000 && child.exitCode === null; tries += 1) {
+        const [found] = pattern.exec(told) ?? [];
+        if (found !== undefined) return found;
+        await pause(20);
+      }
+      throw new Error(`It never said ${String(pattern)}: ${told}`);
+    },
+    end: async () => {
+      child.kill('SIGTERM');
+      const [code] = (await closed) as [number | null];
+      rmSync(state, { recursive: true });
+      return code;
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** Sends what a line of `curl` would send, and gives what it would print. */
+async function curled(command: string, url: string): Promise<string> {
+  const [, path = ''] = /127\.0\.0\.1:3000(\S*)/.exec(command) ?? [];
+  const headers = [...command.matchAll(/-H '(.*?): (.*?)'/g)].map(([, name = '', value = '']) => [
+    name,
+    value,
+  ]);
+  const [, body] = / -d '(.*?)'/.exec(command) ?? [];
+  const post = body === undefined ? {} : { method: 'POST', body };
+  return (
+    await fetch(url + path, { ...post, headers: Object.fromEntries(headers) as Record<string, string> })
+  ).text();
+}
+
+/** Asks until the answer fits, as who types waits for a service; gives what the pattern captures, if it captures anything. */
+async function answering(pattern: RegExp, ask: () => Promise<string>): Promise<string> {
+  let answer = '';
+  for (let tries = 0; tries < 1_000; tries += 1) {
+    answer = await ask().catch(String);
+    const found = pattern.exec(answer);
+    if (found !== null) return found[1] ?? '';
+    await pause(20);
+  }
+  throw new Error(`${String(pattern)} never fitted: ${answer}`);
+}
+
+/** The commands of a shell in a page, each with what it prints. */
+function typedIn(page: string): readonly (readonly [command: string, printed: string])[] {
+  return [...(pages.get(page) ?? '').matchAll(/```console\n(\$ .*?)```/gs)].flatMap(([, block = '']) =>
+    block
+      .split(/^\$ /m)
+      .slice(1)
+      .map((part) => [part.split('\n')[0] ?? '', part.split('\n').slice(1).join('\n')] as const),
+  );
+}
+
+/** What a page says below a heading. */
+function sectionOf(page: string, anchor: string): string {
+  const [, ...sections] = `\n${pages.get(page) ?? ''}`.split(/^#+ /m);
+  return sections[anchorsOf(page).indexOf(anchor)] ?? '';
+}
+
 /** What the headings of a page are linked by. */
 function anchorsOf(page: string): readonly string[] {
   return [...(pages.get(page) ?? '').matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
@@ -156,10 +261,14 @@ function anchorsOf(page: string): readonly string[] {
 
 describe('S42 README', () => {
   beforeAll(() => {
-    bundle(run.map(({ code }) => code));
+    const onPort = listening.map(({ code }) =>
+      code.replace('.listen(3000', ".listen(Number(process.env['PORT'])"),
+    );
+    bundle([...run.map(({ code }) => code), ...onPort]);
   });
 
   afterAll(() => {
+    for (const child of children) child.kill('SIGKILL');
     rmSync(folder, { recursive: true });
   });
 
@@ -199,6 +308,73 @@ describe('S42 README', () => {
       expect([name, anchorsOf(`docs/ko/${page}`)]).toEqual([name, expect.arrayContaining([anchor])]);
     }
   });
+
+  it('a Korean line leads to where what it says of Millrace is explained', () => {
+    const lines = (pages.get('docs/ko/names.md') ?? '').split('\n').filter((line) => line.includes('.md#'));
+    for (const line of lines) {
+      const [, ours = '', , where = ''] = line.split(' | ');
+      const [, page = '', anchor = ''] = /\]\((.*?)#(.*?)\)/.exec(where) ?? [];
+      const names = [...ours.matchAll(/`(.*?)`/g)].flatMap(([, code = '']) => code.match(/[a-z]\w+/gi) ?? []);
+      const words = new Set(sectionOf(`docs/ko/${page}`, anchor).match(/\w+/g));
+      expect([line, names.filter((name) => !words.has(name))]).toEqual([line, []]);
+    }
+    expect(lines.length).toBeGreaterThan(60);
+  });
+
+  it('README.ko.md: what is typed goes on in a second process', () => {
+    const index = run.findIndex(({ page, nth }) => page === 'README.ko.md' && nth === 2);
+    const state = mkdtempSync(join(tmpdir(), 'millrace-'));
+    const typed = typedIn('README.ko.md').filter(([command]) => command !== 'rm -rf state');
+    const printed = typed.map(([command]) => {
+      const { stdout, stderr } = spawnSync(process.execPath, [join(folder, `${String(index)}.js`)], {
+        cwd: state,
+        encoding: 'utf8',
+        env: { ...process.env, DOWN: command.startsWith('DOWN=1 ') ? '1' : '' },
+      });
+      return [command, stdout + stderr];
+    });
+    rmSync(state, { recursive: true });
+
+    expect(typed.map(([command]) => command)).toEqual(['DOWN=1 npx tsx main.ts', 'npx tsx main.ts']);
+    expect(printed).toEqual(typed);
+  });
+
+  if (listening.length > 0) {
+    it('docs/ko/workflows.md: the service answers what curl asks, and ends when it is told to', async () => {
+      const { url, says, end } = await begun('docs/ko/workflows.md');
+      const typed = typedIn('docs/ko/workflows.md');
+      const [, shownId = ''] = /"asking":"(.*?)"/.exec(typed[1]?.[1] ?? '') ?? [];
+      let id = '';
+      for (const [command, printed] of typed) {
+        const pattern = new RegExp(
+          `^${printed
+            .trim()
+            .replaceAll(/[[\]{}().?]/g, '\\$&')
+            .replaceAll('…', '.*')
+            .replace(shownId.replace('.', '\\.'), '(\\w+\\.\\d+)')}$`,
+        );
+        id = await answering(pattern, () => curled(command.replace(shownId, id), url));
+      }
+
+      expect(typed).toHaveLength(3);
+      expect(await says(/order-1 run\.completed/)).not.toBe('');
+      expect(await end()).toBe(0);
+    });
+
+    it('docs/ko/monitoring.md: the page opens with its token, and beside it for whoever may see it', async () => {
+      const { url, says, end } = await begun('docs/ko/monitoring.md');
+      const own = await says(/http:\/\/127\.0\.0\.1:\d+\/\?t=\S+/);
+      const asked = [
+        fetch(own, { redirect: 'manual' }),
+        fetch(new URL('/api/runs', own)),
+        fetch(`${url}/api/runs`, { headers: { authorization: 'Bearer of-the-admin' } }),
+        fetch(`${url}/api/runs`),
+      ];
+
+      expect((await Promise.all(asked)).map(({ status }) => status)).toEqual([303, 401, 200, 401]);
+      await end();
+    });
+  }
 
   it.each(run.map(({ page, nth, output }, index) => [page, nth, { output, index }] as const))(
     '%s: snippet %i prints what stands below it',
