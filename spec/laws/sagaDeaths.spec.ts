@@ -42,6 +42,8 @@ const shapes: Readonly<Record<string, Booking>> = {
     race(saga(chain(book(1), book(40))), quick),
     saga(book(1)),
   ),
+  'one behind a step of what loses': race(quick, chain(book(1), saga(chain(book(1), book(40))))),
+  'one of items beside what wins': race(quick, { kind: 'each', inner: saga(chain(book(1), book(40))) }),
   'one within another one': race(saga(chain(book(1), saga(chain(book(1), book(40))))), quick),
   'one in a race within a race': race(race(saga(chain(book(1), book(40))), book(30)), quick),
   'two beside one another': race(

@@ -1,9 +1,11 @@
 import type { Definition } from '../../definition/definition';
 import { definitionOf, isContainer, isStructure } from '../../definition/definition';
+import { definitionBelow } from '../../definition/definitionAt';
 import type { Undoable } from '../../definition/scope';
 import type { StepResult } from '../../model/stepResult';
 import type { StepTable } from '../../model/stepTable';
 import type { StepTask } from '../task';
+import { newTask } from '../task';
 import { UNDO, undoingOf } from '../undone';
 import type { PriorSteps } from './priorSteps';
 import type { WorkQueue } from './workQueue';
@@ -208,6 +210,45 @@ export class Cancellation {
 export function hasSaga(definition: Definition | undefined): boolean {
   if (definition === undefined || !isStructure(definition)) return false;
   return definition.kind === 'saga' || definition.parts.some(({ agent }) => hasSaga(definitionOf(agent)));
+}
+
+/**
+ * The sagas at and below a step that were under way when it was stopped in an earlier life, outer ones first, by the record alone: what
+ * the structures between ask for, decide or read is not asked again.
+ */
+export function* unfinishedSagas(
+  stopped: StepTask,
+  prior: Pick<PriorSteps, 'begun' | 'rowsBelow'>,
+): Generator<StepTask> {
+  const left = prior.begun(stopped.path) === undefined ? [] : [stopped];
+  for (let task = left.pop(); task !== undefined; task = left.pop()) {
+    const { path, definition } = task;
+    if (!hasSaga(definition)) continue;
+    if (definition.kind === 'saga') yield task;
+    const rows = prior.rowsBelow(path);
+    const standing = definition.kind === 'firstOf' ? earliestCompleted(rows) : undefined;
+    const below: StepTask[] = [];
+    for (const row of rows) {
+      const { stepId, status, attempts } = row;
+      const hasEnded =
+        status === 'FAILED' || (status === 'COMPLETED' && (standing === undefined || standing === row));
+      const part =
+        attempts === 0 || hasEnded ? undefined : definitionBelow(definition, stepId.slice(path.length));
+      if (part !== undefined && part !== 'unknown')
+        below.push(newTask(task, stepId, part, part.policy, undefined, () => undefined));
+    }
+    left.push(...below.reverse());
+  }
+}
+
+/** Which candidate of a race has won, where more than one had completed before the process died. */
+function earliestCompleted(rows: readonly StepResult[]): StepResult | undefined {
+  return rows
+    .filter(({ status }) => status === 'COMPLETED')
+    .reduce<StepResult | undefined>(
+      (a, b) => (a === undefined || (b.seq ?? 0) < (a.seq ?? 0) ? b : a),
+      undefined,
+    );
 }
 
 function hasAbove(task: StepTask, test: (above: StepTask) => boolean): boolean {

@@ -13,6 +13,7 @@ export class PriorSteps {
   readonly #engine: Pick<Engine, 'steps'>;
   #steps: StepTable | undefined;
   #waitedIn: ReadonlySet<string> | undefined;
+  #rowsBelow: ReadonlyMap<string, readonly StepResult[]> | undefined;
 
   /** @param known - The steps as the life found them; undefined when the run is new. */
   constructor(engine: Pick<Engine, 'steps'>, known: StepTable | undefined) {
@@ -42,6 +43,11 @@ export class PriorSteps {
     );
   }
 
+  /** The steps that stand below this one, with none between. */
+  rowsBelow(path: string): readonly StepResult[] {
+    return (this.#rowsBelow ??= rowsByParent(this.#steps)).get(path) ?? [];
+  }
+
   hasStepsBelow(path: string): boolean {
     for (const { stepId } of this.#steps ?? []) if (stepId.startsWith(`${path}/`)) return true;
     return false;
@@ -65,7 +71,27 @@ export class PriorSteps {
   renew(): void {
     this.#steps = this.#engine.steps();
     this.#waitedIn = undefined;
+    this.#rowsBelow = undefined;
   }
+}
+
+/** The rows of all steps, by the path of the nearest step above each. */
+function rowsByParent(steps: StepTable | undefined): ReadonlyMap<string, readonly StepResult[]> {
+  const byParent = new Map<string, StepResult[]>();
+  for (const row of steps ?? []) {
+    const { stepId } = row;
+    let end = stepId.length - 1;
+    while (end > 0 && !isStepAbove(stepId, end, steps)) end -= 1;
+    const above = stepId.slice(0, Math.max(0, end));
+    const beside = byParent.get(above);
+    if (beside === undefined) byParent.set(above, [row]);
+    else beside.push(row);
+  }
+  return byParent;
+}
+
+function isStepAbove(path: string, end: number, steps: StepTable | undefined): boolean {
+  return (path[end] === '/' || path[end] === '[') && steps?.get(path.slice(0, end)) !== undefined;
 }
 
 /** The paths of steps that wait, and of all above them. */

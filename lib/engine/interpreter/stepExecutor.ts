@@ -26,7 +26,7 @@ import type { CallCallbacks, Engine, KeyFailed, KnownAnswer } from '../engine';
 import type { StepTask } from '../task';
 import { isRunning, newTask, pathOfPart } from '../task';
 import { failedUndoing } from '../undone';
-import { Cancellation, hasSaga } from './cancellation';
+import { Cancellation, hasSaga, unfinishedSagas } from './cancellation';
 import { ContextSteps } from './contextSteps';
 import { EventFactory } from './eventFactory';
 import { forgetFailures, noteFailure, openBelow } from './failedBelow';
@@ -427,7 +427,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
       task.revision = this.#execution.revision;
     if (this.prior.isEmpty && isItem(task)) task.place = { position: -1 };
     if (task.isStopped) {
-      this.#beginStopped(task, saved, request.isStopped === true);
+      // What a saga in it asks for has its place in the record, and is looked for there.
+      if (request.isStopped === true) this.#recallSagas(task);
       return task;
     }
     if (request.undoes !== undefined) {
@@ -467,16 +468,11 @@ export class StepExecutor implements StepMachine, QueueOwner {
   }
 
   /**
-   * A step that was stopped in an earlier life is begun only to find the sagas in it: it is not active, tells nothing, and nothing
-   * that has not begun begins.
-   *
-   * @param isOutermost - What was stopped is this step, also where it had come to its end, unheard.
+   * Brings forth the sagas at and below a step that an earlier life has left unfinished, and nothing else of it. At once: whoever ends
+   * the step asks next whether there is anything to undo.
    */
-  #beginStopped(task: StepTask, saved: StepResult | undefined, isOutermost: boolean): void {
-    const answer = saved === undefined || isOutermost ? undefined : savedAnswer(task, saved);
-    if (answer !== undefined) this.#answer(task, answer);
-    else if (isContainer(task.definition) && saved !== undefined && saved.attempts > 0)
-      this.#beginStructure(task, task.input);
+  #recallSagas(stopped: StepTask): void {
+    for (const saga of unfinishedSagas(stopped, this.prior)) this.#beginStructure(saga, saga.input);
   }
 
   /**
@@ -487,7 +483,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
     if (this.#toBegin?.delete(task) !== true || this.#isOver || this.#isResting) return task;
     const { parent, path, definition, policy, input } = task;
     const stopped = newTask(parent, path, definition, policy, input, ignore, { isStopped: true });
-    this.#beginStopped(stopped, this.prior.at(path), true);
+    this.#recallSagas(stopped);
     return stopped;
   }
 
@@ -850,7 +846,6 @@ export class StepExecutor implements StepMachine, QueueOwner {
   }
 
   takePartial(task: StepTask, given: unknown): void | Promise<void> {
-    if (task.isStopped) return undefined;
     const index = task.partials;
     task.partials += 1;
     let value = given;
@@ -877,7 +872,6 @@ export class StepExecutor implements StepMachine, QueueOwner {
   }
 
   completeStep(task: StepTask, given: unknown, givenBy?: GivenBy): void {
-    if (task.isStopped) return;
     const early = bailIn(given);
     if (early === undefined) this.#completeWith(task, given, givenBy);
     else if (this.#canBail(task)) this.#completeWith(task, early.value, BAILED);

@@ -44,7 +44,7 @@ export class StructureScope implements Scope {
   }
 
   skip(id: string, skipped: Agent<never, unknown>, reason: StepSkipped['reason']): void {
-    if (!this.#task.isStopped) this.#machine.skipStep(pathOfPart(this.#task, id), skipped.name, reason);
+    this.#machine.skipStep(pathOfPart(this.#task, id), skipped.name, reason);
   }
 
   table(): StepTable {
