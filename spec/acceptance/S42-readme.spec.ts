@@ -357,7 +357,7 @@ describe('S42 README', () => {
       }
 
       expect(typed).toHaveLength(3);
-      expect(await says(/order-1 run\.completed/)).not.toBe('');
+      expect(await says(/order-2 run\.completed/)).not.toBe('');
       expect(await end()).toBe(0);
     });
 
