@@ -17,14 +17,12 @@ const readme = pages.get('README.md') ?? '';
 /** Those of the first pages; in `npm run test:laws` of all, since each is a process of its own. */
 const run = shown.filter(({ page }) => amount(0, 1, 1) === 1 || /^README|getting-started/.test(page));
 
-/** Blocks of the Korean pages that listen on a port until they are ended: begun in `npm run test:laws`. */
-const listening = snippets.filter(
+/** Blocks of the Korean pages that are begun, or killed, by what is typed below them. */
+const apart = snippets.filter(
   ({ page, output, code }) =>
-    amount(0, 1, 1) === 1 &&
-    page.startsWith('docs/ko/') &&
-    output === undefined &&
-    code.includes('.listen(3000'),
+    page.startsWith('docs/ko/') && output === undefined && /\.listen\(3000|process\.env/.test(code),
 );
+const placeApart = (page: string): number => run.length + apart.findIndex((one) => one.page === page);
 
 /** What the founding document calls its parts. */
 const NAMES = [
@@ -165,10 +163,9 @@ async function begun(page: string): Promise<{
   readonly says: (pattern: RegExp) => Promise<string>;
   readonly end: () => Promise<number | null>;
 }> {
-  const index = run.length + listening.findIndex((one) => one.page === page);
   const state = mkdtempSync(join(tmpdir(), 'millrace-'));
   const port = await freePort();
-  const child = spawn(process.execPath, [join(folder, `${String(index)}.js`)], {
+  const child = spawn(process.execPath, [join(folder, `${String(placeApart(page))}.js`)], {
     cwd: state,
     env: { ...process.env, PORT: String(port) },
   });
@@ -182,7 +179,7 @@ async function begun(page: string): Promise<{
   return {
     url: `http://127.0.0.1:${String(port)}`,
     says: async (pattern) => {
-      for (let tries = 0; tries < 1_000 && child.exitCode === null; tries += 1) {
+      for (let tries = 0; tries < 2_500 && child.exitCode === null; tries += 1) {
         const [found] = pattern.exec(told) ?? [];
         if (found !== undefined) return found;
         await pause(20);
@@ -224,7 +221,7 @@ async function curled(command: string, url: string): Promise<string> {
 /** Asks until the answer fits, as who types waits for a service; gives what the pattern captures, if it captures anything. */
 async function answering(pattern: RegExp, ask: () => Promise<string>): Promise<string> {
   let answer = '';
-  for (let tries = 0; tries < 1_000; tries += 1) {
+  for (let tries = 0; tries < 2_500; tries += 1) {
     answer = await ask().catch(String);
     const found = pattern.exec(answer);
     if (found !== null) return found[1] ?? '';
@@ -261,7 +258,7 @@ function anchorsOf(page: string): readonly string[] {
 
 describe('S42 README', () => {
   beforeAll(() => {
-    const onPort = listening.map(({ code }) =>
+    const onPort = apart.map(({ code }) =>
       code.replace('.listen(3000', ".listen(Number(process.env['PORT'])"),
     );
     bundle([...run.map(({ code }) => code), ...onPort]);
@@ -321,25 +318,31 @@ describe('S42 README', () => {
     expect(lines.length).toBeGreaterThan(60);
   });
 
-  it('README.ko.md: what is typed goes on in a second process', () => {
-    const index = run.findIndex(({ page, nth }) => page === 'README.ko.md' && nth === 2);
+  it.each([
+    ['README.ko.md', run.findIndex(({ page, nth }) => page === 'README.ko.md' && nth === 2), 'main'],
+    ['docs/ko/getting-started.md', placeApart('docs/ko/getting-started.md'), 'letters'],
+  ])('%s: what is typed goes on in a second process', (page, index, file) => {
     const state = mkdtempSync(join(tmpdir(), 'millrace-'));
-    const typed = typedIn('README.ko.md').filter(([command]) => command !== 'rm -rf state');
+    const typed = typedIn(page).filter(([command]) => command !== 'rm -rf state');
     const printed = typed.map(([command]) => {
-      const { stdout, stderr } = spawnSync(process.execPath, [join(folder, `${String(index)}.js`)], {
+      const [name, value] = /^(\w+)=(\w+) /.exec(command)?.slice(1) ?? ['MILLRACE_NOTHING', ''];
+      const { stdout, stderr, signal } = spawnSync(process.execPath, [join(folder, `${String(index)}.js`)], {
         cwd: state,
         encoding: 'utf8',
-        env: { ...process.env, DOWN: command.startsWith('DOWN=1 ') ? '1' : '' },
+        env: { ...process.env, [name ?? '']: value },
       });
-      return [command, stdout + stderr];
+      return [command, stdout + stderr + (signal === 'SIGKILL' ? 'Killed\n' : '')];
     });
     rmSync(state, { recursive: true });
 
-    expect(typed.map(([command]) => command)).toEqual(['DOWN=1 npx tsx main.ts', 'npx tsx main.ts']);
+    expect(typed.map(([command]) => command.replace(/^\w+=1 /, ''))).toEqual([
+      `npx tsx ${file}.ts`,
+      `npx tsx ${file}.ts`,
+    ]);
     expect(printed).toEqual(typed);
   });
 
-  if (listening.length > 0) {
+  if (amount(0, 1, 1) === 1) {
     it('docs/ko/workflows.md: the service answers what curl asks, and ends when it is told to', async () => {
       const { url, says, end } = await begun('docs/ko/workflows.md');
       const typed = typedIn('docs/ko/workflows.md');
@@ -364,6 +367,7 @@ describe('S42 README', () => {
     it('docs/ko/monitoring.md: the page opens with its token, and beside it for whoever may see it', async () => {
       const { url, says, end } = await begun('docs/ko/monitoring.md');
       const own = await says(/http:\/\/127\.0\.0\.1:\d+\/\?t=\S+/);
+      await answering(/NOT_AUTHORIZED/, async () => (await fetch(`${url}/api/runs`)).text());
       const asked = [
         fetch(own, { redirect: 'manual' }),
         fetch(new URL('/api/runs', own)),
