@@ -148,6 +148,8 @@ function programOf(texts: ReadonlyMap<string, string>, before?: ts.Program): ts.
     paths: Object.fromEntries([...sources].map(([name, file]) => [name, [join(root, file)]])),
     strict: true,
     noUnusedLocals: true,
+    // As `tsc --init` writes it.
+    verbatimModuleSyntax: true,
     skipLibCheck: true,
     noEmit: true,
   };
@@ -158,7 +160,8 @@ function programOf(texts: ReadonlyMap<string, string>, before?: ts.Program): ts.
     const text = texts.get(file);
     return text === undefined
       ? (before?.getSourceFile(file) ?? getSourceFile(file, version, ...rest))
-      : ts.createSourceFile(file, text, version);
+      : // An ES module, whatever the package.json of this repository says.
+        ts.createSourceFile(file, text, ts.ScriptTarget.ES2023);
   };
   return ts.createProgram(
     [...[...sources.values()].map((file) => join(root, file)), ...texts.keys()],
@@ -194,12 +197,16 @@ function namesOf(program: ts.Program, file: string): EntryNames {
   const checker = program.getTypeChecker();
   const exported = checker
     .getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(file)!)!)
-    .map((symbol) => ({ name: symbol.name, flags: resolved(checker, symbol).flags }));
-  const isValue = ({ flags }: { readonly flags: ts.SymbolFlags }): boolean =>
-    (flags & ts.SymbolFlags.Value) !== 0;
+    .map((symbol) => ({
+      name: symbol.name,
+      // A class of which an entry exports the type alone is no value of it.
+      isValue:
+        symbol.declarations?.some(ts.isTypeOnlyExportDeclaration) !== true &&
+        (resolved(checker, symbol).flags & ts.SymbolFlags.Value) !== 0,
+    }));
   return {
-    values: exported.filter(isValue).map(({ name }) => name),
-    types: exported.filter((one) => !isValue(one)).map(({ name }) => name),
+    values: exported.filter(({ isValue }) => isValue).map(({ name }) => name),
+    types: exported.filter(({ isValue }) => !isValue).map(({ name }) => name),
   };
 }
 
