@@ -331,7 +331,8 @@ describe('S42 README', () => {
         encoding: 'utf8',
         env: { ...process.env, [name ?? '']: value },
       });
-      return [command, stdout + stderr + (signal === 'SIGKILL' ? 'Killed\n' : '')];
+      expect(signal).toBe(name === 'DIE' ? 'SIGKILL' : null);
+      return [command, stdout + stderr];
     });
     rmSync(state, { recursive: true });
 
