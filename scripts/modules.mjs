@@ -1,8 +1,9 @@
 // Builds the ES modules of the package, one for each source file, for bundlers: they take what is used and leave the rest.
 // Node itself takes the CommonJS files for `import` and `require` alike, so that a process has one copy of every class.
 //
-// What the modules ask of Node goes through the `imports` of dist/esm/package.json: to a bundler for browsers these give
-// what adapters/browser has in its stead, and where there is nothing, functions that say so when they are called.
+// What the modules ask of Node they take from files of dist/esm/node. To a bundler for browsers the `browser` field of
+// dist/esm/package.json gives what adapters/browser has in their stead, and where there is nothing, functions that say so
+// when they are called.
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath, URL } from 'node:url';
@@ -24,10 +25,7 @@ const onlyNode = new Set(['winston', 'write-file-atomic']);
  * @param {readonly string[]} entries - Sources that others may import.
  */
 export async function modules(outdir, entries) {
-  const asked = new Map([
-    ['buffer', new Set(['Buffer'])],
-    ['process', new Set(['default'])],
-  ]);
+  const asked = new Map();
   const vendors = new Set();
   const sources = reachedFrom([...entries, `${stead}/missing.ts`]);
   const { metafile } = await build({
@@ -41,7 +39,6 @@ export async function modules(outdir, entries) {
     platform: 'neutral',
     minify: true,
     metafile: true,
-    inject: [join(root, 'scripts/globals.mjs')],
     plugins: [oneByOne(asked, vendors)],
   });
   const packed = await packVendors(outdir, vendors, asked);
@@ -49,7 +46,7 @@ export async function modules(outdir, entries) {
   nodeItself(outdir, asked);
   writeFileSync(
     join(root, outdir, 'package.json'),
-    `${JSON.stringify({ type: 'module', sideEffects: false, imports: importsOf(asked) }, null, 2)}\n`,
+    `${JSON.stringify({ type: 'module', sideEffects: false, browser: insteadOf(asked) }, null, 2)}\n`,
   );
   return [metafile, packed, stood];
 }
@@ -79,12 +76,12 @@ function oneByOne(asked, vendors) {
     name: 'one by one',
     setup({ onResolve, onLoad }) {
       onResolve({ filter: /.*/ }, ({ path, kind, importer }) => {
-        if (kind === 'entry-point' || path.endsWith('/scripts/globals.mjs')) return undefined;
-        if (ofNode(path) !== undefined) return askNode(path, asked);
+        if (kind === 'entry-point') return undefined;
+        const up = relative(dirname(relative(root, importer)), '.') || '.';
+        if (ofNode(path) !== undefined) return askNode(path, asked, up);
         if (path.startsWith('.')) return { ...outside, path: `${path}.js` };
         if (inside.test(path)) {
           vendors.add(path);
-          const up = relative(dirname(relative(root, importer)), '.') || '.';
           return { ...outside, path: `${up}/vendor/${fileOf(path)}.js` };
         }
         // Side by side with the CommonJS files lie ES modules, of which bundlers take only what is used.
@@ -94,7 +91,7 @@ function oneByOne(asked, vendors) {
         const text = readFileSync(path, 'utf8');
         const addressed = byAddress(text, relative(root, path));
         const needed = addressed === text ? '' : "import { fileURLToPath as addressToPath } from 'node:url';";
-        const contents = importedAtOnce(needed + addressed);
+        const contents = importedAtOnce(needed + takenForGranted(addressed) + addressed);
         noteNames(contents, asked);
         return { loader: 'ts', contents };
       });
@@ -107,9 +104,25 @@ const ofNode = (path) =>
   onlyNode.has(path) || builtinModules.includes(path) ? path : /^node:(.*)$/.exec(path)?.[1];
 const fileOf = (path) => path.replace(/\.js$/, '').replaceAll('/', '-');
 
-function askNode(path, asked) {
+function askNode(path, asked, up) {
   if (!asked.has(ofNode(path))) asked.set(ofNode(path), new Set());
-  return { ...outside, path: `#node/${ofNode(path)}` };
+  return { ...outside, path: `${up}/node/${fileOf(ofNode(path))}.js` };
+}
+
+/** Imports what a source takes for granted where Node is; an import that nobody uses is left out of what is made of it. */
+function takenForGranted(text) {
+  const given = {
+    process: "import process from 'node:process'; ",
+    Buffer: "import { Buffer } from 'node:buffer'; ",
+  };
+  return Object.entries(given)
+    .map(([name, line]) =>
+      new RegExp(`^import [^;]*\\b${name}\\b[^;]*;`, 'm').test(text) ||
+      !new RegExp(`\\b${name}\\b`).test(text)
+        ? ''
+        : line,
+    )
+    .join('');
 }
 
 /** Which names a source takes from modules of Node; `*` where it takes a whole one. */
@@ -147,7 +160,7 @@ async function packVendors(outdir, vendors, asked) {
         setup({ onResolve }) {
           onResolve({ filter: /^[^.]/ }, ({ path, kind }) => {
             if (kind === 'entry-point' || ofNode(path) === undefined) return undefined;
-            const found = askNode(path, asked);
+            const found = askNode(path, asked, '..');
             asked.get(ofNode(path)).add('*').add('default');
             return found;
           });
@@ -227,13 +240,7 @@ function nodeItself(outdir, asked) {
   }
 }
 
-function importsOf(asked) {
-  return Object.fromEntries(
-    [...asked.keys()]
-      .sort()
-      .map((name) => [
-        `#node/${name}`,
-        { browser: `./browser/${fileOf(name)}.js`, default: `./node/${fileOf(name)}.js` },
-      ]),
-  );
+function insteadOf(asked) {
+  const files = [...asked.keys()].sort().map(fileOf);
+  return Object.fromEntries(files.map((file) => [`./node/${file}.js`, `./browser/${file}.js`]));
 }
