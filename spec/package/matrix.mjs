@@ -2,13 +2,22 @@
 // The packed package in the tools that people use, each in a folder of its own: npm run test:package [-- --only node,jest] [--quick]
 // --quick: one row a tool. Prints a table; ends with 1 when a row fails that the tool itself could do.
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, extname, join } from 'node:path';
 import { fileURLToPath, URL } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 
+import bundled from '../../scripts/bundled.cjs';
 import { both, commonJs, esModule, EXPECTED, exported, typed } from './consumer.mjs';
 
 const { values: options } = parseArgs({
@@ -151,37 +160,48 @@ function types() {
     ['nodenext', 'nodenext'],
     ['esnext', 'bundler'],
   ];
-  return versions.flatMap((version) =>
-    resolutions.map(([module, moduleResolution]) => ({
-      tool: 'typescript',
-      form: `${version}, ${moduleResolution}, CommonJS and ESM`,
-      isMain: version === '6.0' && module === 'nodenext',
-      async go(folder) {
-        await install(folder, `typescript@~${version}.0`, '@types/node@20');
-        for (const type of ['commonjs', 'module']) {
-          write(folder, {
-            [`${type}/package.json`]: { type },
-            [`${type}/app.ts`]: typed,
-            [`${type}/tsconfig.json`]: {
-              compilerOptions: {
-                module,
-                moduleResolution,
-                target: 'es2022',
-                lib: ['es2023'],
-                strict: true,
-                skipLibCheck: false,
-                exactOptionalPropertyTypes: true,
-                noEmit: true,
-                types: ['node'],
-              },
-              include: ['app.ts'],
+  const row = (version, form, isMain, packages, compilerOptions) => ({
+    tool: 'typescript',
+    form: `${version}, ${form}`,
+    isMain,
+    async go(folder) {
+      await install(folder, `typescript@~${version}.0`, ...packages);
+      for (const type of ['commonjs', 'module']) {
+        write(folder, {
+          [`${type}/package.json`]: { type },
+          [`${type}/app.ts`]: typed,
+          [`${type}/tsconfig.json`]: {
+            compilerOptions: {
+              target: 'es2022',
+              lib: ['es2023'],
+              strict: true,
+              skipLibCheck: false,
+              exactOptionalPropertyTypes: true,
+              noEmit: true,
+              types: ['node'],
+              ...compilerOptions,
             },
-          });
-          await sh('npx', ['tsc', '-p', type], folder);
-        }
-      },
-    })),
-  );
+            include: ['app.ts'],
+          },
+        });
+        await sh('npx', ['tsc', '-p', type], folder);
+      }
+    },
+  });
+  const ofNode = ['@types/node@20'];
+  return [
+    ...versions.flatMap((version) =>
+      resolutions.map(([module, moduleResolution]) => {
+        const isMain = version === '6.0' && module === 'nodenext';
+        const form = `${moduleResolution}, CommonJS and ESM`;
+        return row(version, form, isMain, ofNode, { module, moduleResolution });
+      }),
+    ),
+    // Knows no `exports`: `typesVersions` leads it.
+    row('5.9', 'node10', true, ofNode, { module: 'commonjs', moduleResolution: 'node10' }),
+    // As for a browser. What serves (`millrace/http`, `inspector`, `workers`) is for Node, and needs its types.
+    row('6.0', 'without @types/node', true, [], { module: 'nodenext', lib: ['es2023', 'dom'], types: [] }),
+  ];
 }
 
 /** RxJS as old as the package allows, and none of the packages that not everybody needs. */
@@ -238,7 +258,10 @@ function managers() {
         await install(folder);
         write(folder, files);
         const { packages } = JSON.parse(readFileSync(join(folder, 'package-lock.json'), 'utf8'));
-        for (const name of ['lowdb', 'steno', 'hono', 'commander', 'preact'])
+        const texts = textsOf(join(folder, 'node_modules/millrace/dist'));
+        const isLoaded = (name) => texts.some((text) => text.includes(`require("${name}`));
+        const { dependencies } = packages['node_modules/millrace'];
+        for (const name of [...bundled, ...Object.keys(dependencies).filter((each) => !isLoaded(each))])
           if (packages[`node_modules/${name}`] !== undefined)
             throw new Error(`${name} is installed, and never loaded`);
         const scripted = Object.entries(packages).filter(([, { hasInstallScript }]) => hasInstallScript);
@@ -275,6 +298,13 @@ function managers() {
       },
     },
   ];
+}
+
+/** What the JavaScript in a folder says. */
+function textsOf(folder) {
+  return readdirSync(folder, { recursive: true })
+    .filter((name) => name.endsWith('.js'))
+    .map((name) => readFileSync(join(folder, name), 'utf8'));
 }
 
 /** Every snippet of the pages whose output they show, as it is installed. */
