@@ -5,189 +5,87 @@
 // dist/esm/package.json gives what adapters/browser has in their stead, and where there is nothing, functions that say so
 // when they are called.
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath, URL } from 'node:url';
 import { builtinModules } from 'node:module';
 import { build } from 'esbuild';
 
-import bundled from './bundled.cjs';
-
 const root = fileURLToPath(new URL('..', import.meta.url));
 const stead = 'adapters/browser';
-// A thread is loaded by its path, as CommonJS.
-const ownWorlds = new Set(['adapters/workers/thread.ts']);
-const inside = new RegExp(`^(${bundled.join('|')})(/|$)`);
 // Packages that are of no use without the files of Node.
 const onlyNode = new Set(['winston', 'write-file-atomic']);
 
 /**
  * @param {string} outdir - Where to, from the root of the project.
- * @param {readonly string[]} entries - Sources that others may import.
+ * @param compiled - What `compile` gives.
  */
-export async function modules(outdir, entries) {
+export async function modules(outdir, { modules: compiled, vendors }) {
   const asked = new Map();
-  const vendors = new Set();
-  const sources = reachedFrom([...entries, `${stead}/missing.ts`]);
-  const { metafile } = await build({
-    absWorkingDir: root,
-    entryPoints: sources,
-    outbase: '.',
-    outdir,
-    bundle: true,
-    format: 'esm',
-    target: 'es2022',
-    platform: 'neutral',
-    minify: true,
-    metafile: true,
-    plugins: [oneByOne(asked, vendors)],
-  });
-  const packed = await packVendors(outdir, vendors, asked);
+  for (const module of [...compiled.values(), ...vendors.values()]) {
+    const path = join(root, outdir, module.esm);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, written(module, compiled, asked, vendors));
+  }
   const stood = await standIns(outdir, asked);
   nodeItself(outdir, asked);
   writeFileSync(
     join(root, outdir, 'package.json'),
     `${JSON.stringify({ type: 'module', sideEffects: false, browser: insteadOf(asked) }, null, 2)}\n`,
   );
-  return [metafile, packed, stood];
+  return stood;
 }
 
-/** Every source file that these import, types left out. */
-function reachedFrom(entries) {
-  const found = new Set();
-  const visit = (file) => {
-    if (found.has(file) || ownWorlds.has(file)) return;
-    found.add(file);
-    for (const path of importedBy(readFileSync(join(root, file), 'utf8')))
-      visit(`${relative(root, resolve(root, dirname(file), path))}.ts`);
+/** A module with its imports and exports; notes what is asked of Node. */
+function written(module, compiled, asked, vendors) {
+  const folder = dirname(module.esm);
+  const to = (file) => {
+    const path = relative(folder, file);
+    return path.startsWith('.') ? path : `./${path}`;
   };
-  entries.forEach(visit);
-  return [...found];
-}
-
-function importedBy(text) {
-  const from = text.matchAll(/^(?:import|export)(?! type)[^;]*? from '(\.[^']+)';/gms);
-  const required = text.matchAll(/require\('(\.[^']+)'\)/g);
-  return [...from, ...required].map(([, path]) => path);
-}
-
-/** Leaves every import where it is, and notes what is asked of Node, and which packages have to be brought along. */
-function oneByOne(asked, vendors) {
-  return {
-    name: 'one by one',
-    setup({ onResolve, onLoad }) {
-      onResolve({ filter: /.*/ }, ({ path, kind, importer }) => {
-        if (kind === 'entry-point') return undefined;
-        const up = relative(dirname(relative(root, importer)), '.') || '.';
-        if (ofNode(path) !== undefined) return askNode(path, asked, up);
-        if (path.startsWith('.')) return { ...outside, path: `${path}.js` };
-        if (inside.test(path)) {
-          vendors.add(path);
-          return { ...outside, path: `${up}/vendor/${fileOf(path)}.js` };
-        }
-        // Side by side with the CommonJS files lie ES modules, of which bundlers take only what is used.
-        return { ...outside, path: path.replace(/^fp-ts\/lib\/(.*)$/, 'fp-ts/es6/$1.js') };
-      });
-      onLoad({ filter: /\.ts$/ }, ({ path }) => {
-        const text = readFileSync(path, 'utf8');
-        const addressed = byAddress(text, relative(root, path));
-        const needed = addressed === text ? '' : "import { fileURLToPath as addressToPath } from 'node:url';";
-        const contents = importedAtOnce(needed + takenForGranted(addressed) + addressed);
-        noteNames(contents, asked);
-        return { loader: 'ts', contents };
-      });
-    },
+  const placed = (path, names) => {
+    if (path.startsWith('.')) return to(compiled.get(module.to(path)).esm);
+    if (ofNode(path) !== undefined) return to(askNode(path, asked, names));
+    if (vendors.has(path)) return to(vendors.get(path).esm);
+    // Side by side with the CommonJS files lie ES modules, of which bundlers take only what is used.
+    return path.replace(/^fp-ts\/lib\/(.*)$/, 'fp-ts/es6/$1.js');
   };
+  const lines = module.imports.map(({ path, whole, local, names }) => {
+    const clause = { '*': `*as ${local} `, default: ` ${local} ` }[whole] ?? `{${listed(names)}}`;
+    return `import${clause}from"${placed(path, whole === undefined ? names.map(([name]) => name) : [whole])}";`;
+  });
+  const forwards = module.forwards.map(
+    ({ path, names }) =>
+      `export${names === undefined ? '*' : `{${listed(names)}}`}from"${placed(path, names?.map(([name]) => name) ?? ['*'])}";`,
+  );
+  // What CommonJS requires when it is first used, a bundler has to see at the top.
+  const later = [];
+  const body = module.body
+    .replaceAll(/\brequire\("([^"]+)"\)/g, (_, path) => {
+      const name = `required${String(later.length)}`;
+      later.push(`import${path.startsWith('.') ? '*as' : ''} ${name} from"${placed(path, ['default'])}";`);
+      return name;
+    })
+    // Files that are loaded by their path lie among the CommonJS files. Bundlers know this form, and bring the file along.
+    .replaceAll(/\brequire\.resolve\("(\.[^"]+)"\)/g, (_, path) => {
+      later.push(`import{fileURLToPath as addressToPath}from"${placed('node:url', ['fileURLToPath'])}";`);
+      const file = module.to(path).replace(/ts$/, 'js');
+      return `addressToPath(new URL("${relative(join('esm', folder), file)}",import.meta.url))`;
+    });
+  const given = module.exports.length === 0 ? '' : `export{${listed(module.exports)}};`;
+  return `${lines.join('')}${later.join('')}${forwards.join('')}${body};\n${given}\n`;
 }
 
-const outside = { external: true, sideEffects: false };
+const listed = (names) => names.map(([name, as]) => (name === as ? as : `${name} as ${as}`)).join(',');
 const ofNode = (path) =>
   onlyNode.has(path) || builtinModules.includes(path) ? path : /^node:(.*)$/.exec(path)?.[1];
 const fileOf = (path) => path.replace(/\.js$/, '').replaceAll('/', '-');
 
-function askNode(path, asked, up) {
-  if (!asked.has(ofNode(path))) asked.set(ofNode(path), new Set());
-  return { ...outside, path: `${up}/node/${fileOf(ofNode(path))}.js` };
-}
-
-/** Imports what a source takes for granted where Node is; an import that nobody uses is left out of what is made of it. */
-function takenForGranted(text) {
-  const given = {
-    process: "import process from 'node:process'; ",
-    Buffer: "import { Buffer } from 'node:buffer'; ",
-  };
-  return Object.entries(given)
-    .map(([name, line]) =>
-      new RegExp(`^import [^;]*\\b${name}\\b[^;]*;`, 'm').test(text) ||
-      !new RegExp(`\\b${name}\\b`).test(text)
-        ? ''
-        : line,
-    )
-    .join('');
-}
-
-/** Which names a source takes from modules of Node; `*` where it takes a whole one. */
-function noteNames(text, asked) {
-  for (const [, clause, path] of text.matchAll(/\bimport (?!type )([^;'"]*?) from '([^']+)'/g)) {
-    const name = ofNode(path);
-    if (name === undefined) continue;
-    const names = asked.get(name) ?? new Set();
-    asked.set(name, names);
-    if (clause.startsWith('*')) names.add('*');
-    else if (!clause.startsWith('{')) names.add('default');
-    for (const [, given] of clause.matchAll(/[{,]\s*(?!type )([\w$]+)/g)) names.add(given);
-  }
-}
-
-/** Packages that are brought along: what they share is in files of its own. */
-async function packVendors(outdir, vendors, asked) {
-  const { metafile } = await build({
-    absWorkingDir: root,
-    entryPoints: [...vendors].map((path) => ({ in: path, out: fileOf(path) })),
-    outdir: join(outdir, 'vendor'),
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    target: 'es2022',
-    platform: 'neutral',
-    mainFields: ['module', 'main'],
-    conditions: ['import', 'module'],
-    minify: true,
-    legalComments: 'none',
-    metafile: true,
-    plugins: [
-      {
-        name: 'what is asked of Node',
-        setup({ onResolve }) {
-          onResolve({ filter: /^[^.]/ }, ({ path, kind }) => {
-            if (kind === 'entry-point' || ofNode(path) === undefined) return undefined;
-            const found = askNode(path, asked, '..');
-            asked.get(ofNode(path)).add('*').add('default');
-            return found;
-          });
-        },
-      },
-    ],
-  });
-  return metafile;
-}
-
-/** What CommonJS requires when it is first used, a bundler has to see at the top. */
-function importedAtOnce(text) {
-  const imports = [];
-  const rest = text.replaceAll(/\brequire\('([^']+)'\)/g, (_, path) => {
-    const name = `required${String(imports.length)}`;
-    imports.push(`import ${path.startsWith('.') ? '* as ' : ''}${name} from '${path}';`);
-    return name;
-  });
-  return `${imports.join(' ')}${rest}`;
-}
-
-/** Files that are loaded by their path lie among the CommonJS files. Bundlers know this form, and bring the file along. */
-function byAddress(text, file) {
-  return text.replaceAll(/\brequire\.resolve\('(\.[^']+)'\)/g, (_, path) => {
-    const up = relative(dirname(join('dist/esm', file)), join('dist', dirname(file), path));
-    return `addressToPath(new URL('${up}.js', import.meta.url))`;
-  });
+/** Where what is asked of Node is found, from the folder of the modules; `*` stands for a whole module. */
+function askNode(path, asked, names) {
+  const name = ofNode(path);
+  if (!asked.has(name)) asked.set(name, new Set());
+  for (const each of names) asked.get(name).add(each);
+  return `node/${fileOf(name)}.js`;
 }
 
 /** Writes what browsers get in the stead of each module of Node. */
@@ -197,7 +95,9 @@ async function standIns(outdir, asked) {
   const written = new Set(readdirSync(join(root, stead)));
   const { metafile } = await build({
     absWorkingDir: root,
-    entryPoints: names.filter(([, file]) => written.has(file)).map(([, file]) => `${stead}/${file}`),
+    entryPoints: ['missing.ts', ...names.map(([, file]) => file).filter((file) => written.has(file))].map(
+      (file) => `${stead}/${file}`,
+    ),
     outbase: stead,
     outdir: folder,
     bundle: true,
@@ -224,7 +124,7 @@ function saying(name, missing) {
   const lines = missing.map(
     (key, n) => `const no${n} = /* @__PURE__ */ no('${key}', '${name}'); export { no${n} as ${key} };`,
   );
-  return `import { missing as no } from '../adapters/browser/missing.js';\n${lines.join('\n')}\n`;
+  return `import { missing as no } from './missing.js';\n${lines.join('\n')}\n`;
 }
 
 /** What stands for a module of Node where there is Node: files of our own, because not every bundler takes a name there. */
