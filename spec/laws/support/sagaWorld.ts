@@ -102,7 +102,8 @@ export class World {
     if (!this.#isSlow) scheduler.flush();
     else if (!(await passed(scheduler, () => isEnded))) ledger.wrong.push(`${runId} hangs behind ${last}`);
     if (killed !== undefined) {
-      await store.deleteRun(runId);
+      // A cache keeps what it was given before the death.
+      await store.deleteRun(runId, { cache: false });
       await store.importRun(killed);
       if (asks > 0) await store.post(runId, { kind: 'cancel' }).catch(() => undefined);
     }
