@@ -150,9 +150,11 @@ describe('a saga that was killed at any event, and whose run is cancelled at any
     const self = shapes[name] as Any;
     const recording = recordingStore(memoryStore());
     await execute(self, 1, { store: recording, runId: 'r', signal: AbortSignal.timeout(10_000) });
+    const points = [...crashPoints(recording, 'r')].filter(({ state }) => state.status === 'RUNNING');
+    // The one in the middle is always among them.
+    const first = Math.floor(points.length / 2) % EACH;
     let histories = 0;
-    for (const { state } of crashPoints(recording, 'r')) {
-      if (state.status !== 'RUNNING' || state.seq % EACH !== 0) continue;
+    for (const { state } of points.filter((_, index) => index % EACH === first)) {
       for (let at = 0, isLonger = true; isLonger; at += 1) {
         const store = memoryStore();
         await store.importRun(state);
@@ -173,8 +175,7 @@ describe('a saga that was killed at any event, and whose run is cancelled at any
         expect({ killedAt, at, undone }).toEqual({ killedAt, at, undone: [...new Set(undone)] });
       }
     }
-    // A small part of the long form may pass over all events of a short life.
-    expect(histories).toBeGreaterThan(EACH > 6 ? -1 : 5);
+    expect(histories).toBeGreaterThan(5);
     tally('histories of cancelled sagas', histories);
   });
 });
