@@ -37,6 +37,8 @@ const PATHS = KEYS.map(pathOf);
 /** What the agents saw and gave, for the checks behind each operation. */
 interface Seen {
   readonly keys: Map<string, string>;
+  /** The number of the run that is under way. */
+  run: number;
   /** Whether the last step fails. */
   isDown: boolean;
   /** Whether the first of two agents fails, so that the second one is asked. */
@@ -70,8 +72,9 @@ function requestsOf(by: string): t.Type<Request[], Request[]> {
 function definition(lib: Library, seen: Seen): Agent<Given, unknown> {
   const { agent, approval, each, fallback, workflow } = lib;
   const { agentName, codecs, version } = seen.deployed;
-  const note = (key: string, of: unknown): void => {
-    const now = JSON.stringify(of);
+  // Also a run that is called the same, and does the same, is another one.
+  const note = (key: string, of: readonly unknown[]): void => {
+    const now = JSON.stringify([seen.run, ...of]);
     expect(seen.keys.get(key) ?? now).toBe(now);
     seen.keys.set(key, now);
   };
@@ -135,6 +138,8 @@ interface Question {
 }
 
 interface ModelRun {
+  /** Two of them never have the same, whatever they are called. */
+  readonly number: number;
   given: Given;
   /** What the latest life ran with; undefined before the first. */
   ran: { readonly given: Given; readonly agentName: string; readonly version: string } | undefined;
@@ -157,8 +162,9 @@ interface ModelService {
   calls: number;
 }
 
-const copyOf = (run: ModelRun): ModelRun => ({
+const copyOf = (run: ModelRun, number: number): ModelRun => ({
   ...run,
+  number,
   status: 'CANCELLED',
   open: new Map([...run.open.keys()].map((path) => [path, { queue: [] }])),
   answered: new Map(run.answered),
@@ -238,6 +244,7 @@ export class World {
   #edition = 1;
   readonly seen: Seen = {
     keys: new Map(),
+    run: 0,
     isDown: false,
     isFirstDown: false,
     deployed: { agentName: 'one', codecs: 'none', version: '1' },
@@ -253,6 +260,7 @@ export class World {
   readonly #make: () => Store;
   store: Store;
   #token = 0;
+  #runs = 0;
   #forks = 0;
 
   constructor(lib: Library, make: () => Store) {
@@ -267,6 +275,7 @@ export class World {
       items: KEYS.map((id, index) => ({ id, sum: index === 0 ? revision : 1 })),
     };
     const run = this.model.get(runId) ?? {
+      number: this.#next(),
       given,
       ran: undefined,
       status: 'SUSPENDED',
@@ -283,6 +292,7 @@ export class World {
     this.model.set(runId, run);
     const right = liveOn(run, this.seen, this.#service);
     this.seen.transferred = undefined;
+    this.seen.run = run.number;
     const options = { store: this.store, runId, onMismatch: 'actual' } as const;
     const state = await this.#lib.execute(definition(this.#lib, this.seen), given, options);
     expect([runId, state.error?.message]).toEqual([
@@ -346,7 +356,7 @@ export class World {
     const forkId = `fork ${String((this.#forks += 1))}`;
     if (this.model.has(forkId)) return;
     const id = await this.#lib.fork(runId, { store: this.store, from: path, runId: forkId });
-    const copy = copyOf(run);
+    const copy = copyOf(run, this.#next());
     if (path === 'made') {
       copy.by = undefined;
       copy.open.clear();
@@ -366,7 +376,7 @@ export class World {
     const state = await this.store.loadRun(runId);
     if (run === undefined || state === undefined) return;
     const { snapshotId } = await this.store.snapshots.save('s', state);
-    this.#snapshots.push({ snapshotId, run: { ...copyOf(run), status: run.status } });
+    this.#snapshots.push({ snapshotId, run: { ...copyOf(run, this.#next()), status: run.status } });
   }
 
   async restore(at: number, runId: string): Promise<void> {
@@ -377,7 +387,7 @@ export class World {
     if (isTaken) await expect(restoring).rejects.toMatchObject({ code: 'RUN_EXISTS' });
     else {
       await restoring;
-      this.model.set(runId, { ...copyOf(saved.run), status: saved.run.status });
+      this.model.set(runId, { ...copyOf(saved.run, this.#next()), status: saved.run.status });
     }
   }
 
@@ -468,6 +478,10 @@ export class World {
     expect(streams.map(({ name, offsets }) => [name, offsets[name]]).sort()).toEqual(
       [...this.#streams].map(([name, { offset }]) => [name, offset]).sort(),
     );
+  }
+
+  #next(): number {
+    return (this.#runs += 1);
   }
 
   #note(runId: string, { steps }: RunState): void {
