@@ -206,21 +206,14 @@ const cases: Readonly<Record<string, () => Tap>> = {
 };
 
 describe('P11 hostile taps (test 15)', () => {
-  const late: unknown[] = [];
-  const noteLate = (error: unknown): void => {
-    late.push(error);
-  };
-
   beforeAll(() => {
-    process.on('unhandledRejection', noteLate);
     // Also what fails after its run has ended is reported: for all of them, to nobody.
     jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
   });
   afterAll(async () => {
+    // A promise that rejects late, with nobody there to catch it, fails this file: Jest hears of it.
     await new Promise((resolve) => setTimeout(resolve, 20));
-    process.off('unhandledRejection', noteLate);
     jest.restoreAllMocks();
-    expect(late).toEqual([]);
   });
 
   const completing = traceWith(undefined, 'completes');

@@ -388,8 +388,6 @@ describe.each(everyStore)('when a run rests: a question inside a function (%s)',
       answers$.pipe(toArray()).subscribe(() => void ship()),
   })) {
     it(`a question that nobody waits for, subscribed ${name}, is no uncaught error`, async () => {
-      const uncaught = jest.fn();
-      process.on('uncaughtException', uncaught);
       const self = agent('f', async (_: number, context) => {
         forget(asked(context));
         return firstValueFrom(context.step('other', approval('other', t.string), 1));
@@ -397,9 +395,8 @@ describe.each(everyStore)('when a run rests: a question inside a function (%s)',
 
       expect(await restOf(self, 1, { store: open() })).toBe('SUSPENDED');
 
+      // Jest hears of an uncaught error, and fails this test.
       await wait(5);
-      process.off('uncaughtException', uncaught);
-      expect(uncaught).not.toHaveBeenCalled();
       expect(did).toEqual([]);
     });
   }

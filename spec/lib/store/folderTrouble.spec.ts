@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import * as t from 'io-ts';
-import { lastValueFrom, NEVER, toArray } from 'rxjs';
+import { firstValueFrom, lastValueFrom, NEVER, Subject, toArray } from 'rxjs';
 
 import { agent, approval, chain, execute, lowdbStore, run, serve, submit } from '../../../index';
-import type { Store } from '../../../index';
+import type { Agent, Store } from '../../../index';
 import { StorageError } from '../../../lib/errors/storageErrors';
 import { until } from '../../support/until';
 
@@ -34,11 +34,34 @@ const asks = chain(
   agent('after', (said: boolean) => `said ${String(said)}`),
 );
 
+/** What somebody might put in the place of a file. */
+const PUTS: readonly (readonly [string, (path: string) => void])[] = [
+  ['a link', (path) => fs.symlinkSync(join(outside, 'thesis.docx'), path)],
+  ['a pipe', (path) => execFileSync('mkfifo', [path])],
+  // With a line's end: without one it looks like an append to the journal that was cut.
+  ['a file of somebody else', (path) => fs.writeFileSync(path, 'notes\n')],
+];
+
+/** A file that must stay as it is; the test fails when another one has taken its place, or it has changed. */
+function untouched(path: string): () => void {
+  const seen = (): readonly unknown[] => {
+    const { ino, mode, size, mtimeMs } = fs.lstatSync(path);
+    return [ino, mode, size, mtimeMs];
+  };
+  const before = seen();
+  return () => {
+    expect(seen()).toEqual(before);
+    expect(fs.readFileSync(join(outside, 'thesis.docx'), 'utf8')).toBe('years of work');
+  };
+}
+
+let snapshotId: string;
+
 /** A store with one of everything, closed. */
 async function filled(): Promise<void> {
   const store = lowdbStore(folder);
   const state = await execute(job, 1, { store, runId: 'first' });
-  await store.snapshots.save('one', state);
+  ({ snapshotId } = await store.snapshots.save('one', state));
   await store.logs.save({
     logId: 'log',
     workflowName: 'job',
@@ -71,6 +94,39 @@ function fileIn(place: (typeof KINDS)[number]): string {
 interface Serving {
   readonly tells?: string;
 }
+
+/** What the last event of a run is, and its output; tells what the run logs. */
+async function endOf<I>(
+  what: Agent<I, unknown>,
+  input: I,
+  {
+    store,
+    runId,
+    tell,
+  }: { readonly store: Store; readonly runId: string; readonly tell: (message: string) => void },
+): Promise<string> {
+  const seen = await lastValueFrom(run(what, input, { store, runId }).pipe(toArray()));
+  for (const { event } of seen) if (event.type === 'step.logged') tell(`${event.level}: ${event.message}`);
+  const { event, state } = seen.at(-1)!;
+  return `${event.type} ${JSON.stringify(state.output)}`;
+}
+
+/** Asks for what one file of each kind holds; how that ends when something else stands in its place. */
+const READS: Record<
+  (typeof KINDS)[number],
+  readonly [end: string, ask: (store: Store, tell: (message: string) => void) => Promise<unknown>]
+> = {
+  runs: ['refused', (store, tell) => endOf(asks, 1, { store, runId: 'asking', tell })],
+  snapshots: ['refused', (store) => store.snapshots.load(snapshotId)],
+  logs: ['refused', (store) => store.logs.load('log')],
+  // What cannot be read is asked for anew.
+  cache: ['gives run.completed 2', (store, tell) => endOf(job, 1, { store, runId: 'again', tell })],
+  // The answer is not there: the run goes on waiting for it.
+  inbox: ['gives run.suspended undefined', (store, tell) => endOf(asks, 1, { store, runId: 'asking', tell })],
+  streams: ['refused', (store) => store.streams.claim('counts')],
+  queue: ['refused', (store) => submit(job, 1, { store, runId: 'queued', delayMs: 3_600_000 })],
+  'history.json': ['refused', (store) => store.loadRun('first')],
+};
 
 /** Everything somebody may ask of a store; the messages of what is refused. */
 async function everything(serving?: Serving): Promise<readonly string[]> {
@@ -196,27 +252,71 @@ describe('a store in whose folder something stands that is not its own', () => {
     expect((await lowdbStore(folder).loadRun('taken'))?.status).toBe('COMPLETED');
   });
 
-  it.each(
-    KINDS.flatMap((place) => [
-      [place, 'a link', (path: string) => fs.symlinkSync(join(outside, 'thesis.docx'), path)] as const,
-      [place, 'a pipe', (path: string) => execFileSync('mkfifo', [path])] as const,
-      [place, 'a file of somebody else', (path: string) => fs.writeFileSync(path, 'notes')] as const,
-    ]),
-  )('neither removes nor overwrites what stands in the place of a file of %s: %s', async (place, _, put) => {
-    await filled();
-    const path = fileIn(place);
+  it.each(KINDS.flatMap((place) => PUTS.map(([what, put]) => [place, what, put] as const)))(
+    'names what stands in the place of a file of %s, and neither removes nor overwrites it: %s',
+    async (place, _, put) => {
+      await filled();
+      const path = fileIn(place);
+      fs.rmSync(path);
+      put(path);
+      const stays = untouched(path);
+      const [end, ask] = READS[place];
+      const store = lowdbStore(folder);
+      const told: string[] = [];
+      const tell = (message: string): void => void told.push(message);
+      const warned = jest.spyOn(process, 'emitWarning').mockImplementation((warning) => {
+        tell(String(warning));
+      });
+      const ended = await ask(store, tell).then(
+        (given) => `gives ${String(given)}`,
+        (error: unknown) => `refused: ${String(error)}`,
+      );
+      await store.close();
+
+      expect(ended).toMatch(new RegExp(`^${end}`));
+      expect([...told, ended].join('\n')).toContain(path);
+      await everything(servingAt(place, {}));
+      warned.mockRestore();
+      stays();
+    },
+  );
+
+  it.each(PUTS)('refuses %s in the place of the journal that a killed process has left', async (_, put) => {
+    const store = lowdbStore(folder);
+    await execute(job, 1, { store, runId: 'first' });
+    const left = join(base, 'left');
+    fs.cpSync(folder, left, { recursive: true, filter: (path) => path !== join(folder, 'lock') });
+    await store.close();
+    folder = left;
+    const path = join(left, 'journal', '00000001.ndjson');
     fs.rmSync(path);
     put(path);
-    const before = fs.lstatSync(path);
-    await everything(servingAt(place, {}));
+    const stays = untouched(path);
 
-    const after = fs.lstatSync(path);
-    expect([after.ino, after.isFIFO(), after.isSymbolicLink()]).toEqual([
-      before.ino,
-      before.isFIFO(),
-      before.isSymbolicLink(),
-    ]);
-    if (after.isFile()) expect(fs.readFileSync(path, 'utf8')).toBe('notes');
+    await expect(lowdbStore(left).loadRun('first')).rejects.toThrow(path);
+    expect((await everything()).filter((told) => told.includes(path))).not.toEqual([]);
+    stays();
+  });
+
+  it.each(PUTS)('writes on to its journal where %s has taken its name', async (_, put) => {
+    const store = lowdbStore(folder);
+    const wait = new Subject<number>();
+    const begun = new Subject<void>();
+    const slow = agent('slow', () => {
+      begun.next();
+      return firstValueFrom(wait);
+    });
+    const begins = firstValueFrom(begun);
+    const state = execute(chain('waits', slow, cached), 1, { store, runId: 'r' });
+    await begins;
+    const path = join(folder, 'journal', '00000001.ndjson');
+    fs.rmSync(path);
+    put(path);
+    wait.next(1);
+
+    expect((await state).output).toBe(2);
+    await store.close();
+    expect((await lowdbStore(folder).loadRun('r'))?.output).toBe(2);
     expect(fs.readFileSync(join(outside, 'thesis.docx'), 'utf8')).toBe('years of work');
   });
 
