@@ -1,13 +1,15 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
 import { isLeft } from 'fp-ts/lib/Either';
 import type { Observable } from 'rxjs';
-import { from, lastValueFrom, map, range, reduce, Subject, tap } from 'rxjs';
+import { from, lastValueFrom, range, reduce, Subject, tap } from 'rxjs';
 
 import type { Outcome } from '../../index';
 import { agent, execute, memoryStore, outcomes, pulled, runEach } from '../../index';
 import { amount, isLong, tally } from '../support/torture';
 
 const inputs = amount(100_000, 1_000_000);
-jest.setTimeout(600_000);
 
 const same = agent('same', (n: number) => n);
 /** The first ones take their time, so that all others wait; those then end at once. */
@@ -42,44 +44,79 @@ async function count(all: Observable<Outcome<unknown>>): Promise<Told> {
   return told;
 }
 
-/** What is kept besides what was there before, in MB. */
-async function heapUsedBy(work: () => Promise<unknown>): Promise<number> {
-  const used = (): number => {
-    globalThis.gc?.();
-    return process.memoryUsage().heapUsed / 2 ** 20;
+setFlagsFromString('--expose-gc');
+const gc = runInNewContext('gc') as () => void;
+
+/** What is in use, in MB. */
+function heapUsed(): number {
+  gc();
+  return process.memoryUsage().heapUsed / 2 ** 20;
+}
+
+/** Eight times as many inputs may cost 8 times as much, and three times that for a collector of garbage that has more to do; what is done anew for each would cost 64 times as much. */
+const LINEAR = 8 * 3;
+
+/** What comes of all inputs; the CPU time of the least of up to three tries grows with their number, and no faster. */
+async function inLinearTime<T>(work: (many: number) => Promise<T>): Promise<T> {
+  const few = Math.ceil(inputs / 8);
+  const cost = async (many: number): Promise<readonly [T, number]> => {
+    const before = process.cpuUsage();
+    const told = await work(many);
+    const { user, system } = process.cpuUsage(before);
+    return [told, user + system];
   };
-  const before = used();
-  await work();
-  return used() - before;
+  // Nothing is compiled yet.
+  await work(few);
+  let told: T;
+  let least = Infinity;
+  let round = 0;
+  do {
+    const [, ofFew] = await cost(few);
+    const [all, ofAll] = await cost(inputs);
+    told = all;
+    least = Math.min(least, ofAll / ofFew);
+  } while (least >= LINEAR && (round += 1) < 3);
+  tally('times as much for eight times as many', Math.ceil(least));
+  expect(least).toBeLessThan(LINEAR);
+  return told;
 }
 
 describe.each(isLong ? (['merge', 'concat'] as const) : (['merge'] as const))(
   `runEach({ whenBusy: '%s' }) over many inputs`,
   (whenBusy) => {
-    it('tells the outcome of each run that ends at once, from a source that pushes', async () => {
-      const all = range(0, inputs).pipe(
-        runEach(
-          slowAtFirst((n) => n),
-          { whenBusy },
+    it('tells the outcome of each run that ends at once, from a source that pushes, in linear time', async () => {
+      const told = await inLinearTime((many) =>
+        count(
+          range(0, many).pipe(
+            runEach(
+              slowAtFirst((n) => n),
+              { whenBusy },
+            ),
+            outcomes(),
+          ),
         ),
-        outcomes(),
       );
-      expect(await count(all)).toEqual({ all: inputs, left: 0 });
+      expect(told).toEqual({ all: inputs, left: 0 });
     });
 
-    it('tells the outcome of each run that fails at once', async () => {
-      const all = range(0, inputs).pipe(runEach(slowAtFirst(torn), { whenBusy }), outcomes());
-      expect(await count(all)).toEqual({ all: inputs, left: inputs - 16 });
+    it('tells the outcome of each run that fails at once, in linear time', async () => {
+      const told = await inLinearTime((many) =>
+        count(range(0, many).pipe(runEach(slowAtFirst(torn), { whenBusy }), outcomes())),
+      );
+      expect(told).toEqual({ all: inputs, left: inputs - 16 });
     });
 
-    it('tells the outcome of each input when all are aborted in the middle', async () => {
-      const stop = new AbortController();
-      const waits = agent('waits', () => new Promise(() => undefined));
-      const all = range(0, inputs).pipe(runEach(waits, { whenBusy, signal: stop.signal }), outcomes());
-      setTimeout(() => {
-        stop.abort();
-      }, 1);
-      expect(await count(all)).toEqual({ all: inputs, left: inputs });
+    it('tells the outcome of each input when all are aborted in the middle, in linear time', async () => {
+      const told = await inLinearTime((many) => {
+        const stop = new AbortController();
+        const waits = agent('waits', () => new Promise(() => undefined));
+        const all = range(0, many).pipe(runEach(waits, { whenBusy, signal: stop.signal }), outcomes());
+        setTimeout(() => {
+          stop.abort();
+        }, 1);
+        return count(all);
+      });
+      expect(told).toEqual({ all: inputs, left: inputs });
     });
   },
 );
@@ -87,34 +124,52 @@ describe.each(isLong ? (['merge', 'concat'] as const) : (['merge'] as const))(
 describe('runEach() over many inputs', () => {
   it('tells the outcome of each that the cache answers', async () => {
     const store = memoryStore();
-    const ask = agent('ask', async (n: number) => Promise.resolve(n), { cache: {} });
-    await execute(ask, 1, { store });
-    // All under one name, so that the store does not grow: only the cache is asked.
-    const questions = pulled(Array.from({ length: inputs }, (_, index) => (index === 0 ? 0 : 1)));
+    let calls = 0;
+    const ask = agent(
+      'ask',
+      async (n: number) => {
+        calls += 1;
+        return Promise.resolve(n);
+      },
+      { cache: {} },
+    );
+    for (const n of [0, 1]) await execute(ask, n, { store });
+    // All under one name, so that the store does not grow; never twice the same, so that only the cache is asked.
+    const questions = pulled(Array.from({ length: inputs }, (_, index) => index % 2));
     const all = questions.pipe(
       runEach(ask, { store, whenBusy: 'concat', runId: () => 'one', onMismatch: 'actual' }),
       outcomes(),
     );
     expect(await count(all)).toEqual({ all: inputs, left: 0 });
+    expect(calls).toBe(2);
   });
 
-  it('tells the outcome of each run that has completed before, and keeps nothing of it', async () => {
+  it('tells the outcome of each run that has completed before, in linear time, and keeps nothing of it', async () => {
     const store = memoryStore();
     await execute(same, 1, { store, runId: 'one' });
-    const pass = () =>
+    function* ones(many: number, look: (seen: number) => void): Generator<number> {
+      for (let seen = 0; seen < many; seen += 1) {
+        look(seen);
+        yield 1;
+      }
+    }
+    const pass = (many: number, look: (seen: number) => void = () => undefined): Promise<Told> =>
       count(
-        range(0, inputs).pipe(
-          map(() => 1),
+        pulled(ones(many, look)).pipe(
           runEach(same, { store, runId: () => 'one', concurrency: 2 }),
           outcomes(),
         ),
       );
-    let told: Told | undefined;
-    const grown = await heapUsedBy(async () => {
-      told = await pass();
+    expect(await inLinearTime(pass)).toEqual({ all: inputs, left: 0 });
+    const before = heapUsed();
+    const grown: number[] = [];
+    await pass(inputs, (seen) => {
+      if (seen % Math.ceil(inputs / 4) === 1) grown.push(heapUsed() - before);
     });
-    expect(told).toEqual({ all: inputs, left: 0 });
-    if (globalThis.gc !== undefined) expect(grown).toBeLessThan(20);
+    grown.push(heapUsed() - before);
+
+    expect(grown).toHaveLength(5);
+    for (const each of grown) expect(each).toBeLessThan(5);
   });
 
   it('resumes each that fails at once, without deepening the stack', async () => {
@@ -122,29 +177,35 @@ describe('runEach() over many inputs', () => {
     expect(await count(all)).toEqual({ all: 1, left: 1 });
   });
 
-  it('takes a burst that is pushed while others are under way', async () => {
-    const source = new Subject<number>();
-    const told = count(source.pipe(runEach(slowAtFirst((n) => n)), outcomes()));
-    for (let n = 0; n < inputs; n += 1) source.next(n);
-    source.complete();
-    expect(await told).toEqual({ all: inputs, left: 0 });
+  it('takes a burst that is pushed while others are under way, in linear time', async () => {
+    const told = await inLinearTime((many) => {
+      const source = new Subject<number>();
+      const outcomes$ = count(source.pipe(runEach(slowAtFirst((n) => n)), outcomes()));
+      for (let n = 0; n < many; n += 1) source.next(n);
+      source.complete();
+      return outcomes$;
+    });
+    expect(told).toEqual({ all: inputs, left: 0 });
   });
 
-  it('takes inputs that its own outcomes bring forth', async () => {
-    const source = new Subject<number>();
-    let made = 1;
-    const told = count(
-      source.pipe(
-        runEach(same),
-        outcomes(),
-        tap(() => {
-          if (made < inputs) source.next((made += 1));
-          else source.complete();
-        }),
-      ),
-    );
-    source.next(1);
-    expect(await told).toEqual({ all: inputs, left: 0 });
+  it('takes inputs that its own outcomes bring forth, in linear time', async () => {
+    const told = await inLinearTime((many) => {
+      const source = new Subject<number>();
+      let made = 1;
+      const outcomes$ = count(
+        source.pipe(
+          runEach(same),
+          outcomes(),
+          tap(() => {
+            if (made < many) source.next((made += 1));
+            else source.complete();
+          }),
+        ),
+      );
+      source.next(1);
+      return outcomes$;
+    });
+    expect(told).toEqual({ all: inputs, left: 0 });
   });
 
   it(`tells the cancel of each input that gives way with whenBusy: 'switch'`, async () => {
@@ -156,24 +217,79 @@ describe('runEach() over many inputs', () => {
 });
 
 describe('an agent in a plain pipe', () => {
-  it.each(isLong ? [1, 8] : [8])('answers many inputs that wait, %d at once', async (concurrency) => {
-    let calls = 0;
-    const quick = agent(
-      'quick',
-      (n: number) => ((calls += 1) > 16 ? n : new Promise((resolve) => setTimeout(resolve, 3))),
-      { concurrency },
-    );
-    const answers = range(0, inputs).pipe(
-      quick,
-      same as never,
-      reduce((sum) => sum + 1, 0),
-    );
-    expect(await lastValueFrom(answers)).toBe(inputs);
-    tally('inputs', inputs);
-  });
+  it.each(isLong ? [1, 8] : [8])(
+    'answers many inputs that wait, %d at once, in linear time',
+    async (concurrency) => {
+      const answered = await inLinearTime((many) => {
+        let calls = 0;
+        const quick = agent(
+          'quick',
+          (n: number) => ((calls += 1) > 16 ? n : new Promise((resolve) => setTimeout(resolve, 3))),
+          { concurrency },
+        );
+        const answers = range(0, many).pipe(
+          quick,
+          same as never,
+          reduce((sum) => sum + 1, 0),
+        );
+        return lastValueFrom(answers);
+      });
+      expect(answered).toBe(inputs);
+      tally('inputs', inputs);
+    },
+  );
 
   it('errors with the failure of an input that had to wait', async () => {
     const answers = range(0, inputs).pipe(slowAtFirst((n) => (n === inputs - 1 ? torn() : n)));
     await expect(lastValueFrom(answers)).rejects.toThrow('torn');
+  });
+
+  /** Eight at once; what has begun, and what was aborted. */
+  function noted(work: (n: number) => unknown) {
+    const begun: number[] = [];
+    const aborted: number[] = [];
+    const waits = agent(
+      'waits',
+      (n: number, { signal }) => {
+        begun.push(n);
+        signal.addEventListener('abort', () => aborted.push(n));
+        return work(n);
+      },
+      { concurrency: 8 },
+    );
+    return { waits, begun, aborted };
+  }
+  const never = () => new Promise(() => undefined);
+  const later = () => new Promise((resolve) => setTimeout(resolve, 3));
+
+  it('errors at the first failure: those under way are aborted, none that waits begins', async () => {
+    const { waits, begun, aborted } = noted((n) => (n === 3 ? later().then(torn) : never()));
+    await expect(lastValueFrom(range(0, inputs).pipe(waits))).rejects.toThrow('torn');
+    await later();
+
+    expect(begun).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    expect(aborted).toEqual([0, 1, 2, 4, 5, 6, 7]);
+  });
+
+  it('begins none that waits once it is left in the middle, and aborts those under way', async () => {
+    const middle = Math.floor(inputs / 2);
+    const { waits, begun, aborted } = noted((n) => (n < 8 ? later() : n < middle ? n : never()));
+    let answers = 0;
+    await new Promise<void>((resolve) => {
+      const all = range(0, inputs)
+        .pipe(waits)
+        .subscribe(() => {
+          answers += 1;
+          if (answers === middle)
+            setTimeout(() => {
+              all.unsubscribe();
+              resolve();
+            }, 1);
+        });
+    });
+    await later();
+
+    expect([answers, begun.length]).toEqual([middle, middle + 8]);
+    expect(aborted).toEqual(begun.slice(middle));
   });
 });
