@@ -161,7 +161,10 @@ async function bundleOne(outdir, entryPoints, options) {
   });
   for (const { path, text } of outputFiles) {
     mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, await shortened(text), { mode: text.startsWith('#!') ? 0o755 : 0o644 });
+    const isScript = text.startsWith('#!');
+    // What only speaks of `export default`, publint takes for an ES module unless something says that it is none.
+    const end = isScript ? '\nmodule.exports;\n' : '';
+    writeFileSync(path, (await shortened(text)) + end, { mode: isScript ? 0o755 : 0o644 });
   }
   return metafile;
 }
