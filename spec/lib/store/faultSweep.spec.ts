@@ -29,8 +29,9 @@ async function work(files: MemoryFiles): Promise<Told> {
 /** What is told, and what is left, when nothing fails: the second answer comes too late. */
 async function usual(): Promise<{ readonly problems: ReadonlySet<string>; readonly left: string }> {
   const files = newFiles();
-  const { problems } = await work(files);
+  const { problems, deleted } = await work(files);
   expect(problems.map(String)).toEqual([expect.stringMatching(/answer/i)]);
+  expect([...deleted]).toEqual(['old', 'unwanted']);
   return { problems: new Set(problems.map(String)), left: await mark(files.afterKill()) };
 }
 
@@ -53,6 +54,6 @@ describe('an error at any call to the file system while everything a store does 
       outcome: (files, told) => outcome(files.afterKill(), told),
       right,
     },
-    10,
+    11,
   );
 });

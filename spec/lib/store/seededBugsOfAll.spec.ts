@@ -1,18 +1,21 @@
 import type { Store } from '../../../index';
+import { execute } from '../../../index';
 import type { Durability } from '../../../lib/store/durability';
-import { everyNth } from '../../support/torture';
+import { everyNth, seedOr } from '../../support/torture';
 import {
   CountsTooMuch,
   ForgetsTooSoon,
   KeepsMessages,
   NeverLooks,
+  RemovesTooSoon,
   TakesAllForOurs,
 } from './support/buggyFiles';
 import { Ended, storeOn } from './support/crash';
 import { append, life } from './support/life';
 import type { Ignored } from './support/memoryFiles';
 import { MemoryFiles } from './support/memoryFiles';
-import { mixedWork, outcome, right, Told } from './support/mixedWork';
+import { agentsOf, mixedWork, outcome, right, Told } from './support/mixedWork';
+import { random } from './support/random';
 
 let warned: jest.SpyInstance;
 beforeAll(() => {
@@ -28,17 +31,20 @@ type Kind = new (ignored?: Ignored) => MemoryFiles;
 async function firstLoss(Kind: Kind, ignored: Ignored = {}, step = 1): Promise<string | undefined> {
   const whole = new Kind(ignored);
   await mixedWork(storeOn(whole), new Told());
+  const draw = random(seedOr(31));
   for (let at = whole.calls + 1; at > 0; at -= step) {
     const files = new Kind(ignored);
     files.fate = ({ number }) => (number < at ? undefined : { error: new Ended('the power is lost') });
     const told = new Told();
     await mixedWork(storeOn(files, 'disk', 4_000), told);
-    const left = files.afterPowerLoss('nothing survives');
-    try {
-      const found = JSON.stringify(await outcome(left, told));
-      if (found !== JSON.stringify(right)) return `${String(at)}: ${found}`;
-    } catch (error) {
-      return `${String(at)}: ${String(error)}`;
+    for (const loss of ['nothing survives' as const, draw]) {
+      const left = files.afterPowerLoss(loss);
+      try {
+        const found = JSON.stringify(await outcome(left, told));
+        if (found !== JSON.stringify(right)) return `${String(at)}: ${found}`;
+      } catch (error) {
+        return `${String(at)}: ${String(error)}`;
+      }
     }
   }
   return undefined;
@@ -66,6 +72,67 @@ describe('the power-loss test of everything a store does finds a store (promises
   it('and nothing in the store as it is', async () => {
     expect(await firstLoss(MemoryFiles, {}, everyNth(9))).toBeUndefined();
   }, 600_000);
+});
+
+/** A disk on which runs stand in files of their own. */
+async function withRuns(Kind: Kind): Promise<MemoryFiles> {
+  const files = new Kind();
+  const store = storeOn(files);
+  const { old } = agentsOf(new Told());
+  for (const runId of ['gone', 'kept']) await execute(old, 1, { store, runId });
+  await store.close();
+  return files;
+}
+
+/** The power is lost at each call while a run that has a file of its own is forgotten: what is wrong with what is left. */
+async function firstHalfForgotten(
+  Kind: Kind,
+  forget: (store: Store) => Promise<unknown>,
+): Promise<string | undefined> {
+  const draw = random(seedOr(32));
+  const whole = await withRuns(Kind);
+  const before = whole.calls;
+  const other = storeOn(whole);
+  await forget(other);
+  await other.close();
+  for (let at = before + 1; at <= whole.calls + 1; at += 1) {
+    const files = await withRuns(Kind);
+    files.fate = ({ number }) => (number < at ? undefined : { error: new Ended('the power is lost') });
+    const store = storeOn(files);
+    const isForgotten = await acknowledged(() => forget(store));
+    await acknowledged(() => store.close());
+    for (const loss of ['nothing survives' as const, 'everything survives' as const, draw, draw]) {
+      const left = storeOn(files.afterPowerLoss(loss));
+      try {
+        const listed = (await left.listRuns()).map(({ runId }) => runId).sort();
+        const loaded = await Promise.all(['gone', 'kept'].map((runId) => left.loadRun(runId)));
+        const outputs = loaded.map((state) => state?.output);
+        const found = JSON.stringify([listed, outputs]);
+        const isThere = found === '[["gone","kept"],[2,2]]';
+        const isGone = found === '[["kept"],[null,2]]';
+        if (!isGone && (isForgotten || !isThere)) return `${String(at)}: ${found}`;
+      } catch (error) {
+        return `${String(at)}: ${String(error)}`;
+      }
+    }
+  }
+  return undefined;
+}
+
+describe.each<[string, (store: Store) => Promise<unknown>]>([
+  ['deleteRun', (store) => store.deleteRun('gone')],
+  ['prune', (store) => store.prune({ keep: 1 })],
+])('the power-loss test of %s() finds a store (promises test 23)', (_, forget) => {
+  it.each<[string, Kind]>([
+    ['that removes the file of a run before it is forgotten on the disk', RemovesTooSoon],
+    ['that forgets a run before that is on the disk', ForgetsTooSoon],
+  ])('%s', async (_what, Kind) => {
+    expect(await firstHalfForgotten(Kind, forget)).toBeDefined();
+  });
+
+  it('and nothing in the store as it is', async () => {
+    expect(await firstHalfForgotten(MemoryFiles, forget)).toBeUndefined();
+  });
 });
 
 /** Somebody else removes the lock and opens the folder. */

@@ -1,3 +1,5 @@
+import { dirname } from 'node:path';
+
 import type { Found } from '../../../../lib/store/folder/files/files';
 import { MemoryFiles } from './memoryFiles';
 
@@ -71,6 +73,20 @@ export class ForgetsTooSoon extends MemoryFiles {
 
   override async sync(file: number): Promise<void> {
     if (!this.#isForgetting) await super.sync(file);
+  }
+}
+
+/** As if the file of a run that is forgotten were removed before the record that says so is on the disk. */
+export class RemovesTooSoon extends MemoryFiles {
+  override write(file: number, bytes: Uint8Array, position: number): number {
+    const count = super.write(file, bytes, position);
+    for (const [, runId] of Buffer.from(bytes)
+      .toString()
+      .matchAll(/"store.deleted","runId":"(\w+)"/g)) {
+      const path = `/state/runs/${String(runId)}.json`;
+      if (this.remove(path)) void this.syncFolder(dirname(path)).catch(() => undefined);
+    }
+    return count;
   }
 }
 

@@ -30,6 +30,8 @@ export class Told {
   readonly logs = new Set<string>();
   readonly answered = new Set<string>();
   readonly deleted = new Set<string>();
+  /** Whose removal was asked for: it may have happened also where that was not told. */
+  readonly unwanted = new Set<string>();
   /** Everything that went wrong, as it was told. */
   readonly problems: unknown[] = [];
   /** Steps whose function was called after their end had been told. */
@@ -50,7 +52,7 @@ export class Told {
 /** The agents of the work, whose calls are noted. */
 export function agentsOf(told: Told) {
   const called =
-    <I>(work: (input: I, attempt: number) => number | Observable<number>) =>
+    <I, O = number>(work: (input: I, attempt: number) => O | Observable<O>) =>
     (input: I, context: { readonly runId: string; readonly path: string; readonly attempt: number }) => {
       told.called(context.runId, context.path);
       return work(input, context.attempt);
@@ -64,7 +66,10 @@ export function agentsOf(told: Told) {
   );
   const batch = chain(
     'batch',
-    agent('list', (n: number) => [n, n + 1, n + 2]),
+    agent(
+      'list',
+      called((n: number) => of([n, n + 1, n + 2])),
+    ),
     each('items', item),
     agent(
       'sum',
@@ -79,15 +84,24 @@ export function agentsOf(told: Told) {
       called((ok: boolean) => (ok ? 1 : 0)),
     ),
   );
-  return { batch, asks };
+  const old = chain(
+    'old',
+    agent(
+      'kept',
+      called((n: number) => n + 1),
+      { cache: {} },
+    ),
+  );
+  return { batch, asks, old };
 }
 
 /**
- * A little of all that a store does: a list with a retry and a cache, a question answered twice, a cancel, snapshots, a
- * record, a fork, a delete and a prune, two runs at once. What fails is told, and the rest goes on.
+ * A little of all that a store does: an old run that is pruned with its snapshot and its answer in the cache, a list with a
+ * retry and a cache, a question answered twice, a cancel, snapshots, a record, a fork, a delete, two runs at once. What fails
+ * is told, and the rest goes on.
  */
 export async function mixedWork(store: Store, told: Told): Promise<void> {
-  const { batch, asks } = agentsOf(told);
+  const { batch, asks, old } = agentsOf(told);
   const attempt = async (act: () => Promise<unknown>): Promise<boolean> => {
     try {
       await act();
@@ -110,6 +124,11 @@ export async function mixedWork(store: Store, told: Told): Promise<void> {
         }),
     );
   const history = executionHistory(store.logs);
+  await runAll(run(old, 1, { store, runId: 'old' }).pipe(saveTo(everyStep(), { store, ...taps })));
+  await attempt(async () => {
+    told.unwanted.add('old');
+    for (const runId of await store.prune({ snapshots: true })) told.deleted.add(runId);
+  });
   await Promise.all([
     runAll(
       run(batch, 1, { store, runId: 'batch' }).pipe(
@@ -135,9 +154,9 @@ export async function mixedWork(store: Store, told: Told): Promise<void> {
     told.logs.add((await history.createLog('mine', 'mine')).logId);
   });
   await attempt(async () => {
+    told.unwanted.add('unwanted');
     if (await store.deleteRun('unwanted', { snapshots: true, logs: true })) told.deleted.add('unwanted');
   });
-  await attempt(() => store.prune({ olderThanMs: 60_000 }));
   await attempt(() => store.close());
 }
 
@@ -147,7 +166,7 @@ export async function outcome(files: MemoryFiles, told: Told): Promise<Readonly<
   const { batch, asks } = agentsOf(told);
   const known = new Set((await store.listRuns()).map(({ runId }) => runId));
   const lost = [...told.steps].flatMap(([runId, paths]) =>
-    !known.has(runId) && !told.deleted.has(runId) ? [...paths].map((path) => `${runId} ${path}`) : [],
+    !known.has(runId) && !told.unwanted.has(runId) ? [...paths].map((path) => `${runId} ${path}`) : [],
   );
   const end = async (runId: string, act: () => Promise<{ readonly output?: unknown }>) =>
     [runId, (await act()).output] as const;
