@@ -219,11 +219,6 @@ function fromParts(entry, others, { modules }) {
           resolveDir: root,
         };
       });
-      // Whose frames it leaves out of what it shows.
-      onLoad({ filter: /showCommand\.ts$/ }, ({ path }) => {
-        const [before, after] = readFileSync(path, 'utf8').split("'core.js'");
-        return { loader: 'ts', contents: `${before}'core'${after}` };
-      });
     },
   };
 }

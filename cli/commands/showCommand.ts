@@ -276,5 +276,5 @@ function failureText(failure: Failure, title: string, isFull: boolean, output: O
 
 /** Whether a frame is in the code of the user: not in a package, in Node, or in this one. */
 function isOwn(frame: string): boolean {
-  return !/node_modules|node:/.test(frame) && !frame.includes(join(__dirname, '..', 'core.js'));
+  return !/node_modules|node:/.test(frame) && !frame.includes(join(__dirname, '..', 'core'));
 }

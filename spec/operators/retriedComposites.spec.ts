@@ -78,6 +78,33 @@ const mended: Record<string, (calls: string[]) => Agent<unknown, unknown>> = {
       });
       return { read, z: step('z', part('z', 1, calls), read) };
     }),
+  'a failure that a chain has read whose first step has ended': (calls) =>
+    workflow('w', (input: Wire<unknown>, step) =>
+      step(
+        'read',
+        chain('read', texts, part('z', 1, calls)),
+        settled([step('x', part('x', 1, calls), input)]),
+      ),
+    ),
+  'a failure that a function has read which has asked for a step in vain': (calls) => {
+    const z = part('z', 1, calls);
+    const asks = agent('asks', async (answers: unknown, { step }) => [
+      answers,
+      await firstValueFrom(step('z', z, answers)),
+    ]);
+    return workflow('w', (input: Wire<unknown>, step) =>
+      step('read', asks, settled([step('x', part('x', 1, calls), input)])),
+    );
+  },
+  'a failure that a function within items has read, beside a step that fails': (calls) => {
+    const y = part('y', 0, calls);
+    const asks = agent('asks', async (answers: unknown, { step }) => firstValueFrom(step('y', y, answers)));
+    const list = agent('list', (answers: readonly unknown[]) => [...answers, 'more']);
+    const items = chain('items', list, each('each', chain('item', asks, part('z', 1, calls))));
+    return workflow('w', (input: Wire<unknown>, step) =>
+      step('read', items, settled([step('x', part('x', 1, calls), input)])),
+    );
+  },
   'a quorum that is lost': (calls) =>
     workflow('w', (input: Wire<unknown>, step) => {
       const members = [step('x', part('x', 1, calls), input), step('y', part('y', 0, calls), input)];
@@ -122,9 +149,12 @@ const mended: Record<string, (calls: string[]) => Agent<unknown, unknown>> = {
 describe('another attempt at a composite', () => {
   it.each(Object.entries(mended))('opens what a resume opens: %s', async (_, make) => {
     const [tried, resumed]: [string[], string[]] = [[], []];
-    const again = await execute(chain('once', withPolicy(make(tried), { retry: 1 })), 1);
-
     const store = memoryStore();
+    const again = await execute(chain('once', withPolicy(make(tried), { retry: 1 })), 1, {
+      store,
+      runId: 'again',
+    });
+
     const work = chain('once', make(resumed));
     expect((await execute(work, 1, { store, runId: 'r' })).status).toBe('FAILED');
     const later = await execute(work, 1, { store, runId: 'r' });

@@ -29,8 +29,8 @@ export function forgetFailures({ path, parent }: StepTask): void {
 }
 
 /**
- * Paths of what has failed below a step and is tried again with it. A contained failure stays a fact where a step has gone on from it that
- * has ended: that one would go on telling of a failure that has been mended.
+ * Paths of what has failed below a step and is tried again with it. A contained failure stays a fact where a step that has gone on from it
+ * has ended, or has something below it that has, or that is bound to its input: that would go on telling of a failure that has been mended.
  */
 export function openBelow(
   { failedBelow = [] }: Pick<StepTask, 'failedBelow'>,
@@ -40,16 +40,30 @@ export function openBelow(
   if (!failedBelow.some(({ readers }) => readers !== undefined)) return paths;
   const rows = steps();
   const facts = new Set<string>();
+  const done = pathsOfDone(rows);
   // Whoever fails because of a failure fails later.
   for (const { path, readers } of failedBelow.slice().reverse()) {
     if (rows.get(path)?.contained !== true) continue;
     const isRead = readers?.().some(
-      ({ id, past }) =>
-        (facts.has(id) || hasEnded(rows.get(id))) && !past.some((quorum) => hasEnded(rows.get(quorum))),
+      ({ id, past }) => (facts.has(id) || done.has(id)) && !past.some((quorum) => hasEnded(rows.get(quorum))),
     );
     if (isRead === true) facts.add(path);
   }
   return facts.size === 0 ? paths : paths.filter((path) => !isAtOrBelow(path, facts));
+}
+
+/** The paths of steps that have ended, and of all above what has ended or has been called with an input that must not change. */
+function pathsOfDone(rows: StepTable): ReadonlySet<string> {
+  const paths = new Set<string>();
+  for (const row of rows) {
+    const { stepId, inputHash } = row;
+    const isDone = hasEnded(row);
+    if (isDone) paths.add(stepId);
+    if (!isDone && inputHash === undefined) continue;
+    for (let end = stepId.length - 1; end > 0; end -= 1)
+      if (stepId[end] === '/' || stepId[end] === '[') paths.add(stepId.slice(0, end));
+  }
+  return paths;
 }
 
 function hasEnded(row: StepResult | undefined): boolean {

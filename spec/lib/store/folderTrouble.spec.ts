@@ -123,7 +123,7 @@ const READS: Record<
   cache: ['gives run.completed 2', (store, tell) => endOf(job, 1, { store, runId: 'again', tell })],
   // The answer is not there: the run goes on waiting for it.
   inbox: ['gives run.suspended undefined', (store, tell) => endOf(asks, 1, { store, runId: 'asking', tell })],
-  streams: ['refused', (store) => store.streams.claim('counts')],
+  streams: ['refused', async (store) => store.streams.claim('counts')],
   queue: ['refused', (store) => submit(job, 1, { store, runId: 'queued', delayMs: 3_600_000 })],
   'history.json': ['refused', (store) => store.loadRun('first')],
 };
