@@ -6,6 +6,7 @@ import { restateEngine } from '../../adapters/restate/client/restateEngine';
 import type { RestateWorker } from '../../adapters/restate/worker/serveRestate';
 import { serveRestate } from '../../adapters/restate/worker/serveRestate';
 import { agent, approval, chain, execute } from '../../index';
+import { RunState as StateCodec } from '../../lib/codec/stateCodec';
 import { amount, isLong, seedOr, tally } from '../support/torture';
 import type { RestateServer } from './support/restateServer';
 import { restateBinary, startRestate, waitFor } from './support/restateServer';
@@ -83,7 +84,45 @@ const oddBody = fc
     return JSON.stringify({ ...body, [how === 'add' ? 'more' : key]: value });
   });
 
+/** A value within arrays, so many of them inside one another. */
+const deep = (levels: number, innermost = ''): string =>
+  `${'['.repeat(levels)}${innermost}${']'.repeat(levels)}`;
+const MIB = 1024 * 1024;
+/** What fits each handler but for a value in it that nobody can write down again, or that no message carries on. */
+const heavy: readonly (readonly [string, (key: string) => string])[] = [
+  ['answer', () => `{"path":"ok","value":${deep(6_000)}}`],
+  ['answer', () => `{"path":"ok","value":${deep(6_000, '{"a":1}')}}`],
+  ['answer', () => `{"path":"ok","value":"${'x'.repeat(25 * MIB)}"}`],
+  ['answer', () => deep(3 * MIB)],
+  ['run', (key) => startOf(key, `"input":${deep(6_000)}`)],
+  ['run', (key) => startOf(key, `"input":${deep(6_000, '{"a":1}')}`)],
+  ['run', (key) => startOf(key, `"input":"${'x'.repeat(25 * MIB)}"`)],
+  ['run', (key) => startOf(key, `"seed":${deep(6_000)}`)],
+  ['run', (key) => startOf(key, `"seed":{"input":${deep(6_000)}}`)],
+  ['run', () => deep(3 * MIB)],
+  ['tell', () => `{"hint":0,"secret":"","parts":[{"index":0,"event":{"type":"x","value":${deep(6_000)}}}]}`],
+  ['tell', () => `{"hint":0,"secret":"${'x'.repeat(25 * MIB)}","parts":[]}`],
+  ['cancel', () => `{"isAsked":true,"reason":"${'x'.repeat(25 * MIB)}"}`],
+  ['cancel', () => `{"isAsked":true,"reason":${deep(6_000)}}`],
+  ['events', () => `{"from":0,"parts":0,"waitMs":0,"more":${deep(6_000)}}`],
+  ['text', () => `{"position":0,"index":0,"more":${deep(6_000)}}`],
+];
+const startOf = (key: string, more: string): string =>
+  `{"runId":"${key}","life":1,"at":1,"onMismatch":"refuse",${more}}`;
+/** What can go wrong with a part of a state. */
+const oddPart = fc.oneof(
+  oddValue,
+  fc.constantFrom('RUNNING', 'SUSPENDED', 'COMPLETED', 'CANCELLED', 'FAILED', 'IDLE', 'drain', 1e300, {
+    name: 'x',
+  }),
+);
+
 const ifServer = restateBinary() === undefined ? describe.skip : describe;
+
+function nthKey(of: Readonly<Record<string, unknown>>, n: number): string {
+  const keys = Object.keys(of);
+  return keys[n % keys.length] ?? '';
+}
 
 ifServer('a body that is not ours', () => {
   let server: RestateServer;
@@ -111,13 +150,14 @@ ifServer('a body that is not ours', () => {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body,
-      signal: AbortSignal.timeout(20_000),
+      // A busy machine takes seconds for each 10 MiB.
+      signal: AbortSignal.timeout(body.length > MIB ? 120_000 : 20_000),
     });
     await response.text();
     return response.status;
   };
   const open = async (): Promise<readonly unknown[]> => {
-    const query = `select target_handler_name, target_service_key, last_failure from sys_invocation where status in ('backing-off', 'paused')`;
+    const query = `select target_handler_name, target_service_key, last_failure from sys_invocation where status in ('backing-off', 'paused') or (status <> 'completed' and (retry_count > 1 or last_failure is not null))`;
     const response = await fetch(`${server.admin}/query`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', accept: 'application/json' },
@@ -146,6 +186,70 @@ ifServer('a body that is not ours', () => {
     );
 
     expect(statuses.filter((status) => ![200, 400, 403].includes(status))).toEqual([]);
+    await expect(open()).resolves.toEqual([]);
+  });
+
+  it('is refused by every handler however deep or large it is, and what it was sent to stays free', async () => {
+    await execute(paying, 1, { engine, runId: 'beside heavy ones' });
+    const statuses: string[] = [];
+    for (const [index, [handler, body]] of heavy.entries()) {
+      const key = `heavy-${String(index)}`;
+      statuses.push(`${handler} ${String(await post(`${service}/${key}/${handler}`, body(key)))}`);
+    }
+    const record = `millrace.runs/${encodeURIComponent(`${service}/beside heavy ones`)}`;
+    for (const [handler, body] of heavy.filter(([name]) => name === 'answer'))
+      statuses.push(`${handler} ${String(await post(`${record}/answer`, body('')))}`);
+    statuses.push(`keep ${String(await post('millrace.answers/x/keep', `{"output":${deep(6_000)}}`))}`);
+    const nobody = await post('millrace.runs/millrace.nobody.000000000000%2Fx/answer', '{"path":"ok"}');
+
+    expect(statuses.filter((status) => !status.endsWith(' 400'))).toEqual([]);
+    expect(nobody).toBe(404);
+    await expect(open()).resolves.toEqual([]);
+    await engine.answer('beside heavy ones', 'ok', true);
+    await waitFor(
+      async () => (await engine.loadRun(paying, 'beside heavy ones'))?.status === 'COMPLETED',
+      10_000,
+      'the end of the run',
+    );
+  });
+
+  it('is told why when it begins a life with what is no state, or not one of this run', async () => {
+    await execute(paying, 1, { engine, runId: 'to be copied' });
+    const state = await engine.loadRun(paying, 'to be copied');
+    const whole = { ...(StateCodec.encode(state as never) as object), life: 0 } as Record<string, unknown>;
+    const [row = {}] = whole['steps'] as readonly Record<string, unknown>[];
+    const named = (name: string, part: unknown) => ({ ...whole, [name]: part });
+    const inStep = (name: string, part: unknown) => ({ ...whole, steps: [{ ...row, [name]: part }] });
+    const parts = fc.sample(fc.tuple(oddPart, fc.nat(), fc.nat()), {
+      seed: seedOr(16),
+      numRuns: amount(60, 600),
+    });
+    const seeds: readonly unknown[] = [
+      ...[{}, [], null, 1, 'x', true, whole, { ...whole, steps: [] }, { ...whole, plan: [] }],
+      ...['name', 'runId', 'plan', 'steps', 'seq'].flatMap((name) => [
+        named(name, undefined),
+        named(name, null),
+      ]),
+      ...parts.flatMap(([part, ofRun, ofStep]) => [
+        named(nthKey(whole, ofRun), part),
+        inStep(nthKey(row, ofStep), part),
+      ]),
+    ];
+    const odd: string[] = [];
+
+    for (let at = 0; at < seeds.length; at += 16)
+      await Promise.all(
+        seeds.slice(at, at + 16).map(async (seed, index) => {
+          const runId = `seeded-${String(at + index)}`;
+          const asOwn =
+            typeof seed === 'object' && seed !== null && 'runId' in seed ? { ...seed, runId } : seed;
+          const body = JSON.stringify({ runId, life: 1, at: 1, onMismatch: 'refuse', seed: asOwn });
+          const status = await post(`${service}/${runId}/run`, body).catch((error: unknown) => String(error));
+          if (status !== 200 && status !== 400) odd.push(`${String(status)} ${body}`);
+        }),
+      );
+
+    expect(odd).toEqual([]);
     await expect(open()).resolves.toEqual([]);
   });
 

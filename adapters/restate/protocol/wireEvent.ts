@@ -1,9 +1,9 @@
 import { jsonValue } from '../../../lib/codec/jsonValue';
 import { StateValueError } from '../../../lib/errors/runErrors';
 import type { RunEvent } from '../../../lib/model/event';
-import type { CallId } from './protocol';
+import type { CallId, GivenAnswer } from './protocol';
 import { cutFailure, cutText } from './wireFailure';
-import { BATCH_BYTES, LARGEST_CHUNK, LARGEST_VALUE } from './wireLimits';
+import { BATCH_BYTES, DEEPEST_MESSAGE, LARGEST_ANSWERS, LARGEST_CHUNK, LARGEST_VALUE } from './wireLimits';
 
 /** Tells the attempts at steps from each other. */
 export function callText({ path, attempt }: Pick<CallId, 'path' | 'attempt'>): string {
@@ -13,6 +13,12 @@ export function callText({ path, attempt }: Pick<CallId, 'path' | 'attempt'>): s
 /** How many bytes a value takes as JSON; none where it is `undefined`. */
 export function jsonBytes(value: unknown): number {
   return value === undefined ? 0 : Buffer.byteLength(JSON.stringify(value));
+}
+
+/** As many of these answers, from the first on, as one message carries beside the rest of what is kept of a run. */
+export function asManyAsFit(answers: readonly GivenAnswer[]): readonly GivenAnswer[] {
+  let bytes = 0;
+  return answers.filter((given) => (bytes += jsonBytes(given)) <= LARGEST_ANSWERS);
 }
 
 /** A text in pieces that a message carries each. */
@@ -56,11 +62,40 @@ function detailsOf(data: object | (() => object) | undefined): object | undefine
 
 function fitsTheWire(value: unknown): boolean {
   try {
-    return JSON.stringify([value]).length <= LARGEST_VALUE;
+    const text = JSON.stringify([value]);
+    return text.length <= LARGEST_VALUE && !isDeeper(text, DEEPEST_MESSAGE - LEVELS_AROUND);
   } catch {
     return false;
   }
 }
+
+/** How many levels of a message stand around a value in it, at most. */
+const LEVELS_AROUND = 16;
+
+/** Whether a JSON text has more than so many arrays and objects inside one another; as far as to its first mistake, if it has any. */
+export function isDeeper(text: string, most: number): boolean {
+  let depth = 0;
+  let isQuoted = false;
+  for (let i = 0; i < text.length; i += 1) {
+    const code = text.charCodeAt(i);
+    if (isQuoted) {
+      if (code === BACKSLASH) i += 1;
+      else if (code === QUOTE) isQuoted = false;
+    } else if (code === QUOTE) isQuoted = true;
+    else if (code === BRACKET || code === BRACE) {
+      depth += 1;
+      if (depth > most) return true;
+    } else if (code === BRACKET_END || code === BRACE_END) depth -= 1;
+  }
+  return false;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const BRACKET = 0x5b;
+const BRACKET_END = 0x5d;
+const BRACE = 0x7b;
+const BRACE_END = 0x7d;
 
 /** The partial results of one call that are kept with its answer. */
 export interface KeptPartials {

@@ -7,6 +7,12 @@ export const LARGEST_OUTPUT = 64 * 1024 * 1024;
 /** Most bytes of all that one message carries. */
 export const LARGEST_MESSAGE = 24 * 1024 * 1024;
 
+/** Most objects and arrays inside one another in a message: a state may hold values that are as deep as one may be, which is 256. */
+export const DEEPEST_MESSAGE = 320;
+
+/** Most bytes of all answers that wait for a run: what is kept of it, and what it leaves behind, fits into one message each. */
+export const LARGEST_ANSWERS = LARGEST_MESSAGE / 2;
+
 /** Most characters of the name, and of the message, of an error in the journal. */
 export const LONGEST_TEXT = 8 * 1024;
 

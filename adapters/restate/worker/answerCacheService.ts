@@ -4,7 +4,7 @@ import { handlers, object, serde } from '@restatedev/restate-sdk';
 import type { AnswerCache, KeptAnswer } from '../../../lib/store/answerCache';
 import type { Ingress } from '../protocol/ingress';
 import { handlerPath } from '../protocol/ingress';
-import { acceptKept } from './requests';
+import { acceptKept, BODY } from './requests';
 import type { ServiceOptions } from './serviceOptions';
 import { retriedForEver } from './serviceOptions';
 
@@ -17,11 +17,11 @@ export function answersService(options: ServiceOptions) {
     name: SERVICE,
     handlers: {
       get: handlers.object.shared(
-        { journalRetention: 0 },
+        { journalRetention: 0, input: BODY.none },
         (context: ObjectSharedContext): Promise<KeptAnswer | null> => context.get<KeptAnswer>('answer'),
       ),
       keep: handlers.object.exclusive(
-        { journalRetention: 0 },
+        { journalRetention: 0, input: BODY.keep },
         async (context: ObjectContext, body: KeptAnswer): Promise<void> => {
           const answer = acceptKept(body);
           context.set('answer', answer);

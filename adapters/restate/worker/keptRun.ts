@@ -17,7 +17,7 @@ import type {
   StateChunk,
 } from '../protocol/protocol';
 import { keyOf, lifeOf, recordKey, RECORDS_SERVICE } from '../protocol/serviceNames';
-import { piecesOf } from '../protocol/wireEvent';
+import { asManyAsFit, piecesOf } from '../protocol/wireEvent';
 import { LARGEST_CHUNK, MOST_CHUNKS } from '../protocol/wireLimits';
 import { resolveOnce } from './publishedEvents';
 
@@ -80,6 +80,13 @@ export class KeptRun {
   async rest(rest: Rest, keptForMs: number): Promise<void> {
     const { status, incarnation } = rest.state;
     const late = await this.#seal(rest.read);
+    const given = [...rest.answers, ...late];
+    const answers = asManyAsFit(given);
+    if (answers.length < given.length)
+      process.emitWarning(
+        `Run "${rest.state.runId}" was given more answers that it has not used than can be kept: the last ${given.length - answers.length} are dropped`,
+        'RestateWarning',
+      );
     const state = await this.#whole(rest);
     const chunks = chunksOf(state);
     for (const [index, text] of chunks.entries()) {
@@ -90,7 +97,7 @@ export class KeptRun {
     const request: RestRequest = {
       life: this.#life,
       status,
-      answers: [...rest.answers, ...late],
+      answers,
       text: chunks[0] ?? '',
       chunks: chunks.length,
       ...(incarnation !== undefined && { incarnation }),

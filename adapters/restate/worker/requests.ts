@@ -1,7 +1,9 @@
-import { TerminalError } from '@restatedev/restate-sdk';
+import type { Serde } from '@restatedev/restate-sdk';
+import { serde, TerminalError } from '@restatedev/restate-sdk';
 import { isLeft } from 'fp-ts/lib/Either';
 import * as t from 'io-ts';
 
+import { jsonValue } from '../../../lib/codec/jsonValue';
 import { explain } from '../../../lib/codec/validate';
 import type { KeptAnswer } from '../../../lib/store/answerCache';
 import type {
@@ -14,7 +16,15 @@ import type {
   TextRequest,
 } from '../protocol/protocol';
 import { keyOf } from '../protocol/serviceNames';
-import { HOLD_MS } from '../protocol/wireLimits';
+import { isDeeper } from '../protocol/wireEvent';
+import { cutText } from '../protocol/wireFailure';
+import {
+  DEEPEST_MESSAGE,
+  HOLD_MS,
+  LARGEST_MESSAGE,
+  LARGEST_VALUE,
+  LONGEST_TEXT,
+} from '../protocol/wireLimits';
 
 /** An error of whoever asks: the server repeats no such request. */
 class BadRequestError extends TerminalError {
@@ -24,6 +34,42 @@ class BadRequestError extends TerminalError {
     });
   }
 }
+
+/**
+ * Reads the body of a request, which anybody may have sent. One that is too large or too deep is refused before it is parsed: it could
+ * not be written down again, and the server would repeat the request for ever.
+ *
+ * @param mostBytes - Left out for what only the server limits.
+ */
+function bodyOf<T>(mostBytes = Infinity): Serde<T> {
+  return {
+    contentType: 'application/json',
+    serialize: (value) => serde.json.serialize(value),
+    deserialize(bytes) {
+      if (bytes.length > mostBytes) throw new RangeError(`it is larger than ${mostBytes} bytes`);
+      if (bytes.length === 0) return undefined as T;
+      const text = new TextDecoder().decode(bytes);
+      if (isDeeper(text, DEEPEST_MESSAGE))
+        throw new RangeError(`it is nested deeper than ${DEEPEST_MESSAGE}`);
+      return JSON.parse(text) as T;
+    },
+  };
+}
+
+/** Room for what stands beside a value, such as a path. */
+const BESIDE = 1024 * 1024;
+
+/** How the body of each handler is read. */
+export const BODY = {
+  start: bodyOf<StartRequest>(),
+  answer: bodyOf<GivenAnswer>(LARGEST_VALUE + BESIDE),
+  events: bodyOf<EventsRequest>(BESIDE),
+  text: bodyOf<TextRequest>(BESIDE),
+  cancel: bodyOf<CancelRequest>(BESIDE),
+  publish: bodyOf<PublishRequest>(LARGEST_MESSAGE),
+  keep: bodyOf<KeptAnswer>(LARGEST_MESSAGE),
+  none: bodyOf<unknown>(BESIDE),
+};
 
 /**
  * Takes the body of a request, which anybody may have sent.
@@ -36,9 +82,23 @@ function accept<A>(codec: t.Type<A>, body: unknown, handler: string): A {
   return decoded.right;
 }
 
+/**
+ * Refuses a value that whoever sends it by `run()` or `answer()` could not have sent.
+ *
+ * @throws TerminalError with status 400
+ */
+function refuseOdd(value: unknown, path: string, handler: string): void {
+  try {
+    jsonValue(value, path, { bytes: LARGEST_VALUE });
+  } catch (error) {
+    throw new BadRequestError(handler, [(error as Error).message]);
+  }
+}
+
 const Position = t.refinement(t.number, (n) => Number.isSafeInteger(n) && n >= 0, 'a position');
 const Life = t.refinement(t.number, (n) => Number.isSafeInteger(n) && n > 0, 'a number of a life');
 const Millis = t.refinement(t.number, (n) => Number.isFinite(n) && n >= 0, 'milliseconds');
+const Name = t.refinement(t.string, ({ length }) => length <= 256, 'a text of at most 256 characters');
 const Value = t.record(t.string, t.unknown);
 
 const Start = t.intersection([
@@ -54,15 +114,15 @@ const Start = t.intersection([
     isLeft: t.boolean,
     reason: t.string,
     isAnew: t.boolean,
-    incarnation: t.string,
-    secret: t.string,
+    incarnation: Name,
+    secret: Name,
     seed: t.unknown,
   }),
 ]);
 
 const Answer = t.intersection([
   t.type({ path: t.string }),
-  t.partial({ value: t.unknown, asking: t.string, incarnation: t.string, at: Millis }),
+  t.partial({ value: t.unknown, asking: t.string, incarnation: Name, at: Millis }),
 ]);
 
 const Events = t.type({ from: Position, parts: Position, waitMs: Millis });
@@ -93,12 +153,20 @@ export function acceptStart(body: unknown, key: string): StartRequest {
       `life ${request.life} of run "${request.runId}" has another key than "${key}"`,
     ]);
   }
-  return request;
+  refuseOdd(request.input, '', 'run');
+  return { ...request, ...cutReason(request) };
+}
+
+/** Why somebody wants an end, no longer than the message of an error. */
+function cutReason({ reason }: Pick<CancelRequest, 'reason'>): Pick<CancelRequest, 'reason'> {
+  return reason === undefined ? {} : { reason: cutText(reason, LONGEST_TEXT) };
 }
 
 /** An answer for a step that waits. */
 export function acceptAnswer(body: unknown): GivenAnswer {
-  return accept(Answer, body, 'answer');
+  const given = accept(Answer, body, 'answer');
+  refuseOdd(given.value, given.path, 'answer');
+  return given;
 }
 
 /** A question for events; held open for no longer than the server holds one. */
@@ -108,7 +176,8 @@ export function acceptEvents(body: unknown): EventsRequest {
 }
 
 export function acceptCancel(body: unknown): CancelRequest {
-  return accept(Cancel, body, 'cancel');
+  const request = accept(Cancel, body, 'cancel');
+  return { ...request, ...cutReason(request) };
 }
 
 /** The position of one of the texts of a state. */

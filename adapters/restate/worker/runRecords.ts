@@ -5,6 +5,9 @@ import { RunState } from '../../../lib/codec/stateCodec';
 import { validate } from '../../../lib/codec/validate';
 import type { RunEvent } from '../../../lib/model/event';
 import { reduceRunAll } from '../../../lib/model/reduce';
+import { isNotServed } from '../client/notServed';
+import type { Ingress } from '../protocol/ingress';
+import { callPath, IngressError } from '../protocol/ingress';
 import type {
   GivenAnswer,
   LateAnswer,
@@ -15,7 +18,9 @@ import type {
   StateChunk,
 } from '../protocol/protocol';
 import { agentOf, KEPT_MARK, keyOf, recordedRun, RECORDS_SERVICE } from '../protocol/serviceNames';
-import { acceptAnswer, acceptIndex } from './requests';
+import { asManyAsFit } from '../protocol/wireEvent';
+import { LARGEST_ANSWERS } from '../protocol/wireLimits';
+import { acceptAnswer, acceptIndex, BODY } from './requests';
 import type { ServiceOptions } from './serviceOptions';
 import { retriedForEver } from './serviceOptions';
 
@@ -27,6 +32,8 @@ interface Kept extends RunRecord {
   readonly mark?: string;
 }
 
+/** How long the server may take to say whether a service is served. */
+const LOOK_MS = 5_000;
 /** A hundred years. */
 const EVER_MS = 3_155_760_000_000;
 /** The server forgets a life up to so much later than it was told to. */
@@ -71,18 +78,20 @@ export function runRecordsService(settings: ServiceOptions) {
         },
       ),
       mark: handlers.object.exclusive({ ...PRIVATE, idempotencyRetention: 0 }, () => Promise.resolve()),
-      get: handlers.object.shared({ journalRetention: 0 }, read),
+      get: handlers.object.shared({ journalRetention: 0, input: BODY.none }, read),
       text: handlers.object.shared(
-        { journalRetention: 0 },
+        { journalRetention: 0, input: BODY.text },
         async (context: ObjectSharedContext, body: Pick<StateChunk, 'index'>): Promise<string> =>
           (await context.get<string>(chunkName(acceptIndex(body).index))) ?? '',
       ),
-      drop: handlers.object.exclusive({ journalRetention: 0 }, (context: ObjectContext): Promise<boolean> =>
-        drop(context, settings.retentionMs),
+      drop: handlers.object.exclusive(
+        { journalRetention: 0, input: BODY.none },
+        (context: ObjectContext): Promise<boolean> => drop(context, settings.retentionMs),
       ),
       answer: handlers.object.exclusive(
-        { journalRetention: 0 },
-        (context: ObjectContext, body: GivenAnswer): Promise<void> => answer(context, acceptAnswer(body)),
+        { journalRetention: 0, input: BODY.answer },
+        (context: ObjectContext, body: GivenAnswer): Promise<void> =>
+          answer(context, acceptAnswer(body), settings.ingress),
       ),
     },
     // A state may be large, and most of these do not look at it.
@@ -118,7 +127,7 @@ async function rest(context: ObjectContext, request: RestRequest): Promise<void>
     life,
     status,
     isResting: true,
-    answers: [...request.answers, ...lately],
+    answers: asManyAsFit([...request.answers, ...lately]),
     chunks,
     ...(incarnation !== undefined && { incarnation }),
     ...(wakesAt !== undefined && { wakesAt }),
@@ -195,13 +204,15 @@ async function read(context: ObjectSharedContext): Promise<ReadRecord | null> {
   return kept === null ? null : { ...kept, text: (await context.get<string>(chunkName(0))) ?? '' };
 }
 
-/** An answer for the run, wherever it stands. */
-async function answer(context: ObjectContext, given: GivenAnswer): Promise<void> {
+/** An answer for the run, wherever it stands. Where the key of the run is a stranger's, the server is asked who serves it. */
+async function answer(context: ObjectContext, given: GivenAnswer, ingress?: Ingress): Promise<void> {
   const kept = await context.get<Kept>('record');
   const { service, runId } = recordedRun(context.key);
   // The server asks a service that nobody has for ever.
-  if (agentOf(service) === undefined)
-    throw new TerminalError(`There is no run at "${context.key}"`, { errorCode: 404 });
+  const isNobodys =
+    agentOf(service) === undefined ||
+    (kept === null && ingress !== undefined && (await isUnserved(context, ingress, service, runId)));
+  if (isNobodys) throw new TerminalError(`There is no run at "${context.key}"`, { errorCode: 404 });
   if (kept?.isResting !== true) {
     context.genericSend({
       service,
@@ -213,8 +224,25 @@ async function answer(context: ObjectContext, given: GivenAnswer): Promise<void>
     });
     return;
   }
-  context.set('record', { ...kept, answers: [...kept.answers, given] });
+  context.set('record', { ...kept, answers: withAnswer(kept.answers, given) });
   if (kept.status === 'SUSPENDED') begin(context, kept, await context.date.now());
+}
+
+/** Whether the server says that nobody serves this. It is taken to be served where the server is out of reach. */
+async function isUnserved(
+  context: ObjectContext,
+  ingress: Ingress,
+  service: string,
+  runId: string,
+): Promise<boolean> {
+  const limits = { timeoutMs: LOOK_MS, patienceMs: LOOK_MS };
+  return context.run('served', () =>
+    // About a run itself it says the same whether or not somebody serves it.
+    ingress.request(callPath(service, runId, 'answer', 'none'), limits).then(
+      () => false,
+      (error: unknown) => error instanceof IngressError && isNotServed(error),
+    ),
+  );
 }
 
 /** An answer that a life has not taken, because it was over. What it has left behind may still be on its way. */
@@ -228,7 +256,22 @@ async function late(context: ObjectContext, { life, ...given }: LateAnswer): Pro
     return;
   }
   const others = (await context.get<readonly GivenAnswer[]>('late')) ?? [];
-  context.set('late', [...others, given]);
+  context.set('late', withAnswer(others, given));
+}
+
+/**
+ * With one answer more.
+ *
+ * @throws TerminalError with status 413 where no message could carry them all.
+ */
+function withAnswer(answers: readonly GivenAnswer[], given: GivenAnswer): readonly GivenAnswer[] {
+  const all = [...answers, given];
+  if (asManyAsFit(all).length < all.length)
+    throw new TerminalError(
+      `Cannot keep the answer to step "${given.path}": more than ${LARGEST_ANSWERS} bytes of answers wait already`,
+      { errorCode: 413 },
+    );
+  return all;
 }
 
 /** Begins the next life; the server takes the first of several such requests. */

@@ -39,7 +39,15 @@ import type { Placed } from './durableEngine';
 import { slimEvent } from './eventBatcher';
 import { eventPublisher } from './eventPublisher';
 import { publishBatch, readPiece, readPublished, resolveOnce } from './publishedEvents';
-import { acceptAnswer, acceptBatch, acceptCancel, acceptEvents, acceptStart, acceptText } from './requests';
+import {
+  acceptAnswer,
+  acceptBatch,
+  acceptCancel,
+  acceptEvents,
+  acceptStart,
+  acceptText,
+  BODY,
+} from './requests';
 import type { Rest } from './keptRun';
 import { KeptRun, takeAnswer } from './keptRun';
 import { nestedSoFar, sealNested } from './nestedRows';
@@ -58,6 +66,7 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
     name,
     handlers: {
       run: handlers.workflow.workflow(
+        { input: BODY.start },
         async (context: WorkflowContext, body: StartRequest): Promise<LifeResult> => {
           const asked = acceptStart(body, context.key);
           const kept = new KeptRun(context, name);
@@ -77,17 +86,17 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
         },
       ),
       events: handlers.workflow.shared(
-        { journalRetention: 0 },
+        { journalRetention: 0, input: BODY.events },
         (context: WorkflowSharedContext, body: EventsRequest): Promise<EventsReply> =>
           readPublished(context, acceptEvents(body)),
       ),
       text: handlers.workflow.shared(
-        { journalRetention: 0 },
+        { journalRetention: 0, input: BODY.text },
         (context: WorkflowSharedContext, body: TextRequest): Promise<string> =>
           readPiece(context, acceptText(body)),
       ),
       tell: handlers.workflow.shared(
-        { journalRetention: 0 },
+        { journalRetention: 0, input: BODY.publish },
         async (context: WorkflowSharedContext, body: PublishRequest): Promise<number> => {
           const request = acceptBatch(body);
           await refuseStrangers(context, request.secret);
@@ -96,11 +105,11 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
       ),
       nested: handlers.workflow.shared({ journalRetention: 0, ingressPrivate: true }, sealNested),
       answer: handlers.workflow.shared(
-        { journalRetention: 0 },
+        { journalRetention: 0, input: BODY.answer },
         (context: WorkflowSharedContext, body: GivenAnswer): Promise<void> =>
           takeAnswer(context, name, acceptAnswer(body)),
       ),
-      cancel: handlers.workflow.shared({ journalRetention: 0 }, cancelLife),
+      cancel: handlers.workflow.shared({ journalRetention: 0, input: BODY.cancel }, cancelLife),
     },
     options: {
       ...serviceSettings(options),

@@ -5,7 +5,7 @@ import { LONGEST_TEXT } from '../protocol/wireLimits';
 
 /** Loopback needs no signatures; runs are cancelled, servers go away and strangers send what they like as a matter of course. */
 const EXPECTED =
-  /without validating request signatures|Cancelled|Only those who carry the life out|Premature close|write after end|Cannot take what was sent|Failed to deserialize input|\(570\) Found a mismatch/;
+  /without validating request signatures|Cancelled|Only those who carry the life out|Premature close|write after end|Cannot take what was sent|Cannot keep the answer|There is no run at|Failed to deserialize input|\(570\) Found a mismatch/;
 /** What the SDK says for every call that is under way when its connection to the server breaks. */
 const LOST = /Got abort error from connection|Connection closed|stream has been destroyed/;
 const LOUD: ReadonlySet<string> = new Set(['warn', 'error']);
