@@ -43,6 +43,20 @@ describe('serveRestate()', () => {
     await (await serveRestate([plain, plain], { port: 0, ingress })).close();
   });
 
+  it.each([
+    [[], 'an empty list of identityKeys'],
+    [[''], 'identityKeys[0]'],
+    [['publickeyv1_2G8dCQhArfvGpzPw5Vx2ALciR4xCLHfS5YaT93XjNxX9', 'other'], 'identityKeys[1]'],
+    [[undefined], 'identityKeys[0]'],
+  ])('refuses identityKeys that check nobody: %j', async (identityKeys, what) => {
+    const options = { port: 0, ingress, identityKeys: identityKeys as readonly string[] };
+
+    await expect(serveRestate([plain], options)).rejects.toMatchObject({
+      name: 'InvalidArgumentError',
+      message: expect.stringContaining(`Cannot serve with ${what}`),
+    });
+  });
+
   it.each<[string, OutgoingHttpHeaders, boolean]>([
     ['its own name', {}, false],
     ['localhost', { ':authority': 'localhost:1234' }, false],

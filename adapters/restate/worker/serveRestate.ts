@@ -63,7 +63,7 @@ export interface ServeOptions {
   readonly schedules?: readonly Schedule[];
   /** What agents read as `context.services`; never sent to the server. Each worker gives its own. */
   readonly services?: GivenServices;
-  /** Public keys of the servers that may call this worker. */
+  /** Public keys of the servers that may call this worker, `publickeyv1_…`; anybody may when left out. An empty list is refused. */
   readonly identityKeys?: readonly string[];
 }
 
@@ -91,6 +91,7 @@ const LONGEST_SILENCE_MS = 21_600_000;
  * @param given - Whose runs are served.
  * @throws NotOnRestateError for an agent whose steps share a state.
  * @throws TypeError for two agents of the same name and plan: runs could not tell them apart.
+ * @throws InvalidArgumentError for an empty list of `identityKeys`, or one of them that is no public key of a server.
  * @throws What the system says when the port is taken, and what `register` throws when `admin` is given.
  */
 export async function serveRestate(
@@ -103,6 +104,7 @@ export async function serveRestate(
   const settings = settingsOf(options, addresses);
   checkServices(options.services);
   refuseTwins(agents);
+  refuseNoKeys(options.identityKeys);
   const ofAgents = [...new Set(agents)].flatMap((agent) => [
     ...(runs ? [runsService(agent, settings)] : []),
     ...pools.map((pool) => stepsService(agent, pool, settings)),
@@ -207,6 +209,18 @@ function hostOf(address: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** An empty list would let everybody in: the SDK asks for no signature then. */
+function refuseNoKeys(keys: readonly string[] | undefined): void {
+  if (keys === undefined) return;
+  const wrong = keys.findIndex((key) => typeof key !== 'string' || !key.startsWith('publickeyv1_'));
+  if (keys.length > 0 && wrong < 0) return;
+  const what = keys.length === 0 ? 'an empty list of identityKeys' : `identityKeys[${wrong}]`;
+  throw new InvalidArgumentError(
+    `Cannot serve with ${what}: nobody's signature would be checked`,
+    'give the public keys of your servers, publickeyv1_…, or leave identityKeys out',
+  );
 }
 
 function refuseTwins(agents: readonly Agent<never, unknown>[]): void {
