@@ -1,6 +1,7 @@
 import { asyncScheduler } from 'rxjs';
 
 import type { Ingress } from '../protocol/ingress';
+import { callAfter } from '../protocol/pause';
 import { query, sqlText } from './askAdmin';
 import type { LifeTrouble } from './stuckLives';
 import { standingsOf } from './stuckLives';
@@ -74,16 +75,13 @@ export class Sleepers {
       const leave = (): void => {
         waiting.resolve(NONE);
       };
-      const late =
-        mostMs === undefined
-          ? undefined
-          : setTimeout(() => {
-              waiting.resolve(known ?? '');
-            }, mostMs);
+      const stopTimer = callAfter(mostMs ?? Infinity, () => {
+        waiting.resolve(known ?? '');
+      });
       const waiting: Waiting = {
         known,
         resolve: (stamp) => {
-          clearTimeout(late);
+          stopTimer();
           signal.removeEventListener('abort', leave);
           here.delete(waiting);
           if (here.size === 0) keys.delete(key);

@@ -12,6 +12,8 @@ const CHECK_MS = 3_000;
 const NO_ANSWER = 'no worker has answered';
 /** Statuses of a life that a worker has taken. */
 const CARRIED_OUT: ReadonlySet<string> = new Set(['running', 'suspended']);
+/** That of a life which the server is to begin later. */
+const SCHEDULED = 'scheduled';
 const UNHEARD =
   'A worker carries the run out, but nothing that it tells arrives: is the ingress right that it was given?';
 
@@ -35,13 +37,18 @@ export async function stalled(
   signal: AbortSignal,
   warn: (reason: string) => void,
 ): Promise<never> {
-  const since = asyncScheduler.now();
+  let since = asyncScheduler.now();
   let latest = '';
   for (;;) {
     await pause(CHECK_MS, signal);
     if (signal.aborted) return new Promise<never>(() => undefined);
-    const waited = asyncScheduler.now() - since;
     const { status, failure } = await standing(context, serviceFor(agent), key);
+    if (status === SCHEDULED) {
+      // It was submitted for later: nobody is to begin it yet.
+      since = asyncScheduler.now();
+      continue;
+    }
+    const waited = asyncScheduler.now() - since;
     const trouble = failure === undefined ? undefined : explained(failure);
     if (!isBegun() && !CARRIED_OUT.has(status)) {
       if (waited >= context.patienceMs) throw new RunStalledError(runId, waited, trouble ?? NO_ANSWER);

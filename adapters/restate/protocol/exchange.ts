@@ -2,7 +2,9 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Agent as HttpAgent, request as httpRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 
+import type { Stop } from '../../../lib/streams/pull';
 import { RequestTimeoutError } from '../restateErrors';
+import { callAfter } from './pause';
 
 /** One question over HTTP. */
 export interface Question {
@@ -36,9 +38,9 @@ export function exchange(url: string, question: Question): Promise<Reply> {
       reject(aborted());
       return;
     }
-    let timer: NodeJS.Timeout | undefined;
+    let stopTimer: Stop | undefined;
     const end = (): void => {
-      clearTimeout(timer);
+      stopTimer?.();
       signal?.removeEventListener('abort', leave);
     };
     const fail = (error: Error): void => {
@@ -54,9 +56,9 @@ export function exchange(url: string, question: Question): Promise<Reply> {
     };
     signal?.addEventListener('abort', leave);
     if (question.timeoutMs !== undefined) {
-      timer = setTimeout(() => {
+      stopTimer = callAfter(question.timeoutMs, () => {
         asked.destroy(new RequestTimeoutError(url, question.timeoutMs ?? 0));
-      }, question.timeoutMs);
+      });
     }
   });
 }

@@ -1,5 +1,7 @@
 import { asyncScheduler } from 'rxjs';
 
+import { callAfter } from './pause';
+
 /** Lets questions through to a server: all while it answers, few at a time when it has been away. */
 export interface Recovery {
   /**
@@ -52,7 +54,7 @@ export function recoveryOf(): Recovery {
         return;
       }
       const end = (): void => {
-        clearTimeout(timer);
+        stopTimer();
         signal?.removeEventListener('abort', left);
         const position = waiting.indexOf(waiter);
         if (position >= 0) waiting.splice(position, 1);
@@ -68,13 +70,10 @@ export function recoveryOf(): Recovery {
           resolve();
         },
       };
-      const timer = setTimeout(
-        () => {
-          end();
-          reject(cause);
-        },
-        Math.max(0, until - asyncScheduler.now()),
-      );
+      const stopTimer = callAfter(Math.max(0, until - asyncScheduler.now()), () => {
+        end();
+        reject(cause);
+      });
       signal?.addEventListener('abort', left);
       waiting.push(waiter);
     });
