@@ -3,8 +3,13 @@ import { latestLife } from '../../adapters/restate/client/latestLife';
 import { readEvents } from '../../adapters/restate/client/readEvents';
 import { IngressError } from '../../adapters/restate/protocol/ingress';
 import type { EventsRequest, WireEvent } from '../../adapters/restate/protocol/protocol';
+import { lifeOf } from '../../adapters/restate/protocol/serviceNames';
 import type { RunEvent } from '../../index';
 import { agent, chain } from '../../index';
+import { RunState as StateCodec } from '../../lib/codec/stateCodec';
+import type { Definition } from '../../lib/definition/definition';
+import { definitionOf, planOf } from '../../lib/definition/definition';
+import { idleState } from '../../lib/model/state';
 
 const line = chain(
   'line',
@@ -51,6 +56,51 @@ describe('latestLife()', () => {
       ['b', 'RUNNING'],
     ]);
     expect(questions()).toBe(told.length + 1);
+  });
+});
+
+describe('latestLife() of a run that has been answered often', () => {
+  /** A server with a run of so many lives, each of which rests; it still keeps all of them. */
+  const rested = (lives: number) => {
+    const asked: string[] = [];
+    const state = {
+      ...idleState('r', 'line', planOf(definitionOf(line) as Definition)),
+      status: 'SUSPENDED' as const,
+    };
+    const record = { life: lives, status: 'SUSPENDED', isResting: true, answers: [], chunks: 1 };
+    const context: EngineContext = {
+      admin: undefined,
+      patienceMs: 15_000,
+      pace: undefined as never,
+      ingress: {
+        request(path, options) {
+          asked.push(path);
+          if (path.startsWith('/restate/invocation/')) return Promise.resolve(470);
+          if (path.endsWith('/get'))
+            return Promise.resolve({
+              ...record,
+              text: JSON.stringify(StateCodec.encode({ ...state, life: lives })),
+            });
+          if (options?.body !== undefined) return Promise.reject(new Error(path));
+          const { life } = lifeOf(decodeURIComponent(path.split('/').at(-2) ?? ''));
+          return life > lives
+            ? Promise.reject(new IngressError(404, path, 'invocation not found'))
+            : Promise.resolve({ status: 'SUSPENDED', from: 0, events: [], parts: 0 });
+        },
+      },
+    };
+    return { context, asked };
+  };
+
+  it.each([1, 2, 3, 200])('asks as much after %d lives', async (lives) => {
+    const { context, asked } = rested(lives);
+
+    await expect(latestLife(context, line, 'r')).resolves.toMatchObject({
+      life: lives,
+      isUnderWay: false,
+      state: { life: lives, status: 'SUSPENDED' },
+    });
+    expect(asked).toHaveLength(4);
   });
 });
 

@@ -53,12 +53,15 @@ export async function latestLife<O>(
       await readEvents(context, following, follow, { from: 0, parts: 0 }, { waitMs: BATCH_MS });
       return { life, state: follow.state(), isUnderWay: true };
     }
-    const known = result.goesOn === true ? await knownRun(context, agent, runId) : undefined;
+    // One that has rested is kept with its latest life: to walk there through n answers would cost n questions each time.
+    const hasRested = result.status !== 'COMPLETED' && !('refused' in result) && !('broken' in result);
+    const known = hasRested ? await knownRun(context, agent, runId) : undefined;
     if (known !== undefined && known.life > life) {
       life = jumpTo(known);
       continue;
     }
-    base = await stateAfter(context, following, result);
+    const isKnown = known?.life === life && known.isResting;
+    base = isKnown ? known.state : await stateAfter(context, following, result);
     latest = { life, state: shown(base), isUnderWay: false };
   }
 }
