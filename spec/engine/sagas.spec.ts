@@ -26,6 +26,24 @@ const wait = agent('wait', (_: number, context): Promise<number> => {
   });
 });
 
+const goingBack: string[] = [];
+let goBack = (): void => undefined;
+/** Undoing it waits until `goBack` is called, and minds when it is stopped. */
+const slow = agent('slow', (n: number) => n + 1, {
+  compensate: (output: number, context): Promise<void> => {
+    goingBack.push(context.runId);
+    return new Promise((resolve, reject) => {
+      goBack = () => {
+        undone.push(`slow ${output}`);
+        resolve();
+      };
+      context.signal.addEventListener('abort', () => {
+        reject(new Error('stopped while undoing'));
+      });
+    });
+  },
+});
+
 const failing = saga('failing', chain('work', reserve, charge, refuse));
 const dynamic = saga('dynamic', chain('work', reserve, asking, refuse), { dynamic: [charge] });
 const agreeing = saga(
@@ -33,10 +51,19 @@ const agreeing = saga(
   chain('work', reserve, approval<number, number>('agree', t.number), charge),
 );
 const waiting = saga('waiting', chain('work', reserve, charge, wait));
+const resting = saga(
+  'resting',
+  chain('work', reserve, slow, approval<number, number>('agree', t.number), charge),
+);
+const blocked = saga('blocked', chain('work', reserve, slow, wait));
+const broken = saga('broken', chain('work', reserve, slow, refuse));
 
-describePlacements('sagas on Restate', [failing, dynamic, agreeing, waiting], (options, placed) => {
+const all = [failing, dynamic, agreeing, waiting, resting, blocked, broken];
+
+describePlacements('sagas on Restate', all, (options, placed) => {
   beforeEach(() => {
     undone.length = 0;
+    goingBack.length = 0;
   });
 
   it('undoes what was done, the last first', async () => {
@@ -111,5 +138,64 @@ describePlacements('sagas on Restate', [failing, dynamic, agreeing, waiting], (o
       'the cancel',
     );
     expect(undone).toEqual([]);
+  });
+
+  const isEnded = async (agent: typeof resting, runId: string, status: string) =>
+    (await options.engine.loadRun(agent, runId))?.status === status;
+  /** Everything that may come while a run goes back: more cancels, and followers that leave. */
+  const disturb = async (agent: typeof resting, runId: string): Promise<void> => {
+    const subscription = run(agent, 1, { ...options, runId }).subscribe({ error: () => undefined });
+    await options.engine.cancel(runId, { agent });
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    subscription.unsubscribe();
+    await options.engine.cancel(runId, { agent });
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+  };
+  const isAllUndone = async (agent: typeof resting, runId: string): Promise<void> => {
+    expect(undone).toEqual(['slow 3', 'reserve 2']);
+    const state = await options.engine.loadRun(agent, runId);
+    const rows = [...(state?.steps ?? [])].filter(({ agent: name }) => name.startsWith('undo '));
+    expect(rows.map(({ status }) => status)).toEqual(['COMPLETED', 'COMPLETED']);
+    await expect(options.engine.cancel(runId, { agent })).rejects.toMatchObject({ name: 'RunEndedError' });
+  };
+
+  it('undoes all of a run that waited for an answer, whoever cancels or leaves it meanwhile', async () => {
+    const runId = `resting ${placed}`;
+    await execute(resting, 1, { ...options, runId });
+    await options.engine.cancel(runId, { agent: resting });
+    await waitFor(() => goingBack.includes(runId), 10_000, 'the undoing');
+    await disturb(resting, runId);
+    goBack();
+
+    await waitFor(() => isEnded(resting, runId, 'CANCELLED'), 10_000, 'the end');
+    await isAllUndone(resting, runId);
+  });
+
+  it('undoes all of a run that was under way, whoever cancels or leaves it meanwhile', async () => {
+    const runId = `blocked ${placed}`;
+    const told = lastValueFrom(run(blocked, 1, { ...options, runId }).pipe(toArray()));
+    await waitFor(() => begun.includes(runId), 10_000, 'the wait');
+    await options.engine.cancel(runId, { agent: blocked });
+    await waitFor(() => goingBack.includes(runId), 10_000, 'the undoing');
+    await disturb(blocked, runId);
+    goBack();
+
+    expect((await told).at(-1)?.event.type).toBe('run.cancelled');
+    await isAllUndone(blocked, runId);
+  });
+
+  it('undoes each step once when a cancel meets a saga that goes back because it has failed', async () => {
+    const runId = `broken ${placed}`;
+    const told = execute(broken, 1, { ...options, runId });
+    await waitFor(() => goingBack.includes(runId), 10_000, 'the undoing');
+    await options.engine.cancel(runId, { agent: broken });
+    await options.engine.cancel(runId, { agent: broken });
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    goBack();
+
+    // Why it went back stays.
+    expect((await told).status).toBe('FAILED');
+    expect(goingBack).toEqual([runId]);
+    expect(undone).toEqual(['slow 3', 'reserve 2']);
   });
 });

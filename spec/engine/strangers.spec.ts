@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
 import * as t from 'io-ts';
 
 import type { RestateEngine } from '../../adapters/restate/client/restateEngine';
@@ -6,7 +9,7 @@ import type { RestateWorker } from '../../adapters/restate/worker/serveRestate';
 import { serveRestate } from '../../adapters/restate/worker/serveRestate';
 import { agent, approval, chain, execute } from '../../index';
 import type { RestateServer } from './support/restateServer';
-import { restateBinary, startRestate } from './support/restateServer';
+import { restateBinary, startRestate, waitFor } from './support/restateServer';
 
 const sent: unknown[] = [];
 const paying = chain(
@@ -43,15 +46,31 @@ ifServer('somebody at the ingress who carries no life out', () => {
     await server.stop();
   });
 
-  const post = async (path: string, body: unknown): Promise<number> => {
+  const ask = async (
+    path: string,
+    body: unknown,
+  ): Promise<{ readonly status: number; readonly text: string }> => {
     const response = await fetch(`${server.ingress}/${path}`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(body),
     });
-    await response.text();
-    return response.status;
+    return { status: response.status, text: await response.text() };
   };
+  const post = async (path: string, body: unknown): Promise<number> => (await ask(path, body)).status;
+  /** What a life knows of itself, as only the admin shows it. */
+  const selfOf = async (key: string): Promise<Readonly<Record<string, unknown>>> => {
+    const query = `select value_utf8 from state where service_name = '${service}' and service_key = '${key}' and key = 'self'`;
+    const response = await fetch(`${server.admin}/query`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'application/json' },
+      body: JSON.stringify({ query }),
+    });
+    const { rows } = (await response.json()) as { readonly rows: readonly { readonly value_utf8: string }[] };
+    return JSON.parse(rows[0]?.value_utf8 ?? '{}') as Record<string, unknown>;
+  };
+  /** What is answered for what the server alone may call: other than for a name that nobody has. */
+  const PRIVATE = /not (public|accessible)|private|ingress/i;
 
   it('calls no function past its approval', async () => {
     const request = {
@@ -64,9 +83,10 @@ ifServer('somebody at the ingress who carries no life out', () => {
       input: true,
       keepPartials: false,
     };
-    const status = await post(`${service}.steps.default/call`, request);
+    const { status, text } = await ask(`${service}.steps.default/call`, request);
 
-    expect(status).toBeGreaterThanOrEqual(400);
+    expect([status, text]).toEqual([400, expect.stringMatching(PRIVATE)]);
+    expect(text).not.toContain('not found');
     expect(sent).toEqual([]);
   });
 
@@ -87,14 +107,80 @@ ifServer('somebody at the ingress who carries no life out', () => {
     ['forget', { life: 1 }],
     ['chunk', { index: 0, text: '' }],
     ['mark', {}],
+    ['secret', {}],
+    ['leave', { life: 2, at: 1, keptForMs: 1 }],
   ])('cannot ask for "%s" of what is kept of a run', async (handler, body) => {
-    const status = await post(`millrace.runs/${encodeURIComponent(`${service}/r`)}/${handler}`, body);
+    const { status, text } = await ask(
+      `millrace.runs/${encodeURIComponent(`${service}/r`)}/${handler}`,
+      body,
+    );
 
-    expect(status).toBeGreaterThanOrEqual(400);
+    expect([status, text]).toEqual([400, expect.stringMatching(PRIVATE)]);
+    expect(text).not.toContain('not found');
     await expect(engine.loadRun(paying, 'r')).resolves.toMatchObject({ status: 'SUSPENDED', life: 1 });
   });
 
   it('reads no nested steps of a life', async () => {
-    expect(await post(`${service}/r/nested`, {})).toBeGreaterThanOrEqual(400);
+    const { status, text } = await ask(`${service}/r/nested`, {});
+
+    expect([status, text]).toEqual([400, expect.stringMatching(PRIVATE)]);
+  });
+
+  it('forgets no cached answer', async () => {
+    const { status, text } = await ask('millrace.answers/x/forget', {});
+
+    expect([status, text]).toEqual([400, expect.stringMatching(PRIVATE)]);
+  });
+
+  it('does not get to know the secret of a run that is kept', async () => {
+    const { text } = await ask(`millrace.runs/${encodeURIComponent(`${service}/r`)}/get`, {});
+
+    expect(JSON.parse(text)).toMatchObject({ status: 'SUSPENDED' });
+    expect(text).not.toContain('secret');
+  });
+
+  it('tells no end of a later life, also when it has begun that life itself with a secret of its own', async () => {
+    await execute(paying, 1, { engine, runId: 'begun by a stranger' });
+    const begin = { runId: 'begun by a stranger', life: 2, at: 1, onMismatch: 'refuse', secret: 'guessed' };
+    expect(await post(`${service}/${encodeURIComponent('2~begun by a stranger')}/run`, begin)).toBe(200);
+    const event = { type: 'run.completed', runId: 'r', seq: 9, at: 1, output: 'forged', duration: 0 };
+    const tell = { hint: 0, secret: 'guessed', parts: [{ index: 4, event }] };
+
+    expect(await post(`${service}/${encodeURIComponent('2~begun by a stranger')}/tell`, tell)).toBe(403);
+    const [first, second] = [await selfOf('begun by a stranger'), await selfOf('2~begun by a stranger')];
+    expect(second['secret']).toBe(first['secret']);
+    expect(second['secret']).toMatch(/^[0-9a-z]{16}$/);
+  });
+
+  it('does not find the secret of a life that an answer begins: it is that of the first', async () => {
+    await execute(paying, 1, { engine, runId: 'answered' });
+    const { secret } = await selfOf('answered');
+    await engine.answer('answered', 'ok', false);
+    await waitFor(async () => (await selfOf('2~answered'))['isHandedOn'] === true, 10_000, 'the life');
+
+    expect((await selfOf('2~answered'))['secret']).toBe(secret);
+  });
+
+  it('does not find the secret of a fork either', async () => {
+    await execute(paying, 1, { engine, runId: 'to fork' });
+    const forkId = await engine.fork('to fork', { agent: paying });
+    await waitFor(async () => (await selfOf(forkId))['secret'] !== undefined, 10_000, 'the fork');
+
+    expect((await selfOf(forkId))['secret']).toMatch(/^[0-9a-z]{16}$/);
+  });
+
+  it.each<readonly [string, (command: { readonly record: string }) => string, string, unknown]>([
+    ['answers', () => `${service}/by hand/answer`, 'answer -d', { path: 'ok', value: true }],
+    ['answers one that rests', ({ record }) => `${record}/answer`, 'drop', { path: 'ok', value: true }],
+    ['reads how it stands', ({ record }) => `${record}/get`, '/get', {}],
+    ['cancels', () => `${service}/by hand/cancel`, '/cancel', { isAsked: true }],
+    ['sets a cached answer', () => 'millrace.answers/x/keep', '/keep', { output: 1 }],
+  ])('%s a run, as SECURITY.md says: only the network protects it', async (_, pathOf, named, body) => {
+    await execute(paying, 1, { engine, runId: 'by hand' });
+    const record = `millrace.runs/${encodeURIComponent(`${service}/by hand`)}`;
+    const page = readFileSync(join(__dirname, '../../SECURITY.md'), 'utf8');
+
+    expect(await post(pathOf({ record }).replace('/by hand/', '/by%20hand/'), body)).toBe(200);
+    expect(page.split('\n').filter((line) => line.includes('curl') && line.includes(named))).not.toEqual([]);
   });
 });

@@ -1,6 +1,7 @@
 import { asyncScheduler } from 'rxjs';
 
 import { RunState as StateCodec } from '../../../lib/codec/stateCodec';
+import { newIncarnation } from '../../../lib/engine/newRunId';
 import type { Agent } from '../../../lib/model/agentType';
 import { idleState } from '../../../lib/model/state';
 import type { Ingress } from '../protocol/ingress';
@@ -92,7 +93,8 @@ async function endNext(
   life: number,
   how: Pick<StartRequest, 'isCancelled' | 'isLeft' | 'reason'>,
 ): Promise<boolean> {
-  const body: StartRequest = { runId, life, at: asyncScheduler.now(), onMismatch: 'refuse', ...how };
+  const begin = { runId, life, at: asyncScheduler.now(), onMismatch: 'refuse' as const };
+  const body: StartRequest = { ...begin, secret: newIncarnation(), ...how };
   const path = handlerPath(serviceFor(agent), keyOf(runId, life), 'run/send');
   const sent = (await context.ingress.request(path, { body })) as { readonly status: string };
   return sent.status === 'Accepted';
@@ -234,6 +236,7 @@ async function undoAfter(context: EngineContext, agent: Agent<never, unknown>, k
     at: asyncScheduler.now(),
     onMismatch: 'refuse',
     isCancelled: true,
+    secret: newIncarnation(),
     seed: StateCodec.encode(state),
   };
   const path = handlerPath(serviceFor(agent), keyOf(runId, life + 1), 'run/send');

@@ -61,6 +61,7 @@ export async function beginWith(
     life: 1,
     at: asyncScheduler.now(),
     onMismatch: 'refuse',
+    secret: newIncarnation(),
     seed: StateCodec.encode({
       ...state,
       input: jsonValue(state.input, '', { bytes: LARGEST_VALUE }),

@@ -96,6 +96,8 @@ export interface RunRecord {
 /** A record with the first text of the state, a `RunState` in JSON: after the latest life when it is over, otherwise before it. */
 export interface ReadRecord extends RunRecord {
   readonly text: string;
+  /** That of the lives of the run; only given to the next one. */
+  readonly secret?: string;
 }
 
 /** What a life leaves behind. */
@@ -117,6 +119,8 @@ export interface RestRequest {
   readonly isCancelAsked?: boolean;
   /** Why, where somebody said. */
   readonly cancelReason?: string;
+  /** That of the life: the next one has the same, whoever begins it. */
+  readonly secret?: string;
 }
 
 /** One of several texts that together are a state. */

@@ -85,6 +85,7 @@ export class DurableEngine implements Engine {
   #open = 0;
   #told = 0;
   #isFeeding = false;
+  #isCancelled = false;
   #feeding: CallCallbacks | undefined;
 
   constructor({ context, state, at, answers, cache, place, hasMany }: DurableEngineOptions) {
@@ -161,6 +162,8 @@ export class DurableEngine implements Engine {
     this.#open += 1;
     const { result, stop, replay } = this.#place(task, input, this.#feedingOf(callbacks));
     const forget = this.#pending.await(result, (value, failure) => {
+      // With a life the server cancels its calls. Where sagas undo meanwhile, the step counts as under way until that is done.
+      if (this.#isCancelled && failure?.code === CANCELLED) return;
       this.#open -= 1;
       if (failure !== undefined) {
         callbacks.fail(task, failure);
@@ -256,6 +259,7 @@ export class DurableEngine implements Engine {
       await this.#pending.next();
     } catch (error) {
       if (!(error instanceof CancelledError)) throw error;
+      this.#isCancelled = true;
       return false;
     }
     return true;
@@ -344,6 +348,9 @@ export class DurableEngine implements Engine {
     for (const id of this.#abandoned.splice(0)) this.#context.cancel(await id);
   }
 }
+
+/** What a call has failed with that was cancelled. */
+const CANCELLED = new CancelledError().code;
 
 /** A step that sleeps, or whose time is limited. */
 interface Sleep {

@@ -1,4 +1,5 @@
 import type { InvocationId, WorkflowContext } from '@restatedev/restate-sdk';
+import { CancelledError } from '@restatedev/restate-sdk';
 
 import type { CallCallbacks } from '../../../lib/engine/engine';
 import { StepExecutor } from '../../../lib/engine/interpreter/stepExecutor';
@@ -230,8 +231,10 @@ class RunHandler implements PlacedLife {
       }, previewAfter(this.#worker.lives.size));
     }
     if (await engine.turn()) return;
+    // Undoing is one sequence that nothing tears down: it ends as whoever cancels or leaves now wants it.
+    if (this.#isUndoing) return;
     // Cancelled: whoever asked for the end wants sagas undone.
-    const asked = this.#isUndoing ? undefined : await this.context.promise<CancelAsked>(CANCEL_ASKED).peek();
+    const asked = await cancelAsked(this.context);
     if (asked !== undefined) {
       this.#undo(reasonOf(asked));
       return;
@@ -322,7 +325,7 @@ class RunHandler implements PlacedLife {
     if (last?.type === 'run.completed') return { result: { status: 'COMPLETED', ...told } };
     const goesOn = last?.type === 'run.suspended' && last.reason === 'drain';
     const state = engine.state();
-    const asked = await this.context.promise<CancelAsked>(CANCEL_ASKED).peek();
+    const asked = await cancelAsked(this.context);
     const cancelReason = reasonOf(asked);
     const rest = {
       state,
@@ -343,6 +346,17 @@ export const CANCEL_ASKED = 'cancel asked';
 
 /** With why, where somebody said; workers of earlier versions never say. */
 export type CancelAsked = true | { readonly reason: string };
+
+/** Whether somebody has asked for the end of the life, and why. Another cancel that comes meanwhile changes nothing about that. */
+export async function cancelAsked(context: WorkflowContext): Promise<CancelAsked | undefined> {
+  for (;;) {
+    try {
+      return await context.promise<CancelAsked>(CANCEL_ASKED).peek();
+    } catch (error) {
+      if (!(error instanceof CancelledError)) throw error;
+    }
+  }
+}
 
 /** Why, where somebody said. */
 export function reasonOf(asked: CancelAsked | undefined): string | undefined {

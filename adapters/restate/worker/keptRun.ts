@@ -26,6 +26,8 @@ export interface Before {
   /** `RunState` in JSON. */
   readonly state: unknown;
   readonly answers: readonly GivenAnswer[];
+  /** That of the lives of the run; unknown where one of an earlier version has left it. */
+  readonly secret?: string;
 }
 
 /** What a life leaves behind, and when others may follow. */
@@ -66,18 +68,24 @@ export class KeptRun {
   async take(): Promise<Before | undefined> {
     const record = await this.#call<ReadRecord | null>('take', { life: this.#life });
     if (record === null) return undefined;
+    const { secret } = record;
     let { text } = record;
     for (let index = 1; index < record.chunks; index += 1)
       text += await this.#call<string>('text', { index });
-    return { state: JSON.parse(text) as unknown, answers: record.answers };
+    return {
+      state: JSON.parse(text) as unknown,
+      answers: record.answers,
+      ...(secret !== undefined && { secret }),
+    };
   }
 
   /**
    * Puts down how the run stands, and takes no more answers in: those that come from here on are for the next life.
    *
    * @param keptForMs - How long a run that was cancelled can be gone on with, in milliseconds.
+   * @param secret - That of the life, for those after it.
    */
-  async rest(rest: Rest, keptForMs: number): Promise<void> {
+  async rest(rest: Rest, keptForMs: number, secret: string): Promise<void> {
     const { status, incarnation } = rest.state;
     const late = await this.#seal(rest.read);
     const given = [...rest.answers, ...late];
@@ -105,6 +113,7 @@ export class KeptRun {
       ...(status === 'CANCELLED' && { keptForMs }),
       ...(rest.isCancelAsked && status === 'SUSPENDED' && { isCancelAsked: true }),
       ...(rest.cancelReason !== undefined && { cancelReason: rest.cancelReason }),
+      secret,
     };
     await this.#call<undefined>('rest', request);
   }
@@ -203,6 +212,18 @@ export async function takeAnswer(
     });
     return;
   }
+}
+
+/** The secret that the lives of a run hand on; null where none is kept. */
+export function keptSecret(context: WorkflowSharedContext, key: string): Promise<string | null> {
+  return context.genericCall<unknown, string | null>({
+    service: RECORDS_SERVICE,
+    method: 'secret',
+    key,
+    parameter: {},
+    inputSerde: JSON_SERDE,
+    outputSerde: JSON_SERDE as Serde<string | null>,
+  });
 }
 
 /** The state as texts that a message carries each. */

@@ -21,6 +21,7 @@ interface Settled {
 /** The durable operations that a life waits for. They are handed on one at a time and in journaled order: a replay sees the same. */
 export class PendingOps {
   readonly #pending = new Set<PendingOp>();
+  #isCancelled = false;
 
   /** How many there are. */
   get size(): number {
@@ -39,19 +40,31 @@ export class PendingOps {
   /**
    * Waits for the next that the journal answers, and hands it on.
    *
-   * @throws CancelledError when the life is cancelled first.
+   * @throws CancelledError when the life is cancelled first; it can be asked again then.
    */
   async next(): Promise<void> {
-    const { op, value, failure } = await firstOf([...this.#pending]);
+    const { op, value, failure } = await this.#first();
     this.#pending.delete(op);
     op.onResult(value, failure);
   }
+
+  async #first(): Promise<Settled> {
+    try {
+      return await firstOf([...this.#pending], this.#isCancelled);
+    } catch (error) {
+      if (error instanceof CancelledError) this.#isCancelled = true;
+      throw error;
+    }
+  }
 }
 
-/** One alone needs no race, which would cost as much again as the waiting. */
-async function firstOf(all: readonly PendingOp[]): Promise<Settled> {
+/**
+ * One alone needs no race, which would cost as much again as the waiting; but an operation that was waited for alone when the life was
+ * cancelled is cancelled for ever.
+ */
+async function firstOf(all: readonly PendingOp[], isCancelled: boolean): Promise<Settled> {
   const [op] = all;
-  if (op === undefined || all.length > 1) {
+  if (op === undefined || all.length > 1 || isCancelled) {
     return RestatePromise.race(
       all.map((one) => (one.entry ??= one.operation.map((value, failure) => ({ op: one, value, failure })))),
     );

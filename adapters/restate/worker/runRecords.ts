@@ -30,6 +30,8 @@ interface Kept extends RunRecord {
   readonly wakesAt?: number;
   /** The call that shows that the run is kept; absent where its lives are kept for as long. */
   readonly mark?: string;
+  /** That of the lives of the run: nobody who asks how it stands is told. */
+  readonly secret?: string;
 }
 
 /** How long the server may take to say whether a service is served. */
@@ -78,6 +80,13 @@ export function runRecordsService(settings: ServiceOptions) {
         },
       ),
       mark: handlers.object.exclusive({ ...PRIVATE, idempotencyRetention: 0 }, () => Promise.resolve()),
+      secret: handlers.object.shared(
+        PRIVATE,
+        async (context: ObjectSharedContext): Promise<string | null> => {
+          const kept = await context.get<Kept>('record');
+          return kept?.secret ?? null;
+        },
+      ),
       get: handlers.object.shared({ journalRetention: 0, input: BODY.none }, read),
       text: handlers.object.shared(
         { journalRetention: 0, input: BODY.text },
@@ -112,7 +121,7 @@ function isOf(kept: Kept, { life, incarnation }: OfLife): boolean {
 /** A life is over, and others may follow. */
 async function rest(context: ObjectContext, request: RestRequest): Promise<void> {
   const { life, status, text, chunks, incarnation, wakesAfterMs, wakesAt, keptForMs } = request;
-  const { isCancelAsked = false, cancelReason } = request;
+  const { isCancelAsked = false, cancelReason, secret } = request;
   const before = await context.get<Kept>('record');
   const isSame = before?.incarnation === incarnation;
   if (before !== null && isSame && before.life > life) return;
@@ -132,6 +141,7 @@ async function rest(context: ObjectContext, request: RestRequest): Promise<void>
     ...(incarnation !== undefined && { incarnation }),
     ...(wakesAt !== undefined && { wakesAt }),
     ...(mark !== undefined && { mark }),
+    ...(secret !== undefined && { secret }),
   };
   context.set('record', kept);
   const isHeard = lately.length > 0 && status === 'SUSPENDED';
@@ -201,7 +211,9 @@ async function drop(context: ObjectContext, keptForMs: number): Promise<boolean>
 
 async function read(context: ObjectSharedContext): Promise<ReadRecord | null> {
   const kept = await context.get<Kept>('record');
-  return kept === null ? null : { ...kept, text: (await context.get<string>(chunkName(0))) ?? '' };
+  if (kept === null) return null;
+  const { secret: _secret, ...shown } = kept;
+  return { ...shown, text: (await context.get<string>(chunkName(0))) ?? '' };
 }
 
 /** An answer for the run, wherever it stands. Where the key of the run is a stranger's, the server is asked who serves it. */
@@ -277,7 +289,7 @@ function withAnswer(answers: readonly GivenAnswer[], given: GivenAnswer): readon
 /** Begins the next life; the server takes the first of several such requests. */
 function begin(
   context: ObjectContext,
-  { life }: Kept,
+  { life, secret }: Kept,
   at: number,
   cancelled: Pick<StartRequest, 'isCancelled' | 'reason'> = {},
 ): void {
@@ -287,6 +299,7 @@ function begin(
     life: life + 1,
     at,
     onMismatch: 'refuse',
+    ...(secret !== undefined && { secret }),
     ...cancelled,
   };
   context.genericSend({

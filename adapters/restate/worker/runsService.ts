@@ -29,7 +29,7 @@ import type {
   TextRequest,
 } from '../protocol/protocol';
 import { LEAST_KEPT_MS } from '../protocol/newId';
-import { serviceOf, stepsServiceOf } from '../protocol/serviceNames';
+import { lifeOf, recordKey, serviceOf, stepsServiceOf } from '../protocol/serviceNames';
 import { jsonBytes } from '../protocol/wireEvent';
 import { LARGEST_MESSAGE, LARGEST_VALUE } from '../protocol/wireLimits';
 import { answersOn } from './answerCacheService';
@@ -49,10 +49,10 @@ import {
   BODY,
 } from './requests';
 import type { Rest } from './keptRun';
-import { KeptRun, takeAnswer } from './keptRun';
+import { keptSecret, KeptRun, takeAnswer } from './keptRun';
 import { nestedSoFar, sealNested } from './nestedRows';
 import type { CancelAsked, PlacedLife, Worker } from './handleRun';
-import { CANCEL_ASKED, handleRun, reasonOf } from './handleRun';
+import { CANCEL_ASKED, cancelAsked, handleRun, reasonOf } from './handleRun';
 import type { ServiceOptions } from './serviceOptions';
 import { serviceSettings } from './serviceOptions';
 import { agentTable } from './stepsService';
@@ -72,15 +72,22 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
           const kept = new KeptRun(context, name);
           const left = asked.isLeft === true ? await kept.leave(asked.at, worker.keptForMs) : null;
           if (left !== null) return { status: 'CANCELLED', from: 0, events: left.map(slimEvent), parts: 0 };
-          const secret = asked.secret ?? context.rand.uuidv4();
-          const request = { ...asked, secret };
-          context.set('self', { id: context.request().id, secret } satisfies Self);
-          const isFirst = request.life === 1;
+          // That of a later life stands in what is kept of the run: whoever begins it may be a stranger.
+          const given = asked.secret ?? context.rand.uuidv4();
+          // One that was begun without a secret was by an earlier version, whose journal says nothing of undoing.
+          const isUndoing = asked.isCancelled === true && asked.secret !== undefined;
+          const self: Self = { id: context.request().id, secret: given, ...(isUndoing && { isUndoing }) };
+          context.set('self', self);
+          const isFirst = asked.life === 1;
           const before = isFirst ? undefined : await kept.take();
+          const secret = before?.secret ?? given;
+          if (before?.secret !== undefined)
+            context.set('self', { ...self, secret, isHandedOn: true } satisfies Self);
+          const request = { ...asked, ...(await cancelledMeanwhile(context, kept, asked)), secret };
           const { result, rest } = await handleRun(context, worker, request, before);
           if (rest !== undefined) {
-            await kept.rest(rest, worker.keptForMs);
-            if (kept.isCancelled) await cancelAfter(context, kept, rest);
+            await kept.rest(rest, worker.keptForMs, secret);
+            if (kept.isCancelled) await cancelAfter(context, kept, rest, secret);
           } else if (!isFirst) kept.ended(worker.keptForMs);
           return result;
         },
@@ -99,7 +106,7 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
         { journalRetention: 0, input: BODY.publish },
         async (context: WorkflowSharedContext, body: PublishRequest): Promise<number> => {
           const request = acceptBatch(body);
-          await refuseStrangers(context, request.secret);
+          await refuseStrangers(context, name, request.secret);
           return publishBatch(context, request);
         },
       ),
@@ -124,10 +131,15 @@ function keptForMs({ retentionMs }: ServiceOptions): number {
 }
 
 /** A cancel that has come while a life put down how the run stands is for the next one. */
-async function cancelAfter(context: WorkflowContext, kept: KeptRun, rest: Rest): Promise<void> {
+async function cancelAfter(
+  context: WorkflowContext,
+  kept: KeptRun,
+  rest: Rest,
+  secret: string,
+): Promise<void> {
   const { runId, status, endedAt = 0 } = rest.state;
   if (status !== 'SUSPENDED' || rest.isCancelAsked) return;
-  const asked = await context.promise<CancelAsked>(CANCEL_ASKED).peek();
+  const asked = await cancelAsked(context);
   // A run that only waits is not under way: whoever leaves it changes nothing.
   if (asked === undefined && !rest.goesOn) return;
   const reason = reasonOf(asked);
@@ -136,15 +148,35 @@ async function cancelAfter(context: WorkflowContext, kept: KeptRun, rest: Rest):
     runId,
     at: endedAt,
     onMismatch: 'refuse',
+    secret,
     ...cancelled,
     ...(reason !== undefined && { reason }),
   });
+}
+
+/** What a cancel has asked for that came while the life found out how the run stands. */
+async function cancelledMeanwhile(
+  context: WorkflowContext,
+  kept: KeptRun,
+  { isCancelled, isLeft }: StartRequest,
+): Promise<Pick<StartRequest, 'isCancelled' | 'isLeft' | 'reason'>> {
+  if (!kept.isCancelled) return {};
+  kept.isCancelled = false;
+  if (isCancelled === true || isLeft === true) return {};
+  const asked = await cancelAsked(context);
+  if (asked === undefined) return { isLeft: true };
+  const reason = reasonOf(asked);
+  return { isCancelled: true, ...(reason !== undefined && { reason }) };
 }
 
 /** What a life tells those who ask for it while it is under way. */
 interface Self {
   readonly id: InvocationId;
   readonly secret: string;
+  /** Whether the secret is the one that lives of the run hand on, and not that of whoever began this one. */
+  readonly isHandedOn?: boolean;
+  /** The life only undoes what sagas have done. */
+  readonly isUndoing?: boolean;
 }
 
 /**
@@ -152,19 +184,33 @@ interface Self {
  *
  * @throws TerminalError with status 403 for anybody else.
  */
-async function refuseStrangers(context: WorkflowSharedContext, secret: string): Promise<void> {
+async function refuseStrangers(
+  context: WorkflowSharedContext,
+  service: string,
+  secret: string,
+): Promise<void> {
   const self = await context.get<Self>('self');
-  if (self === null || secret === '' || self.secret !== secret)
+  if (self === null || secret === '' || (await secretOf(context, service, self)) !== secret)
     throw new TerminalError('Only those who carry the life out may do this', { errorCode: 403 });
 }
 
-/** Cancels the life; false when it has not begun. */
+/** The secret of a life. A later one that has only just begun knows no more than what whoever began it has said. */
+async function secretOf(context: WorkflowSharedContext, service: string, self: Self): Promise<string> {
+  const { runId, life } = lifeOf(context.key);
+  if (life === 1 || self.isHandedOn === true) return self.secret;
+  return (await keptSecret(context, recordKey(service, runId))) ?? self.secret;
+}
+
+/** Cancels the life; false when it has not begun. One that undoes is left alone: nothing tears that down. */
 async function cancelLife(context: WorkflowSharedContext, body: CancelRequest): Promise<boolean> {
   const { isAsked, reason } = acceptCancel(body);
   const self = await context.get<Self>('self');
   if (self === null) return false;
-  if (isAsked) await resolveOnce(context, CANCEL_ASKED, reason === undefined ? true : { reason });
-  context.cancel(self.id);
+  if (self.isUndoing === true) return true;
+  const isUndone = isAsked
+    ? !(await resolveOnce(context, CANCEL_ASKED, reason === undefined ? true : { reason }))
+    : (await context.promise<CancelAsked>(CANCEL_ASKED).peek()) !== undefined;
+  if (!isUndone) context.cancel(self.id);
   return true;
 }
 
