@@ -83,7 +83,8 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
           const secret = before?.secret ?? given;
           if (before?.secret !== undefined)
             context.set('self', { ...self, secret, isHandedOn: true } satisfies Self);
-          const request = { ...asked, ...(await cancelledMeanwhile(context, kept, asked)), secret };
+          const ending = kept.isCancelled ? await cancelledMeanwhile(context, kept, asked) : {};
+          const request = { ...asked, ...ending, secret };
           const { result, rest } = await handleRun(context, worker, request, before);
           if (rest !== undefined) {
             await kept.rest(rest, worker.keptForMs, secret);
@@ -160,7 +161,6 @@ async function cancelledMeanwhile(
   kept: KeptRun,
   { isCancelled, isLeft }: StartRequest,
 ): Promise<Pick<StartRequest, 'isCancelled' | 'isLeft' | 'reason'>> {
-  if (!kept.isCancelled) return {};
   kept.isCancelled = false;
   if (isCancelled === true || isLeft === true) return {};
   const asked = await cancelAsked(context);
