@@ -17,7 +17,9 @@ import {
   fork,
   resume,
   salvage,
+  workflow,
 } from '../../../index';
+import type { Wire } from '../../../lib/definition/wire';
 import { reduceRunAll } from '../../../lib/model/reduce';
 import { idleState } from '../../../lib/model/state';
 import { lowdbStore } from '../../../lib/store/folder/lowdbStore';
@@ -37,6 +39,23 @@ function copyOf(from: string): string {
     cpSync(join(from, name), join(folder, name.slice(0, -'.golden'.length)));
   }
   return folder;
+}
+
+/** The definition of a run that `life` makes up; each call of one of its functions is noted. */
+function steps(count: number, called: string[]): Agent<{ readonly n: number }, unknown> {
+  return workflow('chain', (input: Wire<{ readonly n: number }>, step) =>
+    Array.from({ length: count }, (_, i) => {
+      const name = `agent${String(i)}`;
+      return step(
+        `s${String(i)}`,
+        agent(name, () => {
+          called.push(name);
+          return { step: i };
+        }),
+        input,
+      );
+    }),
+  );
 }
 
 describe.each(readdirSync(golden))('a store of format %s (promises test 20, P9)', (version) => {
@@ -64,6 +83,34 @@ describe.each(readdirSync(golden))('a store of format %s (promises test 20, P9)'
     await store.close();
     expect(throughJson(await lowdbStore(folder).loadRun('crashed'))).toEqual(folded(events));
   });
+
+  it.each(['as it is', 'salvaged'])(
+    'has a crashed run that its agent completes, and so a fork of it: what was done is not done again, %s',
+    async (how) => {
+      const into = `${folder}-salvaged`;
+      if (how === 'salvaged') await salvage(folder, into);
+      const store = lowdbStore(how === 'salvaged' ? into : folder);
+      const forkId = await fork('crashed', { store });
+      const outputs = [
+        ...lifeOf('crashed', 2).flatMap((event) => (event.type === 'step.completed' ? [event.output] : [])),
+        { step: 2 },
+        { step: 3 },
+      ];
+      for (const runId of ['crashed', forkId]) {
+        const called: string[] = [];
+        const { state } = await lastValueFrom(resume(steps(4, called), runId, { store }));
+
+        expect(state).toMatchObject({ status: 'COMPLETED', output: outputs });
+        expect(called).toEqual(['agent2', 'agent3']);
+      }
+      await store.close();
+      const opened = lowdbStore(how === 'salvaged' ? into : folder);
+      for (const runId of ['crashed', forkId])
+        expect(await opened.loadRun(runId)).toMatchObject({ status: 'COMPLETED', output: outputs });
+      await opened.close();
+      rmSync(into, { recursive: true, force: true });
+    },
+  );
 
   it.each(['as it is', 'salvaged'])('lists its runs, and forks them, %s', async (how) => {
     const into = `${folder}-salvaged`;
@@ -142,7 +189,7 @@ const alternatives: Record<string, readonly [work: Agent<never, unknown>, output
   root: [fallback('m', failing, dated), new Date(0)],
 };
 
-describe.each(['v2', 'v3'])('outputs of several agents in a store of format %s', (version) => {
+describe.each(['v2', 'v3', 'v4'])('outputs of several agents in a store of format %s', (version) => {
   let folder: string;
   beforeEach(() => {
     folder = copyOf(join(golden, version, 'alternatives'));
