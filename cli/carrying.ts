@@ -1,9 +1,10 @@
 import type { Observable } from 'rxjs';
-import { catchError, EMPTY, lastValueFrom, throwError } from 'rxjs';
+import { catchError, EMPTY, lastValueFrom, tap, throwError } from 'rxjs';
 
 import { RunError } from '../lib/errors/runErrors';
 import { StoreLockedError, StoreNotServedError } from '../lib/errors/storageErrors';
-import type { Transition } from '../lib/model/event';
+import type { StepLogged, Transition } from '../lib/model/event';
+import { columns, printable } from '../lib/report/columns';
 import { summaryOf } from '../lib/store/summary';
 import type { RunSummary, Store } from '../lib/store/store';
 import { progress } from '../operators/taps/progress';
@@ -14,24 +15,49 @@ import { CommandError, usageError } from './commandError';
 import type { CommandContext } from './context';
 import { textOf } from './context';
 import { exitOfRun } from './exitCodes';
-import { watchRun } from './view/following';
+import { goOnRows, wentBackText } from './goOnCommands';
+import { ownWarning, watchRun } from './view/following';
 import type { Output } from './view/output';
+import { paint } from './view/output';
 import type { Settings } from './settings';
 
 /** Who goes on with runs: whoever serves them already, or this process with these agents. */
-export type Carrier = { readonly kind: 'served' } | { readonly kind: 'here'; readonly agents: AgentsByName };
+export type Carrier =
+  | { readonly kind: 'served' }
+  | { readonly kind: 'here'; readonly agents: AgentsByName; readonly onMismatch?: 'refuse' | 'actual' };
 
 /**
  * Who can go on with a run. Decided before anything is changed.
  *
- * @throws CommandError AGENTS_NEEDED when nobody serves and no agents are known.
+ * @throws CommandError AGENTS_NEEDED when nobody serves and no agents are known; USAGE for options that do not reach whoever serves.
  * @throws StoreNotServedError when another process has the store and serves nothing.
  */
-export async function carrierOf(store: Store, settings: Settings, action: string): Promise<Carrier> {
-  if (await store.isServed()) return { kind: 'served' };
+export async function carrierOf(
+  { options }: CommandContext,
+  store: Store,
+  settings: Settings,
+  action: string,
+): Promise<Carrier> {
+  const onMismatch = mismatchOf(options['onMismatch']);
+  if (await store.isServed()) {
+    if (onMismatch === 'actual') throw outOfReach('--on-mismatch actual', action);
+    if (options['recordInputs'] === true) throw outOfReach('--record-inputs', action);
+    return { kind: 'served' };
+  }
   const isKnown = settings.agentFiles.length + settings.agents.length > 0;
   if (!isKnown) await refuseLocked(store);
-  return { kind: 'here', agents: await agentsOf(settings, action) };
+  return {
+    kind: 'here',
+    agents: await agentsOf(settings, action),
+    ...(onMismatch !== undefined && { onMismatch }),
+  };
+}
+
+function outOfReach(flag: string, action: string): CommandError {
+  return usageError(
+    `Cannot ${action} with ${flag}: a process serves the store and does it, as its program says`,
+    'leave the option out, or end that process',
+  );
 }
 
 /** Where another process has the store, agents would not help: that is what must be said. */
@@ -47,42 +73,60 @@ async function refuseLocked(store: Store): Promise<void> {
 /** Goes on with a run, shows it meanwhile, and tells how it stands at the end. Gives the exit code of the run. */
 export async function carryOn(
   context: CommandContext,
-  store: Store,
+  where: Carried,
   run: Pick<RunSummary, 'runId' | 'name'>,
   carrier: Carrier,
 ): Promise<number> {
-  const { options, output, signal } = context;
-  if (carrier.kind === 'served') return asked(context, store, run.runId);
-  const agent = agentNamed(carrier.agents, run.name);
-  const onMismatch = mismatchOf(options['onMismatch']);
+  const { signal } = context;
+  const { store } = where;
+  if (carrier.kind === 'served') return asked(context, where, run.runId);
+  const { agents, onMismatch } = carrier;
+  const agent = agentNamed(agents, run.name);
   return carriedHere(
     resume(agent, run.runId, { store, signal, ...(onMismatch !== undefined && { onMismatch }) }),
-    store,
+    where,
     run.runId,
-    output,
+    context,
   );
+}
+
+/** Where a run is carried on. */
+export interface Carried {
+  readonly store: Store;
+  readonly settings: Settings;
 }
 
 /** Carries a run out in this process. Gives its exit code. */
 export async function carriedHere(
   transitions: Observable<Transition>,
-  store: Store,
+  where: Carried,
   runId: string,
-  output: Output,
+  { output }: Pick<CommandContext, 'output'>,
 ): Promise<number> {
+  const warnings: StepLogged[] = [];
   await lastValueFrom(
     transitions.pipe(
       progress(process.stderr),
+      tap((transition) => {
+        const warning = ownWarning(transition);
+        if (warning !== undefined) warnings.push(warning);
+      }),
       // How it failed is in its state.
       catchError((error: unknown) => (error instanceof RunError ? EMPTY : throwError(() => error as Error))),
     ),
     { defaultValue: undefined },
   );
-  return tellEnd(store, runId, output);
+  // Not before: on a terminal the picture would paint over them.
+  for (const { path, message } of warnings)
+    output.tell(
+      `${paint('!', 'yellow', output)} ${path === '' ? '' : `${printable(path)}  `}${printable(message)}`,
+    );
+  return tellEnd(where, runId, output);
 }
 
 /** Asks whoever serves, and shows the run until it rests. */
-async function asked({ output, signal }: CommandContext, store: Store, runId: string): Promise<number> {
+async function asked({ output, signal }: CommandContext, where: Carried, runId: string): Promise<number> {
+  const { store } = where;
   const known = await lastOffset(store, runId);
   const done = lastValueFrom(store.request({ kind: 'resume', runId }), { defaultValue: undefined });
   if (!output.isJson) output.tell(output.words.asked(runId));
@@ -103,7 +147,7 @@ async function asked({ output, signal }: CommandContext, store: Store, runId: st
       { since: known, signal },
       { ...output, isTerminal: false, print: output.tell },
     );
-  return tellEnd(store, runId, output);
+  return tellEnd(where, runId, output);
 }
 
 async function lastOffset(store: Store, runId: string): Promise<number> {
@@ -117,14 +161,21 @@ async function lastOffset(store: Store, runId: string): Promise<number> {
   }
 }
 
-/** With `--json` the summary of the run; for people its output, where it has one. */
-export async function tellEnd(store: Store, runId: string, output: Output): Promise<number> {
+/** With `--json` the summary of the run; for people its output, where it has one. What to do with one that has gone back is said beside. */
+export async function tellEnd({ store, settings }: Carried, runId: string, output: Output): Promise<number> {
   const state = await store.loadRun(runId);
   if (state === undefined)
     throw new CommandError('TIMED_OUT', `Cannot find run "${runId}" any more`, 'millrace list');
   const { status, output: given } = state;
   if (output.isJson) output.json({ ...summaryOf(state), ...(status === 'COMPLETED' && { output: given }) });
   else if (status === 'COMPLETED' && given !== undefined) output.print(JSON.stringify(given, null, 2));
+  const wentBack = wentBackText(state, output);
+  if (wentBack !== undefined)
+    output.tell(
+      [`${paint('!', 'yellow', output)} ${wentBack}`, ...columns(goOnRows(state, settings, output))].join(
+        '\n',
+      ),
+    );
   return exitOfRun(state);
 }
 

@@ -60,7 +60,15 @@ const nexts: Readonly<Record<string, (error: MillraceError) => string>> = {
   EVENTS_NOT_KEPT: (error) =>
     `an earlier version wrote it, or its store keeps none; millrace show ${runOf(error)} tells how it stands`,
   NOT_WAITING: (error) => `millrace show ${runOf(error)} names the steps that wait`,
-  RUN_ENDED: (error) => `millrace fork ${runOf(error)} makes a new run of it`,
+  RUN_ENDED: (error) =>
+    error.message.startsWith('Cannot cancel')
+      ? `millrace show ${runOf(error)} says how`
+      : `millrace fork ${runOf(error)} makes a new run of it`,
+  DEFINITION_MISMATCH: (error) =>
+    `millrace resume ${runOf(error)} --on-mismatch actual keeps what does not depend on the change; ` +
+    'millrace run <agent> begins a new run',
+  INPUT_MISMATCH: (error) =>
+    `name another one with --id; millrace resume ${runOf(error)} goes on with the input that it has`,
   RUN_EXISTS: () => 'name another one with --id, or delete the old run',
   STORE_CORRUPT: () =>
     'millrace doctor names all damage; millrace salvage <folder> <target> copies what is intact',

@@ -1,3 +1,4 @@
+import { failedUndoing, undoneSagas } from '../lib/engine/undone';
 import type { RunState } from '../lib/model/state';
 import { printable } from '../lib/report/columns';
 import { openQuestions } from '../lib/store/summary';
@@ -5,13 +6,22 @@ import { commandLine } from './context';
 import type { Output } from './view/output';
 import type { Settings } from './settings';
 
-/** What to type next about a run that has not completed: pairs of what for, and the command. */
-export function goOnRows(state: RunState, settings: Settings, { words }: Output): string[][] {
+/**
+ * What to type next about a run that has not completed: pairs of what for, and the command.
+ *
+ * @param isLeft - Whether its process was killed, so that nobody carries it on although it is `RUNNING`.
+ */
+export function goOnRows(state: RunState, settings: Settings, { words }: Output, isLeft = false): string[][] {
   const runId = printable(state.runId);
   const command = commandLine(settings, ['resume', runId], { needsAgents: true });
   // Whoever has named the agents' file types the command; others have a program that runs them.
   const resume =
     settings.agentFiles.length + settings.agents.length > 0 ? command : words.orStartAgain(command);
+  const back = wayBack(state);
+  if (back !== undefined) {
+    const anew = commandLine(settings, ['retry', runId], { needsAgents: true });
+    return [...(back === 'unsure' ? [[words.toUndo, resume]] : []), [words.doAnew, anew]];
+  }
   switch (state.status) {
     case 'FAILED': {
       const { path } = state.error ?? {};
@@ -35,10 +45,25 @@ export function goOnRows(state: RunState, settings: Settings, { words }: Output)
       return [[words.goOn, resume]];
     case 'RUNNING':
     case 'IDLE':
-      return [[words.toWatch, commandLine(settings, ['watch', runId])]];
+      return [isLeft ? [words.goOn, resume] : [words.toWatch, commandLine(settings, ['watch', runId])]];
     case 'COMPLETED':
       return [];
   }
 }
 
 const MOST_QUESTIONS = 3;
+
+/** Says why a run that has gone back is not to be resumed; undefined for any other. */
+export function wentBackText(state: RunState, { words }: Output): string | undefined {
+  const back = wayBack(state);
+  const runId = printable(state.runId);
+  return back && (back === 'unsure' ? words.goesBack(runId) : words.wentBack(runId));
+}
+
+/** Whether a run that has stopped can only go back, since a saga has begun to undo what it did; `unsure` where some of it may be left. */
+function wayBack({ status, steps }: RunState): 'gone' | 'unsure' | undefined {
+  const isOver = status === 'FAILED' || status === 'CANCELLED';
+  if (!isOver || undoneSagas(steps).length === 0) return undefined;
+  // One that was cancelled may have been stopped in the middle of it, by Ctrl-C.
+  return status === 'FAILED' && failedUndoing(steps) === undefined ? 'gone' : 'unsure';
+}

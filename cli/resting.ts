@@ -7,12 +7,28 @@ import { CommandError } from './commandError';
 import type { CommandContext } from './context';
 import { abortOf } from './signals';
 
+/** Whether a run is under way by its record alone: nobody carries it on, since the process that did was killed. */
+export async function isLeftBehind(
+  store: Pick<Store, 'listRuns'>,
+  { runId, status }: Pick<RunSummary, 'runId' | 'status'>,
+): Promise<boolean> {
+  return status === 'RUNNING' && (await leftBehind(store)).has(runId);
+}
+
+/** The ids of all such runs. */
+export async function leftBehind(store: Pick<Store, 'listRuns'>): Promise<ReadonlySet<string>> {
+  const runs = await store.listRuns({ status: 'RUNNING', isResting: true });
+  return new Set(runs.map(({ runId }) => runId));
+}
+
 /** A question of a run that was answered. */
 export interface Answered {
   /** How the run stood before: whoever serves may be quicker than this process. */
   readonly before: RunSummary;
   /** Of the step that asked. */
   readonly path: string;
+  /** What to type when it does not come to rest in time. */
+  readonly next: string;
 }
 
 /**
@@ -26,7 +42,7 @@ export async function untilRest(
   waitMs: number,
   { signal }: Pick<CommandContext, 'signal'>,
 ): Promise<RunSummary> {
-  const { before } = answered;
+  const { before, next } = answered;
   const { runId } = before;
   const rested$ = merge(store.changes(), timer(0, LOOK_MS)).pipe(
     switchMap(() => summaryNow(store, runId)),
@@ -39,7 +55,7 @@ export async function untilRest(
           new CommandError(
             'TIMED_OUT',
             `Cannot wait longer for run "${shortId(runId)}": ${String(waitMs)} ms are over`,
-            `millrace watch ${runId} waits without a limit`,
+            next,
           ),
       ),
     ),
@@ -57,7 +73,7 @@ function hasMoved(before: RunSummary, now: RunSummary): boolean {
  * Whether a run rests at the question that was answered: it came to rest before the answer came, and will go on. A question that
  * had no id then, or was not asked yet, can be told from a later one by the life of the run alone.
  */
-function isUnheard({ before, path }: Answered, now: RunSummary): boolean {
+function isUnheard({ before, path }: Omit<Answered, 'next'>, now: RunSummary): boolean {
   if (now.status !== 'SUSPENDED') return false;
   const [asked, open] = [before, now].map(({ waiting }) =>
     waiting.find((question) => question.path === path),

@@ -1,65 +1,111 @@
 import { readFileSync } from 'node:fs';
 
+import type * as t from 'io-ts';
+
 import { jsonSchemaOf } from '../../lib/codec/jsonSchema';
+import type { Definition } from '../../lib/definition/definition';
 import { definitionAt } from '../../lib/definition/definitionAt';
+import { NoJsonSchemaError } from '../../lib/errors/definitionErrors';
+import type { Agent } from '../../lib/model/agentType';
+import type { StepResult } from '../../lib/model/stepResult';
 import { printable } from '../../lib/report/columns';
-import type { RunSummary } from '../../lib/store/store';
+import type { RunSummary, Store } from '../../lib/store/store';
 import type { AnswerReceipt } from '../../operators/runs/answer';
 import { answer } from '../../operators/runs/answer';
-import type { AgentsByName } from '../agentFiles';
 import { agentsOf } from '../agentFiles';
 import { usageError } from '../commandError';
 import type { CommandContext } from '../context';
 import { commandLine, durationOf, jsonOf, textOf, withStore } from '../context';
 import { exitCodes, exitOfRun } from '../exitCodes';
 import { paint } from '../view/output';
-import { untilRest } from '../resting';
+import type { Words } from '../view/words';
+import { wordsOf } from '../view/words';
+import { isLeftBehind, untilRest } from '../resting';
 import { runNamed } from '../runNames';
+import type { Settings } from '../settings';
 
 /** Answers a question that a run waits at. */
 export async function answerCommand(context: CommandContext): Promise<number> {
   const { args, options } = context;
   const waitMs = durationOf(options['wait'], '--wait');
-  return withStore(context, async (store, settings) => {
-    const run = await runNamed(store, String(args[0]));
-    const path = pathOf(run, typedPath(context));
-    const isKnown = settings.agentFiles.length + settings.agents.length > 0;
-    const agents = isKnown ? await agentsOf(settings, 'check the answer') : undefined;
-    const agent = agents?.get(run.name)?.agent;
-    const value = valueOf(context, run, path, agents);
-    const asking = run.waiting.find((question) => question.path === path)?.asking;
-    const receipt = await answer(run.runId, path, value, {
-      store,
-      ...(asking !== undefined && asking !== '' && { asking }),
-      ...(agent !== undefined && { agent }),
-    });
-    const isHeard = receipt.isServed || receipt.became === 'taken';
-    const next = isHeard ? undefined : commandLine(settings, ['resume', run.runId], { needsAgents: true });
-    tellReceipt(context, run, path, receipt, next);
-    if (waitMs === undefined) return exitCodes.done;
-    return exitOfRun(await untilRest(store, { before: run, path }, waitMs, context));
-  });
+  return withStore(
+    context,
+    async (store, settings) => {
+      const run = await runNamed(store, String(args[0]));
+      const path = pathOf(run, typedPath(context));
+      const form = await formOf(run, path, settings);
+      const value = await valueOf(context, { store, run, path, form, settings });
+      const asking = run.waiting.find((question) => question.path === path)?.asking;
+      const { agent } = form;
+      const receipt = await answer(run.runId, path, value, {
+        store,
+        ...(asking !== undefined && asking !== '' && { asking }),
+        ...(agent !== undefined && { agent }),
+      });
+      const isUnderWay = run.status === 'RUNNING' && !(await isLeftBehind(store, run));
+      const isHeard = receipt.isServed || receipt.became === 'taken' || isUnderWay;
+      const resume = commandLine(settings, ['resume', run.runId], { needsAgents: true });
+      tellReceipt(context, { run, path, receipt, form, next: isHeard ? undefined : resume });
+      if (waitMs === undefined) return exitCodes.done;
+      const logs = commandLine(settings, ['logs', run.runId, '--level', 'warning']);
+      const next = isHeard
+        ? `${logs} tells whether the answer did not fit`
+        : `nobody carries it on: ${resume}`;
+      return exitOfRun(await untilRest(store, { before: run, path, next }, waitMs, context));
+    },
+    { needsAgents: true },
+  );
 }
 
-function tellReceipt(
-  { output }: CommandContext,
-  { runId }: RunSummary,
-  path: string,
-  receipt: AnswerReceipt,
-  next: string | undefined,
-): void {
+/** What is known here of the form of an answer. */
+interface AnswerForm {
+  /** The agent of the run; undefined where it is not known here. */
+  readonly agent: Agent<never, unknown> | undefined;
+  /** The definition of the step; undefined where the agent is not known, or can have no such step. */
+  readonly definition: Definition | undefined;
+  /** Why the answer cannot be checked here; undefined where it is. */
+  readonly unknown: ((words: Words) => string) | undefined;
+}
+
+async function formOf({ name }: RunSummary, path: string, settings: Settings): Promise<AnswerForm> {
+  const isKnown = settings.agentFiles.length + settings.agents.length > 0;
+  const agents = isKnown ? await agentsOf(settings, 'check the answer') : undefined;
+  const agent = agents?.get(name)?.agent;
+  if (agent === undefined) {
+    const unknown = (words: Words): string =>
+      isKnown ? words.noAgentNamed(printable(name)) : words.noAgentsKnown;
+    return { agent, definition: undefined, unknown };
+  }
+  const definition = definitionAt(agent, path);
+  return definition === 'unknown'
+    ? { agent, definition: undefined, unknown: ({ asksAsItRuns }) => asksAsItRuns }
+    : { agent, definition, unknown: undefined };
+}
+
+/** What has become of an answer, as it is told. */
+interface Told {
+  readonly run: RunSummary;
+  readonly path: string;
+  readonly receipt: AnswerReceipt;
+  readonly form: AnswerForm;
+  /** What to type to go on; undefined where somebody goes on by himself. */
+  readonly next: string | undefined;
+}
+
+function tellReceipt({ output }: CommandContext, { run, path, receipt, form, next }: Told): void {
   const { words } = output;
+  const isTaken = receipt.became === 'taken';
+  // A step has only taken what fits.
+  const isChecked = form.unknown === undefined || isTaken;
   if (output.isJson) {
-    output.json({ runId, path, ...receipt, ...(next !== undefined && { next }) });
+    output.json({ runId: run.runId, path, ...receipt, isChecked, ...(next !== undefined && { next }) });
     return;
   }
-  const became =
-    receipt.became === 'taken'
-      ? words.answerTaken
-      : next === undefined
-        ? words.answerHeard
-        : words.nobodyServes;
-  output.print(`${paint('✔', 'green', output)} ${words.answered} ${printable(path)}; ${became}`);
+  const kept = receipt.isServed ? words.answerHeard : words.answerOnItsWay;
+  const became = isTaken ? words.answerTaken : next === undefined ? kept : words.nobodyServes;
+  const step = isChecked ? printable(path) : words.notChecked(printable(path));
+  output.print(`${paint('✔', 'green', output)} ${words.answered} ${step}; ${became}`);
+  if (!isChecked) output.print(`${paint('!', 'yellow', output)} ${words.mayNotFit(form.unknown(words))}`);
   if (next !== undefined) output.print(`${words.goOn}  ${next}`);
 }
 
@@ -83,12 +129,16 @@ function pathOf({ waiting, runId }: RunSummary, typed: string | undefined): stri
   );
 }
 
-function valueOf(
-  { args, options }: CommandContext,
-  run: RunSummary,
-  path: string,
-  agents: AgentsByName | undefined,
-): unknown {
+/** Which question is answered, and what is known of it. */
+interface Question {
+  readonly store: Store;
+  readonly run: RunSummary;
+  readonly path: string;
+  readonly form: AnswerForm;
+  readonly settings: Settings;
+}
+
+async function valueOf({ args, options }: CommandContext, question: Question): Promise<unknown> {
   const json = textOf(args[2]) ?? (isGivenElsewhere(options) ? undefined : textOf(args[1]));
   const file = textOf(options['file']);
   const isApproved = options['approve'] === true;
@@ -100,29 +150,22 @@ function valueOf(
     );
   if (json !== undefined) return jsonOf(json, 'the answer');
   if (file !== undefined) return jsonOf(readFileSync(file === '-' ? 0 : file, 'utf8'), 'the answer');
-  return decision(run, path, agents, isApproved);
+  return decision(question, isApproved);
 }
 
-/** Yes or no in the form that the approval wants: `{ ok }` where that is not known. */
-function decision(
-  run: RunSummary,
-  path: string,
-  agents: AgentsByName | undefined,
-  isApproved: boolean,
-): unknown {
-  const agent = agents?.get(run.name)?.agent;
-  const definition = agent && definitionAt(agent, path);
-  if (
-    definition === undefined ||
-    definition === 'unknown' ||
-    definition.kind !== 'approval' ||
-    definition.answers === undefined
-  )
-    return { ok: isApproved };
-  const schema = jsonSchemaOf(definition.answers) as {
-    readonly type?: unknown;
-    readonly properties?: Readonly<Record<string, { readonly type?: unknown }>>;
-  };
+/** Yes or no in the form that the approval wants. @throws CommandError USAGE where that is not known here, or has neither. */
+async function decision(question: Question, isApproved: boolean): Promise<unknown> {
+  const { store, run, path, form } = question;
+  if (form.unknown !== undefined) {
+    const row = (await store.loadRun(run.runId))?.steps.get(path);
+    if (row !== undefined && asksForTool(row)) return { approved: isApproved };
+    throw noForm(question, form.unknown(wordsOf('en')));
+  }
+  const { definition } = form;
+  // Then nobody waits there, which answer() says.
+  if (definition?.kind !== 'approval' || definition.answers === undefined) return isApproved;
+  const schema = schemaOf(definition.answers);
+  if (schema === undefined) throw noForm(question, 'no JSON Schema describes its answer');
   if (schema.type === 'boolean') return isApproved;
   const flags = Object.entries(schema.properties ?? {}).filter(([, { type }]) => type === 'boolean');
   const [flag] = flags;
@@ -131,4 +174,36 @@ function decision(
     `Cannot approve or reject step "${path}": its answer is not a yes or no`,
     `give it as JSON: ${JSON.stringify(schema)}`,
   );
+}
+
+function noForm({ run, path, form, settings }: Question, why: string): Error {
+  const agents = form.agent === undefined ? 'its agents with --agents <file>, or ' : '';
+  const typed = `${commandLine(settings, ['answer', run.runId, path])} '<json>'`;
+  return usageError(
+    `Cannot tell how step "${path}" of run "${run.runId}" is approved or rejected: ${why}`,
+    `give ${agents}the answer itself: ${typed}, such as true or '{"ok":true}'`,
+  );
+}
+
+interface AnswerSchema {
+  readonly type?: unknown;
+  readonly properties?: Readonly<Record<string, { readonly type?: unknown }>>;
+}
+
+function schemaOf(answers: t.Type<unknown, unknown>): AnswerSchema | undefined {
+  try {
+    return jsonSchemaOf(answers);
+  } catch (error) {
+    if (error instanceof NoJsonSchemaError) return undefined;
+    throw error;
+  }
+}
+
+/** Whether a step asks for leave to call a tool, as `toolLoop()` has it: its path and its question name the same call of the same tool. */
+function asksForTool({ stepId, agent, request }: StepResult): boolean {
+  const [, id, tool] = /(?:^|\/)tools\[("(?:[^"\\]|\\.)*")\]\/tool\/(.+)\/approve$/.exec(stepId) ?? [];
+  if (id === undefined || agent !== 'approve' || typeof request !== 'object' || request === null)
+    return false;
+  const call = request as { readonly id?: unknown; readonly tool?: unknown };
+  return 'arguments' in request && call.id === JSON.parse(id) && call.tool === tool;
 }

@@ -7,10 +7,10 @@ import { previewFork } from '../../lib/engine/previewFork';
 import type { Agent } from '../../lib/model/agentType';
 import { printable } from '../../lib/report/columns';
 import { lowdbStore } from '../../lib/store/folder/lowdbStore';
-import type { Store } from '../../lib/store/store';
 import { fork } from '../../operators/runs/fork';
 import { run } from '../../operators/runs/run';
 import { agentNamed } from '../agentFiles';
+import type { Carried } from '../carrying';
 import { carriedHere, carrierOf, carryOn, tellEnd } from '../carrying';
 import type { CommandContext } from '../context';
 import { commandLine, jsonOf, settingsFor, textOf, withStore } from '../context';
@@ -30,8 +30,8 @@ export async function resumeCommand(context: CommandContext): Promise<number> {
       let exit: number = exitCodes.done;
       for (const each of named) {
         const found = await runNamed(store, each);
-        const carrier = await carrierOf(store, settings, `resume run "${found.runId}"`);
-        const one = await carryOn(context, store, found, carrier);
+        const carrier = await carrierOf(context, store, settings, `resume run "${found.runId}"`);
+        const one = await carryOn(context, { store, settings }, found, carrier);
         if (exit === exitCodes.done) exit = one;
         if (context.signal.aborted) break;
       }
@@ -58,7 +58,7 @@ export async function forkCommand(context: CommandContext): Promise<number> {
         return exitCodes.done;
       }
       const carrier = isResumed
-        ? await carrierOf(store, settings, `resume a fork of run "${state.runId}"`)
+        ? await carrierOf(context, store, settings, `resume a fork of run "${state.runId}"`)
         : undefined;
       const id = textOf(options['id']);
       const runId = await fork(state.runId, {
@@ -70,7 +70,7 @@ export async function forkCommand(context: CommandContext): Promise<number> {
       if (carrier !== undefined) {
         if (!output.isJson)
           output.tell(`${paint('✔', 'green', output)} ${output.words.forked} ${printable(runId)}`);
-        return carryOn(context, store, { runId, name: state.name }, carrier);
+        return carryOn(context, { store, settings }, { runId, name: state.name }, carrier);
       }
       const next = commandLine(settings, ['resume', runId], { needsAgents: true });
       if (output.isJson) output.json({ runId, ...preview, next });
@@ -122,16 +122,17 @@ export async function runCommand(context: CommandContext): Promise<number> {
   const tags = tagsOf(options['tag']);
   const settings = await settingsFor(context, { needsAgents: true });
   const store = lowdbStore(settings.store);
+  const where = { store, settings };
   try {
-    const carrier = await carrierOf(store, settings, `run "${name}"`);
+    const carrier = await carrierOf(context, store, settings, `run "${name}"`);
     if (carrier.kind === 'here') {
       const agent = agentNamed(carrier.agents, name) as unknown as Agent<unknown, unknown>;
       const recordInputs = options['recordInputs'] === true;
       return await carriedHere(
         run(agent, input, { store, runId, signal, recordInputs, ...(tags !== undefined && { tags }) }),
-        store,
+        where,
         runId,
-        output,
+        context,
       );
     }
     const isNew = await store.queue.add(
@@ -144,13 +145,13 @@ export async function runCommand(context: CommandContext): Promise<number> {
       },
       MOST_QUEUED,
     );
-    if (options['watch'] === true) return await watched(store, runId, context);
+    if (options['watch'] === true) return await watched(where, runId, context);
     const next = commandLine(settings, ['watch', runId]);
     const { words } = output;
     if (output.isJson) output.json({ runId, became: isNew ? 'queued' : 'known', isServed: true, next });
     else {
       output.print(
-        `${paint('✔', 'green', output)} ${printable(runId)}  ${isNew ? words.queued : words.known}`,
+        `${paint('✔', 'green', output)} ${printable(runId)}  ${isNew ? words.queued(printable(name)) : words.known}`,
       );
       output.print(`${words.toWatch}  ${next}`);
     }
@@ -164,7 +165,8 @@ export async function runCommand(context: CommandContext): Promise<number> {
 const MOST_QUEUED = 100_000;
 
 /** Waits until a run of the queue has begun, and shows it until it rests. */
-async function watched(store: Store, runId: string, { output, signal }: CommandContext): Promise<number> {
+async function watched(where: Carried, runId: string, { output, signal }: CommandContext): Promise<number> {
+  const { store } = where;
   while (!signal.aborted && (await store.loadRun(runId)) === undefined) {
     await new Promise<void>((resolve) => {
       asyncScheduler.schedule(() => {
@@ -175,7 +177,7 @@ async function watched(store: Store, runId: string, { output, signal }: CommandC
   if (!output.isJson)
     await watchRun(store, runId, { signal }, { ...output, isTerminal: false, print: output.tell });
   else await lastValueFrom(store.events(runId), { defaultValue: undefined });
-  return tellEnd(store, runId, output);
+  return tellEnd(where, runId, output);
 }
 
 const LOOK_MS = 100;

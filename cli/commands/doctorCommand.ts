@@ -66,6 +66,13 @@ function nodeCheck(): Check {
 
 /** Whoever opens a store for writing removes what others have left, and what nobody will hear. */
 async function fixed({ store: folder }: Settings): Promise<Check> {
+  const owner = await ownerOf(folder);
+  if (owner?.isAlive === true)
+    return {
+      name: 'fix',
+      result: 'failed',
+      says: `nothing was done: process ${owner.pid} on ${owner.host} has the store open, and removes leftovers when it opens it`,
+    };
   const store = lowdbStore(folder);
   try {
     await store.prune({ keep: Number.MAX_SAFE_INTEGER });

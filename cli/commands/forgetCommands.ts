@@ -11,6 +11,7 @@ import { commandLine, countOf, durationOf, textOf, withStore } from '../context'
 import { recordOf } from '../errorReport';
 import { exitCodes } from '../exitCodes';
 import type { ListedRow } from '../queuedRuns';
+import { isLeftBehind } from '../resting';
 import type { Output } from '../view/output';
 import { paint } from '../view/output';
 import { queryOf } from './listCommand';
@@ -26,15 +27,21 @@ export async function cancelCommand(context: CommandContext): Promise<number> {
     if (runs.length > 0)
       await confirm(runs, words.willCancel(runs.length), context, { isNamed: named.length > 0 });
     return eachRun(runs, output, async ({ runId, status }) => {
+      const isLeft = status !== 'QUEUED' && (await isLeftBehind(store, { runId, status }));
       const { isServed } = await cancel(runId, { store, ...(reason !== undefined && { reason }) });
-      if (status === 'QUEUED' && (await store.loadRun(runId)) === undefined)
+      const state = await store.loadRun(runId);
+      if (status === 'QUEUED' && state === undefined)
         return { record: { isServed, wasQueued: true }, text: words.takenOut };
       // Whoever carries on a run hears it; one that waits is stopped by whoever goes on with it.
-      const isHeard = isServed || status === 'RUNNING' || status === 'QUEUED';
+      const isHeard = isServed || (status === 'RUNNING' && !isLeft) || status === 'QUEUED';
       const next = isHeard ? undefined : commandLine(settings, ['resume', runId], { needsAgents: true });
       return {
         record: { isServed, ...(next !== undefined && { next }) },
-        text: isHeard ? words.cancelled : words.cancelKept,
+        text: !isHeard
+          ? words.cancelKept
+          : state?.status === 'CANCELLED'
+            ? words.cancelled
+            : words.toldToStop,
       };
     });
   });

@@ -9,6 +9,7 @@ import { usageError } from '../commandError';
 import type { CommandContext } from '../context';
 import { countOf, momentOf, textOf, withStore } from '../context';
 import { exitCodes } from '../exitCodes';
+import { leftBehind } from '../resting';
 import type { ListedRow, ListedStatus, ListQuery } from '../queuedRuns';
 import { begunQuery, merged, queuedRuns } from '../queuedRuns';
 import { shortAgo, momentText } from '../view/moments';
@@ -47,7 +48,11 @@ export async function listCommand(context: CommandContext): Promise<number> {
       for (const { file, offset, reason } of damage)
         output.tell(`${paint('✘', 'red', output)} ${file} ${output.words.atByte(offset)}: ${reason}`);
       if (output.isJson) output.json(shown);
-      else showTable(shown, runs.length, Object.keys(query).length > 0, output);
+      else {
+        const hasRunning = shown.some(({ status }) => status === 'RUNNING');
+        const left: ReadonlySet<string> = hasRunning ? await leftBehind(store) : new Set();
+        showTable(shown, { all: runs.length, isFiltered: Object.keys(query).length > 0, left }, output);
+      }
       return exitCodes.done;
     },
     { store: args[0] },
@@ -143,7 +148,15 @@ function showCounts(runs: readonly ListedRow[], output: Output): void {
     );
 }
 
-function showTable(runs: readonly Row[], all: number, isFiltered: boolean, output: Output): void {
+interface TableOf {
+  /** How many runs there are. */
+  readonly all: number;
+  readonly isFiltered: boolean;
+  /** The ids of those that are under way by their record alone. */
+  readonly left: ReadonlySet<string>;
+}
+
+function showTable(runs: readonly Row[], { all, isFiltered, left }: TableOf, output: Output): void {
   const { words } = output;
   if (runs.length === 0) {
     output.print(isFiltered ? words.noRunsFit : words.noRuns);
@@ -151,7 +164,7 @@ function showTable(runs: readonly Row[], all: number, isFiltered: boolean, outpu
   }
   const isShort = new Set(runs.map(({ runId }) => shortId(runId))).size === runs.length;
   const head = ['', words.run, words.name, words.status, words.started, words.took, words.steps, words.note];
-  const rows = runs.map((run) => rowOf(run, isShort, output));
+  const rows = runs.map((run) => rowOf(run, { isShort, isLeft: left.has(run.runId) }, output));
   // On a narrow terminal what went wrong matters more than how many steps there are.
   const shown =
     output.width < WIDE
@@ -164,7 +177,12 @@ function showTable(runs: readonly Row[], all: number, isFiltered: boolean, outpu
 const WIDE = 100;
 const STEPS = 6;
 
-function rowOf(run: Row, isShort: boolean, output: Output): readonly string[] {
+interface RowOf {
+  readonly isShort: boolean;
+  readonly isLeft: boolean;
+}
+
+function rowOf(run: Row, { isShort, isLeft }: RowOf, output: Output): readonly string[] {
   if (run.status === 'QUEUED')
     return [
       runMark(run.status, output),
@@ -186,13 +204,14 @@ function rowOf(run: Row, isShort: boolean, output: Output): readonly string[] {
     output.width < WIDE ? shortAgo(Date.now() - startedAt) : momentText(startedAt),
     endedAt === undefined ? '' : durationText((endedAt - startedAt) / 1_000),
     steps === undefined ? '' : `${steps.done}/${steps.total}`,
-    noteOf(run, output),
+    noteOf(run, isLeft, output),
   ];
 }
 
-function noteOf(run: RunSummary & Pick<Row, 'damage'>, { words }: Output): string {
+function noteOf(run: RunSummary & Pick<Row, 'damage'>, isLeft: boolean, { words }: Output): string {
   const parts: string[] = [];
   if (run.damage !== undefined) parts.push(`${words.atByte(run.damage.offset)}: ${run.damage.reason}`);
+  if (isLeft) parts.push(words.isLeft);
   if (run.life > 1) parts.push(words.lifeOf(run.life));
   if (run.status === 'FAILED')
     // Apart from each other: what stands behind a name and a colon may look like a secret.

@@ -18,13 +18,14 @@ import { summaryOf } from '../../lib/store/summary';
 import type { CommandContext } from '../context';
 import { commandLine, countOf, textOf, withStore } from '../context';
 import { exitCodes, exitOfRun } from '../exitCodes';
-import { goOnRows } from '../goOnCommands';
+import { goOnRows, wentBackText } from '../goOnCommands';
 import { momentText, timeText } from '../view/moments';
 import type { Output } from '../view/output';
 import { paint } from '../view/output';
 import { mermaidOf } from '../view/planMermaid';
 import type { QueuedRow } from '../queuedRuns';
 import { queuedRun } from '../queuedRuns';
+import { isLeftBehind } from '../resting';
 import { notBegun, rowNamed, stateAt, stateOf } from '../runNames';
 import { beginsText, statusText } from '../view/statusText';
 import type { Settings } from '../settings';
@@ -46,8 +47,12 @@ export async function showCommand(context: CommandContext): Promise<number> {
     else if (options['output'] !== undefined) showOutput(state, options['output'], output);
     else if (options['input'] === true) showValue(state.input, output);
     else if (options['mermaid'] === true) showMermaid(state, output);
-    else if (output.isJson) output.json(jsonState(state, options['failed'] === true));
-    else showRun(state, settings, context);
+    else {
+      // How it stood at an earlier moment says nothing of who carries it on now.
+      const isLeft = at === undefined && (await isLeftBehind(store, state));
+      if (output.isJson) output.json(jsonState(state, isLeft, options['failed'] === true));
+      else showRun(state, isLeft ? await leftNote(settings, output) : undefined, settings, context);
+    }
     return exitOfRun(state);
   });
 }
@@ -97,17 +102,29 @@ function tagLines(tags: Readonly<Record<string, string>>, { words }: Output): re
 }
 
 /** A run as JSON: its state, and the one line about it that `list` tells. */
-function jsonState(state: RunState, isFailedOnly: boolean): object {
+function jsonState(state: RunState, isLeft: boolean, isFailedOnly: boolean): object {
   // The table has its own form in JSON.
   const rows = JSON.parse(JSON.stringify(state.steps)) as readonly StepResult[];
   const steps = isFailedOnly ? rows.filter(({ status }) => status === 'FAILED') : rows;
-  return { ...state, steps, summary: summaryOf(state) };
+  return { ...state, steps, summary: summaryOf(state), ...(isLeft && { isResting: true }) };
 }
 
-function showRun(state: RunState, settings: Settings, { options, output }: CommandContext): void {
+/** Says that nobody carries on a run that is under way by its record, and who has ended. */
+export async function leftNote({ store }: Settings, { words }: Output): Promise<string> {
+  const owner = await ownerOf(store);
+  return owner?.isAlive === false ? words.leftBehindBy(owner.pid, owner.host) : words.leftBehind;
+}
+
+function showRun(
+  state: RunState,
+  left: string | undefined,
+  settings: Settings,
+  { options, output }: CommandContext,
+): void {
   const { words, width } = output;
   output.print(clippedLine(headOf(state, output), width));
-  for (const line of notesOf(state, output)) output.print(clippedLine(line, width));
+  for (const line of [...(left === undefined ? [] : [left]), ...notesOf(state, output)])
+    output.print(clippedLine(line, width));
   const rows = stepRows(
     state,
     { isWhole: options['tree'] === true, isFailedOnly: options['failed'] === true },
@@ -119,7 +136,7 @@ function showRun(state: RunState, settings: Settings, { options, output }: Comma
     if (state.status === 'COMPLETED')
       output.print(`${words.output}\n${indented(valueText(state.output, true, output))}`);
   }
-  const next = goOnRows(state, settings, output);
+  const next = options['at'] === undefined ? goOnRows(state, settings, output, left !== undefined) : [];
   if (next.length > 0) output.print(['', ...columns(next)].join('\n'));
 }
 
@@ -156,7 +173,9 @@ function headOf(state: RunState, output: Output): string {
 function notesOf(state: RunState, output: Output): string[] {
   const { words } = output;
   const { tags = {}, forkedFrom, reason, error } = state;
+  const wentBack = wentBackText(state, output);
   return [
+    ...(wentBack === undefined ? [] : [wentBack]),
     ...(state.life > 1 ? [words.lifeOf(state.life)] : []),
     ...(forkedFrom === undefined
       ? []

@@ -1,7 +1,7 @@
 import type { Observable } from 'rxjs';
 import { concatMap, EMPTY, filter, lastValueFrom, map, scan, takeUntil, tap } from 'rxjs';
 
-import type { RunEvent, Transition } from '../../lib/model/event';
+import type { RunEvent, StepLogged, Transition } from '../../lib/model/event';
 import { reduceRun } from '../../lib/model/reduce';
 import type { RunState } from '../../lib/model/state';
 import { idleState } from '../../lib/model/state';
@@ -55,7 +55,7 @@ export function watchRun(
       ? shown$.pipe(asPicture)
       : shown$.pipe(
           tap((seen) => {
-            if (seen.kept.offset > since) show(seen.kept, options, output);
+            if (seen.kept.offset > since) show(seen, options, output);
           }),
           map(({ state }) => state),
         ),
@@ -79,12 +79,26 @@ function asPicture(seen$: Observable<Seen>): Observable<RunState> {
   );
 }
 
-function show(kept: KeptEvent, { withPartials = false, withLogs = false }: Following, output: Output): void {
+function show(
+  { kept, state }: Seen,
+  { withPartials = false, withLogs = false }: Following,
+  output: Output,
+): void {
   const { event } = kept;
   if (event.type === 'step.emitted' && !withPartials) return;
-  if (event.type === 'step.logged' && !withLogs) return;
+  const isLeftOut = output.isJson || ownWarning({ event, state }) === undefined;
+  if (event.type === 'step.logged' && !withLogs && isLeftOut) return;
   if (output.isJson) output.json(kept);
   else output.print(clippedLine(followedLine(event, output), output.width));
+}
+
+/** What the engine itself warns of, and not a step: the run as a whole, or an answer that a step could not take. */
+export function ownWarning(seen: Pick<Transition, 'event' | 'state'>): StepLogged | undefined {
+  const { event } = seen;
+  if (event.type !== 'step.logged' || event.level !== 'WARNING') return undefined;
+  // The state of a transition is worked out when it is read.
+  const isOwn = event.path === '' || seen.state.steps.get(event.path)?.status === 'SUSPENDED';
+  return isOwn ? event : undefined;
 }
 
 /** `13:09:45.550 load  completed in 62 ms` */

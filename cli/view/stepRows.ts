@@ -1,3 +1,4 @@
+import { undoingOf } from '../../lib/engine/undone';
 import { stepTree } from '../../lib/history/stepTree';
 import type { StepNode } from '../../lib/history/stepTree';
 import type { RunState } from '../../lib/model/state';
@@ -46,12 +47,14 @@ function addRows(node: StepNode, indent: string, drawn: Drawn): void {
   for (const step of steps) {
     if (hidden.has(step)) continue;
     // A place that is no step by itself, such as the item of an `each`, shares its row with the one step below it.
-    let [shown, name] = [step, step.name];
+    let [shown, name] = [step, undoneBy(step, state) ?? step.name];
     for (
       let only = shown.steps[0];
       state.steps.get(shown.path) === undefined && shown.steps.length === 1 && only;
     ) {
-      [shown, name] = [only, `${name}${only.name.startsWith('[') ? '' : '/'}${only.name}`];
+      const undone = undoneBy(only, state);
+      const below = `${only.name.startsWith('[') ? '' : '/'}${only.name}`;
+      [shown, name] = [only, undone === undefined ? `${name}${below}` : `${name} ${undone}`];
       only = shown.steps[0];
     }
     rows.push(rowOf(shown, indent, printable(name), drawn));
@@ -60,6 +63,12 @@ function addRows(node: StepNode, indent: string, drawn: Drawn): void {
   if (hidden.size === 0) return;
   const counts = [done, pending].map((each) => each.filter((step) => hidden.has(step)).length);
   rows.push([`  ${indent}${output.words.notShown(counts[0] ?? 0, counts[1] ?? 0)}`]);
+}
+
+/** Path of the step that a step of a saga undoes; undefined for any other step. In its own path, that is a key with `/` escaped. */
+function undoneBy({ path }: StepNode, { steps }: RunState): string | undefined {
+  const row = steps.get(path);
+  return row && undoingOf(row, steps)?.undone;
 }
 
 const FAILED: ReadonlySet<StepStatus> = new Set<StepStatus>(['FAILED']);

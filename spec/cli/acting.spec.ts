@@ -150,9 +150,10 @@ describe('the commands that act', () => {
       json: { error: { code: 'NOT_WAITING' } },
     });
     expect(json(['answer', 'r'])).toMatchObject({ exit: 64, json: { error: { code: 'USAGE' } } });
-    const { stdout, exit } = typed(['answer', 'r', '--approve']);
+    const { stdout, exit } = typed(['answer', 'r', '--approve', ...agents]);
     expect({ stdout, exit }).toEqual({
-      stdout: '✔ answered sign; nobody carries the run on\nTo go on:  millrace resume r --agents <file>\n',
+      stdout:
+        '✔ answered sign; nobody carries the run on\nTo go on:  millrace resume r --agents ./flows.mjs\n',
       exit: 0,
     });
     expect(typed(['resume', 'r', ...agents])).toMatchObject({ exit: 0, stdout: '{\n  "ok": true\n}\n' });
@@ -186,7 +187,7 @@ describe('the commands that act', () => {
           says: expect.stringContaining(`process ${server.child.pid}`),
         }),
       );
-      expect(json(['answer', 'r', '--approve', '--wait', '60s'])).toMatchObject({
+      expect(json(['answer', 'r', '--approve', '--wait', '60s', ...agents])).toMatchObject({
         exit: 0,
         json: { isServed: true },
       });

@@ -7,6 +7,7 @@ import { agent, answer, approval, execute, memoryStore, resume, workflow } from 
 import { contract } from './support/flows';
 
 const context = { signal: new AbortController().signal };
+const next = 'millrace resume r';
 
 describe('waiting for a run that was answered', () => {
   it('is over at once where whoever serves was quicker than the command', async () => {
@@ -16,9 +17,9 @@ describe('waiting for a run that was answered', () => {
     await answer('r', 'sign', { ok: true }, { store });
     await lastValueFrom(resume(contract, 'r', { store }));
 
-    await expect(untilRest(store, { before: before!, path: 'sign' }, 15_000, context)).resolves.toMatchObject(
-      { status: 'COMPLETED' },
-    );
+    await expect(
+      untilRest(store, { before: before!, path: 'sign', next }, 15_000, context),
+    ).resolves.toMatchObject({ status: 'COMPLETED' });
   });
 
   it('is not over where it came to rest just before the answer came', async () => {
@@ -38,7 +39,7 @@ describe('waiting for a run that was answered', () => {
     other.next('done');
     other.complete();
     expect((await running).status).toBe('SUSPENDED');
-    const answered = { before: before!, path: 'sign' };
+    const answered = { before: before!, path: 'sign', next };
     await answer('r', 'sign', true, { store });
 
     await expect(untilRest(store, answered, 50, context)).rejects.toMatchObject({ code: 'TIMED_OUT' });
@@ -52,8 +53,11 @@ describe('waiting for a run that was answered', () => {
     const [before] = await store.listRuns();
     await answer('r', 'sign', { ok: true }, { store });
 
-    await expect(untilRest(store, { before: before!, path: 'sign' }, 50, context)).rejects.toMatchObject({
+    await expect(
+      untilRest(store, { before: before!, path: 'sign', next }, 50, context),
+    ).rejects.toMatchObject({
       code: 'TIMED_OUT',
+      next,
     });
   });
 });
