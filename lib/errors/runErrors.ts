@@ -301,7 +301,7 @@ export class NoOutputError extends MillraceError {
   }
 }
 
-/** Nothing waits for this answer: the step has not asked, or has its answer already. */
+/** Nothing waits for this answer: the step has not asked, has its answer already, or asks another question by now. */
 export class NotWaitingError extends MillraceError {
   override readonly name = 'NotWaitingError';
   readonly code = 'NOT_WAITING';
@@ -313,11 +313,17 @@ export class NotWaitingError extends MillraceError {
 
   /** @param waiting - Paths of the steps that do wait. */
   constructor(runId: string, path: string, waiting: readonly string[]) {
-    const others = someOf(waiting);
-    super(
-      `Cannot answer step "${path}" of run "${runId}": it does not wait for an answer`,
-      waiting.length === 0 ? 'no step of the run does' : `these wait: ${others}`,
-    );
+    const what = `Cannot answer step "${path}" of run "${runId}"`;
+    if (waiting.includes(path))
+      super(
+        `${what}: the question that is meant is not open any more`,
+        'it asks another one; read and answer that',
+      );
+    else
+      super(
+        `${what}: it does not wait for an answer`,
+        waiting.length === 0 ? 'no step of the run does' : `these wait: ${someOf(waiting)}`,
+      );
     this.runId = runId;
     this.path = path;
   }

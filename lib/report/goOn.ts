@@ -23,9 +23,9 @@ export function goOnLines(event: RunEvent): readonly string[] {
 /** How to go on with a run that stopped: in the program, and what to type where its store is a folder. */
 export function goOnText(runId: string, path?: string): string {
   const from = path === undefined ? '' : ` from ${printable(path)}`;
-  const again = `run it again with runId ${quoted(runId)} and the same store`;
+  const again = `run it again with runId ${quoted(runId)} and that store`;
   const typed = shellText(['millrace', 'resume', printable(runId)]);
-  return `To go on${from}: ${again}, or type ${typed} --agents <file>; what is done is not called again.`;
+  return `To go on${from}, where a store keeps the run: ${again}, or type ${typed} --agents <file>; what is done is not called again.`;
 }
 
 function quoted(text: string): string {

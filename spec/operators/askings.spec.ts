@@ -216,7 +216,7 @@ describe.each<[string, () => Store]>([
 
     expect(changed.status).toBe('SUSPENDED');
     expect(changed.steps.get(path)).toMatchObject({ status: 'SUSPENDED', request: { id: 'a', sum: 999 } });
-    await expect(answer('r', path, true, { store, asking })).rejects.toThrow('does not wait');
+    await expect(answer('r', path, true, { store, asking })).rejects.toThrow('it asks another one');
   });
 
   it('is another one in each round of a loop', async () => {
