@@ -20,7 +20,7 @@ export type Shape =
   | { readonly kind: 'ask'; readonly isCoded: boolean }
   | { readonly kind: 'sleep' }
   | {
-      readonly kind: 'chain' | 'loop' | 'saga' | 'undoable' | 'branch';
+      readonly kind: 'chain' | 'loop' | 'saga' | 'undoable' | 'branch' | 'beside';
       readonly parts: readonly Shape[];
     }
   | {
@@ -66,12 +66,14 @@ const policies = {
 
 const names = Object.keys(policies) as PolicyName[];
 
-const leaf: fc.Arbitrary<Leaf> = fc.record({
-  kind: fc.constant('leaf' as const),
-  ticks: fc.constantFrom(0, 0, 1, 4),
-  isCoded: fc.boolean(),
-  policy: fc.constantFrom('none' as const, 'none' as const, 'none' as const, ...names),
-});
+const leafOf = (...ticks: readonly number[]): fc.Arbitrary<Leaf> =>
+  fc.record({
+    kind: fc.constant('leaf' as const),
+    ticks: fc.constantFrom(...ticks),
+    isCoded: fc.boolean(),
+    policy: fc.constantFrom('none' as const, 'none' as const, 'none' as const, ...names),
+  });
+const leaf = leafOf(0, 0, 1, 4);
 
 const quiet: fc.Arbitrary<Shape> = fc.oneof(
   { weight: 10, arbitrary: leaf },
@@ -148,6 +150,15 @@ function level(inner: fc.Arbitrary<Shape>): fc.Arbitrary<Shape> {
 }
 
 export const arbitraryShape: fc.Arbitrary<Shape> = level(level(level(quiet)));
+
+/** Three or four structures of two levels beside one another, each behind a leaf: what fails at once fails in several of them. */
+export const arbitrarySiblings: fc.Arbitrary<Shape> = fc.record({
+  kind: fc.constant('beside' as const),
+  parts: fc.array(
+    fc.tuple(leafOf(0), level(level(quiet))).map((parts): Shape => ({ kind: 'chain', parts })),
+    { minLength: 3, maxLength: 4 },
+  ),
+});
 
 /** Whether a shape has one of this kind in it. */
 export function hasKind(shape: Shape, kind: Shape['kind']): boolean {
@@ -320,6 +331,14 @@ class Maker {
       }
       case 'live':
         return this.#live(of.leaves, canFail);
+      case 'beside': {
+        const parts = of.parts.map(inner);
+        return this.#workflow('beside', (input, step) =>
+          Object.fromEntries(
+            parts.map((part, index) => [`p${String(index)}`, step(`p${String(index)}`, part, input, {})]),
+          ),
+        );
+      }
       case 'dag':
         return this.#dag(of, of.parts.map(inner));
     }

@@ -9,7 +9,14 @@ import type { Agent, RunEvent, RunState, StepContext, Store, Transition } from '
 import { openFailures } from '../../../lib/model/openFailures';
 import type * as testing from '../../../testing';
 import type { Library, Shape } from './arbitraryStructure';
-import { agentsOf, answerTo, arbitraryShape, hasKind, withoutReasons } from './arbitraryStructure';
+import {
+  agentsOf,
+  answerTo,
+  arbitraryShape,
+  arbitrarySiblings,
+  hasKind,
+  withoutReasons,
+} from './arbitraryStructure';
 
 /** What is carried out, what fails in its first life, and where that is cut. */
 export interface Case {
@@ -21,12 +28,18 @@ export interface Case {
   readonly cut: number;
 }
 
-export const arbitraryCase: fc.Arbitrary<Case> = fc.record({
-  shape: arbitraryShape,
-  seed: fc.nat({ max: 1e6 }),
-  rate: fc.constantFrom(30, 85, 85, 180),
-  cut: fc.integer({ min: 1, max: 40 }),
-});
+const caseOf = (shape: fc.Arbitrary<Shape>, ...rates: readonly number[]): fc.Arbitrary<Case> =>
+  fc.record({
+    shape,
+    seed: fc.nat({ max: 1e6 }),
+    rate: fc.constantFrom(...rates),
+    cut: fc.integer({ min: 1, max: 40 }),
+  });
+
+export const arbitraryCase = caseOf(arbitraryShape, 30, 85, 85, 180);
+
+/** Every other one has structures beside one another, so that several failures are open at a time. */
+export const arbitraryWideCase = fc.oneof(arbitraryCase, caseOf(arbitrarySiblings, 85, 180, 180));
 
 /** Whether a call fails: by its path, and how often it has been called. */
 type Schedule = (path: string, call: number) => boolean;
@@ -119,8 +132,9 @@ export class Lives {
    * else and nothing twice, and ends as if nothing had failed but what the record takes for a fact.
    *
    * @param begun - A life that has gone on from there already.
+   * @returns How many leaves had failed that a resume tries again.
    */
-  async goesOn(store: Store, before: RunState, begun?: Life): Promise<void> {
+  async goesOn(store: Store, before: RunState, begun?: Life): Promise<number> {
     const { runId } = before;
     const called = new Set<string>();
     if (begun === undefined) this.let(never);
@@ -145,6 +159,7 @@ export class Lives {
     expect(withoutReasons(state.output)).toEqual(
       withoutReasons(await undisturbed(this.shape, this.#suffix, facts(before))),
     );
+    return openFailures(before.steps).filter(({ agent }) => isLeaf(agent)).length;
   }
 
   #checkLife(before: RunState, { events, state }: Life): void {
@@ -202,8 +217,12 @@ async function undisturbed(shape: Shape, suffix: string, known: ReadonlySet<stri
   return state.output;
 }
 
-/** How a run is left, and how it goes on; `name` is the id of the run. */
-export type Way = (lib: Library & typeof testing, drawn: Case, store: Store, name: string) => Promise<void>;
+/**
+ * How a run is left, and how it goes on; `name` is the id of the run.
+ *
+ * @returns How many leaves had failed that a resume tries again.
+ */
+export type Way = (lib: Library & typeof testing, drawn: Case, store: Store, name: string) => Promise<number>;
 
 /** A life in which leaves fail, and the ones that its questions need. */
 async function failedLife(lives: Lives, { seed, rate }: Case, store: Store, name: string): Promise<RunState> {
@@ -257,16 +276,13 @@ async function retriedBy(
   drawn: Case,
   store: Store,
   name: string,
-): Promise<void> {
+): Promise<number> {
   const lives = new Lives(lib, drawn.shape, name);
   lives.let(scheduleOf(drawn.seed, drawn.rate));
   for (;;) {
     const { before, life } = await mendedOnTheWay(lives, again(lives));
-    if (before !== undefined) {
-      await lives.goesOn(store, before, life);
-      return;
-    }
-    if (life.state.status !== 'SUSPENDED') return;
+    if (before !== undefined) return lives.goesOn(store, before, life);
+    if (life.state.status !== 'SUSPENDED') return 0;
     await lives.answerAll(store, life.state);
   }
 }
@@ -275,7 +291,7 @@ const resumed: Way = async (lib, drawn, store, name) => {
   const lives = new Lives(lib, drawn.shape, name);
   const before = await failedLife(lives, drawn, store, name);
   if (drawn.seed % 2 === 0 && before.status !== 'COMPLETED') await lives.answerAll(store, before);
-  await lives.goesOn(store, before);
+  return lives.goesOn(store, before);
 };
 
 const retried: Way = (lib, drawn, store, name) =>
@@ -301,7 +317,7 @@ const forked: Way = async (lib, drawn, store, name) => {
     status === 'COMPLETED' || drawn.seed % 2 === 0 ? all[drawn.seed % Math.max(1, all.length)] : undefined;
   const runId = `${name} forked`;
   await lib.fork(name, { store, runId, ...(from !== undefined && { from }) });
-  await lives.goesOn(store, await loaded(store, runId));
+  return lives.goesOn(store, await loaded(store, runId));
 };
 
 /** The first life is left after some events. */
@@ -327,7 +343,7 @@ async function cutLife(
 const left: Way = async (lib, drawn, store, name) => {
   const lives = new Lives(lib, drawn.shape, name);
   await cutLife(lives, drawn, store, name);
-  await lives.goesOn(store, await loaded(store, name));
+  return lives.goesOn(store, await loaded(store, name));
 };
 
 const restored: Way = async (lib, drawn, store, name) => {
@@ -336,7 +352,7 @@ const restored: Way = async (lib, drawn, store, name) => {
   const { snapshotId } = await store.snapshots.save('s', state);
   const runId = `${name} restored`;
   await lib.restore(snapshotId, { store, runId });
-  await lives.goesOn(store, await loaded(store, runId));
+  return lives.goesOn(store, await loaded(store, runId));
 };
 
 const cancelled: Way = async (lib, drawn, store, name) => {
@@ -352,7 +368,7 @@ const cancelled: Way = async (lib, drawn, store, name) => {
       }),
     ),
   );
-  await lives.goesOn(store, await loaded(store, name));
+  return lives.goesOn(store, await loaded(store, name));
 };
 
 /** Fails a second time, with other failures, before nothing fails any more. */
@@ -360,7 +376,7 @@ const failedTwice: Way = async (lib, drawn, store, name) => {
   const lives = new Lives(lib, drawn.shape, name);
   await failedLife(lives, drawn, store, name);
   const before = await failedLife(lives, { ...drawn, seed: drawn.seed + 1 }, store, name);
-  await lives.goesOn(store, before);
+  return lives.goesOn(store, before);
 };
 
 /** The process dies between the failure of a step and that of the run, or anywhere. */
@@ -372,11 +388,8 @@ const crashed: Way = async (lib, drawn, _, name) => {
   const failures = events.flatMap(({ type }, index) => (type === 'step.failed' ? [index] : []));
   const at = drawn.seed % 4 === 0 ? undefined : failures[drawn.cut % Math.max(1, failures.length)];
   const chosen = at ?? drawn.cut % events.length;
-  let index = 0;
-  for (const point of lib.crashPoints(store, name)) {
-    if (index === chosen) await lives.goesOn(point.store, point.state);
-    index += 1;
-  }
+  const point = [...lib.crashPoints(store, name)][chosen] as testing.CrashPoint;
+  return lives.goesOn(point.store, point.state);
 };
 
 export type WayName = keyof typeof ways;
