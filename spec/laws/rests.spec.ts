@@ -6,6 +6,7 @@ import { VirtualTimeScheduler } from 'rxjs';
 import type { Agent, RunState, Store, Transition } from '../../index';
 import { answer, chain, memoryStore, run } from '../../index';
 import { StepExecutor } from '../../lib/engine/interpreter/stepExecutor';
+import { LocalEngine } from '../../lib/engine/local/localEngine';
 import { Permits } from '../../lib/engine/interpreter/permits';
 import { amount, seedOr, tally } from '../support/torture';
 import type { Asker, Clock } from './support/askers';
@@ -18,6 +19,11 @@ import { arbitraryAsker, askersOf } from './support/askers';
 
 /** 20 cases, or as many as `LAW_CASES` says; 10,000 in the long form. */
 const CASES = amount(Number(process.env['LAW_CASES'] ?? 20), 10_000);
+
+/** In how many turns of the event loop promises may settle until a run in memory knows that nothing moves any more. */
+const LATEST_TURN = 1;
+
+type Settling = LocalEngine<unknown>;
 
 /** What is done between the lives. */
 interface Schedule {
@@ -42,17 +48,21 @@ async function live(
   const scheduler = new VirtualTimeScheduler();
   clock.scheduler = scheduler;
   const faults: string[] = [];
-  let latest = 0;
+  /** When something moved last: the moment, and the turn of the event loop. */
+  let latest = { at: 0, turn: 0 };
+  let turns = 0;
   let open = runIds.length;
   for (const runId of runIds) {
     run(self, runId, { store, runId, scheduler }).subscribe({
       next: ({ event, state }: Transition) => {
         // What is told together with the rest does not move the run.
         if (event.type === 'run.suspended') {
-          if (scheduler.now() !== latest)
-            faults.push(`${runId} rests late: ${String(scheduler.now() - latest)} ms`);
+          if (scheduler.now() !== latest.at)
+            faults.push(`${runId} rests late: ${String(scheduler.now() - latest.at)} ms`);
+          if (turns - latest.turn > LATEST_TURN)
+            faults.push(`${runId} rests late: ${String(turns - latest.turn)} turns`);
           faults.push(...disagreements(state, event.waiting));
-        } else latest = scheduler.now();
+        } else latest = { at: scheduler.now(), turn: turns };
       },
       error: (error: unknown) => {
         open -= 1;
@@ -66,6 +76,7 @@ async function live(
   // Promises need turns of their own between the moments.
   for (let quiet = 0; open > 0 && quiet < 3; quiet += 1) {
     await turn();
+    turns += 1;
     const [first] = scheduler.actions;
     if (first === undefined) continue;
     quiet = -1;
@@ -134,6 +145,24 @@ describe('runs of whatever asks, works, sleeps, reads and waits for room', () =>
   const bugs: Readonly<Record<string, () => jest.SpyInstance>> = {
     'a step that waits for a person keeps its room': () =>
       jest.spyOn(Permits.prototype, 'lendResting').mockImplementation(() => undefined),
+    'a run comes to rest two turns late': () => {
+      const { settle } = LocalEngine.prototype;
+      return jest.spyOn(LocalEngine.prototype, 'settle').mockImplementation(function (this: Settling, then) {
+        let stop: (() => void) | undefined;
+        const late = setImmediate(() => {
+          const later = setImmediate(() => {
+            stop = settle.call(this, then);
+          });
+          stop = () => {
+            clearImmediate(later);
+          };
+        });
+        return () => {
+          clearImmediate(late);
+          stop?.();
+        };
+      });
+    },
     'a run does not look whether it is idle': () =>
       jest.spyOn(StepExecutor.prototype, 'onIdle').mockImplementation(() => undefined),
     'a reader that waits is taken for one that works': () =>
