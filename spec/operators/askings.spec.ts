@@ -251,10 +251,55 @@ describe.each<[string, () => Store]>([
     expect(changed.status).toBe('SUSPENDED');
   });
 
-  it('is not answered by an early answer to a question that was dropped', async () => {
-    await execute(pay, 10, { store, runId: 'r' });
-    const changed = await execute(pay, 11, { store, runId: 'r', onMismatch: 'actual' });
-    expect(changed.steps.get('ok')).toMatchObject({ status: 'SUSPENDED', request: 11, asked: 2 });
+  it('is not answered by what comes between a question that was dropped and the next one', async () => {
+    const posted = new ReplaySubject<number>(1);
+    let isSlow = false;
+    const work = chain(
+      'pay',
+      agent('amount', (n: number) => (isSlow ? posted : n)),
+      ask,
+      transfer,
+    );
+    const dropped = askingOf(await execute(work, 10, { store, runId: 'r' }));
+    isSlow = true;
+    const seen = collect(run(work, 11, { store, runId: 'r', onMismatch: 'actual' }));
+    await until(() => seen.told.includes('step.started amount'));
+    for (const asking of [undefined, dropped]) {
+      const answering = answer('r', 'ok', true, { store, ...(asking !== undefined && { asking }) });
+      await expect(answering).rejects.toMatchObject({ code: 'NOT_WAITING' });
+    }
+    posted.next(11);
+    posted.complete();
+    await until(() => seen.ended !== 'open');
+
+    const changed = await store.loadRun('r');
+    expect(changed?.status).toBe('SUSPENDED');
+    expect(changed?.steps.get('ok')).toMatchObject({ status: 'SUSPENDED', request: 11, asked: 2 });
+  });
+
+  it('is not answered by the second of two early answers, once the first has had its question', async () => {
+    isDown = true;
+    const posted = new ReplaySubject<number>(1);
+    const work = chain(
+      'pay',
+      agent('amount', (_: number) => posted),
+      ask,
+      transfer,
+    );
+    const seen = collect(run(work, 10, { store, runId: 'r' }));
+    await until(() => seen.told.includes('step.started amount'));
+    for (const ok of [true, false]) await answer('r', 'ok', ok, { store });
+    posted.next(10);
+    posted.complete();
+    await until(() => seen.ended !== 'open');
+    const failed = await store.loadRun('r');
+    expect(failed).toMatchObject({ status: 'FAILED' });
+    expect(failed?.steps.get('ok')).toMatchObject({ status: 'COMPLETED', output: true });
+    isDown = false;
+
+    const changed = await execute(work, 11, { store, runId: 'r', onMismatch: 'actual' });
+    expect(changed.status).toBe('SUSPENDED');
+    expect(changed.steps.get('ok')).toMatchObject({ status: 'SUSPENDED', asked: 2 });
   });
 
   it('says what became of an answer', async () => {
