@@ -6,7 +6,7 @@ import { childProgram } from '../support/child';
 import type { Ended } from '../support/child';
 import { amount, tally } from '../support/torture';
 
-const ENDS = amount(4, 10);
+const ENDS = amount(4, 10, 10);
 
 describe('a step that kills its process', () => {
   const program = childProgram(join(__dirname, 'children/dying.ts'), { isWhole: true });

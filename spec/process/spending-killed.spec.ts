@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { childProgram } from '../support/child';
 import { amount, tally } from '../support/torture';
 
-const KILLS = amount(2, 40);
+const KILLS = amount(2, 40, 5);
 const AT_ONCE = 3;
 
 describe('budget() over a run whose process is killed again and again', () => {
@@ -37,11 +37,13 @@ describe('budget() over a run whose process is killed again and again', () => {
       clearInterval(poll);
     }
     const { stdout } = await program.run(...args);
-    const [error, used] = stdout.trim().split('\n');
+    const [error, listed = '', used = ''] = stdout.trim().split('\n');
 
     expect(error).toBe('BudgetExceededError');
-    expect(JSON.parse(used ?? '')).toEqual({ tokens: expect.any(Number) as number });
-    const { tokens } = JSON.parse(used ?? '') as { readonly tokens: number };
+    expect(JSON.parse(used)).toEqual({ tokens: expect.any(Number) as number });
+    // What the list says is what the run says of itself.
+    expect(JSON.parse(listed)).toEqual(JSON.parse(used));
+    const { tokens } = JSON.parse(used) as { readonly tokens: number };
     // What is on record is over the limit by no more than what ended at once.
     expect(tokens).toBeGreaterThan(limit);
     expect(tokens).toBeLessThanOrEqual(limit + 10 * AT_ONCE);

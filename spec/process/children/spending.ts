@@ -21,6 +21,7 @@ async function main(): Promise<void> {
   });
   const [summary] = await store.listRuns();
   console.log(JSON.stringify(summary?.used));
+  console.log(JSON.stringify((await store.loadRun('r'))?.used));
   await store.close();
 }
 
