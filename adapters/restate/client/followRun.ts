@@ -12,6 +12,7 @@ import { replayedEnd } from '../../../lib/engine/resolveStart';
 import { InputMismatchError } from '../../../lib/errors/runErrors';
 import { UnknownRunError } from '../../../lib/errors/storageErrors';
 import type { RunEvent, Transition } from '../../../lib/model/event';
+import { InvalidArgumentError } from '../../../lib/model/failure';
 import type { RunState } from '../../../lib/model/state';
 import { idleState } from '../../../lib/model/state';
 import { summaryOf } from '../../../lib/store/summary';
@@ -123,7 +124,10 @@ class FollowedRun<O> {
     const known = isWalked ? undefined : await knownRun(this.#context, agent, runId);
     if (known === undefined) {
       const isMissing = async () => (await resultOf(this.#context, agent, keyOf(runId, 1))) === 'unknown';
-      if (request.mustExist === true && (await isMissing())) throw new UnknownRunError(runId);
+      if (request.mustExist !== true) return;
+      if (await isMissing()) throw new UnknownRunError(runId);
+      // Whoever goes on with it has no input to begin it with.
+      this.#knowledge = 'begun';
       return;
     }
     this.#life = known.life;
@@ -131,8 +135,12 @@ class FollowedRun<O> {
     this.#knowledge = known.isResting ? 'over' : 'begun';
   }
 
+  /** @throws InvalidArgumentError where the lives before have left nothing, and whoever asks has no input either. */
   async #begin(): Promise<RunState<O> | 'known' | 'broken'> {
     const { request, signal, asks } = this.#run;
+    const isAnew = this.#isBroken && this.#seed === undefined;
+    if (isAnew && request.mustExist === true)
+      throw lostInput(request.runId, this.#context.admin !== undefined);
     const start: StartRequest = {
       runId: request.runId,
       life: this.#life,
@@ -143,7 +151,7 @@ class FollowedRun<O> {
       ...(this.#input !== undefined && { input: this.#input }),
       ...(this.#seed !== undefined && { seed: this.#seed }),
       ...(request.signal?.aborted === true && { isCancelled: true }),
-      ...(this.#isBroken && this.#seed === undefined && { isAnew: true }),
+      ...(isAnew && { isAnew: true }),
     };
     if (!signal.aborted) asks(this.#life);
     return followLife(this.#context, this.#following(), start);
@@ -155,7 +163,8 @@ class FollowedRun<O> {
     const { agent, runId } = request;
     const result = await resultOf(this.#context, agent, keyOf(runId, this.#life));
     if (result === 'unknown') {
-      if (!begins || this.#knowledge === 'unknown') throw new UnknownRunError(runId);
+      const isGone = !begins || request.mustExist === true || this.#knowledge === 'unknown';
+      if (isGone) throw new UnknownRunError(runId);
       // It has completed, and is forgotten but for a trace: what begins now is another run.
       this.#life = 0;
       this.#base = this.#idle();
@@ -319,6 +328,15 @@ class FollowedRun<O> {
 export function goesOn(end: RunState | RunEvent): boolean {
   const isSuspended = 'type' in end ? end.type === 'run.suspended' : end.status === 'SUSPENDED';
   return isSuspended && (end as Pick<RunState, 'reason'>).reason === 'drain';
+}
+
+function lostInput(runId: string, hasAdmin: boolean): InvalidArgumentError {
+  return new InvalidArgumentError(
+    `Cannot go on with run "${runId}": its first life has broken off before it told anything, and its input cannot be read`,
+    hasAdmin
+      ? 'run() it with its input'
+      : 'give restateEngine({ ingress, admin }), whose admin has it, or run() it with its input',
+  );
 }
 
 /** How long a run sleeps between two lives, and how much of that is left now; nothing for one that goes on at once. */

@@ -6,7 +6,7 @@ import { transitionsFrom } from '../../../lib/engine/transitions';
 import type { RunEvent, Transition } from '../../../lib/model/event';
 import { isJournaled } from '../../../lib/model/event';
 import type { RunState } from '../../../lib/model/state';
-import { withStored } from '../../../lib/model/state';
+import { idleState, withStored } from '../../../lib/model/state';
 import type { SideEvent, WireEvent } from '../protocol/protocol';
 import { callText } from '../protocol/wireEvent';
 
@@ -54,6 +54,9 @@ export function follower<O>(
 
   const take = (event: WireEvent): void => {
     if ('path' in event && ENDS.has(event.type)) running.delete(event.path);
+    // What the lives before it have left, if anything, is not what it begins with.
+    if (event.type === 'run.started' && base.status !== 'IDLE')
+      transitions = transitionsFrom(idleState(base.runId, definition.name, planOf(definition)));
     if (event.type === 'run.resumed' && event.seed !== undefined) begin(event);
     else show(event);
     if (event.type !== 'step.started') return;

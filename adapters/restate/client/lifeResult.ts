@@ -6,6 +6,7 @@ import type { RunState } from '../../../lib/model/state';
 import { IngressError, workflowPath } from '../protocol/ingress';
 import type { LifeResult } from '../protocol/protocol';
 import { lifeOf } from '../protocol/serviceNames';
+import { stateWithJournal } from './brokenLife';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
 import { follower } from './follower';
@@ -60,7 +61,8 @@ export async function stateAfter<O>(
     const told = follower<O>(base, definitionOf(agent) as Definition, () => undefined);
     await readEvents(context, following, told, { from: 0, parts: 0 }, {});
     const error = { name: 'Error', message: `Life of the run broken off: ${result.broken}`, retryable: true };
-    return { ...told.state(), status: 'FAILED', error };
+    const state = await stateWithJournal(context, agent, key, base, told.state());
+    return { ...state, status: 'FAILED', error };
   }
   if (result.status !== 'COMPLETED') {
     const record = await readRecord(context, agent, following.runId);

@@ -195,6 +195,16 @@ export interface CancelRequest {
   readonly reason?: string;
 }
 
+/** What was asked for a life that may have broken off. */
+export interface LifeFate {
+  /** Whoever has killed it means to begin another one, which goes on. */
+  readonly isReplaced: boolean;
+  /** Somebody has asked for the end of the run. */
+  readonly isCancelAsked: boolean;
+  /** Why, where somebody said. */
+  readonly reason?: string;
+}
+
 /** Tells parts; `hint` is a position from which on there may be room. */
 export interface PublishRequest {
   /** That of the life. */

@@ -74,7 +74,7 @@ export function openLife(
   return {
     ...start,
     isResumed,
-    // Of a later life everybody knows the life before it.
-    event: isResumed && request.life === 1 ? { ...event, seed: given } : event,
+    // Of a later life everybody knows the life before it, unless that has broken off: what it had not told only its journal has.
+    event: isResumed && request.seed !== undefined ? { ...event, seed: given } : event,
   };
 }

@@ -1,0 +1,124 @@
+import { RunState as StateCodec } from '../../../lib/codec/stateCodec';
+import { validate } from '../../../lib/codec/validate';
+import { resolveStart } from '../../../lib/engine/resolveStart';
+import type { Agent } from '../../../lib/model/agentType';
+import type { RunEvent } from '../../../lib/model/event';
+import { reduceRunAll } from '../../../lib/model/reduce';
+import type { RunState } from '../../../lib/model/state';
+import { reportedUsage } from '../../../lib/model/usage';
+import type { StartRequest } from '../protocol/protocol';
+import type { EngineContext } from './engineContext';
+import { serviceFor } from './engineContext';
+import type { LifeJournal, RecordedCall } from './lifeJournal';
+import { lifeJournal } from './lifeJournal';
+
+/**
+ * How a run stands after a life that has broken off: after what it has told, and after what stands only in its journal, which the
+ * admin shows. Without one, what it had not told is called again.
+ *
+ * @param base - How the run stood before this life.
+ * @param told - How it stands after what the life has told.
+ */
+export async function stateWithJournal<O>(
+  { admin }: EngineContext,
+  agent: Agent<never, O>,
+  key: string,
+  base: RunState<O>,
+  told: RunState<O>,
+): Promise<RunState<O>> {
+  if (admin === undefined) return told;
+  let journal: LifeJournal | undefined;
+  try {
+    journal = await lifeJournal(admin, serviceFor(agent), key, (path) => isOpen(told, path));
+  } catch {
+    // An admin that is away, or a gateway before it that refuses.
+  }
+  if (journal === undefined) return told;
+  const begun = told.seq > base.seq ? told : begunWith(agent, base, journal.request);
+  return begun.status === 'RUNNING' ? withCalls(begun, journal.calls) : begun;
+}
+
+/** How a run stands that has begun with a request, and no further. */
+function begunWith<O>(agent: Agent<never, O>, base: RunState<O>, request: StartRequest): RunState<O> {
+  const { runId, input, seed, at, incarnation } = request;
+  try {
+    const given =
+      seed === undefined ? base : (validate(StateCodec, seed, `state of run "${runId}"`) as RunState<O>);
+    const saved = given.status === 'IDLE' ? undefined : given;
+    const asked = { runId, agent, input, saved, incarnation, at: Math.max(at, saved?.endedAt ?? 0) };
+    const { state, event } = resolveStart({
+      ...asked,
+      mustExist: false,
+      onMismatch: 'actual',
+      checksValues: false,
+    });
+    return event === undefined ? base : reduceRunAll(state, [event]);
+  } catch {
+    // The next life is refused for the same reason, by name.
+    return base;
+  }
+}
+
+/** Takes what functions have given for the results of their steps. */
+function withCalls<O>(state: RunState<O>, calls: readonly RecordedCall[]): RunState<O> {
+  const often = new Map<string, number>();
+  for (const { path } of calls) often.set(path, (often.get(path) ?? 0) + 1);
+  return calls
+    .filter(({ path }) => often.get(path) === 1)
+    .reduce((after, call) => reduceRunAll(after, eventsOf(after, call)), state);
+}
+
+/** Whether the step at this path can still be completed by what its function has given. */
+function isOpen({ steps }: RunState, path: string): boolean {
+  const row = steps.get(path);
+  if (row === undefined) return true;
+  return (row.status === 'PENDING' || row.status === 'RUNNING') && row.revision === undefined;
+}
+
+/** What the life would have told of a call next. */
+function eventsOf(state: RunState, { path, result, startedAt }: RecordedCall): readonly RunEvent[] {
+  const row = state.steps.get(path);
+  // Where a step stands in a list of items nobody knows but who has called it; what ends what is around it is decided once more.
+  if (row === undefined || !isOpen(state, path) || result.bailed === true) return [];
+  const { runId } = state;
+  const { at, output, partials, kept, tail = [] } = result;
+  let { seq } = state;
+  const begun = [...pathsAbove(path), path].flatMap((one): RunEvent[] => {
+    const { agent, status, attempts } = state.steps.get(one) ?? {};
+    if (agent === undefined || attempts === undefined || status !== 'PENDING') return [];
+    seq += 1;
+    return [{ type: 'step.started', runId, seq, at: startedAt, path: one, agent, attempt: attempts + 1 }];
+  });
+  const nested = tail.flatMap((event): RunEvent[] => {
+    if (event.type === 'step.emitted' || event.type === 'step.logged') return [];
+    seq += 1;
+    return [{ ...event, seq }];
+  });
+  const usage = reportedUsage(output);
+  const attempt = row.status === 'PENDING' ? row.attempts + 1 : row.attempts;
+  return [
+    ...begun,
+    ...nested,
+    {
+      type: 'step.completed',
+      runId,
+      seq: seq + 1,
+      at,
+      path,
+      agent: row.agent,
+      attempt,
+      output,
+      duration: Math.max(0, at - startedAt) / 1_000,
+      ...(partials !== undefined && { partials }),
+      ...(kept !== undefined && { kept }),
+      ...(usage !== undefined && { usage }),
+    },
+  ];
+}
+
+function pathsAbove(path: string): readonly string[] {
+  const above: string[] = [];
+  for (let end = path.indexOf('/'); end >= 0; end = path.indexOf('/', end + 1))
+    above.push(path.slice(0, end));
+  return above;
+}

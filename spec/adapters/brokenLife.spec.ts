@@ -1,0 +1,163 @@
+import { followRun } from '../../adapters/restate/client/followRun';
+import { IngressError } from '../../adapters/restate/protocol/ingress';
+import type { StartRequest } from '../../adapters/restate/protocol/protocol';
+import { agent, chain } from '../../index';
+import { RunState } from '../../lib/codec/stateCodec';
+import type { Definition } from '../../lib/definition/definition';
+import { definitionOf, planOf } from '../../lib/definition/definition';
+import type { RunRequest } from '../../lib/engine/engine';
+import { idleState } from '../../lib/model/state';
+import type { FakeLife, FakeServer } from './support/fakeServer';
+import { fakeServer } from './support/fakeServer';
+
+const line = chain(
+  'line',
+  agent('a', (n: number) => n + 1),
+  agent('b', (n: number) => n),
+);
+const request: StartRequest = {
+  runId: 'r',
+  life: 1,
+  at: 1,
+  onMismatch: 'refuse',
+  incarnation: 'i',
+  secret: 's',
+  input: 7,
+};
+const killed = (more: Partial<FakeLife> = {}): FakeLife => ({ request, end: 'killed', ...more });
+
+const follow = (server: FakeServer, asked: Pick<RunRequest<number>, 'input' | 'mustExist'>) =>
+  followRun(server.context, {
+    request: { agent: line, runId: 'r', onMismatch: 'actual', ...asked },
+    begins: true,
+    tell: () => undefined,
+    signal: new AbortController().signal,
+    asks: () => undefined,
+  });
+/** Goes on with the run as a worker does that has ended a life whose journal did not fit; gives what the next life begins with. */
+async function goneOn(server: FakeServer): Promise<StartRequest | undefined> {
+  await follow(server, { input: undefined, mustExist: true });
+  return server.lives.get('2~r')?.request;
+}
+
+const done = (output: unknown) => ({ kind: 'done', at: 2_500, output });
+const started: FakeLife['told'] = [
+  { type: 'run.started', at: 1, name: 'line', input: 7 },
+  { type: 'step.started', at: 1, path: 'a', agent: 'a', attempt: 1 },
+];
+const stepsOf = (next: StartRequest | undefined) =>
+  (next?.seed as { steps: readonly object[] } | undefined)?.steps;
+
+describe('a life that has broken off before it told anything', () => {
+  it('is followed by one with the input of the first', async () => {
+    const next = await goneOn(fakeServer({ r: killed() }));
+
+    expect(next).toMatchObject({ life: 2, seed: { input: 7, incarnation: 'i' } });
+  });
+
+  it('is followed by one with what a fork had taken over', async () => {
+    const seed = {
+      ...idleState('r', 'line', planOf(definitionOf(line) as Definition)),
+      input: 3,
+      status: 'CANCELLED',
+    };
+    const fork = {
+      runId: 'r',
+      life: 1,
+      at: 1,
+      onMismatch: 'refuse',
+      seed: RunState.encode(seed as never),
+    } as const;
+    const next = await goneOn(fakeServer({ r: killed({ request: fork }) }));
+
+    expect(next).toMatchObject({ life: 2, seed: { input: 3 } });
+  });
+
+  it('is followed by none where its input cannot be read: nothing is called with another one', async () => {
+    const server = fakeServer({ r: killed() }, undefined, false);
+
+    await expect(goneOn(server)).rejects.toMatchObject({
+      name: 'InvalidArgumentError',
+      message: expect.stringMatching(
+        /^Cannot go on with run "r": .* its input cannot be read; give restateEngine\(.*admin/,
+      ),
+    });
+    expect(server.asked).toEqual([]);
+  });
+
+  it('is followed by one with the input of whoever runs it anew', async () => {
+    const server = fakeServer({ r: killed() }, undefined, false);
+    await follow(server, { input: 8 });
+
+    expect(server.lives.get('2~r')?.request).toMatchObject({ input: 8, isAnew: true });
+  });
+
+  it('is not begun from nothing when it is forgotten meanwhile', async () => {
+    const server = fakeServer({ r: { request, end: 'under way' } });
+    const { ingress } = server.context;
+    let questions = 0;
+    const forgetful = {
+      request: (path: string, options?: object) => {
+        if (path.endsWith('/output') && (questions += 1) === 2) server.lives.clear();
+        return ingress.request(path, options);
+      },
+    };
+    const context = { ...server.context, ingress: forgetful };
+
+    await expect(goneOn({ ...server, context })).rejects.toMatchObject({ name: 'UnknownRunError' });
+    expect(server.asked).toEqual([]);
+  });
+});
+
+describe('what stands only in the journal of a life that has broken off', () => {
+  it.each([
+    ['of a step that was told to have begun', started],
+    ['of a step of which nothing was told', started.slice(0, 1)],
+    ['of a life of which nothing was told', []],
+  ])('is not called again: %s', async (_, told) => {
+    const calls = [{ path: 'a', result: done(8) }];
+    const next = await goneOn(fakeServer({ r: killed({ told, calls }) }));
+
+    expect(stepsOf(next)).toMatchObject([
+      { stepId: 'a', status: 'COMPLETED', output: 8, attempts: 1, agent: 'a' },
+      { stepId: 'b', status: 'PENDING' },
+    ]);
+  });
+
+  it.each([
+    ['what has failed', { kind: 'failed', at: 2, failure: {} }],
+    ['what was stopped', { kind: 'stopped', at: 2 }],
+    ['what ends more than its step', { ...done(8), bailed: true }],
+    ['what is no call', { ok: true, value: 8 }],
+  ])('is no result: %s', async (_, result) => {
+    const next = await goneOn(fakeServer({ r: killed({ told: started, calls: [{ path: 'a', result }] }) }));
+
+    expect(stepsOf(next)).toMatchObject([{ stepId: 'a', status: 'RUNNING' }, { status: 'PENDING' }]);
+  });
+
+  it('is no result where a step was called twice, or is not known', async () => {
+    const twice = [8, 9].map((n) => ({ path: 'a', result: done(n) }));
+    const other = { path: '[0]/a', result: done(1) };
+    const next = await goneOn(fakeServer({ r: killed({ told: started, calls: [...twice, other] }) }));
+
+    expect(stepsOf(next)).toMatchObject([{ stepId: 'a', status: 'RUNNING' }, { status: 'PENDING' }]);
+  });
+
+  it('changes nothing of what was told', async () => {
+    const told: FakeLife['told'] = [
+      ...started,
+      { type: 'step.completed', at: 2, path: 'a', agent: 'a', attempt: 1, output: 8, duration: 0 },
+    ];
+    const next = await goneOn(fakeServer({ r: killed({ told, calls: [{ path: 'a', result: done(9) }] }) }));
+
+    expect(stepsOf(next)).toMatchObject([{ status: 'COMPLETED', output: 8 }, { status: 'PENDING' }]);
+  });
+
+  it('is done without where the admin does not show it', async () => {
+    const server = fakeServer({ r: killed({ told: started }) });
+    const admin = { request: () => Promise.reject(new IngressError(403, 'query', 'not for you')) };
+    const next = await goneOn({ ...server, context: { ...server.context, admin } });
+
+    expect(stepsOf(next)).toMatchObject([{ status: 'RUNNING' }, { status: 'PENDING' }]);
+  });
+});

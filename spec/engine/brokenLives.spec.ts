@@ -1,0 +1,92 @@
+import { setTimeout as wait } from 'node:timers/promises';
+
+import type { RestateEngine, RestateWorker } from '../../adapters/restate';
+import { restateEngine, serveRestate } from '../../adapters/restate';
+import type { StepPolicy } from '../../index';
+import { agent, cancel, chain, saga, submit } from '../../index';
+import { placements } from './support/placements';
+import type { RestateServer } from './support/restateServer';
+import { freePorts, restateBinary, startRestate, waitFor } from './support/restateServer';
+
+let isOpen = false;
+const holding = new Set<string>();
+const calls: string[] = [];
+const undone: string[] = [];
+
+const counted = (name: string, policy: StepPolicy = {}) =>
+  agent(
+    name,
+    (n: number, { runId }) => {
+      calls.push(`${runId} ${name} ${String(n)}`);
+      return n + 1;
+    },
+    policy,
+  );
+const held = agent('held', async (n: number, { runId, signal }) => {
+  holding.add(runId);
+  while (!isOpen && !signal.aborted) await wait(20);
+  return n;
+});
+const book = agent('book', (n: number) => n, {
+  compensate: (_: unknown, { runId }) => {
+    undone.push(runId);
+  },
+});
+const trip = (placed: string, policy: StepPolicy = {}) =>
+  saga(`trip ${placed}`, chain('steps', book, counted('a', policy), counted('b'), held));
+
+const ifServer = restateBinary() === undefined ? describe.skip : describe;
+
+ifServer('a worker that is gone before it could tell anything of its runs', () => {
+  let server: RestateServer;
+  let worker: RestateWorker;
+  let engine: RestateEngine;
+
+  beforeAll(async () => {
+    server = await startRestate();
+    const { ingress, admin } = server;
+    const [port = 0] = await freePorts(1);
+    const of = { port, admin, placement: (name: string) => (name === 'a' ? placed : 'inline') };
+    const [, placed = 'call'] = placements;
+    engine = restateEngine({ ingress, admin });
+    // Nobody listens there, so that it tells nothing: as one that is gone too soon.
+    worker = await serveRestate([trip('here'), trip('there')], { ...of, ingress: 'http://127.0.0.1:1' });
+    for (const where of ['here', 'there'])
+      for (const runId of [`goes on ${where}`, `cancelled ${where}`])
+        await submit(trip(where), 7, { engine, runId });
+    await waitFor(() => holding.size === 4, 30_000, 'the steps under way');
+    await worker.close();
+    worker = await serveRestate([trip('here', { cache: {} }), trip('there', { cache: {} })], {
+      ...of,
+      ingress,
+    });
+  }, 120_000);
+  afterAll(async () => {
+    await worker.close();
+    await server.stop();
+  });
+
+  const statusOf = async (where: string, how: string) =>
+    (await engine.loadRun(trip(where, { cache: {} }), `${how} ${where}`))?.status;
+
+  it.each(['here', 'there'])('undoes what had been done when the run is cancelled: %s', async (where) => {
+    await cancel(`cancelled ${where}`, { engine, agent: trip(where, { cache: {} }) });
+    await waitFor(async () => (await statusOf(where, 'cancelled')) === 'CANCELLED', 30_000, 'its end');
+
+    expect(undone).toContain(`cancelled ${where}`);
+  });
+
+  it.each(['here', 'there'])('goes on with the input, and calls nothing again: %s', async (where) => {
+    isOpen = true;
+    await waitFor(async () => (await statusOf(where, 'goes on')) === 'COMPLETED', 60_000, 'its end');
+
+    expect(calls.filter((call) => call.startsWith(`goes on ${where}`))).toEqual([
+      `goes on ${where} a 7`,
+      `goes on ${where} b 8`,
+    ]);
+    await expect(engine.loadRun(trip(where, { cache: {} }), `goes on ${where}`)).resolves.toMatchObject({
+      input: 7,
+      output: 9,
+    });
+  });
+});
