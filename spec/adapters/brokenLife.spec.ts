@@ -1,6 +1,8 @@
+import { cancelRun } from '../../adapters/restate/client/cancelRun';
 import { followRun } from '../../adapters/restate/client/followRun';
 import { IngressError } from '../../adapters/restate/protocol/ingress';
 import type { StartRequest } from '../../adapters/restate/protocol/protocol';
+import { keepRunsGoing } from '../../adapters/restate/worker/keepRunsGoing';
 import { agent, chain } from '../../index';
 import { RunState } from '../../lib/codec/stateCodec';
 import type { Definition } from '../../lib/definition/definition';
@@ -8,7 +10,7 @@ import { definitionOf, planOf } from '../../lib/definition/definition';
 import type { RunRequest } from '../../lib/engine/engine';
 import { idleState } from '../../lib/model/state';
 import type { FakeLife, FakeServer } from './support/fakeServer';
-import { fakeServer } from './support/fakeServer';
+import { fakeServer, listening } from './support/fakeServer';
 
 const line = chain(
   'line',
@@ -160,4 +162,155 @@ describe('what stands only in the journal of a life that has broken off', () => 
 
     expect(stepsOf(next)).toMatchObject([{ status: 'RUNNING' }, { status: 'PENDING' }]);
   });
+});
+
+describe('a life that has broken off after somebody had asked for the end of its run', () => {
+  const fate = { isReplaced: true, isCancelAsked: true, reason: 'enough' };
+
+  it('is followed by one that only ends it', async () => {
+    const next = await goneOn(fakeServer({ r: killed({ told: started, fate }) }));
+
+    expect(next).toMatchObject({ isCancelled: true, reason: 'enough', seed: { input: 7 } });
+  });
+
+  it.each(['isCancelled', 'isLeft'])(
+    'is followed by one that ends it too: it was begun with %s',
+    async (how) => {
+      const next = await goneOn(
+        fakeServer({ r: killed({ told: started, request: { ...request, [how]: true } }) }),
+      );
+
+      expect(next).toMatchObject({ [how]: true });
+    },
+  );
+
+  it('is followed by one that goes on where no worker can say', async () => {
+    const server = fakeServer({ r: killed({ told: started, fate }) });
+    const { ingress } = server.context;
+    const earlier = {
+      request: (path: string, options?: object) =>
+        path.endsWith('/fate')
+          ? Promise.reject(new IngressError(404, path, 'service handler not found'))
+          : ingress.request(path, options),
+    };
+    const next = await goneOn({ ...server, context: { ...server.context, ingress: earlier } });
+
+    expect(next).toMatchObject({ life: 2, seed: { input: 7 } });
+    expect(next).not.toHaveProperty('isCancelled');
+  });
+});
+
+describe('cancelRun()', () => {
+  const run = { agent: line, runId: 'r' };
+  const replaced = { isReplaced: true, isCancelAsked: false };
+
+  it('ends a run between a life that was killed and the one that goes on', async () => {
+    const server = fakeServer({ r: killed({ told: started, fate: replaced }) });
+
+    await expect(cancelRun(server.context, run, 'enough')).resolves.toBe('cancelled');
+    expect(server.lives.get('2~r')?.request).toMatchObject({ isCancelled: true, reason: 'enough' });
+  });
+
+  it('leaves a run alone that was killed for good', async () => {
+    const server = fakeServer({ r: killed({ told: started }) });
+
+    await expect(cancelRun(server.context, run)).resolves.toBe('ended');
+    expect(server.asked).toEqual([]);
+  });
+
+  it('puts down that another life shall go on before it kills one that does not fit', async () => {
+    const server = fakeServer({ r: { request, told: started, end: 'under way', isMisfit: true } });
+
+    await expect(cancelRun(server.context, run)).resolves.toBe('cancelled');
+    expect(server.asked).toEqual(['cancel r', 'replace r', 'kill r', 'begin 2~r']);
+    expect(server.lives.get('2~r')?.request).toMatchObject({ isCancelled: true, seed: { input: 7 } });
+  });
+
+  it('kills none of which that could not be put down', async () => {
+    const server = fakeServer({ r: { request, told: started, end: 'under way', isMisfit: true } });
+    const { ingress } = server.context;
+    const busy = {
+      request: (path: string, options?: object) =>
+        path.endsWith('/replace')
+          ? Promise.reject(new IngressError(500, path, 'busy'))
+          : ingress.request(path, options),
+    };
+
+    await expect(cancelRun({ ...server.context, ingress: busy }, run)).rejects.toMatchObject({ status: 500 });
+    expect(server.asked).toEqual(['cancel r']);
+  });
+
+  it('ends also the life that goes on without having heard of it', async () => {
+    const server = fakeServer({ r: { request, told: started, end: 'under way' } });
+    const { ingress } = server.context;
+    const late = {
+      request: async (path: string, options?: object) => {
+        const answer = await ingress.request(path, options);
+        // A worker kills it as it hears, and another one has begun the next life already.
+        if (path.endsWith('/r/cancel')) {
+          (server.lives.get('r') as FakeLife).end = 'killed';
+          server.lives.set('2~r', { request: { ...request, life: 2 }, end: 'under way' });
+        }
+        if (path.endsWith('/2~r/cancel') || path.endsWith('/2%7Er/cancel'))
+          (server.lives.get('2~r') as FakeLife).end = { status: 'CANCELLED', from: 0, events: [], parts: 0 };
+        return answer;
+      },
+    };
+
+    await expect(cancelRun({ ...server.context, ingress: late }, run)).resolves.toBe('cancelled');
+    expect(server.asked).toEqual(['cancel r', 'cancel 2~r']);
+  }, 30_000);
+
+  it('says what to do where it cannot tell whether the run can end', async () => {
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+    const server = fakeServer({ r: { request, told: started, end: 'under way' } }, undefined, false);
+
+    await expect(cancelRun(server.context, run)).resolves.toBe('cancelled');
+    expect(warn.mock.calls.map(([text]) => String(text))).toEqual([
+      expect.stringMatching(
+        /^Run "r" is asked to end, and has not within 3 s: .*restateEngine\(\{ ingress, admin \}\)$/,
+      ),
+    ]);
+    warn.mockRestore();
+  }, 30_000);
+});
+
+describe('a worker that looks after runs', () => {
+  const look = async (server: FakeServer): Promise<readonly string[]> => {
+    const { uri, close } = await listening(server);
+    const register = () => Promise.resolve({ id: 'dp_1', services: [] });
+    const told: string[] = [];
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation((text) => {
+      told.push(String(text));
+    });
+    const stop = await keepRunsGoing({
+      agents: [line],
+      addresses: [uri],
+      admin: uri,
+      uri: 'http://127.0.0.1:1',
+      register,
+    });
+    await new Promise((resolve) => setTimeout(resolve, 12_500));
+    stop();
+    await close();
+    warn.mockRestore();
+    return told;
+  };
+
+  it('goes on behind a life that somebody has killed for that and then was gone, and behind no other', async () => {
+    const fate = { isReplaced: true, isCancelAsked: false };
+    const end = { status: 'COMPLETED', from: 0, events: [], parts: 0 } as const;
+    const server = fakeServer({
+      r: killed({ told: started, fate }),
+      over: killed({ request: { ...request, runId: 'over' }, told: started }),
+      gone: killed({ request: { ...request, runId: 'gone' }, told: started, fate }),
+      '2~gone': { request: { ...request, runId: 'gone', life: 2 }, end },
+      misfit: { request: { ...request, runId: 'misfit' }, end: 'under way', isMisfit: true },
+    });
+    const told = await look(server);
+
+    expect(server.asked).toEqual(['replace misfit', 'kill misfit', 'begin 2~misfit', 'begin 2~r']);
+    expect(server.lives.get('2~r')?.request).toMatchObject({ seed: { input: 7 } });
+    expect(told).toEqual([]);
+  }, 60_000);
 });

@@ -6,11 +6,14 @@ import type { RunEvent } from '../../../lib/model/event';
 import { reduceRunAll } from '../../../lib/model/reduce';
 import type { RunState } from '../../../lib/model/state';
 import { reportedUsage } from '../../../lib/model/usage';
-import type { StartRequest } from '../protocol/protocol';
+import type { Ingress } from '../protocol/ingress';
+import { handlerPath, IngressError } from '../protocol/ingress';
+import type { LifeFate, StartRequest } from '../protocol/protocol';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
 import type { LifeJournal, RecordedCall } from './lifeJournal';
 import { lifeJournal } from './lifeJournal';
+import { killLife } from './stuckLives';
 
 /**
  * How a run stands after a life that has broken off: after what it has told, and after what stands only in its journal, which the
@@ -36,6 +39,78 @@ export async function stateWithJournal<O>(
   if (journal === undefined) return told;
   const begun = told.seq > base.seq ? told : begunWith(agent, base, journal.request);
   return begun.status === 'RUNNING' ? withCalls(begun, journal.calls) : begun;
+}
+
+/**
+ * Ends a life whose journal does not fit the code that is served now, so that another one goes on. That this one shall is put down
+ * first: should this process die in between, a worker that finds the life so begins the next one.
+ */
+export async function replaceLife(
+  { ingress }: Pick<EngineContext, 'ingress'>,
+  admin: Ingress,
+  service: string,
+  { key, id }: { readonly key: string; readonly id: string },
+): Promise<void> {
+  try {
+    await ingress.request(handlerPath(service, key, 'replace'), { body: {}, timeoutMs: ANSWER_MS });
+  } catch (error) {
+    // Workers of earlier versions put nothing down.
+    if (!(error instanceof IngressError) || error.status !== 404) throw error;
+  }
+  await killLife(admin, id);
+}
+
+const ANSWER_MS = 5_000;
+
+/** With what a life begins that goes on where another one has broken off. */
+export type NextLife = Pick<StartRequest, 'isCancelled' | 'isLeft' | 'reason'>;
+
+/** What was asked for a life that has broken off, or for those before it, is asked of the next one. */
+export async function nextAfter(
+  context: EngineContext,
+  agent: Agent<never, unknown>,
+  key: string,
+): Promise<NextLife & Pick<LifeFate, 'isReplaced'>> {
+  const { isReplaced, isCancelAsked, reason } = await fateOf(context, agent, key);
+  if (isCancelAsked) return { isReplaced, isCancelled: true, ...(reason !== undefined && { reason }) };
+  const request = context.admin && (await requestOf(context.admin, serviceFor(agent), key));
+  const { isCancelled, isLeft, reason: why } = request ?? {};
+  return {
+    isReplaced,
+    ...(isCancelled === true && { isCancelled }),
+    ...(isLeft === true && { isLeft }),
+    ...(why !== undefined && { reason: why }),
+  };
+}
+
+async function fateOf(
+  { ingress, patienceMs }: EngineContext,
+  agent: Agent<never, unknown>,
+  key: string,
+): Promise<LifeFate> {
+  try {
+    const path = handlerPath(serviceFor(agent), key, 'fate');
+    return (await ingress.request(path, { body: {}, timeoutMs: patienceMs })) as LifeFate;
+  } catch (error) {
+    // A worker of an earlier version cannot say.
+    if (error instanceof IngressError && error.status === 404) return NO_FATE;
+    throw error;
+  }
+}
+
+const NO_FATE: LifeFate = { isReplaced: false, isCancelAsked: false };
+
+/** With what a life was begun; undefined where the admin does not show it. */
+export async function requestOf(
+  admin: Ingress,
+  service: string,
+  key: string,
+): Promise<StartRequest | undefined> {
+  try {
+    return (await lifeJournal(admin, service, key, () => false))?.request;
+  } catch {
+    return undefined;
+  }
 }
 
 /** How a run stands that has begun with a request, and no further. */

@@ -17,6 +17,8 @@ import { query, sqlText } from './askAdmin';
 import { isNotServed, notServed } from './notServed';
 import { askRecord, knownRun } from './runRecord';
 import { killLife, lifeTrouble } from './stuckLives';
+import type { NextLife } from './brokenLife';
+import { nextAfter, replaceLife, requestOf } from './brokenLife';
 
 /** A run that this process has asked for, as it is followed meanwhile. */
 export interface BegunRun {
@@ -91,7 +93,7 @@ async function endNext(
   context: EngineContext,
   { agent, runId }: { readonly agent: Agent<never, unknown>; readonly runId: string },
   life: number,
-  how: Pick<StartRequest, 'isCancelled' | 'isLeft' | 'reason'>,
+  how: NextLife & Pick<StartRequest, 'seed'>,
 ): Promise<boolean> {
   const begin = { runId, life, at: asyncScheduler.now(), onMismatch: 'refuse' as const };
   const body: StartRequest = { ...begin, secret: newIncarnation(), ...how };
@@ -115,8 +117,12 @@ export async function cancelRun(
   const until = asyncScheduler.now() + patienceMs;
   // A worker that is there answers in milliseconds; one that is not must not take all the patience.
   const briefly = admin === undefined ? context : { ...context, patienceMs: Math.min(patienceMs, ANSWER_MS) };
+  let asked = 1;
+  const asks = (life: number): void => {
+    asked = life;
+  };
   for (;;) {
-    const came = await cancelLatest(briefly, run, true, undefined, reason).catch((error: unknown) => {
+    const came = await cancelLatest(briefly, run, true, undefined, reason, asks).catch((error: unknown) => {
       if (admin !== undefined && isUnserved(error)) return cancelUnserved(context, admin, run, error);
       if (admin === undefined || !isAway(error)) throw error;
       return 'not begun' as const;
@@ -126,18 +132,57 @@ export async function cancelRun(
     if (admin !== undefined) {
       // One that is heard ends within milliseconds, unless there is much to undo, or its journal does not fit its code.
       const since = asyncScheduler.now();
-      let left = await endStuck(context, admin, run, came === 'not begun');
+      let left = await endStuck(context, admin, run, came === 'not begun', reason);
       while (came === 'cancelled' && left === 'open' && asyncScheduler.now() < since + LOOK_MS) {
         await new Promise((resolve) => setTimeout(resolve, NOT_BEGUN_GAP_MS));
-        left = await endStuck(context, admin, run, false);
+        left = await endStuck(context, admin, run, false, reason);
       }
       if (left === 'ended') return 'cancelled';
-    }
+      // It was killed before it could hear, and another one goes on that does not know.
+      if (left === 'open' && (await goesOnUnasked(context, admin, run, asked))) continue;
+    } else if (came === 'cancelled') await warnUnlessOver(context, run, asked);
     if (came === 'cancelled') return came;
     if (asyncScheduler.now() >= until)
       throw new WorkerUnreachableError(run.runId, run.agent.name, patienceMs);
     await new Promise((resolve) => setTimeout(resolve, NOT_BEGUN_GAP_MS));
   }
+}
+
+/** Whether a life is under way behind one that was asked to end, and was not told that it shall end too. */
+async function goesOnUnasked(
+  context: EngineContext,
+  admin: Ingress,
+  { agent, runId }: { readonly agent: Agent<never, unknown>; readonly runId: string },
+  asked: number,
+): Promise<boolean> {
+  const service = serviceFor(agent);
+  const later = (await openLives(admin, service, runId)).find(({ key }) => lifeOf(key).life > asked);
+  if (later === undefined) return false;
+  const result = await resultOf(context, agent, keyOf(runId, asked));
+  if (typeof result !== 'object' || result.broken === undefined) return false;
+  const request = await requestOf(admin, service, later.key);
+  return request !== undefined && request.isCancelled !== true && request.isLeft !== true;
+}
+
+/** Nobody can say without the admin whether a life that has heard that it shall end can. */
+async function warnUnlessOver(
+  context: EngineContext,
+  { agent, runId }: { readonly agent: Agent<never, unknown>; readonly runId: string },
+  life: number,
+): Promise<void> {
+  const since = asyncScheduler.now();
+  for (
+    let gapMs = FIRST_GAP_MS;
+    asyncScheduler.now() < since + LOOK_MS;
+    gapMs = Math.min(LONGEST_GAP_MS, gapMs * 2)
+  ) {
+    if ((await resultOf(context, agent, keyOf(runId, life))) !== 'under way') return;
+    await new Promise((resolve) => setTimeout(resolve, gapMs));
+  }
+  process.emitWarning(
+    `Run "${runId}" is asked to end, and has not within ${LOOK_MS / 1_000} s: unless it has much to undo, its journal does not fit the code that is served now. Only the admin can end it then: cancel it with restateEngine({ ingress, admin })`,
+    'RestateWarning',
+  );
 }
 
 /**
@@ -196,6 +241,7 @@ async function endStuck(
   admin: Ingress,
   { agent, runId }: { readonly agent: Agent<never, unknown>; readonly runId: string },
   isUnheard: boolean,
+  reason: string | undefined,
 ): Promise<'ended' | 'open' | 'over'> {
   const service = serviceFor(agent);
   const keys = (await openLives(admin, service, runId)).map(({ key }) => key);
@@ -203,44 +249,33 @@ async function endStuck(
     const trouble = await lifeTrouble(admin, service, key);
     const isStuck = trouble?.failure !== undefined && (trouble.isMisfit || isUnheard);
     if (trouble === undefined || !isStuck) continue;
-    await killLife(admin, trouble.id);
-    if (trouble.isMisfit) await undoAfter(context, agent, key);
+    if (trouble.isMisfit) {
+      await replaceLife(context, admin, service, { key, id: trouble.id });
+      await endAfter(context, agent, key, { isCancelled: true, ...(reason !== undefined && { reason }) });
+    } else await killLife(admin, trouble.id);
     return 'ended';
   }
   return keys.length > 0 ? 'open' : 'over';
 }
 
-/** Begins the life that undoes what one that has broken off had done. */
-async function undoAfter(context: EngineContext, agent: Agent<never, unknown>, key: string): Promise<void> {
+/** Begins the life that ends a run whose life has broken off. False when nothing is known of the run, or another life was first. */
+async function endAfter(
+  context: EngineContext,
+  agent: Agent<never, unknown>,
+  key: string,
+  how: NextLife,
+): Promise<boolean> {
   const { runId, life } = lifeOf(key);
   const result = await resultOf(context, agent, key);
-  if (typeof result !== 'object') return;
+  if (typeof result !== 'object') return false;
   const { signal } = new AbortController();
   const known = await knownRun(context, agent, runId);
   const base = known?.state ?? idleState(runId, agent.name, []);
-  const following = {
-    agent,
-    runId,
-    key,
-    base,
-    input: undefined,
-    isRefusing: false,
-    tell: () => undefined,
-    signal,
-  };
+  const tell = (): void => undefined;
+  const following = { agent, runId, key, base, input: undefined, isRefusing: false, tell, signal };
   const state = await stateAfter(context, following, result);
-  if (state.seq === 0) return;
-  const start: StartRequest = {
-    runId,
-    life: life + 1,
-    at: asyncScheduler.now(),
-    onMismatch: 'refuse',
-    isCancelled: true,
-    secret: newIncarnation(),
-    seed: StateCodec.encode(state),
-  };
-  const path = handlerPath(serviceFor(agent), keyOf(runId, life + 1), 'run/send');
-  await context.ingress.request(path, { body: start });
+  if (state.seq === 0) return false;
+  return endNext(context, { agent, runId }, life + 1, { ...how, seed: StateCodec.encode(state) });
 }
 
 function isAway(error: unknown): boolean {
@@ -261,6 +296,7 @@ export type CancelOutcome = 'cancelled' | 'ended' | 'unknown' | 'not begun';
  *
  * @param isAsked - Whether somebody has asked for it, so that sagas undo what they have done.
  * @param first - The life to look at first, when those before it are known to have ended.
+ * @param asks - Told which life is asked to end.
  */
 export async function cancelLatest(
   context: EngineContext,
@@ -268,8 +304,11 @@ export async function cancelLatest(
   isAsked: boolean,
   first?: number,
   reason?: string,
+  asks: (life: number) => void = () => undefined,
 ): Promise<CancelOutcome> {
   const why = reason !== undefined && { reason };
+  const how = isAsked ? { isCancelled: true, ...why } : { isLeft: true };
+  let broken: string | undefined;
   let isWaiting = false;
   let goesOn = false;
   for (let life = first ?? 1; ; life += 1) {
@@ -285,24 +324,23 @@ export async function cancelLatest(
       life = known.isResting ? known.life : known.life - 1;
       continue;
     }
+    if (isNew && broken !== undefined) {
+      // Otherwise whoever has killed it has ended the run.
+      if (!(await nextAfter(context, agent, broken)).isReplaced) return 'ended';
+      asks(life);
+      return (await endAfter(context, agent, broken, how)) ? 'cancelled' : 'not begun';
+    }
     if (isNew && !(isWaiting && (isAsked || goesOn))) return life === (first ?? 1) ? 'unknown' : 'ended';
     if (!isNew && result !== 'under way') {
+      broken = result.broken === undefined ? undefined : key;
       // One that was refused has left the run as it was.
       if (result.refused === undefined) isWaiting = result.status === 'SUSPENDED';
       goesOn = result.goesOn === true;
       continue;
     }
     // Unless an answer has begun this life first.
-    if (
-      isNew &&
-      (await endNext(
-        context,
-        { agent, runId },
-        life,
-        isAsked ? { isCancelled: true, ...why } : { isLeft: true },
-      ))
-    )
-      return 'cancelled';
+    asks(life);
+    if (isNew && (await endNext(context, { agent, runId }, life, how))) return 'cancelled';
     const body: CancelRequest = { isAsked, ...why };
     const isHeard = await askWorker(context, agent, key, 'cancel', body);
     return isHeard === false ? 'not begun' : 'cancelled';

@@ -22,6 +22,8 @@ import { isNewId } from '../protocol/newId';
 import { keyOf } from '../protocol/serviceNames';
 import { LARGEST_VALUE } from '../protocol/wireLimits';
 import { RunStalledError } from '../restateErrors';
+import type { NextLife } from './brokenLife';
+import { nextAfter } from './brokenLife';
 import { cancelLatest } from './cancelRun';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
@@ -141,6 +143,10 @@ class FollowedRun<O> {
     const isAnew = this.#isBroken && this.#seed === undefined;
     if (isAnew && request.mustExist === true)
       throw lostInput(request.runId, this.#context.admin !== undefined);
+    const before = keyOf(request.runId, this.#life - 1);
+    const { isCancelled, isLeft, reason } = this.#isBroken
+      ? await nextAfter(this.#context, request.agent, before)
+      : ({} as NextLife);
     const start: StartRequest = {
       runId: request.runId,
       life: this.#life,
@@ -150,7 +156,9 @@ class FollowedRun<O> {
       secret: newIncarnation(),
       ...(this.#input !== undefined && { input: this.#input }),
       ...(this.#seed !== undefined && { seed: this.#seed }),
-      ...(request.signal?.aborted === true && { isCancelled: true }),
+      ...((request.signal?.aborted === true || isCancelled === true) && { isCancelled: true }),
+      ...(isLeft === true && { isLeft }),
+      ...(reason !== undefined && { reason }),
       ...(isAnew && { isAnew: true }),
     };
     if (!signal.aborted) asks(this.#life);

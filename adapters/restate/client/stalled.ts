@@ -3,10 +3,11 @@ import { asyncScheduler } from 'rxjs';
 import type { Agent } from '../../../lib/model/agentType';
 import { pause } from '../protocol/pause';
 import { RunStalledError } from '../restateErrors';
+import { replaceLife } from './brokenLife';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
 import type { LifeTrouble } from './stuckLives';
-import { killLife, lifeTrouble } from './stuckLives';
+import { lifeTrouble } from './stuckLives';
 
 const CHECK_MS = 3_000;
 const NO_ANSWER = 'no worker has answered';
@@ -69,15 +70,16 @@ export async function stalled(
 
 /** How a life stands; a journal that does not fit the code ends it, so that another life can go on. */
 async function standing(
-  { admin, pace, sleepers }: EngineContext,
+  context: EngineContext,
   service: string,
   key: string,
 ): Promise<Pick<LifeTrouble, 'status' | 'failure'>> {
+  const { admin, pace, sleepers } = context;
   if (admin === undefined) return { status: '' };
   try {
     const isShared = sleepers !== undefined && pace.isCrowded();
     const trouble = await (isShared ? sleepers.standing(service, key) : lifeTrouble(admin, service, key));
-    if (trouble?.isMisfit === true) await killLife(admin, trouble.id);
+    if (trouble?.isMisfit === true) await replaceLife(context, admin, service, { key, id: trouble.id });
     return trouble ?? { status: 'undefined' };
   } catch {
     // An admin that is away, or a gateway before it that refuses: only the reason is lost, and it is asked for again.

@@ -1,3 +1,5 @@
+import { asyncScheduler } from 'rxjs';
+
 import type { Ingress } from '../protocol/ingress';
 import { query, sqlText } from './askAdmin';
 
@@ -49,13 +51,35 @@ function troubleIn(row: Readonly<Record<string, unknown>>): LifeTrouble {
   };
 }
 
-/** The keys of the lives of a service whose journals do not fit the code that is served now. */
-export async function misfitsOf(admin: Ingress, service: string): Promise<readonly string[]> {
+/** The lives of a service that do not go on by themselves, by their keys. */
+export interface LostLives {
+  /** Their journals do not fit the code that is served now. */
+  readonly misfits: readonly string[];
+  /** They were killed, and the server is not about to forget them. */
+  readonly killed: readonly string[];
+}
+
+/** Finds them. */
+export async function lostLives(admin: Ingress, service: string): Promise<LostLives> {
   const rows = await query(
     admin,
-    `select target_service_key from sys_invocation where target_service_name = '${sqlText(service)}' and target_handler_name = 'run' and status in ('backing-off', 'paused') and last_failure_error_code = '${MISFIT}'`,
+    `select target_service_key, status, completed_at, completion_retention from sys_invocation where target_service_name = '${sqlText(service)}' and target_handler_name = 'run' and ((status in ('backing-off', 'paused') and last_failure_error_code = '${MISFIT}') or (status = 'completed' and completion_failure = '${KILLED}'))`,
   );
-  return rows.map((row) => String(row['target_service_key']));
+  const keysOf = (isOf: (row: (typeof rows)[number]) => boolean): readonly string[] =>
+    rows.filter(isOf).map((row) => String(row['target_service_key']));
+  return {
+    misfits: keysOf(({ status }) => status !== 'completed'),
+    killed: keysOf((row) => row['status'] === 'completed' && !isPastRetention(row)),
+  };
+}
+
+/** What Restate says of an invocation that was killed. */
+const KILLED = '[409] killed';
+
+/** Another life of the same run may have been forgotten before it. */
+function isPastRetention(row: Readonly<Record<string, unknown>>): boolean {
+  const [, seconds = '0'] = /^PT([\d.]+)S$/.exec(String(row['completion_retention'])) ?? [];
+  return Date.parse(String(row['completed_at'])) + Number(seconds) * 1_000 <= asyncScheduler.now();
 }
 
 /** Ends a life where it stands. What it has told stays readable. */

@@ -22,6 +22,7 @@ import type {
   EventsReply,
   EventsRequest,
   GivenAnswer,
+  LifeFate,
   LifeResult,
   PublishRequest,
   StartRequest,
@@ -118,6 +119,13 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
           takeAnswer(context, name, acceptAnswer(body)),
       ),
       cancel: handlers.workflow.shared({ journalRetention: 0, input: BODY.cancel }, cancelLife),
+      replace: handlers.workflow.shared(
+        { journalRetention: 0, input: BODY.none },
+        async (context: WorkflowSharedContext): Promise<void> => {
+          await resolveOnce(context, REPLACED, true);
+        },
+      ),
+      fate: handlers.workflow.shared({ journalRetention: 0, input: BODY.none }, fateOf),
     },
     options: {
       ...serviceSettings(options),
@@ -212,6 +220,20 @@ async function cancelLife(context: WorkflowSharedContext, body: CancelRequest): 
     : (await context.promise<CancelAsked>(CANCEL_ASKED).peek()) !== undefined;
   if (!isUndone) context.cancel(self.id);
   return true;
+}
+
+/** Resolved when whoever is about to kill a life means to begin another one. */
+const REPLACED = 'replaced';
+
+/** What was asked for a life: it can be read when the life has been killed, too. */
+async function fateOf(context: WorkflowSharedContext): Promise<LifeFate> {
+  const asked = await context.promise<CancelAsked>(CANCEL_ASKED).peek();
+  const reason = reasonOf(asked);
+  return {
+    isReplaced: (await context.promise<true>(REPLACED).peek()) === true,
+    isCancelAsked: asked !== undefined,
+    ...(reason !== undefined && { reason }),
+  };
 }
 
 /** What carries out the lives of this agent's runs in this process. */

@@ -1,3 +1,6 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
 import type { EngineContext } from '../../../adapters/restate/client/engineContext';
 import { paceOf } from '../../../adapters/restate/client/engineContext';
 import type { AskOptions, Ingress } from '../../../adapters/restate/protocol/ingress';
@@ -120,9 +123,52 @@ export function fakeServer(
   };
 }
 
+/** Lets others ask it over HTTP, as ingress and admin at one address. */
+export async function listening({
+  context,
+}: FakeServer): Promise<{ readonly uri: string; close(): Promise<void> }> {
+  const server = createServer((request, response) => {
+    const parts: Buffer[] = [];
+    request.on('data', (part: Buffer) => parts.push(part));
+    request.on('end', () => {
+      const path = request.url ?? '';
+      const text = Buffer.concat(parts).toString();
+      const asked = /^\/(query|invocations)/.test(path) ? (context.admin as Ingress) : context.ingress;
+      const left = new AbortController();
+      response.on('close', () => {
+        left.abort();
+      });
+      asked
+        .request(path, { ...(text !== '' && { body: JSON.parse(text) as unknown }), signal: left.signal })
+        .then(
+          (answer) => {
+            response.end(answer === undefined ? '' : JSON.stringify(answer));
+          },
+          (error: unknown) => {
+            response.statusCode = error instanceof IngressError ? error.status : 500;
+            response.end(JSON.stringify({ message: (error as Error).message }));
+          },
+        );
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    uri: `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => {
+          resolve();
+        });
+        server.closeAllConnections();
+      }),
+  };
+}
+
 /** The admin of such a server: it answers about lives and their journals, and kills. */
 function fakeAdmin(lives: Map<string, FakeLife>, asked: string[]): Ingress {
   const rowsOf = (sql: string): readonly object[] => {
+    if (sql.includes('RT0010')) return [];
+    const isOfLost = sql.includes('completion_failure');
     const [, id] = /id = 'inv_([^']*)'/.exec(sql) ?? [];
     if (sql.includes('sys_journal')) return journalOf(lives.get(id ?? '') as FakeLife, sql);
     const [, key] = /target_service_key = '([^']*)'/.exec(sql) ?? [];
@@ -131,11 +177,14 @@ function fakeAdmin(lives: Map<string, FakeLife>, asked: string[]): Ingress {
       const isRow = sql.includes('ends_with') || key === undefined || key === other;
       if (!isRow || (isOfOpen && end !== 'under way')) return [];
       const isStuck = isMisfit === true && end === 'under way';
+      if (isOfLost && !isStuck && end !== 'killed') return [];
       return [
         {
           id: `inv_${other}`,
           target_service_key: other,
           status: end !== 'under way' ? 'completed' : isStuck ? 'backing-off' : 'running',
+          completed_at: new Date().toISOString(),
+          completion_retention: 'PT86400S',
           ...(isStuck && { last_failure: '(570)', last_failure_error_code: 'RT0016' }),
         },
       ];
