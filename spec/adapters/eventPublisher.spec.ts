@@ -48,6 +48,36 @@ describe('eventPublisher()', () => {
     expect(batches).toEqual([['0'], ['1'], ['2']]);
   });
 
+  it('tells all that is held back at once, and says whether there was any', async () => {
+    const batches: (readonly string[])[] = [];
+    let held: SideEvent[] = [part('held', 10)];
+    const ingress: Ingress = {
+      request: (_path, { body }: AskOptions = {}) =>
+        Promise.resolve(
+          batches.push((body as PublishRequest).parts.map((told) => ('key' in told ? told.key : ''))),
+        ),
+    };
+    const publisher = eventPublisher(ingress, 'service', { key: 'key', secret: 'secret' }, () =>
+      held.splice(0),
+    );
+    publisher.add(part('added', 10));
+
+    await expect(publisher.tellAll()).resolves.toBe(true);
+    await expect(publisher.tellAll()).resolves.toBe(false);
+    held = [part('late', 10)];
+    await expect(publisher.tellAll()).resolves.toBe(true);
+    expect(batches).toEqual([['held', 'added'], ['late']]);
+  });
+
+  it('waits for nobody once it is closed', async () => {
+    const publisher = tellerInto([], () => true);
+    publisher.add(part('never', 10));
+    const told = publisher.tellAll();
+    publisher.close();
+
+    await told;
+  });
+
   it('has told what was added before, whatever is added meanwhile', async () => {
     const batches: (readonly string[])[] = [];
     const publisher = tellerInto(batches);

@@ -19,6 +19,7 @@ describe('a life whose server is lost', () => {
       longSleepMs: 60_000,
       inactivityTimeoutMs: 1,
       retryMs: 1,
+      lives: new Set(),
     }) as unknown as Served;
     const attempt = new AbortController();
     const asked: (() => Promise<unknown>)[] = [];

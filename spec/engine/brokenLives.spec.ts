@@ -90,3 +90,32 @@ ifServer('a worker that is gone before it could tell anything of its runs', () =
     });
   });
 });
+
+ifServer('a worker that closes with many runs under way', () => {
+  it('has told what has ended in the latest of them', async () => {
+    const many = 60;
+    isOpen = false;
+    holding.clear();
+    const server = await startRestate();
+    const { ingress, admin } = server;
+    const worker = await serveRestate([trip('here')], { port: 0, ingress, admin });
+    const engine = restateEngine({ ingress, admin });
+    const begin = (runId: string) => submit(trip('here'), 7, { engine, runId });
+    await Promise.all(Array.from({ length: many }, (_, index) => begin(String(index))));
+    await waitFor(() => holding.size === many, 60_000, 'the steps under way');
+    // Where so many are under way, one tells early what it does after two seconds.
+    await begin('latest');
+    await waitFor(() => holding.size > many, 60_000, 'the latest');
+    await worker.close();
+
+    const query = `select key from sys_promise where service_key = 'latest' and completion_success_value_utf8 like '%step.completed%"path":"steps/b"%'`;
+    const answer = await fetch(`${admin}/query`, {
+      method: 'POST',
+      headers: { accept: 'application/json', 'content-type': 'application/json' },
+      body: JSON.stringify({ query }),
+    });
+    const { rows } = (await answer.json()) as { readonly rows: readonly object[] };
+    expect(rows).not.toEqual([]);
+    await server.stop();
+  }, 120_000);
+});

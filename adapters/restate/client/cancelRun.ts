@@ -17,8 +17,8 @@ import { query, sqlText } from './askAdmin';
 import { isNotServed, notServed } from './notServed';
 import { askRecord, knownRun } from './runRecord';
 import { killLife, lifeTrouble } from './stuckLives';
-import type { NextLife } from './brokenLife';
-import { nextAfter, replaceLife, requestOf } from './brokenLife';
+import type { NextLife } from './broken/brokenLife';
+import { nextAfter, replaceLife, requestOf } from './broken/brokenLife';
 
 /** A run that this process has asked for, as it is followed meanwhile. */
 export interface BegunRun {

@@ -6,7 +6,7 @@ import type { RunState } from '../../../lib/model/state';
 import { IngressError, workflowPath } from '../protocol/ingress';
 import type { LifeResult } from '../protocol/protocol';
 import { lifeOf } from '../protocol/serviceNames';
-import { stateWithJournal } from './brokenLife';
+import { stateWithJournal } from './broken/brokenLife';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
 import { follower } from './follower';

@@ -3,7 +3,7 @@ import { asyncScheduler } from 'rxjs';
 import type { Agent } from '../../../lib/model/agentType';
 import { pause } from '../protocol/pause';
 import { RunStalledError } from '../restateErrors';
-import { replaceLife } from './brokenLife';
+import { replaceLife } from './broken/brokenLife';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
 import type { LifeTrouble } from './stuckLives';

@@ -10,6 +10,8 @@ export interface EventPublisher {
   add(part: SideEvent): void;
   /** Tells early what is held back. */
   preview(): void;
+  /** Tells early what is held back; resolves when all of it has been told, or nothing is told any more. False when there was nothing. */
+  tellAll(): Promise<boolean>;
   /** Resolves when all that was added before has been told: never, once the publisher is closed. */
   flush(): Promise<void>;
   /**
@@ -92,6 +94,14 @@ class QueuedPublisher implements EventPublisher {
     if (this.#isClosed) return;
     for (const earlier of this.#before()) this.#enqueue(earlier);
     void this.#send();
+  }
+
+  async tellAll(): Promise<boolean> {
+    this.preview();
+    const isLeft = (): boolean => this.#batch.length + this.#queue.length > 0;
+    const isNews = isLeft();
+    await this.#sendAll(isLeft);
+    return isNews;
   }
 
   async flush(): Promise<void> {

@@ -5,7 +5,7 @@ import { InvalidArgumentError, toFailure } from '../../../lib/model/failure';
 import { paceOf, serviceFor } from '../client/engineContext';
 import { query, readAdmin, sqlText } from '../client/askAdmin';
 import { restateEngine } from '../client/restateEngine';
-import { nextAfter, replaceLife } from '../client/brokenLife';
+import { nextAfter, replaceLife } from '../client/broken/brokenLife';
 import { resultOf } from '../client/lifeResult';
 import { lifeTrouble, lostLives } from '../client/stuckLives';
 import type { Ingress } from '../protocol/ingress';

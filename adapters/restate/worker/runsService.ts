@@ -243,7 +243,7 @@ function workerOf(
   name: string,
   options: ServiceOptions,
 ): Worker {
-  const { ingress, placement, services, longSleepMs } = options;
+  const { ingress, placement, services, longSleepMs, lives } = options;
   const table = agentTable(definition);
   const cache = answersOn(ingress);
   const shared = { cache, ingress, name, keepsNested: hasSaga(definition), services };
@@ -252,7 +252,7 @@ function workerOf(
     cache,
     longSleepMs,
     keptForMs: keptForMs(options),
-    lives: new Set(),
+    lives,
     publisher: (life, before) => eventPublisher(ingress, name, life, before),
     place(life, task, input, callbacks) {
       const where = placement(task.definition.name);

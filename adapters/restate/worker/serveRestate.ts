@@ -18,6 +18,7 @@ import { runRecordsService } from './runRecords';
 import { runsService } from './runsService';
 import type { Placement, ServiceOptions } from './serviceOptions';
 import { stepsService } from './stepsService';
+import { tellLives } from './tellLives';
 import { checkServices, servicesView } from '../../../lib/engine/local/givenServices';
 import { workerLog } from './workerLog';
 import { InvalidArgumentError } from '../../../lib/model/failure';
@@ -80,6 +81,8 @@ export interface RestateWorker {
 const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;
 const REGISTER_MS = 10_000;
+/** So long a worker that closes may take to tell what it knows. */
+const TELL_MS = 2_000;
 const LONGEST_SILENCE_MS = 21_600_000;
 
 /**
@@ -128,11 +131,12 @@ export async function serveRestate(
   const worker: RestateWorker = {
     port: taken,
     uri,
-    close() {
+    async close() {
       isClosing = true;
       stopRecovering();
       stopTicks();
-      return close();
+      await tellLives(settings.lives, TELL_MS);
+      await close();
     },
   };
   try {
@@ -172,6 +176,7 @@ function settingsOf(options: ServeOptions, addresses: readonly string[]): Servic
     inactivityTimeoutMs: options.inactivityTimeoutMs ?? abortTimeoutMs,
     longSleepMs: options.longSleepMs ?? MINUTE_MS,
     retryMs: options.retryMs ?? 100,
+    lives: new Set(),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Services } from '../../../lib/model/agentType';
 import type { Ingress } from '../protocol/ingress';
+import type { PlacedLife } from './handleRun';
 
 /** Where the function of an agent is called. */
 export type Placement = 'inline' | { readonly pool: string };
@@ -18,6 +19,8 @@ export interface ServiceOptions {
   readonly inactivityTimeoutMs: number;
   /** From so many milliseconds on a run that only sleeps does so between two lives. */
   readonly longSleepMs: number;
+  /** The lives under way in this worker. One whose attempt is lost, or suspended by the server, is gone without coming to its end. */
+  readonly lives: Set<PlacedLife>;
   /** First pause before a worker is asked again, in milliseconds. */
   readonly retryMs: number;
 }

@@ -1,19 +1,19 @@
-import { RunState as StateCodec } from '../../../lib/codec/stateCodec';
-import { validate } from '../../../lib/codec/validate';
-import { resolveStart } from '../../../lib/engine/resolveStart';
-import type { Agent } from '../../../lib/model/agentType';
-import type { RunEvent } from '../../../lib/model/event';
-import { reduceRunAll } from '../../../lib/model/reduce';
-import type { RunState } from '../../../lib/model/state';
-import { reportedUsage } from '../../../lib/model/usage';
-import type { Ingress } from '../protocol/ingress';
-import { handlerPath, IngressError } from '../protocol/ingress';
-import type { LifeFate, StartRequest } from '../protocol/protocol';
-import type { EngineContext } from './engineContext';
-import { serviceFor } from './engineContext';
+import { RunState as StateCodec } from '../../../../lib/codec/stateCodec';
+import { validate } from '../../../../lib/codec/validate';
+import { resolveStart } from '../../../../lib/engine/resolveStart';
+import type { Agent } from '../../../../lib/model/agentType';
+import type { RunEvent } from '../../../../lib/model/event';
+import { reduceRunAll } from '../../../../lib/model/reduce';
+import type { RunState } from '../../../../lib/model/state';
+import { reportedUsage } from '../../../../lib/model/usage';
+import type { Ingress } from '../../protocol/ingress';
+import { handlerPath, IngressError } from '../../protocol/ingress';
+import type { LifeFate, StartRequest } from '../../protocol/protocol';
+import type { EngineContext } from '../engineContext';
+import { serviceFor } from '../engineContext';
 import type { LifeJournal, RecordedCall } from './lifeJournal';
 import { lifeJournal } from './lifeJournal';
-import { killLife } from './stuckLives';
+import { killLife } from '../stuckLives';
 
 /**
  * How a run stands after a life that has broken off: after what it has told, and after what stands only in its journal, which the

@@ -1,7 +1,7 @@
-import type { Ingress } from '../protocol/ingress';
-import type { CallResult, StartRequest, StepRequest } from '../protocol/protocol';
-import { query } from './askAdmin';
-import { lifeTrouble } from './stuckLives';
+import type { Ingress } from '../../protocol/ingress';
+import type { CallResult, StartRequest, StepRequest } from '../../protocol/protocol';
+import { query } from '../askAdmin';
+import { lifeTrouble } from '../stuckLives';
 
 /** What a function has given, as the journal of a life has it. */
 export interface RecordedCall {
