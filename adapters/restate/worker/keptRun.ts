@@ -43,6 +43,8 @@ export interface Rest {
   readonly goesOn: boolean;
   /** Not before a step wakes, in that case; otherwise at once. */
   readonly isAsleep: boolean;
+  /** When the life was refused, epoch milliseconds by the clock of the run, and why: the run waits for no longer because of that. */
+  readonly refused?: { readonly at: number; readonly why: string };
   /** The steps with what was told of those that functions have asked for; absent where there are none. */
   readonly withNested?: (told: readonly SideEvent[]) => StepTable;
 }
@@ -101,7 +103,13 @@ export class KeptRun {
       if (index > 0) await this.#call<undefined>('chunk', { index, text } satisfies StateChunk);
     }
     const isNow = (rest.goesOn && !rest.isAsleep) || (late.length > 0 && status === 'SUSPENDED');
-    const wakesAfterMs = isNow ? 0 : wakesAfter(state);
+    const { refused } = rest;
+    const restsAt = Math.max(state.endedAt ?? 0, refused?.at ?? 0);
+    const dueMs = wakesAfter(state, restsAt);
+    // Whoever is refused now would be again.
+    const isInVain = refused !== undefined && dueMs !== undefined && dueMs <= 0;
+    if (isInVain) warnOverdue(state.runId, refused.why);
+    const wakesAfterMs = isNow ? 0 : dueMs === undefined || isInVain ? undefined : Math.max(1, dueMs);
     const request: RestRequest = {
       life: this.#life,
       status,
@@ -109,7 +117,7 @@ export class KeptRun {
       text: chunks[0] ?? '',
       chunks: chunks.length,
       ...(incarnation !== undefined && { incarnation }),
-      ...(wakesAfterMs !== undefined && { wakesAfterMs, wakesAt: (state.endedAt ?? 0) + wakesAfterMs }),
+      ...(wakesAfterMs !== undefined && { wakesAfterMs, wakesAt: restsAt + wakesAfterMs }),
       ...(status === 'CANCELLED' && { keptForMs }),
       ...(rest.isCancelAsked && status === 'SUSPENDED' && { isCancelAsked: true }),
       ...(rest.cancelReason !== undefined && { cancelReason: rest.cancelReason }),
@@ -237,11 +245,18 @@ function chunksOf(state: RunState): readonly string[] {
   return piecesOf(text);
 }
 
-/** Milliseconds from its end to the first deadline of a run that waits or sleeps, or the first time limit around what does. */
-function wakesAfter(state: RunState): number | undefined {
+/** Milliseconds to the first deadline of a run that waits or sleeps, or the first time limit around what does; none left where it has passed. */
+function wakesAfter(state: RunState, now: number): number | undefined {
   const { dueAt } = summaryOf(state);
   if (state.status !== 'SUSPENDED' || dueAt === undefined) return undefined;
-  return Math.max(0, dueAt - (state.endedAt ?? 0)) + 1;
+  return dueAt - now + 1;
+}
+
+function warnOverdue(runId: string, why: string): void {
+  process.emitWarning(
+    `Run "${runId}" cannot go on, though its time has come: ${why}; serve what it began with and resume() it, or cancel() it`,
+    'RestateWarning',
+  );
 }
 
 const SEAL: Seal = { isSealed: true };
