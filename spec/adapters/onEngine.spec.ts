@@ -13,7 +13,6 @@ const any = (value: unknown): never => value as never;
 describe('what an engine does not have', () => {
   it.each<readonly [name: string, ask: () => unknown, named: string, next: RegExp]>([
     ['changes of runs', () => untyped['changes']?.(), 'how runs change', /listRuns/],
-    ['forgetting a run', () => untyped['deleteRun']?.('r'), 'forget a run', /retentionMs/],
     ['pruning', () => untyped['prune']?.({ keep: 1 }), 'forget runs', /retentionMs/],
     ['requests', () => untyped['request']?.({ kind: 'resume', runId: 'r' }), 'whoever serves', /resume\(\)/],
     [

@@ -69,6 +69,8 @@ ifServer('a run that waits for longer than its lives are kept', () => {
       [late, 'late'],
       [failing, 'failed'],
       [failing, 'failed, other input'],
+      [failing, 'given up'],
+      [asking, 'given up too'],
       [failing, newId],
     ];
     await Promise.all(started.map(([of, runId]) => execute(of, 'x', { engine, runId })));
@@ -162,6 +164,22 @@ ifServer('a run that waits for longer than its lives are kept', () => {
     await expect(execute(failing, 'y', { engine, runId: 'failed, other input' })).rejects.toMatchObject({
       name: 'InputMismatchError',
     });
+  });
+
+  it.each([
+    ['given up', failing],
+    ['given up too', asking],
+  ])('is forgotten where somebody gives it up: %s', async (runId, of) => {
+    await expect(engine.deleteRun(runId, { agent: of })).resolves.toBe(true);
+    await expect(engine.deleteRun('nobody', { agent: of })).resolves.toBe(false);
+
+    const query = `select status from sys_invocation where target_handler_name = 'forget' and ends_with(target_service_key, '/${runId}')`;
+    const answer = await fetch(`${server.admin}/query`, {
+      method: 'POST',
+      headers: { accept: 'application/json', 'content-type': 'application/json' },
+      body: JSON.stringify({ query }),
+    });
+    await expect(answer.json()).resolves.toEqual({ rows: [{ status: 'scheduled' }] });
   });
 
   it('is forgotten once it has ended for so long, and its id is free', async () => {

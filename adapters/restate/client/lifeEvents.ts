@@ -46,11 +46,10 @@ function foldable({ event, state }: Transition, index: number): RunEvent {
 /** What stores do and the server does not, and what to do in its place. */
 const NOT_THERE = {
   changes: ['tell how runs change', 'ask listRuns() again, or follow a run with attach()'],
-  deleteRun: [
-    'forget a run',
-    'cancel() it: what has ended is forgotten after the retentionMs of serveRestate()',
+  prune: [
+    'forget runs',
+    'what has ended is forgotten after the retentionMs of serveRestate(), and deleteRun() forgets one that has failed',
   ],
-  prune: ['forget runs', 'what has ended is forgotten after the retentionMs of serveRestate()'],
   request: ['ask whoever serves', 'call run(), resume(), fork() or cancel() with { engine }'],
 } as const;
 

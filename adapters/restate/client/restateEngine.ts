@@ -41,6 +41,7 @@ import { latestLife } from './latestLife';
 import { keptEvents, refusingStoreCalls } from './lifeEvents';
 import type { ServedRunSummary } from './listRuns';
 import { listRuns } from './listRuns';
+import { askRecord } from './runRecord';
 import { Sleepers, Turns } from './sleepers';
 
 /** Where the server is, and how its runs are followed. */
@@ -86,6 +87,14 @@ export interface RestateEngine extends RunEngine {
    * @throws InvalidArgumentError for `tags` and `dueBefore`: the server does not know them.
    */
   listRuns(query?: RunQuery): Promise<readonly ServedRunSummary[]>;
+  /**
+   * Gives up a run that has failed or waits, which is kept for ever otherwise, because it can go on: it is forgotten after the `retentionMs`
+   * of `serveRestate()`, as what has completed or was cancelled is by itself. Nothing of it is undone. False when there is no such run.
+   *
+   * @throws InvalidArgumentError when the run is under way: `cancel()` it.
+   * @throws WorkerUnreachableError
+   */
+  deleteRun(runId: string, hint?: RunHint): Promise<boolean>;
 }
 
 const PATIENCE_MS = 30_000;
@@ -163,6 +172,19 @@ class ServerEngine implements RestateEngine {
     const came = await cancelRun(this.#context, { agent, runId }, reason);
     if (came === 'unknown') throw new UnknownRunError(runId);
     if (came === 'ended') throw new RunEndedError('cancel', runId);
+  }
+
+  async deleteRun(runId: string, { agent: given }: RunHint = {}): Promise<boolean> {
+    const agent = await agentOfRun(this.#context, this.#met, runId, given);
+    const latest = await latestLife(this.#context, agent, runId);
+    if (latest === undefined) return false;
+    if (latest.state.status === 'RUNNING')
+      throw new InvalidArgumentError(
+        `Cannot delete run "${runId}": it is under way`,
+        'wait for its end, or cancel() it',
+      );
+    await askRecord(this.#context, agent, runId, 'drop', {});
+    return true;
   }
 
   async fork(runId: string, { agent: given, ...forking }: ForkRequest = {}): Promise<string> {
