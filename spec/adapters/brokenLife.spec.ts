@@ -28,11 +28,17 @@ const request: StartRequest = {
 };
 const killed = (more: Partial<FakeLife> = {}): FakeLife => ({ request, end: 'killed', ...more });
 
-const follow = (server: FakeServer, asked: Pick<RunRequest<number>, 'input' | 'mustExist'>) =>
+const follow = (
+  server: FakeServer,
+  asked: Pick<RunRequest<number>, 'input' | 'mustExist'>,
+  told: (type: string) => void = () => undefined,
+) =>
   followRun(server.context, {
     request: { agent: line, runId: 'r', onMismatch: 'actual', ...asked },
     begins: true,
-    tell: () => undefined,
+    tell: ({ event }) => {
+      told(event.type);
+    },
     signal: new AbortController().signal,
     asks: () => undefined,
   });
@@ -273,6 +279,59 @@ describe('cancelRun()', () => {
     ]);
     warn.mockRestore();
   }, 30_000);
+});
+
+describe('a life that ends while others follow its run too', () => {
+  const cancelled = {
+    status: 'CANCELLED',
+    from: 0,
+    parts: 0,
+    events: [
+      { type: 'run.started', at: 1, name: 'line', input: 7 },
+      { type: 'run.cancelled', at: 2, duration: 0 },
+    ],
+  } as const;
+  const ended = {
+    status: 'COMPLETED',
+    from: 0,
+    parts: 0,
+    events: [
+      { type: 'run.resumed', at: 3, life: 2, reused: 0 },
+      { type: 'run.completed', at: 4, output: 8, duration: 0 },
+    ],
+  } as const;
+  /** Follows a run whose life is stopped meanwhile; gives what is told. */
+  const heard = async (fate: FakeLife['fate']): Promise<readonly string[]> => {
+    const server = fakeServer({ r: { request, end: 'under way', ...(fate && { fate }) } }, () => ended);
+    const { ingress } = server.context;
+    const stopped = {
+      request: (path: string, options?: object) => {
+        if (path.endsWith('/attach')) (server.lives.get('r') as FakeLife).end = cancelled;
+        return ingress.request(path, options);
+      },
+    };
+    const told: string[] = [];
+    const context = { ...server.context, ingress: stopped };
+    await follow({ ...server, context }, { input: 7 }, (type) => told.push(type));
+    return told;
+  };
+  const fate = { isReplaced: false, isCancelAsked: false };
+
+  it('goes on for those where one of them has only left', async () => {
+    await expect(heard({ ...fate, isLeft: true })).resolves.toEqual([
+      'run.started',
+      'run.resumed',
+      'run.completed',
+    ]);
+  });
+
+  it.each([
+    ['somebody has asked for it, too', { ...fate, isLeft: true, isCancelAsked: true }],
+    ['somebody has stopped it otherwise', fate],
+    ['nobody can say', undefined],
+  ])('is over for those where %s', async (_, told) => {
+    await expect(heard(told)).resolves.toEqual(['run.started', 'run.cancelled']);
+  });
 });
 
 describe('a worker that looks after runs', () => {

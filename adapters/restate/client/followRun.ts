@@ -23,7 +23,7 @@ import { keyOf } from '../protocol/serviceNames';
 import { LARGEST_VALUE } from '../protocol/wireLimits';
 import { RunStalledError } from '../restateErrors';
 import type { NextLife } from './broken/brokenLife';
-import { nextAfter } from './broken/brokenLife';
+import { fateOf, nextAfter } from './broken/brokenLife';
 import { cancelLatest } from './cancelRun';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
@@ -72,6 +72,8 @@ class FollowedRun<O> {
   #isTold = false;
   /** Whether that life is followed also when it is over. */
   #isAwaited = false;
+  /** The end of that life, where it may not be one of the run. */
+  #cancelled: Transition<O> | undefined;
   /** For a life after a completed or broken one: nobody else hands that on. */
   #seed: unknown;
 
@@ -91,12 +93,12 @@ class FollowedRun<O> {
       if (this.#knowledge === 'unknown' && begins) {
         const end = await this.#begin();
         if (end === 'known' && isNew && this.#life === 1) await this.#lookUp();
-        if (typeof end === 'object' && !goesOn(end)) return end;
+        if (typeof end === 'object' && (await this.#isEnd(end))) return end;
         if (typeof end === 'object') this.#leaveLife(end);
       }
       if (this.#knowledge !== 'over') {
         const end = await this.#followBegun();
-        if (end !== undefined && !goesOn(end)) return end;
+        if (end !== undefined && (await this.#isEnd(end))) return end;
         if (end !== undefined) this.#leaveLife(end);
       }
       // Only how its latest life stands counts.
@@ -197,6 +199,32 @@ class FollowedRun<O> {
   async #hasNext(): Promise<boolean> {
     const { agent, runId } = this.#run.request;
     return (await resultOf(this.#context, agent, keyOf(runId, this.#life + 1))) !== 'unknown';
+  }
+
+  /**
+   * Whether a life has ended the run, for whoever follows it from here: not where another one goes on, nor where it was only stopped
+   * because somebody else who followed it has left.
+   */
+  async #isEnd(end: RunState<O>): Promise<boolean> {
+    if (goesOn(end)) return false;
+    const cancelled = this.#cancelled;
+    this.#cancelled = undefined;
+    if (cancelled === undefined) return true;
+    if (await this.#isOnlyLeft()) return false;
+    this.#run.tell(cancelled);
+    return true;
+  }
+
+  async #isOnlyLeft(): Promise<boolean> {
+    const { request, signal } = this.#run;
+    if (signal.aborted || request.signal?.aborted === true) return false;
+    try {
+      const fate = await fateOf(this.#context, request.agent, keyOf(request.runId, this.#life));
+      return fate.isLeft === true && !fate.isCancelAsked;
+    } catch {
+      // Nobody can say: it has ended.
+      return false;
+    }
   }
 
   /** The life has ended only because another goes on. */
@@ -306,14 +334,17 @@ class FollowedRun<O> {
   }
 
   #following(): Following<O> {
-    const { request, signal } = this.#run;
+    const { request, signal, begins } = this.#run;
     const { agent, runId } = request;
     const key = keyOf(runId, this.#life);
     const isRefusing = this.#onMismatch() === 'refuse';
     const tell = (transition: Transition<O>): void => {
       this.#isTold = true;
       // For whoever follows the run nothing ends with that.
-      if (!goesOn(transition.event)) this.#run.tell(transition);
+      if (goesOn(transition.event)) return;
+      // Nor with that, perhaps.
+      if (transition.event.type === 'run.cancelled' && begins) this.#cancelled = transition;
+      else this.#run.tell(transition);
     };
     return { agent, runId, key, base: this.#base, input: this.#input, tell, signal, isRefusing };
   }

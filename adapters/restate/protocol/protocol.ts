@@ -201,6 +201,8 @@ export interface LifeFate {
   readonly isReplaced: boolean;
   /** Somebody has asked for the end of the run. */
   readonly isCancelAsked: boolean;
+  /** Somebody who followed the run has left. */
+  readonly isLeft?: boolean;
   /** Why, where somebody said. */
   readonly reason?: string;
 }

@@ -215,12 +215,16 @@ async function cancelLife(context: WorkflowSharedContext, body: CancelRequest): 
   const self = await context.get<Self>('self');
   if (self === null) return false;
   if (self.isUndoing === true) return true;
+  if (!isAsked) await resolveOnce(context, LEFT, true);
   const isUndone = isAsked
     ? !(await resolveOnce(context, CANCEL_ASKED, reason === undefined ? true : { reason }))
     : (await context.promise<CancelAsked>(CANCEL_ASKED).peek()) !== undefined;
   if (!isUndone) context.cancel(self.id);
   return true;
 }
+
+/** Resolved when somebody who followed a life has left it: whoever else follows it may want it to go on. */
+const LEFT = 'left';
 
 /** Resolved when whoever is about to kill a life means to begin another one. */
 const REPLACED = 'replaced';
@@ -232,6 +236,7 @@ async function fateOf(context: WorkflowSharedContext): Promise<LifeFate> {
   return {
     isReplaced: (await context.promise<true>(REPLACED).peek()) === true,
     isCancelAsked: asked !== undefined,
+    isLeft: (await context.promise<true>(LEFT).peek()) === true,
     ...(reason !== undefined && { reason }),
   };
 }

@@ -83,7 +83,8 @@ export async function nextAfter(
   };
 }
 
-async function fateOf(
+/** What was asked for a life. */
+export async function fateOf(
   { ingress, patienceMs }: EngineContext,
   agent: Agent<never, unknown>,
   key: string,
