@@ -1,6 +1,6 @@
 import type { EventPublisher } from '../../adapters/restate/worker/eventPublisher';
 import type { PlacedLife } from '../../adapters/restate/worker/handleRun';
-import { tellLives } from '../../adapters/restate/worker/tellLives';
+import { tellLives } from '../../adapters/restate/worker/recovery/tellLives';
 
 /** A life that has news so many times, each told after a moment; never where `takes` is left out. */
 function life(news: number, takes?: number) {

@@ -1,19 +1,12 @@
-import { take, timeout } from 'rxjs';
-
 import type { Agent } from '../../../lib/model/agentType';
-import { InvalidArgumentError, toFailure } from '../../../lib/model/failure';
-import { paceOf, serviceFor } from '../client/engineContext';
+import { toFailure } from '../../../lib/model/failure';
 import { query, readAdmin, sqlText } from '../client/askAdmin';
 import { restateEngine } from '../client/restateEngine';
-import { nextAfter, replaceLife } from '../client/broken/brokenLife';
-import { resultOf } from '../client/lifeResult';
-import { lifeTrouble, lostLives } from '../client/stuckLives';
 import type { Ingress } from '../protocol/ingress';
 import { ingressOf } from '../protocol/ingress';
-import { keyOf, lifeOf } from '../protocol/serviceNames';
+import { lostRuns } from './recovery/lostRuns';
 
 const LOOK_MS = 5_000;
-const BEGIN_MS = 10_000;
 /** So long one answer of the admin may take. */
 const ANSWER_MS = 30_000;
 
@@ -59,50 +52,7 @@ export async function keepRunsGoing(keeping: Keeping): Promise<() => void> {
   const engine = restateEngine({ ingress: addresses, admin: keeping.admin, onUnsubscribe: 'detach' });
   let registered = await keeping.register(keeping.admin, uri);
 
-  const recover = async (agent: Agent<never, unknown>, key: string): Promise<void> => {
-    const service = serviceFor(agent);
-    const trouble = await lifeTrouble(admin, service, key);
-    if (trouble?.isMisfit !== true) return;
-    await replaceLife({ ingress }, admin, service, { key, id: trouble.id });
-    await goOn(agent, key);
-  };
-  /** Begins the life behind one that has broken off. Where it has not begun in time, the next look finds that it has not. */
-  const goOn = async (agent: Agent<never, unknown>, key: string): Promise<void> => {
-    const { runId } = lifeOf(key);
-    // What another agent has done, such as an item's of another name, is not taken for the work of this one: it is done again.
-    const going = engine.run({ agent, runId, input: undefined, onMismatch: 'actual', mustExist: true });
-    await new Promise<void>((resolve, reject) => {
-      going.pipe(take(1), timeout(BEGIN_MS)).subscribe({ complete: resolve, error: reject });
-    });
-  };
-  const settled = new Set<string>();
-  /** Goes on behind a life that somebody has killed for that, and then was gone himself. */
-  const goOnBehind = async (agent: Agent<never, unknown>, key: string): Promise<void> => {
-    const { runId, life } = lifeOf(key);
-    const context = { ingress, admin, patienceMs: ANSWER_MS, pace: paceOf() };
-    const next = await resultOf(context, agent, keyOf(runId, life + 1));
-    try {
-      if (next === 'unknown' && (await nextAfter(context, agent, key)).isReplaced) await goOn(agent, key);
-    } catch (error) {
-      // It stays so; anything else may succeed another time.
-      if (error instanceof InvalidArgumentError) settled.add(`${serviceFor(agent)} ${key}`);
-      throw error;
-    }
-    settled.add(`${serviceFor(agent)} ${key}`);
-  };
-  /** One run that cannot be gone on with keeps no other waiting. */
-  const each = async (keys: readonly string[], bring: (key: string) => Promise<void>): Promise<void> => {
-    for (const key of keys) {
-      await bring(key).catch((error: unknown) => {
-        const { message } = toFailure(error);
-        const { runId } = lifeOf(key);
-        if (warned.has(`${runId} ${message}`)) return;
-        warned.add(`${runId} ${message}`);
-        process.emitWarning(`Cannot go on with run "${runId}": ${message}`, 'RestateWarning');
-      });
-    }
-  };
-  const warned = new Set<string>();
+  const lost = lostRuns({ agents, ingress, admin, engine });
   const look = async (): Promise<void> => {
     const left = await takeOver(admin, uri, registered, async () => {
       registered = await keeping.register(keeping.admin, uri);
@@ -112,13 +62,7 @@ export async function keepRunsGoing(keeping: Keeping): Promise<() => void> {
         `Nobody answers at ${address} any more: what was served there comes to ${uri}`,
         'RestateWarning',
       );
-    for (const agent of agents) {
-      const service = serviceFor(agent);
-      const { misfits, killed } = await lostLives(admin, service);
-      await each(misfits, (key) => recover(agent, key));
-      const isOpen = (key: string): boolean => !settled.has(`${service} ${key}`);
-      await each(killed.filter(isOpen), (key) => goOnBehind(agent, key));
-    }
+    await lost.goOn();
   };
 
   let isStopped = false;

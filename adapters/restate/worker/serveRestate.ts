@@ -18,7 +18,7 @@ import { runRecordsService } from './runRecords';
 import { runsService } from './runsService';
 import type { Placement, ServiceOptions } from './serviceOptions';
 import { stepsService } from './stepsService';
-import { tellLives } from './tellLives';
+import { tellLives } from './recovery/tellLives';
 import { checkServices, servicesView } from '../../../lib/engine/local/givenServices';
 import { workerLog } from './workerLog';
 import { InvalidArgumentError } from '../../../lib/model/failure';

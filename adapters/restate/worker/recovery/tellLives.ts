@@ -1,4 +1,4 @@
-import type { PlacedLife } from './handleRun';
+import type { PlacedLife } from '../handleRun';
 
 /** What comes meanwhile is told too, but a life that never rests keeps no worker from closing. */
 const MOST_ROUNDS = 3;
