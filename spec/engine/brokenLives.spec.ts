@@ -1,9 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
 import type { RestateEngine, RestateWorker } from '../../adapters/restate';
-import { restateEngine, serveRestate } from '../../adapters/restate';
+import { register, restateEngine, serveRestate } from '../../adapters/restate';
 import type { StepPolicy } from '../../index';
-import { agent, cancel, chain, saga, submit } from '../../index';
+import { agent, cancel, chain, execute, saga, submit } from '../../index';
 import { placements } from './support/placements';
 import type { RestateServer } from './support/restateServer';
 import { freePorts, restateBinary, startRestate, waitFor } from './support/restateServer';
@@ -116,6 +116,39 @@ ifServer('a worker that closes with many runs under way', () => {
     });
     const { rows } = (await answer.json()) as { readonly rows: readonly object[] };
     expect(rows).not.toEqual([]);
+    await server.stop();
+  }, 120_000);
+});
+
+ifServer('workers without admin', () => {
+  it('say which runs they cannot let go on, and an engine with admin does', async () => {
+    isOpen = false;
+    holding.clear();
+    const server = await startRestate();
+    const { ingress, admin } = server;
+    const [port = 0] = await freePorts(1);
+    const engine = restateEngine({ ingress, admin });
+    let worker = await serveRestate([trip('here')], { port, ingress });
+    await register(admin, worker.uri);
+    await submit(trip('here'), 7, { engine, runId: 'stuck' });
+    await waitFor(() => holding.size === 1, 30_000, 'the step under way');
+    await worker.close();
+    const warnings: string[] = [];
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation((text) => {
+      warnings.push(String(text));
+    });
+    worker = await serveRestate([trip('here', { cache: {} })], { port, ingress });
+
+    await waitFor(
+      () => warnings.some((text) => /^Run "stuck" .*give a worker admin/.test(text)),
+      30_000,
+      'it',
+    );
+    warn.mockRestore();
+    isOpen = true;
+    const state = await execute(trip('here', { cache: {} }), 7, { engine, runId: 'stuck' });
+    expect(state).toMatchObject({ status: 'COMPLETED', output: 9 });
+    await worker.close();
     await server.stop();
   }, 120_000);
 });

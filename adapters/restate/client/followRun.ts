@@ -23,7 +23,7 @@ import { keyOf } from '../protocol/serviceNames';
 import { LARGEST_VALUE } from '../protocol/wireLimits';
 import { RunStalledError } from '../restateErrors';
 import type { NextLife } from './broken/brokenLife';
-import { fateOf, nextAfter } from './broken/brokenLife';
+import { fateOfLife, nextAfter } from './broken/brokenLife';
 import { cancelLatest } from './cancelRun';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
@@ -219,7 +219,7 @@ class FollowedRun<O> {
     const { request, signal } = this.#run;
     if (signal.aborted || request.signal?.aborted === true) return false;
     try {
-      const fate = await fateOf(this.#context, request.agent, keyOf(request.runId, this.#life));
+      const fate = await fateOfLife(this.#context, request.agent, keyOf(request.runId, this.#life));
       return fate.isLeft === true && !fate.isCancelAsked;
     } catch {
       // Nobody can say: it has ended.

@@ -115,7 +115,7 @@ export async function serveRestate(
   let isClosing = false;
   const handler = createEndpointHandler({
     services: [...ofAgents, answersService(settings), runRecordsService(settings)],
-    logger: workerLog(() => isClosing),
+    logger: workerLog(() => isClosing, options.admin !== undefined),
     ...(options.identityKeys !== undefined && { identityKeys: [...options.identityKeys] }),
   });
   const server = createServer(refusingStrangers(handler, options));

@@ -71,7 +71,7 @@ export async function nextAfter(
   agent: Agent<never, unknown>,
   key: string,
 ): Promise<NextLife & Pick<LifeFate, 'isReplaced'>> {
-  const { isReplaced, isCancelAsked, reason } = await fateOf(context, agent, key);
+  const { isReplaced, isCancelAsked, reason } = await fateOfLife(context, agent, key);
   if (isCancelAsked) return { isReplaced, isCancelled: true, ...(reason !== undefined && { reason }) };
   const request = context.admin && (await requestOf(context.admin, serviceFor(agent), key));
   const { isCancelled, isLeft, reason: why } = request ?? {};
@@ -84,7 +84,7 @@ export async function nextAfter(
 }
 
 /** What was asked for a life. */
-export async function fateOf(
+export async function fateOfLife(
   { ingress, patienceMs }: EngineContext,
   agent: Agent<never, unknown>,
   key: string,
