@@ -337,7 +337,6 @@ describe('a life that ends while others follow its run too', () => {
 describe('a worker that looks after runs', () => {
   const look = async (server: FakeServer): Promise<readonly string[]> => {
     const { uri, close } = await listening(server);
-    const register = () => Promise.resolve({ id: 'dp_1', services: [] });
     const told: string[] = [];
     const warn = jest.spyOn(process, 'emitWarning').mockImplementation((text) => {
       told.push(String(text));
@@ -347,7 +346,6 @@ describe('a worker that looks after runs', () => {
       addresses: [uri],
       admin: uri,
       uri: 'http://127.0.0.1:1',
-      register,
     });
     await new Promise((resolve) => setTimeout(resolve, 12_500));
     stop();

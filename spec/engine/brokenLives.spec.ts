@@ -120,24 +120,38 @@ ifServer('a worker that closes with many runs under way', () => {
   }, 120_000);
 });
 
-ifServer('workers without admin', () => {
-  it('say which runs they cannot let go on, and an engine with admin does', async () => {
+ifServer('workers behind a balancer', () => {
+  let server: RestateServer;
+  let engine: RestateEngine;
+  let worker: RestateWorker;
+  const after = trip('here', { cache: {} });
+
+  /** A run under way, and the worker gone with which it began. */
+  beforeEach(async () => {
     isOpen = false;
     holding.clear();
-    const server = await startRestate();
+    server = await startRestate();
     const { ingress, admin } = server;
     const [port = 0] = await freePorts(1);
-    const engine = restateEngine({ ingress, admin });
-    let worker = await serveRestate([trip('here')], { port, ingress });
+    engine = restateEngine({ ingress, admin });
+    worker = await serveRestate([trip('here')], { port, ingress });
     await register(admin, worker.uri);
     await submit(trip('here'), 7, { engine, runId: 'stuck' });
     await waitFor(() => holding.size === 1, 30_000, 'the step under way');
     await worker.close();
+    isOpen = true;
+  }, 120_000);
+  afterEach(async () => {
+    await worker.close();
+    await server.stop();
+  });
+
+  it('say without admin which runs they cannot let go on, and an engine with admin does', async () => {
     const warnings: string[] = [];
     const warn = jest.spyOn(process, 'emitWarning').mockImplementation((text) => {
       warnings.push(String(text));
     });
-    worker = await serveRestate([trip('here', { cache: {} })], { port, ingress });
+    worker = await serveRestate([after], { port: worker.port, ingress: server.ingress });
 
     await waitFor(
       () => warnings.some((text) => /^Run "stuck" .*give a worker admin/.test(text)),
@@ -145,10 +159,25 @@ ifServer('workers without admin', () => {
       'it',
     );
     warn.mockRestore();
-    isOpen = true;
-    const state = await execute(trip('here', { cache: {} }), 7, { engine, runId: 'stuck' });
-    expect(state).toMatchObject({ status: 'COMPLETED', output: 9 });
-    await worker.close();
-    await server.stop();
+    await expect(execute(after, 7, { engine, runId: 'stuck' })).resolves.toMatchObject({
+      status: 'COMPLETED',
+      output: 9,
+    });
+  }, 120_000);
+
+  it('let them go on with admin, and register nothing', async () => {
+    const deployments = async () =>
+      ((await (await fetch(`${server.admin}/deployments`)).json()) as { deployments: readonly object[] })
+        .deployments;
+    const before = await deployments();
+    const { ingress, admin } = server;
+    worker = await serveRestate([after], { port: worker.port, ingress, admin, registers: false });
+
+    await waitFor(
+      async () => (await engine.loadRun(after, 'stuck'))?.status === 'COMPLETED',
+      60_000,
+      'its end',
+    );
+    await expect(deployments()).resolves.toEqual(before);
   }, 120_000);
 });

@@ -32,8 +32,8 @@ export interface Keeping {
   readonly admin: string;
   /** Where the server reaches this worker. */
   readonly uri: string;
-  /** Tells the server where it is. */
-  readonly register: (admin: string, uri: string) => Promise<Registered>;
+  /** Tells the server where it is; absent where somebody else does, who then sees to it that somebody answers there. */
+  readonly register?: (admin: string, uri: string) => Promise<Registered>;
 }
 
 /**
@@ -43,25 +43,27 @@ export interface Keeping {
  * cannot be asked twice in a row is one warning, until it answers again. Returns how to stop looking.
  */
 export async function keepRunsGoing(keeping: Keeping): Promise<() => void> {
-  const { agents, addresses, uri } = keeping;
+  const { agents, addresses, uri, register } = keeping;
   const asked = ingressOf([keeping.admin], LOOK_MS);
   const admin: Ingress = {
     request: (path, options) => asked.request(path, { timeoutMs: ANSWER_MS, ...options }),
   };
   const ingress = ingressOf(addresses, ANSWER_MS);
   const engine = restateEngine({ ingress: addresses, admin: keeping.admin, onUnsubscribe: 'detach' });
-  let registered = await keeping.register(keeping.admin, uri);
+  let registered = await register?.(keeping.admin, uri);
 
   const lost = lostRuns({ agents, ingress, admin, engine });
   const look = async (): Promise<void> => {
-    const left = await takeOver(admin, uri, registered, async () => {
-      registered = await keeping.register(keeping.admin, uri);
-    });
-    for (const address of left)
-      process.emitWarning(
-        `Nobody answers at ${address} any more: what was served there comes to ${uri}`,
-        'RestateWarning',
-      );
+    if (registered !== undefined) {
+      const left = await takeOver(admin, uri, registered, async () => {
+        registered = await register?.(keeping.admin, uri);
+      });
+      for (const address of left)
+        process.emitWarning(
+          `Nobody answers at ${address} any more: what was served there comes to ${uri}`,
+          'RestateWarning',
+        );
+    }
     await lost.goOn();
   };
 

@@ -31,8 +31,10 @@ export interface ServeOptions {
   readonly host?: string;
   /** Addresses of the server's ingress, to which steps tell partial results. */
   readonly ingress: string | readonly string[];
-  /** Address of the server's admin. When given, this worker registers itself. */
+  /** Address of the server's admin. When given, this worker registers itself, and lets runs go on whose journals do not fit its code. */
   readonly admin?: string;
+  /** False where a balancer stands before the workers, whose address `register()` tells the server once a release; true when left out. */
+  readonly registers?: boolean;
   /**
    * Under which address the server reaches this worker, or the balancer before it; its own when left out. A worker on loopback
    * answers under this name and its own ones only.
@@ -146,7 +148,7 @@ export async function serveRestate(
         addresses,
         admin: options.admin,
         uri,
-        register: registerAt,
+        ...(options.registers !== false && { register: registerAt }),
       });
     if (schedules.length > 0)
       stopTicks = beginScheduledRuns(

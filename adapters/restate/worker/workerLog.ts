@@ -8,7 +8,7 @@ import { LONGEST_TEXT } from '../protocol/wireLimits';
 const EXPECTED =
   /without validating request signatures|Cancelled|Only those who carry the life out|Premature close|write after end|Cannot take what was sent|Cannot keep the answer|There is no run at|Failed to deserialize input/;
 /** A journal does not fit the code that is served now. */
-const MISFIT = /\(570\) Found a mismatch/;
+const MISFIT = '(570) Found a mismatch';
 /** What the SDK says for every call that is under way when its connection to the server breaks. */
 const LOST = /Got abort error from connection|Connection closed|stream has been destroyed/;
 const LOUD: ReadonlySet<string> = new Set(['warn', 'error']);
@@ -39,7 +39,7 @@ export function workerLog(isClosing: () => boolean, hasAdmin: boolean): LoggerTr
   return ({ level, replaying, context }, ...message: readonly unknown[]) => {
     if (!LOUD.has(level)) return;
     const text = message.map((part) => (part instanceof Error ? part.message : String(part))).join(' ');
-    if (MISFIT.test(text)) {
+    if (text.includes(MISFIT)) {
       misfits?.(context);
       return;
     }

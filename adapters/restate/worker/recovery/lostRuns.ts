@@ -1,4 +1,4 @@
-import { take, timeout } from 'rxjs';
+import { take, timeout, TimeoutError } from 'rxjs';
 
 import type { Agent } from '../../../../lib/model/agentType';
 import { InvalidArgumentError, toFailure } from '../../../../lib/model/failure';
@@ -66,6 +66,8 @@ class LookedFor implements LostRuns {
       try {
         await bring(key);
       } catch (error) {
+        // The next look finds it again.
+        if (error instanceof TimeoutError) continue;
         const text = `Cannot go on with run "${lifeOf(key).runId}": ${toFailure(error).message}`;
         if (!this.#warned.has(text)) process.emitWarning(text, 'RestateWarning');
         this.#warned.add(text);
