@@ -20,6 +20,7 @@ function listTeller(parts: SideEvent[]): EventPublisher {
   return {
     add: (part) => void parts.push(part),
     preview: () => undefined,
+    tellAll: () => Promise.resolve(false),
     flush: () => Promise.resolve(),
     take: () => Promise.resolve([]),
     told: () => 0,
