@@ -117,6 +117,7 @@ function keptRun(
     longSleepMs: 60_000,
     inactivityTimeoutMs: 1,
     retryMs: 1,
+    lives: new Set(),
     services: undefined,
   }) as unknown as { readonly object: Record<string, (context: unknown, body: unknown) => Promise<unknown>> };
   const kept = new Map(Object.entries(state));
