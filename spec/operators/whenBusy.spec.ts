@@ -17,6 +17,7 @@ import {
   tap,
   throwError,
   toArray,
+  VirtualTimeScheduler,
 } from 'rxjs';
 
 import {
@@ -245,16 +246,39 @@ describe('runEach({ whenBusy })', () => {
     expect(ends[0]?.runId).not.toBe('job');
   });
 
-  it('waits before it resumes a failed run for as long as it is told to, however long', async () => {
-    const calls = jest.fn((): number => {
+  it.each([
+    [2 ** 31, 'merge'],
+    [2 ** 31 + 5, 'concat'],
+    [2 ** 32 + 1, 'switch'],
+    [2 ** 40, 'exhaust'],
+  ] as const)(
+    'waits before it resumes a failed run for as long as it is told to, however long: %d ms, %s',
+    async (delayMs, whenBusy) => {
+      const calls = jest.fn((): number => {
+        throw new Error('no');
+      });
+      const waiting = of(1)
+        .pipe(runEach(agent('bad', calls), { whenBusy, retry: { count: 3, delayMs } }))
+        .subscribe();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      waiting.unsubscribe();
+      expect(calls).toHaveBeenCalledTimes(1);
+    },
+  );
+
+  it.each([2 ** 31 - 1, 2 ** 31, 2 ** 32 + 1])('resumes a failed run after %d ms, each time', (delayMs) => {
+    const scheduler = new VirtualTimeScheduler();
+    const calledAt: number[] = [];
+    const bad = agent('bad', (): number => {
+      calledAt.push(scheduler.now());
       throw new Error('no');
     });
-    const waiting = of(1)
-      .pipe(runEach(agent('bad', calls), { retry: { count: 3, delayMs: 2 ** 31 + 5 } }))
-      .subscribe();
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    waiting.unsubscribe();
-    expect(calls).toHaveBeenCalledTimes(1);
+    let ended = 0;
+    of(1)
+      .pipe(runEach(bad, { retry: { count: 2, delayMs }, scheduler }))
+      .subscribe({ complete: () => (ended = scheduler.now()) });
+    scheduler.flush();
+    expect([calledAt, ended]).toEqual([[0, delayMs, 2 * delayMs], 2 * delayMs]);
   });
 
   it('refuses a retry that is not a number', () => {
