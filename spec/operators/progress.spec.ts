@@ -1,7 +1,7 @@
-import { concat, from, merge, NEVER } from 'rxjs';
+import { concat, from, merge, NEVER, Subject } from 'rxjs';
 import stringWidth from 'string-width';
 
-import type { RunFact } from '../../lib/model/event';
+import type { RunFact, Transition } from '../../lib/model/event';
 import type { Screen } from '../../lib/report/screen';
 import { progress } from '../../operators/taps/progress';
 import { attempt, started, transitionsOf } from '../support/events';
@@ -308,6 +308,21 @@ describe('progress() as a picture', () => {
       .subscribe();
     jest.advanceTimersByTime(100);
     expect(many.lines()).toHaveLength(20);
+  });
+
+  it('repaints ten times a second while 3,000 runs begin and end beside each other', () => {
+    const transitions = new Subject<Transition>();
+    transitions.pipe(progress(terminal, { color: false })).subscribe();
+    const whole = [...facts, { type: 'run.completed', output: 1, duration: 1 } as const];
+    for (const transition of transitionsOf('long', facts)) transitions.next(transition);
+    for (let n = 0; n < 3_000; n += 1) {
+      for (const transition of transitionsOf(`r${n}`, whole)) transitions.next(transition);
+      jest.advanceTimersByTime(1);
+    }
+
+    expect(terminal.writes).toBeGreaterThan(20);
+    expect(terminal.writes).toBeLessThanOrEqual(31);
+    expect(terminal.lines().some((line) => line.includes('run long'))).toBe(true);
   });
 
   it('fits the window: what needs attention stays, the rest is counted', () => {

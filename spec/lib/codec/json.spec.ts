@@ -1,5 +1,7 @@
 import * as fc from 'fast-check';
+import { firstValueFrom, of } from 'rxjs';
 
+import { agent, chain, execute, memoryStore, outcomes, runEach } from '../../../index';
 import { jsonValue } from '../../../lib/codec/jsonValue';
 import { StateValueError } from '../../../lib/errors/runErrors';
 import { amount } from '../../support/torture';
@@ -166,5 +168,30 @@ describe('jsonValue() (promises test 13, P5)', () => {
       ),
       { numRuns: amount(500, 20_000) },
     );
+  });
+});
+
+describe('an input 20,000 levels deep', () => {
+  const levels = (wrap: (inner: unknown) => unknown): unknown =>
+    Array.from({ length: 20_000 }).reduce<unknown>((inner) => wrap(inner), 1);
+  const never = jest.fn();
+  const same = agent('same', never);
+
+  it.each([
+    ['lists', (inner: unknown) => [inner]],
+    ['objects', (inner: unknown) => ({ inner })],
+  ])('of %s is refused by name where runs are saved, and nobody is called with it', async (_, wrap) => {
+    const input = levels(wrap);
+    const store = memoryStore();
+    for (const work of [same, chain('work', same)])
+      await expect(execute(work, input, { store, runId: 'r' })).rejects.toThrow(
+        /^Cannot save a value of the run: .{1,100} is nested deeper than 256/,
+      );
+    await expect(execute(same, input, { store })).rejects.toBeInstanceOf(StateValueError);
+    expect(await firstValueFrom(of(input).pipe(runEach(same, { store }), outcomes()))).toMatchObject({
+      _tag: 'Left',
+    });
+    expect(never).not.toHaveBeenCalled();
+    expect(await store.listRuns()).toEqual([]);
   });
 });
