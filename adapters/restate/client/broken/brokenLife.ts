@@ -1,10 +1,12 @@
 import { RunState as StateCodec } from '../../../../lib/codec/stateCodec';
 import { validate } from '../../../../lib/codec/validate';
+import { definitionAt } from '../../../../lib/definition/definitionAt';
 import { resolveStart } from '../../../../lib/engine/resolveStart';
 import type { Agent } from '../../../../lib/model/agentType';
 import type { RunEvent } from '../../../../lib/model/event';
 import { reduceRunAll } from '../../../../lib/model/reduce';
 import type { RunState } from '../../../../lib/model/state';
+import type { StepResult } from '../../../../lib/model/stepResult';
 import { reportedUsage } from '../../../../lib/model/usage';
 import type { Ingress } from '../../protocol/ingress';
 import { handlerPath, IngressError } from '../../protocol/ingress';
@@ -38,7 +40,7 @@ export async function stateWithJournal<O>(
   }
   if (journal === undefined) return told;
   const begun = told.seq > base.seq ? told : begunWith(agent, base, journal.request);
-  return begun.status === 'RUNNING' ? withCalls(begun, journal.calls) : begun;
+  return begun.status === 'RUNNING' ? withCalls(agent, begun, journal.calls) : begun;
 }
 
 /**
@@ -136,12 +138,16 @@ function begunWith<O>(agent: Agent<never, O>, base: RunState<O>, request: StartR
 }
 
 /** Takes what functions have given for the results of their steps. */
-function withCalls<O>(state: RunState<O>, calls: readonly RecordedCall[]): RunState<O> {
+function withCalls<O>(
+  agent: Agent<never, unknown>,
+  state: RunState<O>,
+  calls: readonly RecordedCall[],
+): RunState<O> {
   const often = new Map<string, number>();
   for (const { path } of calls) often.set(path, (often.get(path) ?? 0) + 1);
   return calls
     .filter(({ path }) => often.get(path) === 1)
-    .reduce((after, call) => reduceRunAll(after, eventsOf(after, call)), state);
+    .reduce((after, call) => reduceRunAll(after, eventsOf(agent, after, call)), state);
 }
 
 /** Whether the step at this path can still be completed by what its function has given. */
@@ -152,18 +158,23 @@ function isOpen({ steps }: RunState, path: string): boolean {
 }
 
 /** What the life would have told of a call next. */
-function eventsOf(state: RunState, { path, result, startedAt }: RecordedCall): readonly RunEvent[] {
-  const row = state.steps.get(path);
+function eventsOf(
+  agent: Agent<never, unknown>,
+  state: RunState,
+  { path, result, startedAt }: RecordedCall,
+): readonly RunEvent[] {
+  const row = rowAt(agent, state, path);
   // Where a step stands in a list of items nobody knows but who has called it; what ends what is around it is decided once more.
   if (row === undefined || !isOpen(state, path) || result.bailed === true) return [];
   const { runId } = state;
   const { at, output, partials, kept, tail = [] } = result;
   let { seq } = state;
   const begun = [...pathsAbove(path), path].flatMap((one): RunEvent[] => {
-    const { agent, status, attempts } = state.steps.get(one) ?? {};
-    if (agent === undefined || attempts === undefined || status !== 'PENDING') return [];
+    const above = rowAt(agent, state, one);
+    if (above?.status !== 'PENDING') return [];
     seq += 1;
-    return [{ type: 'step.started', runId, seq, at: startedAt, path: one, agent, attempt: attempts + 1 }];
+    const attempt = above.attempts + 1;
+    return [{ type: 'step.started', runId, seq, at: startedAt, path: one, agent: above.agent, attempt }];
   });
   const nested = tail.flatMap((event): RunEvent[] => {
     if (event.type === 'step.emitted' || event.type === 'step.logged') return [];
@@ -190,6 +201,19 @@ function eventsOf(state: RunState, { path, result, startedAt }: RecordedCall): r
       ...(usage !== undefined && { usage }),
     },
   ];
+}
+
+/** The row of a step; one that has not begun where no plan names it, as below a saga, but the definition does. */
+function rowAt(
+  agent: Agent<never, unknown>,
+  { steps }: RunState,
+  path: string,
+): Pick<StepResult, 'agent' | 'status' | 'attempts'> | undefined {
+  const row = steps.get(path);
+  if (row !== undefined || path.includes('[')) return row;
+  const definition = definitionAt(agent, path);
+  if (definition === undefined || definition === 'unknown') return undefined;
+  return { agent: definition.name, status: 'PENDING', attempts: 0 };
 }
 
 function pathsAbove(path: string): readonly string[] {
