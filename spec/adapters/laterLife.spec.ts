@@ -23,6 +23,7 @@ const { workflow } = runsService(booking, {
   longSleepMs: 60_000,
   inactivityTimeoutMs: 1,
   retryMs: 1,
+  lives: new Set(),
 }) as unknown as { readonly workflow: Record<'run' | 'tell' | 'cancel', Handler> };
 
 /** The second life of a run that waited, as the server carries it out; it is cancelled so many times while it reads how the run stands. */

@@ -53,11 +53,7 @@ function telltale(name: string) {
 const inEights = (lines: readonly string[]): readonly string[] =>
   lines.flatMap((_, index) => (index % 8 === 0 ? [lines.slice(index, index + 8).join('\n')] : []));
 
-/** Known as keys of an object, and not where they stand in a text. */
-const KEYS_ALONE = ['wpaPsk', 'magicLink', 'taxId', 'walletSeed', 'connStr', 'conn_string', '\uff50assword'];
-const pairs = inEights(
-  SECRET_NAMES.filter((name) => !KEYS_ALONE.includes(name)).map((name) => `${name}=${SECRET}`),
-);
+const pairs = inEights(SECRET_NAMES.map((name) => `${name}=${SECRET}`));
 
 /** What each place tells of a run whose agent fails with this message. */
 async function toldEverywhere(name: string, message: string): Promise<Readonly<Record<string, string>>> {

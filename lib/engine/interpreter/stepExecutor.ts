@@ -840,6 +840,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
       const stop = (task.definition as StructureDefinition).begin(accepted, scope);
       if (task.phase === 'running' || task.phase === 'suspended') task.stop = both(stop, task.stop);
       else stop();
+      // Whoever heard of what began within has ended the run: whatever is above could not stop what it had not been given yet.
+      if (this.#isOver) task.stop?.();
     } catch (error) {
       this.failStep(task, error);
     }

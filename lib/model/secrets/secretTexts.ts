@@ -34,7 +34,7 @@ const MARK = /[:=\d"'`@<|│\t]| {2}|[Bb]earer|BEARER|sk-|--/;
 const TRACE = new RegExp(
   [
     'pass|pwd|pw\\b|psw|secret|token|key|auth|cookie|cred|bearer|basic|jwt|jwe|otp|pin|cvc|cvv|csc|cvn|iban|ssn|sig|sess|sid|dsn|csrf|xsrf|hmac|pem\\b',
-    'mfa|2fa|code|card|account|phrase|mnemonic|number|connection|contrase|clave|senha|kennwort|mdp|geheimnis|shared|hash|htpasswd|kubeconfig',
+    'mfa|2fa|code|card|account|phrase|mnemonic|number|conn|psk|magic|tax|seed|assw|contrase|clave|senha|kennwort|mdp|geheimnis|shared|hash|htpasswd|kubeconfig',
     '@|eyJ|sk[-_]|[prw]k_|gh[pousr]_|github_|glpat|xox|xapp|AKIA|ASIA|AIza|ya29|SG\\.|npm_|hf_|dop_|shp|gsk_|whsec|pypi|hooks\\.|webhooks/|:AA|curl|wget|mysql|mariadb|identified|/bot|%3d',
     '비밀|비번|암호|패스|시크릿|키|토큰|번호|코드|쿠키|세션|서명|증명|정보|카드|인증서|문자열|пароль|密|パス|暗証|口令|令牌',
   ].join('|'),
