@@ -67,6 +67,7 @@ describe('errors', () => {
     expect(bare).toEqual([
       'adapters/restate/protocol/exchange.ts',
       'adapters/restate/protocol/recovery.ts',
+      'adapters/restate/worker/requests.ts',
       'adapters/workers/thread.ts',
       'lib/engine/local/startTimer.ts',
       'lib/model/shared.ts',

@@ -13,10 +13,6 @@ describe('a process that has no descriptor left for a moment', () => {
     rmSync(folder, { recursive: true });
 
     expect(stderr).toBe('');
-    expect(stdout.trim().split('\n')).toEqual([
-      'EMFILE',
-      JSON.stringify([40, 40, 40, 40, 40, 40]),
-      expect.stringMatching(/^tried again [1-9]\d* times$/),
-    ]);
+    expect(stdout.trim().split('\n')).toEqual(['EMFILE', JSON.stringify([40, 40, 40, 40, 40, 40])]);
   });
 });

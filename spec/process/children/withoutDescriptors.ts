@@ -10,17 +10,13 @@ const store = lowdbStore(folder, { rotateBytes: 4_000 });
 const step = (name: string) => agent(name, (n: number) => of(n + 1).pipe(delay(15)));
 const [first, ...more] = Array.from({ length: 40 }, (_, i) => step(`s${String(i)}`));
 const job = chain('job', first as ReturnType<typeof step>, ...(more as []));
-let tries = 0;
 const runs = Array.from({ length: 6 }, (_, i) =>
   lastValueFrom(
     // Some begin while there is none.
     timer(i * 60).pipe(
       switchMap(() => run(job, 0, { store, runId: `r${String(i)}` })),
       retry({
-        delay: (_error, count) => {
-          tries += 1;
-          return of(count).pipe(delay(50));
-        },
+        delay: (_error, count) => of(count).pipe(delay(50)),
       }),
     ),
   ),
@@ -40,7 +36,6 @@ void Promise.all(runs)
   .then(async (ends) => {
     await store.close();
     console.log(JSON.stringify(ends.map(({ state }) => state.output)));
-    console.log(`tried again ${String(tries)} times`);
   })
   .catch((error: unknown) => {
     console.log(`failed ${String(error)}`);
