@@ -11,6 +11,7 @@ import type { RunRequest } from '../../lib/engine/engine';
 import { idleState } from '../../lib/model/state';
 import type { FakeLife, FakeServer } from './support/fakeServer';
 import { fakeServer, listening } from './support/fakeServer';
+import { until } from '../support/until';
 
 const line = chain(
   'line',
@@ -347,10 +348,15 @@ describe('a worker that looks after runs', () => {
       admin: uri,
       uri: 'http://127.0.0.1:1',
     });
-    await new Promise((resolve) => setTimeout(resolve, 12_500));
-    stop();
-    await close();
-    warn.mockRestore();
+    try {
+      await until(() => server.asked.length >= 4, 40_000);
+      // One more look.
+      await new Promise((resolve) => setTimeout(resolve, 5_500));
+    } finally {
+      stop();
+      await close();
+      warn.mockRestore();
+    }
     return told;
   };
 

@@ -176,7 +176,12 @@ async function warnUnlessOver(
     asyncScheduler.now() < since + LOOK_MS;
     gapMs = Math.min(LONGEST_GAP_MS, gapMs * 2)
   ) {
-    if ((await resultOf(context, agent, keyOf(runId, life))) !== 'under way') return;
+    try {
+      if ((await resultOf(context, agent, keyOf(runId, life))) !== 'under way') return;
+    } catch {
+      // The run has heard: whoever cannot look does not have to warn.
+      return;
+    }
     await new Promise((resolve) => setTimeout(resolve, gapMs));
   }
   process.emitWarning(

@@ -149,6 +149,7 @@ class FollowedRun<O> {
     const { isCancelled, isLeft, reason } = this.#isBroken
       ? await nextAfter(this.#context, request.agent, before)
       : ({} as NextLife);
+    const isEnded = request.signal?.aborted === true || isCancelled === true;
     const start: StartRequest = {
       runId: request.runId,
       life: this.#life,
@@ -158,8 +159,8 @@ class FollowedRun<O> {
       secret: newIncarnation(),
       ...(this.#input !== undefined && { input: this.#input }),
       ...(this.#seed !== undefined && { seed: this.#seed }),
-      ...((request.signal?.aborted === true || isCancelled === true) && { isCancelled: true }),
-      ...(isLeft === true && { isLeft }),
+      ...(isEnded && { isCancelled: true }),
+      ...(isLeft === true && !isEnded && { isLeft }),
       ...(reason !== undefined && { reason }),
       ...(isAnew && { isAnew: true }),
     };

@@ -178,13 +178,13 @@ class ServerEngine implements RestateEngine {
     const agent = await agentOfRun(this.#context, this.#met, runId, given);
     const latest = await latestLife(this.#context, agent, runId);
     if (latest === undefined) return false;
-    if (latest.state.status === 'RUNNING')
+    // One that has just begun has told nothing yet.
+    if (latest.isUnderWay || latest.state.status === 'RUNNING')
       throw new InvalidArgumentError(
         `Cannot delete run "${runId}": it is under way`,
         'wait for its end, or cancel() it',
       );
-    await askRecord(this.#context, agent, runId, 'drop', {});
-    return true;
+    return (await askRecord(this.#context, agent, runId, 'drop', {})) === true;
   }
 
   async fork(runId: string, { agent: given, ...forking }: ForkRequest = {}): Promise<string> {

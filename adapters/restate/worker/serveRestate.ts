@@ -137,8 +137,11 @@ export async function serveRestate(
       isClosing = true;
       stopRecovering();
       stopTicks();
-      await tellLives(settings.lives, TELL_MS);
-      await close();
+      try {
+        await tellLives(settings.lives, TELL_MS);
+      } finally {
+        await close();
+      }
     },
   };
   try {

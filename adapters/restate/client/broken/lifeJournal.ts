@@ -67,7 +67,9 @@ export async function lifeJournal(
       const kind = type.slice('Notification: '.length);
       const given = within(await whole(index), 'Notification', 'Completion', kind, 'result', 'Success');
       const result = payload(given);
-      if (isDone(result)) calls.push({ ...call, result });
+      // The admin may not say when a call began.
+      const startedAt = Number.isNaN(call.startedAt) && isDone(result) ? result.at : call.startedAt;
+      if (isDone(result)) calls.push({ path: call.path, startedAt, result });
     }
   }
   return { request: request as unknown as StartRequest, calls };
