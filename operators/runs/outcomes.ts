@@ -9,6 +9,7 @@ import { toFailure } from '../../lib/model/failure';
 import type { Outcome } from '../../lib/model/outcome';
 import type { RunState } from '../../lib/model/state';
 import { idleState } from '../../lib/model/state';
+import { untilLeft } from '../../lib/streams/untilLeft';
 
 /**
  * How each run ended, one outcome a run: `Right` with the output, `Left` with what came instead. What ends a run never errors
@@ -31,7 +32,7 @@ export function outcomes<O>(): OperatorFunction<Transition<O>, Outcome<O>> {
       };
       const wasTold = (error: RunError): boolean =>
         latest?.event.type === 'run.failed' && latest.event.runId === error.state.runId;
-      return transitions.subscribe({
+      return untilLeft(transitions, subscriber).subscribe({
         next(transition) {
           const { event } = transition;
           const { runId } = event;

@@ -4,6 +4,7 @@ import { Observable } from 'rxjs';
 import { NoOutputError } from '../../lib/errors/runErrors';
 import type { Transition } from '../../lib/model/event';
 import { openQuestions } from '../../lib/store/summary';
+import { untilLeft } from '../../lib/streams/untilLeft';
 import { isOneOfMany } from './outcomes';
 
 /**
@@ -20,7 +21,7 @@ export function outputs<O>(): OperatorFunction<Transition<O>, O> {
     new Observable((subscriber) => {
       let isEmpty = true;
       let resting: Transition<O> | undefined;
-      return transitions.subscribe({
+      return untilLeft(transitions, subscriber).subscribe({
         next(transition) {
           const { event } = transition;
           const { type } = event;

@@ -1,5 +1,6 @@
-import { asyncScheduler, merge, Observable, Subject, takeUntil } from 'rxjs';
+import { asyncScheduler, merge, Observable } from 'rxjs';
 
+import { untilLeft } from '../../lib/streams/untilLeft';
 import type { FromOffsetOptions } from './fromOffset';
 import { attachAll, checkStreamStore, openStream, operatorsBehind, sharing } from './internal/openStream';
 
@@ -18,10 +19,7 @@ export function together<T>(
   return new Observable<T>((subscriber) => {
     const all = { hasEnded: false };
     const behind = operatorsBehind();
-    const left$ = new Subject<void>();
-    subscriber.add(() => {
-      left$.next();
-    });
+    const heard$ = untilLeft(merge(...sources), subscriber);
     const release = openStream({ name, store, onFailed, scheduler, monitor }, subscriber, (session) => {
       // Told here, because a store that answers at once lets items come before there is anything to release.
       subscriber.add(() => {
@@ -29,21 +27,19 @@ export function together<T>(
       });
       attachAll(behind, session, all);
       sharing(session, () =>
-        merge(...sources)
-          .pipe(takeUntil(left$))
-          .subscribe({
-            next: (value) => {
-              subscriber.next(value);
-            },
-            error: (error: unknown) => {
-              subscriber.error(error);
-            },
-            complete: () => {
-              if (subscriber.closed) return;
-              all.hasEnded = true;
-              subscriber.complete();
-            },
-          }),
+        heard$.subscribe({
+          next: (value) => {
+            subscriber.next(value);
+          },
+          error: (error: unknown) => {
+            subscriber.error(error);
+          },
+          complete: () => {
+            if (subscriber.closed) return;
+            all.hasEnded = true;
+            subscriber.complete();
+          },
+        }),
       );
     });
     return () => {

@@ -1,8 +1,9 @@
 import type { MonoTypeOperatorFunction } from 'rxjs';
-import { Observable, Subject, takeUntil } from 'rxjs';
+import { Observable } from 'rxjs';
 
 import { toFailure } from '../../lib/model/failure';
 import { hideSecrets } from '../../lib/model/secrets/secretTexts';
+import { untilLeft } from '../../lib/streams/untilLeft';
 
 /** What every tap accepts. */
 export interface TapOptions {
@@ -41,7 +42,6 @@ export function sideEffect<T>(
     new Observable<T>((subscriber) => {
       const attempt = guard(name, options);
       const watcher = attempt(() => start(attempt)) as Watcher<T> | undefined;
-      const stop$ = new Subject<void>();
       const waiting: T[] = [];
       let isBusy = false;
       let hasEnded = false;
@@ -75,11 +75,11 @@ export function sideEffect<T>(
         if (!isBusy) work();
       };
 
+      const heard$ = untilLeft(source, subscriber);
       subscriber.add(() => {
-        stop$.next();
         end('unsubscribe');
       });
-      source.pipe(takeUntil(stop$)).subscribe({
+      heard$.subscribe({
         next: take,
         error: (error: unknown) => {
           afterAll(() => {

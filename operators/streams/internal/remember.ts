@@ -1,8 +1,9 @@
 import type { OperatorFunction, SchedulerLike, Subscriber } from 'rxjs';
-import { asyncScheduler, Observable, Subject, takeUntil } from 'rxjs';
+import { asyncScheduler, Observable } from 'rxjs';
 
 import { InvalidArgumentError } from '../../../lib/model/failure';
 import type { Store } from '../../../lib/store/store';
+import { untilLeft } from '../../../lib/streams/untilLeft';
 import type { Attachable, SourceEnd } from './openStream';
 import { endingSession, openStream, subscribingFor, tellingEnd } from './openStream';
 import type { StreamSession, Table } from './streamSession';
@@ -36,14 +37,13 @@ export function remember<T, R>(
   return (source) =>
     new Observable<R>((subscriber) => {
       const memory = new Memory(name, options, begin, subscriber);
-      const left$ = new Subject<void>();
+      const heard$ = untilLeft(source, subscriber);
       // Before it is subscribed to: a source may give everything within that call.
       subscriber.add(() => {
-        left$.next();
         memory.leave();
       });
       subscribingFor(memory, () => {
-        source.pipe(takeUntil(left$)).subscribe({
+        heard$.subscribe({
           next: (value) => {
             memory.next(value);
           },

@@ -155,6 +155,30 @@ describe('a damaged journal', () => {
     expect(await found(files)).toBe('StoreCorruptError');
   });
 
+  it.each([
+    '{"name":"of somebody"}',
+    'hello',
+    '#!/bin/sh',
+    'cafe cafe',
+    'cafecafe 12 x',
+    'cafecafe 1 0 [1]',
+    '\u{1F600}',
+  ])('that gave way to %j is refused, alone and behind records, and left as it is', async (text) => {
+    for (const isAlone of [true, false]) {
+      const files = await killed(unfinished);
+      const before = isAlone ? Buffer.alloc(0) : files.all().get(JOURNAL)!;
+      const foreign = Buffer.concat([before, Buffer.from(text)]);
+      files.put(JOURNAL, foreign);
+
+      await expect(async () => storeOn(files).claim('book')).rejects.toMatchObject({
+        name: 'StoreCorruptError',
+        file: JOURNAL,
+        offset: before.length,
+      });
+      expect(files.all().get(JOURNAL)).toEqual(foreign);
+    }
+  });
+
   it('is refused when history.json is missing, of another store, or of a newer format', async () => {
     const files = await killed(unfinished);
     const history = files.all().get('/state/history.json')!;

@@ -333,7 +333,7 @@ describe('a store in whose folder something stands that is not its own', () => {
     const before = fs.lstatSync(ask).ino;
 
     const told = (await everything({ tells: ask })).filter((each) => each.includes(ask));
-    expect(told).toEqual([expect.stringContaining('it is not a request file of a store')]);
+    expect(told).toEqual([expect.stringContaining('it is no request file of a store')]);
     expect(fs.lstatSync(ask).ino).toBe(before);
     expect(fs.readdirSync(join(folder, 'requests'))).toEqual(['01ARZ3NDEKTSV4RRFFQ69G5FAV.ask.json']);
   });

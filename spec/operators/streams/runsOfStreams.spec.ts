@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
-import { catchError, EMPTY, filter, from, lastValueFrom, map, take, tap, toArray } from 'rxjs';
+import { catchError, EMPTY, filter, from, lastValueFrom, map, pipe, take, tap, toArray } from 'rxjs';
 
-import { agent, memoryStore, outputs, runEach } from '../../../index';
+import { agent, memoryStore, outcomes, outputs, run, runEach } from '../../../index';
 import { fromOffset } from '../../../operators/streams/fromOffset';
 import { scanned } from '../../../operators/streams/scanned';
 import { together } from '../../../operators/streams/together';
@@ -80,24 +80,19 @@ describe('runEach() behind fromOffset()', () => {
       return n;
     });
     let left = 7;
-    // What had ended before is told while the stream begins: a process ends between turns of its own.
-    let isBeginning = true;
-    const sums = () => {
-      isBeginning = true;
-      setImmediate(() => (isBeginning = false));
-      return lastValueFrom(
+    const sums = () =>
+      lastValueFrom(
         fromOffset(numbers(120), { name: 's', store }).pipe(
           runEach(uneven, { store, concurrency: 5, keep: 'none' }),
           outputs(),
           tap(() => {
-            if (!isBeginning && (left -= 1) === 0) throw new Error('the process ends');
+            if ((left -= 1) === 0) throw new Error('the process ends');
           }),
           scanned('sum', (sum, n: number) => sum + n, 0),
           catchError(() => EMPTY),
         ),
         { defaultValue: -1 },
       );
-    };
 
     for (const lives of [7, 11, 5]) {
       left = lives;
@@ -107,6 +102,71 @@ describe('runEach() behind fromOffset()', () => {
 
     expect(await sums()).toBe((120 * 121) / 2);
     await until(async () => (await store.listRuns()).length === 0);
+  });
+
+  it.each([
+    ['outputs', outputs<number>()],
+    [
+      'outcomes',
+      pipe(
+        outcomes<number>(),
+        map((outcome) => (outcome._tag === 'Right' ? outcome.right.output : -1)),
+      ),
+    ],
+  ])(
+    'loses nothing where %s() are told while the stream begins, and what takes them throws',
+    async (_, results) => {
+      const store = memoryStore();
+      const begun: number[] = [];
+      const same = agent('same', (n: number) => {
+        begun.push(n);
+        return n;
+      });
+      let left = Infinity;
+      const sums = () =>
+        fromOffset(numbers(9), { name: 's', store, inFlight: 3 }).pipe(
+          runEach(same, { store, concurrency: 2 }),
+          results,
+          tap(() => {
+            if ((left -= 1) === 0) throw new Error('cannot be taken');
+          }),
+          scanned('sum', (sum, n: number) => sum + n, 0),
+        );
+      // Their runs have ended, and their outputs were not taken.
+      for (const n of [1, 2, 3, 4, 5]) await lastValueFrom(run(same, n, { store, runId: `same s@${n}` }));
+      begun.length = 0;
+
+      for (const lives of [1, 2, 3]) {
+        left = lives;
+        await expect(lastValueFrom(sums())).rejects.toThrow('cannot be taken');
+        expect(begun).toEqual([]);
+      }
+      expect((await store.streams.list())[0]?.offsets).toEqual({ s: 3 });
+      left = Infinity;
+
+      expect(await lastValueFrom(sums())).toBe(45);
+      expect(begun).toEqual([6, 7, 8, 9]);
+    },
+  );
+
+  it('begins no run for an output that nobody waits for any more', async () => {
+    const store = memoryStore();
+    const begun: number[] = [];
+    const same = agent('same', (n: number) => {
+      begun.push(n);
+      return n;
+    });
+    for (const n of [1, 2]) await lastValueFrom(run(same, n, { store, runId: `same s@${n}` }));
+    begun.length = 0;
+
+    const two = fromOffset(numbers(9), { name: 's', store }).pipe(
+      runEach(same, { store }),
+      outputs(),
+      take(2),
+    );
+
+    expect(await lastValueFrom(two.pipe(toArray()))).toEqual([1, 2]);
+    expect(begun).toEqual([]);
   });
 
   it('stops at an input whose run has failed for good, and begins with it again', async () => {

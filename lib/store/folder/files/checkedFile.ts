@@ -317,7 +317,7 @@ function beginsAsOurs(text: string, kind: FileKind): boolean {
 
 /** The refusal of what stands where a file of a store belongs. */
 export function foreignFile(action: string, path: string, kind: FileKind): StorageError {
-  return new StorageError(action, path, `it is not a ${kind} file of a store`, 'move it out of the folder');
+  return new StorageError(action, path, `it is no ${kind} file of a store`, 'move it out of the folder');
 }
 
 const HEAD = '{\n"format": ';

@@ -149,13 +149,19 @@ function refuseUnlessUnsynced(
   const isUnfinished = bytes.indexOf(NEWLINE, offset) === -1;
   const isCrash =
     Math.max(here.synced, ...later.map(({ synced }) => synced)) < expected &&
-    (hasLostSector(bytes, offset) || (isUnfinished && !here.isFound));
+    (hasLostSector(bytes, offset) || (isUnfinished && !here.isFound && canBeginRecord(bytes, offset)));
   if (isCrash) return;
   throw new StoreCorruptError(
     file,
     offset,
     offset < bytes.length ? 'a damaged record' : 'records are missing',
   );
+}
+
+/** Whether a record that was cut anywhere can stand here: a crash leaves nothing else, and a foreign file may hold anything. */
+function canBeginRecord(bytes: Buffer, from: number): boolean {
+  const start = bytes.toString('latin1', from, Math.min(from + 43, bytes.length));
+  return /^[0-9a-f]{0,8}$|^[0-9a-f]{8} (?:\d{0,15}|\d{1,15} (?:\d{0,15}|\d{1,15} (?:\{.*)?))$/s.test(start);
 }
 
 /** Sectors that never reached the disk read as zeros up to their end; JSON text contains none. */
