@@ -27,6 +27,9 @@ export interface StartRequest {
   readonly seed?: unknown;
 }
 
+/** How a life shall end its run, and why. */
+export type Ending = Pick<StartRequest, 'isCancelled' | 'isLeft' | 'reason'>;
+
 /** An event as it is told to whoever follows a run: without what they know, its id and plan, and what they count. */
 export type WireEvent = Slim<RunEvent>;
 
@@ -98,6 +101,8 @@ export interface ReadRecord extends RunRecord {
   readonly text: string;
   /** That of the lives of the run; only given to the next one. */
   readonly secret?: string;
+  /** How the next life shall end the run, where that was asked for when the one before could not end it any more. */
+  readonly ending?: Ending;
 }
 
 /** What a life leaves behind. */
@@ -117,6 +122,8 @@ export interface RestRequest {
   readonly keptForMs?: number;
   /** Somebody wants the run to end: the next life begins at once, and only undoes. */
   readonly isCancelAsked?: boolean;
+  /** Everybody who followed the run has left while it was between two lives: the next one begins at once, and only stops. */
+  readonly isLeft?: boolean;
   /** Why, where somebody said. */
   readonly cancelReason?: string;
   /** That of the life: the next one has the same, whoever begins it. */

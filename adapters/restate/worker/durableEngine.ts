@@ -280,13 +280,15 @@ export class DurableEngine implements Engine {
     this.#abandoned.push(id);
   }
 
-  /** Cancels what is still to be cancelled when no turn comes any more. */
-  async cancelAbandoned(): Promise<void> {
+  /** Cancels what is still to be cancelled when no turn comes any more. True when the life is cancelled meanwhile. */
+  async cancelAbandoned(): Promise<boolean> {
     try {
       await this.#cancelCalls();
+      return false;
     } catch (error) {
       // Whoever cancels a life cancels its calls.
       if (!(error instanceof CancelledError)) throw error;
+      return true;
     }
   }
 

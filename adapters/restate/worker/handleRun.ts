@@ -1,5 +1,4 @@
 import type { InvocationId, WorkflowContext } from '@restatedev/restate-sdk';
-import { CancelledError } from '@restatedev/restate-sdk';
 
 import type { CallCallbacks } from '../../../lib/engine/engine';
 import { StepExecutor } from '../../../lib/engine/interpreter/stepExecutor';
@@ -23,6 +22,7 @@ import { eventBatcher, isLarge, slimEvent } from './eventBatcher';
 import type { EventPublisher, ToldLife } from './eventPublisher';
 import type { OpenedLife, RefusedLife } from './openLife';
 import type { Before, Rest } from './keptRun';
+import { cancelAsked, reasonOf } from './keptRun';
 import { openLife } from './openLife';
 import { pieceName } from './publishedEvents';
 
@@ -131,6 +131,7 @@ class RunHandler implements PlacedLife {
   #isOver = false;
   #isUndoing = false;
   #isAsleep = false;
+  #isCancelledAtEnd = false;
 
   constructor(
     context: WorkflowContext,
@@ -213,7 +214,7 @@ class RunHandler implements PlacedLife {
     } finally {
       this.#leave();
     }
-    await this.#engine.cancelAbandoned();
+    this.#isCancelledAtEnd = await this.#engine.cancelAbandoned();
     return this.#end();
   }
 
@@ -324,13 +325,16 @@ class RunHandler implements PlacedLife {
     if (last?.type === 'run.completed') return { result: { status: 'COMPLETED', ...told } };
     const goesOn = last?.type === 'run.suspended' && last.reason === 'drain';
     const state = engine.state();
-    const asked = await cancelAsked(this.context);
+    const asked = await cancelAsked(this.context, () => {
+      this.#isCancelledAtEnd = true;
+    });
     const cancelReason = reasonOf(asked);
     const rest = {
       state,
       answers: engine.unused(),
       read: engine.read(),
       isCancelAsked: asked !== undefined,
+      isCancelled: this.#isCancelledAtEnd,
       ...(cancelReason !== undefined && { cancelReason }),
       goesOn,
       isAsleep: this.#isAsleep,
@@ -338,28 +342,6 @@ class RunHandler implements PlacedLife {
     };
     return { result: { status: state.status, ...told, ...(goesOn && { goesOn }) }, rest };
   }
-}
-
-/** Resolved when somebody has asked for the end of a life: sagas undo then what they have done. */
-export const CANCEL_ASKED = 'cancel asked';
-
-/** With why, where somebody said; workers of earlier versions never say. */
-export type CancelAsked = true | { readonly reason: string };
-
-/** Whether somebody has asked for the end of the life, and why. Another cancel that comes meanwhile changes nothing about that. */
-export async function cancelAsked(context: WorkflowContext): Promise<CancelAsked | undefined> {
-  for (;;) {
-    try {
-      return await context.promise<CancelAsked>(CANCEL_ASKED).peek();
-    } catch (error) {
-      if (!(error instanceof CancelledError)) throw error;
-    }
-  }
-}
-
-/** Why, where somebody said. */
-export function reasonOf(asked: CancelAsked | undefined): string | undefined {
-  return typeof asked === 'object' ? asked.reason : undefined;
 }
 
 /** The more lives a worker carries out, the longer each turn takes, and the less often one is told early. */

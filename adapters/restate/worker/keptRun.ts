@@ -7,16 +7,16 @@ import type { RunState } from '../../../lib/model/state';
 import type { StepTable } from '../../../lib/model/stepTable';
 import { summaryOf } from '../../../lib/store/summary';
 import type {
+  Ending,
   GivenAnswer,
   LateAnswer,
   ReadRecord,
   RestRequest,
   Seal,
   SideEvent,
-  StartRequest,
   StateChunk,
 } from '../protocol/protocol';
-import { keyOf, lifeOf, recordKey, RECORDS_SERVICE } from '../protocol/serviceNames';
+import { lifeOf, recordKey, RECORDS_SERVICE } from '../protocol/serviceNames';
 import { asManyAsFit, piecesOf } from '../protocol/wireEvent';
 import { LARGEST_CHUNK, MOST_CHUNKS } from '../protocol/wireLimits';
 import { resolveOnce } from './publishedEvents';
@@ -28,6 +28,8 @@ export interface Before {
   readonly answers: readonly GivenAnswer[];
   /** That of the lives of the run; unknown where one of an earlier version has left it. */
   readonly secret?: string;
+  /** How the run shall end, where that was asked for when the life before could not end it any more. */
+  readonly ending?: Ending;
 }
 
 /** What a life leaves behind, and when others may follow. */
@@ -39,6 +41,8 @@ export interface Rest {
   readonly read: number;
   readonly isCancelAsked: boolean;
   readonly cancelReason?: string;
+  /** Whether the life was cancelled after its end: by somebody who asked for that, or because nobody follows the run any more. */
+  readonly isCancelled?: boolean;
   /** The run has not come to a rest: the next life begins by itself. */
   readonly goesOn: boolean;
   /** Not before a step wakes, in that case; otherwise at once. */
@@ -70,7 +74,7 @@ export class KeptRun {
   async take(): Promise<Before | undefined> {
     const record = await this.#call<ReadRecord | null>('take', { life: this.#life });
     if (record === null) return undefined;
-    const { secret } = record;
+    const { secret, ending } = record;
     let { text } = record;
     for (let index = 1; index < record.chunks; index += 1)
       text += await this.#call<string>('text', { index });
@@ -78,6 +82,7 @@ export class KeptRun {
       state: JSON.parse(text) as unknown,
       answers: record.answers,
       ...(secret !== undefined && { secret }),
+      ...(ending !== undefined && { ending }),
     };
   }
 
@@ -89,6 +94,7 @@ export class KeptRun {
    */
   async rest(rest: Rest, keptForMs: number, secret: string): Promise<void> {
     const { status, incarnation } = rest.state;
+    if (rest.isCancelled === true) this.isCancelled = true;
     const late = await this.#seal(rest.read);
     const given = [...rest.answers, ...late];
     const answers = asManyAsFit(given);
@@ -119,28 +125,33 @@ export class KeptRun {
       ...(incarnation !== undefined && { incarnation }),
       ...(wakesAfterMs !== undefined && { wakesAfterMs, wakesAt: restsAt + wakesAfterMs }),
       ...(status === 'CANCELLED' && { keptForMs }),
-      ...(rest.isCancelAsked && status === 'SUSPENDED' && { isCancelAsked: true }),
-      ...(rest.cancelReason !== undefined && { cancelReason: rest.cancelReason }),
       secret,
     };
-    await this.#call<undefined>('rest', request);
+    // Cancelled meanwhile, it is told once more, with that.
+    await this.#insist(async () =>
+      this.#ask<undefined>('rest', { ...request, ...(await this.#ending(rest)) }),
+    );
+  }
+
+  /** How the next life has to end the run: because of a cancel that has come since this one was over, too. */
+  async #ending({
+    state,
+    isCancelAsked,
+    cancelReason,
+    goesOn,
+  }: Rest): Promise<Pick<RestRequest, 'isCancelAsked' | 'isLeft' | 'cancelReason'>> {
+    if (state.status !== 'SUSPENDED' || (!isCancelAsked && !this.isCancelled)) return {};
+    const asked = isCancelAsked ? undefined : await cancelAsked(this.#context);
+    const reason = cancelReason ?? reasonOf(asked);
+    if (isCancelAsked || asked !== undefined)
+      return { isCancelAsked: true, ...(reason !== undefined && { cancelReason: reason }) };
+    // A run that only waits is not under way: whoever leaves it changes nothing.
+    return goesOn ? { isLeft: true } : {};
   }
 
   /** Stops a run that sleeps, in the place of this life. Gives what is told of that; null where the life has to do it. */
   leave(at: number, keptForMs: number): Promise<readonly RunEvent[] | null> {
     return this.#call<readonly RunEvent[] | null>('leave', { life: this.#life, at, keptForMs });
-  }
-
-  /** What has come too late for this life ends the next one. */
-  endNext(request: Omit<StartRequest, 'life'>): void {
-    const { runId } = lifeOf(this.#context.key);
-    this.#context.genericSend({
-      service: this.#service,
-      method: 'run',
-      key: keyOf(runId, this.#life + 1),
-      parameter: { ...request, life: this.#life + 1 },
-      inputSerde: JSON_SERDE,
-    });
   }
 
   /** The run has completed, and others need not be able to go on with it. */
@@ -158,10 +169,11 @@ export class KeptRun {
   async #seal(from: number): Promise<readonly GivenAnswer[]> {
     const late: GivenAnswer[] = [];
     for (let i = from; ;) {
-      const given = await this.#context.promise<GivenAnswer | Seal>(`in:${i}`).peek();
+      const name = `in:${i}`;
+      const given = await this.#insist(() => this.#context.promise<GivenAnswer | Seal>(name).peek());
       if (given === undefined) {
         // Where an answer has come in between, it is read too.
-        if (await resolveOnce(this.#context, `in:${i}`, SEAL)) return late;
+        if (await this.#insist(() => resolveOnce(this.#context, name, SEAL))) return late;
       } else if ('isSealed' in given) return late;
       else {
         late.push(given);
@@ -177,18 +189,26 @@ export class KeptRun {
     return told.length === 0 ? state : { ...state, steps: withNested(told) };
   }
 
-  /** A cancel that comes meanwhile changes nothing any more, and must not keep the rest from being put down. */
-  async #call<R>(method: string, parameter: unknown, service = RECORDS_SERVICE, key = this.#key): Promise<R> {
+  #call<R>(method: string, parameter: unknown, service = RECORDS_SERVICE, key = this.#key): Promise<R> {
+    return this.#insist(() => this.#ask<R>(method, parameter, service, key));
+  }
+
+  async #ask<R>(method: string, parameter: unknown, service = RECORDS_SERVICE, key = this.#key): Promise<R> {
+    return this.#context.genericCall<unknown, R>({
+      service,
+      method,
+      key,
+      parameter,
+      inputSerde: JSON_SERDE,
+      outputSerde: JSON_SERDE as Serde<R>,
+    });
+  }
+
+  /** A cancel that comes meanwhile must not keep the rest from being put down: it is for the next life. */
+  async #insist<T>(ask: () => Promise<T>): Promise<T> {
     for (let tries = 0; ; tries += 1) {
       try {
-        return await this.#context.genericCall<unknown, R>({
-          service,
-          method,
-          key,
-          parameter,
-          inputSerde: JSON_SERDE,
-          outputSerde: JSON_SERDE as Serde<R>,
-        });
+        return await ask();
       } catch (error) {
         if (!(error instanceof CancelledError) || tries === MOST_CANCELS) throw error;
         this.isCancelled = true;
@@ -220,6 +240,36 @@ export async function takeAnswer(
     });
     return;
   }
+}
+
+/** Resolved when somebody has asked for the end of a life: sagas undo then what they have done. */
+export const CANCEL_ASKED = 'cancel asked';
+
+/** With why, where somebody said; workers of earlier versions never say. */
+export type CancelAsked = true | { readonly reason: string };
+
+/**
+ * Whether somebody has asked for the end of the life, and why.
+ *
+ * @param cancelled - Told when the life is cancelled meanwhile.
+ */
+export async function cancelAsked(
+  context: WorkflowContext,
+  cancelled: () => void = () => undefined,
+): Promise<CancelAsked | undefined> {
+  for (;;) {
+    try {
+      return await context.promise<CancelAsked>(CANCEL_ASKED).peek();
+    } catch (error) {
+      if (!(error instanceof CancelledError)) throw error;
+      cancelled();
+    }
+  }
+}
+
+/** Why, where somebody said. */
+export function reasonOf(asked: CancelAsked | undefined): string | undefined {
+  return typeof asked === 'object' ? asked.reason : undefined;
 }
 
 /** The secret that the lives of a run hand on; null where none is kept. */

@@ -1,5 +1,5 @@
 import type { WorkflowSharedContext } from '@restatedev/restate-sdk';
-import { RestatePromise, TerminalError } from '@restatedev/restate-sdk';
+import { CancelledError, RestatePromise, TerminalError } from '@restatedev/restate-sdk';
 
 import type {
   EventsReply,
@@ -90,7 +90,7 @@ export async function resolveOnce(
     await promise.resolve(value);
     return true;
   } catch (error) {
-    if (error instanceof TerminalError) return false;
-    throw error;
+    if (error instanceof CancelledError || !(error instanceof TerminalError)) throw error;
+    return false;
   }
 }

@@ -9,6 +9,8 @@ import { isNotServed } from '../client/notServed';
 import type { Ingress } from '../protocol/ingress';
 import { callPath, IngressError } from '../protocol/ingress';
 import type {
+  CancelRequest,
+  Ending,
   GivenAnswer,
   LateAnswer,
   ReadRecord,
@@ -32,6 +34,8 @@ interface Kept extends RunRecord {
   readonly mark?: string;
   /** That of the lives of the run: nobody who asks how it stands is told. */
   readonly secret?: string;
+  /** How the next life shall end the run: it may have begun without knowing. */
+  readonly ending?: Ending;
 }
 
 /** How long the server may take to say whether a service is served. */
@@ -120,11 +124,13 @@ function isOf(kept: Kept, { life, incarnation }: OfLife): boolean {
 
 /** A life is over, and others may follow. */
 async function rest(context: ObjectContext, request: RestRequest): Promise<void> {
-  const { life, status, text, chunks, incarnation, wakesAfterMs, wakesAt, keptForMs } = request;
-  const { isCancelAsked = false, cancelReason, secret } = request;
+  const { life, status, text, chunks, incarnation, wakesAfterMs, wakesAt, keptForMs, secret } = request;
   const before = await context.get<Kept>('record');
-  const isSame = before?.incarnation === incarnation;
-  if (before !== null && isSame && before.life > life) return;
+  const ending = endingOf(request);
+  if (before?.incarnation === incarnation && before !== null && isOver(before, life)) {
+    if (ending !== undefined) await endLater(context, before, life, ending);
+    return;
+  }
   const lately = (await context.get<readonly GivenAnswer[]>('late')) ?? [];
   context.clear('late');
   for (let i = chunks; i < (before?.chunks ?? 0); i += 1) context.clear(chunkName(i));
@@ -142,17 +148,46 @@ async function rest(context: ObjectContext, request: RestRequest): Promise<void>
     ...(wakesAt !== undefined && { wakesAt }),
     ...(mark !== undefined && { mark }),
     ...(secret !== undefined && { secret }),
+    ...(ending !== undefined && { ending }),
   };
   context.set('record', kept);
   const isHeard = lately.length > 0 && status === 'SUSPENDED';
-  if (isHeard || isCancelAsked || wakesAfterMs === 0) {
-    const cancelled = {
-      ...(isCancelAsked && { isCancelled: true }),
-      ...(cancelReason !== undefined && { reason: cancelReason }),
-    };
-    begin(context, kept, await context.date.now(), cancelled);
-  } else if (wakesAfterMs !== undefined) await send(context, 'wake', { life, incarnation }, wakesAfterMs);
+  if (isHeard || ending !== undefined || wakesAfterMs === 0)
+    begin(context, kept, await context.date.now(), ending);
+  else if (wakesAfterMs !== undefined) await send(context, 'wake', { life, incarnation }, wakesAfterMs);
   if (keptForMs !== undefined) await send(context, 'forget', { life, incarnation }, keptForMs + LATE_MS);
+}
+
+/** Whether a life has put down before how the run stands behind it. */
+function isOver(kept: Kept, life: number): boolean {
+  return kept.life > life || (kept.life === life && kept.isResting);
+}
+
+function endingOf({ isCancelAsked, isLeft, cancelReason }: RestRequest): Ending | undefined {
+  if (isCancelAsked === true)
+    return { isCancelled: true, ...(cancelReason !== undefined && { reason: cancelReason }) };
+  return isLeft === true ? { isLeft } : undefined;
+}
+
+/** A life was cancelled while it put down how the run stands. The next one may be about to begin, under way, or over. */
+async function endLater(context: ObjectContext, kept: Kept, life: number, ending: Ending): Promise<void> {
+  const isAsked = ending.isCancelled === true;
+  if (!kept.isResting) {
+    const { service, runId } = recordedRun(context.key);
+    const { reason } = ending;
+    context.genericSend({
+      service,
+      method: 'cancel',
+      key: keyOf(runId, kept.life),
+      parameter: { isAsked, ...(reason !== undefined && { reason }) } satisfies CancelRequest,
+      inputSerde: JSON_SERDE,
+    });
+    return;
+  }
+  // Behind a later life a run that is left only waits, or is gone on with by somebody else.
+  if (kept.status !== 'SUSPENDED' || (kept.life > life && !isAsked)) return;
+  context.set('record', { ...kept, ending });
+  begin(context, kept, await context.date.now(), ending);
 }
 
 /** The next life begins with what is kept. It stays kept: that life may break before it comes to a rest. */
@@ -172,7 +207,8 @@ async function leave(
   { life, at, keptForMs }: OfLife & { readonly at: number; readonly keptForMs: number },
 ): Promise<readonly RunEvent[] | null> {
   const kept = await context.get<Kept>('record');
-  const isPlain = kept?.isResting === true && kept.life === life - 1 && kept.chunks === 1;
+  const isAsked = kept?.ending?.isCancelled === true;
+  const isPlain = kept?.isResting === true && kept.life === life - 1 && kept.chunks === 1 && !isAsked;
   const text = isPlain ? await context.get<string>(chunkName(0)) : null;
   if (kept === null || text === null) return null;
   const state = validate(RunState, JSON.parse(text), `state of run "${context.key}"`);
@@ -287,12 +323,7 @@ function withAnswer(answers: readonly GivenAnswer[], given: GivenAnswer): readon
 }
 
 /** Begins the next life; the server takes the first of several such requests. */
-function begin(
-  context: ObjectContext,
-  { life, secret }: Kept,
-  at: number,
-  cancelled: Pick<StartRequest, 'isCancelled' | 'reason'> = {},
-): void {
+function begin(context: ObjectContext, { life, secret }: Kept, at: number, ending?: Ending): void {
   const { service, runId } = recordedRun(context.key);
   const request: StartRequest = {
     runId,
@@ -300,7 +331,7 @@ function begin(
     at,
     onMismatch: 'refuse',
     ...(secret !== undefined && { secret }),
-    ...cancelled,
+    ...ending,
   };
   context.genericSend({
     service,

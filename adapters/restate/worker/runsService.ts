@@ -19,6 +19,7 @@ import type { Ingress } from '../protocol/ingress';
 import type {
   CallResult,
   CancelRequest,
+  Ending,
   EventsReply,
   EventsRequest,
   GivenAnswer,
@@ -49,11 +50,11 @@ import {
   acceptText,
   BODY,
 } from './requests';
-import type { Rest } from './keptRun';
-import { keptSecret, KeptRun, takeAnswer } from './keptRun';
+import type { CancelAsked } from './keptRun';
+import { CANCEL_ASKED, cancelAsked, keptSecret, KeptRun, reasonOf, takeAnswer } from './keptRun';
 import { nestedSoFar, sealNested } from './nestedRows';
-import type { CancelAsked, PlacedLife, Worker } from './handleRun';
-import { CANCEL_ASKED, cancelAsked, handleRun, reasonOf } from './handleRun';
+import type { PlacedLife, Worker } from './handleRun';
+import { handleRun } from './handleRun';
 import type { ServiceOptions } from './serviceOptions';
 import { serviceSettings } from './serviceOptions';
 import { agentTable } from './stepsService';
@@ -84,12 +85,11 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
           const secret = before?.secret ?? given;
           if (before?.secret !== undefined)
             context.set('self', { ...self, secret, isHandedOn: true } satisfies Self);
-          const ending = kept.isCancelled ? await cancelledMeanwhile(context, kept, asked) : {};
+          const ending = await endingOf(context, kept, asked, before?.ending);
           const request = { ...asked, ...ending, secret };
           const { result, rest } = await handleRun(context, worker, request, before);
           if (rest !== undefined) {
             await kept.rest(rest, worker.keptForMs, secret);
-            if (kept.isCancelled) await cancelAfter(context, kept, rest, secret);
           } else if (!isFirst) kept.ended(worker.keptForMs);
           return result;
         },
@@ -139,38 +139,18 @@ function keptForMs({ retentionMs }: ServiceOptions): number {
   return Math.max(retentionMs, LEAST_KEPT_MS);
 }
 
-/** A cancel that has come while a life put down how the run stands is for the next one. */
-async function cancelAfter(
-  context: WorkflowContext,
-  kept: KeptRun,
-  rest: Rest,
-  secret: string,
-): Promise<void> {
-  const { runId, status, endedAt = 0 } = rest.state;
-  if (status !== 'SUSPENDED' || rest.isCancelAsked) return;
-  const asked = await cancelAsked(context);
-  // A run that only waits is not under way: whoever leaves it changes nothing.
-  if (asked === undefined && !rest.goesOn) return;
-  const reason = reasonOf(asked);
-  const cancelled = asked === undefined ? { isLeft: true } : { isCancelled: true };
-  kept.endNext({
-    runId,
-    at: endedAt,
-    onMismatch: 'refuse',
-    secret,
-    ...cancelled,
-    ...(reason !== undefined && { reason }),
-  });
-}
-
-/** What a cancel has asked for that came while the life found out how the run stands. */
-async function cancelledMeanwhile(
+/** How the life shall end the run: as a cancel asks that came while it found out how the run stands, or came too late for the one before. */
+async function endingOf(
   context: WorkflowContext,
   kept: KeptRun,
   { isCancelled, isLeft }: StartRequest,
-): Promise<Pick<StartRequest, 'isCancelled' | 'isLeft' | 'reason'>> {
+  given: Ending = {},
+): Promise<Ending> {
+  const isMeanwhile = kept.isCancelled;
   kept.isCancelled = false;
-  if (isCancelled === true || isLeft === true) return {};
+  if (isCancelled === true) return {};
+  if (given.isCancelled === true) return { isLeft: false, ...given };
+  if (isLeft === true || !isMeanwhile) return given;
   const asked = await cancelAsked(context);
   if (asked === undefined) return { isLeft: true };
   const reason = reasonOf(asked);
