@@ -1,5 +1,6 @@
 import { cancelRun } from '../../adapters/restate/client/cancelRun';
 import { followRun } from '../../adapters/restate/client/followRun';
+import type { Ingress } from '../../adapters/restate/protocol/ingress';
 import { IngressError } from '../../adapters/restate/protocol/ingress';
 import type { StartRequest } from '../../adapters/restate/protocol/protocol';
 import { keepRunsGoing } from '../../adapters/restate/worker/keepRunsGoing';
@@ -233,6 +234,72 @@ describe('cancelRun()', () => {
     expect(server.lives.get('2~r')?.request).toMatchObject({ isCancelled: true, seed: { input: 7 } });
   });
 
+  it.each([
+    ['has heard', true],
+    ['has not heard', false],
+  ])(
+    'ends the life that somebody else has begun first, behind one that %s and does not fit',
+    async (_, heard) => {
+      const server = fakeServer({
+        r: { request, told: started, end: 'under way', isMisfit: true, isUnbegun: !heard },
+      });
+      const { ingress } = server.context;
+      const raced = {
+        request: async (path: string, options?: object) => {
+          if (path.endsWith('/2~r/run/send'))
+            server.lives.set('2~r', { request: { ...request, life: 2 }, end: 'under way' });
+          const answer = await ingress.request(path, options);
+          if (path.endsWith('/2~r/cancel'))
+            (server.lives.get('2~r') as FakeLife).end = {
+              status: 'CANCELLED',
+              from: 0,
+              events: [],
+              parts: 0,
+            };
+          return answer;
+        },
+      };
+
+      await expect(cancelRun({ ...server.context, ingress: raced }, run)).resolves.toBe('cancelled');
+      expect(server.asked).toEqual([...(heard ? ['cancel r'] : []), 'replace r', 'kill r', 'cancel 2~r']);
+    },
+    30_000,
+  );
+
+  it('says that it is cancelled when another process has ended it behind the life that had heard', async () => {
+    const server = fakeServer({ r: { request, told: started, end: 'under way', isMisfit: true } });
+    const { ingress } = server.context;
+    const end = { status: 'CANCELLED', from: 0, events: [], parts: 0 } as const;
+    const raced = {
+      request: (path: string, options?: object) => {
+        if (path.endsWith('/2~r/run/send'))
+          server.lives.set('2~r', { request: { ...request, life: 2, isCancelled: true }, end });
+        return ingress.request(path, options);
+      },
+    };
+
+    await expect(cancelRun({ ...server.context, ingress: raced }, run)).resolves.toBe('cancelled');
+  });
+
+  it('begins the end anew where the kill is not seen at once', async () => {
+    const server = fakeServer({ r: { request, told: started, end: 'under way', isMisfit: true } });
+    const { ingress } = server.context;
+    let isLate = true;
+    const late = {
+      request: (path: string, options?: object) => {
+        const isKilled = server.asked.includes('kill r');
+        if (isKilled && isLate && path.endsWith('/r/output')) {
+          isLate = false;
+          return Promise.reject(new IngressError(470, path, 'not ready'));
+        }
+        return ingress.request(path, options);
+      },
+    };
+
+    await expect(cancelRun({ ...server.context, ingress: late }, run)).resolves.toBe('cancelled');
+    expect(server.lives.get('2~r')?.request).toMatchObject({ isCancelled: true });
+  }, 30_000);
+
   it('kills none of which that could not be put down', async () => {
     const server = fakeServer({ r: { request, told: started, end: 'under way', isMisfit: true } });
     const { ingress } = server.context;
@@ -267,6 +334,105 @@ describe('cancelRun()', () => {
     await expect(cancelRun({ ...server.context, ingress: late }, run)).resolves.toBe('cancelled');
     expect(server.asked).toEqual(['cancel r', 'cancel 2~r']);
   }, 30_000);
+
+  it('takes back a run that is to begin later', async () => {
+    const server = fakeServer({ r: { request, end: 'under way', dueMs: 60_000 } });
+
+    await expect(cancelRun(server.context, run)).resolves.toBe('cancelled');
+    expect(server.asked).toEqual(['take back r']);
+  });
+
+  it('asks a run that is about to begin once it has', async () => {
+    const server = fakeServer({ r: { request, end: 'under way', dueMs: 1_000 } });
+    setTimeout(() => {
+      delete (server.lives.get('r') as FakeLife).dueMs;
+    }, 200);
+    const { ingress } = server.context;
+    const ending = {
+      request: async (path: string, options?: object) => {
+        const answer = await ingress.request(path, options);
+        if (path.endsWith('/cancel') && answer === true)
+          (server.lives.get('r') as FakeLife).end = { status: 'CANCELLED', from: 0, events: [], parts: 0 };
+        return answer;
+      },
+    };
+
+    await expect(cancelRun({ ...server.context, ingress: ending }, run)).resolves.toBe('cancelled');
+    expect(server.asked).toEqual(['cancel r']);
+  });
+
+  it.each([
+    [
+      'has not begun, without an admin',
+      { request, end: 'under way', dueMs: 60_000 } as const,
+      false,
+      {
+        name: 'InvalidArgumentError',
+        message: expect.stringMatching(
+          /^Cannot cancel run "r": .* no worker has begun it; .*restateEngine\(\{ ingress, admin \}\)/,
+        ),
+      },
+    ],
+    [
+      'has not begun, with an admin',
+      { request, end: 'under way', isUnbegun: true } as const,
+      true,
+      { name: 'RunStalledError', message: expect.stringContaining('no worker has begun it') },
+    ],
+    [
+      'has told nothing before it broke off, without an admin',
+      killed({ fate: replaced }),
+      false,
+      {
+        name: 'InvalidArgumentError',
+        message: expect.stringMatching(
+          /^Cannot cancel run "r": its first life has broken off .*restateEngine\(\{ ingress, admin \}\)/,
+        ),
+      },
+    ],
+  ])('says so of a run that %s', async (_, life: FakeLife, hasAdmin, expected) => {
+    const server = fakeServer({ r: life }, undefined, hasAdmin);
+    const context = { ...server.context, patienceMs: 300 };
+
+    await expect(cancelRun(context, run)).rejects.toMatchObject(expected);
+    expect(server.asked).toEqual([]);
+  });
+
+  it('says so of a run that has told nothing before it broke off, where the admin does not show its journal', async () => {
+    const server = fakeServer({ r: killed({ fate: replaced }) });
+    const shown = server.context.admin as Ingress;
+    const admin: Ingress = {
+      request: (path, options) =>
+        JSON.stringify(options?.body ?? '').includes('sys_journal')
+          ? Promise.reject(new IngressError(403, path, 'not for you'))
+          : shown.request(path, options),
+    };
+
+    await expect(cancelRun({ ...server.context, admin, patienceMs: 300 }, run)).rejects.toMatchObject({
+      message: expect.stringMatching(
+        /^Cannot cancel run "r": its first life has broken off .*; run\(\) it with its input/,
+      ),
+    });
+  });
+
+  it('ends a run that has told nothing once whoever has killed it goes on', async () => {
+    const server = fakeServer({ r: killed({ fate: replaced }) }, undefined, false);
+    const { ingress } = server.context;
+    setTimeout(() => {
+      server.lives.set('2~r', { request: { ...request, life: 2 }, end: 'under way' });
+    }, 200);
+    const ending = {
+      request: async (path: string, options?: object) => {
+        const answer = await ingress.request(path, options);
+        if (path.endsWith('/2~r/cancel'))
+          (server.lives.get('2~r') as FakeLife).end = { status: 'CANCELLED', from: 0, events: [], parts: 0 };
+        return answer;
+      },
+    };
+
+    await expect(cancelRun({ ...server.context, ingress: ending }, run)).resolves.toBe('cancelled');
+    expect(server.asked).toEqual(['cancel 2~r']);
+  });
 
   it('says what to do where it cannot tell whether the run can end', async () => {
     const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);

@@ -69,6 +69,25 @@ describeHere('what is handed over to Restate', () => {
     expect(calls).toEqual([1, 2]);
   });
 
+  it('is taken back before it begins, and says without an admin that only that can', async () => {
+    const later = { engine, runId: 'taken back', delayMs: 600_000 };
+    await submit(note, 7, later);
+    const followed = execute(note, 7, { engine, runId: 'taken back' }).catch((error: unknown) => error);
+    const bare = restateEngine({ ingress: server.ingress, patienceMs: 8_000 });
+    await expect(cancel('taken back', { engine: bare, agent: note })).rejects.toMatchObject({
+      name: 'InvalidArgumentError',
+      message: expect.stringContaining('no worker has begun it; give restateEngine({ ingress, admin })'),
+    });
+    await cancel('taken back', { engine });
+
+    expect(await engine.loadRun(note, 'taken back')).toBeUndefined();
+    expect(await followed).toMatchObject({ name: 'UnknownRunError' });
+    await expect(cancel('taken back', { engine, agent: note })).rejects.toThrow('taken back');
+    expect(await submit(note, 7, later)).toMatchObject({ became: 'queued' });
+    await cancel('taken back', { engine });
+    expect(calls).toEqual([1, 2]);
+  });
+
   it('refuses by name what the server does not have', async () => {
     await expect(submit(note, 1, { engine, priority: 1 })).rejects.toThrow('"priority"');
     await expect(submit(note, 1, { engine, tags: { customer: '42' } })).rejects.toThrow('"tags"');

@@ -3,12 +3,18 @@ import { asyncScheduler } from 'rxjs';
 import { RunState as StateCodec } from '../../../lib/codec/stateCodec';
 import { newIncarnation } from '../../../lib/engine/newRunId';
 import type { Agent } from '../../../lib/model/agentType';
+import { InvalidArgumentError } from '../../../lib/model/failure';
 import { idleState } from '../../../lib/model/state';
 import type { Ingress } from '../protocol/ingress';
 import { handlerPath, IngressError } from '../protocol/ingress';
 import type { CancelRequest, StartRequest } from '../protocol/protocol';
 import { keyOf, lifeOf, recordKey, RECORDS_SERVICE } from '../protocol/serviceNames';
-import { DefinitionNotServedError, EngineUnreachableError, WorkerUnreachableError } from '../restateErrors';
+import {
+  DefinitionNotServedError,
+  EngineUnreachableError,
+  RunStalledError,
+  WorkerUnreachableError,
+} from '../restateErrors';
 import { askWorker } from './askWorker';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
@@ -16,9 +22,9 @@ import { resultOf, stateAfter } from './lifeResult';
 import { query, sqlText } from './askAdmin';
 import { isNotServed, notServed } from './notServed';
 import { askRecord, knownRun } from './runRecord';
-import { killLife, lifeTrouble } from './stuckLives';
+import { killLife, lifeTrouble, SCHEDULED, takeBack } from './stuckLives';
 import type { NextLife } from './broken/brokenLife';
-import { nextAfter, replaceLife, requestOf } from './broken/brokenLife';
+import { lostInput, nextAfter, replaceLife, requestOf } from './broken/brokenLife';
 
 /** A run that this process has asked for, as it is followed meanwhile. */
 export interface BegunRun {
@@ -104,20 +110,22 @@ async function endNext(
 
 /**
  * Cancels a run because somebody has asked for it. A life that no worker can bring to its end is ended by the admin, where
- * there is one: what its sagas have to undo, another life undoes.
+ * there is one: what its sagas have to undo, another life undoes. One that is to begin later is taken back, and nothing is left of it.
  *
  * @throws WorkerUnreachableError when no worker has heard of it within the patience, and there is no admin.
+ * @throws RunStalledError, InvalidArgumentError when workers answer, and there is no life within the patience that could hear of it.
  */
 export async function cancelRun(
   context: EngineContext,
   run: { readonly agent: Agent<never, unknown>; readonly runId: string },
   reason?: string,
-): Promise<Exclude<CancelOutcome, 'not begun'>> {
+): Promise<'cancelled' | 'ended' | 'unknown'> {
   const { admin, patienceMs } = context;
   const until = asyncScheduler.now() + patienceMs;
   // A worker that is there answers in milliseconds; one that is not must not take all the patience.
   const briefly = admin === undefined ? context : { ...context, patienceMs: Math.min(patienceMs, ANSWER_MS) };
   let asked = 1;
+  let isHeard = false;
   const asks = (life: number): void => {
     asked = life;
   };
@@ -125,27 +133,47 @@ export async function cancelRun(
     const came = await cancelLatest(briefly, run, true, undefined, reason, asks).catch((error: unknown) => {
       if (admin !== undefined && isUnserved(error)) return cancelUnserved(context, admin, run, error);
       if (admin === undefined || !isAway(error)) throw error;
-      return 'not begun' as const;
+      return 'unheard' as const;
     });
     if (came === 'let go') return 'cancelled';
-    if (came === 'ended' || came === 'unknown') return came;
-    if (admin !== undefined) {
-      // One that is heard ends within milliseconds, unless there is much to undo, or its journal does not fit its code.
-      const since = asyncScheduler.now();
-      let left = await endStuck(context, admin, run, came === 'not begun', reason);
-      while (came === 'cancelled' && left === 'open' && asyncScheduler.now() < since + LOOK_MS) {
-        await new Promise((resolve) => setTimeout(resolve, NOT_BEGUN_GAP_MS));
-        left = await endStuck(context, admin, run, false, reason);
-      }
-      if (left === 'ended') return 'cancelled';
-      // It was killed before it could hear, and another one goes on that does not know.
-      if (left === 'open' && (await goesOnUnasked(context, admin, run, asked))) continue;
-    } else if (came === 'cancelled') await warnUnlessOver(context, run, asked);
-    if (came === 'cancelled') return came;
-    if (asyncScheduler.now() >= until)
-      throw new WorkerUnreachableError(run.runId, run.agent.name, patienceMs);
+    if (came === 'unknown') return came;
+    // Whoever went on behind a life that had heard of it knew.
+    if (came === 'ended') return isHeard ? 'cancelled' : came;
+    const left = admin === undefined ? 'over' : await endOpen(context, admin, run, came, reason);
+    if (left === 'ended') return 'cancelled';
+    // What is under way behind the life that was killed, or is not, comes to light by asking once more.
+    if (left === 'killed') isHeard ||= came === 'cancelled';
+    // It was killed before it could hear, and another one goes on that does not know.
+    else if (admin !== undefined && left === 'open' && (await goesOnUnasked(context, admin, run, asked)))
+      continue;
+    else if (came === 'cancelled') {
+      if (admin === undefined) await warnUnlessOver(context, run, asked);
+      return came;
+    }
+    if (asyncScheduler.now() >= until) throw notCancelled(context, run, came);
     await new Promise((resolve) => setTimeout(resolve, NOT_BEGUN_GAP_MS));
   }
+}
+
+/** Why a run could not be cancelled within the patience. */
+function notCancelled(
+  { admin, patienceMs }: EngineContext,
+  { agent, runId }: { readonly agent: Agent<never, unknown>; readonly runId: string },
+  came: CancelOutcome | 'unheard',
+): Error {
+  const hasAdmin = admin !== undefined;
+  if (came === 'lost') return lostInput('cancel', runId, hasAdmin);
+  if (came !== 'not begun') return new WorkerUnreachableError(runId, agent.name, patienceMs);
+  if (hasAdmin)
+    return new RunStalledError(
+      runId,
+      patienceMs,
+      'no worker has begun it, so that it cannot hear that it is cancelled',
+    );
+  return new InvalidArgumentError(
+    `Cannot cancel run "${runId}": the server has it, and in ${patienceMs / 1_000} s no worker has begun it`,
+    'give restateEngine({ ingress, admin }), whose admin takes back what is to begin later, or cancel it once it has begun',
+  );
 }
 
 /** Whether a life is under way behind one that was asked to end, and was not told that it shall end too. */
@@ -240,47 +268,78 @@ async function openLives(
     .filter(({ key }) => lifeOf(key).runId === runId);
 }
 
-/** Ends the lives that nobody brings on. `open` when one is under way all the same, `over` when none is. */
+/** The same, and again for a while where a life has heard: that ends within milliseconds, unless there is much to undo, or its journal does not fit its code. */
+async function endOpen(
+  context: EngineContext,
+  admin: Ingress,
+  run: { readonly agent: Agent<never, unknown>; readonly runId: string },
+  came: CancelOutcome | 'unheard',
+  reason: string | undefined,
+): Promise<Left> {
+  const isHeard = came === 'cancelled';
+  const since = asyncScheduler.now();
+  let left = await endStuck(context, admin, run, !isHeard, reason);
+  while (isHeard && left === 'open' && asyncScheduler.now() < since + LOOK_MS) {
+    await new Promise((resolve) => setTimeout(resolve, NOT_BEGUN_GAP_MS));
+    left = await endStuck(context, admin, run, false, reason);
+  }
+  return left;
+}
+
+/**
+ * How the lives of a run stand after those that nobody brings on were ended: `killed` when the life that ends the run is not begun behind one
+ * of them, `open` when one is under way all the same, `over` when none is.
+ */
+type Left = 'ended' | 'killed' | 'open' | 'over';
+
+/** Ends the lives that nobody brings on. */
 async function endStuck(
   context: EngineContext,
   admin: Ingress,
   { agent, runId }: { readonly agent: Agent<never, unknown>; readonly runId: string },
   isUnheard: boolean,
   reason: string | undefined,
-): Promise<'ended' | 'open' | 'over'> {
+): Promise<Left> {
   const service = serviceFor(agent);
   const keys = (await openLives(admin, service, runId)).map(({ key }) => key);
   for (const key of keys) {
     const trouble = await lifeTrouble(admin, service, key);
+    if (isUnheard && trouble?.status === SCHEDULED && (await takeBack(admin, trouble.id))) return 'ended';
     const isStuck = trouble?.failure !== undefined && (trouble.isMisfit || isUnheard);
     if (trouble === undefined || !isStuck) continue;
-    if (trouble.isMisfit) {
-      await replaceLife(context, admin, service, { key, id: trouble.id });
-      await endAfter(context, agent, key, { isCancelled: true, ...(reason !== undefined && { reason }) });
-    } else await killLife(admin, trouble.id);
-    return 'ended';
+    if (!trouble.isMisfit) {
+      await killLife(admin, trouble.id);
+      return 'ended';
+    }
+    await replaceLife(context, admin, service, { key, id: trouble.id });
+    const how = { isCancelled: true, ...(reason !== undefined && { reason }) };
+    return (await endAfter(context, agent, key, how)) === 'cancelled' ? 'ended' : 'killed';
   }
   return keys.length > 0 ? 'open' : 'over';
 }
 
-/** Begins the life that ends a run whose life has broken off. False when nothing is known of the run, or another life was first. */
+/**
+ * Begins the life that ends a run whose life has broken off. `lost` when nothing is known of the run, `not begun` when another life was
+ * first, or the one before is not over.
+ */
 async function endAfter(
   context: EngineContext,
   agent: Agent<never, unknown>,
   key: string,
   how: NextLife,
-): Promise<boolean> {
+): Promise<'cancelled' | 'not begun' | 'lost'> {
   const { runId, life } = lifeOf(key);
   const result = await resultOf(context, agent, key);
-  if (typeof result !== 'object') return false;
+  if (typeof result !== 'object') return 'not begun';
   const { signal } = new AbortController();
   const known = await knownRun(context, agent, runId);
   const base = known?.state ?? idleState(runId, agent.name, []);
   const tell = (): void => undefined;
   const following = { agent, runId, key, base, input: undefined, isRefusing: false, tell, signal };
   const state = await stateAfter(context, following, result);
-  if (state.seq === 0) return false;
-  return endNext(context, { agent, runId }, life + 1, { ...how, seed: StateCodec.encode(state) });
+  if (state.seq === 0) return 'lost';
+  const seed = StateCodec.encode(state);
+  return (await endNext(context, { agent, runId }, life + 1, { ...how, seed })) ? 'cancelled' : 'not begun';
 }
 
 function isAway(error: unknown): boolean {
@@ -291,8 +350,11 @@ function isAway(error: unknown): boolean {
   );
 }
 
-/** What came of asking for a run's end. A life that is `not begun` is to be asked again: its worker knows nothing of it yet. */
-export type CancelOutcome = 'cancelled' | 'ended' | 'unknown' | 'not begun';
+/**
+ * What came of asking for a run's end. A life that is `not begun` is to be asked again: its worker knows nothing of it yet. A run is `lost`
+ * whose life has broken off before it told anything, until whoever knows with what it began goes on with it.
+ */
+export type CancelOutcome = 'cancelled' | 'ended' | 'unknown' | 'not begun' | 'lost';
 
 /**
  * Cancels the life of a run that is under way. Says what came of it: `ended` when none is under way any more, `unknown` when
@@ -333,7 +395,7 @@ export async function cancelLatest(
       // Otherwise whoever has killed it has ended the run.
       if (!(await nextAfter(context, agent, broken)).isReplaced) return 'ended';
       asks(life);
-      return (await endAfter(context, agent, broken, how)) ? 'cancelled' : 'not begun';
+      return endAfter(context, agent, broken, how);
     }
     if (isNew && !(isWaiting && (isAsked || goesOn))) return life === (first ?? 1) ? 'unknown' : 'ended';
     if (!isNew && result !== 'under way') {

@@ -94,7 +94,8 @@ export async function followLife<O>(
   } catch (error) {
     const isAnswer = error instanceof IngressError && !error.isAway;
     // Whoever asks how it has ended finds out why.
-    if (wrong === undefined && isAnswer && (await isBroken(context, agent, key))) return 'broken';
+    if (wrong === undefined && isAnswer && (await isBroken(context, agent, key, start === undefined)))
+      return 'broken';
     throw wrong ?? error;
   } finally {
     context.pace.end();
@@ -103,9 +104,15 @@ export async function followLife<O>(
   }
 }
 
-/** Whether a life has ended without a result. */
-async function isBroken(context: EngineContext, agent: Agent<never, unknown>, key: string): Promise<boolean> {
+/** Whether a life has ended without a result, or one that had begun is gone: taken back, or forgotten. */
+async function isBroken(
+  context: EngineContext,
+  agent: Agent<never, unknown>,
+  key: string,
+  hadBegun: boolean,
+): Promise<boolean> {
   const result = await resultOf(context, agent, key);
+  if (result === 'unknown') return hadBegun;
   return typeof result === 'object' && result.broken !== undefined;
 }
 

@@ -12,7 +12,6 @@ import { replayedEnd } from '../../../lib/engine/resolveStart';
 import { InputMismatchError } from '../../../lib/errors/runErrors';
 import { UnknownRunError } from '../../../lib/errors/storageErrors';
 import type { RunEvent, Transition } from '../../../lib/model/event';
-import { InvalidArgumentError } from '../../../lib/model/failure';
 import type { RunState } from '../../../lib/model/state';
 import { idleState } from '../../../lib/model/state';
 import { summaryOf } from '../../../lib/store/summary';
@@ -23,7 +22,7 @@ import { keyOf } from '../protocol/serviceNames';
 import { LARGEST_VALUE } from '../protocol/wireLimits';
 import { RunStalledError } from '../restateErrors';
 import type { NextLife } from './broken/brokenLife';
-import { fateOfLife, nextAfter } from './broken/brokenLife';
+import { fateOfLife, lostInput, nextAfter } from './broken/brokenLife';
 import { cancelLatest } from './cancelRun';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
@@ -144,7 +143,7 @@ class FollowedRun<O> {
     const { request, signal, asks } = this.#run;
     const isAnew = this.#isBroken && this.#seed === undefined;
     if (isAnew && request.mustExist === true)
-      throw lostInput(request.runId, this.#context.admin !== undefined);
+      throw lostInput('go on with', request.runId, this.#context.admin !== undefined);
     const before = keyOf(request.runId, this.#life - 1);
     const { isCancelled, isLeft, reason } = this.#isBroken
       ? await nextAfter(this.#context, request.agent, before)
@@ -368,15 +367,6 @@ class FollowedRun<O> {
 export function goesOn(end: RunState | RunEvent): boolean {
   const isSuspended = 'type' in end ? end.type === 'run.suspended' : end.status === 'SUSPENDED';
   return isSuspended && (end as Pick<RunState, 'reason'>).reason === 'drain';
-}
-
-function lostInput(runId: string, hasAdmin: boolean): InvalidArgumentError {
-  return new InvalidArgumentError(
-    `Cannot go on with run "${runId}": its first life has broken off before it told anything, and its input cannot be read`,
-    hasAdmin
-      ? 'run() it with its input'
-      : 'give restateEngine({ ingress, admin }), whose admin has it, or run() it with its input',
-  );
 }
 
 /** How long a run sleeps between two lives, and how much of that is left now; nothing for one that goes on at once. */

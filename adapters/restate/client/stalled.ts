@@ -7,14 +7,12 @@ import { replaceLife } from './broken/brokenLife';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
 import type { LifeTrouble } from './stuckLives';
-import { lifeTrouble } from './stuckLives';
+import { lifeTrouble, SCHEDULED } from './stuckLives';
 
 const CHECK_MS = 3_000;
 const NO_ANSWER = 'no worker has answered';
 /** Statuses of a life that a worker has taken. */
 const CARRIED_OUT: ReadonlySet<string> = new Set(['running', 'suspended']);
-/** That of a life which the server is to begin later. */
-const SCHEDULED = 'scheduled';
 const UNHEARD =
   'A worker carries the run out, but nothing that it tells arrives: is the ingress right that it was given?';
 

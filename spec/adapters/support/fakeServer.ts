@@ -24,6 +24,10 @@ export interface FakeLife {
   readonly calls?: readonly { readonly path: string; readonly result: unknown }[];
   /** Whether its journal fits the code no more. */
   isMisfit?: boolean;
+  /** Whether it is under way for the server alone: no worker has begun it. */
+  isUnbegun?: boolean;
+  /** Milliseconds after which the server is to begin it. */
+  dueMs?: number;
   fate?: LifeFate;
 }
 
@@ -97,6 +101,7 @@ export function fakeServer(
       });
     }
     if (third === 'fate') return life.fate ?? NO_FATE;
+    if (third === 'cancel' && (life.isUnbegun === true || life.dueMs !== undefined)) return false;
     asked.push(`${third} ${second}`);
     if (third === 'replace') life.fate = { ...(life.fate ?? NO_FATE), isReplaced: true };
     if (third === 'cancel') {
@@ -169,20 +174,30 @@ function fakeAdmin(lives: Map<string, FakeLife>, asked: string[]): Ingress {
   const rowsOf = (sql: string): readonly object[] => {
     if (sql.includes('RT0010')) return [];
     const isOfLost = sql.includes('completion_failure');
+    const [, soonS] =
+      /scheduled_at is not null and scheduled_start_at > now\(\) \+ interval '(\d+) seconds'/.exec(sql) ?? [];
     const [, id] = /id = 'inv_([^']*)'/.exec(sql) ?? [];
     if (sql.includes('sys_journal')) return journalOf(lives.get(id ?? '') as FakeLife, sql);
     const [, key] = /target_service_key = '([^']*)'/.exec(sql) ?? [];
     const isOfOpen = sql.includes("status <> 'completed'");
-    return [...lives].flatMap(([other, { end, isMisfit }]) => {
+    return [...lives].flatMap(([other, { end, isMisfit, dueMs }]) => {
       const isRow = sql.includes('ends_with') || key === undefined || key === other;
-      if (!isRow || (isOfOpen && end !== 'under way')) return [];
+      if (!isRow || (id !== undefined && id !== other) || (isOfOpen && end !== 'under way')) return [];
+      if (soonS !== undefined && (dueMs ?? 0) <= Number(soonS) * 1_000) return [];
       const isStuck = isMisfit === true && end === 'under way';
       if (isOfLost && !isStuck && end !== 'killed') return [];
       return [
         {
           id: `inv_${other}`,
           target_service_key: other,
-          status: end !== 'under way' ? 'completed' : isStuck ? 'backing-off' : 'running',
+          status:
+            end !== 'under way'
+              ? 'completed'
+              : isStuck
+                ? 'backing-off'
+                : dueMs === undefined
+                  ? 'running'
+                  : 'scheduled',
           completed_at: new Date().toISOString(),
           completion_retention: 'PT86400S',
           ...(isStuck && { last_failure: '(570)', last_failure_error_code: 'RT0016' }),
@@ -196,6 +211,13 @@ function fakeAdmin(lives: Map<string, FakeLife>, asked: string[]): Ingress {
       const key = id.slice('inv_'.length);
       asked.push(`kill ${key}`);
       (lives.get(key) as FakeLife).end = 'killed';
+      return undefined;
+    }
+    if (what === 'cancel') {
+      const key = id.slice('inv_'.length);
+      asked.push(`take back ${key}`);
+      // As the server does with what it has not begun: nothing is left of it.
+      lives.delete(key);
       return undefined;
     }
     return { rows: rowsOf((body as { readonly query: string }).query) };

@@ -4,6 +4,7 @@ import { definitionAt } from '../../../../lib/definition/definitionAt';
 import { resolveStart } from '../../../../lib/engine/resolveStart';
 import type { Agent } from '../../../../lib/model/agentType';
 import type { RunEvent } from '../../../../lib/model/event';
+import { InvalidArgumentError } from '../../../../lib/model/failure';
 import { reduceRunAll } from '../../../../lib/model/reduce';
 import type { RunState } from '../../../../lib/model/state';
 import type { StepResult } from '../../../../lib/model/stepResult';
@@ -114,6 +115,19 @@ export async function requestOf(
   } catch {
     return undefined;
   }
+}
+
+/** Why nothing can be done with a run whose first life has left nothing: nobody says with what it had begun. */
+export function lostInput(
+  what: 'go on with' | 'cancel',
+  runId: string,
+  hasAdmin: boolean,
+): InvalidArgumentError {
+  const anew = `run() it with its input${what === 'cancel' ? ', then cancel it again' : ''}`;
+  return new InvalidArgumentError(
+    `Cannot ${what} run "${runId}": its first life has broken off before it told anything, and its input cannot be read`,
+    hasAdmin ? anew : `give restateEngine({ ingress, admin }), whose admin has it, or ${anew}`,
+  );
 }
 
 /** How a run stands that has begun with a request, and no further. */
