@@ -20,9 +20,11 @@ const TOGETHER_MS = 500;
  *
  * @param isClosing - Whether this worker itself has ended its connections.
  * @param hasAdmin - Whether it goes on with runs whose journals do not fit the code that is served now; otherwise each is told of once.
+ * Of other calls each is, in any case: nobody goes on with them.
  */
 export function workerLog(isClosing: () => boolean, hasAdmin: boolean): LoggerTransport {
-  const misfits = hasAdmin ? undefined : misfitsTold();
+  const lives = toldTogether(livesText);
+  const calls = toldTogether(callsText);
   let lost = 0;
   let timer: NodeJS.Timeout | undefined;
 
@@ -36,11 +38,19 @@ export function workerLog(isClosing: () => boolean, hasAdmin: boolean): LoggerTr
     lost = 0;
   };
 
+  const tellMisfit = (call: Call): void => {
+    const { serviceName, handlerName, key = '' } = call;
+    const agent = agentOf(serviceName);
+    if (agent === undefined || handlerName !== 'run')
+      calls(call, `"${handlerName}" of ${serviceName}`, call.invocationId);
+    else if (!hasAdmin) lives(call, agent, lifeOf(key).runId);
+  };
+
   return ({ level, replaying, context }, ...message: readonly unknown[]) => {
     if (!LOUD.has(level)) return;
     const text = message.map((part) => (part instanceof Error ? part.message : String(part))).join(' ');
-    if (text.includes(MISFIT)) {
-      misfits?.(context);
+    if (text.includes(MISFIT) && context !== undefined) {
+      tellMisfit(context);
       return;
     }
     if (replaying) return;
@@ -51,39 +61,49 @@ export function workerLog(isClosing: () => boolean, hasAdmin: boolean): LoggerTr
   };
 }
 
-/** Tells of runs that nobody can bring on, those of one agent together, and each once. */
-function misfitsTold(): (life: Life | undefined) => void {
+/** Tells of a call: it is of this group, and so called in it. */
+type TellOf = (call: Call, group: string, name: string) => void;
+
+/** Tells of calls that nobody can bring on, those of one group together, and each once. */
+function toldTogether(textOf: (group: string, first: string, others: number) => string): TellOf {
   const known = new Set<string>();
   const fresh = new Map<string, string[]>();
 
   const tell = (): void => {
-    for (const [agent, [first = '', ...others]] of fresh) {
-      const runs = others.length === 0 ? `Run "${first}"` : `Run "${first}" and ${others.length} others`;
-      process.emitWarning(
-        `${runs} of "${agent}" cannot go on: the code was replaced, and what is on record does not fit it. Only the admin of the server can let them go on: give a worker admin, or resume() or cancel() them with restateEngine({ ingress, admin })`,
-        'RestateWarning',
-      );
-    }
+    for (const [group, [first = '', ...others]] of fresh)
+      process.emitWarning(textOf(group, first, others.length), 'RestateWarning');
     fresh.clear();
   };
 
-  return (life) => {
-    const agent = agentOf(life?.serviceName ?? '');
-    if (agent === undefined || life?.key === undefined || known.size >= MOST_KNOWN) return;
-    const name = `${life.serviceName} ${life.key}`;
-    if (known.has(name)) return;
-    known.add(name);
+  return ({ invocationId }, group, name) => {
+    if (known.size >= MOST_KNOWN || known.has(invocationId)) return;
+    known.add(invocationId);
     if (fresh.size === 0) setTimeout(tell, TOGETHER_MS).unref();
-    const { runId } = lifeOf(life.key);
-    const others = fresh.get(agent);
-    if (others === undefined) fresh.set(agent, [runId]);
-    else others.push(runId);
+    const others = fresh.get(group);
+    if (others === undefined) fresh.set(group, [name]);
+    else others.push(name);
   };
 }
 
-/** The life that a message of the SDK is about. */
-interface Life {
+const REPLACED =
+  'cannot go on: the code was replaced, of the agent or of Millrace, and what is on record does not fit it';
+
+function livesText(agent: string, first: string, others: number): string {
+  const runs = others === 0 ? `Run "${first}"` : `Run "${first}" and ${others} others`;
+  return `${runs} of "${agent}" ${REPLACED}. Only the admin of the server can let them go on: give a worker admin, or resume() or cancel() them with restateEngine({ ingress, admin })`;
+}
+
+/** What a run has asked for, or was asked: no other life of it begins that again. */
+function callsText(handler: string, first: string, others: number): string {
+  const calls = others === 0 ? `Call ${first}` : `Call ${first}, with ${others} others`;
+  return `${calls} of ${handler} ${REPLACED}. Serve it with the version of Millrace with which it began, or end it: PATCH /invocations/${first}/kill of the server's admin`;
+}
+
+/** The call that a message of the SDK is about. */
+interface Call {
+  readonly invocationId: string;
   readonly serviceName: string;
+  readonly handlerName: string;
   readonly key?: string | undefined;
 }
 
