@@ -2,6 +2,9 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 import { keepRunsGoing } from '../../adapters/restate/worker/keepRunsGoing';
+import { agent } from '../../index';
+
+const plain = agent('plain', (n: number) => n);
 
 const realTimeout = setTimeout;
 /** Real time in which what is asked is answered: timers of the worker that pass meanwhile would be those of a server that hangs. */
@@ -59,7 +62,7 @@ describe('a worker that looks after runs', () => {
     await passUntil(() => warn.mock.calls.length >= 2);
     expect(warn).toHaveBeenCalledTimes(2);
 
-    stop();
+    await stop();
     jest.useRealTimers();
     warn.mockRestore();
     await new Promise((resolve) => server.close(resolve));
@@ -109,9 +112,86 @@ describe('a worker that looks after runs', () => {
     ]);
     expect(String(warn.mock.calls[0]?.[0])).toMatch(/^Nobody answers at http:\/\/127\.0\.0\.1:1 any more/);
 
-    stop();
+    await stop();
     jest.useRealTimers();
     warn.mockRestore();
     await new Promise((resolve) => server.close(resolve));
+  });
+
+  /** A server, also as admin, that is asked and answers as it is told; the look under way is broken off when it is asked for this. */
+  async function lookedAt(
+    at: string,
+    answer: (path: string) => unknown,
+    register?: () => Promise<{ readonly id: string; readonly services: readonly string[] }>,
+  ): Promise<{ readonly asked: readonly string[]; readonly warned: readonly string[] }> {
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    const asked: string[] = [];
+    const held: (() => void)[] = [];
+    const server = createServer((request, response) => {
+      const path = `${request.method ?? ''} ${request.url ?? ''}`;
+      asked.push(path);
+      const reply = (): void => {
+        response.end(JSON.stringify(answer(path)));
+      };
+      if (path.includes(at)) held.push(reply);
+      else reply();
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const address = `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`;
+    const stop = await keepRunsGoing({
+      agents: [plain],
+      addresses: [address],
+      admin: address,
+      uri: 'http://127.0.0.1:2',
+      ...(register && { register }),
+    });
+    await passUntil(
+      () => held.length > 0,
+      () => jest.advanceTimersByTimeAsync(1_250),
+    );
+    await stop();
+    const before = asked.length;
+    for (const reply of held) reply();
+    jest.useRealTimers();
+    // Whatever was to come of the answer.
+    for (let i = 0; i < 50; i += 1) await moment();
+    expect(asked.slice(before)).toEqual([]);
+    const warned = warn.mock.calls.map(([text]) => String(text));
+    warn.mockRestore();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+    return { asked, warned };
+  }
+
+  const misfits = ['a', 'b'].map((key) => ({
+    target_service_key: key,
+    id: `inv_${key}`,
+    status: 'backing-off',
+    last_failure: 'x',
+    last_failure_error_code: 'RT0016',
+  }));
+
+  it.each(['/query', '/replace'])('breaks off its look when it is closed, at %s', async (at) => {
+    const { asked, warned } = await lookedAt(at, (path) =>
+      path.includes('/query') ? { rows: misfits } : {},
+    );
+
+    expect(asked.at(-1)).toContain(at);
+    expect(asked.filter((path) => /kill|send/.test(path))).toEqual([]);
+    expect(warned).toEqual([]);
+  });
+
+  it('does not register again once it is closed', async () => {
+    let registered = 0;
+    const row = { id: 'inv_1', status: 'paused', last_attempt_deployment_id: 'dp_dead' };
+    const dead = { id: 'dp_dead', uri: 'http://127.0.0.1:1', services: [{ name: 's' }, { name: 'other' }] };
+    await lookedAt(
+      'GET /deployments',
+      (path) => (path.startsWith('GET') ? { deployments: [dead] } : { rows: [row] }),
+      () => Promise.resolve({ id: `dp_${String((registered += 1))}`, services: ['s'] }),
+    );
+
+    expect(registered).toBe(1);
   });
 });

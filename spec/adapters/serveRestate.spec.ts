@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 import { serveRestate } from '../../adapters/restate';
-import { agent } from '../../index';
+import { agent, schedule } from '../../index';
 
 const ingress = 'http://127.0.0.1:1';
 const plain = agent('plain', (n: number) => n);
@@ -32,6 +32,22 @@ describe('serveRestate()', () => {
     expect(again.port).toBe(port);
     await again.close();
     await new Promise((resolve) => admin.close(resolve));
+  });
+
+  it('says at its start that registers: false does nothing without admin', async () => {
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+    await (await serveRestate([plain], { port: 0, ingress, registers: false })).close();
+    expect(warn.mock.calls.map(([text]) => String(text))).toEqual([
+      expect.stringMatching(
+        /^The worker at http:\/\/127\.0\.0\.1:\d+ is given registers: false and no admin: .*give admin too/,
+      ),
+    ]);
+
+    warn.mockClear();
+    for (const registers of [true, undefined])
+      await (await serveRestate([plain], { port: 0, ingress, ...(registers && { registers }) })).close();
+    expect(warn).not.toHaveBeenCalled();
+    warn.mockRestore();
   });
 
   it('refuses agents that it could not tell apart, and an empty list', async () => {
@@ -102,6 +118,42 @@ describe('serveRestate()', () => {
       [expect.stringMatching(/^the list of services/), expect.stringMatching(/"millrace\.plain\..*200$/s)],
     ]);
   });
+
+  it.each([
+    ['looks for the runs of earlier ticks', '1 hour', 0],
+    ['begins the run of a tick', '1 second', 1_500],
+  ])(
+    'asks nothing more once it is closed while it %s, though the server is away',
+    async (_, when, afterMs) => {
+      const asked: string[] = [];
+      const away = createServer((request, response) => {
+        asked.push(request.url ?? '');
+        response.writeHead(503).end();
+      });
+      await new Promise<void>((resolve) => away.listen(0, '127.0.0.1', resolve));
+      const address = `http://127.0.0.1:${(away.address() as AddressInfo).port}`;
+      const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+      const worker = await serveRestate([], {
+        port: 0,
+        ingress: address,
+        schedules: [schedule(when, plain, 1)],
+      });
+      await new Promise((resolve) => setTimeout(resolve, afterMs + 100));
+      expect(asked).not.toEqual([]);
+
+      await worker.close();
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      const before = asked.length;
+      await new Promise((resolve) => setTimeout(resolve, 1_500));
+      const after = asked.length;
+      expect(warn).not.toHaveBeenCalled();
+      warn.mockRestore();
+      away.closeAllConnections();
+      await new Promise((resolve) => away.close(resolve));
+
+      expect(after).toBe(before);
+    },
+  );
 });
 
 /** What a command of the shell writes. */

@@ -33,30 +33,35 @@ export interface Keeping {
   /** Where the server reaches this worker. */
   readonly uri: string;
   /** Tells the server where it is; absent where somebody else does, who then sees to it that somebody answers there. */
-  readonly register?: (admin: string, uri: string) => Promise<Registered>;
+  readonly register?: (admin: string, uri: string, signal?: AbortSignal) => Promise<Registered>;
 }
 
 /**
  * Registers a worker, and looks, now and then, for what the server cannot bring on by itself, also when nobody watches: calls of
  * workers at whose address nobody answers, which come here, and lives whose journals do not fit the code that is served now, because
  * it was replaced while they were under way. Each of those is ended, and another life goes on from what it had told. An admin that
- * cannot be asked twice in a row is one warning, until it answers again. Returns how to stop looking.
+ * cannot be asked twice in a row is one warning, until it answers again. Returns how to stop looking: a look that is under way is broken
+ * off, and nothing more is asked once that has resolved.
  */
-export async function keepRunsGoing(keeping: Keeping): Promise<() => void> {
+export async function keepRunsGoing(keeping: Keeping): Promise<() => Promise<void>> {
   const { agents, addresses, uri, register } = keeping;
-  const asked = ingressOf([keeping.admin], LOOK_MS);
-  const admin: Ingress = {
-    request: (path, options) => asked.request(path, { timeoutMs: ANSWER_MS, ...options }),
-  };
-  const ingress = ingressOf(addresses, ANSWER_MS);
+  const stopped = new AbortController();
+  const { signal } = stopped;
+  // Nobody who looks has a signal that is ever aborted.
+  const untilStopped = (asked: Ingress): Ingress => ({
+    request: (path, options) => asked.request(path, { timeoutMs: ANSWER_MS, ...options, signal }),
+  });
+  const admin = untilStopped(ingressOf([keeping.admin], LOOK_MS));
+  const ingress = untilStopped(ingressOf(addresses, ANSWER_MS));
   const engine = restateEngine({ ingress: addresses, admin: keeping.admin, onUnsubscribe: 'detach' });
   let registered = await register?.(keeping.admin, uri);
 
-  const lost = lostRuns({ agents, ingress, admin, engine });
+  const lost = lostRuns({ agents, ingress, admin, engine, signal });
   const look = async (): Promise<void> => {
     if (registered !== undefined) {
       const left = await takeOver(admin, uri, registered, async () => {
-        registered = await register?.(keeping.admin, uri);
+        signal.throwIfAborted();
+        registered = await register?.(keeping.admin, uri, signal);
       });
       for (const address of left)
         process.emitWarning(
@@ -67,9 +72,9 @@ export async function keepRunsGoing(keeping: Keeping): Promise<() => void> {
     await lost.goOn();
   };
 
-  let isStopped = false;
   let inVain = 0;
   let timer: NodeJS.Timeout | undefined;
+  let underWay: Promise<void> | undefined;
   const lookAndTell = async (): Promise<void> => {
     try {
       await look();
@@ -77,7 +82,7 @@ export async function keepRunsGoing(keeping: Keeping): Promise<() => void> {
     } catch (error) {
       inVain += 1;
       // Once is a matter of course while a server starts, or hands a partition over.
-      if (isStopped || inVain !== 2) return;
+      if (signal.aborted || inVain !== 2) return;
       process.emitWarning(
         `Cannot look for runs that nobody brings on, and asks again every ${String(LOOK_MS / 1_000)} s: ${toFailure(error).message}`,
         'RestateWarning',
@@ -85,15 +90,16 @@ export async function keepRunsGoing(keeping: Keeping): Promise<() => void> {
     }
   };
   const next = (): void => {
-    if (isStopped) return;
+    if (signal.aborted) return;
     timer = setTimeout(() => {
-      void lookAndTell().then(next);
+      underWay = lookAndTell().then(next);
     }, LOOK_MS).unref();
   };
   next();
-  return () => {
-    isStopped = true;
+  return async () => {
     clearTimeout(timer);
+    stopped.abort();
+    await underWay;
   };
 }
 

@@ -6,8 +6,12 @@ import { createEndpointHandler } from '@restatedev/restate-sdk';
 
 import type { Agent, GivenServices } from '../../../lib/model/agentType';
 import type { Schedule } from '../../../operators/runs/schedule';
-import { serviceFor } from '../client/engineContext';
-import { restateEngine } from '../client/restateEngine';
+import { paceOf, serviceFor } from '../client/engineContext';
+import { cancelRun } from '../client/cancelRun';
+import type { EngineContext } from '../client/engineContext';
+import { submitRun } from '../client/forkRun';
+import { latestLife } from '../client/latestLife';
+import type { RestateEngine } from '../client/restateEngine';
 import { beginScheduledRuns } from '../client/scheduledRuns';
 import { ingressOf } from '../protocol/ingress';
 import { refuseShared } from '../restateErrors';
@@ -33,7 +37,10 @@ export interface ServeOptions {
   readonly ingress: string | readonly string[];
   /** Address of the server's admin. When given, this worker registers itself, and lets runs go on whose journals do not fit its code. */
   readonly admin?: string;
-  /** False where a balancer stands before the workers, whose address `register()` tells the server once a release; true when left out. */
+  /**
+   * False, beside `admin`, where a balancer stands before the workers, whose address `register()` tells the server once a release; true
+   * when left out.
+   */
   readonly registers?: boolean;
   /**
    * Under which address the server reaches this worker, or the balancer before it; its own when left out. A worker on loopback
@@ -128,22 +135,28 @@ export async function serveRestate(
   });
   const taken = (server.address() as AddressInfo).port;
   const uri = options.uri ?? `http://${host}:${taken}`;
-  let stopRecovering = (): void => undefined;
+  let stopRecovering = (): Promise<void> => Promise.resolve();
   let stopTicks = (): void => undefined;
+  const closed = new AbortController();
   const worker: RestateWorker = {
     port: taken,
     uri,
     async close() {
       isClosing = true;
-      stopRecovering();
       stopTicks();
+      closed.abort();
       try {
-        await tellLives(settings.lives, TELL_MS);
+        await Promise.all([stopRecovering(), tellLives(settings.lives, TELL_MS)]);
       } finally {
         await close();
       }
     },
   };
+  if (options.registers === false && options.admin === undefined)
+    process.emitWarning(
+      `The worker at ${uri} is given registers: false and no admin: it would not register itself anyway, and does not go on with runs whose journals do not fit its code; give admin too, or leave registers out`,
+      'RestateWarning',
+    );
   try {
     if (options.admin !== undefined)
       stopRecovering = await keepRunsGoing({
@@ -153,17 +166,53 @@ export async function serveRestate(
         uri,
         ...(options.registers !== false && { register: registerAt }),
       });
-    if (schedules.length > 0)
-      stopTicks = beginScheduledRuns(
-        restateEngine({ ingress: addresses, onUnsubscribe: 'detach' }),
-        schedules,
-      );
+    if (schedules.length > 0) stopTicks = beginScheduledRuns(tickEngine(addresses, closed.signal), schedules);
   } catch (error) {
     // Nobody could close what was never handed out.
     await worker.close();
     throw error;
   }
   return worker;
+}
+
+/** How long the server may be away when a tick comes, in milliseconds. */
+const TICK_MS = 30_000;
+
+/**
+ * What schedules ask of an engine, until it is stopped. What is asked then is broken off and never answered: nobody waits for it, and it
+ * would keep the process alive for as long as the server may be away.
+ */
+function tickEngine(addresses: readonly string[], signal: AbortSignal): RestateEngine {
+  const asked = ingressOf(addresses, TICK_MS);
+  const context: EngineContext = {
+    ingress: {
+      async request(path, options) {
+        try {
+          return await asked.request(path, { ...options, signal });
+        } catch (error) {
+          if (signal.aborted) return new Promise(() => undefined);
+          throw error;
+        }
+      },
+    },
+    admin: undefined,
+    patienceMs: TICK_MS,
+    pace: paceOf(),
+  };
+  const engine: Pick<RestateEngine, 'cancel' | 'loadRun' | 'submit'> = {
+    async cancel(runId, { agent, reason } = {}) {
+      // One that has ended meanwhile is none that the next tick waits for.
+      if (agent !== undefined) await cancelRun(context, { agent, runId }, reason);
+    },
+    async loadRun(agent, runId) {
+      return (await latestLife(context, agent, runId))?.state;
+    },
+    async submit(agent, input, { runId, delayMs = 0 }) {
+      return { became: await submitRun(context, agent, runId, input, delayMs) };
+    },
+  };
+  // Of an engine that is all that schedules ask for.
+  return engine as RestateEngine;
 }
 
 /** What all services of a worker have in common. */
@@ -259,9 +308,9 @@ export async function register(admin: string, uri: string): Promise<void> {
   await registerAt(admin, uri);
 }
 
-async function registerAt(admin: string, uri: string): Promise<Registered> {
-  const body = { uri, force: true };
-  const answer = (await ingressOf([admin], REGISTER_MS).request('/deployments', { body })) as {
+async function registerAt(admin: string, uri: string, signal?: AbortSignal): Promise<Registered> {
+  const asked = { body: { uri, force: true }, ...(signal !== undefined && { signal }) };
+  const answer = (await ingressOf([admin], REGISTER_MS).request('/deployments', asked)) as {
     readonly id: string;
     readonly services: readonly { readonly name: string }[];
   };

@@ -1,4 +1,4 @@
-import { take, timeout, TimeoutError } from 'rxjs';
+import { fromEvent, take, takeUntil, timeout, TimeoutError } from 'rxjs';
 
 import type { Agent } from '../../../../lib/model/agentType';
 import { InvalidArgumentError, toFailure } from '../../../../lib/model/failure';
@@ -21,6 +21,8 @@ export interface Looking {
   readonly admin: Ingress;
   /** Begins the lives behind them. */
   readonly engine: RestateEngine;
+  /** Aborted when nobody looks any more. */
+  readonly signal: AbortSignal;
 }
 
 /** Runs whose lives the server cannot bring on, because their journals do not fit the code that is served now. */
@@ -39,15 +41,17 @@ class LookedFor implements LostRuns {
   readonly #context: EngineContext;
   readonly #admin: Ingress;
   readonly #engine: RestateEngine;
+  readonly #signal: AbortSignal;
   /** Lives that were killed of which nothing is to be done any more. */
   readonly #settled = new Set<string>();
   readonly #warned = new Set<string>();
 
-  constructor({ agents, ingress, admin, engine }: Looking) {
+  constructor({ agents, ingress, admin, engine, signal }: Looking) {
     this.#agents = agents;
     this.#context = { ingress, admin, patienceMs: ANSWER_MS, pace: paceOf() };
     this.#admin = admin;
     this.#engine = engine;
+    this.#signal = signal;
   }
 
   async goOn(): Promise<void> {
@@ -66,6 +70,7 @@ class LookedFor implements LostRuns {
       try {
         await bring(key);
       } catch (error) {
+        if (this.#signal.aborted) return;
         // The next look finds it again.
         if (error instanceof TimeoutError) continue;
         const text = `Cannot go on with run "${lifeOf(key).runId}": ${toFailure(error).message}`;
@@ -104,12 +109,13 @@ class LookedFor implements LostRuns {
   /** Begins the life behind one that has broken off. Where it has not begun in time, the next look finds that it has not. */
   async #begin(agent: Agent<never, unknown>, key: string): Promise<void> {
     const { runId } = lifeOf(key);
+    this.#signal.throwIfAborted();
     // What another agent has done, such as an item's of another name, is not taken for the work of this one: it is done again.
     const asked = { agent, runId, input: undefined, onMismatch: 'actual', mustExist: true } as const;
     await new Promise<void>((resolve, reject) => {
       this.#engine
         .run(asked)
-        .pipe(take(1), timeout(BEGIN_MS))
+        .pipe(take(1), timeout(BEGIN_MS), takeUntil(fromEvent(this.#signal, 'abort')))
         .subscribe({ complete: resolve, error: reject });
     });
   }
