@@ -125,6 +125,29 @@ describe.each(['cancelled', 'left'] as const)('a run that is %s while it falls a
   });
 });
 
+describe('a life that is refused, because nobody can read how its run stands', () => {
+  it('leaves the run as it was, for the next life', async () => {
+    const one = new OneRun();
+    await one.life({});
+    const before = one.kept.get('state:0');
+    await expect(one.life({ life: 2, seed: {}, input: undefined })).resolves.toMatchObject({ refused: {} });
+
+    expect(one.sent.map(({ method }) => method)).not.toContain('ended');
+    expect(one.kept.get('record')).toMatchObject({ life: 2, isResting: true, status: 'SUSPENDED' });
+    expect(one.kept.get('state:0')).toBe(before);
+    await expect(one.life({ life: 3, input: undefined })).resolves.toMatchObject({ status: 'SUSPENDED' });
+  });
+
+  it('changes nothing of a life that others have begun', async () => {
+    const one = new OneRun();
+    await one.life({});
+    await one.record('take', { life: 2, isTold: false });
+    await one.record('back', { life: 1 });
+
+    expect(one.kept.get('record')).toMatchObject({ life: 2, isResting: false });
+  });
+});
+
 describe('a life that puts down twice how its run stands, because it was cancelled meanwhile', () => {
   const stands = { life: 1, status: 'SUSPENDED', answers: [], text: '{}', chunks: 1, wakesAfterMs: 0 };
   const toldFirst = async (): Promise<OneRun> => {
@@ -138,7 +161,9 @@ describe('a life that puts down twice how its run stands, because it was cancell
     const one = await toldFirst();
     await one.record('rest', { ...stands, isLeft: true });
 
-    await expect(one.record('take', { life: 2 })).resolves.toMatchObject({ ending: { isLeft: true } });
+    await expect(one.record('take', { life: 2, isTold: false })).resolves.toMatchObject({
+      ending: { isLeft: true },
+    });
   });
 
   it.each([
@@ -149,7 +174,7 @@ describe('a life that puts down twice how its run stands, because it was cancell
     ],
   ])('has the next life cancelled, which has begun: %j', async (ending, asked) => {
     const one = await toldFirst();
-    await one.record('take', { life: 2 });
+    await one.record('take', { life: 2, isTold: false });
     await one.record('rest', { ...stands, ...ending });
 
     expect(one.sent.at(-1)).toMatchObject({ method: 'cancel', key: '2~r', parameter: asked });
@@ -158,7 +183,7 @@ describe('a life that puts down twice how its run stands, because it was cancell
 
   it('has a life begun behind the next one, which is over and waits, when somebody has asked for the end', async () => {
     const one = await toldFirst();
-    await one.record('take', { life: 2 });
+    await one.record('take', { life: 2, isTold: false });
     await one.record('rest', { ...stands, life: 2, wakesAfterMs: undefined });
     const isBegun = () => one.sent.some(({ method, key }) => method === 'run' && key === '3~r');
 
@@ -166,7 +191,28 @@ describe('a life that puts down twice how its run stands, because it was cancell
     expect(isBegun()).toBe(false);
     await one.record('rest', { ...stands, isCancelAsked: true });
     expect(isBegun()).toBe(true);
-    await expect(one.record('take', { life: 3 })).resolves.toMatchObject({ ending: { isCancelled: true } });
+    await expect(one.record('take', { life: 3, isTold: false })).resolves.toMatchObject({
+      ending: { isCancelled: true },
+    });
+  });
+
+  it('is followed by the next one alone, unless whoever begins another one knows what became of those between', async () => {
+    const one = new OneRun();
+    await one.life({});
+    await expect(one.life({ life: 9, input: undefined })).rejects.toMatchObject({ code: 409 });
+
+    await expect(one.life({ life: 9, isAnew: true })).resolves.toMatchObject({ status: 'SUSPENDED' });
+    expect(one.kept.get('record')).toMatchObject({ life: 9 });
+  });
+
+  it('is heard the first time also where somebody has given the run up while the life was under way', async () => {
+    const one = await toldFirst();
+    await one.record('take', { life: 2, isTold: false });
+    await one.record('drop', {});
+    await one.record('rest', { ...stands, life: 2, text: '{"after":2}' });
+
+    expect(one.kept.get('record')).toMatchObject({ life: 2, status: 'SUSPENDED' });
+    expect(one.kept.get('state:0')).toBe('{"after":2}');
   });
 
   it('keeps the answers that have come in between, and what has ended the run', async () => {

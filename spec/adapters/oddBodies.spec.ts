@@ -195,11 +195,78 @@ describe('an answer for a run that is kept', () => {
     expect(kept.get('late')).toHaveLength(3);
   });
 
+  it('is warned of when it is dropped: one that comes late, and those that a life leaves behind', async () => {
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+    const { ask, kept } = keptRun(`${service}/r`);
+    const value = 'x'.repeat(3 * MIB);
+    const answers = ['a', 'b', 'c'].map((path) => ({ path, value }));
+    for (const late of answers) await ask('late', { life: 1, ...late });
+    await expect(ask('late', { life: 1, path: 'd', value })).rejects.toMatchObject({ code: 413 });
+    await ask('rest', { life: 1, status: 'SUSPENDED', answers, text: '{}', chunks: 1 });
+    const warned = warn.mock.calls.map(([text]) => String(text));
+    warn.mockRestore();
+
+    expect(kept.get('record')).toMatchObject({ answers });
+    expect(warned).toEqual([
+      expect.stringMatching(/^Run "r" was given more answers .*: the last is dropped$/),
+      expect.stringMatching(/^Run "r" was given more answers .*: the last 3 are dropped$/),
+    ]);
+  });
+
+  it.each(['answer', 'late'])(
+    'is refused by "%s" when the run has completed, and not sent to its last life',
+    async (how) => {
+      const record = { ...resting.record, life: 2, status: 'COMPLETED', isResting: false };
+      const { ask, sent } = keptRun(`${service}/r`, { record });
+
+      await expect(ask(how, { life: 1, path: 'ok', value: true })).rejects.toMatchObject({ code: 409 });
+      expect(sent).toEqual([]);
+    },
+  );
+
   it('is among the first that fit when a life leaves more behind', () => {
     const large = (path: string): GivenAnswer => ({ path, value: 'x'.repeat(3 * MIB) });
     const answers = ['a', 'b', 'c', 'd', 'e'].map(large);
 
     expect(asManyAsFit(answers).map(({ path }) => path)).toEqual(['a', 'b', 'c']);
     expect(asManyAsFit([])).toEqual([]);
+  });
+});
+
+describe('a life that asks for what is kept of its run', () => {
+  const record = { life: 3, status: 'SUSPENDED', isResting: true, answers: [], chunks: 1 };
+  const behind = (change: Partial<typeof record> = {}) =>
+    keptRun(`${serviceFor(paying)}/r`, { record: { ...record, ...change }, 'state:0': '{}' });
+
+  it('is given it when it is the next one, also when it asks again', async () => {
+    const { ask, kept } = behind();
+    for (let i = 0; i < 2; i += 1)
+      await expect(ask('take', { life: 4, isTold: false })).resolves.toMatchObject({ text: '{}' });
+
+    expect(kept.get('record')).toMatchObject({ life: 4, isResting: false });
+  });
+
+  it.each([
+    ['far ahead of the latest', { life: 900 }, {}],
+    ['the next but one', { life: 5 }, {}],
+    ['the next while the latest is under way', { life: 4 }, { isResting: false, status: 'RUNNING' }],
+  ])('is refused by name when it is %s, and leaves it as it was', async (_, asked, change) => {
+    const { ask, kept } = behind(change);
+
+    await expect(ask('take', { ...asked, isTold: false })).rejects.toMatchObject({
+      code: 409,
+      message: expect.stringMatching(/^Cannot begin life \d+ of run "r": life 3 is /),
+    });
+    expect(kept.get('record')).toEqual({ ...record, ...change });
+  });
+
+  it('is given it when it was begun by somebody who knows that those before it have broken off', async () => {
+    const { ask } = behind({ isResting: false, status: 'RUNNING' });
+
+    await expect(ask('take', { life: 6, isTold: true })).resolves.toMatchObject({ text: '{}' });
+  });
+
+  it('finds nothing when another one has gone further', async () => {
+    await expect(behind().ask('take', { life: 2, isTold: false })).resolves.toBeNull();
   });
 });

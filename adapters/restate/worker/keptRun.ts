@@ -70,9 +70,14 @@ export class KeptRun {
     this.#life = life;
   }
 
-  /** What the lives before this one have left; undefined where nothing is kept. */
-  async take(): Promise<Before | undefined> {
-    const record = await this.#call<ReadRecord | null>('take', { life: this.#life });
+  /**
+   * What the lives before this one have left; undefined where nothing is kept.
+   *
+   * @param isTold - Whether whoever has begun this life knows that those before it have broken off.
+   * @throws TerminalError with status 409 when it is not the turn of this life.
+   */
+  async take(isTold: boolean): Promise<Before | undefined> {
+    const record = await this.#call<ReadRecord | null>('take', { life: this.#life, isTold });
     if (record === null) return undefined;
     const { secret, ending } = record;
     let { text } = record;
@@ -96,13 +101,7 @@ export class KeptRun {
     const { status, incarnation } = rest.state;
     if (rest.isCancelled === true) this.isCancelled = true;
     const late = await this.#seal(rest.read);
-    const given = [...rest.answers, ...late];
-    const answers = asManyAsFit(given);
-    if (answers.length < given.length)
-      process.emitWarning(
-        `Run "${rest.state.runId}" was given more answers that it has not used than can be kept: the last ${given.length - answers.length} are dropped`,
-        'RestateWarning',
-      );
+    const answers = answersThatFit(rest.state.runId, [...rest.answers, ...late]);
     const state = await this.#whole(rest);
     const chunks = chunksOf(state);
     for (const [index, text] of chunks.entries()) {
@@ -152,6 +151,11 @@ export class KeptRun {
   /** Stops a run that sleeps, in the place of this life. Gives what is told of that; null where the life has to do it. */
   leave(at: number, keptForMs: number): Promise<readonly RunEvent[] | null> {
     return this.#call<readonly RunEvent[] | null>('leave', { life: this.#life, at, keptForMs });
+  }
+
+  /** The life was refused, and cannot say how the run stands: that stays as it was. */
+  async giveBack(): Promise<void> {
+    if (this.#life > 1) await this.#call<undefined>('back', { life: this.#life });
   }
 
   /** The run has completed, and others need not be able to go on with it. */
@@ -282,6 +286,22 @@ export function keptSecret(context: WorkflowSharedContext, key: string): Promise
     inputSerde: JSON_SERDE,
     outputSerde: JSON_SERDE as Serde<string | null>,
   });
+}
+
+/** As many of the answers that a run has not used as can be kept. Says so when those are not all. */
+export function answersThatFit(runId: string, given: readonly GivenAnswer[]): readonly GivenAnswer[] {
+  const answers = asManyAsFit(given);
+  if (answers.length < given.length) warnDropped(runId, given.length - answers.length);
+  return answers;
+}
+
+/** Says that the latest of the answers of a run are lost. */
+export function warnDropped(runId: string, count: number): void {
+  const last = count === 1 ? 'the last is' : `the last ${count} are`;
+  process.emitWarning(
+    `Run "${runId}" was given more answers that it has not used than can be kept: ${last} dropped`,
+    'RestateWarning',
+  );
 }
 
 /** The state as texts that a message carries each. */

@@ -5,6 +5,7 @@ import { RunState } from '../../../lib/codec/stateCodec';
 import { validate } from '../../../lib/codec/validate';
 import type { RunEvent } from '../../../lib/model/event';
 import { reduceRunAll } from '../../../lib/model/reduce';
+import type { RunStatus } from '../../../lib/model/state';
 import { isNotServed } from '../client/notServed';
 import type { Ingress } from '../protocol/ingress';
 import { callPath, IngressError } from '../protocol/ingress';
@@ -22,6 +23,7 @@ import type {
 import { agentOf, KEPT_MARK, keyOf, recordedRun, RECORDS_SERVICE } from '../protocol/serviceNames';
 import { asManyAsFit } from '../protocol/wireEvent';
 import { LARGEST_ANSWERS } from '../protocol/wireLimits';
+import { answersThatFit, warnDropped } from './keptRun';
 import { acceptAnswer, acceptIndex, BODY } from './requests';
 import type { ServiceOptions } from './serviceOptions';
 import { retriedForEver } from './serviceOptions';
@@ -36,6 +38,8 @@ interface Kept extends RunRecord {
   readonly secret?: string;
   /** How the next life shall end the run: it may have begun without knowing. */
   readonly ending?: Ending;
+  /** How the run stood before the life that is under way. */
+  readonly rested?: RunStatus;
 }
 
 /** How long the server may take to say whether a service is served. */
@@ -64,6 +68,7 @@ export function runRecordsService(settings: ServiceOptions) {
       ),
       rest: handlers.object.exclusive(PRIVATE, rest),
       take: handlers.object.exclusive(PRIVATE, take),
+      back: handlers.object.exclusive(PRIVATE, back),
       ended: handlers.object.exclusive(PRIVATE, ended),
       leave: handlers.object.exclusive(PRIVATE, leave),
       late: handlers.object.exclusive(PRIVATE, late),
@@ -142,7 +147,7 @@ async function rest(context: ObjectContext, request: RestRequest): Promise<void>
     life,
     status,
     isResting: true,
-    answers: asManyAsFit([...request.answers, ...lately]),
+    answers: answersThatFit(recordedRun(context.key).runId, [...request.answers, ...lately]),
     chunks,
     ...(incarnation !== undefined && { incarnation }),
     ...(wakesAt !== undefined && { wakesAt }),
@@ -160,7 +165,7 @@ async function rest(context: ObjectContext, request: RestRequest): Promise<void>
 
 /** Whether a life has put down before how the run stands behind it. */
 function isOver(kept: Kept, life: number): boolean {
-  return kept.life > life || (kept.life === life && kept.isResting);
+  return kept.life > life || (kept.life === life && kept.isResting && kept.rested === undefined);
 }
 
 function endingOf({ isCancelAsked, isLeft, cancelReason }: RestRequest): Ending | undefined {
@@ -190,11 +195,33 @@ async function endLater(context: ObjectContext, kept: Kept, life: number, ending
   begin(context, kept, await context.date.now(), ending);
 }
 
-/** The next life begins with what is kept. It stays kept: that life may break before it comes to a rest. */
-async function take(context: ObjectContext, { life }: OfLife): Promise<ReadRecord | null> {
+/**
+ * The next life begins with what is kept. It stays kept: that life may break before it comes to a rest.
+ *
+ * @throws TerminalError with status 409 for another life, unless whoever has begun it knows that those before it have broken off: it
+ * would go on beside the one under way, or leave those between it and the latest out.
+ */
+async function take(
+  context: ObjectContext,
+  { life, isTold }: OfLife & { readonly isTold: boolean },
+): Promise<ReadRecord | null> {
   const kept = await context.get<Kept>('record');
   if (kept === null || kept.life > life) return null;
-  context.set('record', { ...kept, life, isResting: false, status: 'RUNNING' });
+  const isNext = kept.life === life || (kept.life === life - 1 && kept.isResting);
+  if (!isNext && !isTold) {
+    const { runId } = recordedRun(context.key);
+    const latest = `life ${kept.life} ${kept.isResting ? 'is its latest' : 'is under way, or has broken off'}`;
+    throw new TerminalError(`Cannot begin life ${life} of run "${runId}": ${latest}`, { errorCode: 409 });
+  }
+  // Asked twice, it is RUNNING already.
+  const rested = kept.isResting ? kept.status : kept.rested;
+  context.set('record', {
+    ...kept,
+    life,
+    isResting: false,
+    status: 'RUNNING',
+    ...(rested !== undefined && { rested }),
+  });
   return { ...kept, text: (await context.get<string>(chunkName(0))) ?? '' };
 }
 
@@ -224,6 +251,13 @@ async function leave(
   context.set('record', { ...kept, life, status: 'CANCELLED' });
   await send(context, 'forget', { life, incarnation: kept.incarnation }, keptForMs + LATE_MS);
   return events;
+}
+
+/** A life that was refused has changed nothing. */
+async function back(context: ObjectContext, { life }: OfLife): Promise<void> {
+  const kept = await context.get<Kept>('record');
+  if (kept?.life !== life || kept.isResting) return;
+  context.set('record', { ...kept, isResting: true, status: kept.rested ?? 'FAILED' });
 }
 
 /** The run is over. Whoever follows its latest life needs what was before it, as long as that life can be followed. */
@@ -261,6 +295,11 @@ async function answer(context: ObjectContext, given: GivenAnswer, ingress?: Ingr
     agentOf(service) === undefined ||
     (kept === null && ingress !== undefined && (await isUnserved(context, ingress, service, runId)));
   if (isNobodys) throw new TerminalError(`There is no run at "${context.key}"`, { errorCode: 404 });
+  if (kept?.status === 'COMPLETED')
+    throw new TerminalError(
+      `Run "${runId}" has completed: nobody takes an answer to step "${given.path}" any more`,
+      { errorCode: 409 },
+    );
   if (kept?.isResting !== true) {
     context.genericSend({
       service,
@@ -304,7 +343,13 @@ async function late(context: ObjectContext, { life, ...given }: LateAnswer): Pro
     return;
   }
   const others = (await context.get<readonly GivenAnswer[]>('late')) ?? [];
-  context.set('late', withAnswer(others, given));
+  try {
+    context.set('late', withAnswer(others, given));
+  } catch (error) {
+    // Whoever gave it may have been told that it was taken: it was sent on from here.
+    warnDropped(recordedRun(context.key).runId, 1);
+    throw error;
+  }
 }
 
 /**

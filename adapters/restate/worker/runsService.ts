@@ -81,7 +81,8 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
           const self: Self = { id: context.request().id, secret: given, ...(isUndoing && { isUndoing }) };
           context.set('self', self);
           const isFirst = asked.life === 1;
-          const before = isFirst ? undefined : await kept.take();
+          const isTold = asked.seed !== undefined || asked.isAnew === true;
+          const before = isFirst ? undefined : await kept.take(isTold);
           const secret = before?.secret ?? given;
           if (before?.secret !== undefined)
             context.set('self', { ...self, secret, isHandedOn: true } satisfies Self);
@@ -90,7 +91,8 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
           const { result, rest } = await handleRun(context, worker, request, before);
           if (rest !== undefined) {
             await kept.rest(rest, worker.keptForMs, secret);
-          } else if (!isFirst) kept.ended(worker.keptForMs);
+          } else if (result.refused !== undefined) await kept.giveBack();
+          else if (!isFirst) kept.ended(worker.keptForMs);
           return result;
         },
       ),
