@@ -102,6 +102,7 @@ ifServer('somebody at the ingress who carries no life out', () => {
     ['rest', { life: 1, status: 'COMPLETED', answers: [], text: '{}', chunks: 1 }],
     ['take', { life: 2 }],
     ['ended', { life: 1, keptForMs: 0 }],
+    ['back', { life: 1 }],
     ['late', { life: 1, path: 'ok', value: true }],
     ['wake', { life: 1 }],
     ['forget', { life: 1 }],
@@ -169,18 +170,64 @@ ifServer('somebody at the ingress who carries no life out', () => {
     expect((await selfOf(forkId))['secret']).toMatch(/^[0-9a-z]{16}$/);
   });
 
-  it.each<readonly [string, (command: { readonly record: string }) => string, string, unknown]>([
-    ['answers', () => `${service}/by hand/answer`, 'answer -d', { path: 'ok', value: true }],
+  it.each<
+    readonly [
+      string,
+      (named: Readonly<Record<'run' | 'second' | 'record', string>>) => string,
+      string,
+      object,
+    ]
+  >([
+    ['answers', ({ run }) => `${run}/answer`, 'answer -d', { path: 'ok', value: true }],
     ['answers one that rests', ({ record }) => `${record}/answer`, 'drop', { path: 'ok', value: true }],
     ['reads how it stands', ({ record }) => `${record}/get`, '/get', {}],
-    ['cancels', () => `${service}/by hand/cancel`, '/cancel', { isAsked: true }],
+    ['reads the rest of that of', ({ record }) => `${record}/text`, '{"index":1}', { index: 0 }],
+    ['cancels', ({ run }) => `${run}/cancel`, '/cancel', { isAsked: true }],
     ['sets a cached answer', () => 'millrace.answers/x/keep', '/keep', { output: 1 }],
-  ])('%s a run, as SECURITY.md says: only the network protects it', async (_, pathOf, named, body) => {
-    await execute(paying, 1, { engine, runId: 'by hand' });
-    const record = `millrace.runs/${encodeURIComponent(`${service}/by hand`)}`;
+    ['reads the events of', ({ run }) => `${run}/events`, '/events', { from: 0, parts: 0, waitMs: 0 }],
+    ['reads a piece of an event of', ({ run }) => `${run}/text`, '/text -d', { position: 0, index: 0 }],
+    ['reads why somebody ended', ({ run }) => `${run}/fate`, '/fate', {}],
+    ['has another life begun when an operator kills', ({ run }) => `${run}/replace`, '/replace', {}],
+    [
+      'goes on with what it says of',
+      ({ second }) => `${second}/run`,
+      '"seed"',
+      { life: 2, at: 1, onMismatch: 'refuse', seed: {} },
+    ],
+  ])('%s a run, as SECURITY.md says: only the network protects it', async (what, pathOf, named, body) => {
+    const runId = `by hand: ${what}`;
+    await execute(paying, 1, { engine, runId });
+    const path = pathOf({
+      run: `${service}/${encodeURIComponent(runId)}`,
+      second: `${service}/${encodeURIComponent(`2~${runId}`)}`,
+      record: `millrace.runs/${encodeURIComponent(`${service}/${runId}`)}`,
+    });
     const page = readFileSync(join(__dirname, '../../SECURITY.md'), 'utf8');
 
-    expect(await post(pathOf({ record }).replace('/by hand/', '/by%20hand/'), body)).toBe(200);
+    expect(await post(path, 'life' in body ? { ...body, runId } : body)).toBe(200);
     expect(page.split('\n').filter((line) => line.includes('curl') && line.includes(named))).not.toEqual([]);
+  });
+
+  it('has no life begun out of turn', async () => {
+    const runId = 'out of turn';
+    await execute(paying, 1, { engine, runId });
+    const begin = { runId, life: 900, at: 1, onMismatch: 'refuse' };
+
+    expect(await post(`${service}/${encodeURIComponent(`900~${runId}`)}/run`, begin)).toBe(409);
+    await expect(engine.loadRun(paying, runId)).resolves.toMatchObject({ status: 'SUSPENDED', life: 1 });
+  });
+
+  it('ends no run by what it says of it that nobody can read', async () => {
+    const runId = 'unread';
+    await execute(paying, 1, { engine, runId });
+    const begin = { runId, life: 2, at: 1, onMismatch: 'refuse', seed: {} };
+    await post(`${service}/${encodeURIComponent(`2~${runId}`)}/run`, begin);
+    await engine.answer(runId, 'ok', false);
+
+    await waitFor(
+      async () => (await engine.loadRun(paying, runId))?.status === 'COMPLETED',
+      10_000,
+      'the end of the run',
+    );
   });
 });
