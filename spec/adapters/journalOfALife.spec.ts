@@ -53,7 +53,7 @@ async function journalOf(request: Partial<StartRequest>, kept?: RestRequest) {
   };
   const begin = { runId: 'r', onMismatch: 'refuse', secret: 's', ...request } as const;
   const { status } = await workflow.run(context, begin);
-  return { journal, status, rest: rest as RestRequest | undefined };
+  return { journal, status, rest };
 }
 
 /**
