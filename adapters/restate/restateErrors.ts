@@ -165,8 +165,12 @@ export class ForkTooLargeError extends MillraceError {
 export class RequestTimeoutError extends MillraceError {
   override readonly name = 'TimeoutError';
   readonly code = 'REQUEST_TIMEOUT';
+  readonly url: string;
+  readonly limitMs: number;
 
   constructor(url: string, limitMs: number) {
     super(`No answer from ${url} within ${String(limitMs)} ms`, 'try again', { tellsNext: false });
+    this.url = url;
+    this.limitMs = limitMs;
   }
 }

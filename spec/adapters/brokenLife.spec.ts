@@ -3,6 +3,7 @@ import { followRun } from '../../adapters/restate/client/followRun';
 import type { Ingress } from '../../adapters/restate/protocol/ingress';
 import { IngressError } from '../../adapters/restate/protocol/ingress';
 import type { StartRequest } from '../../adapters/restate/protocol/protocol';
+import { RequestTimeoutError } from '../../adapters/restate/restateErrors';
 import { keepRunsGoing } from '../../adapters/restate/worker/keepRunsGoing';
 import { agent, chain } from '../../index';
 import { RunState } from '../../lib/codec/stateCodec';
@@ -448,6 +449,68 @@ describe('cancelRun()', () => {
   }, 30_000);
 });
 
+describe('a worker, or an admin, that does not answer about a life that has broken off', () => {
+  const LIMIT_MS = 5_000;
+  /** The server, where questions that end so are not answered in time. */
+  const silent = (server: FakeServer, end: string): FakeServer => {
+    const without = (asked: Ingress): Ingress => ({
+      request: (path, options) =>
+        path.endsWith(end)
+          ? Promise.reject(new RequestTimeoutError(`http://127.0.0.1:9${path}`, LIMIT_MS))
+          : asked.request(path, options),
+    });
+    const { ingress, admin } = server.context;
+    const context = {
+      ...server.context,
+      ingress: without(ingress),
+      admin: admin && without(admin),
+      patienceMs: 300,
+    };
+    return { ...server, context };
+  };
+  const unreachable = (forS: string) => ({
+    code: 'WORKER_UNREACHABLE',
+    runId: 'r',
+    message: `No worker that serves "line" has answered for ${forS} s what was asked about run "r"; start one with serveRestate(). An answer or a cancel is kept, and taken then`,
+  });
+
+  it('is named to whoever follows the run', async () => {
+    await expect(goneOn(silent(fakeServer({ r: killed({ told: started }) }), '/fate'))).rejects.toMatchObject(
+      unreachable('0.3'),
+    );
+  });
+
+  it.each([true, false])('is named to whoever cancels it, with an admin: %s', async (hasAdmin) => {
+    const server = silent(fakeServer({ r: killed({ told: started }) }, undefined, hasAdmin), '/fate');
+
+    await expect(cancelRun(server.context, { agent: line, runId: 'r' })).rejects.toMatchObject(
+      unreachable('0.3'),
+    );
+  });
+
+  const misfit = (): FakeServer =>
+    fakeServer({ r: { request, told: started, end: 'under way', isMisfit: true } });
+
+  it('is named where the life cannot be put down as one that is replaced', async () => {
+    const server = silent(misfit(), '/replace');
+
+    await expect(cancelRun(server.context, { agent: line, runId: 'r' })).rejects.toMatchObject(
+      unreachable('5'),
+    );
+    expect(server.asked).toEqual(['cancel r']);
+  });
+
+  it('is named where the admin does not say whether it has killed it', async () => {
+    const server = silent(misfit(), '/kill');
+
+    await expect(cancelRun(server.context, { agent: line, runId: 'r' })).rejects.toMatchObject({
+      code: 'ENGINE_UNREACHABLE',
+      addresses: ['http://127.0.0.1:9'],
+      message: 'No Restate server answers at http://127.0.0.1:9 for 5 s; start it, then subscribe again',
+    });
+  });
+});
+
 describe('a life that ends while others follow its run too', () => {
   const cancelled = {
     status: 'CANCELLED',
@@ -468,8 +531,13 @@ describe('a life that ends while others follow its run too', () => {
     ],
   } as const;
   /** Follows a run whose life is stopped meanwhile; gives what is told. */
-  const heard = async (fate: FakeLife['fate']): Promise<readonly string[]> => {
-    const server = fakeServer({ r: { request, end: 'under way', ...(fate && { fate }) } }, () => ended);
+  const heard = async (
+    fate: FakeLife['fate'],
+    asked: Partial<StartRequest> = {},
+    hasAdmin = true,
+  ): Promise<readonly string[]> => {
+    const life: FakeLife = { request: { ...request, ...asked }, end: 'under way', ...(fate && { fate }) };
+    const server = fakeServer({ r: life }, () => ended, hasAdmin);
     const { ingress } = server.context;
     const stopped = {
       request: (path: string, options?: object) => {
@@ -492,12 +560,28 @@ describe('a life that ends while others follow its run too', () => {
     ]);
   });
 
-  it.each([
-    ['somebody has asked for it, too', { ...fate, isLeft: true, isCancelAsked: true }],
-    ['somebody has stopped it otherwise', fate],
-    ['nobody can say', undefined],
-  ])('is over for those where %s', async (_, told) => {
-    await expect(heard(told)).resolves.toEqual(['run.started', 'run.cancelled']);
+  it('goes on for those where it was begun only because one of them has left', async () => {
+    await expect(heard(fate, { isLeft: true })).resolves.toEqual([
+      'run.started',
+      'run.resumed',
+      'run.completed',
+    ]);
+  });
+
+  it.each<[string, ...Parameters<typeof heard>]>([
+    ['somebody has asked for it, too', { ...fate, isLeft: true, isCancelAsked: true }, {}, true],
+    [
+      'somebody has asked for it where it was begun to stop',
+      { ...fate, isCancelAsked: true },
+      { isLeft: true },
+      true,
+    ],
+    ['it was begun to undo', fate, { isCancelled: true }, true],
+    ['somebody has stopped it otherwise', fate, {}, true],
+    ['nobody can say', undefined, {}, true],
+    ['no admin can say how it was begun', fate, { isLeft: true }, false],
+  ])('is over for those where %s', async (_, told, asked, hasAdmin) => {
+    await expect(heard(told, asked, hasAdmin)).resolves.toEqual(['run.started', 'run.cancelled']);
   });
 });
 

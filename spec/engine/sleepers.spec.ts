@@ -161,6 +161,22 @@ describeHere('runs that only sleep', () => {
     expect(calls.filter((call) => call.startsWith('left'))).toEqual(['left booked', 'left undone']);
   });
 
+  it('go on for whoever else follows them when one leaves', async () => {
+    const left = collect(run(undoing, 1, { engine, runId: 'shared' }));
+    const other = collect(run(undoing, 1, { engine: restateEngine(server), runId: 'shared' }));
+    await asleep(undoing, 'shared', 'books and sleeps/nap');
+    left.leave?.();
+    const resumed = () => other.transitions.filter(({ event }) => event.type === 'run.resumed').length;
+    await waitFor(() => resumed() === 2 || other.ended !== 'open', 20_000, 'the life that goes on');
+    expect(other.ended).toBe('open');
+    await asleep(undoing, 'shared', 'books and sleeps/nap');
+    await cancel('shared', { engine });
+    await waitFor(() => other.ended !== 'open', 20_000, 'the end');
+
+    expect(calls.filter((call) => call.startsWith('shared'))).toEqual(['shared booked', 'shared undone']);
+    expect(other.told.filter((told) => told === 'run.cancelled')).toHaveLength(1);
+  });
+
   it('take answers, and sleep on', async () => {
     await meanwhile(4_500, async (napMs) => {
       const runId = `asked ${napMs}`;

@@ -22,7 +22,7 @@ import { keyOf } from '../protocol/serviceNames';
 import { LARGEST_VALUE } from '../protocol/wireLimits';
 import { RunStalledError } from '../restateErrors';
 import type { NextLife } from './broken/brokenLife';
-import { fateOfLife, lostInput, nextAfter } from './broken/brokenLife';
+import { fateOfLife, lostInput, nextAfter, requestOf } from './broken/brokenLife';
 import { cancelLatest } from './cancelRun';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
@@ -218,9 +218,14 @@ class FollowedRun<O> {
   async #isOnlyLeft(): Promise<boolean> {
     const { request, signal } = this.#run;
     if (signal.aborted || request.signal?.aborted === true) return false;
+    const { agent, runId } = request;
+    const key = keyOf(runId, this.#life);
+    const { admin } = this.#context;
     try {
-      const fate = await fateOfLife(this.#context, request.agent, keyOf(request.runId, this.#life));
-      return fate.isLeft === true && !fate.isCancelAsked;
+      const { isLeft, isCancelAsked } = await fateOfLife(this.#context, agent, key);
+      if (isLeft === true || isCancelAsked) return !isCancelAsked;
+      // Behind a sleep nobody leaves a life: one is begun that only stops.
+      return admin !== undefined && (await requestOf(admin, serviceFor(agent), key))?.isLeft === true;
     } catch {
       // Nobody can say: it has ended.
       return false;

@@ -2,6 +2,7 @@ import { asyncScheduler } from 'rxjs';
 
 import type { Ingress } from '../protocol/ingress';
 import { IngressError } from '../protocol/ingress';
+import { EngineUnreachableError, RequestTimeoutError } from '../restateErrors';
 import { query, sqlText } from './askAdmin';
 
 /** Why the server cannot bring a life on, as its admin says. */
@@ -86,10 +87,26 @@ function isPastRetention(row: Readonly<Record<string, unknown>>): boolean {
   return Date.parse(String(row['completed_at'])) + Number(seconds) * 1_000 <= asyncScheduler.now();
 }
 
-/** Ends a life where it stands. What it has told stays readable. */
-export async function killLife(admin: Ingress, id: string): Promise<void> {
-  await admin.request(`/invocations/${id}/kill`, { method: 'PATCH' });
+/**
+ * Ends a life where it stands. What it has told stays readable.
+ *
+ * @throws EngineUnreachableError when the admin does not say in time that it has.
+ */
+export function killLife(admin: Ingress, id: string): Promise<void> {
+  return change(admin, `/invocations/${id}/kill`);
 }
+
+/** Has the admin change something. One that never answers keeps nobody waiting. */
+async function change(admin: Ingress, path: string): Promise<void> {
+  try {
+    await admin.request(path, { method: 'PATCH', timeoutMs: ANSWER_MS });
+  } catch (error) {
+    if (!(error instanceof RequestTimeoutError)) throw error;
+    throw new EngineUnreachableError([new URL(error.url).origin], error.limitMs, error);
+  }
+}
+
+const ANSWER_MS = 30_000;
 
 /**
  * Takes back a life that the server is to begin later: nothing is left of it. False when it is about to begin, or has, because it would
@@ -103,7 +120,7 @@ export async function takeBack(admin: Ingress, id: string): Promise<boolean> {
   );
   if (rows.length === 0) return false;
   try {
-    await admin.request(`/invocations/${id}/cancel`, { method: 'PATCH' });
+    await change(admin, `/invocations/${id}/cancel`);
     return true;
   } catch (error) {
     // It has gone meanwhile: whoever asks once more finds out how.

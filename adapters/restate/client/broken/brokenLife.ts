@@ -12,6 +12,8 @@ import { reportedUsage } from '../../../../lib/model/usage';
 import type { Ingress } from '../../protocol/ingress';
 import { handlerPath, IngressError } from '../../protocol/ingress';
 import type { LifeFate, StartRequest } from '../../protocol/protocol';
+import { agentOf, lifeOf } from '../../protocol/serviceNames';
+import { RequestTimeoutError, WorkerUnreachableError } from '../../restateErrors';
 import type { EngineContext } from '../engineContext';
 import { serviceFor } from '../engineContext';
 import type { LifeJournal, RecordedCall } from './lifeJournal';
@@ -47,6 +49,8 @@ export async function stateWithJournal<O>(
 /**
  * Ends a life whose journal does not fit the code that is served now, so that another one goes on. That this one shall is put down
  * first: should this process die in between, a worker that finds the life so begins the next one.
+ *
+ * @throws WorkerUnreachableError when no worker puts it down in time, EngineUnreachableError when the admin does not kill it in time.
  */
 export async function replaceLife(
   { ingress }: Pick<EngineContext, 'ingress'>,
@@ -58,7 +62,8 @@ export async function replaceLife(
     await ingress.request(handlerPath(service, key, 'replace'), { body: {}, timeoutMs: ANSWER_MS });
   } catch (error) {
     // Workers of earlier versions put nothing down.
-    if (!(error instanceof IngressError) || error.status !== 404) throw error;
+    if (!(error instanceof IngressError) || error.status !== 404)
+      throw unlessLate(error, key, agentOf(service) ?? service, ANSWER_MS);
   }
   await killLife(admin, id);
 }
@@ -86,7 +91,11 @@ export async function nextAfter(
   };
 }
 
-/** What was asked for a life. */
+/**
+ * What was asked for a life.
+ *
+ * @throws WorkerUnreachableError when no worker has answered within the patience.
+ */
 export async function fateOfLife(
   { ingress, patienceMs }: EngineContext,
   agent: Agent<never, unknown>,
@@ -98,8 +107,14 @@ export async function fateOfLife(
   } catch (error) {
     // A worker of an earlier version cannot say.
     if (error instanceof IngressError && error.status === 404) return NO_FATE;
-    throw error;
+    throw unlessLate(error, key, agent.name, patienceMs);
   }
+}
+
+/** The error; of a question about a life that was not answered in time, that no worker has answered. */
+function unlessLate(error: unknown, key: string, agent: string, forMs: number): unknown {
+  if (!(error instanceof RequestTimeoutError)) return error;
+  return new WorkerUnreachableError(lifeOf(key).runId, agent, forMs);
 }
 
 const NO_FATE: LifeFate = { isReplaced: false, isCancelAsked: false };
