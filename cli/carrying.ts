@@ -1,10 +1,12 @@
-import type { Observable } from 'rxjs';
+import type { MonoTypeOperatorFunction, Observable } from 'rxjs';
 import { catchError, EMPTY, lastValueFrom, tap, throwError } from 'rxjs';
 
 import { RunError } from '../lib/errors/runErrors';
 import { StoreLockedError, StoreNotServedError } from '../lib/errors/storageErrors';
 import type { StepLogged, Transition } from '../lib/model/event';
+import { isEnd } from '../lib/model/event';
 import { columns, printable } from '../lib/report/columns';
+import { shortId } from '../lib/report/runPicture';
 import { summaryOf } from '../lib/store/summary';
 import type { RunSummary, Store } from '../lib/store/store';
 import { progress } from '../operators/taps/progress';
@@ -16,7 +18,8 @@ import type { CommandContext } from './context';
 import { textOf } from './context';
 import { exitOfRun } from './exitCodes';
 import { goOnRows, wentBackText } from './goOnCommands';
-import { ownWarning, watchRun } from './view/following';
+import { eventText } from './view/eventText';
+import { hasPicture, ownWarning, watchRun } from './view/following';
 import type { Output } from './view/output';
 import { paint } from './view/output';
 import type { Settings } from './settings';
@@ -106,7 +109,7 @@ export async function carriedHere(
   const warnings: StepLogged[] = [];
   await lastValueFrom(
     transitions.pipe(
-      progress(process.stderr),
+      hasPicture(output) ? progress(process.stderr) : lineByLine(where.settings, output),
       tap((transition) => {
         const warning = ownWarning(transition);
         if (warning !== undefined) warnings.push(warning);
@@ -122,6 +125,21 @@ export async function carriedHere(
       `${paint('!', 'yellow', output)} ${path === '' ? '' : `${printable(path)}  `}${printable(message)}`,
     );
   return tellEnd(where, runId, output);
+}
+
+/** As `progress()` shows a run where no terminal is, in the language that was asked for. */
+function lineByLine(settings: Settings, output: Output): MonoTypeOperatorFunction<Transition> {
+  return tap((transition) => {
+    const { event } = transition;
+    const text = eventText(event, output);
+    if (text === undefined) return;
+    const name = event.type === 'run.started' ? event.name : transition.state.name;
+    const path = 'path' in event && event.path !== '' ? `  ${printable(event.path)}` : '';
+    output.tell(`${printable(name)} ${shortId(event.runId)}${path}  ${printable(text)}`);
+    if (!isEnd(event) || wentBackText(transition.state, output) !== undefined) return;
+    const next = columns(goOnRows(transition.state, settings, output));
+    if (next.length > 0) output.tell(next.join('\n'));
+  });
 }
 
 /** Asks whoever serves, and shows the run until it rests. */

@@ -9,14 +9,14 @@ import { processOutput } from './view/output';
 import type { Output } from './view/output';
 import type { Parsed } from './program';
 import { programOf } from './program';
-import { langOf, wordsOf } from './view/words';
+import { langOf } from './view/words';
 
 /** What `--json` and `--lang` say, before it is known whether the rest can be read. */
 const typed = process.argv.slice(2);
 const isJson = typed.includes('--json');
 const lang = langOf(optionIn(typed, '--lang'), process.env) ?? 'en';
 const output = processOutput({
-  words: wordsOf(lang),
+  lang,
   isJson,
   env: process.env,
   stdout: process.stdout,

@@ -1,4 +1,4 @@
-import { Command, Option } from 'commander';
+import { Command, Help, Option } from 'commander';
 
 import type { TypedCommand } from './context';
 import { commandSpecs } from './commandSpecs';
@@ -27,7 +27,11 @@ export function programOf(
     command
       .exitOverride()
       .configureOutput({ writeOut: write.out, writeErr: () => undefined, outputError: () => undefined })
-      .configureHelp({ styleTitle: (title) => titles[title] ?? title, showGlobalOptions: true })
+      .configureHelp({
+        styleTitle: (title) => titles[title] ?? title,
+        optionDescription: (option) => describe(option, titles),
+        showGlobalOptions: true,
+      })
       .helpOption('-h, --help', optionText('-h, --help', lang));
   common(program)
     .description(optionText('millrace', lang))
@@ -52,6 +56,11 @@ export function programOf(
     });
   }
   return program;
+}
+
+/** commander adds the choices in English. */
+function describe(option: Option, titles: Readonly<Record<string, string>>): string {
+  return new Help().optionDescription(option).replace('choices:', (title) => titles[title] ?? title);
 }
 
 function collect(value: string, before: readonly string[] | undefined): readonly string[] {

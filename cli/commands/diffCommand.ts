@@ -11,6 +11,7 @@ import { exitCodes } from '../exitCodes';
 import type { Output } from '../view/output';
 import { momentNamed } from '../runNames';
 import { tableText } from '../view/table';
+import type { Words } from '../view/words';
 
 /** Says how two runs differ, or one at two moments. */
 export async function diffCommand(context: CommandContext): Promise<number> {
@@ -78,7 +79,7 @@ function rowOf({ path, changes }: StepChange, a: RunState, b: RunState, { words 
           .slice(0, MOST_NOTES)
           .map(changeText)),
   ];
-  return [[printable(path), cellOf(before), cellOf(after), notes.join('  ')]];
+  return [[printable(path), cellOf(before, words), cellOf(after, words), notes.join('  ')]];
 }
 
 const MOST_NOTES = 3;
@@ -90,10 +91,10 @@ function isOther(before: number, after: number): boolean {
   );
 }
 
-function cellOf(row: StepResult | undefined): string {
+function cellOf(row: StepResult | undefined, { statuses }: Words): string {
   if (row === undefined) return '';
   const hasEnded = row.status === 'COMPLETED' || row.status === 'FAILED';
-  return `${marks[row.status]} ${hasEnded ? durationText(row.duration) : row.status.toLowerCase()}`;
+  return `${marks[row.status]} ${hasEnded ? durationText(row.duration) : statuses[row.status]}`;
 }
 
 function changeText({ at, kind, before, after }: ValueChange): string {

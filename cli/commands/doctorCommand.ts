@@ -20,6 +20,8 @@ import { settingsFor } from '../context';
 import { exitCodes } from '../exitCodes';
 import type { Output, Paint } from '../view/output';
 import { paint } from '../view/output';
+import type { Words } from '../view/words';
+import { wordsOf } from '../view/words';
 import type { Settings } from '../settings';
 import { checkStoreFolder } from '../settings';
 import { sizeText } from './fileCommands';
@@ -28,8 +30,8 @@ import { sizeText } from './fileCommands';
 interface Check {
   readonly name: string;
   readonly result: 'ok' | 'warning' | 'failed';
-  /** What was found. */
-  readonly says: string;
+  /** What was found, in a language. */
+  readonly says: (words: Words) => string;
   readonly file?: string;
   readonly offset?: number;
   readonly code?: string;
@@ -46,9 +48,15 @@ export async function doctorCommand(context: CommandContext): Promise<number> {
   checks.push(...('checks' in examined ? examined.checks : storeChecks(examined)));
   checks.push(await ownerCheck(settings), sizeCheck(settings.store));
   if (!('checks' in examined)) checks.push(...(await agentChecks(settings)));
-  if (output.isJson) output.json({ store: settings.store, checks });
+  // What a program reads is the same wherever it runs.
+  if (output.isJson) output.json({ store: settings.store, checks: checks.map(inEnglish) });
   else show(checks, output);
   return exitOf(checks);
+}
+
+function inEnglish({ says, ...check }: Check): object {
+  const { name, result, ...place } = check;
+  return { name, result, says: says(wordsOf('en')), ...place };
 }
 
 function exitOf(checks: readonly Check[]): number {
@@ -61,7 +69,7 @@ function exitOf(checks: readonly Check[]): number {
 function nodeCheck(): Check {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
   const isGood = (major === 20 && minor >= 19) || (major === 22 && minor >= 13) || major >= 24;
-  return { name: 'node', result: isGood ? 'ok' : 'failed', says: process.version };
+  return { name: 'node', result: isGood ? 'ok' : 'failed', says: () => process.version };
 }
 
 /** Whoever opens a store for writing removes what others have left, and what nobody will hear. */
@@ -71,19 +79,15 @@ async function fixed({ store: folder }: Settings): Promise<Check> {
     return {
       name: 'fix',
       result: 'failed',
-      says: `nothing was done: process ${owner.pid} on ${owner.host} has the store open, and removes leftovers when it opens it`,
+      says: ({ notFixed }) => notFixed(owner.pid, owner.host),
     };
   const store = lowdbStore(folder);
   try {
     await store.prune({ keep: Number.MAX_SAFE_INTEGER });
-    return {
-      name: 'fix',
-      result: 'ok',
-      says: 'opened and closed: leftovers and messages that nobody can hear are gone',
-    };
+    return { name: 'fix', result: 'ok', says: ({ leftoversGone }) => leftoversGone };
   } catch (error) {
     if (!(error instanceof MillraceError)) throw error;
-    return { name: 'fix', result: 'failed', says: error.message, code: error.code };
+    return { name: 'fix', result: 'failed', says: () => error.message, code: error.code };
   } finally {
     await store.close();
   }
@@ -96,19 +100,19 @@ async function examination(folder: string): Promise<Examination | { readonly che
     if (!(error instanceof MillraceError)) throw error;
     const { message, code } = recordOf(error);
     if (error instanceof StorageError && error.systemCode === undefined)
-      return { checks: [{ name: 'files', result: 'ok', says: 'no store has been made here yet' }] };
+      return { checks: [{ name: 'files', result: 'ok', says: ({ noStoreYet }) => noStoreYet }] };
     const name = error instanceof StorageError ? 'access' : 'format';
-    return { checks: [{ name, result: 'failed', says: message, code }] };
+    return { checks: [{ name, result: 'failed', says: () => message, code }] };
   }
 }
 
 function storeChecks({ runs, damage, torn, unheard }: Examination): Check[] {
   const of =
     (result: Check['result'], name: string) =>
-    ({ file, offset, reason }: LeftOut): Check => ({ name, result, says: reason, file, offset });
+    ({ file, offset, reason }: LeftOut): Check => ({ name, result, says: () => reason, file, offset });
   return [
     ...(damage.length === 0
-      ? [{ name: 'files', result: 'ok', says: `${runs.length} runs, all files intact` } as const]
+      ? [{ name: 'files', result: 'ok', says: ({ intact }: Words) => intact(runs.length) } as const]
       : []),
     ...damage.map(of('failed', 'files')),
     ...torn.map(of('warning', 'journal')),
@@ -118,18 +122,13 @@ function storeChecks({ runs, damage, torn, unheard }: Examination): Check[] {
 
 async function ownerCheck({ store }: Settings): Promise<Check> {
   const owner = await ownerOf(store);
-  if (owner === undefined) return { name: 'owner', result: 'ok', says: 'nobody writes to the store' };
-  const who = `process ${owner.pid} on ${owner.host}`;
-  if (!owner.isAlive)
-    return {
-      name: 'owner',
-      result: 'ok',
-      says: `${who} has ended without closing the store; the next one takes over`,
-    };
+  const check = { name: 'owner', result: 'ok' } as const;
+  if (owner === undefined) return { ...check, says: ({ nobodyWrites }) => nobodyWrites };
+  const { pid, host, isAlive, isServing } = owner;
   return {
-    name: 'owner',
-    result: 'ok',
-    says: `${who} writes to the store, and ${owner.isServing ? 'serves' : 'does not serve'} its runs`,
+    ...check,
+    says: ({ hasLeftOpen, writesAndServes, onlyWrites }) =>
+      (isAlive ? (isServing ? writesAndServes : onlyWrites) : hasLeftOpen)(pid, host),
   };
 }
 
@@ -143,11 +142,8 @@ function sizeCheck(folder: string): Check {
     .filter(([, bytes]) => bytes > 0)
     .sort((a, b) => b[1] - a[1])
     .slice(0, 3);
-  return {
-    name: 'size',
-    result: 'ok',
-    says: [sizeText(all), ...largest.map(([name, bytes]) => `${name} ${sizeText(bytes)}`)].join(', '),
-  };
+  const sizes = [sizeText(all), ...largest.map(([name, bytes]) => `${name} ${sizeText(bytes)}`)];
+  return { name: 'size', result: 'ok', says: () => sizes.join(', ') };
 }
 
 function bytesIn(path: string): number {
@@ -166,17 +162,21 @@ async function agentChecks(settings: Settings): Promise<Check[]> {
   } catch (error) {
     if (!(error instanceof MillraceError)) throw error;
     const { message, code } = recordOf(error);
-    return [{ name: 'agents', result: 'failed', says: message, code }];
+    return [{ name: 'agents', result: 'failed', says: () => message, code }];
   }
-  const checks: Check[] = [{ name: 'agents', result: 'ok', says: [...agents.keys()].join(', ') }];
+  const names = [...agents.keys()].join(', ');
+  const checks: Check[] = [{ name: 'agents', result: 'ok', says: () => names }];
   const store = lowdbStore(settings.store);
   try {
     for (const { runId, name } of await store.listRuns({
       status: ['RUNNING', 'FAILED', 'CANCELLED', 'SUSPENDED'],
     })) {
       const agent = agents.get(name)?.agent;
-      const says = agent === undefined ? `no agent "${name}"` : await mismatch(store, runId, agent);
-      if (says !== undefined) checks.push({ name: 'run', result: 'warning', says: `${runId}: ${says}` });
+      const says: Check['says'] | undefined =
+        agent === undefined
+          ? ({ runHasNoAgent }) => runHasNoAgent(runId, name)
+          : await mismatch(store, runId, agent);
+      if (says !== undefined) checks.push({ name: 'run', result: 'warning', says });
     }
   } finally {
     await store.close();
@@ -189,14 +189,18 @@ async function mismatch(
   store: Store,
   runId: string,
   agent: Agent<never, unknown>,
-): Promise<string | undefined> {
+): Promise<Check['says'] | undefined> {
   const state = await store.loadRun(runId);
   const definition = definitionOf(agent) as Definition;
   const diff = state && planDiff(state.plan, planOf(definition, idsIn(definition, state)));
   if (diff === undefined) return undefined;
   const { added, removed, changed, results } = diff;
-  const parts = Object.entries({ added, removed, changed, results }).filter(([, paths]) => paths.length > 0);
-  return `its definition has changed (${parts.map(([kind, paths]) => `${kind}: ${paths.join(', ')}`).join('; ')})`;
+  return ({ runHasChanged, changesOfPlan }) => {
+    const parts = Object.entries({ added, removed, changed, results })
+      .filter(([, paths]) => paths.length > 0)
+      .map(([kind, paths]) => `${changesOfPlan[kind as keyof typeof changesOfPlan]}: ${paths.join(', ')}`);
+    return runHasChanged(runId, parts.join('; '));
+  };
 }
 
 const looks: Readonly<Record<Check['result'], readonly [string, Paint]>> = {
@@ -209,7 +213,7 @@ function show(checks: readonly Check[], output: Output): void {
   const rows = checks.map(({ name, result, says, file, offset }) => [
     paint(looks[result][0], looks[result][1], output),
     name,
-    `${file === undefined ? '' : `${printable(file)}  ${output.words.atByte(offset ?? 0)}: `}${printable(says)}`,
+    `${file === undefined ? '' : `${printable(file)}  ${output.words.atByte(offset ?? 0)}: `}${printable(says(output.words))}`,
   ]);
   output.print(columns(rows).join('\n'));
 }

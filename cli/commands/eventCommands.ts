@@ -2,14 +2,15 @@ import type { Observable } from 'rxjs';
 import { EMPTY, takeUntil, timeout } from 'rxjs';
 
 import type { LogLevel, RunEvent } from '../../lib/model/event';
-import { changeText } from '../../lib/report/changeLine';
 import { printable } from '../../lib/report/columns';
 import type { KeptEvent, Store } from '../../lib/store/store';
 import { usageError } from '../commandError';
 import type { CommandContext } from '../context';
 import { countOf, textOf, withStore } from '../context';
 import { exitCodes } from '../exitCodes';
+import { eventText } from '../view/eventText';
 import { timeText } from '../view/moments';
+import type { Output } from '../view/output';
 import { paint } from '../view/output';
 import { runNamed } from '../runNames';
 import { abortOf } from '../signals';
@@ -23,7 +24,7 @@ export async function eventsCommand(context: CommandContext): Promise<number> {
   return withStore(context, async (store) => {
     const { runId } = await runNamed(store, String(args[0]));
     await eachEvent(wanted(store, runId, context), (kept) => {
-      const { event, offset } = kept;
+      const { event } = kept;
       if (
         types !== undefined &&
         !types.some((type) => event.type === type || event.type.startsWith(`${type}.`))
@@ -31,7 +32,7 @@ export async function eventsCommand(context: CommandContext): Promise<number> {
         return;
       if (!isWanted(event)) return;
       if (output.isJson) output.json(kept);
-      else output.print(clippedLine(eventLine(event, offset), output.width));
+      else output.print(clippedLine(eventLine(kept, output), output.width));
     });
     return exitCodes.done;
   });
@@ -107,9 +108,9 @@ function eachEvent(events: Observable<KeptEvent>, next: (kept: KeptEvent) => voi
 }
 
 /** An event on one line: its number, when it was, which, and what it says. */
-function eventLine(event: RunEvent, offset: number): string {
+function eventLine({ event, offset }: KeptEvent, output: Output): string {
   const path = 'path' in event && event.path !== '' ? `${printable(event.path)}  ` : '';
-  const text = printable(textOfEvent(event));
+  const text = printable(textOfEvent(event, output));
   return `${String(offset).padStart(5)} ${timeText(event.at)} ${event.type.padEnd(14)} ${path}${text}`.trimEnd();
 }
 
@@ -118,10 +119,10 @@ function valueLine(value: unknown): string {
   return value === undefined ? '' : JSON.stringify(value);
 }
 
-function textOfEvent(event: RunEvent): string {
+function textOfEvent(event: RunEvent, output: Output): string {
   if (event.type === 'step.logged') return `${event.level} ${event.message}`;
   if (event.type === 'step.emitted') return valueLine(event.value);
-  return changeText(event) ?? '';
+  return eventText(event, output) ?? '';
 }
 
 /**

@@ -136,15 +136,16 @@ function statusesOf(typed: string): readonly ListedStatus[] {
 }
 
 function showCounts(runs: readonly ListedRow[], output: Output): void {
+  const { counted, statuses } = output.words;
   const counts = Object.fromEntries(
     STATUSES.map((status) => [status, runs.filter((run) => run.status === status).length]),
   ) as Readonly<Record<ListedStatus, number>>;
   if (output.isJson) output.json(counts);
   else
     output.print(
-      STATUSES.map((status) => `${runMark(status, output)} ${counts[status]} ${status.toLowerCase()}`).join(
-        '   ',
-      ),
+      STATUSES.map(
+        (status) => `${runMark(status, output)} ${counted(counts[status], statuses[status])}`,
+      ).join('   '),
     );
 }
 

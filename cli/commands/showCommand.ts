@@ -32,6 +32,7 @@ import type { Settings } from '../settings';
 import { stepRows } from '../view/stepRows';
 import { clippedLine } from '../view/table';
 import { indented, valueText } from '../view/valueText';
+import type { Words } from '../view/words';
 
 /** Shows how a run stands. */
 export async function showCommand(context: CommandContext): Promise<number> {
@@ -80,7 +81,7 @@ async function showQueued(
     const who = owner?.isAlive === true ? (isServed ? words.servedBy : words.notServedBy) : undefined;
     const head = [
       paint(printable(name), 'bold', output),
-      `run ${printable(runId)}`,
+      words.runOf(printable(runId)),
       statusText(status, output),
     ];
     for (const line of [
@@ -150,25 +151,18 @@ function headOf(state: RunState, output: Output): string {
   const { words } = output;
   const counts = { PENDING: 0, RUNNING: 0, SUSPENDED: 0, COMPLETED: 0, FAILED: 0, SKIPPED: 0 };
   for (const { status } of state.steps) counts[status] += 1;
-  const parts: readonly (readonly [number, string])[] = [
-    [counts.COMPLETED, words.completed],
-    [counts.FAILED, words.failed],
-    [counts.RUNNING, words.running],
-    [counts.SUSPENDED, words.suspended],
-    [counts.SKIPPED, words.skipped],
-    [counts.PENDING, words.pending],
-  ];
   return [
     paint(printable(state.name), 'bold', output),
-    `run ${printable(state.runId)}`,
+    words.runOf(printable(state.runId)),
     statusText(state.status, output),
     ...(state.endedAt === undefined ? [] : [durationText(workedSeconds(state))]),
-    parts
-      .filter(([count]) => count > 0)
-      .map(([count, word]) => `${count} ${word}`)
+    COUNTED.filter((status) => counts[status] > 0)
+      .map((status) => words.counted(counts[status], words.statuses[status]))
       .join(', '),
   ].join('  ');
 }
+
+const COUNTED = ['COMPLETED', 'FAILED', 'RUNNING', 'SUSPENDED', 'SKIPPED', 'PENDING'] as const;
 
 function notesOf(state: RunState, output: Output): string[] {
   const { words } = output;
@@ -242,7 +236,7 @@ async function showStep(
   if (row.attempts > 1) head.push(words.attempt(row.attempts));
   output.print(head.join('  '));
   if (plan !== undefined) output.print(`${words.reads}: ${printable(plan.reads ?? plan.sources.join(', '))}`);
-  for (const line of columns(spans.map((span) => spanRow(span)))) output.print(`  ${line}`);
+  for (const line of columns(spans.map((span) => spanRow(span, words)))) output.print(`  ${line}`);
   output.print(
     row.input === undefined
       ? `${words.input}: ${words.notRecorded}`
@@ -275,9 +269,9 @@ function failureIn(events: readonly RunEvent[]): Failure | undefined {
   return failed !== undefined && 'error' in failed ? failed.error : undefined;
 }
 
-function spanRow({ kind, attempt, from, to }: Span): string[] {
+function spanRow({ kind, attempt, from, to }: Span, words: Words): string[] {
   const took = to === undefined ? '' : durationText((to - from) / 1_000);
-  return [`[${attempt}]`, kind, `${momentText(from).slice(0, 10)} ${timeText(from)}`, took];
+  return [`[${attempt}]`, words.spans[kind], `${momentText(from).slice(0, 10)} ${timeText(from)}`, took];
 }
 
 function failureText(failure: Failure, title: string, isFull: boolean, output: Output): string {

@@ -5,10 +5,10 @@ import type { RunEvent, StepLogged, Transition } from '../../lib/model/event';
 import { reduceRun } from '../../lib/model/reduce';
 import type { RunState } from '../../lib/model/state';
 import { idleState } from '../../lib/model/state';
-import { changeText } from '../../lib/report/changeLine';
-import { printable } from '../../lib/report/columns';
+import { padded, printable } from '../../lib/report/columns';
 import type { KeptEvent, Store } from '../../lib/store/store';
 import { progress } from '../../operators/taps/progress';
+import { eventText } from './eventText';
 import { timeText } from './moments';
 import type { Output } from './output';
 import { paint } from './output';
@@ -49,7 +49,7 @@ export function watchRun(
     filter((seen) => seen !== undefined),
     takeUntil(abortOf(signal)),
   );
-  const isPicture = output.isTerminal && !output.isJson && since === 0;
+  const isPicture = hasPicture(output) && output.isTerminal && !output.isJson && since === 0;
   return lastValueFrom(
     isPicture
       ? shown$.pipe(asPicture)
@@ -66,6 +66,11 @@ export function watchRun(
 interface Seen {
   readonly kept: KeptEvent;
   readonly state: RunState;
+}
+
+/** Whether a run can be drawn while it goes on: the picture of the library has English words only. */
+export function hasPicture({ lang }: Pick<Output, 'lang'>): boolean {
+  return lang === 'en';
 }
 
 /** The picture is that of the library; it goes to standard output here: it is what was asked for. */
@@ -105,12 +110,12 @@ export function ownWarning(seen: Pick<Transition, 'event' | 'state'>): StepLogge
 export function followedLine(event: RunEvent, output: Output): string {
   const path = 'path' in event ? printable(event.path) : '';
   const isBad = event.type === 'step.failed' || event.type === 'run.failed';
-  const text = printable(sayingOf(event));
-  return `${timeText(event.at)} ${path.padEnd(10)} ${paint(text, isBad ? 'red' : undefined, output)}`;
+  const text = printable(sayingOf(event, output));
+  return `${timeText(event.at)} ${padded(path, 10)} ${paint(text, isBad ? 'red' : undefined, output)}`;
 }
 
-function sayingOf(event: RunEvent): string {
+function sayingOf(event: RunEvent, output: Output): string {
   if (event.type === 'step.logged') return `${event.level} ${event.message}`;
   if (event.type === 'step.emitted') return event.value === undefined ? '' : JSON.stringify(event.value);
-  return changeText(event) ?? event.type;
+  return eventText(event, output) ?? event.type;
 }

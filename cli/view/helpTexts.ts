@@ -194,7 +194,7 @@ export function optionText(of: string, lang: Lang): string {
   return text[lang];
 }
 
-/** The titles of the parts of a help page. */
+/** What commander itself says on a help page. */
 export const helpTitles: Readonly<Record<Lang, Readonly<Record<string, string>>>> = {
   en: {},
   ko: {
@@ -203,5 +203,6 @@ export const helpTitles: Readonly<Record<Lang, Readonly<Record<string, string>>>
     'Options:': '옵션:',
     'Global Options:': '공통 옵션:',
     'Commands:': '명령:',
+    'choices:': '가능한 값:',
   },
 };

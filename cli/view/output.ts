@@ -1,8 +1,11 @@
-import type { Words } from './words';
+import type { Lang, Words } from './words';
+import { wordsOf } from './words';
 
 /** Where a command writes to, and how. */
 export interface Output {
-  /** Texts in the language that was asked for. */
+  /** The language that was asked for. */
+  readonly lang: Lang;
+  /** Texts in that language. */
   readonly words: Words;
   /** Whether standard output is JSON and nothing else. */
   readonly isJson: boolean;
@@ -21,7 +24,7 @@ export interface Output {
 
 /** What the output is made from. */
 export interface OutputOptions {
-  readonly words: Words;
+  readonly lang: Lang;
   readonly isJson: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdout: NodeJS.WriteStream;
@@ -29,10 +32,11 @@ export interface OutputOptions {
 }
 
 /** Writes to the streams of a process. */
-export function processOutput({ words, isJson, env, stdout, stderr }: OutputOptions): Output {
+export function processOutput({ lang, isJson, env, stdout, stderr }: OutputOptions): Output {
   const isTerminal = stdout.isTTY;
   return {
-    words,
+    lang,
+    words: wordsOf(lang),
     isJson,
     isTerminal,
     hasColor: isTerminal && !isJson && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb',

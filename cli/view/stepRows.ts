@@ -109,8 +109,8 @@ function notesOf(row: StepResult, node: StepNode, state: RunState, { words }: Ou
     notes.push(words.insideDone(done, inside.length));
   }
   if (row.attempts > 1) notes.push(words.attempt(row.attempts));
-  if (row.critical === true) notes.push('critical');
-  if (row.cached === true) notes.push('cached');
+  if (row.critical === true) notes.push(words.criticalStep);
+  if (row.cached === true) notes.push(words.cached);
   if (row.status === 'SUSPENDED') {
     if (row.asking !== undefined || 'request' in row) notes.push(words.waitsForAnswer);
     if (row.deadline !== undefined) notes.push(words.untilMoment(momentText(row.deadline)));
