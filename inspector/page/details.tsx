@@ -12,7 +12,7 @@ import { act, tabs, view } from './machine';
 import { nodeStatus } from './rowList';
 import type { OpenRun } from './pageState';
 import { clock, connection, mayWrite, say } from './pageState';
-import { t } from './texts';
+import { nextText, t } from './texts';
 import { extentOf, waitsFor } from './rows';
 
 /** A preview in place of a value that is large. */
@@ -109,14 +109,13 @@ function RunTop({ run }: { readonly run: OpenRun }): JSX.Element {
 }
 
 function NextSteps({ reply }: { readonly reply: RunReply | undefined }): JSX.Element | null {
-  const next = reply?.next ?? [];
-  if (next.length === 0) return null;
+  if (reply === undefined || reply.next.length === 0) return null;
   return (
     <ul class="next" aria-label={t('whatNext')}>
-      {next.map(({ text, command }) => (
-        <li key={text}>
-          {text}
-          {command === undefined ? null : <CopyButton text={command} label={t('copyCommand')} />}
+      {reply.next.map((step) => (
+        <li key={`${step.action} ${step.path ?? ''}`}>
+          {nextText(step, reply)}
+          {step.command === undefined ? null : <CopyButton text={step.command} label={t('copyCommand')} />}
         </li>
       ))}
     </ul>

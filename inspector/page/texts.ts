@@ -1,5 +1,7 @@
 import { signal } from '@preact/signals-core';
 
+import type { NextStep, RunReply } from '../../adapters/http/contract';
+
 /** The languages of the page. */
 export const languages = { en: 'English', ko: '한국어' } as const;
 
@@ -73,6 +75,13 @@ export const texts = {
   reason: 'Reason',
   whatNext: 'What to do next',
   copyCommand: 'copy as command',
+  nextAnswer: 'Answer what "{path}" asks.',
+  nextCancel: 'Stop it.',
+  nextResume: 'Go on; what is done is not called again.',
+  nextResumeUnserved: 'Nobody serves this store: whoever does it needs the agents.',
+  nextResumeChanged: 'Its definition has changed since: that is refused unless it is allowed.',
+  nextFork: 'Make a new run that reuses what this one has done; this one stays as it is.',
+  nextWait: 'It is under way, or goes on by itself.',
   runGone: 'This run has been deleted',
   life: 'Life',
   allLives: 'all {n} lives',
@@ -255,6 +264,25 @@ const others = signal<Readonly<Partial<Record<Language, Texts>>>>({});
 export function t(key: TextKey, values: Readonly<Record<string, string | number>> = {}): string {
   const text = others.value[language.value]?.[key] ?? texts[key];
   return text.replaceAll(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
+}
+
+const nextTexts: Readonly<Record<NextStep['action'], TextKey>> = {
+  answer: 'nextAnswer',
+  cancel: 'nextCancel',
+  resume: 'nextResume',
+  fork: 'nextFork',
+  wait: 'nextWait',
+};
+
+/** What can be done next: what the server says of it in English, in the language that is shown. */
+export function nextText(
+  { action, path = '' }: NextStep,
+  { isServed, definition }: Pick<RunReply, 'isServed' | 'definition'>,
+): string {
+  const text = t(nextTexts[action], { path });
+  if (action !== 'resume') return text;
+  const unserved = isServed ? '' : ` ${t('nextResumeUnserved')}`;
+  return `${text}${unserved}${definition.is === 'changed' ? ` ${t('nextResumeChanged')}` : ''}`;
 }
 
 /** Where the texts of a language that is not in the script come from. */

@@ -2,11 +2,16 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 
+import type { DefinitionCheck } from '../../adapters/http/contract';
+import { nextSteps } from '../../adapters/http/nextSteps';
+import { Shown } from '../../adapters/http/shown';
+import { wordsOf } from '../../cli/view/words';
 import type { Listening } from '../../inspector/inspector';
 import { inspector } from '../../inspector/inspector';
 import { korean } from '../../inspector/page/korean';
 import { firstView, viewAfter, viewOf, addressOf } from '../../inspector/page/machine';
-import { texts } from '../../inspector/page/texts';
+import type { TextKey } from '../../inspector/page/texts';
+import { nextText, texts } from '../../inspector/page/texts';
 import { memoryStore } from '../../lib/store/memory/memoryStore';
 import { book, contract, finish } from './books';
 import { closeBrowser, describeInBrowser, look, settledSnapshot } from './browser';
@@ -29,6 +34,37 @@ describe('the files of the page', () => {
     expect(Object.keys(korean).sort()).toEqual(Object.keys(texts).sort());
     for (const key of Object.keys(texts) as (keyof typeof texts)[])
       expect([key, placesIn(korean[key])]).toEqual([key, placesIn(texts[key])]);
+  });
+
+  it.each((Object.keys(texts) as TextKey[]).filter((key) => !/^(p\d\d|runId|and)$/.test(key)))(
+    'say %s in Korean letters',
+    (key) => {
+      expect(korean[key]).toMatch(/\p{Script=Hangul}/u);
+    },
+  );
+
+  it('call statuses in Korean as the command line does', () => {
+    const { QUEUED: _, ...statuses } = wordsOf('ko').statuses;
+
+    expect(korean).toMatchObject(statuses);
+  });
+
+  it.each([
+    { status: 'RUNNING', isServed: true, is: 'same' },
+    { status: 'RUNNING', isServed: false, is: 'changed' },
+    { status: 'SUSPENDED', isServed: true, is: 'same' },
+    { status: 'FAILED', isServed: false, is: 'same' },
+    { status: 'CANCELLED', isServed: true, is: 'changed' },
+    { status: 'COMPLETED', isServed: false, is: 'unknown' },
+  ] as const)('say what to do next in English as the API does: %j', async ({ status, isServed, is }) => {
+    const store = memoryStore();
+    await finish(contract, { customer: 'Kim', amount: 4_200 }, store, 'r');
+    const state = { ...(await store.loadRun('r'))!, status };
+    const known = { isServed, definition: { is } as DefinitionCheck };
+    const steps = nextSteps(state, { ...known, folder: undefined, shown: new Shown() });
+
+    expect(steps.length).toBeGreaterThan(0);
+    for (const step of steps) expect(nextText(step, known)).toBe(step.text);
   });
 });
 
@@ -140,6 +176,18 @@ describeInBrowser('how the page looks', () => {
     expect(await page.evaluate(() => document.body.innerText)).toContain('답변을 기다림: sign');
     await page.getByLabel('Language').selectOption('en');
     await page.getByText('waits for an answer: sign').first().waitFor();
+    expect(problems).toEqual([]);
+    await close();
+  });
+
+  it('says in Korean what to do next', async () => {
+    const { page, problems, close } = await look(`${listening.url}#/main/unsigned`, { locale: 'ko-KR' });
+    await page.waitForSelector('.next li');
+
+    expect(await page.locator('.next li').allInnerTexts()).toEqual([
+      expect.stringContaining('"sign"의 질문에 답하기'),
+      expect.stringContaining('실행을 멈추기'),
+    ]);
     expect(problems).toEqual([]);
     await close();
   });
