@@ -17,10 +17,12 @@ const readme = pages.get('README.md') ?? '';
 /** Those of the first pages; in `npm run test:laws` of all, since each is a process of its own. */
 const run = shown.filter(({ page }) => amount(0, 1, 1) === 1 || /^README|getting-started/.test(page));
 
-/** Blocks of the Korean pages that are begun, or killed, by what is typed below them. */
+/** Blocks that are begun, or killed, by what is typed below them. */
 const apart = snippets.filter(
   ({ page, output, code }) =>
-    page.startsWith('docs/ko/') && output === undefined && /\.listen\(3000|process\.env/.test(code),
+    /^docs\/(ko\/|http\.md|getting-started\.md)/.test(page) &&
+    output === undefined &&
+    /\.listen\(3000|process\.env/.test(code),
 );
 const placeApart = (page: string): number => run.length + apart.findIndex((one) => one.page === page);
 
@@ -321,6 +323,7 @@ describe('S42 README', () => {
   it.each([
     ['README.ko.md', run.findIndex(({ page, nth }) => page === 'README.ko.md' && nth === 2), 'main'],
     ['docs/ko/getting-started.md', placeApart('docs/ko/getting-started.md'), 'letters'],
+    ['docs/getting-started.md', placeApart('docs/getting-started.md'), 'letters'],
   ])('%s: what is typed goes on in a second process', (page, index, file) => {
     const state = mkdtempSync(join(tmpdir(), 'millrace-'));
     const typed = typedIn(page).filter(([command]) => command !== 'rm -rf state');
@@ -344,9 +347,12 @@ describe('S42 README', () => {
   });
 
   if (amount(0, 1, 1) === 1) {
-    it('docs/ko/workflows.md: the service answers what curl asks, and ends when it is told to', async () => {
-      const { url, says, end } = await begun('docs/ko/workflows.md');
-      const typed = typedIn('docs/ko/workflows.md');
+    it.each([
+      ['docs/ko/workflows.md', 'order-2', /order-2 run\.completed/],
+      ['docs/http.md', 'p-1', /^/],
+    ])('%s: the service answers what curl asks, and ends when it is told to', async (page, runId, told) => {
+      const { url, says, end } = await begun(page);
+      const typed = typedIn(page);
       const [, shownId = ''] = /"asking":"(.*?)"/.exec(typed[1]?.[1] ?? '') ?? [];
       let id = '';
       for (const [command, printed] of typed) {
@@ -361,7 +367,10 @@ describe('S42 README', () => {
       }
 
       expect(typed).toHaveLength(3);
-      expect(await says(/order-2 run\.completed/)).not.toBe('');
+      await answering(/"status":"COMPLETED"/, async () => (await fetch(`${url}/runs/${runId}`)).text());
+      await says(told);
+      // Who follows what changes does not keep it from its end.
+      await fetch(`${url}/changes`);
       expect(await end()).toBe(0);
     });
 
