@@ -7,6 +7,7 @@ import type { RestateEngine, RestateWorker } from '../../adapters/restate';
 import { restateEngine, serveRestate } from '../../adapters/restate';
 import type { Agent, StepPolicy } from '../../index';
 import { agent, approval, branch, cancel, chain, each, execute, run } from '../../index';
+import { SLACK } from '../support/slack';
 import { amount, isLong, tally } from '../support/torture';
 import { collect } from '../support/told';
 import type { RestateServer } from './support/restateServer';
@@ -93,66 +94,71 @@ const together = async (all: readonly (() => Promise<void>)[]): Promise<void> =>
   await lastValueFrom(from(all).pipe(mergeMap((each) => each(), 16)), { defaultValue: undefined });
 };
 
-/** Half a minute: `deploys.spec.ts` has four of them in the short form. */
+/** Only in the long form: `deploys.spec.ts` has four of them in the short one. */
 const describeHere = restateBinary() === undefined || !isLong ? describe.skip : describe;
+const many = amount(2, 50);
+const STUCK_MS = 60_000 * SLACK;
+const BEGIN_MS = 900_000;
+const END_MS = 600_000;
 
-describeHere('runs under way, and runs that wait, when workers are replaced', () => {
-  const many = amount(2, 50);
+describeHere(`${many} runs under way and ${many} that wait, when workers are replaced`, () => {
   const ids = Array.from({ length: many }, (_, n) => n);
   let server: RestateServer;
   let engine: RestateEngine;
   const workers: RestateWorker[] = [];
+  // Workers and client are this process, and a listener here would hear of no warning: Jest gives a spec a copy of `process`.
+  const warnings: string[] = [];
+  const warn = jest.spyOn(process, 'emitWarning').mockImplementation((text) => {
+    warnings.push(String(text));
+  });
   const serve = async (agents: readonly Agent<never, unknown>[], port = 0): Promise<RestateWorker> => {
     const worker = await serveRestate(agents, { port, ingress: server.ingress, admin: server.admin });
     workers.push(worker);
     return worker;
   };
 
-  beforeAll(
-    async () => {
-      process.on('warning', () => undefined);
-      server = await startRestate();
-      engine = restateEngine({ ...server, onUnsubscribe: 'detach', patienceMs: isLong ? 60_000 : 20_000 });
-      const [port = 0] = await freePorts(1);
-      const main = await serve([...deploys.map(([, , before]) => before), old], port);
-      const there = await serve([moved]);
-      await serve([twice]);
-      const latest = await serve([twice]);
-      const all = [...deploys.map(([, , before]) => before), old, moved, twice];
-      const begin = async (of: Agent<unknown, unknown>, runId: string, n: number): Promise<void> => {
-        const left = collect(run(of, of.name === 'p4' || of.name === 'p5' ? [n] : n, { engine, runId }));
-        await waitFor(() => left.told.length > 1 || left.ended !== 'open', 60_000, `${runId} to begin`);
-        left.leave?.();
-      };
-      await together(
-        all.flatMap((of) =>
-          ids.flatMap((n) => ['way', 'rest'].map((how) => () => begin(of, `${how} ${of.name} ${n}`, n))),
-        ),
-      );
-      await waitFor(() => begun >= all.length * many * 2, 120_000, 'the steps under way');
-      await waitFor(
-        async () => {
-          await wait(500);
-          return (await engine.listRuns({ status: 'SUSPENDED', limit: 10_000 })).length >= all.length * many;
-        },
-        120_000,
-        'the runs that wait',
-      );
-      for (const worker of [main, there, latest]) await worker.close();
-      isOpen = true;
-      await serve([...deploys.map(([, , , after]) => after), old, young], port);
-      await serve([moved]);
-    },
-    isLong ? 900_000 : 240_000,
-  );
+  beforeAll(async () => {
+    server = await startRestate();
+    engine = restateEngine({ ...server, onUnsubscribe: 'detach', patienceMs: STUCK_MS });
+    const [port = 0] = await freePorts(1);
+    const main = await serve([...deploys.map(([, , before]) => before), old], port);
+    const there = await serve([moved]);
+    await serve([twice]);
+    const latest = await serve([twice]);
+    const all = [...deploys.map(([, , before]) => before), old, moved, twice];
+    const begin = async (of: Agent<unknown, unknown>, runId: string, n: number): Promise<void> => {
+      const left = collect(run(of, of.name === 'p4' || of.name === 'p5' ? [n] : n, { engine, runId }));
+      await waitFor(() => left.told.length > 1 || left.ended !== 'open', 60_000, `${runId} to begin`);
+      left.leave?.();
+    };
+    await together(
+      all.flatMap((of) =>
+        ids.flatMap((n) => ['way', 'rest'].map((how) => () => begin(of, `${how} ${of.name} ${n}`, n))),
+      ),
+    );
+    await waitFor(() => begun >= all.length * many * 2, 120_000, 'the steps under way');
+    await waitFor(
+      async () => {
+        await wait(500);
+        return (await engine.listRuns({ status: 'SUSPENDED', limit: 10_000 })).length >= all.length * many;
+      },
+      120_000,
+      'the runs that wait',
+    );
+    for (const worker of [main, there, latest]) await worker.close();
+    isOpen = true;
+    await serve([...deploys.map(([, , , after]) => after), old, young], port);
+    await serve([moved]);
+  }, BEGIN_MS);
   afterAll(async () => {
     for (const worker of workers) await worker.close().catch(() => undefined);
     await server.stop();
+    warn.mockRestore();
   });
 
-  /** Answers a run until it has completed; one that is refused is cancelled. Says how it stands in the end. */
+  /** Answers a run until it has completed; one that is refused is cancelled. Says how it stands then, or after 60 s where it is stuck. */
   const endOf = async (of: Agent<unknown, unknown>, runId: string): Promise<string> => {
-    const until = Date.now() + (isLong ? 120_000 : 60_000);
+    const until = Date.now() + STUCK_MS;
     for (;;) {
       const state = await engine.loadRun(of, runId);
       if (state === undefined || state.status === 'COMPLETED' || Date.now() > until)
@@ -169,7 +175,7 @@ describeHere('runs under way, and runs that wait, when workers are replaced', ()
         await cancel(runId, { engine, agent: of });
         await waitFor(
           async () => (await engine.loadRun(of, runId))?.status === 'CANCELLED',
-          60_000,
+          STUCK_MS / SLACK,
           'its end',
         );
         return `${why}, then CANCELLED`;
@@ -192,7 +198,7 @@ describeHere('runs under way, and runs that wait, when workers are replaced', ()
     ['two versions at once', old] as const,
   ];
   it.each(fitting)(
-    'complete: %s',
+    'complete within 60 s: %s',
     async (_, of) => {
       await expect(ends(of, 'way')).resolves.toEqual(new Set(['COMPLETED']));
       // Who waits has its items on record, and nobody says whether they shall be carried out anew.
@@ -200,7 +206,7 @@ describeHere('runs under way, and runs that wait, when workers are replaced', ()
       const expected = isOther ? 'DefinitionMismatchError, then CANCELLED' : 'COMPLETED';
       await expect(ends(of, 'rest')).resolves.toEqual(new Set([expected]));
     },
-    isLong ? 600_000 : 180_000,
+    END_MS,
   );
 
   const refused = deploys.flatMap(([what, expected, before]) =>
@@ -223,7 +229,23 @@ describeHere('runs under way, and runs that wait, when workers are replaced', ()
       );
       const open = await engine.listRuns({ name: of.name, status: 'RUNNING', limit: 10_000 });
       expect(open).toEqual([]);
+      const told = ids.flatMap((n) => ['way', 'rest'].map((how) => cancelWarning(`${how} ${of.name} ${n}`)));
+      const ofThese = warnings.filter((text) => text.startsWith('Run ') && text.includes(`"${of.name}"`));
+      expect(ofThese.map((text) => text.slice(0, text.indexOf(':'))).sort()).toEqual(told.sort());
     },
-    isLong ? 600_000 : 180_000,
+    END_MS,
   );
+
+  it('warn of runs that are refused, and of who does not answer, and of nothing else', () => {
+    const names = refused.map(([, { name }]) => name);
+    const isExpected = (text: string): boolean =>
+      text.startsWith('Nobody answers at ') ||
+      // A busy server is asked again by the next look.
+      /^Cannot go on with run ".*": No answer from /.test(text) ||
+      names.some((name) => text.includes(`Cannot run "${name}"`) || text.includes(`"millrace.${name}.`));
+
+    expect(warnings.filter((text) => !isExpected(text))).toEqual([]);
+  });
 });
+
+const cancelWarning = (runId: string): string => `Run "${runId}" is cancelled, and nothing of it is undone`;
