@@ -1,11 +1,13 @@
 import fc from 'fast-check';
+import type { Observable } from 'rxjs';
 import { defer, from, switchMap } from 'rxjs';
 
 import type { RestateEngine, RestateWorker } from '../../adapters/restate';
 import { restateEngine, serveRestate } from '../../adapters/restate';
 import { serviceFor } from '../../adapters/restate/client/engineContext';
 import * as library from '../../index';
-import type { Agent, RunState, Store } from '../../index';
+import type { Agent, RunState, Store, Transition } from '../../index';
+import { forkedState } from '../../lib/engine/invalidate';
 import * as testing from '../../testing';
 import type { Library, Shape } from '../laws/support/arbitraryStructure';
 import type { Operation } from '../laws/support/histories';
@@ -70,6 +72,36 @@ class Place {
     this.store = { loadRun: (runId: string) => this.#loadRun(runId) } as unknown as Store;
   }
 
+  /**
+   * The same where a fork begins when it is run: its server begins it at once, with what fails then still failing. Until then it is loaded
+   * as it will stand.
+   */
+  get whereForksWait(): { readonly lib: Lib; readonly store: Store } {
+    const waiting = new Map<string, { readonly origin: string; readonly options: ForkOptions }>();
+    const { lib, store } = this;
+    const run = (work: Any, input: unknown, options: Options): Observable<Transition> => {
+      const { runId = '' } = options;
+      const asked = waiting.get(runId);
+      if (asked === undefined) return lib.run(work, input, options);
+      waiting.delete(runId);
+      return from(lib.fork(asked.origin, asked.options)).pipe(
+        switchMap(() => this.#engine.attach(work, this.#id(runId))),
+      );
+    };
+    const fork = (origin: string, options: ForkOptions): Promise<string> => {
+      waiting.set(options.runId, { origin, options });
+      return Promise.resolve(options.runId);
+    };
+    const loadRun = async (runId: string): Promise<RunState | undefined> => {
+      const asked = waiting.get(runId);
+      if (asked === undefined) return store.loadRun(runId);
+      const before = await store.loadRun(asked.origin);
+      // The first life on a server is number 1, in a store the second one of two.
+      return before && { ...forkedState(before, asked.options), life: 0 };
+    };
+    return { lib: { ...lib, run, fork } as unknown as Lib, store: { loadRun } as unknown as Store };
+  }
+
   async close(): Promise<void> {
     // What goes on without its worker would go on for ever.
     await this.#comeToRest();
@@ -128,6 +160,12 @@ class Place {
     });
     return ((await answer.json()) as { readonly rows: readonly Invocation[] }).rows;
   }
+}
+
+interface ForkOptions {
+  readonly store: Store;
+  readonly runId: string;
+  readonly from?: string;
 }
 
 /** What the server has under way. */
@@ -234,13 +272,14 @@ describeHere('the laws of runs, on Restate', () => {
     'resumed',
     'retried',
     'retriedEach',
+    'forked',
     'left',
     'cancelled',
     'failedTwice',
   ] as const satisfies readonly WayName[];
 
   it('one resume is enough, whatever had failed (P21)', async () => {
-    const numRuns = amount(6, 300);
+    const numRuns = amount(WAYS.length, 350);
     let turn = 0;
     await fc.assert(
       fc.asyncProperty(
@@ -249,7 +288,8 @@ describeHere('the laws of runs, on Restate', () => {
           const way = WAYS[(turn += 1) % WAYS.length] as WayName;
           if (way === 'cancelled' && !canBeCancelled(drawn)) return;
           await within(async (place, name) => {
-            await ways[way](place.lib, drawn, place.store, `r${name}`).catch((error: unknown) => {
+            const { lib, store } = way === 'forked' ? place.whereForksWait : place;
+            await ways[way](lib, drawn, store, `r${name}`).catch((error: unknown) => {
               throw new Error(`${way}: ${JSON.stringify(drawn)}`, { cause: error });
             });
           });
