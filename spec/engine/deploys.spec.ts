@@ -1,11 +1,12 @@
+import { lastValueFrom } from 'rxjs';
+
 import type { RestateEngine } from '../../adapters/restate/client/restateEngine';
 import { restateEngine } from '../../adapters/restate/client/restateEngine';
 import type { RestateWorker } from '../../adapters/restate/worker/serveRestate';
 import { serveRestate } from '../../adapters/restate/worker/serveRestate';
-import type { Agent, StepPolicy } from '../../index';
-import { agent, cancel, chain, each, saga } from '../../index';
+import type { Agent, RunState, StepPolicy } from '../../index';
+import { agent, cancel, chain, each, execute, fork, run, saga } from '../../index';
 import { collect } from '../support/told';
-import { run } from '../../index';
 import type { RestateServer } from './support/restateServer';
 import { freePorts, restateBinary, startRestate, waitFor } from './support/restateServer';
 
@@ -55,6 +56,16 @@ const deploys: readonly (readonly [
 ];
 const undoing = (policy: StepPolicy) => saga('d4', chain('steps', charge, counted('a', policy), held('b')));
 
+/** One that fails before the deploy, and whose items have a step less after it, and another one. */
+const check = agent('check', (n: number) => {
+  if (!isOpen) throw new Error('closed');
+  return n;
+});
+const items = (second: string) =>
+  each('d5', chain('q', counted('load'), counted(second), check, counted('send')));
+const rowsOf = ({ steps }: RunState): readonly string[] =>
+  [...steps].map(({ stepId, status }) => `${stepId} ${status}`).sort();
+
 const ifServer = restateBinary() === undefined ? describe.skip : describe;
 
 ifServer('a worker replaced while runs are under way', () => {
@@ -67,7 +78,7 @@ ifServer('a worker replaced while runs are under way', () => {
     const { ingress, admin } = server;
     const [port = 0] = await freePorts(1);
     engine = restateEngine({ ingress, admin, patienceMs: 10_000 });
-    const before = [...deploys.map(([, agent]) => agent), undoing({})];
+    const before = [...deploys.map(([, agent]) => agent), items('clean'), undoing({})];
     worker = await serveRestate(before, { port, ingress, admin });
     for (const [, of, , input] of deploys) {
       watched.push(collect(run(of, input as never, { engine, runId: `watched ${of.name}` })));
@@ -78,9 +89,11 @@ ifServer('a worker replaced while runs are under way', () => {
     const left = collect(run(before.at(-1) as never, 1 as never, { engine: detached(), runId: 'undone' }));
     await waitFor(() => left.told.some((text) => /started .*b$/.test(text)), 10_000, 'its last step');
     left.leave?.();
+    await execute(items('clean'), [1, 2], { engine, runId: 'failed' });
     await waitFor(() => holding.size === 2 * deploys.length + 1, 10_000, 'the steps under way');
     await worker.close();
-    worker = await serveRestate([...deploys.map(([, , after]) => after), undoing({ cache: {} })], {
+    const after = [...deploys.map(([, , agent]) => agent), items('tidy'), undoing({ cache: {} })];
+    worker = await serveRestate(after, {
       port,
       ingress,
       admin,
@@ -122,4 +135,20 @@ ifServer('a worker replaced while runs are under way', () => {
       expect(first.length).toBeLessThanOrEqual(1);
     },
   );
+
+  it('keeps no row of a step that is gone, in the run and in its forks', async () => {
+    const work = items('tidy');
+    isOpen = true;
+    await expect(execute(work, [1, 2], { engine, runId: 'failed' })).rejects.toMatchObject({
+      name: 'DefinitionMismatchError',
+    });
+    const fresh = await execute(work, [1, 2]);
+    const state = await execute(work, [1, 2], { engine, runId: 'failed', onMismatch: 'actual' });
+    const forkId = await fork('failed', { engine, agent: work, from: '[0]/q/check' });
+    const { state: forked } = await lastValueFrom(engine.attach(work, forkId));
+
+    expect(state).toMatchObject({ status: 'COMPLETED', output: [1, 2] });
+    for (const one of [state, await engine.loadRun(work, 'failed'), forked])
+      expect(one && rowsOf(one)).toEqual(rowsOf(fresh));
+  });
 });
