@@ -86,7 +86,7 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
           const secret = before?.secret ?? given;
           if (before?.secret !== undefined)
             context.set('self', { ...self, secret, isHandedOn: true } satisfies Self);
-          const ending = await endingOf(context, kept, asked, before?.ending);
+          const ending = isFirst ? {} : await endingOf(context, kept, asked, before?.ending);
           const request = { ...asked, ...ending, secret };
           const { result, rest } = await handleRun(context, worker, request, before);
           if (rest !== undefined) {
