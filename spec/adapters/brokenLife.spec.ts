@@ -1,4 +1,7 @@
+import { requestOf } from '../../adapters/restate/client/broken/brokenLife';
+import { lifeJournal } from '../../adapters/restate/client/broken/lifeJournal';
 import { cancelRun } from '../../adapters/restate/client/cancelRun';
+import { serviceFor } from '../../adapters/restate/client/engineContext';
 import { followRun } from '../../adapters/restate/client/followRun';
 import type { Ingress } from '../../adapters/restate/protocol/ingress';
 import { IngressError } from '../../adapters/restate/protocol/ingress';
@@ -170,6 +173,73 @@ describe('what stands only in the journal of a life that has broken off', () => 
     const next = await goneOn({ ...server, context: { ...server.context, admin } });
 
     expect(stepsOf(next)).toMatchObject([{ status: 'RUNNING' }, { status: 'PENDING' }]);
+  });
+});
+
+describe('the journal of a life', () => {
+  const service = serviceFor(line);
+  /** Such a life with so many calls whose results are so long, and how often its admin is asked. */
+  const journalOf = (count: number, length: number) => {
+    const calls = Array.from({ length: count }, (_, n) => ({
+      path: `s${n}`,
+      result: done('x'.repeat(length)),
+    }));
+    const shown = fakeServer({ r: killed({ calls }) }).context.admin as Ingress;
+    const asked: string[] = [];
+    const sizes: number[] = [];
+    const admin: Ingress = {
+      request: async (path, options) => {
+        asked.push((options?.body as { readonly query: string }).query);
+        const answer = await shown.request(path, options);
+        sizes.push(JSON.stringify(answer).length);
+        return answer;
+      },
+    };
+    return { admin, asked, sizes };
+  };
+
+  it.each([
+    [0, 2],
+    [1, 3],
+    [300, 3],
+    [1_500, 4],
+  ])('is read with few questions, however many calls there are: %p', async (count, most) => {
+    const { admin, asked } = journalOf(count, 3);
+    const journal = await lifeJournal(admin, service, 'r', () => true);
+
+    expect(journal?.request).toEqual(request);
+    expect(journal?.calls.map(({ path }) => path)).toEqual(Array.from({ length: count }, (_, n) => `s${n}`));
+    expect(asked).toHaveLength(most);
+  });
+
+  it('is read without what was told', async () => {
+    const { admin, asked } = journalOf(300, 3);
+    const journal = await lifeJournal(admin, service, 'r', (path) => path === 's7');
+
+    expect(journal?.calls).toMatchObject([{ path: 's7', result: { output: 'xxx' } }]);
+    expect(asked).toHaveLength(3);
+    expect((await lifeJournal(admin, service, 'r', () => false))?.calls).toEqual([]);
+    expect(asked).toHaveLength(5);
+  });
+
+  it('is read in answers that are not much larger than one message, each result once', async () => {
+    const { admin, asked, sizes } = journalOf(9, 900_000);
+    const journal = await lifeJournal(admin, service, 'r', () => true);
+
+    expect(journal?.calls).toHaveLength(9);
+    // Two results fit in one answer.
+    expect(asked).toHaveLength(2 + 5);
+    expect(Math.max(...sizes)).toBeLessThan(10_000_000);
+  });
+
+  it('is not read for what its life was begun with', async () => {
+    const { admin, asked, sizes } = journalOf(300, 1_000);
+
+    await expect(requestOf(admin, service, 'r')).resolves.toEqual(request);
+    expect(asked).toHaveLength(2);
+    expect(Math.max(...sizes)).toBeLessThan(2_000);
+    await expect(requestOf(admin, service, 'r', 'inv_r')).resolves.toEqual(request);
+    expect(asked).toHaveLength(3);
   });
 });
 
@@ -603,7 +673,7 @@ describe('a worker that looks after runs', () => {
       // One more look.
       await new Promise((resolve) => setTimeout(resolve, 5_500));
     } finally {
-      stop();
+      await stop();
       await close();
       warn.mockRestore();
     }

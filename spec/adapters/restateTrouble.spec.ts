@@ -2,6 +2,7 @@ import type { EngineContext } from '../../adapters/restate/client/engineContext'
 import { listRuns } from '../../adapters/restate/client/listRuns';
 import { notServed } from '../../adapters/restate/client/notServed';
 import { stalled } from '../../adapters/restate/client/stalled';
+import { lostLives } from '../../adapters/restate/client/stuckLives';
 import { EngineUnreachableError } from '../../adapters/restate/index';
 import type { Ingress } from '../../adapters/restate/protocol/ingress';
 import { IngressError } from '../../adapters/restate/protocol/ingress';
@@ -66,6 +67,54 @@ describe('the list of runs', () => {
     expect(await listed(refused(500))).toMatchObject([{ runId: 'r', status: 'FAILED' }]);
     expect(await listed(refused(409))).toMatchObject([{ runId: 'r', status: 'FAILED' }]);
     expect(await listed(refused(404))).toEqual([]);
+  });
+});
+
+describe('lives that were killed', () => {
+  const HOUR_MS = 3_600_000;
+  /** The keys of those that the server is not about to forget, of one that was killed so long ago and is kept for so long. */
+  const killed = async (agoMs: number, retention: unknown): Promise<readonly string[]> => {
+    const completed_at = new Date(Date.now() - agoMs).toISOString();
+    const row = {
+      target_service_key: 'r',
+      status: 'completed',
+      completed_at,
+      completion_retention: retention,
+    };
+    return (await lostLives({ request: () => Promise.resolve({ rows: [row] }) }, service)).killed;
+  };
+
+  it.each([
+    ['PT86400S', 24],
+    ['PT90061.5S', 25],
+    ['P1D', 24],
+    ['P1W', 7 * 24],
+    ['P1DT2H', 26],
+    ['PT1H30M', 1.5],
+    ['PT25H1M1.5S', 25],
+    ['pt2h', 2],
+    ['PT0,5H', 0.5],
+  ])('are known as long as they are kept: %s', async (retention, hours) => {
+    await expect(killed((hours - 0.01) * HOUR_MS, retention)).resolves.toEqual(['r']);
+    await expect(killed((hours + 0.02) * HOUR_MS, retention)).resolves.toEqual([]);
+  });
+
+  it.each([
+    'PT0S',
+    'PT',
+    'P',
+    '',
+    'P1M',
+    'P1Y',
+    '1 day',
+    'P1H',
+    'PT1D',
+    'PT1.2.3S',
+    'PT-5S',
+    undefined,
+    null,
+  ])('are taken for forgotten where it is not clear for how long: %p', async (retention) => {
+    await expect(killed(1, retention)).resolves.toEqual([]);
   });
 });
 

@@ -188,7 +188,7 @@ async function goesOnUnasked(
   if (later === undefined) return false;
   const result = await resultOf(context, agent, keyOf(runId, asked));
   if (typeof result !== 'object' || result.broken === undefined) return false;
-  const request = await requestOf(admin, service, later.key);
+  const request = await requestOf(admin, service, later.key, later.id);
   return request !== undefined && request.isCancelled !== true && request.isLeft !== true;
 }
 

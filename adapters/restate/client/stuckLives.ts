@@ -83,9 +83,29 @@ const KILLED = '[409] killed';
 
 /** Another life of the same run may have been forgotten before it. */
 function isPastRetention(row: Readonly<Record<string, unknown>>): boolean {
-  const [, seconds = '0'] = /^PT([\d.]+)S$/.exec(String(row['completion_retention'])) ?? [];
-  return Date.parse(String(row['completed_at'])) + Number(seconds) * 1_000 <= asyncScheduler.now();
+  const keptMs = isoDurationMs(String(row['completion_retention']));
+  return Date.parse(String(row['completed_at'])) + keptMs <= asyncScheduler.now();
 }
+
+/**
+ * Milliseconds of a duration as ISO 8601 writes it: `PT86400S`, `PT25H1M1.5S`, `P1DT2H`. 0 for any other text, and for months and years,
+ * which are of no one length.
+ */
+function isoDurationMs(text: string): number {
+  const [, ...amounts]: readonly (string | undefined)[] = ISO_DURATION.exec(text) ?? [];
+  return amounts.reduce(
+    (ms, amount = '0', index) => ms + Number(amount.replace(',', '.')) * (UNITS_MS[index] ?? 0),
+    0,
+  );
+}
+
+const AMOUNT = '(\\d+(?:[.,]\\d+)?)';
+const ISO_DURATION = new RegExp(
+  `^P(?:${AMOUNT}W)?(?:${AMOUNT}D)?(?:T(?:${AMOUNT}H)?(?:${AMOUNT}M)?(?:${AMOUNT}S)?)?$`,
+  'i',
+);
+/** Of weeks, days, hours, minutes and seconds. */
+const UNITS_MS = [604_800_000, 86_400_000, 3_600_000, 60_000, 1_000];
 
 /**
  * Ends a life where it stands. What it has told stays readable.

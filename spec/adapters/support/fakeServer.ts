@@ -253,18 +253,20 @@ function journalOf({ request, calls = [] }: FakeLife, sql: string): readonly obj
       ];
     }),
   ];
-  const [, only] = /index" = (\d+)/.exec(sql) ?? [];
-  return entries.flatMap(({ entry_type, lite, json }, index) =>
-    only === undefined || Number(only) === index
-      ? [
-          {
-            index,
-            entry_type,
-            entry_lite_json: JSON.stringify(lite),
-            entry_json: JSON.stringify(json),
-            appended_at: new Date(index * 1_000).toISOString(),
-          },
-        ]
-      : [],
-  );
+  const [, one, several = one] = /and "index" (?:= (\d+)|in \(([\d, ]+)\))/.exec(sql) ?? [];
+  const only = several === undefined ? undefined : new Set(several.split(', ').map(Number));
+  return entries.flatMap(({ entry_type, lite, json }, index) => {
+    if (only !== undefined && !only.has(index)) return [];
+    const entry_json = JSON.stringify(json);
+    return [
+      {
+        index,
+        entry_type,
+        entry_lite_json: JSON.stringify(lite),
+        raw_length: Math.ceil(entry_json.length / 4),
+        appended_at: new Date(index * 1_000).toISOString(),
+        ...((only !== undefined || index === 0) && { entry_json }),
+      },
+    ];
+  });
 }

@@ -1,6 +1,7 @@
 import { RunState as StateCodec } from '../../../../lib/codec/stateCodec';
 import { validate } from '../../../../lib/codec/validate';
 import { definitionAt } from '../../../../lib/definition/definitionAt';
+import { pathsAbove } from '../../../../lib/engine/invalidate';
 import { resolveStart } from '../../../../lib/engine/resolveStart';
 import type { Agent } from '../../../../lib/model/agentType';
 import type { RunEvent } from '../../../../lib/model/event';
@@ -17,7 +18,7 @@ import { RequestTimeoutError, WorkerUnreachableError } from '../../restateErrors
 import type { EngineContext } from '../engineContext';
 import { serviceFor } from '../engineContext';
 import type { LifeJournal, RecordedCall } from './lifeJournal';
-import { lifeJournal } from './lifeJournal';
+import { lifeJournal, lifeRequest } from './lifeJournal';
 import { killLife } from '../stuckLives';
 
 /**
@@ -119,14 +120,19 @@ function unlessLate(error: unknown, key: string, agent: string, forMs: number): 
 
 const NO_FATE: LifeFate = { isReplaced: false, isCancelAsked: false };
 
-/** With what a life was begun; undefined where the admin does not show it. */
+/**
+ * With what a life was begun; undefined where the admin does not show it.
+ *
+ * @param id - Of its invocation, where that is known.
+ */
 export async function requestOf(
   admin: Ingress,
   service: string,
   key: string,
+  id?: string,
 ): Promise<StartRequest | undefined> {
   try {
-    return (await lifeJournal(admin, service, key, () => false))?.request;
+    return await lifeRequest(admin, service, key, id);
   } catch {
     return undefined;
   }
@@ -198,7 +204,8 @@ function eventsOf(
   const { runId } = state;
   const { at, output, partials, kept, tail = [] } = result;
   let { seq } = state;
-  const begun = [...pathsAbove(path), path].flatMap((one): RunEvent[] => {
+  const planned = new Set(state.plan.map((step) => step.path));
+  const begun = [...pathsAbove(path, planned), path].flatMap((one): RunEvent[] => {
     const above = rowAt(agent, state, one);
     if (above?.status !== 'PENDING') return [];
     seq += 1;
@@ -243,11 +250,4 @@ function rowAt(
   const definition = definitionAt(agent, path);
   if (definition === undefined || definition === 'unknown') return undefined;
   return { agent: definition.name, status: 'PENDING', attempts: 0 };
-}
-
-function pathsAbove(path: string): readonly string[] {
-  const above: string[] = [];
-  for (let end = path.indexOf('/'); end >= 0; end = path.indexOf('/', end + 1))
-    above.push(path.slice(0, end));
-  return above;
 }

@@ -22,7 +22,7 @@ export interface LifeJournal {
 
 /**
  * Reads the journal of a life by the admin: what nobody has been told stands only there. Undefined where the server keeps none that
- * can be read.
+ * can be read. However many calls there are, it asks as often as what is wanted does not fit in one answer.
  *
  * @param isUntold - Whether the result of the step at this path is wanted: what was told is not read once more.
  * @throws What asking the admin throws.
@@ -35,53 +35,154 @@ export async function lifeJournal(
 ): Promise<LifeJournal | undefined> {
   const id = (await lifeTrouble(admin, service, key))?.id;
   if (id === undefined) return undefined;
+  const entries = await entriesOf(admin, id);
+  const request = entries[0] && requestIn(entries[0].whole);
+  if (request === undefined) return undefined;
+  const commands = await wholeOf(admin, id, entries.filter(isCall));
+  const begun = new Map<number, BegunCall>();
+  const wanted: (Entry & { readonly call: BegunCall })[] = [];
+  for (const entry of entries) {
+    if (isCommand(entry)) {
+      const { completion, path } = isCall(entry) ? calledIn(commands.get(entry.index)) : ranIn(entry.lite);
+      if (path !== undefined) begun.set(completion, { path, startedAt: entry.at });
+      continue;
+    }
+    const call = begun.get(Number(within(entry.lite, 'Notification', 'id', 'CompletionId')));
+    if (call !== undefined && isUntold(call.path)) wanted.push({ ...entry, call });
+  }
+  const results = await wholeOf(admin, id, wanted);
+  const calls = wanted.flatMap(({ index, type, call }): RecordedCall[] => {
+    const kind = type.slice('Notification: '.length);
+    const given = within(results.get(index), 'Notification', 'Completion', kind, 'result', 'Success');
+    const result = payload(given);
+    if (!isDone(result)) return [];
+    // The admin may not say when a call began.
+    return [
+      { path: call.path, startedAt: Number.isNaN(call.startedAt) ? result.at : call.startedAt, result },
+    ];
+  });
+  return { request, calls };
+}
+
+/**
+ * With what a life was begun; undefined where the server does not keep that.
+ *
+ * @param id - Of its invocation, where that is known.
+ * @throws What asking the admin throws.
+ */
+export async function lifeRequest(
+  admin: Ingress,
+  service: string,
+  key: string,
+  id?: string,
+): Promise<StartRequest | undefined> {
+  const known = id ?? (await lifeTrouble(admin, service, key))?.id;
+  if (known === undefined) return undefined;
+  const [row] = await query(
+    admin,
+    `select entry_json from sys_journal where id = '${known}' and "index" = 0`,
+  );
+  return requestIn(parsed(row?.['entry_json']));
+}
+
+interface BegunCall {
+  readonly path: string;
+  readonly startedAt: number;
+}
+
+/** An entry of a journal that a call may stand in. */
+interface Entry {
+  readonly index: number;
+  readonly type: string;
+  readonly lite: unknown;
+  readonly at: number;
+  /** In bytes. */
+  readonly size: number;
+  /** Only of the first one. */
+  readonly whole: unknown;
+}
+
+/** What calls stand in, and in the first entry with what the life was begun. */
+const TYPES = ['Command: Input', 'Command: Run', 'Command: Call', 'Notification: Run', 'Notification: Call'];
+
+/** The entries of a journal in their order. */
+async function entriesOf(admin: Ingress, id: string): Promise<readonly Entry[]> {
+  const types = TYPES.map((type) => `'${type}'`).join(', ');
   const rows = await query(
     admin,
-    `select "index", entry_type, entry_lite_json, appended_at from sys_journal where id = '${id}'`,
+    `select "index", entry_type, entry_lite_json, appended_at, raw_length, case when "index" = 0 then entry_json end as entry_json from sys_journal where id = '${id}' and entry_type in (${types})`,
   );
-  const entries = rows
+  return rows
     .map((row) => ({
       index: Number(row['index']),
       type: String(row['entry_type']),
       lite: parsed(row['entry_lite_json']),
       at: Date.parse(String(row['appended_at'])),
+      size: Number(row['raw_length']),
+      whole: parsed(row['entry_json']),
     }))
     .sort((one, other) => one.index - other.index);
-  const whole = (index: number): Promise<unknown> => entryAt(admin, id, index);
-  const first = entries[0];
-  const request = first && payload(within(await whole(first.index), 'Command', 'Input', 'payload'));
-  if (!isRecord(request)) return undefined;
-  const calls: RecordedCall[] = [];
-  const begun = new Map<number, { readonly path: string; readonly startedAt: number }>();
-  for (const { index, type, lite, at } of entries) {
-    if (type === 'Command: Run') {
-      const { completion_id: id, name } = recordIn(lite, 'Command', 'Run');
-      begun.set(Number(id), { path: String(name), startedAt: at });
-    } else if (type === 'Command: Call') {
-      const { result_completion_id: id, request: asked } = recordIn(await whole(index), 'Command', 'Call');
-      const step = payload(within(asked, 'parameter')) as Partial<StepRequest> | undefined;
-      if (typeof step?.path === 'string') begun.set(Number(id), { path: step.path, startedAt: at });
-    } else if (type === 'Notification: Run' || type === 'Notification: Call') {
-      const call = begun.get(Number(within(lite, 'Notification', 'id', 'CompletionId')));
-      if (call === undefined || !isUntold(call.path)) continue;
-      const kind = type.slice('Notification: '.length);
-      const given = within(await whole(index), 'Notification', 'Completion', kind, 'result', 'Success');
-      const result = payload(given);
-      // The admin may not say when a call began.
-      const startedAt = Number.isNaN(call.startedAt) && isDone(result) ? result.at : call.startedAt;
-      if (isDone(result)) calls.push({ path: call.path, startedAt, result });
-    }
-  }
-  return { request: request as unknown as StartRequest, calls };
 }
 
-/** One entry as a whole. One at a time, because one may be as large as a message. */
-async function entryAt(admin: Ingress, id: string, index: number): Promise<unknown> {
-  const [row] = await query(
-    admin,
-    `select entry_json from sys_journal where id = '${id}' and "index" = ${index}`,
-  );
-  return parsed(row?.['entry_json']);
+/** So many bytes of entries are read at once, four times as many as JSON; one alone may be as large as a message. */
+const MOST_BYTES = 2_000_000;
+/** So many entries at once, so that no question is too long. */
+const MOST_ENTRIES = 1_000;
+
+/** These entries as a whole, by their indices. */
+async function wholeOf(
+  admin: Ingress,
+  id: string,
+  entries: readonly Entry[],
+): Promise<ReadonlyMap<number, unknown>> {
+  const whole = new Map<number, unknown>();
+  for (let at = 0; at < entries.length;) {
+    const asked: number[] = [];
+    for (let bytes = 0; at < entries.length && asked.length < MOST_ENTRIES; at += 1) {
+      const { index, size } = entries[at] as Entry;
+      bytes += size;
+      if (asked.length > 0 && bytes > MOST_BYTES) break;
+      asked.push(index);
+    }
+    const rows = await query(
+      admin,
+      `select "index", entry_json from sys_journal where id = '${id}' and "index" in (${asked.join(', ')})`,
+    );
+    for (const row of rows) whole.set(Number(row['index']), parsed(row['entry_json']));
+  }
+  return whole;
+}
+
+function isCommand({ type }: Entry): boolean {
+  return type.startsWith('Command: ');
+}
+
+function isCall({ type }: Entry): boolean {
+  return type === 'Command: Call';
+}
+
+interface Command {
+  readonly completion: number;
+  /** Of the step; undefined for what is not the call of one. */
+  readonly path: string | undefined;
+}
+
+/** What is called in this process. */
+function ranIn(lite: unknown): Command {
+  const { completion_id: completion, name } = recordIn(lite, 'Command', 'Run');
+  return { completion: Number(completion), path: typeof name === 'string' ? name : undefined };
+}
+
+/** What is called elsewhere. */
+function calledIn(whole: unknown): Command {
+  const { result_completion_id: completion, request } = recordIn(whole, 'Command', 'Call');
+  const step = payload(within(request, 'parameter')) as Partial<StepRequest> | undefined;
+  return { completion: Number(completion), path: typeof step?.path === 'string' ? step.path : undefined };
+}
+
+function requestIn(whole: unknown): StartRequest | undefined {
+  const request = payload(within(whole, 'Command', 'Input', 'payload'));
+  return isRecord(request) ? (request as unknown as StartRequest) : undefined;
 }
 
 /** Other entries have names like steps: decisions, and questions to the cache. */
