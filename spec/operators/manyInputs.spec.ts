@@ -76,7 +76,6 @@ async function inLinearTime<T>(work: (many: number) => Promise<T>): Promise<T> {
     told = all;
     least = Math.min(least, ofAll / ofFew);
   } while (least >= LINEAR && (round += 1) < 3);
-  tally('times as much for eight times as many', Math.ceil(least));
   expect(least).toBeLessThan(LINEAR);
   return told;
 }

@@ -107,7 +107,6 @@ describe('a long stream that remembers (P28)', () => {
       // From the middle on all keys are there.
       const [first, middle, last] = [samples[4], samples[11], samples[19]] as [Sample, Sample, Sample];
       const cost = (from: Sample, to: Sample): number => (to.cpuMs - from.cpuMs) / (to.at - from.at);
-      tally('us an item', Math.round(1_000 * cost(first, last)));
       tally('MB of heap', Math.round(last.heapMb));
       expect(cost(middle, last)).toBeLessThan(2 * cost(first, middle));
       expect(last.heapMb).toBeLessThan(middle.heapMb * 1.2 + 5);
