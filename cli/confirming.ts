@@ -7,7 +7,7 @@ import type { CommandContext } from './context';
 import { momentText } from './view/moments';
 import type { ListedRow, ListQuery } from './queuedRuns';
 import { begunQuery, merged, queuedRuns } from './queuedRuns';
-import { rowNamed } from './runNames';
+import { rowsNamed } from './runNames';
 import { runMark, statusText } from './view/statusText';
 import { tableText } from './view/table';
 
@@ -31,9 +31,7 @@ export async function chosenRuns(
   }
   if (named.length === 0)
     throw usageError('Cannot tell which runs are meant', 'name one, or select some with --status');
-  const runs: ListedRow[] = [];
-  for (const each of named) runs.push(await rowNamed(store, each));
-  return runs;
+  return rowsNamed(store, named);
 }
 
 /**

@@ -40,23 +40,51 @@ export function notBegun(runId: string): CommandError {
  * @throws StoreCorruptError when its file in the queue is damaged.
  */
 export async function rowNamed(store: Store, typed: string): Promise<ListedRow> {
-  if (typed === '') throw usageError('Cannot take an empty run id', 'name a run, or @last');
-  if (typed === '@last' || typed === '@failed') {
-    const [latest] = await store.listRuns({ limit: 1, ...(typed === '@failed' && { status: 'FAILED' }) });
-    if (latest === undefined) throw new UnknownRunError(typed);
-    return latest;
-  }
+  const [row] = await rowsNamed(store, [typed]);
+  return row as ListedRow;
+}
+
+/**
+ * The runs that are meant, in this order. The store is listed once, however many are named.
+ *
+ * @throws As `rowNamed` does, for the first name that means no run.
+ */
+export async function rowsNamed(store: Store, names: readonly string[]): Promise<readonly ListedRow[]> {
+  if (names.includes('')) throw usageError('Cannot take an empty run id', 'name a run, or @last');
   // Before the runs: one that begins meanwhile is found there.
-  const [waiting] = await Promise.allSettled([queuedRun(store, typed)]);
-  const runs = await store.listRuns();
-  const exact = runs.find(({ runId }) => runId === typed);
-  if (exact !== undefined) return exact;
-  if (waiting.status === 'rejected') throw waiting.reason as Error;
-  if (waiting.value !== undefined) return waiting.value.row;
-  // As progress() and `list` print it.
+  const waiting = await Promise.allSettled(names.map((typed) => queuedRun(store, typed)));
+  let begun: Map<string, RunSummary> | undefined;
+  let all: readonly ListedRow[] | undefined;
+  const found: ListedRow[] = [];
+  for (const [index, typed] of names.entries()) {
+    const latest = await latestOf(store, typed);
+    if (latest !== undefined) {
+      found.push(latest);
+      continue;
+    }
+    begun ??= new Map((await store.listRuns()).map((run) => [run.runId, run]));
+    const exact = begun.get(typed);
+    const place = waiting[index];
+    if (exact === undefined && place?.status === 'rejected') throw place.reason as Error;
+    const known = exact ?? (place?.status === 'fulfilled' ? place.value?.row : undefined);
+    if (known === undefined) all ??= merged([...begun.values()], (await queuedRuns(store)).rows);
+    found.push(known ?? endingSo(all ?? [], typed));
+  }
+  return found;
+}
+
+/** The run that `@last` or `@failed` means; undefined for any other name. */
+async function latestOf(store: Store, typed: string): Promise<RunSummary | undefined> {
+  if (typed !== '@last' && typed !== '@failed') return undefined;
+  const [latest] = await store.listRuns({ limit: 1, ...(typed === '@failed' && { status: 'FAILED' }) });
+  if (latest === undefined) throw new UnknownRunError(typed);
+  return latest;
+}
+
+/** The only run whose id ends so, as progress() and `list` print it. */
+function endingSo(all: readonly ListedRow[], typed: string): ListedRow {
   const end = typed.replace(/^…/u, '').toLowerCase();
-  const all = end === '' ? [] : merged(runs, (await queuedRuns(store)).rows);
-  const fitting = all.filter(({ runId }) => runId.toLowerCase().endsWith(end));
+  const fitting = end === '' ? [] : all.filter(({ runId }) => runId.toLowerCase().endsWith(end));
   const [only, ...others] = fitting;
   if (only === undefined) throw new UnknownRunError(typed);
   if (others.length === 0) return only;

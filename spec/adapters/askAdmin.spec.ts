@@ -1,6 +1,10 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:http';
+
 import { query } from '../../adapters/restate/client/askAdmin';
 import type { Ingress } from '../../adapters/restate/protocol/ingress';
-import { IngressError } from '../../adapters/restate/protocol/ingress';
+import { IngressError, ingressOf } from '../../adapters/restate/protocol/ingress';
 
 /** An admin that answers with these failures, then with a row. */
 function adminThat(...failures: readonly Error[]): Ingress & { readonly asked: () => number } {
@@ -34,6 +38,22 @@ describe('a question to the admin of a Restate server', () => {
       next: "look into the server's log",
     });
     expect(admin.asked()).toBe(6);
+  });
+
+  it('is given up where an admin takes it and never answers', async () => {
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask'] });
+    const mute = createServer(() => undefined).listen(0, '127.0.0.1');
+    await once(mute, 'listening');
+    const address = `http://127.0.0.1:${(mute.address() as AddressInfo).port}`;
+    const asked = query(ingressOf([address], 1_000), 'select id from sys_invocation');
+    const outcome = asked.catch((error: unknown) => error);
+    await once(mute, 'request');
+    await jest.advanceTimersByTimeAsync(30_000);
+    jest.useRealTimers();
+
+    await expect(outcome).resolves.toMatchObject({ code: 'REQUEST_TIMEOUT', url: `${address}/query` });
+    mute.closeAllConnections();
+    mute.close();
   });
 
   it('is asked once where the server refuses it', async () => {
