@@ -146,6 +146,8 @@ describeHere('runs that only sleep', () => {
 
   it('are cancelled when they are left, and undo nothing', async () => {
     const left = collect(run(undoing, 1, { engine, runId: 'left' }));
+    // There is nothing to attach to before.
+    await waitFor(() => left.told.includes('run.started'), 20_000, 'the run');
     const other = collect(engine.attach(undoing, 'left'));
     await asleep(undoing, 'left', 'books and sleeps/nap');
     left.leave?.();
