@@ -12,12 +12,15 @@ const LOOK_MS = 1_000;
 /** How many ticks back a worker that begins looks for a run that is under way. */
 const LOOKED_BACK = 20;
 
+/** What schedules ask of an engine. */
+export type TickEngine = Pick<RestateEngine, 'cancel' | 'loadRun' | 'submit'>;
+
 /**
  * Begins a run at each tick of these schedules, until stopped. Every worker does; the server takes one run of each tick, by its id.
  *
  * @throws InvalidArgumentError for a schedule that makes up for missed ticks: the server forgets which have run.
  */
-export function beginScheduledRuns(engine: RestateEngine, schedules: readonly Schedule[]): () => void {
+export function beginScheduledRuns(engine: TickEngine, schedules: readonly Schedule[]): () => void {
   for (const { name, catchUp } of schedules) {
     if (catchUp !== 'none')
       throw new InvalidArgumentError(
@@ -34,7 +37,7 @@ export function beginScheduledRuns(engine: RestateEngine, schedules: readonly Sc
 
 /** One schedule, as this worker serves it. */
 class TickClock {
-  readonly #engine: RestateEngine;
+  readonly #engine: TickEngine;
   readonly #schedule: Schedule;
   readonly #agent: Agent<never, unknown>;
   readonly #pending: number[] = [];
@@ -44,7 +47,7 @@ class TickClock {
   #isStopped = false;
   #isBusy = false;
 
-  constructor(engine: RestateEngine, schedule: Schedule) {
+  constructor(engine: TickEngine, schedule: Schedule) {
     this.#engine = engine;
     this.#schedule = schedule;
     this.#agent = schedule.agent;

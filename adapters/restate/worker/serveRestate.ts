@@ -6,12 +6,12 @@ import { createEndpointHandler } from '@restatedev/restate-sdk';
 
 import type { Agent, GivenServices } from '../../../lib/model/agentType';
 import type { Schedule } from '../../../operators/runs/schedule';
-import { paceOf, serviceFor } from '../client/engineContext';
 import { cancelRun } from '../client/cancelRun';
 import type { EngineContext } from '../client/engineContext';
+import { paceOf, serviceFor } from '../client/engineContext';
 import { submitRun } from '../client/forkRun';
 import { latestLife } from '../client/latestLife';
-import type { RestateEngine } from '../client/restateEngine';
+import type { TickEngine } from '../client/scheduledRuns';
 import { beginScheduledRuns } from '../client/scheduledRuns';
 import { ingressOf } from '../protocol/ingress';
 import { refuseShared } from '../restateErrors';
@@ -182,7 +182,7 @@ const TICK_MS = 30_000;
  * What schedules ask of an engine, until it is stopped. What is asked then is broken off and never answered: nobody waits for it, and it
  * would keep the process alive for as long as the server may be away.
  */
-function tickEngine(addresses: readonly string[], signal: AbortSignal): RestateEngine {
+function tickEngine(addresses: readonly string[], signal: AbortSignal): TickEngine {
   const asked = ingressOf(addresses, TICK_MS);
   const context: EngineContext = {
     ingress: {
@@ -199,7 +199,7 @@ function tickEngine(addresses: readonly string[], signal: AbortSignal): RestateE
     patienceMs: TICK_MS,
     pace: paceOf(),
   };
-  const engine: Pick<RestateEngine, 'cancel' | 'loadRun' | 'submit'> = {
+  return {
     async cancel(runId, { agent, reason } = {}) {
       // One that has ended meanwhile is none that the next tick waits for.
       if (agent !== undefined) await cancelRun(context, { agent, runId }, reason);
@@ -211,8 +211,6 @@ function tickEngine(addresses: readonly string[], signal: AbortSignal): RestateE
       return { became: await submitRun(context, agent, runId, input, delayMs) };
     },
   };
-  // Of an engine that is all that schedules ask for.
-  return engine as RestateEngine;
 }
 
 /** What all services of a worker have in common. */
