@@ -1,7 +1,7 @@
-import { ingressOf } from '../../adapters/restate/protocol/ingress';
 import type { LifeResult, RestRequest, StartRequest } from '../../adapters/restate/protocol/protocol';
 import { runsService } from '../../adapters/restate/worker/runsService';
 import { agent, chain, sleep } from '../../index';
+import { serviceSettings } from './support/serviceSettings';
 
 const napping = chain(
   'napping',
@@ -9,16 +9,7 @@ const napping = chain(
   sleep('nap', 600_000),
   agent('then', String),
 );
-const { workflow } = runsService(napping, {
-  ingress: ingressOf(['http://127.0.0.1:1'], 1),
-  placement: () => 'inline' as const,
-  retentionMs: 1,
-  abortTimeoutMs: 1,
-  longSleepMs: 60_000,
-  inactivityTimeoutMs: 1,
-  retryMs: 1,
-  lives: new Set<never>(),
-}) as unknown as {
+const { workflow } = runsService(napping, serviceSettings()) as unknown as {
   readonly workflow: {
     readonly run: (context: unknown, request: Partial<StartRequest>) => Promise<LifeResult>;
   };

@@ -2,10 +2,10 @@ import type { WorkflowContext } from '@restatedev/restate-sdk';
 import { CancelledError, RestatePromise } from '@restatedev/restate-sdk';
 import * as t from 'io-ts';
 
-import { ingressOf } from '../../adapters/restate/protocol/ingress';
 import { runsService } from '../../adapters/restate/worker/runsService';
 import { agent, approval, chain, execute, memoryStore, saga } from '../../index';
 import { RunState as StateCodec } from '../../lib/codec/stateCodec';
+import { serviceSettings } from './support/serviceSettings';
 
 const undone: number[] = [];
 const reserve = agent('reserve', (n: number) => n + 1, {
@@ -14,17 +14,9 @@ const reserve = agent('reserve', (n: number) => n + 1, {
 const booking = saga('booking', chain('work', reserve, approval('agree', t.number)));
 
 type Handler = (context: unknown, body: unknown) => Promise<unknown>;
-const { workflow } = runsService(booking, {
-  ingress: ingressOf(['http://127.0.0.1:1'], 1),
-  placement: () => 'inline',
-  services: undefined,
-  retentionMs: 1,
-  abortTimeoutMs: 1,
-  longSleepMs: 60_000,
-  inactivityTimeoutMs: 1,
-  retryMs: 1,
-  lives: new Set(),
-}) as unknown as { readonly workflow: Record<'run' | 'tell' | 'cancel', Handler> };
+const { workflow } = runsService(booking, serviceSettings()) as unknown as {
+  readonly workflow: Record<'run' | 'tell' | 'cancel', Handler>;
+};
 
 /** The second life of a run that waited, as the server carries it out; it is cancelled so many times while it reads how the run stands. */
 async function secondLife(cancels: number, asked: unknown) {

@@ -1,22 +1,13 @@
 import { CancelledError, TerminalError } from '@restatedev/restate-sdk';
 
-import { ingressOf } from '../../adapters/restate/protocol/ingress';
 import type { LifeResult, RunRecord, StartRequest } from '../../adapters/restate/protocol/protocol';
 import { runRecordsService } from '../../adapters/restate/worker/runRecords';
 import { runsService } from '../../adapters/restate/worker/runsService';
 import { agent, chain, sleep } from '../../index';
+import { serviceSettings } from './support/serviceSettings';
 
 const napping = chain('napping', sleep('nap', 600_000), agent('then', String));
-const settings = {
-  ingress: ingressOf(['http://127.0.0.1:1'], 1),
-  placement: () => 'inline' as const,
-  retentionMs: 1,
-  abortTimeoutMs: 1,
-  longSleepMs: 60_000,
-  inactivityTimeoutMs: 1,
-  retryMs: 1,
-  lives: new Set<never>(),
-};
+const settings = serviceSettings();
 type Handler = (context: unknown, body: unknown) => Promise<unknown>;
 const runs = runsService(napping, settings) as unknown as { readonly workflow: Record<string, Handler> };
 const records = runRecordsService(settings) as unknown as { readonly object: Record<string, Handler> };

@@ -1,7 +1,7 @@
-import { ingressOf } from '../../adapters/restate/protocol/ingress';
 import type { StartRequest } from '../../adapters/restate/protocol/protocol';
 import { runsService } from '../../adapters/restate/worker/runsService';
 import { agent } from '../../index';
+import { serviceSettings } from './support/serviceSettings';
 
 /** The handler of a workflow, as the SDK would call it. */
 interface Served {
@@ -11,16 +11,7 @@ interface Served {
 describe('a life whose server is lost', () => {
   it('calls no function that it had not begun to call: another worker does', async () => {
     const call = jest.fn((n: number) => n);
-    const served = runsService(agent('called', call), {
-      ingress: ingressOf(['http://127.0.0.1:1'], 1),
-      placement: () => 'inline',
-      retentionMs: 1,
-      abortTimeoutMs: 1,
-      longSleepMs: 60_000,
-      inactivityTimeoutMs: 1,
-      retryMs: 1,
-      lives: new Set(),
-    }) as unknown as Served;
+    const served = runsService(agent('called', call), serviceSettings()) as unknown as Served;
     const attempt = new AbortController();
     const asked: (() => Promise<unknown>)[] = [];
     void served.workflow.run(

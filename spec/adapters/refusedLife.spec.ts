@@ -1,6 +1,5 @@
 import * as t from 'io-ts';
 
-import { ingressOf } from '../../adapters/restate/protocol/ingress';
 import type { RestRequest, StartRequest } from '../../adapters/restate/protocol/protocol';
 import { runsService } from '../../adapters/restate/worker/runsService';
 import { agent, approval, chain } from '../../index';
@@ -9,6 +8,7 @@ import type { Definition } from '../../lib/definition/definition';
 import { definitionOf, planOf } from '../../lib/definition/definition';
 import { reduceRunAll } from '../../lib/model/reduce';
 import { idleState } from '../../lib/model/state';
+import { serviceSettings } from './support/serviceSettings';
 
 /** The handler of a workflow, as the SDK would call it. */
 interface Served {
@@ -37,16 +37,7 @@ const waiting = reduceRunAll(idleState('r', 'asking', plan), [
 
 /** What the record is told of a life that is refused at this time. */
 async function refusedAt(at: number): Promise<RestRequest | undefined> {
-  const served = runsService(after, {
-    ingress: ingressOf(['http://127.0.0.1:1'], 1),
-    placement: () => 'inline',
-    retentionMs: 1,
-    abortTimeoutMs: 1,
-    longSleepMs: 60_000,
-    inactivityTimeoutMs: 1,
-    retryMs: 1,
-    lives: new Set(),
-  }) as unknown as Served;
+  const served = runsService(after, serviceSettings()) as unknown as Served;
   let rest: RestRequest | undefined;
   const record = {
     life: 1,

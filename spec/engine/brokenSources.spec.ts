@@ -1,28 +1,13 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
-import { isRight } from 'fp-ts/lib/Either';
 import * as t from 'io-ts';
 import type { Observable } from 'rxjs';
 import { concat, of, throwError } from 'rxjs';
 
-import type { Agent, Transition } from '../../index';
-import { agent, approval, chain, outcomes, pulled, runEach } from '../../index';
+import type { Agent } from '../../index';
+import { agent, approval, chain, pulled, runEach } from '../../index';
+import { outcomesOf } from '../support/told';
 import { describePlacements } from './support/placements';
-
-/** What was told of each run, and how the stream ended. */
-async function toldBy(transitions: Observable<Transition>): Promise<readonly [unknown[], unknown]> {
-  const told: unknown[] = [];
-  const end = await new Promise((resolve) => {
-    transitions.pipe(outcomes()).subscribe({
-      next: (one) => told.push(isRight(one) ? one.right.output : one.left.status),
-      error: resolve,
-      complete: () => {
-        resolve('completed');
-      },
-    });
-  });
-  return [told, end];
-}
 
 const broken = new Error('no more');
 const slow = agent('slow', async (n: number) => wait(50, n * 10));
@@ -59,7 +44,7 @@ describePlacements(
       'errors with its own error, after the outcome of each run: %s',
       async (how) => {
         const source = (sources[how] as () => Observable<number>)();
-        const [told, end] = await toldBy(source.pipe(runEach(slow, { engine: options.engine })));
+        const [told, end] = await outcomesOf(source.pipe(runEach(slow, { engine: options.engine })));
 
         expect([told.sort(), end]).toEqual([[10, 20], broken]);
       },
@@ -74,7 +59,7 @@ describePlacements(
         of(1),
         throwError(() => broken),
       );
-      const ended = await toldBy(source.pipe(runEach(self as never, { engine: options.engine, retry })));
+      const ended = await outcomesOf(source.pipe(runEach(self as never, { engine: options.engine, retry })));
 
       expect(ended).toEqual([[status], broken]);
     });

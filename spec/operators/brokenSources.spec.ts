@@ -1,33 +1,18 @@
 import { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 
-import { isRight } from 'fp-ts/lib/Either';
 import * as t from 'io-ts';
 import type { Observable } from 'rxjs';
 import { concat, from, lastValueFrom, map, merge, of, Subject, tap, throwError, toArray } from 'rxjs';
 
 import type { Transition } from '../../index';
-import { agent, approval, chain, execute, outcomes, pulled, runEach } from '../../index';
+import { agent, approval, chain, execute, pulled, runEach } from '../../index';
 import { everyStore } from '../support/everyStore';
+import { outcomesOf } from '../support/told';
 import { until } from '../support/until';
 
 const broken = new Error('no more');
 const work = agent('work', async (n: number) => wait(10, n * 10));
-
-/** What was told of each run, and how the stream ended. */
-async function toldBy(transitions: Observable<Transition>): Promise<readonly [unknown[], unknown]> {
-  const told: unknown[] = [];
-  const end = await new Promise((resolve) => {
-    transitions.pipe(outcomes()).subscribe({
-      next: (one) => told.push(isRight(one) ? one.right.output : one.left.status),
-      error: resolve,
-      complete: () => {
-        resolve('completed');
-      },
-    });
-  });
-  return [told, end];
-}
 
 describe.each(everyStore)('a source that breaks while runs are under way (%s)', (_where, open) => {
   const sources: Record<string, () => Observable<number>> = {
@@ -71,7 +56,7 @@ describe.each(everyStore)('a source that breaks while runs are under way (%s)', 
     async (how) => {
       const source = (sources[how] as () => Observable<number>)();
 
-      const [told, end] = await toldBy(source.pipe(runEach(work, { store: open() })));
+      const [told, end] = await outcomesOf(source.pipe(runEach(work, { store: open() })));
 
       expect([[...told].sort(), end]).toEqual([[10, 20], broken]);
     },
@@ -92,7 +77,7 @@ describe.each(everyStore)('a source that breaks while runs are under way (%s)', 
         of(1),
         throwError(() => broken),
       );
-      const ended = await toldBy(source.pipe(runEach(self as never, { store: open(), retry })));
+      const ended = await outcomesOf(source.pipe(runEach(self as never, { store: open(), retry })));
       expect(ended).toEqual([[told], broken]);
     }
   });

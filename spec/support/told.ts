@@ -1,6 +1,8 @@
+import { isRight } from 'fp-ts/lib/Either';
 import type { Observable } from 'rxjs';
 
 import type { RunEvent, Transition } from '../../lib/model/event';
+import { outcomes } from '../../operators/runs/outcomes';
 
 /** An event in two words: its type and, for a step, its path. */
 export function told(event: RunEvent): string {
@@ -38,4 +40,21 @@ export interface Collected<O> {
   ended: 'open' | 'complete' | 'error';
   error: unknown;
   leave?: () => void;
+}
+
+/** What became of each run, its output or its status, and how the stream ended. */
+export async function outcomesOf(
+  transitions: Observable<Transition>,
+): Promise<readonly [unknown[], unknown]> {
+  const ended: unknown[] = [];
+  const end = await new Promise((resolve) => {
+    transitions.pipe(outcomes()).subscribe({
+      next: (one) => ended.push(isRight(one) ? one.right.output : one.left.status),
+      error: resolve,
+      complete: () => {
+        resolve('completed');
+      },
+    });
+  });
+  return [ended, end];
 }
