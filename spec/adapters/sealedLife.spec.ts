@@ -34,12 +34,13 @@ describe('what is told of a life that is over', () => {
     const { context } = servedContext();
     await publishBatch(context, batch(told('f/a')));
 
-    const known = await sealNested(context);
+    const { nested: known, batches } = await sealNested(context);
     await expect(publishBatch(context, batch(told('f/b')))).rejects.toMatchObject({ code: 409 });
 
     const heard = await readPublished(context, { from: 0, parts: 0, waitMs: 0 });
     expect(known).toEqual([told('f/a')]);
     expect(heard.parts).toEqual(known);
+    expect(heard.nextParts).toBeGreaterThanOrEqual(batches);
   });
 
   it('is known to the next life when it comes just before the end', async () => {
@@ -49,7 +50,7 @@ describe('what is told of a life that is over', () => {
       isIn = true;
     });
 
-    await expect(sealNested(context)).resolves.toEqual([told('f/late')]);
+    await expect(sealNested(context)).resolves.toEqual({ batches: 1, nested: [told('f/late')] });
   });
 
   it('is given again to a life that asks twice', async () => {
@@ -57,6 +58,6 @@ describe('what is told of a life that is over', () => {
     await publishBatch(context, batch(told('f/a'), told('f/b')));
 
     await sealNested(context);
-    await expect(sealNested(context)).resolves.toEqual([told('f/a'), told('f/b')]);
+    await expect(sealNested(context)).resolves.toEqual({ batches: 1, nested: [told('f/a'), told('f/b')] });
   });
 });

@@ -158,6 +158,13 @@ export interface Seal {
   readonly isSealed: true;
 }
 
+/** All that was told beside the journal of a life that is over. */
+export interface SealedParts {
+  readonly batches: number;
+  /** What of it is about steps that functions have asked for. */
+  readonly nested: readonly SideEvent[];
+}
+
 /** Something told while a step is under way, beside the journal of the run. */
 export type SideEvent =
   | { readonly index: number; readonly event: RunEvent }

@@ -141,9 +141,10 @@ export class DurableEngine implements Engine {
     return [...this.steps()].filter(({ stepId }) => stepId.startsWith(`${path}/`));
   }
 
-  /** The steps after everything told so far, with what was told beside the journal. */
-  stepsWith(parts: readonly SideEvent[]): StepTable {
-    return this.#log.stepsWith(parts);
+  /** How the run stands after everything told so far, with what was told of nested steps beside the journal. */
+  stateWith(nested: readonly SideEvent[]): RunState {
+    const state = this.state();
+    return nested.length === 0 ? state : { ...state, steps: this.#log.stepsWith(nested) };
   }
 
   keep(value: unknown, path: string): unknown {

@@ -11,7 +11,14 @@ import type { StepResult } from '../../../lib/model/stepResult';
 import type { StepTable } from '../../../lib/model/stepTable';
 import type { AnswerCache } from '../../../lib/store/answerCache';
 import { isIdOfLater } from '../protocol/newId';
-import type { LargeEvent, LifeResult, SideEvent, StartRequest, WireEvent } from '../protocol/protocol';
+import type {
+  LargeEvent,
+  LifeResult,
+  SealedParts,
+  SideEvent,
+  StartRequest,
+  WireEvent,
+} from '../protocol/protocol';
 import { piecesOf } from '../protocol/wireEvent';
 import { BATCH_BYTES, DRAIN_MS, FLUSH_MS, LONGEST_WATCH_MS, WATCH_MS } from '../protocol/wireLimits';
 import type { InProcessCall } from './callInProcess';
@@ -66,12 +73,15 @@ export interface PlacedLife {
  *
  * Events are a function of the journal. They are told in batches as durable promises `ev:<index>`, the last of them with
  * the result; those that are held back for longer than a batch are told early, beside the journal.
+ *
+ * @param seal - Ends what is told beside the journal, and gives it.
  */
 export async function handleRun(
   context: WorkflowContext,
   worker: Worker,
   request: StartRequest,
   before: Before | undefined,
+  seal: () => Promise<SealedParts>,
 ): Promise<LifeEnd> {
   const isTooEarly = request.life === 1 && isIdOfLater(request.runId, request.at, worker.keptForMs);
   const opening = isTooEarly
@@ -88,7 +98,7 @@ export async function handleRun(
       ...(saved !== undefined && { rest: { state: saved, answers, ...nothing, refused: why } }),
     };
   }
-  return new RunHandler(context, worker, request, before, opening).handle();
+  return new RunHandler(context, worker, request, before, opening).handle(seal);
 }
 
 /** An id that would be taken for a new one when the server has forgotten the first life of its run. */
@@ -199,7 +209,7 @@ class RunHandler implements PlacedLife {
     this.#engine.abandon(id);
   }
 
-  async handle(): Promise<LifeEnd> {
+  async handle(seal: () => Promise<SealedParts>): Promise<LifeEnd> {
     this.#lost.addEventListener('abort', () => {
       this.#leave();
       // When the server is lost, it asks another worker: what still runs here must not go on beside that.
@@ -215,7 +225,7 @@ class RunHandler implements PlacedLife {
       this.#leave();
     }
     this.#isCancelledAtEnd = await this.#engine.cancelAbandoned();
-    return this.#end();
+    return this.#end(seal);
   }
 
   /** Waits for the next answer of the journal, and lets the interpreter react to it. */
@@ -316,15 +326,23 @@ class RunHandler implements PlacedLife {
     this.#engine.leave();
   }
 
-  async #end(): Promise<LifeEnd> {
+  async #end(seal: () => Promise<SealedParts>): Promise<LifeEnd> {
     const engine = this.#engine;
+    const last = engine.events.at(-1);
+    const isCompleted = last?.type === 'run.completed';
+    // Before the last events: whoever follows the life reads all of this first, and knows of it what the next one knows. The journal has not
+    // counted what calls have told that were stopped.
+    const sealed = isCompleted || !engine.mayHaveNested() ? undefined : await seal();
     if (this.#batcher.from() > 0 || this.#batcher.bytes() > BATCH_BYTES) this.#flush();
     const from = this.#batcher.from();
-    const told = { from, events: engine.events.slice(from).map(slimEvent), parts: engine.told() };
-    const last = engine.events.at(-1);
-    if (last?.type === 'run.completed') return { result: { status: 'COMPLETED', ...told } };
+    const told = {
+      from,
+      events: engine.events.slice(from).map(slimEvent),
+      parts: sealed?.batches ?? engine.told(),
+    };
+    if (isCompleted) return { result: { status: 'COMPLETED', ...told } };
     const goesOn = last?.type === 'run.suspended' && last.reason === 'drain';
-    const state = engine.state();
+    const state = engine.stateWith(sealed?.nested ?? []);
     const asked = await cancelAsked(this.context, () => {
       this.#isCancelledAtEnd = true;
     });
@@ -338,7 +356,6 @@ class RunHandler implements PlacedLife {
       ...(cancelReason !== undefined && { cancelReason }),
       goesOn,
       isAsleep: this.#isAsleep,
-      ...(engine.mayHaveNested() && { withNested: (parts: readonly SideEvent[]) => engine.stepsWith(parts) }),
     };
     return { result: { status: state.status, ...told, ...(goesOn && { goesOn }) }, rest };
   }

@@ -4,7 +4,6 @@ import { CancelledError, serde, TerminalError } from '@restatedev/restate-sdk';
 import { RunState as StateCodec } from '../../../lib/codec/stateCodec';
 import type { RunEvent } from '../../../lib/model/event';
 import type { RunState } from '../../../lib/model/state';
-import type { StepTable } from '../../../lib/model/stepTable';
 import { summaryOf } from '../../../lib/store/summary';
 import type {
   Ending,
@@ -13,7 +12,7 @@ import type {
   ReadRecord,
   RestRequest,
   Seal,
-  SideEvent,
+  SealedParts,
   StateChunk,
 } from '../protocol/protocol';
 import { lifeOf, recordKey, RECORDS_SERVICE } from '../protocol/serviceNames';
@@ -49,8 +48,6 @@ export interface Rest {
   readonly isAsleep: boolean;
   /** When the life was refused, epoch milliseconds by the clock of the run, and why: the run waits for no longer because of that. */
   readonly refused?: { readonly at: number; readonly why: string };
-  /** The steps with what was told of those that functions have asked for; absent where there are none. */
-  readonly withNested?: (told: readonly SideEvent[]) => StepTable;
 }
 
 /** The record of one run, as its lives use it. */
@@ -91,6 +88,11 @@ export class KeptRun {
     };
   }
 
+  /** What was told beside the journal of this life, of which nothing more is told from here on. */
+  sealNested(): Promise<SealedParts> {
+    return this.#call<SealedParts>('nested', {}, this.#service, this.#context.key);
+  }
+
   /**
    * Puts down how the run stands, and takes no more answers in: those that come from here on are for the next life.
    *
@@ -98,11 +100,11 @@ export class KeptRun {
    * @param secret - That of the life, for those after it.
    */
   async rest(rest: Rest, keptForMs: number, secret: string): Promise<void> {
-    const { status, incarnation } = rest.state;
+    const { state } = rest;
+    const { status, incarnation } = state;
     if (rest.isCancelled === true) this.isCancelled = true;
     const late = await this.#seal(rest.read);
-    const answers = answersThatFit(rest.state.runId, [...rest.answers, ...late]);
-    const state = await this.#whole(rest);
+    const answers = answersThatFit(state.runId, [...rest.answers, ...late]);
     const chunks = chunksOf(state);
     for (const [index, text] of chunks.entries()) {
       if (index > 0) await this.#call<undefined>('chunk', { index, text } satisfies StateChunk);
@@ -184,13 +186,6 @@ export class KeptRun {
         i += 1;
       }
     }
-  }
-
-  /** With the steps that functions have asked for: they only stand beside the journal. */
-  async #whole({ state, withNested }: Rest): Promise<RunState> {
-    if (withNested === undefined) return state;
-    const told = await this.#call<readonly SideEvent[]>('nested', {}, this.#service, this.#context.key);
-    return told.length === 0 ? state : { ...state, steps: withNested(told) };
   }
 
   #call<R>(method: string, parameter: unknown, service = RECORDS_SERVICE, key = this.#key): Promise<R> {

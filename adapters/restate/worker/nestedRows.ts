@@ -7,7 +7,7 @@ import { idleState } from '../../../lib/model/state';
 import { StepTable } from '../../../lib/model/stepTable';
 import type { Ingress } from '../protocol/ingress';
 import { handlerPath } from '../protocol/ingress';
-import type { CallId, EventsReply, EventsRequest, SideEvent } from '../protocol/protocol';
+import type { CallId, EventsReply, EventsRequest, SealedParts, SideEvent } from '../protocol/protocol';
 import { lifeOf } from '../protocol/serviceNames';
 import { callText } from '../protocol/wireEvent';
 import { resolveOnce } from './publishedEvents';
@@ -104,16 +104,16 @@ function eventsOf(parts: readonly NestedEvent[]): readonly RunEvent[] {
  * Everything told of steps that functions have asked for in a life that is over. Nothing more can be told of it from here on: the next
  * life would not know of it, and whoever follows the run would.
  */
-export async function sealNested(context: WorkflowSharedContext): Promise<readonly SideEvent[]> {
-  const parts: SideEvent[] = [];
+export async function sealNested(context: WorkflowSharedContext): Promise<SealedParts> {
+  const nested: SideEvent[] = [];
   for (let i = 0; ;) {
     const batch = await context.promise<readonly SideEvent[]>(`p:${i}`).peek();
     if (batch === undefined) {
       // Where a batch has come in between, it is read too.
-      if (await resolveOnce(context, `p:${i}`, SEALED)) return parts;
-    } else if (batch.length === 0) return parts;
+      if (await resolveOnce(context, `p:${i}`, SEALED)) return { batches: i, nested };
+    } else if (batch.length === 0) return { batches: i, nested };
     else {
-      parts.push(...batch.filter((part) => 'key' in part && part.key.startsWith('n:')));
+      nested.push(...batch.filter((part) => 'key' in part && part.key.startsWith('n:')));
       i += 1;
     }
   }

@@ -88,7 +88,7 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
             context.set('self', { ...self, secret, isHandedOn: true } satisfies Self);
           const ending = isFirst ? {} : await endingOf(context, kept, asked, before?.ending);
           const request = { ...asked, ...ending, secret };
-          const { result, rest } = await handleRun(context, worker, request, before);
+          const { result, rest } = await handleRun(context, worker, request, before, () => kept.sealNested());
           if (rest !== undefined) {
             await kept.rest(rest, worker.keptForMs, secret);
           } else if (result.refused !== undefined) await kept.giveBack();
