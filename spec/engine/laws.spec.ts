@@ -193,6 +193,9 @@ class ServedWorld extends World {
         if (given !== undefined || !this.#isKept) transferred = given;
       },
     });
+    // The server calls steps as soon as somebody has answered or forked, before `run` says whose they are. No id is used again there, so the id
+    // alone says which run it is.
+    Object.defineProperty(this.seen, 'run', { get: () => 0, set: () => undefined });
     // The server remembers answers for everybody.
     this.seen.deployed = { agentName: `one ${version}`, codecs: 'both', version };
   }
