@@ -1,5 +1,5 @@
 // Compares the surface of every entry with its report in api/, which is tracked: a name, a type or a docstring that changes
-// shows in a diff. `npm run api:update` writes the reports anew.
+// shows in a diff. `npm run api:update` writes the reports anew. It reads what tsc has written, before types.mjs rolls it up.
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, URL } from 'node:url';

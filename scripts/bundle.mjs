@@ -1,18 +1,18 @@
 // Builds the JavaScript of the package; tsc has written the types. 200 small files took twice as long to load as one.
 //
-// CommonJS bundles cannot share parts, and two copies of a class would not know each other's objects. So the parts are made
+// CommonJS bundles cannot share parts, and two copies of a class would not know each other's objects. So the parts are cut
 // by hand (compile.mjs): core/01.js, core/02.js and so on hold the modules of all entries that have ES modules too, each
-// once, and an entry takes one of them. The others are bundles that take from the parts what they need of them.
+// once, and an entry takes from them what it gives away. The others are bundles that take from the parts what they need.
 // winston and the like stay packages of their own, loaded when first used.
 //
 // Node takes these files for `require` and `import` alike. Bundlers take the ES modules of modules.mjs.
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath, URL } from 'node:url';
 import { build } from 'esbuild';
 
 import bundled from './bundled.cjs';
-import { compile, withoutGranted, namesOf, shortened } from './compile.mjs';
+import { compile, isPart, originsOf, shortened, withoutGranted } from './compile.mjs';
 import { modules } from './modules.mjs';
 import { buildPage } from './page.mjs';
 
@@ -29,7 +29,7 @@ const threads = ['adapters/workers/thread.ts'];
 /**
  * @param {string} outdir - Where to, from the root of the project.
  * @param {readonly string[]} exposed - Modules to be reached besides those that the entries give away:
- *   `lib/store/folder/files/nodeFiles` as `require('core.js').lib_store_folder_files_nodeFiles`.
+ *   those of `lib/store/folder/files/nodeFiles` are in `require('core.js').lib_store_folder_files_nodeFiles`.
  * @returns What esbuild says that the files are made of, and the modules of the parts.
  */
 export async function bundle(outdir, exposed = []) {
@@ -40,7 +40,7 @@ export async function bundle(outdir, exposed = []) {
   if (exposed.length > 0) {
     const lines = exposed.map((path) => {
       const { name, part } = compiled.modules.get(`${path}.ts`);
-      return `exports.${name} = require('./core/${part}.js').${name};`;
+      return `exports.${name} = require('./core/${part}.js');`;
     });
     writeFileSync(join(root, outdir, 'core.js'), `'use strict';\n${lines.join('\n')}\n`);
   }
@@ -53,7 +53,7 @@ export async function bundle(outdir, exposed = []) {
   }
   made.push(...[...compiled.vendors.values()].map(({ metafile }) => metafile));
   refuseCopies(made);
-  return { made, compiled };
+  return { made, compiled, twice };
 }
 
 /** The sources of everything that package.json lets others load. */
@@ -64,32 +64,33 @@ function entriesOf({ exports, bin = {} }) {
   );
 }
 
-/** Writes each part: its modules one behind the other, in blocks of their own. */
+/** Writes each part, and the packages that are brought along. */
 function writeParts(outdir, { modules, parts, vendors }) {
   mkdirSync(join(root, outdir, 'core'), { recursive: true });
-  parts.forEach(({ modules: own }) => {
-    const needed = new Set();
-    const of = (file) => {
-      const { part, name } = modules.get(file);
-      needed.add(part);
-      return `$${part}.${name}`;
+  for (const { part, imports, body, exports: given } of parts) {
+    const required = (path) => {
+      if (path.startsWith('.')) return `require("${path}")`;
+      if (vendors.has(path)) return `require("../${vendors.get(path).file}")`;
+      return isOptional(path) ? `(()=>{${requiredPeer(path, 'return')}})()` : `require("${path}")`;
     };
-    const blocks = own.map((module) => `{${block(module, modules, of, vendors)}}`);
-    const { part } = own[0];
-    needed.delete(part);
-    const others = [...needed].sort().map((each) => `$${each}=require("./${each}.js")`);
-    const heads = [`$${part}=exports`, ...others, DEFAULT];
+    const heads = withoutGranted(imports).map((each) => imported(each, required(each.path)));
+    const text = body
+      .replaceAll(/\$later\("([^"]+)"\)/g, (_, path) => {
+        const its = modules.get(path)?.part;
+        return required(its === undefined ? path : `./${its}.js`);
+      })
+      .replaceAll(/\$placed\("([^"]+)\.ts"\)/g, (_, path) => `require.resolve("../${path}.js")`);
     writeFileSync(
       join(root, outdir, 'core', `${part}.js`),
-      `"use strict";const ${heads.join(',\n')};\n${blocks.join('\n')}\n`,
+      `"use strict";const ${DEFAULT};${heads.join('')}${text}\nmodule.exports={${named(given)}};\n`,
     );
-  });
+  }
   mkdirSync(join(root, outdir, 'vendor'), { recursive: true });
   for (const { file, imports, body, exports: given } of vendors.values()) {
     const lines = imports.map((each) => imported(each, `require("${each.path}")`));
     writeFileSync(
       join(root, outdir, file),
-      `"use strict";const ${DEFAULT};${lines.join('')}${body};\nmodule.exports={${given.map(([local, as]) => `${as}:${local}`).join(',')}};\n`,
+      `"use strict";const ${DEFAULT};${lines.join('')}${body};\nmodule.exports={${named(given)}};\n`,
     );
   }
 }
@@ -101,45 +102,20 @@ function imported({ whole, local, names }, required) {
   return `const ${local}=${whole === '*' ? required : `$default(${required})`};`;
 }
 
-function block(module, modules, of, vendors) {
-  const required = (path) => {
-    if (path.startsWith('.')) return of(module.to(path));
-    if (vendors.has(path)) return `require("../${vendors.get(path).file}")`;
-    return isOptional(path) ? `(()=>{${requiredPeer(path, 'return')}})()` : `require("${path}")`;
-  };
-  const imports = withoutGranted(module.imports).map((each) => imported(each, required(each.path)));
-  const forwards = module.forwards.map(({ path, names }) =>
-    names === undefined
-      ? `...${of(module.to(path))}`
-      : names.map(([name, as]) => `${as}:${required(path)}.${name}`).join(','),
-  );
-  const given = module.exports.map(([local, as]) => (local === as ? as : `${as}:${local}`));
-  const body = module.body
-    .replaceAll(/\brequire\("(\.[^"]+)"\)/g, (_, path) => {
-      const { part, name } = modules.get(module.to(path));
-      return `require("./${part}.js").${name}`;
-    })
-    .replaceAll(/\brequire\.resolve\("(\.[^"]+)"\)/g, (_, path) => {
-      const file = relative(root, resolve(root, dirname(module.file), path));
-      return `require.resolve("../${file}.js")`;
-    });
-  return `${imports.join('')}${body};\n$${module.part}.${module.name}={${[...forwards, ...given].filter((each) => each !== '').join(',')}};`;
-}
-
 const renamed = (names) => names.map(([name, as]) => (name === as ? as : `${name}:${as}`)).join(',');
+const named = (names) => renamed(names.map(([local, as]) => [as, local]));
 
 /** Node finds the names for `import { name } from 'millrace'` by reading this file, not by running it. */
 function writeEntry(outdir, { modules }, entry) {
-  const module = modules.get(entry);
   const file = join(root, outdir, entry.replace(/ts$/, 'js'));
   mkdirSync(dirname(file), { recursive: true });
-  const toRoot = relative(dirname(entry), '.') || '.';
-  writeFileSync(
-    file,
-    `'use strict';
-module.exports = require('${toRoot}/core/${module.part}.js').${module.name};
-0 && (module.exports = { ${namesOf(module, modules).join(', ')} });\n`,
+  const origins = [...originsOf(modules.get(entry), modules)];
+  const toCore = `${relative(dirname(entry), '.') || '.'}/core`;
+  const lines = origins.map(
+    ([from, names]) => `const{${renamed(names)}}=require('${isPart(from) ? `${toCore}/${from}.js` : from}');`,
   );
+  const given = origins.flatMap(([, names]) => names.map(([, as]) => as)).sort();
+  writeFileSync(file, `'use strict';\n${lines.join('\n')}\nmodule.exports={${given.join(',')}};\n`);
 }
 
 async function bundleOne(outdir, entryPoints, options) {
@@ -212,13 +188,15 @@ function fromParts(entry, others, { modules }) {
           return { path: `${toRoot}/${file.replace(/\.ts$/, '.js')}`, external: true };
         return undefined;
       });
-      onLoad({ filter: /.*/, namespace: 'part' }, ({ path }) => {
-        const { part, name } = modules.get(path);
-        return {
-          contents: `module.exports = require('${toRoot}/core/${part}.js').${name};`,
-          resolveDir: root,
-        };
-      });
+      onLoad({ filter: /.*/, namespace: 'part' }, ({ path }) => ({
+        contents: [...originsOf(modules.get(path), modules)]
+          .map(([from, names]) => {
+            const given = names.map(([name, as]) => (name === as ? as : `${name} as ${as}`));
+            return `export { ${given.join(', ')} } from '${isPart(from) ? `${toRoot}/core/${from}.js` : from}';`;
+          })
+          .join('\n'),
+        resolveDir: root,
+      }));
     },
   };
 }
@@ -244,23 +222,6 @@ function writeNotices(outdir, metafiles) {
   );
 }
 
-/** Removes the types that no entry leads to; returns the files of the others. */
-function reachedTypes() {
-  const reached = new Set();
-  const visit = (file) => {
-    if (reached.has(file)) return;
-    reached.add(file);
-    for (const [, path] of readFileSync(file, 'utf8').matchAll(/(?:\bfrom |\bimport\()['"](\.[^'"]+)['"]/g))
-      visit(`${resolve(dirname(file), path)}.d.ts`);
-  };
-  for (const { types } of Object.values(exports)) if (types !== undefined) visit(join(root, types));
-  for (const name of readdirSync(join(root, 'dist'), { recursive: true })) {
-    const file = join(root, 'dist', name);
-    if (name.endsWith('.d.ts') && !reached.has(file)) rmSync(file);
-  }
-  return [...reached];
-}
-
 function refuseCopies(metafiles) {
   const seen = new Set();
   for (const { inputs } of metafiles) {
@@ -274,16 +235,16 @@ function refuseCopies(metafiles) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { made, compiled } = await bundle('dist');
-  made.push(await modules('dist/esm', compiled));
+  const { made, compiled, twice } = await bundle('dist');
+  made.push(await modules('dist/esm', compiled, twice));
   made.push((await buildPage('dist/inspector/page/built')).metafile);
   writeNotices('dist', made);
   // The specs of the command line need no types: they are bundled without.
-  const typed = existsSync(join(root, 'dist/index.d.ts')) ? reachedTypes() : [];
-  const leaks = typed.filter((file) =>
-    new RegExp(`from ["'](${bundled.join('|')})["'/]`).test(readFileSync(file, 'utf8')),
-  );
-  if (leaks.length > 0) {
-    throw new Error(`Cannot publish types of what is bundled, nobody has those: ${leaks.join(', ')}`);
+  if (existsSync(join(root, 'dist/index.d.ts'))) {
+    const { rollTypesUp } = await import('./types.mjs');
+    const leak = new RegExp(`from ["'](${bundled.join('|')})["'/]`);
+    const leaks = (await rollTypesUp('dist')).flatMap((text) => leak.exec(text)?.[1] ?? []);
+    if (leaks.length > 0)
+      throw new Error(`Cannot publish types of what is bundled, nobody has those: ${leaks.join(', ')}`);
   }
 }

@@ -1,4 +1,4 @@
-// Builds the ES modules of the package, one for each source file, for bundlers: they take what is used and leave the rest.
+// Builds the ES modules of the package, one for each part, for bundlers: they take what is used and leave the rest.
 // Node itself takes the CommonJS files for `import` and `require` alike, so that a process has one copy of every class.
 //
 // What the modules ask of Node they take from files of dist/esm/node. To a bundler for browsers the `browser` field of
@@ -10,6 +10,8 @@ import { fileURLToPath, URL } from 'node:url';
 import { builtinModules } from 'node:module';
 import { build } from 'esbuild';
 
+import { isPart, listed, originsOf } from './compile.mjs';
+
 const root = fileURLToPath(new URL('..', import.meta.url));
 const stead = 'adapters/browser';
 // Packages that are of no use without the files of Node.
@@ -18,71 +20,80 @@ const onlyNode = new Set(['winston', 'write-file-atomic']);
 /**
  * @param {string} outdir - Where to, from the root of the project.
  * @param compiled - What `compile` gives.
+ * @param {readonly string[]} entries - The sources that have ES modules of their own.
  */
-export async function modules(outdir, { modules: compiled, vendors }) {
+export async function modules(outdir, compiled, entries) {
   const asked = new Map();
-  for (const module of [...compiled.values(), ...vendors.values()]) {
-    const path = join(root, outdir, module.esm);
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, written(module, compiled, asked, vendors));
+  const write = (path, text) => {
+    mkdirSync(dirname(join(root, outdir, path)), { recursive: true });
+    writeFileSync(join(root, outdir, path), text);
+  };
+  for (const part of compiled.parts) write(`${part.part}.js`, written(part, '.', compiled, asked));
+  for (const each of compiled.vendors.values()) write(each.file, written(each, '..', compiled, asked));
+  for (const entry of entries) {
+    const toRoot = relative(dirname(entry), '.') || '.';
+    const lines = [...originsOf(compiled.modules.get(entry), compiled.modules)].map(
+      ([from, names]) =>
+        `export{${listed(names)}}from"${isPart(from) ? `${toRoot}/${from}.js` : asModule(from)}";\n`,
+    );
+    write(entry.replace(/ts$/, 'js'), lines.join(''));
   }
   const stood = await standIns(outdir, asked);
-  nodeItself(outdir, asked);
-  writeFileSync(
-    join(root, outdir, 'package.json'),
+  passedOn(outdir, asked);
+  write(
+    'package.json',
     `${JSON.stringify({ type: 'module', sideEffects: false, browser: insteadOf(asked) }, null, 2)}\n`,
   );
   return stood;
 }
 
-/** A module with its imports and exports; notes what is asked of Node. */
-function written(module, compiled, asked, vendors) {
-  const folder = dirname(module.esm);
-  const to = (file) => {
-    const path = relative(folder, file);
-    return path.startsWith('.') ? path : `./${path}`;
-  };
+/** A part or a package with its imports and exports; notes what is asked of Node and of others. */
+function written({ imports, body, exports: given }, toRoot, { modules: compiled, vendors }, asked) {
   const placed = (path, names) => {
-    if (path.startsWith('.')) return to(compiled.get(module.to(path)).esm);
-    if (ofNode(path) !== undefined) return to(askNode(path, asked, names));
-    if (vendors.has(path)) return to(vendors.get(path).esm);
-    // Side by side with the CommonJS files lie ES modules, of which bundlers take only what is used.
-    return path.replace(/^fp-ts\/lib\/(.*)$/, 'fp-ts/es6/$1.js');
+    if (path.startsWith('.')) return path;
+    if (vendors.has(path)) return `${toRoot}/${vendors.get(path).file}`;
+    if (ofNode(path) === undefined && isPure(path)) return asModule(path);
+    return `${toRoot}/${askOthers(path, asked, names)}`;
   };
-  const lines = module.imports.map(({ path, whole, local, names }) => {
+  const lines = imports.map(({ path, whole, local, names }) => {
     const clause = { '*': `*as ${local} `, default: ` ${local} ` }[whole] ?? `{${listed(names)}}`;
     return `import${clause}from"${placed(path, whole === undefined ? names.map(([name]) => name) : [whole])}";`;
   });
-  const forwards = module.forwards.map(
-    ({ path, names }) =>
-      `export${names === undefined ? '*' : `{${listed(names)}}`}from"${placed(path, names?.map(([name]) => name) ?? ['*'])}";`,
-  );
   // What CommonJS requires when it is first used, a bundler has to see at the top.
   const later = [];
-  const body = module.body
-    .replaceAll(/\brequire\("([^"]+)"\)/g, (_, path) => {
+  const text = body
+    .replaceAll(/\$later\("([^"]+)"\)/g, (_, path) => {
       const name = `required${String(later.length)}`;
-      later.push(`import${path.startsWith('.') ? '*as' : ''} ${name} from"${placed(path, ['default'])}";`);
+      const its = compiled.get(path)?.part;
+      const from = its === undefined ? placed(path, ['default']) : `./${its}.js`;
+      later.push(`import${its === undefined ? '' : '*as'} ${name} from"${from}";`);
       return name;
     })
     // Files that are loaded by their path lie among the CommonJS files. Bundlers know this form, and bring the file along.
-    .replaceAll(/\brequire\.resolve\("(\.[^"]+)"\)/g, (_, path) => {
+    .replaceAll(/\$placed\("([^"]+)\.ts"\)/g, (_, path) => {
       later.push(`import{fileURLToPath as addressToPath}from"${placed('node:url', ['fileURLToPath'])}";`);
-      const file = module.to(path).replace(/ts$/, 'js');
-      return `addressToPath(new URL("${relative(join('esm', folder), file)}",import.meta.url))`;
+      return `addressToPath(new URL("../${path}.js",import.meta.url))`;
     });
-  const given = module.exports.length === 0 ? '' : `export{${listed(module.exports)}};`;
-  return `${lines.join('')}${later.join('')}${forwards.join('')}${body};\n${given}\n`;
+  return `${lines.join('')}${later.join('')}${text}\nexport{${listed(given)}};\n`;
 }
 
-const listed = (names) => names.map(([name, as]) => (name === as ? as : `${name} as ${as}`)).join(',');
+// Side by side with the CommonJS files of fp-ts lie ES modules, of which bundlers take only what is used.
+const asModule = (path) => path.replace(/^fp-ts\/lib\/(.*)$/, 'fp-ts/es6/$1.js');
+
+/** Whether a package says that its files do nothing but give names away. Any other is asked for by a file that says so. */
+function isPure(path) {
+  const name = /^(?:@[^/]+\/)?[^/]+/.exec(path)[0];
+  const { sideEffects } = JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8'));
+  return sideEffects === false;
+}
+
 const ofNode = (path) =>
   onlyNode.has(path) || builtinModules.includes(path) ? path : /^node:(.*)$/.exec(path)?.[1];
 const fileOf = (path) => path.replace(/\.js$/, '').replaceAll('/', '-');
 
-/** Where what is asked of Node is found, from the folder of the modules; `*` stands for a whole module. */
-function askNode(path, asked, names) {
-  const name = ofNode(path);
+/** Where what is asked of Node or of a package is found, from the folder of the modules; `*` stands for a whole module. */
+function askOthers(path, asked, names) {
+  const name = ofNode(path) ?? path;
   if (!asked.has(name)) asked.set(name, new Set());
   for (const each of names) asked.get(name).add(each);
   return `node/${fileOf(name)}.js`;
@@ -91,7 +102,7 @@ function askNode(path, asked, names) {
 /** Writes what browsers get in the stead of each module of Node. */
 async function standIns(outdir, asked) {
   const folder = join(outdir, 'browser');
-  const names = [...asked.keys()].map((name) => [name, `${fileOf(name)}.ts`]);
+  const names = ofNodeIn(asked).map((name) => [name, `${fileOf(name)}.ts`]);
   const written = new Set(readdirSync(join(root, stead)));
   const { metafile } = await build({
     absWorkingDir: root,
@@ -112,7 +123,8 @@ async function standIns(outdir, asked) {
     const path = join(folder, file.replace(/ts$/, 'js'));
     const there = metafile.outputs[path]?.exports ?? [];
     const text = written.has(file) ? readFileSync(join(root, path), 'utf8') : '';
-    const given = new Set(['default', ...Object.keys(await import(name))]);
+    const names = asked.get(name);
+    const given = names.has('*') ? new Set([...names, ...Object.keys(await import(name))]) : names;
     const missing = [...given].filter((key) => /^[A-Za-z_$][\w$]*$/.test(key) && !there.includes(key));
     writeFileSync(join(root, path), `${text}${missing.length === 0 ? '' : saying(name, missing)}`);
   }
@@ -127,8 +139,8 @@ function saying(name, missing) {
   return `import { missing as no } from './missing.js';\n${lines.join('\n')}\n`;
 }
 
-/** What stands for a module of Node where there is Node: files of our own, because not every bundler takes a name there. */
-function nodeItself(outdir, asked) {
+/** What stands for a module of Node or for a package: files of our own, because not every bundler takes a name there. */
+function passedOn(outdir, asked) {
   mkdirSync(join(root, outdir, 'node'), { recursive: true });
   for (const [name, names] of asked) {
     const from = `'${builtinModules.includes(name) ? `node:${name}` : name}'`;
@@ -140,7 +152,9 @@ function nodeItself(outdir, asked) {
   }
 }
 
+const ofNodeIn = (asked) => [...asked.keys()].filter((name) => ofNode(name) !== undefined);
+
 function insteadOf(asked) {
-  const files = [...asked.keys()].sort().map(fileOf);
+  const files = ofNodeIn(asked).sort().map(fileOf);
   return Object.fromEntries(files.map((file) => [`./node/${file}.js`, `./browser/${file}.js`]));
 }

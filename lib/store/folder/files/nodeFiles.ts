@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 
 import type { Files, Found } from './files';
 
-const { O_CREAT, O_EXCL, O_RDONLY, O_RDWR } = fs.constants;
+const flags = fs.constants;
 // Absent on Windows, where `read` looks at the kind of the file instead.
 const NO_FOLLOW = (fs.constants as { readonly O_NOFOLLOW?: number }).O_NOFOLLOW ?? 0;
 // A pipe put in place of a file must not hold the process.
@@ -64,10 +64,10 @@ export const nodeFiles: Files = {
     }
   },
   create(path) {
-    return fs.openSync(path, O_CREAT | O_EXCL | O_RDWR | NO_FOLLOW, 0o600);
+    return fs.openSync(path, flags.O_CREAT | flags.O_EXCL | flags.O_RDWR | NO_FOLLOW, 0o600);
   },
   open(path) {
-    return fs.openSync(path, O_RDWR | NO_FOLLOW | NO_WAIT);
+    return fs.openSync(path, flags.O_RDWR | NO_FOLLOW | NO_WAIT);
   },
   write(file, bytes, position) {
     return fs.writeSync(file, bytes, 0, bytes.length, position);
@@ -95,7 +95,7 @@ export const nodeFiles: Files = {
   },
   async syncFolder(folder) {
     if (process.platform === 'win32') return; // Windows keeps names safe by itself, and refuses to open folders.
-    const opened = fs.openSync(folder, O_RDONLY);
+    const opened = fs.openSync(folder, flags.O_RDONLY);
     try {
       await fsync(opened);
     } finally {
@@ -114,7 +114,7 @@ function kindOf(found: fs.Stats): Found['kind'] {
 }
 
 function openForReading(path: string): number | undefined {
-  const file = orAbsent(() => fs.openSync(path, O_RDONLY | NO_FOLLOW | NO_WAIT));
+  const file = orAbsent(() => fs.openSync(path, flags.O_RDONLY | NO_FOLLOW | NO_WAIT));
   if (file === undefined) return undefined;
   if (fs.fstatSync(file).isFile() && (NO_FOLLOW !== 0 || fs.lstatSync(path).isFile())) return file;
   fs.closeSync(file);

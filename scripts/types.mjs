@@ -1,0 +1,74 @@
+// Rolls the types of the package up, after tsc has written one file for each source: an entry gets what it gives away and what
+// that is made of, types that entries share are in dist/types, once, and what nobody can reach is left out.
+import { mkdirSync, readFileSync, readdirSync, rmSync, rmdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, URL } from 'node:url';
+import { rollup } from 'rollup';
+import { dts } from 'rollup-plugin-dts';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+
+/** Writes the types of the entries in the place of those that tsc has written into `outdir`; returns their texts. */
+export async function rollTypesUp(outdir) {
+  const names = Object.values(exports)
+    .flatMap(({ types }) => types ?? [])
+    .map((path) => path.replace('./dist/', '').replace(/\.d\.ts$/, ''));
+  const written = new Map(
+    names.map((name) => [name, readFileSync(join(root, outdir, `${name}.d.ts`), 'utf8')]),
+  );
+  const rolled = await rollup({
+    input: Object.fromEntries(names.map((name) => [name, join(root, outdir, `${name}.d.ts`)])),
+    external: (path) => !path.startsWith('.') && !path.startsWith('/'),
+    plugins: [dts()],
+    onwarn(warning) {
+      // Types that no entry names, such as the parts of a signature, may stay without a name.
+      if (!/private shared type exports/.test(warning.message)) throw new Error(warning.message);
+    },
+  });
+  const { output } = await rolled.generate({
+    format: 'es',
+    entryFileNames: '[name].d.ts',
+    chunkFileNames: ({ name }) => `types/${name.replace(/\.d$/, '')}.d.ts`,
+    minifyInternalExports: false,
+  });
+  clear(join(root, outdir));
+  return output.map(({ name, isEntry, fileName, code }) => {
+    const text = isEntry ? asGiven(code, written.get(name)) : code;
+    const path = join(root, outdir, fileName);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
+    return text;
+  });
+}
+
+/** The types of an entry with what rolling up loses: what the entry says of itself, and that a class is given away as a type alone. */
+function asGiven(code, written) {
+  const [about = ''] =
+    /^\/\*\*(?:(?!\*\/)[^])*@packageDocumentation(?:(?!\*\/)[^])*\*\/\n/.exec(written) ?? [];
+  const onlyTypes = new Set(
+    [...written.matchAll(/^export type \{([^}]*)\}/gm)].flatMap(([, list]) => namesIn(list).map(nameGiven)),
+  );
+  const given = code.replaceAll(/^export \{([^}]*)\}/gm, (_, list) => {
+    const names = namesIn(list).map((name) => (onlyTypes.has(nameGiven(name)) ? `type ${name}` : name));
+    return `export { ${names.join(', ')} }`;
+  });
+  return `${about}${given}`;
+}
+
+const namesIn = (list) =>
+  list
+    .split(',')
+    .map((name) => name.trim().replace(/^type /, ''))
+    .filter((name) => name !== '');
+const nameGiven = (name) => name.replace(/^.* as /, '');
+
+/** Removes the types in a folder, and the folders that had nothing else. */
+function clear(folder) {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) clear(path);
+    else if (entry.name.endsWith('.d.ts')) rmSync(path);
+  }
+  if (readdirSync(folder).length === 0) rmdirSync(folder);
+}
