@@ -20,22 +20,7 @@ export async function readPublished(
   let nextFrom = request.from;
   let nextParts = request.parts;
   let size = 0;
-
-  const drain = async (): Promise<void> => {
-    for (; size < LARGEST_MESSAGE / 4; nextParts += 1) {
-      const batch = await context.promise<readonly SideEvent[]>(`p:${nextParts}`).peek();
-      if (batch === undefined) break;
-      parts.push(...batch);
-      size += JSON.stringify(batch).length;
-    }
-    while (size < LARGEST_MESSAGE / 4) {
-      const batch = await context.promise<EventsReply['events']>(`ev:${nextFrom}`).peek();
-      if (batch === undefined) break;
-      events.push(...batch);
-      nextFrom += batch.length;
-      size += JSON.stringify(batch).length;
-    }
-  };
+  let isMore = true;
 
   if (request.waitMs > 0) {
     await RestatePromise.race([
@@ -44,8 +29,30 @@ export async function readPublished(
       context.sleep(request.waitMs),
     ]);
   }
-  await drain();
-  return { events, parts, nextFrom, nextParts };
+  // Events first: parts that were told before them are there when one looks for parts behind them.
+  while (size < LARGEST_MESSAGE / 8) {
+    const batch = await context.promise<EventsReply['events']>(`ev:${nextFrom}`).peek();
+    if (batch === undefined) break;
+    events.push(...batch);
+    nextFrom += batch.length;
+    size += JSON.stringify(batch).length;
+  }
+  for (let partsSize = 0; partsSize < LARGEST_MESSAGE / 4; nextParts += 1) {
+    const batch = await context.promise<readonly SideEvent[]>(`p:${nextParts}`).peek();
+    if (batch === undefined) {
+      isMore = false;
+      break;
+    }
+    parts.push(...batch);
+    const { length } = JSON.stringify(batch);
+    partsSize += length;
+    size += length;
+  }
+  // Whoever hears events has heard the parts before them, so where those are too many for one answer the events are for the next.
+  const isForNext = parts.length > 0 && (isMore || size > LARGEST_MESSAGE / 2);
+  return isForNext
+    ? { events: [], parts, nextFrom: request.from, nextParts }
+    : { events, parts, nextFrom, nextParts };
 }
 
 /** The name of the durable promise with a piece of an event that no message carries. */
