@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { EngineContext } from '../../adapters/restate/client/engineContext';
 import { Sleepers } from '../../adapters/restate/client/sleepers';
 import { stalled } from '../../adapters/restate/client/stalled';
-import { exchange } from '../../adapters/restate/protocol/exchange';
+import { exchange, targetOf } from '../../adapters/restate/protocol/exchange';
 import type { Ingress } from '../../adapters/restate/protocol/ingress';
 import { ingressOf } from '../../adapters/restate/protocol/ingress';
 import { pause, callAfter } from '../../adapters/restate/protocol/pause';
@@ -113,7 +113,9 @@ describe('a patience without end, or of months', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     try {
-      await expect(exchange(address, { method: 'GET', timeoutMs: patienceMs })).resolves.toMatchObject({
+      await expect(
+        exchange(targetOf(address), '', { method: 'GET', timeoutMs: patienceMs }),
+      ).resolves.toMatchObject({
         status: 200,
       });
       await expect(

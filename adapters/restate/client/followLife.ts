@@ -8,8 +8,11 @@ import { InputMismatchError } from '../../../lib/errors/runErrors';
 import type { Agent } from '../../../lib/model/agentType';
 import type { Transition } from '../../../lib/model/event';
 import type { RunState } from '../../../lib/model/state';
+import type { Stop } from '../../../lib/streams/pull';
 import { IngressError } from '../protocol/ingress';
+import { callAfter } from '../protocol/pause';
 import type { StartRequest } from '../protocol/protocol';
+import { WATCH_MS } from '../protocol/wireLimits';
 import { endOfLife } from './endOfLife';
 import type { EngineContext } from './engineContext';
 import { follower } from './follower';
@@ -56,35 +59,36 @@ export async function followLife<O>(
     if (wrong === undefined) following.tell(transition);
   });
   const cursor = { from: 0, parts: 0 };
+  let isWatched = false;
+  /** Hears more of a life that takes longer than most: what it tells on the way, and why it does not move. */
+  const watch = async (): Promise<never> => {
+    isWatched = true;
+    void watchLife(context, following, follow, cursor, signal, (isNow) => (isAnswered = isNow));
+    const signs = { isBegun: () => isBegun, isAnswered: () => isAnswered };
+    return stalled(context, agent, following, signs, signal, (reason) => {
+      const { seq } = follow.state();
+      const event = { type: 'step.logged', runId, seq, at: asyncScheduler.now(), path: '' } as const;
+      following.tell({ event: { ...event, level: 'WARNING', message: reason }, state: follow.state() });
+    });
+  };
+  let stopWaiting: Stop = () => undefined;
+  const over = (): void => {
+    stopWaiting();
+    // Nobody else hears it, and to tell nobody costs as much as a step.
+    if (isWatched) local.abort('over');
+  };
 
   context.pace.begin();
   try {
-    const end = endOfLife(context, agent, key, start, signal);
-    const heard = (isAnswering: boolean): void => {
-      isAnswered = isAnswering;
-    };
-    void watchLife(context, following, follow, cursor, signal, heard);
-    const result = await Promise.race([
-      end,
-      stalled(
-        context,
-        agent,
-        following,
-        { isBegun: () => isBegun, isAnswered: () => isAnswered },
-        signal,
-        (reason) => {
-          const { seq } = follow.state();
-          const event = { type: 'step.logged', runId, seq, at: asyncScheduler.now(), path: '' } as const;
-          following.tell({
-            event: { ...event, level: 'WARNING', message: reason },
-            state: follow.state(),
-          });
-        },
-      ),
-    ]);
+    const trouble = new Promise<never>((_, reject) => {
+      stopWaiting = callAfter(context.pace.after(WATCH_MS), () => {
+        watch().catch(reject);
+      });
+    });
+    const result = await Promise.race([endOfLife(context, agent, key, start, signal), trouble]);
     if (result === 'known') return 'known';
     if (result.refused !== undefined) throw new StepError(result.refused, undefined);
-    local.abort('over');
+    over();
     if (cursor.parts < result.parts || cursor.from < result.from) {
       await readEvents(context, following, follow, cursor, { upTo: result });
     }
@@ -100,7 +104,7 @@ export async function followLife<O>(
   } finally {
     context.pace.end();
     following.signal.removeEventListener('abort', leave);
-    local.abort('over');
+    over();
   }
 }
 

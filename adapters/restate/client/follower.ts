@@ -48,7 +48,8 @@ export function follower<O>(
 
   const show = (told: WireEvent): void => {
     if (isJournaled(told as RunEvent)) seq += 1;
-    const event = { ...told, runId: base.runId, seq } as RunEvent;
+    // Not `{ ...told, runId }`: to put more behind what is spread takes V8 ten times as long.
+    const event = Object.assign({ type: told.type, runId: base.runId, seq }, told) as RunEvent;
     tell(transitions.next(liveEvent(event, definition)));
   };
 

@@ -272,6 +272,7 @@ class RunSubscriber<O> {
   readonly #subscriber: Subscriber<Transition<O>>;
   readonly #abort = new AbortController();
   #isOver = false;
+  #isDone = false;
   #life = 1;
   #isAsleep = false;
   #leftAt: number | undefined;
@@ -324,7 +325,8 @@ class RunSubscriber<O> {
     const { signal } = this.#request;
     this.#stopListening?.();
     this.#leftAt = asyncScheduler.now();
-    this.#abort.abort('left');
+    // Of a run that has come to its end nothing is asked any more, and to tell nobody costs as much as a step.
+    if (!this.#isDone) this.#abort.abort('left');
     // Who has aborted the signal has asked for the end already.
     const goesOn = onUnsubscribe === 'detach' || signal?.aborted === true;
     if (!this.#isOver && !goesOn) this.#cancel(false);
@@ -332,6 +334,7 @@ class RunSubscriber<O> {
 
   #ended(state: RunState<O>): void {
     this.#isOver = true;
+    this.#isDone = true;
     if (state.status === 'FAILED') {
       this.#subscriber.error(new RunError(state, state.error ?? UNKNOWN_FAILURE, undefined));
     } else this.#subscriber.complete();
@@ -357,6 +360,7 @@ class RunSubscriber<O> {
 const UNKNOWN_FAILURE: Failure = { name: 'Error', message: 'unknown', retryable: true };
 
 function withHeaders(ingress: Ingress, headers: Readonly<Record<string, string>>): Ingress {
+  if (Object.keys(headers).length === 0) return ingress;
   return {
     request: (path, options) =>
       ingress.request(path, { ...options, headers: { ...headers, ...options?.headers } }),

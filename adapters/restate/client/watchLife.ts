@@ -1,6 +1,5 @@
 import type { Agent } from '../../../lib/model/agentType';
 import { pause } from '../protocol/pause';
-import { WATCH_MS } from '../protocol/wireLimits';
 import { WorkerUnreachableError } from '../restateErrors';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
@@ -29,10 +28,9 @@ export async function watchLife<O>(
   follow: Follower<O>,
   cursor: Cursor,
   signal: AbortSignal,
-  answered: (isAnswered: boolean) => void,
+  answered: (isAnswered: boolean) => unknown,
 ): Promise<void> {
   const { pace, sleepers } = context;
-  await pause(pace.after(WATCH_MS), signal);
   // A function, because the compiler does not see that it changes while one waits.
   const isOver = (): boolean => signal.aborted;
   /** Asks once; says whether something had come. */

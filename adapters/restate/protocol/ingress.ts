@@ -1,7 +1,8 @@
 import { asyncScheduler } from 'rxjs';
 
 import { EngineUnreachableError } from '../restateErrors';
-import { exchange } from './exchange';
+import type { Target } from './exchange';
+import { exchange, targetOf } from './exchange';
 import { recoveryOf } from './recovery';
 import { InvalidArgumentError, MillraceError } from '../../../lib/model/failure';
 
@@ -65,21 +66,15 @@ const PROBE_MS = 2_000;
  * @throws InvalidArgumentError for an address without `http://` or `https://`.
  */
 export function ingressOf(addresses: readonly string[], patienceMs: number): Ingress {
-  const bases = addresses.map((address) => {
-    if (!/^https?:\/\//i.test(address))
-      throw new InvalidArgumentError(
-        `Cannot talk to Restate at "${address}"`,
-        'give an address such as http://127.0.0.1:8080',
-      );
-    return address.replace(/\/+$/, '');
-  });
+  const nodes = addresses.map(nodeAt);
+  const bases = nodes.map(({ address }) => address);
   const recovery = recoveryOf();
   let current = 0;
 
   /** Asks what is answered at once; whatever the answer is, somebody has answered. */
   async function probe(path: string, signal: AbortSignal | undefined): Promise<void> {
     try {
-      await once(bases[current % bases.length] as string, path, {
+      await once(nodes[current % nodes.length] as Target, path, {
         timeoutMs: PROBE_MS,
         ...(signal !== undefined && { signal }),
       });
@@ -90,9 +85,9 @@ export function ingressOf(addresses: readonly string[], patienceMs: number): Ing
     }
   }
 
-  async function once(base: string, path: string, options: AskOptions): Promise<unknown> {
+  async function once(node: Target, path: string, options: AskOptions): Promise<unknown> {
     const { body, method = body === undefined ? 'GET' : 'POST', timeoutMs, signal, headers } = options;
-    const { status, text } = await exchange(`${base}${path}`, {
+    const { status, text } = await exchange(node, path, {
       method,
       ...(body !== undefined && { body: JSON.stringify(body) }),
       ...(headers !== undefined && { headers }),
@@ -100,7 +95,8 @@ export function ingressOf(addresses: readonly string[], patienceMs: number): Ing
       ...(timeoutMs !== undefined && { timeoutMs }),
     });
     if (options.answers?.has(status) === true) return status;
-    if (status < 200 || status > 299) throw new IngressError(status, `${base}${path}`, messageIn(text));
+    if (status < 200 || status > 299)
+      throw new IngressError(status, `${node.address}${path}`, messageIn(text));
     return text === '' ? undefined : (JSON.parse(text) as unknown);
   }
 
@@ -115,9 +111,9 @@ export function ingressOf(addresses: readonly string[], patienceMs: number): Ing
         } catch (error) {
           throw signal?.aborted === true ? error : new EngineUnreachableError(bases, patience, error);
         }
-        const base = bases[current % bases.length] as string;
+        const node = nodes[current % nodes.length] as Target;
         try {
-          return await once(base, path, options);
+          return await once(node, path, options);
         } catch (error) {
           const isAnswer = error instanceof IngressError && !error.isAway;
           if (isAnswer || signal?.aborted === true) throw error;
@@ -134,6 +130,18 @@ export function ingressOf(addresses: readonly string[], patienceMs: number): Ing
       }
     },
   };
+}
+
+function nodeAt(address: string): Target {
+  try {
+    if (/^https?:\/\//i.test(address)) return targetOf(address.replace(/\/+$/, ''));
+  } catch {
+    // It is no address of anything.
+  }
+  throw new InvalidArgumentError(
+    `Cannot talk to Restate at "${address}"`,
+    'give an address such as http://127.0.0.1:8080',
+  );
 }
 
 /** The path of a handler of a service. */

@@ -256,7 +256,7 @@ export class DurableEngine implements Engine {
   /** Waits for the next answer from the journal and hands it on. False when the run was cancelled. */
   async turn(): Promise<boolean> {
     try {
-      await this.#cancelCalls();
+      if (this.#abandoned.length > 0) await this.#cancelCalls();
       await this.#pending.next();
     } catch (error) {
       if (!(error instanceof CancelledError)) throw error;

@@ -38,41 +38,36 @@ export class PendingOps {
   }
 
   /**
-   * Waits for the next that the journal answers, and hands it on.
+   * Waits for the next that the journal answers, and hands it on. One alone needs no race, which would cost as much again as the waiting; but
+   * an operation that was waited for alone when the life was cancelled is cancelled for ever.
    *
    * @throws CancelledError when the life is cancelled first; it can be asked again then.
    */
   async next(): Promise<void> {
-    const { op, value, failure } = await this.#first();
+    const [first] = this.#pending;
+    const alone = this.#pending.size > 1 || this.#isCancelled ? undefined : first;
+    let settled: Settled;
+    try {
+      if (alone === undefined) settled = await RestatePromise.race([...this.#pending].map(entryOf));
+      else settled = { op: alone, value: await alone.operation };
+    } catch (error) {
+      if (error instanceof CancelledError) this.#isCancelled = true;
+      else if (alone !== undefined && error instanceof TerminalError) {
+        this.#hand({ op: alone, failure: error });
+        return;
+      }
+      throw error;
+    }
+    this.#hand(settled);
+  }
+
+  #hand({ op, value, failure }: Settled): void {
     this.#pending.delete(op);
     op.onResult(value, failure);
   }
-
-  async #first(): Promise<Settled> {
-    try {
-      return await firstOf([...this.#pending], this.#isCancelled);
-    } catch (error) {
-      if (error instanceof CancelledError) this.#isCancelled = true;
-      throw error;
-    }
-  }
 }
 
-/**
- * One alone needs no race, which would cost as much again as the waiting; but an operation that was waited for alone when the life was
- * cancelled is cancelled for ever.
- */
-async function firstOf(all: readonly PendingOp[], isCancelled: boolean): Promise<Settled> {
-  const [op] = all;
-  if (op === undefined || all.length > 1 || isCancelled) {
-    return RestatePromise.race(
-      all.map((one) => (one.entry ??= one.operation.map((value, failure) => ({ op: one, value, failure })))),
-    );
-  }
-  try {
-    return { op, value: await op.operation };
-  } catch (error) {
-    if (error instanceof CancelledError || !(error instanceof TerminalError)) throw error;
-    return { op, failure: error };
-  }
+/** An operation as one of those that race. */
+function entryOf(op: PendingOp): RestatePromise<Settled> {
+  return (op.entry ??= op.operation.map((value, failure) => ({ op, value, failure })));
 }

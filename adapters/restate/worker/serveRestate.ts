@@ -246,10 +246,18 @@ function refusingStrangers(
 ): Handle {
   const ours = new Set([...LOOPBACK, host, ...(uri === undefined ? [] : [hostOf(uri)])]);
   const takesAny = identityKeys !== undefined || !(LOOPBACK.includes(host) || host === '::1');
+  // A server asks under one address.
+  let latest: string | undefined;
+  const isOurs = (authority: string): boolean => {
+    if (authority === latest) return true;
+    const asked = hostOf(`http://${authority}`);
+    if (asked === undefined || !ours.has(asked)) return false;
+    latest = authority;
+    return true;
+  };
   return (request, response) => {
-    const { origin, host: named } = request.headers;
-    const asked = hostOf(`http://${request.authority === '' ? (named ?? '') : request.authority}`);
-    if (origin === undefined && (takesAny || (asked !== undefined && ours.has(asked)))) {
+    const { origin, host: named = '' } = request.headers;
+    if (origin === undefined && (takesAny || isOurs(request.authority === '' ? named : request.authority))) {
       handle(request, response);
       return;
     }
