@@ -42,17 +42,24 @@ export async function compile(roots) {
   }
   const parts = [];
   for (const { modules: own } of groups) parts.push(await merged(own, modules));
+  const asked = new Map();
+  for (const { path, names } of parts.flatMap(({ imports }) => imports))
+    if (inside.test(path))
+      asked.set(path, new Set([...(asked.get(path) ?? []), ...names.map(([name]) => name)]));
   const vendors = new Map();
-  for (const path of parts.flatMap(({ imports }) => imports.map((each) => each.path)))
-    if (inside.test(path) && !vendors.has(path)) vendors.set(path, await vendor(path));
+  for (const [path, names] of asked) vendors.set(path, await vendor(path, [...names]));
   return { modules, parts, vendors };
 }
 
-/** A package that is brought along, with all that it needs of other packages. */
-async function vendor(path) {
+/** What is taken of a package that is brought along, with all that it needs of other packages. */
+async function vendor(path, names) {
   const { metafile, outputFiles } = await build({
     absWorkingDir: root,
-    entryPoints: [path],
+    stdin: {
+      contents: `export{${names.join(',')}}from"${path}";`,
+      resolveDir: root,
+      sourcefile: `part:${path}`,
+    },
     bundle: true,
     format: 'esm',
     target: 'es2022',

@@ -5,7 +5,7 @@
 // dist/esm/package.json gives what adapters/browser has in their stead, and where there is nothing, functions that say so
 // when they are called.
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath, URL } from 'node:url';
 import { builtinModules } from 'node:module';
 import { build } from 'esbuild';
@@ -38,7 +38,7 @@ export async function modules(outdir, compiled, entries) {
     );
     write(entry.replace(/ts$/, 'js'), lines.join(''));
   }
-  const stood = await standIns(outdir, asked);
+  const stood = await standIns(outdir, asked, compiled.modules);
   passedOn(outdir, asked);
   write(
     'package.json',
@@ -99,8 +99,17 @@ function askOthers(path, asked, names) {
   return `node/${fileOf(name)}.js`;
 }
 
-/** Writes what browsers get in the stead of each module of Node. */
-async function standIns(outdir, asked) {
+/** Writes what browsers get in the stead of each module of Node. What these need of the package is in its parts. */
+async function standIns(outdir, asked, compiled) {
+  const ofParts = {
+    name: 'of parts',
+    setup({ onResolve }) {
+      onResolve({ filter: /^\.\.\// }, ({ path, importer }) => {
+        const its = compiled.get(`${relative(root, resolve(dirname(importer), path))}.ts`);
+        return its && { path: `../${its.part}.js`, external: true };
+      });
+    },
+  };
   const folder = join(outdir, 'browser');
   const names = ofNodeIn(asked).map((name) => [name, `${fileOf(name)}.ts`]);
   const written = new Set(readdirSync(join(root, stead)));
@@ -111,13 +120,16 @@ async function standIns(outdir, asked) {
     ),
     outbase: stead,
     outdir: folder,
+    chunkNames: 'shared-[hash]',
     bundle: true,
+    splitting: true,
     format: 'esm',
     target: 'es2022',
     platform: 'browser',
     minify: true,
     legalComments: 'none',
     metafile: true,
+    plugins: [ofParts],
   });
   for (const [name, file] of names) {
     const path = join(folder, file.replace(/ts$/, 'js'));

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-import { Hono } from 'hono';
+import { Hono } from 'hono/tiny';
 import { asyncScheduler, interval } from 'rxjs';
 import type { SchedulerLike } from 'rxjs';
 

@@ -671,10 +671,15 @@ export default { input: 'app.mjs', output: { file: 'out/app.js', format: 'es' },
       await install(folder, ...packages);
       write(folder, {
         ...files,
-        'app.mjs': exported.replace(
-          'export { main };',
-          "main().then((line) => { if (typeof document === 'undefined') postMessage(line); else document.title = line; });",
-        ),
+        'app.mjs': `
+import { lowdbStore } from 'millrace';
+import { InvalidArgumentError } from 'millrace/errors';
+${exported.replace('export { main };', '')}
+async function absent() {
+  const refused = await Promise.resolve('runs').then(lowdbStore).catch((error) => error);
+  if (!(refused instanceof InvalidArgumentError)) throw refused;
+}
+absent().then(main).then((line) => { if (typeof document === 'undefined') postMessage(line); else document.title = line; });`,
       });
       for (const [command, ...args] of commands) await sh('npx', [command, ...args], folder);
       // Behind the build: some empty the folder first.
