@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 
 import { EngineUnreachableError } from '../../adapters/restate/index';
 import { handlerPath, ingressOf } from '../../adapters/restate/protocol/ingress';
+import { InvalidArgumentError } from '../../lib/model/failure';
 import { until } from '../support/until';
 
 /** A server that can be away, and that answers nothing when it comes back until it is told to. */
@@ -50,6 +51,35 @@ function flaky() {
 }
 
 describe('ingressOf()', () => {
+  it.each(['localhost:8080', 'http://', 'http://[bad', 'http://host:99999', 'http://host/?a=1'])(
+    'refuses %s as an address',
+    (address) => {
+      expect(() => ingressOf([address], 300)).toThrow(InvalidArgumentError);
+    },
+  );
+
+  it('asks below the path of an address, as whoever stands in it', async () => {
+    const heard: unknown[] = [];
+    const server = createServer(({ url, headers: { authorization } }, response) => {
+      heard.push([url, authorization]);
+      response.end('1');
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    try {
+      for (const at of [`HTTP://127.0.0.1:${port}`, `http://me:a%40b@127.0.0.1:${port}/gate/way//`])
+        await ingressOf([at], 300).request(handlerPath('s', 'a b/ü', 'run'));
+    } finally {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    }
+
+    expect(heard).toEqual([
+      ['/s/a%20b%2F%C3%BC/run', undefined],
+      ['/gate/way/s/a%20b%2F%C3%BC/run', `Basic ${Buffer.from('me:a@b').toString('base64')}`],
+    ]);
+  });
+
   it('asks a server that has come back a few questions at a time until it answers', async () => {
     const server = flaky();
     const port = await server.listen(0);

@@ -83,7 +83,7 @@ describe('what waits for longer than the 24.8 days that Node can wait', () => {
     const context: EngineContext = { ingress: admin, admin, patienceMs: 30_000, pace: undefined as never };
     const stop = new AbortController();
     const failed = jest.fn();
-    const signs = { isBegun: () => false, isAnswered: () => true };
+    const signs = { begunAt: Date.now(), isBegun: () => false, isAnswered: () => true };
     stalled(
       context,
       agent('one', (n: number) => n),

@@ -130,7 +130,7 @@ describe('a run that does not move', () => {
     const notices: string[] = [];
     const context: EngineContext = { ingress: nobody, admin, patienceMs: 30_000, pace: undefined as never };
     const stop = new AbortController();
-    const signs = { isBegun: () => true, isAnswered: () => isAnswered };
+    const signs = { begunAt: Date.now(), isBegun: () => true, isAnswered: () => isAnswered };
     void stalled(context, one, { runId: 'r', key: 'r' }, signs, stop.signal, (notice) =>
       notices.push(notice),
     );

@@ -1,3 +1,5 @@
+import { setTimeout as after } from 'node:timers/promises';
+
 import { firstValueFrom } from 'rxjs';
 
 import type { RunState, StepContext, Wire } from '../../index';
@@ -51,129 +53,123 @@ const failsBeside = (name: string, pauseMs: number) => {
 const quick = failsBeside('quick', 0);
 const slow = failsBeside('slow', 2 * FLUSH_MS);
 
-describePlacements(
-  'steps that a function asks for',
-  [inTurn, caught, twice, quick, slow],
-  (options, placed) => {
-    describe.each<[string, () => Where]>([
-      ['on Restate', () => options],
-      ['with a store', withStore],
-    ])('%s', (where, whereOf) => {
-      let place: Where & { readonly runId: string };
-      let stop: AbortController;
-      beforeEach(() => {
-        stop = new AbortController();
-        place = { ...whereOf(), runId: `${placed} ${where} ${expect.getState().currentTestName ?? ''}` };
-        calls.length = 0;
-        down.clear();
-        hanging.clear();
-      });
+const agents = [inTurn, caught, twice, quick, slow];
 
-      /** Carries the run on until it ends, or until this has been told and it is cancelled because of that. */
-      const life = async (of: typeof inTurn, until?: string): Promise<RunState | undefined> => {
-        const told = collect(run(of, 'x', { ...place, signal: stop.signal }));
-        if (until !== undefined) {
-          await waitFor(() => told.told.includes(until), 30_000, until);
-          stop.abort();
-        }
-        await waitFor(() => told.ended !== 'open', 30_000, 'the end');
-        calls.length = 0;
-        const { state } = told.transitions.at(-1) ?? {};
-        return state;
-      };
-
-      it('are not called again that had completed when their run was cancelled', async () => {
-        hanging.add('b 1');
-        const left = await life(inTurn, 'step.started in turn/b');
-        hanging.clear();
-        const again = collect(run(inTurn, 'x', place));
-        await waitFor(() => again.ended !== 'open', 30_000, 'the end');
-
-        expect(left?.status).toBe('CANCELLED');
-        expect(again.transitions.at(-1)?.state).toMatchObject({ status: 'COMPLETED', output: 'x a b' });
-        expect(calls).toEqual(['b']);
-      });
-
-      it('are not called again where the function had caught that they fail', async () => {
-        down.add('a');
-        hanging.add('b 1');
-        await life(caught, 'step.started caught/b');
-        down.clear();
-        hanging.clear();
-        const again = collect(run(caught, 'x', place));
-        await waitFor(() => again.ended !== 'open', 30_000, 'the end');
-
-        expect(again.transitions.at(-1)?.state).toMatchObject({
-          status: 'COMPLETED',
-          output: 'nothing, x b',
-        });
-        expect(calls).toEqual(['b']);
-      });
-
-      it('are called again where the function that had caught it failed all the same', async () => {
-        down.add('a').add('b');
-        const failed = await life(caught);
-        down.clear();
-        const again = collect(run(caught, 'x', place));
-        await waitFor(() => again.ended !== 'open', 30_000, 'the end');
-
-        expect(failed?.status).toBe('FAILED');
-        expect(again.transitions.at(-1)?.state).toMatchObject({ status: 'COMPLETED', output: 'x a, x b' });
-        expect(calls).toEqual(['a', 'b']);
-      });
-
-      it('are called again by another attempt, and none that has completed', async () => {
-        down.add('a').add('b');
-        const told = collect(run(twice, 'x', place));
-        await waitFor(() => told.ended !== 'open', 30_000, 'the end');
-
-        expect(calls).toEqual(['a', 'b', 'a', 'b']);
-      });
-
-      it('are called again where their run is cancelled in another attempt than the one that had caught it', async () => {
-        down.add('a').add('b');
-        hanging.add('a 2');
-        const told = collect(run(twice, 'x', { ...place, signal: stop.signal }));
-        await waitFor(() => calls.length === 3, 30_000, 'the second attempt');
-        stop.abort();
-        await waitFor(() => told.ended !== 'open', 30_000, 'the end');
-        calls.length = 0;
-        down.clear();
-        hanging.clear();
-        const again = collect(run(twice, 'x', place));
-        await waitFor(() => again.ended !== 'open', 30_000, 'the end');
-
-        expect(again.transitions.at(-1)?.state).toMatchObject({ status: 'COMPLETED', output: 'x a, x b' });
-        expect(calls).toEqual(['a', 'b']);
-      });
-
-      it.each([
-        ['short', quick],
-        ['long', slow],
-      ])(
-        'stand in what is told of a %s life as in what is kept of it, where their function was stopped',
-        async (_, of) => {
-          hanging.add('b 1');
-          const told = collect(run(of, 'x', place));
-          await waitFor(() => told.ended !== 'open', 30_000, 'the end');
-          const kept = await (place.store?.loadRun(place.runId) ?? options.engine.loadRun(of, place.runId));
-
-          const { state } = told.transitions.at(-1) ?? {};
-          expect(state?.status).toBe('FAILED');
-          expect(rowsOf(state)).toEqual(rowsOf(kept));
-          expect(rowsOf(state)).toContain('late/in turn/a COMPLETED');
-        },
-      );
+describePlacements('steps that a function asks for', agents, (options, placed) => {
+  describe.each<[string, () => Where]>([
+    ['on Restate', () => options],
+    ['with a store', withStore],
+  ])('%s', (where, whereOf) => {
+    let place: Where & { readonly runId: string };
+    let stop: AbortController;
+    beforeEach(() => {
+      stop = new AbortController();
+      place = { ...whereOf(), runId: `${placed} ${where} ${expect.getState().currentTestName ?? ''}` };
+      calls.length = 0;
+      down.clear();
+      hanging.clear();
     });
-  },
-);
+
+    /** Carries the run on until it ends, or until this has been told and it is cancelled because of that. */
+    const life = async (of: typeof inTurn, until?: string): Promise<RunState | undefined> => {
+      const told = collect(run(of, 'x', { ...place, signal: stop.signal }));
+      if (until !== undefined) {
+        await waitFor(() => told.told.includes(until), 30_000, until);
+        stop.abort();
+      }
+      await waitFor(() => told.ended !== 'open', 30_000, 'the end');
+      calls.length = 0;
+      const { state } = told.transitions.at(-1) ?? {};
+      return state;
+    };
+
+    it('are not called again that had completed when their run was cancelled', async () => {
+      hanging.add('b 1');
+      const left = await life(inTurn, 'step.started in turn/b');
+      hanging.clear();
+      const again = collect(run(inTurn, 'x', place));
+      await waitFor(() => again.ended !== 'open', 30_000, 'the end');
+
+      expect(left?.status).toBe('CANCELLED');
+      expect(again.transitions.at(-1)?.state).toMatchObject({ status: 'COMPLETED', output: 'x a b' });
+      expect(calls).toEqual(['b']);
+    });
+
+    it('are not called again where the function had caught that they fail', async () => {
+      down.add('a');
+      hanging.add('b 1');
+      await life(caught, 'step.started caught/b');
+      down.clear();
+      hanging.clear();
+      const again = collect(run(caught, 'x', place));
+      await waitFor(() => again.ended !== 'open', 30_000, 'the end');
+
+      expect(again.transitions.at(-1)?.state).toMatchObject({
+        status: 'COMPLETED',
+        output: 'nothing, x b',
+      });
+      expect(calls).toEqual(['b']);
+    });
+
+    it('are called again where the function that had caught it failed all the same', async () => {
+      down.add('a').add('b');
+      const failed = await life(caught);
+      down.clear();
+      const again = collect(run(caught, 'x', place));
+      await waitFor(() => again.ended !== 'open', 30_000, 'the end');
+
+      expect(failed?.status).toBe('FAILED');
+      expect(again.transitions.at(-1)?.state).toMatchObject({ status: 'COMPLETED', output: 'x a, x b' });
+      expect(calls).toEqual(['a', 'b']);
+    });
+
+    it('are called again by another attempt, and none that has completed', async () => {
+      down.add('a').add('b');
+      const told = collect(run(twice, 'x', place));
+      await waitFor(() => told.ended !== 'open', 30_000, 'the end');
+
+      expect(calls).toEqual(['a', 'b', 'a', 'b']);
+    });
+
+    it('are called again where their run is cancelled in another attempt than the one that had caught it', async () => {
+      down.add('a').add('b');
+      hanging.add('a 2');
+      const told = collect(run(twice, 'x', { ...place, signal: stop.signal }));
+      await waitFor(() => calls.length === 3, 30_000, 'the second attempt');
+      stop.abort();
+      await waitFor(() => told.ended !== 'open', 30_000, 'the end');
+      calls.length = 0;
+      down.clear();
+      hanging.clear();
+      const again = collect(run(twice, 'x', place));
+      await waitFor(() => again.ended !== 'open', 30_000, 'the end');
+
+      expect(again.transitions.at(-1)?.state).toMatchObject({ status: 'COMPLETED', output: 'x a, x b' });
+      expect(calls).toEqual(['a', 'b']);
+    });
+
+    it.each([
+      ['short', quick],
+      ['long', slow],
+    ])(
+      'are told of a %s life that fails as its record keeps them, where their function was stopped',
+      async (_, of) => {
+        hanging.add('b 1');
+        const told = collect(run(of, 'x', place));
+        await waitFor(() => told.ended !== 'open', 30_000, 'the end');
+        const kept = await (place.store?.loadRun(place.runId) ?? options.engine.loadRun(of, place.runId));
+
+        const { state } = told.transitions.at(-1) ?? {};
+        expect(state?.status).toBe('FAILED');
+        expect(rowsOf(state)).toEqual(rowsOf(kept));
+        expect(rowsOf(state)).toContain('late/in turn/a COMPLETED');
+      },
+    );
+  });
+});
 
 function rowsOf(state: RunState | undefined): readonly string[] {
   return [...(state?.steps ?? [])].map(({ stepId, status }) => `${stepId} ${status}`).sort();
-}
-
-function after<T>(ms: number, value: T): Promise<T> {
-  return new Promise((resolve) => setTimeout(resolve, ms, value));
 }
 
 function withStore(): Where {

@@ -59,22 +59,23 @@ export async function followLife<O>(
     if (wrong === undefined) following.tell(transition);
   });
   const cursor = { from: 0, parts: 0 };
+  const begunAt = asyncScheduler.now();
   let isWatched = false;
   /** Hears more of a life that takes longer than most: what it tells on the way, and why it does not move. */
   const watch = async (): Promise<never> => {
     isWatched = true;
-    void watchLife(context, following, follow, cursor, signal, (isNow) => (isAnswered = isNow));
-    const signs = { isBegun: () => isBegun, isAnswered: () => isAnswered };
+    void watchLife(context, following, follow, cursor, signal, (isNow) => {
+      isAnswered = isNow;
+    });
+    const signs = { begunAt, isBegun: () => isBegun, isAnswered: () => isAnswered };
     return stalled(context, agent, following, signs, signal, (reason) => {
-      const { seq } = follow.state();
-      const event = { type: 'step.logged', runId, seq, at: asyncScheduler.now(), path: '' } as const;
-      following.tell({ event: { ...event, level: 'WARNING', message: reason }, state: follow.state() });
+      following.tell(warningOf(reason, follow.state()));
     });
   };
   let stopWaiting: Stop = () => undefined;
   const over = (): void => {
     stopWaiting();
-    // Nobody else hears it, and to tell nobody costs as much as a step.
+    // Only what watches listens, and `abort` costs as much as a step even when nobody does.
     if (isWatched) local.abort('over');
   };
 
@@ -106,6 +107,13 @@ export async function followLife<O>(
     following.signal.removeEventListener('abort', leave);
     over();
   }
+}
+
+/** Tells of a run what stands in no event of it. */
+function warningOf<O>(message: string, state: RunState<O>): Transition<O> {
+  const { runId, seq } = state;
+  const event = { type: 'step.logged', runId, seq, at: asyncScheduler.now(), path: '' } as const;
+  return { event: { ...event, level: 'WARNING', message }, state };
 }
 
 /** Whether a life has ended without a result, or one that had begun is gone: taken back, or forgotten. */

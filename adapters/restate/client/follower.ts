@@ -36,6 +36,7 @@ export function follower<O>(
   const heard = new Set<string>();
   const held = new Map<string, Extra[]>();
   const running = new Map<string, string>();
+  const ended = new Set<string>();
   let next = 0;
   let seq = base.seq;
 
@@ -48,13 +49,18 @@ export function follower<O>(
 
   const show = (told: WireEvent): void => {
     if (isJournaled(told as RunEvent)) seq += 1;
-    // Not `{ ...told, runId }`: to put more behind what is spread takes V8 ten times as long.
-    const event = Object.assign({ type: told.type, runId: base.runId, seq }, told) as RunEvent;
+    // Not `{ ...told, runId, seq }`: to put more behind what is spread takes V8 ten times as long.
+    const numbers = { runId: base.runId, seq };
+    // And again behind it: what was told beside the journal has a number of its worker.
+    const event = Object.assign({ type: told.type, ...numbers }, told, numbers) as RunEvent;
     tell(transitions.next(liveEvent(event, definition)));
   };
 
   const take = (event: WireEvent): void => {
-    if ('path' in event && ENDS.has(event.type)) running.delete(event.path);
+    if ('path' in event && ENDS.has(event.type)) {
+      ended.add(running.get(event.path) ?? '');
+      running.delete(event.path);
+    }
     // What the lives before it have left, if anything, is not what it begins with.
     if (event.type === 'run.started' && base.status !== 'IDLE')
       transitions = transitionsFrom(idleState(base.runId, definition.name, planOf(definition)));
@@ -86,7 +92,10 @@ export function follower<O>(
         if (heard.has(part.key)) continue;
         heard.add(part.key);
         const call = callText(part.under);
-        if (running.get(part.under.path) === call) show(part.event);
+        const current = running.get(part.under.path);
+        // Of a call that was stopped more may come than its end waits for, and the next life knows it.
+        const isLate = current === undefined && ended.has(call) && part.key.startsWith('n:');
+        if (current === call || isLate) show(part.event);
         else {
           const others = held.get(call);
           if (others === undefined) held.set(call, [part]);

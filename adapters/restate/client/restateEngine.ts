@@ -126,7 +126,7 @@ class ServerEngine implements RestateEngine {
     admin,
     onUnsubscribe = 'cancel',
     patienceMs = PATIENCE_MS,
-    headers = {},
+    headers,
   }: RestateEngineOptions) {
     const addresses = typeof ingress === 'string' ? [ingress] : ingress;
     const asking =
@@ -271,7 +271,9 @@ class RunSubscriber<O> {
   readonly #request: RunRequest<O>;
   readonly #subscriber: Subscriber<Transition<O>>;
   readonly #abort = new AbortController();
+  /** Whether the last event has been told, or an error. */
   #isOver = false;
+  /** Whether the run was followed to its end: nothing is asked any more. */
   #isDone = false;
   #life = 1;
   #isAsleep = false;
@@ -325,7 +327,7 @@ class RunSubscriber<O> {
     const { signal } = this.#request;
     this.#stopListening?.();
     this.#leftAt = asyncScheduler.now();
-    // Of a run that has come to its end nothing is asked any more, and to tell nobody costs as much as a step.
+    // Nothing more is asked about a run that has ended, and `abort` costs as much as a step even when nobody listens.
     if (!this.#isDone) this.#abort.abort('left');
     // Who has aborted the signal has asked for the end already.
     const goesOn = onUnsubscribe === 'detach' || signal?.aborted === true;
@@ -359,8 +361,8 @@ class RunSubscriber<O> {
 
 const UNKNOWN_FAILURE: Failure = { name: 'Error', message: 'unknown', retryable: true };
 
-function withHeaders(ingress: Ingress, headers: Readonly<Record<string, string>>): Ingress {
-  if (Object.keys(headers).length === 0) return ingress;
+function withHeaders(ingress: Ingress, headers: RestateEngineOptions['headers']): Ingress {
+  if (headers === undefined) return ingress;
   return {
     request: (path, options) =>
       ingress.request(path, { ...options, headers: { ...headers, ...options?.headers } }),

@@ -18,6 +18,8 @@ const UNHEARD =
 
 /** What is known of a life by following it. */
 export interface Signs {
+  /** When it was first asked for, epoch milliseconds. */
+  readonly begunAt: number;
   readonly isBegun: () => boolean;
   /** Whether a worker has answered within the patience, the last time that one was asked. */
   readonly isAnswered: () => boolean;
@@ -32,14 +34,16 @@ export async function stalled(
   context: EngineContext,
   agent: Agent<never, unknown>,
   { runId, key }: { readonly runId: string; readonly key: string },
-  { isBegun, isAnswered }: Signs,
+  { begunAt, isBegun, isAnswered }: Signs,
   signal: AbortSignal,
   warn: (reason: string) => void,
 ): Promise<never> {
-  let since = asyncScheduler.now();
+  let since = begunAt;
   let latest = '';
+  let checkMs = Math.max(0, since + CHECK_MS - asyncScheduler.now());
   for (;;) {
-    await pause(CHECK_MS, signal);
+    await pause(checkMs, signal);
+    checkMs = CHECK_MS;
     if (signal.aborted) return new Promise<never>(() => undefined);
     const { status, failure } = await standing(context, serviceFor(agent), key);
     if (status === SCHEDULED) {

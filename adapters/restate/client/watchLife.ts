@@ -28,7 +28,7 @@ export async function watchLife<O>(
   follow: Follower<O>,
   cursor: Cursor,
   signal: AbortSignal,
-  answered: (isAnswered: boolean) => unknown,
+  answered: (isAnswered: boolean) => void,
 ): Promise<void> {
   const { pace, sleepers } = context;
   // A function, because the compiler does not see that it changes while one waits.

@@ -26,7 +26,7 @@ export interface Reply {
 const HTTP = new HttpAgent({ keepAlive: true, scheduling: 'lifo' });
 const HTTPS = new HttpsAgent({ keepAlive: true, scheduling: 'lifo' });
 
-/** Where questions go: read once, because to read it takes as long as to send one. */
+/** A node of the server, its address read once: to read it takes as long as to send a question. */
 export interface Target {
   readonly address: string;
   readonly isSecure: boolean;
@@ -36,8 +36,10 @@ export interface Target {
 }
 
 /**
+ * Reads the address of a node.
+ *
  * @param address - Such as `http://127.0.0.1:8080`, without a slash at its end.
- * @throws TypeError for what is no address.
+ * @throws TypeError when it is not a URL.
  */
 export function targetOf(address: string): Target {
   const url = new URL(address);

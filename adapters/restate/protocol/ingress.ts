@@ -63,7 +63,7 @@ const PROBE_MS = 2_000;
  *
  * @param addresses - The nodes, such as `http://127.0.0.1:8080`.
  * @param patienceMs - How long all of them may be away before a request fails, in milliseconds.
- * @throws InvalidArgumentError for an address without `http://` or `https://`.
+ * @throws InvalidArgumentError for an address that is not a URL with `http://` or `https://`, or has a query.
  */
 export function ingressOf(addresses: readonly string[], patienceMs: number): Ingress {
   const nodes = addresses.map(nodeAt);
@@ -133,15 +133,12 @@ export function ingressOf(addresses: readonly string[], patienceMs: number): Ing
 }
 
 function nodeAt(address: string): Target {
-  try {
-    if (/^https?:\/\//i.test(address)) return targetOf(address.replace(/\/+$/, ''));
-  } catch {
-    // It is no address of anything.
-  }
-  throw new InvalidArgumentError(
-    `Cannot talk to Restate at "${address}"`,
-    'give an address such as http://127.0.0.1:8080',
-  );
+  if (!/^https?:\/\/[^?#]+$/i.test(address) || !URL.canParse(address))
+    throw new InvalidArgumentError(
+      `Cannot talk to Restate at "${address}"`,
+      'give an address such as http://127.0.0.1:8080',
+    );
+  return targetOf(address.replace(/\/+$/, ''));
 }
 
 /** The path of a handler of a service. */

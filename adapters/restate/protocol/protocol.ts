@@ -158,10 +158,11 @@ export interface Seal {
   readonly isSealed: true;
 }
 
-/** All that was told beside the journal of a life that is over. */
+/** What was told beside the journal of a life, once nothing more can be told there. */
 export interface SealedParts {
+  /** How many batches there are before the seal. */
   readonly batches: number;
-  /** What of it is about steps that functions have asked for. */
+  /** Those of their events that are about steps that functions have asked for. */
   readonly nested: readonly SideEvent[];
 }
 

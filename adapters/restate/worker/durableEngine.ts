@@ -256,6 +256,7 @@ export class DurableEngine implements Engine {
   /** Waits for the next answer from the journal and hands it on. False when the run was cancelled. */
   async turn(): Promise<boolean> {
     try {
+      // Not awaited for nothing: that takes a turn of the loop for each answer.
       if (this.#abandoned.length > 0) await this.#cancelCalls();
       await this.#pending.next();
     } catch (error) {

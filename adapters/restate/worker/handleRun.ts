@@ -330,8 +330,8 @@ class RunHandler implements PlacedLife {
     const engine = this.#engine;
     const last = engine.events.at(-1);
     const isCompleted = last?.type === 'run.completed';
-    // Before the last events: whoever follows the life reads all of this first, and knows of it what the next one knows. The journal has not
-    // counted what calls have told that were stopped.
+    // Sealed before the last events are told, so that followers read every batch first and know what the next life knows. `engine.told()`
+    // misses batches of calls that were stopped.
     const sealed = isCompleted || !engine.mayHaveNested() ? undefined : await seal();
     if (this.#batcher.from() > 0 || this.#batcher.bytes() > BATCH_BYTES) this.#flush();
     const from = this.#batcher.from();

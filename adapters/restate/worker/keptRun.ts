@@ -88,7 +88,7 @@ export class KeptRun {
     };
   }
 
-  /** What was told beside the journal of this life, of which nothing more is told from here on. */
+  /** Ends what is told beside the journal of this life: later batches are refused. Gives what was told. */
   sealNested(): Promise<SealedParts> {
     return this.#call<SealedParts>('nested', {}, this.#service, this.#context.key);
   }

@@ -101,8 +101,8 @@ function eventsOf(parts: readonly NestedEvent[]): readonly RunEvent[] {
 }
 
 /**
- * Everything told of steps that functions have asked for in a life that is over. Nothing more can be told of it from here on: the next
- * life would not know of it, and whoever follows the run would.
+ * Ends what is told beside the journal of a life: the next life would not know of anything later, and followers would. Gives how many
+ * batches there are, and what they tell of steps that functions have asked for.
  */
 export async function sealNested(context: WorkflowSharedContext): Promise<SealedParts> {
   const nested: SideEvent[] = [];

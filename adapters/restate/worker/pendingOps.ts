@@ -38,32 +38,26 @@ export class PendingOps {
   }
 
   /**
-   * Waits for the next that the journal answers, and hands it on. One alone needs no race, which would cost as much again as the waiting; but
-   * an operation that was waited for alone when the life was cancelled is cancelled for ever.
+   * Waits for the next that the journal answers, and hands it on.
    *
    * @throws CancelledError when the life is cancelled first; it can be asked again then.
    */
   async next(): Promise<void> {
     const [first] = this.#pending;
+    // A race costs as much again as the waiting. But an operation that was waited for alone when the life was cancelled stays cancelled.
     const alone = this.#pending.size > 1 || this.#isCancelled ? undefined : first;
     let settled: Settled;
     try {
       if (alone === undefined) settled = await RestatePromise.race([...this.#pending].map(entryOf));
       else settled = { op: alone, value: await alone.operation };
     } catch (error) {
-      if (error instanceof CancelledError) this.#isCancelled = true;
-      else if (alone !== undefined && error instanceof TerminalError) {
-        this.#hand({ op: alone, failure: error });
-        return;
-      }
-      throw error;
+      const isCancel = error instanceof CancelledError;
+      if (isCancel) this.#isCancelled = true;
+      if (alone === undefined || isCancel || !(error instanceof TerminalError)) throw error;
+      settled = { op: alone, failure: error };
     }
-    this.#hand(settled);
-  }
-
-  #hand({ op, value, failure }: Settled): void {
-    this.#pending.delete(op);
-    op.onResult(value, failure);
+    this.#pending.delete(settled.op);
+    settled.op.onResult(settled.value, settled.failure);
   }
 }
 

@@ -19,8 +19,6 @@ export async function readPublished(
   const parts: SideEvent[] = [];
   let nextFrom = request.from;
   let nextParts = request.parts;
-  let size = 0;
-  let isMore = true;
 
   if (request.waitMs > 0) {
     await RestatePromise.race([
@@ -29,27 +27,28 @@ export async function readPublished(
       context.sleep(request.waitMs),
     ]);
   }
-  // Events first: parts that were told before them are there when one looks for parts behind them.
-  while (size < LARGEST_MESSAGE / 8) {
+  // Events first: every part that was told before an event seen here is then seen too.
+  let eventsSize = 0;
+  while (eventsSize < LARGEST_MESSAGE / 8) {
     const batch = await context.promise<EventsReply['events']>(`ev:${nextFrom}`).peek();
     if (batch === undefined) break;
     events.push(...batch);
     nextFrom += batch.length;
-    size += JSON.stringify(batch).length;
+    eventsSize += JSON.stringify(batch).length;
   }
-  for (let partsSize = 0; partsSize < LARGEST_MESSAGE / 4; nextParts += 1) {
+  let partsSize = 0;
+  let isMore = true;
+  for (; partsSize < LARGEST_MESSAGE / 4; nextParts += 1) {
     const batch = await context.promise<readonly SideEvent[]>(`p:${nextParts}`).peek();
     if (batch === undefined) {
       isMore = false;
       break;
     }
     parts.push(...batch);
-    const { length } = JSON.stringify(batch);
-    partsSize += length;
-    size += length;
+    partsSize += JSON.stringify(batch).length;
   }
-  // Whoever hears events has heard the parts before them, so where those are too many for one answer the events are for the next.
-  const isForNext = parts.length > 0 && (isMore || size > LARGEST_MESSAGE / 2);
+  // Whoever hears an event has heard the parts before it: where those do not fit into this answer, the events go into the next.
+  const isForNext = parts.length > 0 && (isMore || eventsSize + partsSize > LARGEST_MESSAGE / 2);
   return isForNext
     ? { events: [], parts, nextFrom: request.from, nextParts }
     : { events, parts, nextFrom, nextParts };

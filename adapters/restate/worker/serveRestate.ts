@@ -246,10 +246,10 @@ function refusingStrangers(
 ): Handle {
   const ours = new Set([...LOOPBACK, host, ...(uri === undefined ? [] : [hostOf(uri)])]);
   const takesAny = identityKeys !== undefined || !(LOOPBACK.includes(host) || host === '::1');
-  // A server asks under one address.
+  // A server asks under one address: it is not read anew for each question.
   let latest: string | undefined;
   const isOurs = (authority: string): boolean => {
-    if (authority === latest) return true;
+    if (latest !== undefined && authority === latest) return true;
     const asked = hostOf(`http://${authority}`);
     if (asked === undefined || !ours.has(asked)) return false;
     latest = authority;
