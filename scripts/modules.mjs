@@ -57,7 +57,9 @@ function written({ imports, body, exports: given }, toRoot, { modules: compiled,
   };
   const lines = imports.map(({ path, whole, local, names }) => {
     const clause = { '*': `*as ${local} `, default: ` ${local} ` }[whole] ?? `{${listed(names)}}`;
-    return `import${clause}from"${placed(path, whole === undefined ? names.map(([name]) => name) : [whole])}";`;
+    const ofWhole = whole === '*' && ofNode(path) !== undefined ? membersOf(local, body) : [whole];
+    const wanted = whole === undefined ? names.map(([name]) => name) : ofWhole;
+    return `import${clause}from"${placed(path, wanted)}";`;
   });
   // What CommonJS requires when it is first used, a bundler has to see at the top.
   const later = [];
@@ -75,6 +77,16 @@ function written({ imports, body, exports: given }, toRoot, { modules: compiled,
       return `addressToPath(new URL("../${path}.js",import.meta.url))`;
     });
   return `${lines.join('')}${later.join('')}${text}\nexport{${listed(given)}};\n`;
+}
+
+/** What is used of a module that is imported whole. */
+function membersOf(local, body) {
+  const uses = [...body.matchAll(new RegExp(`(?<![\\w$.])${local}(?![\\w$])(?:\\.(\\w+))?`, 'g'))];
+  return uses.map(([text, name]) => {
+    if (name === undefined)
+      throw new Error(`Cannot tell what of a module of Node is used: ${text} is passed on`);
+    return name;
+  });
 }
 
 // Side by side with the CommonJS files of fp-ts lie ES modules, of which bundlers take only what is used.
@@ -135,9 +147,7 @@ async function standIns(outdir, asked, compiled) {
     const path = join(folder, file.replace(/ts$/, 'js'));
     const there = metafile.outputs[path]?.exports ?? [];
     const text = written.has(file) ? readFileSync(join(root, path), 'utf8') : '';
-    const names = asked.get(name);
-    const given = names.has('*') ? new Set([...names, ...Object.keys(await import(name))]) : names;
-    const missing = [...given].filter((key) => /^[A-Za-z_$][\w$]*$/.test(key) && !there.includes(key));
+    const missing = [...asked.get(name)].filter((key) => !there.includes(key));
     writeFileSync(join(root, path), `${text}${missing.length === 0 ? '' : saying(name, missing)}`);
   }
   return metafile;

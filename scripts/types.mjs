@@ -34,7 +34,9 @@ export async function rollTypesUp(outdir) {
   });
   clear(join(root, outdir));
   return output.map(({ name, isEntry, fileName, code }) => {
-    const text = isEntry ? asGiven(code, written.get(name)) : code;
+    const text = (isEntry ? asGiven(code, written.get(name)) : code).replaceAll(/^(?: {4})+/gm, (blanks) =>
+      '\t'.repeat(blanks.length / 4),
+    );
     const path = join(root, outdir, fileName);
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, text);
