@@ -239,8 +239,8 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   made.push(await modules('dist/esm', compiled, twice));
   made.push((await buildPage('dist/inspector/page/built')).metafile);
   writeNotices('dist', made);
-  // The specs of the command line need no types: they are bundled without.
-  if (existsSync(join(root, 'dist/index.d.ts'))) {
+  // The specs of the command line need no types: they are bundled without, or beside those that are rolled up already.
+  if (existsSync(join(root, 'dist/index.d.ts')) && !existsSync(join(root, 'dist/types'))) {
     const { rollTypesUp } = await import('./types.mjs');
     const leak = new RegExp(`from ["'](${bundled.join('|')})["'/]`);
     const leaks = (await rollTypesUp('dist')).flatMap((text) => leak.exec(text)?.[1] ?? []);
