@@ -12,7 +12,7 @@ import { fileURLToPath, URL } from 'node:url';
 import { build } from 'esbuild';
 
 import bundled from './bundled.cjs';
-import { compile, isPart, originsOf, shortened, withoutGranted } from './compile.mjs';
+import { compile, isPart, listed, originsOf, shortened, withoutGranted } from './compile.mjs';
 import { modules } from './modules.mjs';
 import { buildPage } from './page.mjs';
 
@@ -30,7 +30,7 @@ const threads = ['adapters/workers/thread.ts'];
  * @param {string} outdir - Where to, from the root of the project.
  * @param {readonly string[]} exposed - Modules to be reached besides those that the entries give away:
  *   those of `lib/store/folder/files/nodeFiles` are in `require('core.js').lib_store_folder_files_nodeFiles`.
- * @returns What esbuild says that the files are made of, and the modules of the parts.
+ * @returns What esbuild says that the files are made of, what was compiled, and `twice`, the entries that have ES modules too.
  */
 export async function bundle(outdir, exposed = []) {
   const twice = entriesOf({ exports: Object.values(exports).filter((entry) => entry.module !== undefined) });
@@ -190,10 +190,10 @@ function fromParts(entry, others, { modules }) {
       });
       onLoad({ filter: /.*/, namespace: 'part' }, ({ path }) => ({
         contents: [...originsOf(modules.get(path), modules)]
-          .map(([from, names]) => {
-            const given = names.map(([name, as]) => (name === as ? as : `${name} as ${as}`));
-            return `export { ${given.join(', ')} } from '${isPart(from) ? `${toRoot}/core/${from}.js` : from}';`;
-          })
+          .map(
+            ([from, names]) =>
+              `export{${listed(names)}}from"${isPart(from) ? `${toRoot}/core/${from}.js` : from}";`,
+          )
           .join('\n'),
         resolveDir: root,
       }));

@@ -16,6 +16,7 @@ import bundled from './bundled.cjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const inside = new RegExp(`^(${bundled.join('|')})(/|$)`);
+// Bytes of JavaScript in a part: with its heads and ends it stays below what gzip looks back.
 const WINDOW = 29_500;
 // A thread runs in a world of its own, and is loaded by its path.
 const ownWorlds = new Set(['adapters/workers/thread.ts']);
@@ -32,7 +33,12 @@ export async function compile(roots) {
     let group;
     for (const file of await inOrder(from, modules, waiting)) {
       const module = modules.get(file);
-      if (module.exports.length === 0) continue;
+      if (module.exports.length === 0) {
+        if (module.body.trim() !== '')
+          throw new Error(`Cannot publish ${file}: it gives nothing away, so nobody would load it`);
+        // What it passes on is taken from where that is.
+        continue;
+      }
       if (group === undefined || group.size + module.size > WINDOW)
         groups.push((group = { size: 0, modules: [] }));
       group.size += module.size;
@@ -58,6 +64,7 @@ async function vendor(path, names) {
     stdin: {
       contents: `export{${names.join(',')}}from"${path}";`,
       resolveDir: root,
+      // Named like a part: refuseCopies passes over it.
       sourcefile: `part:${path}`,
     },
     bundle: true,
@@ -110,7 +117,6 @@ async function compiled(file) {
   if (module.isDefault) throw new Error(`Cannot publish ${file} in two forms: it has a default`);
   return {
     ...module,
-    code,
     size: (await shortened(module.body)).length,
     name: file.replace(/\.ts$/, '').replaceAll(/[^A-Za-z0-9]/g, '_'),
     to: (path) => `${relative(root, resolve(root, dirname(file), path))}.ts`,
@@ -185,6 +191,7 @@ async function merged(own, modules) {
     write: false,
   });
   const made = taken(await shortened(asWritten(outputFiles[0].text)), `${part}.js`);
+  // esbuild leaves imports of which nothing is used.
   const words = new Set(made.body.match(/[\w$]+/g));
   const imports = made.imports
     .map((each) => ({ ...each, names: each.names?.filter(([, local]) => words.has(local)) }))
@@ -295,7 +302,7 @@ function classOf(name, inner, text) {
   return text.replaceAll(called, name);
 }
 
-/** Whether bundlers would think that computing a value does more than that. */
+/** Whether bundlers would assume that computing a value has effects. */
 function hasEffects(node) {
   if (ts.isFunctionLike(node)) return false;
   const does =

@@ -111,7 +111,7 @@ function askOthers(path, asked, names) {
   return `node/${fileOf(name)}.js`;
 }
 
-/** Writes what browsers get in the stead of each module of Node. What these need of the package is in its parts. */
+/** Writes what browsers get instead of each module of Node. What these need of the package is in its parts. */
 async function standIns(outdir, asked, compiled) {
   const ofParts = {
     name: 'of parts',

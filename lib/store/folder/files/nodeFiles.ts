@@ -3,11 +3,12 @@ import { promisify } from 'node:util';
 
 import type { Files, Found } from './files';
 
+// Not taken apart: bundlers keep what is destructured outside of functions.
 const flags = fs.constants;
 // Absent on Windows, where `read` looks at the kind of the file instead.
-const NO_FOLLOW = (fs.constants as { readonly O_NOFOLLOW?: number }).O_NOFOLLOW ?? 0;
+const NO_FOLLOW = (flags as { readonly O_NOFOLLOW?: number }).O_NOFOLLOW ?? 0;
 // A pipe put in place of a file must not hold the process.
-const NO_WAIT = (fs.constants as { readonly O_NONBLOCK?: number }).O_NONBLOCK ?? 0;
+const NO_WAIT = (flags as { readonly O_NONBLOCK?: number }).O_NONBLOCK ?? 0;
 
 const fdatasync = promisify(fs.fdatasync);
 const fsync = promisify(fs.fsync);
