@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { createRequire, register as registerLoader } from 'node:module';
 import { dirname, extname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -158,10 +159,37 @@ async function byTsx(file: string): Promise<Module | undefined> {
   const folder = packageFolder('tsx', file);
   if (folder === undefined) return undefined;
   // What `require` resolves to looks for its parts in the wrong place when it is imported.
-  const { tsImport } = (await importFile(join(folder, 'dist/esm/api/index.mjs'))) as {
-    readonly tsImport: (file: string, parent: string) => Promise<Module>;
-  };
+  const { tsImport } = (await started('tsx', file, () =>
+    importFile(join(folder, 'dist/esm/api/index.mjs')),
+  )) as { readonly tsImport: (file: string, parent: string) => Promise<Module> };
   return tsImport(pathToFileURL(file).href, pathToFileURL(join(dirname(file), 'noop.js')).href);
+}
+
+/**
+ * Starts a loader of TypeScript. What it throws is no fault of the file: ts-node 10 does not work with TypeScript 7.
+ *
+ * @throws CommandError AGENTS_UNREADABLE
+ */
+async function started<T>(loader: string, file: string, start: () => T | Promise<T>): Promise<T> {
+  try {
+    return await start();
+  } catch (error) {
+    const [its, of] = [loader, 'typescript'].map((name) => versionOf(name, file));
+    const beside = of === undefined ? '' : ` with TypeScript ${of}`;
+    throw new CommandError(
+      'AGENTS_UNREADABLE',
+      `Cannot load "${file}": its loader ${loader}${its === undefined ? '' : ` ${its}`} does not start${beside}: ${error instanceof Error ? error.message : String(error)}`,
+      `the file may be right: ${loader === 'tsx' ? 'install tsx anew, npm i -D tsx@latest' : 'install another loader, npm i -D tsx'}`,
+      { cause: error },
+    );
+  }
+}
+
+/** The version of a package of the user's; undefined where it is not there. */
+function versionOf(name: string, file: string): string | undefined {
+  const path = packageOf(`${name}/package.json`, file);
+  if (path === undefined) return undefined;
+  return (JSON.parse(readFileSync(path, 'utf8')) as { readonly version?: string }).version;
 }
 
 function packageFolder(name: string, file: string): string | undefined {
@@ -172,7 +200,7 @@ function packageFolder(name: string, file: string): string | undefined {
 async function byJiti(file: string): Promise<Module | undefined> {
   const path = packageOf('jiti', file);
   if (path === undefined) return undefined;
-  const module = await importFile(path);
+  const module = await started('jiti', file, () => importFile(path));
   const { createJiti } = (module['createJiti'] === undefined ? module['default'] : module) as {
     readonly createJiti: (parent: string) => { import(file: string): Promise<Module> };
   };
@@ -191,8 +219,10 @@ async function byTsNode(file: string): Promise<Module | undefined> {
   const path = packageOf('ts-node', file);
   if (path === undefined) return undefined;
   const require = createRequire(file);
-  const { register } = require(path) as { readonly register: (options: object) => unknown };
-  register({ transpileOnly: true, skipProject: true, compilerOptions: TS_NODE });
+  await started('ts-node', file, () => {
+    const { register } = require(path) as { readonly register: (options: object) => unknown };
+    register({ transpileOnly: true, skipProject: true, compilerOptions: TS_NODE });
+  });
   try {
     return require(file) as Module;
   } catch (error) {

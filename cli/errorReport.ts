@@ -55,7 +55,7 @@ function withoutNext({ message, next }: MillraceError): string {
 
 /** What to type where the library says what to call. */
 const nexts: Readonly<Record<string, (error: MillraceError) => string>> = {
-  UNKNOWN_RUN: () => 'millrace list names those that are there',
+  UNKNOWN_RUN: (error) => `${missingText(error)}millrace list names those that are there`,
   UNKNOWN_STEP: (error) => `millrace show ${runOf(error)} --tree names its steps`,
   EVENTS_NOT_KEPT: (error) =>
     `an earlier version wrote it, or its store keeps none; millrace show ${runOf(error)} tells how it stands`,
@@ -79,6 +79,12 @@ const nexts: Readonly<Record<string, (error: MillraceError) => string>> = {
       ? 'end that process, or let it serve() its runs; then type this again'
       : 'name the agents with --agents, or start the app that serves them',
 };
+
+/** What a name that stands for a run could have meant. */
+function missingText(error: MillraceError): string {
+  const run = runOf(error);
+  return run === '@failed' ? 'no run has failed; ' : run === '@last' ? 'no run has begun; ' : '';
+}
 
 function runOf(error: MillraceError): string {
   const { runId } = error as { readonly runId?: unknown };

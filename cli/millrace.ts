@@ -31,6 +31,7 @@ async function main(): Promise<void> {
     process.exit(error.code === 'EPIPE' ? 0 : 70);
   });
   let parsed: Parsed | undefined;
+  let refused = 'millrace';
   try {
     const found = (command: Parsed): void => {
       parsed = command;
@@ -38,11 +39,16 @@ async function main(): Promise<void> {
     const out = (text: string): void => {
       process.stdout.write(text);
     };
-    const program = programOf(lang, versionOf(), found, { out });
+    const program = programOf(lang, versionOf(), found, {
+      out,
+      refused: (command) => {
+        refused = command;
+      },
+    });
     // Without a command the help is what is wanted.
     program.parse(typed.length === 0 ? ['--help'] : typed, { from: 'user' });
   } catch (error) {
-    end(usageExit(error, output));
+    end(usageExit(error, refused, output));
     return;
   }
   end(parsed === undefined ? 0 : await carryOut(parsed));
@@ -90,11 +96,11 @@ function listenToInterrupts(controller: AbortController): void {
 const PATIENCE_MS = 5_000;
 
 /** Help and version are no errors; all else that commander says is wrong usage. */
-function usageExit(error: unknown, { tell, json }: Output): number {
+function usageExit(error: unknown, command: string, { tell, json }: Output): number {
   if (!(error instanceof CommanderError)) throw error;
   if (error.exitCode === 0) return 0;
   const message = error.message.replace(/^error: /, '');
-  const next = 'millrace --help shows what can be typed';
+  const next = `${command} --help shows what can be typed`;
   if (error.code === 'commander.help') return 64;
   if (isJson) json({ error: { code: 'USAGE', name: 'CommandError', message, next } });
   else tell(`✘ ${message}\n  ${next}`);

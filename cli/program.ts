@@ -11,7 +11,8 @@ export interface Parsed extends TypedCommand {
 }
 
 /**
- * The commands, their options and their help. What was typed is handed to `found`; nothing is carried out here.
+ * The commands, their options and their help. What was typed is handed to `found`; nothing is carried out here. `refused` hears the
+ * command, `millrace` or `millrace show`, whose words could not be read.
  *
  * Throws commander's own errors, also for `--help` and `--version`.
  */
@@ -19,13 +20,16 @@ export function programOf(
   lang: Lang,
   version: string,
   found: (parsed: Parsed) => void,
-  write: { readonly out: (text: string) => void },
+  write: { readonly out: (text: string) => void; readonly refused?: (command: string) => void },
 ): Command {
   const program = new Command('millrace');
   const titles = helpTitles[lang];
   const common = (command: Command): Command =>
     command
-      .exitOverride()
+      .exitOverride((error) => {
+        write.refused?.(command === program ? 'millrace' : `millrace ${command.name()}`);
+        throw error;
+      })
       .configureOutput({ writeOut: write.out, writeErr: () => undefined, outputError: () => undefined })
       .configureHelp({
         styleTitle: (title) => titles[title] ?? title,

@@ -54,6 +54,8 @@ const StartBody = t.intersection([
   }),
 ]);
 const AnswerBody = t.type({ path: t.string, asking: t.string, value: t.unknown });
+const ANSWER_NEXT =
+  'send { "path", "asking", "value" }; path and asking stand in "waiting" of GET /runs/:id, once for each question';
 const CancelBody = t.partial({ reason: t.string });
 const ResumeBody = t.partial({});
 const ForkBody = t.partial({
@@ -226,8 +228,8 @@ function locationOf({ request, query }: Call, runId: string, before: string): st
 async function answerRun(call: Call): Promise<Response> {
   const { api } = call;
   const place = placeIn(call);
-  const { path, asking, value } = await bodyOf(call, AnswerBody);
-  if (value === undefined) throw malformedBody('it has no "value"');
+  const { path, asking, value } = await bodyOf(call, AnswerBody, ANSWER_NEXT);
+  if (value === undefined) throw malformedBody('it has no "value"', ANSWER_NEXT);
   const state = await runOf(call);
   const agent = api.agents.get(state.name);
   const received: AnswerReply = await answer(state.runId, realPath(call, state, path), value, {

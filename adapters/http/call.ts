@@ -142,18 +142,25 @@ export function malformedQuery(name: string, text: string, next: string): HttpRe
 /**
  * The body of a request as the codec says; further properties are refused, because a word spelt wrong must not be ignored.
  *
+ * @param next - What to send instead of a body that does not fit; what openapi.json describes when left out.
  * @throws HttpRequestError when it is too large, no JSON, or does not fit.
  */
-export async function bodyOf<A extends object>(call: Call, codec: t.Type<A, unknown>): Promise<A> {
+export async function bodyOf<A extends object>(
+  call: Call,
+  codec: t.Type<A, unknown>,
+  next?: string,
+): Promise<A> {
   const value = await jsonBody(call);
   try {
     const body = validate(codec, value, 'the body');
     const { properties } = jsonSchemaOf(codec);
     const strange = Object.keys(value as object).find((key) => !Object.hasOwn(properties as object, key));
     if (strange === undefined) return body;
-    throw malformedBody(`it has a property ${JSON.stringify(strange.slice(0, 100))} that nobody reads`);
+    throw malformedBody(`it has a property ${JSON.stringify(strange.slice(0, 100))} that nobody reads`, next);
   } catch (error) {
-    throw error instanceof ValidationError ? malformedBody(error.mismatches.slice(0, 3).join('; ')) : error;
+    throw error instanceof ValidationError
+      ? malformedBody(error.mismatches.slice(0, 3).join('; '), next)
+      : error;
   }
 }
 
@@ -196,10 +203,6 @@ function tooLarge(most: number): HttpRequestError {
   );
 }
 
-export function malformedBody(why: string): HttpRequestError {
-  return new HttpRequestError(
-    'BODY_MALFORMED',
-    `Cannot read the body: ${why}`,
-    'send what openapi.json describes',
-  );
+export function malformedBody(why: string, next = 'send what openapi.json describes'): HttpRequestError {
+  return new HttpRequestError('BODY_MALFORMED', `Cannot read the body: ${why}`, next);
 }

@@ -54,7 +54,7 @@ function showStats(stats: readonly WorkflowStats[], output: Output): void {
     output.print(words.noRuns);
     return;
   }
-  const head = [words.agent, words.runs, words.success, words.average, 'P50', 'P95', 'P99'];
+  const head = [words.agent, words.ended, words.success, words.average, 'P50', 'P95', 'P99'];
   for (const [index, workflow] of stats.entries()) {
     const agents = Object.values(workflow.agents).map((agent) => [
       `  ${printable(agent.agentName)}`,
@@ -110,7 +110,7 @@ function exposition(stats: readonly WorkflowStats[]): string {
   family(
     'runs_total',
     'counter',
-    'Runs that ended',
+    'Lives of runs that completed or failed',
     stats.flatMap((it) => outcomes({ workflow: it.workflowName }, it)),
   );
   family(

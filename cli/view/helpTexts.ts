@@ -4,8 +4,8 @@ type Texts = Readonly<Record<Lang, string>>;
 
 const texts: Readonly<Record<string, Texts>> = {
   millrace: {
-    en: 'Looks at the runs in a store, and acts on them. <run> is an id, the end of one, @last or @failed.',
-    ko: '저장소의 실행을 살펴보고 다룹니다. <run>은 id, id의 끝부분, @last 또는 @failed입니다.',
+    en: 'Looks at the runs in a store, and acts on them. <run> is an id, the end of one, @last (which began last) or @failed (the last that failed).',
+    ko: '저장소의 실행을 살펴보고 다룹니다. <run>은 id, id의 끝부분, @last(가장 늦게 시작한 실행) 또는 @failed(가장 늦게 실패한 실행)입니다.',
   },
   help: { en: 'shows the help of a command', ko: '명령의 도움말' },
   '-h, --help': { en: 'shows this help', ko: '이 도움말' },

@@ -12,7 +12,7 @@ const en = {
   note: 'NOTE',
   step: 'STEP',
   agent: 'AGENT',
-  runs: 'RUNS',
+  ended: 'ENDED',
   success: 'SUCCESS',
   average: 'AVG',
   // Of runs.
@@ -162,7 +162,7 @@ const ko: Words = {
   note: '비고',
   step: '단계',
   agent: '에이전트',
-  runs: '실행 수',
+  ended: '끝난 횟수',
   success: '성공률',
   average: '평균',
   noRuns: '실행이 없습니다',

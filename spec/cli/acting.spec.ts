@@ -466,6 +466,13 @@ describe('the commands that act', () => {
     expect(typed(['stats', '--name', 'none']).stdout).toBe('no runs\n');
   });
 
+  it('stats counts lives that ended, and says so', () => {
+    typed(['run', 'book', '3', '--id', 'b', ...agents]);
+    typed(['resume', 'b', ...agents], { MENDED: '1' });
+
+    expect(typed(['stats']).stdout).toMatch(/^AGENT +ENDED +SUCCESS .*\nbook +2 +50 %/);
+  });
+
   it('diff tells two moments of one run apart, and graph draws an agent', () => {
     typed(['run', 'book', '1', '--id', 'b', ...agents]);
 

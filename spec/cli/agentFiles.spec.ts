@@ -93,6 +93,26 @@ describe('files with agents', () => {
     expect(sized()).toMatchObject({ stdout: '5\n', exit: 0 });
   });
 
+  it('are not blamed where ts-node does not start with the TypeScript that is there: exit 69 with what to install', () => {
+    install('ts-node');
+    const compiler = join(cwd, 'node_modules/typescript');
+    mkdirSync(compiler);
+    // All that TypeScript 7 exports under its name.
+    writeFileSync(
+      join(compiler, 'package.json'),
+      '{ "version": "7.0.2", "exports": { ".": "./version.cjs", "./package.json": "./package.json" } }',
+    );
+    writeFileSync(join(compiler, 'version.cjs'), `exports.version = '7.0.2';`);
+
+    const { stderr, exit } = sized();
+    expect(exit).toBe(69);
+    expect(stderr).toMatch(
+      /its loader ts-node 10\.\S+ does not start with TypeScript 7\.0\.2: .*\n {2}the file may be right: install another loader, npm i -D tsx\n$/,
+    );
+    install('tsx');
+    expect(sized()).toMatchObject({ stdout: '5\n', exit: 0 });
+  });
+
   it('in TypeScript need one of them on Node 20: exit 69 with the line to install', () => {
     const { stdout, stderr, exit } = sized();
 

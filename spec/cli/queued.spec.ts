@@ -119,6 +119,14 @@ describe('a run that waits in the queue', () => {
     },
   );
 
+  it('is not what @last means, since it has not begun; where none has failed @failed says so', () => {
+    expect(json('show', '@last').json).toMatchObject({ runId: 'book-1' });
+    expect(typed('show', '@failed')).toMatchObject({
+      exit: 2,
+      stderr: '✘ Cannot find run "@failed"\n  no run has failed; millrace list names those that are there\n',
+    });
+  });
+
   it('is shown as JSON, with its input and what can be typed', () => {
     expect(json('show', 'p-3', '--store', './state')).toEqual({
       exit: 5,

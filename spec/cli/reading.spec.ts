@@ -256,6 +256,19 @@ describe('the commands that read', () => {
     });
   });
 
+  it.each([
+    [['show'], "missing required argument 'run'", 'millrace show --help'],
+    [['answer', '--lang', 'ko'], "missing required argument 'run'", 'millrace answer --help'],
+    [['list', '--tre'], "unknown option '--tre'", 'millrace list --help'],
+    [['shwo'], "unknown command 'shwo'", 'millrace --help'],
+  ])('%j is refused with the help that says what can be typed', (args, message, help) => {
+    const { stderr, exit } = typed(...args);
+
+    expect(exit).toBe(64);
+    expect(stderr).toContain(message);
+    expect(stderr).toContain(`\n  ${help} shows what can be typed\n`);
+  });
+
   it('--help and --version answer without a store', () => {
     const { version } = JSON.parse(readFileSync(join(__dirname, '../../package.json'), 'utf8'));
 

@@ -340,10 +340,11 @@ describe('httpApi()', () => {
     expect(
       await refusal(await post(api, '/runs/r/answer', { path: 'sign', asking, value: { ok: 1 } })),
     ).toEqual([422, 'ANSWER_MISFIT']);
-    expect(await refusal(await post(api, '/runs/r/answer', { path: 'sign', value: { ok: true } }))).toEqual([
-      400,
-      'BODY_MALFORMED',
-    ]);
+    const unasked = await post(api, '/runs/r/answer', { path: 'sign', value: { ok: true } });
+    expect(unasked.status).toBe(400);
+    expect(await unasked.json()).toMatchObject({
+      error: { code: 'BODY_MALFORMED', next: expect.stringContaining('stand in "waiting" of GET /runs/:id') },
+    });
     expect(
       await refusal(
         await post(api, '/runs/r/answer', { path: 'sign', asking: 'another', value: { ok: true } }),
