@@ -103,8 +103,7 @@ function tellReceipt({ output }: CommandContext, { run, path, receipt, form, nex
   }
   const kept = receipt.isServed ? words.answerHeard : words.answerOnItsWay;
   const became = isTaken ? words.answerTaken : next === undefined ? kept : words.nobodyServes;
-  const step = isChecked ? printable(path) : words.notChecked(printable(path));
-  output.print(`${paint('✔', 'green', output)} ${words.answered} ${step}; ${became}`);
+  output.print(`${paint('✔', 'green', output)} ${words.answered(printable(path), isChecked, became)}`);
   if (!isChecked) output.print(`${paint('!', 'yellow', output)} ${words.mayNotFit(form.unknown(words))}`);
   if (next !== undefined) output.print(`${words.goOn}  ${next}`);
 }

@@ -76,9 +76,7 @@ export async function forkCommand(context: CommandContext): Promise<number> {
       if (output.isJson) output.json({ runId, ...preview, next });
       else {
         showPreview(preview, output);
-        output.print(
-          `${paint('✔', 'green', output)} ${output.words.forked} ${printable(runId)}; ${output.words.oldStays}`,
-        );
+        output.print(`${paint('✔', 'green', output)} ${output.words.forkedBeside(printable(runId))}`);
         output.print(`${output.words.goOn}  ${next}`);
       }
       return exitCodes.done;

@@ -31,9 +31,9 @@ function korean(event: RunEvent): string | undefined {
     case 'step.cancelled':
       return '취소됨';
     case 'step.suspended':
-      return '답변을 기다림';
+      return '답을 기다림';
     case 'step.answered':
-      return event.by === 'answer' ? '답변을 받음' : '제때 답변받지 못함';
+      return event.by === 'answer' ? '답을 받음' : '제때 답을 받지 못함';
     case 'run.completed':
       return event.replayed === true ? '이미 완료된 실행' : `완료, ${durationText(event.duration)}`;
     case 'run.suspended':

@@ -12,13 +12,13 @@ const texts: Readonly<Record<string, Texts>> = {
   '-V, --version': { en: 'shows the version', ko: '버전' },
   '-s, --store <folder>': {
     en: 'folder of the store; else MILLRACE_STORE, millrace.config.*, ./state',
-    ko: '저장소 폴더; 없으면 MILLRACE_STORE, millrace.config.*, ./state',
+    ko: '저장소 폴더 (없으면 MILLRACE_STORE, millrace.config.*, ./state)',
   },
   '--json': { en: 'JSON alone on standard output, errors too', ko: '표준 출력에 JSON만, 오류도 JSON으로' },
   '--lang <language>': { en: 'language of the texts', ko: '표시 언어' },
   '--agents <file>': {
     en: 'file that exports the agents; may be repeated',
-    ko: '에이전트를 내보내는 파일; 여러 번 가능',
+    ko: '에이전트를 내보내는 파일 (여러 번 가능)',
   },
 
   list: { en: 'lists runs, newest first', ko: '실행 목록, 최신순' },
@@ -32,13 +32,16 @@ const texts: Readonly<Record<string, Texts>> = {
   'list --failed-step <path>': { en: 'only runs in which this step failed', ko: '이 단계가 실패한 실행만' },
   'list --text <text>': {
     en: 'only runs with this text in id, name, error or tags',
-    ko: 'id, 이름, 오류, 태그에 이 글이 있는 실행만',
+    ko: 'id, 이름, 오류, 태그에 이 텍스트가 들어 있는 실행만',
   },
   'list --resting': { en: 'only runs that nobody carries on', ko: '아무도 이어 가지 않는 실행만' },
-  'list --limit <count>': { en: 'at most so many; 20 when left out', ko: '최대 개수; 없으면 20' },
+  'list --limit <count>': { en: 'at most so many; 20 when left out', ko: '최대 개수 (없으면 20)' },
   'list --counts': { en: 'how many runs stand how', ko: '상태별 개수' },
 
-  show: { en: 'shows how a run stands; exits with that', ko: '실행의 상태를 표시하고 그에 맞는 코드로 끝남' },
+  show: {
+    en: 'shows how a run stands; exits with that',
+    ko: '실행의 상태를 표시하고, 상태에 맞는 종료 코드를 반환함',
+  },
   'show --step <path>': {
     en: 'one step: attempts, input, output, error',
     ko: '한 단계: 시도, 입력, 출력, 오류',
@@ -76,7 +79,7 @@ const texts: Readonly<Record<string, Texts>> = {
   'logs --follow': { en: 'goes on until the run rests', ko: '실행이 멈출 때까지 계속' },
   watch: {
     en: 'shows a run while it goes on; without one, every run',
-    ko: '실행을 지켜봄; 실행을 안 쓰면 모든 실행',
+    ko: '실행을 지켜봄 (실행을 지정하지 않으면 모든 실행)',
   },
   'watch --partials': { en: 'partial results too', ko: '부분 결과도' },
   'watch --logs': { en: 'lines of the log too', ko: '로그도' },
@@ -87,11 +90,14 @@ const texts: Readonly<Record<string, Texts>> = {
   },
   graph: { en: 'draws a run or an agent as a Mermaid flowchart', ko: '실행이나 에이전트를 Mermaid 흐름도로' },
   'graph --svg': { en: 'as a picture in SVG', ko: 'SVG 그림으로' },
-  'graph --agent <name>': { en: 'which agent, where no run is named', ko: '실행을 안 쓸 때 그릴 에이전트' },
-  stats: { en: 'says how often and how fast agents ran', ko: '에이전트의 횟수와 속도' },
+  'graph --agent <name>': {
+    en: 'which agent, where no run is named',
+    ko: '실행을 지정하지 않을 때 그릴 에이전트',
+  },
+  stats: { en: 'says how often and how fast agents ran', ko: '에이전트별 실행 횟수와 걸린 시간' },
   'stats --limit <count>': {
     en: 'the newest so many runs; 500 when left out',
-    ko: '최신 실행 몇 개; 없으면 500',
+    ko: '최신 실행 몇 개 (없으면 500)',
   },
   'stats --prometheus': { en: 'in the text format of Prometheus', ko: 'Prometheus 텍스트 형식으로' },
   streams: {
@@ -101,10 +107,10 @@ const texts: Readonly<Record<string, Texts>> = {
   answer: { en: 'answers a question that a run waits at', ko: '실행이 기다리는 질문에 답함' },
   'answer --approve': { en: 'yes', ko: '승인' },
   'answer --reject': { en: 'no', ko: '거절' },
-  'answer --file <file>': { en: 'JSON from a file; - is standard input', ko: '파일의 JSON; -는 표준 입력' },
+  'answer --file <file>': { en: 'JSON from a file; - is standard input', ko: '파일의 JSON (-는 표준 입력)' },
   'answer --wait <time>': {
     en: 'waits until the run rests, and exits with that',
-    ko: '실행이 멈출 때까지 기다리고 그 상태로 끝남',
+    ko: '실행이 멈출 때까지 기다리고, 상태에 맞는 종료 코드를 반환함',
   },
   cancel: { en: 'cancels runs', ko: '실행을 취소함' },
   'cancel --reason <text>': { en: 'why', ko: '이유' },
@@ -120,7 +126,7 @@ const texts: Readonly<Record<string, Texts>> = {
   },
   'fork --from <path>': {
     en: 'the step to begin with; what has failed when left out',
-    ko: '시작할 단계; 없으면 실패한 단계',
+    ko: '시작할 단계 (없으면 실패한 단계)',
   },
   'fork --input <json>': { en: 'another input', ko: '다른 입력' },
   'fork --id <id>': { en: 'the id of the new run', ko: '새 실행의 id' },
@@ -142,7 +148,7 @@ const texts: Readonly<Record<string, Texts>> = {
   'run --record-inputs': { en: 'keeps what each step was given', ko: '각 단계의 입력을 기록' },
   'run --watch': {
     en: 'waits for its end where somebody else carries it out',
-    ko: '다른 쪽이 실행할 때 끝까지 지켜봄',
+    ko: '다른 프로세스가 실행할 때 끝까지 지켜봄',
   },
   delete: { en: 'forgets runs', ko: '실행을 삭제함' },
   'delete --snapshots': { en: 'their snapshots too', ko: '스냅샷도' },
@@ -160,7 +166,7 @@ const texts: Readonly<Record<string, Texts>> = {
   export: { en: 'writes a run into one file', ko: '실행을 파일 하나로 저장' },
   'export -o, --output <file>': {
     en: 'the file; <run>.millrace.gz when left out',
-    ko: '파일; 없으면 <run>.millrace.gz',
+    ko: '파일 (없으면 <run>.millrace.gz)',
   },
   'export --no-values': { en: 'without inputs, outputs and other values', ko: '입력, 출력 등의 값 없이' },
   'export --redact': { en: 'without secrets', ko: '비밀 정보 없이' },
@@ -171,19 +177,19 @@ const texts: Readonly<Record<string, Texts>> = {
   doctor: { en: 'looks for what is wrong with a store', ko: '저장소에 문제가 있는지 살펴봄' },
   'doctor --fix': {
     en: 'removes leftovers and messages that nobody can hear',
-    ko: '남은 찌꺼기와 들을 수 없는 메시지를 지움',
+    ko: '남은 임시 파일과 받을 실행이 없는 메시지를 지움',
   },
   inspect: { en: 'shows runs in a browser, until Ctrl-C', ko: '브라우저에서 실행을 봄, Ctrl-C로 끝냄' },
   'inspect --port <port>': { en: 'a free one when left out', ko: '없으면 빈 포트' },
   'inspect --host <host>': { en: '127.0.0.1 when left out', ko: '없으면 127.0.0.1' },
   'inspect --token <token>': {
     en: 'what whoever asks must know; a new one when left out',
-    ko: '접속에 필요한 토큰; 없으면 새로 만듦',
+    ko: '접속에 필요한 토큰 (없으면 새로 만듦)',
   },
   'inspect --read-only': { en: 'refuses what changes something', ko: '바꾸는 요청을 거부함' },
   'inspect --open': { en: 'opens a browser', ko: '브라우저를 엶' },
   'export --html': { en: 'as a page of HTML that opens from a file', ko: '파일로 열리는 HTML 페이지로' },
-  completion: { en: 'prints a script for bash, zsh or fish', ko: 'bash, zsh, fish용 완성 스크립트' },
+  completion: { en: 'prints a script for bash, zsh or fish', ko: 'bash, zsh, fish용 자동 완성 스크립트' },
 };
 
 /** What the help says of a command (`list`) or of an option of one (`list --limit <count>`). */

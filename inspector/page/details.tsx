@@ -6,7 +6,17 @@ import type { RunEvent } from '../../lib/model/event';
 import type { Failure } from '../../lib/model/failure';
 import type { PlanStep } from '../../lib/model/plan';
 import type { StepResult } from '../../lib/model/stepResult';
-import { agoText, briefly, bytesText, clockText, icons, numberText, pretty, spanText } from './format';
+import {
+  agoText,
+  briefly,
+  bytesText,
+  clockText,
+  giverText,
+  icons,
+  numberText,
+  pretty,
+  spanText,
+} from './format';
 import type { Tab } from './machine';
 import { act, tabs, view } from './machine';
 import { nodeStatus } from './rowList';
@@ -142,6 +152,7 @@ function StepTop({
       .reduce((sum, span) => sum + ((span.to ?? 0) - span.from), 0) ?? 0;
   const extent = node === undefined ? undefined : extentOf(node, clock.value);
   const declared = plan.get(path);
+  const giver = giverText(row?.givenBy);
   const missing = status === 'PENDING' || status === undefined ? waitsFor(path, fold, plan) : [];
   return (
     <header class="top">
@@ -185,9 +196,9 @@ function StepTop({
         {row?.cached === true ? <Fact name={t('cached')}>{t('yes')}</Fact> : null}
         {row?.inherited === true ? <Fact name={t('inherited')}>{t('yes')}</Fact> : null}
         {row?.critical === true ? <Fact name={t('criticalStep')}>{t('actsOutside')}</Fact> : null}
-        {row?.givenBy === undefined ? null : (
+        {giver === undefined ? null : (
           <Fact name={t('givenBy')}>
-            <code>{briefly(row.givenBy)}</code>
+            <code>{giver}</code>
           </Fact>
         )}
         {row?.deadline === undefined ? null : (

@@ -1,8 +1,9 @@
 import { signal } from '@preact/signals-core';
 
+import type { GivenBy } from '../../lib/model/givenBy';
 import type { RunStatus } from '../../lib/model/state';
 import type { StepStatus } from '../../lib/model/stepResult';
-import { language } from './texts';
+import { language, t } from './texts';
 
 /** Whether moments are shown in UTC rather than in the time of this place. */
 export const inUtc = signal(false);
@@ -32,21 +33,23 @@ export function shortRunId(runId: string): string {
   return runId.length <= 14 ? runId : `…${runId.slice(-6)}`;
 }
 
-/** `83 ms`, `1.2 s`, `3 m 20 s`, `2 h 5 m`, `3 d 4 h`. */
+/** `83 ms`, `1.2 s`, `3 m 20 s`, `2 h 5 m`, `3 d 4 h`; in Korean `3분 20초`. */
 export function spanText(ms: number): string {
   if (!Number.isFinite(ms)) return '';
   if (ms < 1_000) return `${Math.round(ms)} ms`;
-  if (ms < 9_950) return `${(ms / 1_000).toFixed(1)} s`;
+  if (ms < 9_950) return t('seconds', { n: (ms / 1_000).toFixed(1) });
   const seconds = Math.round(ms / 1_000);
-  if (seconds < 60) return `${seconds} s`;
-  const pair = (whole: number, unit: string, rest: number, small: string): string =>
-    rest === 0 ? `${whole} ${unit}` : `${whole} ${unit} ${rest} ${small}`;
-  if (seconds < 3_600) return pair(Math.floor(seconds / 60), 'm', seconds % 60, 's');
+  if (seconds < 60) return t('seconds', { n: seconds });
+  const pair = (whole: number, unit: Unit, rest: number, small: Unit): string =>
+    rest === 0 ? t(unit, { n: whole }) : `${t(unit, { n: whole })} ${t(small, { n: rest })}`;
+  if (seconds < 3_600) return pair(Math.floor(seconds / 60), 'minutes', seconds % 60, 'seconds');
   const minutes = Math.round(seconds / 60);
-  if (minutes < 1_440) return pair(Math.floor(minutes / 60), 'h', minutes % 60, 'm');
+  if (minutes < 1_440) return pair(Math.floor(minutes / 60), 'hours', minutes % 60, 'minutes');
   const hours = Math.round(minutes / 60);
-  return pair(Math.floor(hours / 24), 'd', hours % 24, 'h');
+  return pair(Math.floor(hours / 24), 'days', hours % 24, 'hours');
 }
+
+type Unit = 'days' | 'hours' | 'minutes' | 'seconds';
 
 /** The moment as a clock shows it, with the day where that is not today. */
 export function clockText(at: number, isExact = false): string {
@@ -107,6 +110,19 @@ export function numberText(value: number): string {
 export function bytesText(bytes: number): string {
   if (bytes < 1_000) return `${bytes} B`;
   return bytes < 1e6 ? `${(bytes / 1e3).toFixed(bytes < 1e4 ? 1 : 0)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+/** Which agent gave an output; undefined where none is known: a person answered, or a policy put it there. */
+export function giverText(by: GivenBy | undefined): string | undefined {
+  return namesAgent(by) ? briefly(by) : undefined;
+}
+
+function namesAgent(by: GivenBy | undefined): boolean {
+  if (typeof by === 'string') return true;
+  if (typeof by !== 'object' || by === null) return false;
+  if ('id' in by) return true;
+  const parts = 'fields' in by ? by.fields : 'items' in by ? by.items : undefined;
+  return Object.values(parts ?? {}).some(namesAgent);
 }
 
 /** A value on one line, cut. */

@@ -222,6 +222,11 @@ export const texts = {
   p99: 'p99',
   copyMermaid: 'Copy Mermaid',
   noAgents: 'No agents are known here.',
+  // Times.
+  seconds: '{n} s',
+  minutes: '{n} m',
+  hours: '{n} h',
+  days: '{n} d',
   // Keys.
   keyNext: 'next row',
   keyPrevious: 'previous row',

@@ -89,9 +89,9 @@ describe('the command line in Korean', () => {
 
   it.each([
     ['run 책 3 --id 1', '실패'],
-    ['run 계약 "집" --id 2', '답변을 기다림'],
+    ['run 계약 "집" --id 2', '답을 기다림'],
     ['run 책 2 --id 3', '완료'],
-    ['list', '답변을 기다림'],
+    ['list', '답을 기다림'],
     ['list --counts', '실패 1'],
     ['list --status cancelled', '없습니다'],
     ['show 1', '완료 3, 실패 2, 시작 전 1'],
@@ -114,9 +114,9 @@ describe('the command line in Korean', () => {
     ['fork 1 --id 4', '만듦'],
     ['retry 1', '재사용'],
     ['retry 1 --same-run', '실패'],
-    ['answer 2 서명 {"ok":false}', '답변함'],
+    ['answer 2 서명 {"ok":false}', '"서명"에 답했습니다'],
     ['resume 2', '건너뜀'],
-    ['cancel 7', '보관됨'],
+    ['cancel 7', '보관했습니다'],
     ['cancel 9', '대기열에서 뺐습니다'],
     ['delete 4 --dry-run', '삭제하게 됩니다'],
     ['prune --keep 0 --dry-run', '삭제하게 됩니다'],

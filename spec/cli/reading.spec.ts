@@ -89,9 +89,7 @@ describe('the commands that read', () => {
 
     it('speaks Korean when asked, or by the environment', () => {
       expect(typed('list', '--lang', 'ko').stdout).toContain('상태');
-      expect(millrace(['list'], { cwd, env: { LANG: 'ko_KR.UTF-8' } }).stdout).toContain(
-        '답변을 기다림: sign',
-      );
+      expect(millrace(['list'], { cwd, env: { LANG: 'ko_KR.UTF-8' } }).stdout).toContain('답을 기다림: sign');
       expect(millrace(['list', '--lang', 'en'], { cwd, env: { LC_ALL: 'ko_KR.UTF-8' } }).stdout).toContain(
         'STATUS',
       );

@@ -173,7 +173,7 @@ describeInBrowser('how the page looks', () => {
     await page.waitForSelector('.runs .row');
 
     expect(await page.evaluate(() => document.documentElement.lang)).toBe('ko');
-    expect(await page.evaluate(() => document.body.innerText)).toContain('답변을 기다림: sign');
+    expect(await page.evaluate(() => document.body.innerText)).toContain('답을 기다림: sign');
     await page.getByLabel('Language').selectOption('en');
     await page.getByText('waits for an answer: sign').first().waitFor();
     expect(problems).toEqual([]);
@@ -185,8 +185,8 @@ describeInBrowser('how the page looks', () => {
     await page.waitForSelector('.next li');
 
     expect(await page.locator('.next li').allInnerTexts()).toEqual([
-      expect.stringContaining('"sign"의 질문에 답하기'),
-      expect.stringContaining('실행을 멈추기'),
+      expect.stringContaining('"sign"의 질문에 답합니다.'),
+      expect.stringContaining('실행을 중단합니다.'),
     ]);
     expect(problems).toEqual([]);
     await close();
