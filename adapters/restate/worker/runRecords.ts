@@ -96,7 +96,8 @@ export function runRecordsService(settings: ServiceOptions) {
           return kept?.secret ?? null;
         },
       ),
-      get: handlers.object.shared({ journalRetention: 0, input: BODY.none }, read),
+      // Whoever begins a run under an id of their own asks first, and nothing is kept of most: to be told so takes a turn less with the question.
+      get: handlers.object.shared({ journalRetention: 0, input: BODY.none, enableLazyState: false }, read),
       text: handlers.object.shared(
         { journalRetention: 0, input: BODY.text },
         async (context: ObjectSharedContext, body: Pick<StateChunk, 'index'>): Promise<string> =>
