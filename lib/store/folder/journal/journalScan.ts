@@ -89,7 +89,8 @@ export async function scanJournal(
       if (expected !== undefined && record.seq !== expected) {
         throw new StoreCorruptError(file, offset, `record ${record.seq} where ${expected} belongs`);
       }
-      if (offset > 0) records.push({ ...record, file, offset });
+      const { seq, synced, json } = record;
+      if (offset > 0) records.push({ seq, synced, json, file, offset });
       expected = record.seq + 1;
       offset = newline + 1;
       const rest = pause();

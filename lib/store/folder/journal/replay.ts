@@ -60,17 +60,32 @@ export function parseRecord({ json, file, offset, seq }: ScannedRecord): ParsedR
   }
   if (typeof content !== 'object' || (content as unknown) === null)
     return refuse('a record that is no object');
-  const at = { seq, offset, json, forgets: false };
   const { runId } = content;
   if (typeof runId !== 'string') return refuse('a record without a run');
+  // A whole literal: each field that is added behind a spread costs V8 half a microsecond.
+  const says = (
+    type: ParsedRecord['type'],
+    follows: ParsedRecord['follows'],
+    apply: ParsedRecord['apply'],
+    forgets = false,
+  ): ParsedRecord => ({ runId, seq, offset, json, type, forgets, follows, apply });
   if (content.type === 'store.deleted')
-    return { ...at, type: content.type, runId, forgets: true, follows: () => true, apply: () => undefined };
+    return says(
+      content.type,
+      () => true,
+      () => undefined,
+      true,
+    );
   if (content.type === 'store.imported') {
     const state = RunState.decode(content.state);
     if (isLeft(state)) return refuse(explain(state.left)[0] ?? 'no state of a run');
     if (state.right.runId !== runId)
       return refuse(`a state of run "${state.right.runId}" for run "${runId}"`);
-    return { ...at, type: content.type, runId, follows: () => true, apply: () => state.right };
+    return says(
+      content.type,
+      () => true,
+      () => state.right,
+    );
   }
   if (!RunEvent.is(content)) {
     const result = RunEvent.decode(content);
@@ -90,24 +105,17 @@ export function parseRecord({ json, file, offset, seq }: ScannedRecord): ParsedR
     }
     return refuse(`event ${event.seq} of run "${runId}" where ${(state?.seq ?? 0) + 1} belongs`);
   };
-  if (!Object.hasOwn(content, 'patches'))
-    return { ...at, type, runId, follows, apply: (state) => next(state, event) };
+  if (!Object.hasOwn(content, 'patches')) return says(type, follows, (state) => next(state, event));
   const change = OutputChange.decode(content);
   if (isLeft(change)) return refuse(explain(change.left)[0] ?? 'no change of an output');
-  return {
-    ...at,
-    type,
-    runId,
-    follows,
-    apply(state) {
-      try {
-        return next(
-          state,
-          wholeEvent({ ...event, ...change.right }, (base) => outputIn(state, base), json.length),
-        );
-      } catch (error) {
-        return refuse(`a change of an output that does not fit: ${(error as Error).message}`);
-      }
-    },
-  };
+  return says(type, follows, (state) => {
+    try {
+      return next(
+        state,
+        wholeEvent({ ...event, ...change.right }, (base) => outputIn(state, base), json.length),
+      );
+    } catch (error) {
+      return refuse(`a change of an output that does not fit: ${(error as Error).message}`);
+    }
+  });
 }
