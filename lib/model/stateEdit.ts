@@ -88,7 +88,12 @@ export class StateEdit {
     const isSame = run === this.#base && status === run.status && seq === run.seq;
     if (isSame && !this.#isEdited && this.#shared === undefined) return run;
     const steps = this.#isEdited && this.#steps !== undefined ? this.#steps.end() : run.steps;
-    return Object.freeze({ ...run, ...this.#shared, status, steps, seq });
+    // Spread alone, and then set: in one literal, what stands behind the spread costs V8 a third of the whole event.
+    const next: { -readonly [K in keyof RunState]: RunState[K] } = { ...run };
+    next.status = status;
+    next.steps = steps;
+    next.seq = seq;
+    return Object.freeze(this.#shared === undefined ? next : Object.assign(next, this.#shared));
   }
 
   /** What the steps of the run, or of the workflow at this path, share from now on; nothing changes where it is undefined. */
