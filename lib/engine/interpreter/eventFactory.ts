@@ -6,6 +6,7 @@ import type {
   RunEvent,
   StepCompleted,
   StepSkipped,
+  StepStarted,
   StepSuspended,
   TimeLimit,
 } from '../../model/event';
@@ -35,6 +36,9 @@ interface StartedWith {
 /** What an attempt has changed of a shared state. */
 type SharedUpdates = Pick<StepCompleted, 'updates' | 'updated'>;
 
+/** An event that nobody has seen yet. */
+type Draft<E extends RunEvent> = { -readonly [K in keyof E]: E[K] };
+
 /** Makes the events of one life: numbers them and asks the engine for the time. */
 export class EventFactory {
   readonly #runId: string;
@@ -54,7 +58,8 @@ export class EventFactory {
     this.#seq = latestSeq;
   }
 
-  // Whole literals, not spreads of a common part: these run for every step.
+  // Whole literals, to which some fields are added, not spreads: these run for every step, and a field that is added to what was spread
+  // costs half a microsecond.
 
   started(
     task: StepTask,
@@ -62,7 +67,7 @@ export class EventFactory {
     { limitAt, isAlone = false, joined = [], shared }: StartedWith = {},
   ): RunEvent {
     const { path, definition, attempt, policy, input, caught } = task;
-    const event: RunEvent = {
+    const event: Draft<StepStarted> = {
       type: 'step.started',
       runId: this.#runId,
       seq: this.#next(),
@@ -72,26 +77,19 @@ export class EventFactory {
       attempt,
     };
     const hash = policy.checkInput === true ? this.#engine.hash(input) : undefined;
-    const isPlain =
-      policy.critical !== true && hash === undefined && caught === undefined && dropped.length === 0;
     const limitKey = policy.limit?.key === undefined ? undefined : keyForUndoing(task);
     const isRecorded = this.#recordsInputs && task.tries === 1 && input !== undefined;
-    const isBare = limitAt === undefined && !isAlone && joined.length === 0 && shared === undefined;
-    if (isPlain && isBare && limitKey === undefined && !isRecorded) return event;
-    const inputHash = hash === undefined ? undefined : `${hash}.${identityOf(definition, task.ids)}`;
-    return {
-      ...event,
-      ...(policy.critical === true && { critical: true }),
-      ...(inputHash !== undefined && { inputHash }),
-      ...(dropped.length > 0 && { dropped }),
-      ...(caught !== undefined && { caught }),
-      ...(limitAt !== undefined && { limitAt }),
-      ...(isAlone && { alone: true }),
-      ...(joined.length > 0 && { joined }),
-      ...(limitKey !== undefined && { limitKey }),
-      ...(isRecorded && { input: recordedInput(input) }),
-      ...(shared !== undefined && { shared }),
-    };
+    if (policy.critical === true) event.critical = true;
+    if (hash !== undefined) event.inputHash = `${hash}.${identityOf(definition, task.ids)}`;
+    if (dropped.length > 0) event.dropped = dropped;
+    if (caught !== undefined) event.caught = caught;
+    if (limitAt !== undefined) event.limitAt = limitAt;
+    if (isAlone) event.alone = true;
+    if (joined.length > 0) event.joined = joined;
+    if (limitKey !== undefined) event.limitKey = limitKey;
+    if (isRecorded) event.input = recordedInput(input);
+    if (shared !== undefined) event.shared = shared;
+    return event;
   }
 
   emitted({ path, definition, attempt }: StepTask, index: number, value: unknown): RunEvent {
@@ -144,7 +142,7 @@ export class EventFactory {
   }
 
   completed(task: StepTask, { output, kept, givenBy }: KnownAnswer, shared?: SharedUpdates): RunEvent {
-    const event: RunEvent = {
+    const event: Draft<StepCompleted> = {
       type: 'step.completed',
       runId: this.#runId,
       seq: this.#next(),
@@ -156,13 +154,12 @@ export class EventFactory {
       output,
       duration: this.#seconds(task.startedAt),
     };
-    if (task.partials === 0 && givenBy === undefined && shared === undefined) return event;
-    return {
-      ...event,
-      ...shared,
-      ...(givenBy !== undefined && { givenBy }),
-      ...(task.partials > 0 && { partials: task.partials, ...(kept !== undefined && { kept }) }),
-    };
+    if (shared !== undefined) Object.assign(event, shared);
+    if (givenBy !== undefined) event.givenBy = givenBy;
+    if (task.partials === 0) return event;
+    event.partials = task.partials;
+    if (kept !== undefined) event.kept = kept;
+    return event;
   }
 
   recalled(task: StepTask, { output, kept, givenBy }: KnownAnswer): RunEvent {
