@@ -58,6 +58,7 @@ export class StreamSession {
   #endedSources = 0;
   /** Names of sources that are read, or have been. */
   readonly #sourceNames = new Set<string>();
+  readonly #places = new Map<string, string>();
   #keeping = 0;
   #collecting = 0;
   #isUnsettled = false;
@@ -166,9 +167,17 @@ export class StreamSession {
    * @param lag - How much the source holds behind this item, as far as is known, in a unit of its own.
    */
   handle(source: string, offset: unknown, work: () => boolean, lag?: number): void {
-    // Two sources of one stream may have the same offsets.
-    const where = source === this.name ? this.#joined(source) : this.#joined(this.name, source);
-    this.#begin(new Item(this, `${where}@${textOf(offset)}`, [source, offset], lag), work);
+    this.#begin(new Item(this, `${this.#placeOf(source)}@${textOf(offset)}`, [source, offset], lag), work);
+  }
+
+  /** How the ids of all items of a source begin: two sources of one stream may have the same offsets. */
+  #placeOf(source: string): string {
+    let place = this.#places.get(source);
+    if (place === undefined) {
+      place = source === this.name ? this.#joined(source) : this.#joined(this.name, source);
+      this.#places.set(source, place);
+    }
+    return place;
   }
 
   /** Handles something that no source gave, such as the end of a window that a clock has closed. */
@@ -291,7 +300,8 @@ export class StreamSession {
       offsets.set(...reached);
       if (lag !== undefined) lags.set(reached[0], lag);
     }
-    const changes = done.flatMap((item) => item.changes);
+    const changes: NumberedChange[] = [];
+    for (const item of done) for (const change of item.changes) changes.push(change);
     const rows = shortened(changes.sort((a, b) => a.number - b.number).map(({ row }) => row));
     let durable: void | Promise<void> = undefined;
     try {
