@@ -1,6 +1,7 @@
 import type { Page } from './stepPages';
 import { pageFrom, pageOf, pageWith, pathAt, placeOf, rowAt, rowsOf, StepPlaces, tallyOf } from './stepPages';
 import type { StepResult } from './stepResult';
+import { copiedStep } from './stepResult';
 
 /**
  * The steps of a run in order of first mention: immutable, found by path or by position, an array in JSON.
@@ -146,7 +147,7 @@ export class StepTableEdit {
     const row = position === undefined ? undefined : (this.#rowAt(position) as StepResult);
     // Rows of tables are frozen: one that is not is a draft of this edit.
     if (row !== undefined && Object.isExtensible(row)) return row;
-    const draft: StepDraft = row === undefined ? absent(path) : { ...row };
+    const draft: StepDraft = row === undefined ? absent(path) : copiedStep(row);
     this.#drafts.push(draft);
     this.#draftPages.push(pageOf(this.#put(draft, position)));
     return draft;
