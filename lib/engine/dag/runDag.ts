@@ -208,8 +208,8 @@ class DagRun {
   #settle(first: number, firstAnswer: Answer): void {
     const settled: [number, Answer][] = [[first, firstAnswer]];
     const startable: number[] = [];
-    const missed = new Map<number, Group>();
-    const made: Group[] = [];
+    let missed: Map<number, Group> | undefined;
+    let made: Group[] | undefined;
     for (const [index, answer] of settled) {
       if (this.#answers[index] !== undefined) continue;
       this.#note(index, answer);
@@ -220,10 +220,10 @@ class DagRun {
       for (const dependent of this.#dag.dependents[index] ?? []) {
         const { to, group } = dependent;
         const effect = this.#meet(dependent, index, answer);
-        if (group !== undefined && this.#groups.isMade(group)) made.push(group);
+        if (group !== undefined && this.#groups.isMade(group)) (made ??= []).push(group);
         if (effect === 'impossible' && this.#answers[to] === undefined) {
           if (answer.kind !== 'failed') {
-            missed.set(to, group as Group);
+            (missed ??= new Map<number, Group>()).set(to, group as Group);
             continue;
           }
           if (this.#isResult(to)) {
@@ -235,8 +235,8 @@ class DagRun {
         } else if (effect === 'ready' && !this.#isResult(to)) startable.push(to);
       }
     }
-    this.#withdrawBeside(made);
-    for (const [index, group] of missed) {
+    if (made !== undefined) this.#withdrawBeside(made);
+    for (const [index, group] of missed ?? []) {
       if (this.#isOver) return;
       if (this.#isResult(index)) {
         this.stop();
