@@ -20,7 +20,7 @@ export class Cancellation {
   #sagas: Map<StepTask, Undoable> | undefined;
   #undoing: Set<StepTask> | undefined;
   /** Sagas that somebody has asked to undo, in work that is still to be done. */
-  readonly #asked = new Set<StepTask>();
+  #asked: Set<StepTask> | undefined;
   /** Sagas that have completed, while nobody has heard of it. */
   #unheard: Map<StepTask, Undoable> | undefined;
   /** For each saga that has begun to go back one of the steps that undo for it, by their paths. */
@@ -107,7 +107,9 @@ export class Cancellation {
    * @returns False when nothing is left to undo; otherwise `done` is called later.
    */
   undoBelow(task: StepTask, all: boolean, done: () => void): boolean {
-    const undoing = this.#below(task).filter(([one, saga]) => saga.isUndoing() || this.#asked.has(one));
+    const undoing = this.#below(task).filter(
+      ([one, saga]) => saga.isUndoing() || this.#asked?.has(one) === true,
+    );
     if (undoing.length > 0) {
       // What one saga undoes may be what another one has to build on when it undoes.
       this.#undo(undoing, () => {
@@ -157,7 +159,7 @@ export class Cancellation {
 
   #goesBack(task: StepTask): boolean {
     const saga = this.#sagas?.get(task);
-    return saga !== undefined && (this.#asked.has(task) || saga.isUndoing() || saga.isUndone());
+    return saga !== undefined && (this.#asked?.has(task) === true || saga.isUndoing() || saga.isUndone());
   }
 
   #below(task: StepTask): (readonly [StepTask, Undoable])[] {
@@ -174,7 +176,7 @@ export class Cancellation {
       if (left === 0) this.#queue.enqueue(done);
     };
     for (const [task, saga] of sagas) {
-      this.#asked.add(task);
+      (this.#asked ??= new Set()).add(task);
       this.#queue.enqueue(() => {
         this.#begin(task, saga, leave);
       });
@@ -185,7 +187,7 @@ export class Cancellation {
   #begin(task: StepTask, saga: Undoable, done: () => void): void {
     // What has completed stands.
     if (this.#sagas?.get(task) !== saga) {
-      this.#asked.delete(task);
+      this.#asked?.delete(task);
       done();
       return;
     }
@@ -197,7 +199,7 @@ export class Cancellation {
       });
       return;
     }
-    this.#asked.delete(task);
+    this.#asked?.delete(task);
     saga.undo(() => {
       for (const [undone] of this.#below(task)) this.remove(undone);
       this.remove(task);

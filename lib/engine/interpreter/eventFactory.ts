@@ -26,9 +26,9 @@ import { limitKeyOf, pathOfPart } from '../task';
 interface StartedWith {
   /** The time limit of an earlier life that it is still under. */
   readonly limitAt?: number | undefined;
-  readonly isAlone?: boolean;
+  readonly isAlone?: boolean | undefined;
   /** Steps that are not alone any more. */
-  readonly joined?: readonly string[];
+  readonly joined?: readonly string[] | undefined;
   /** What its steps share, as it begins. */
   readonly shared?: unknown;
 }

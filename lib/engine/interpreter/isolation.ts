@@ -28,7 +28,7 @@ const MOST_DOUBLINGS = 9;
  * it, and it comes last in the next life. The patience doubles with each death, so that in the end it is longer than what kills takes.
  */
 export class Isolation {
-  readonly #suspects = new Map<string, Suspect>();
+  readonly #suspects: ReadonlyMap<string, Suspect>;
   readonly #queue: WorkQueue;
   /** Whether a step that was called does nothing but read from steps under way. */
   readonly #onlyReads: (task: StepTask) => boolean;
@@ -41,36 +41,27 @@ export class Isolation {
   #waitedFor: readonly StepTask[] = [];
   #stopWaiting: Stop | undefined;
 
-  constructor(
+  private constructor(
+    suspects: ReadonlyMap<string, Suspect>,
     queue: WorkQueue,
     onlyReads: (task: StepTask) => boolean,
     sleep: (delayMs: number, wake: () => void) => Stop,
   ) {
+    this.#suspects = suspects;
     this.#queue = queue;
     this.#onlyReads = onlyReads;
     this.#sleep = sleep;
   }
 
-  /** Whether there are suspects. */
-  get isOn(): boolean {
-    return this.#suspects.size > 0;
-  }
-
-  /** Looks for suspects among the steps on record. */
-  suspect(steps: Iterable<StepResult>): void {
-    const open: StepResult[] = [];
-    for (const row of steps) if (row.crashes !== undefined && row.status === 'PENDING') open.push(row);
-    if (open.every(({ crashes = 0 }) => crashes < 2)) return;
-    const above = new Set<string>();
-    for (const { stepId } of steps) {
-      for (let end = stepId.length - 1; end > 0; end -= 1)
-        if (stepId[end] === '/' || stepId[end] === '[') above.add(stepId.slice(0, end));
-    }
-    // What has steps below is a composite, or a function that is begun anew from them.
-    const calls = open.filter(({ stepId }) => !above.has(stepId));
-    if (calls.every(({ crashes = 0 }) => crashes < 2)) return;
-    for (const { stepId, crashes = 0, crashedAlone = 0, alone } of calls)
-      this.#suspects.set(stepId, { crashes, crashedAlone, hasOutlasted: alone === false });
+  /** For the suspects among the steps on record; undefined where there are none, as in nearly every run. */
+  static of(
+    steps: Iterable<StepResult>,
+    queue: WorkQueue,
+    onlyReads: (task: StepTask) => boolean,
+    sleep: (delayMs: number, wake: () => void) => Stop,
+  ): Isolation | undefined {
+    const suspects = suspectsOf(steps);
+    return suspects.size === 0 ? undefined : new Isolation(suspects, queue, onlyReads, sleep);
   }
 
   /** Whether a step that is called has nothing beside it. */
@@ -92,7 +83,7 @@ export class Isolation {
    * @param isDue - It has waited for something else already: it goes now if it may, before those who wait for their turn.
    */
   holdsBack(task: StepTask, isDue: boolean, go: () => void): boolean {
-    if (!this.isOn || this.#inside.has(task)) return false;
+    if (this.#inside.has(task)) return false;
     if (isDue && this.#mayEnter(task)) {
       this.#inside.add(task);
       return false;
@@ -103,7 +94,6 @@ export class Isolation {
 
   /** The step is over, or gives its turn to others. */
   leave(task: StepTask): void {
-    if (!this.isOn) return;
     this.#inside.delete(task);
     this.#waiting.delete(task);
     this.#outlasted.delete(task);
@@ -118,7 +108,7 @@ export class Isolation {
   /** Lets in whose turn it is. Once all that was asked for at the same time is known, so that the order can be chosen. */
   admit(): void {
     if (this.#waiting.size > 0) this.#admitInOrder();
-    if (this.isOn) this.#bePatient();
+    this.#bePatient();
   }
 
   #admitInOrder(): void {
@@ -182,6 +172,24 @@ export class Isolation {
       if (this.#suspects.has(step.path)) return true;
     return false;
   }
+}
+
+function suspectsOf(steps: Iterable<StepResult>): ReadonlyMap<string, Suspect> {
+  const suspects = new Map<string, Suspect>();
+  const open: StepResult[] = [];
+  for (const row of steps) if (row.crashes !== undefined && row.status === 'PENDING') open.push(row);
+  if (open.every(({ crashes = 0 }) => crashes < 2)) return suspects;
+  const above = new Set<string>();
+  for (const { stepId } of steps) {
+    for (let end = stepId.length - 1; end > 0; end -= 1)
+      if (stepId[end] === '/' || stepId[end] === '[') above.add(stepId.slice(0, end));
+  }
+  // What has steps below is a composite, or a function that is begun anew from them.
+  const calls = open.filter(({ stepId }) => !above.has(stepId));
+  if (calls.every(({ crashes = 0 }) => crashes < 2)) return suspects;
+  for (const { stepId, crashes = 0, crashedAlone = 0, alone } of calls)
+    suspects.set(stepId, { crashes, crashedAlone, hasOutlasted: alone === false });
+  return suspects;
 }
 
 function isAbove(other: StepTask, task: StepTask): boolean {

@@ -15,10 +15,10 @@ import type { StepTask } from '../task';
  */
 export class SharedStates {
   readonly #engine: Pick<Engine, 'shared'>;
-  /** By the path of their workflow; the empty one is the run. */
-  readonly #values = new Map<string, unknown>();
+  /** By the path of their workflow; the empty one is the run. None in most runs. */
+  #values: Map<string, unknown> | undefined;
   /** Those of which nothing is on record, because their workflow had nothing of the kind when it began. */
-  readonly #unrecorded = new Set<string>();
+  #unrecorded: Set<string> | undefined;
 
   constructor(engine: Pick<Engine, 'shared'>) {
     this.#engine = engine;
@@ -58,8 +58,8 @@ export class SharedStates {
     const { sharing } = task;
     if (sharing === undefined || done === undefined || done.patches.length === 0) return undefined;
     const { of } = sharing;
-    this.#values.set(of, done.shared);
-    const isWhole = this.#unrecorded.delete(of);
+    this.#values?.set(of, done.shared);
+    const isWhole = this.#unrecorded?.delete(of) === true;
     const updates = isWhole ? [{ op: 'replace', path: [], value: done.shared } as const] : done.patches;
     return { updates, ...(of !== '' && { updated: of }) };
   }
@@ -71,17 +71,18 @@ export class SharedStates {
 
   /** Steps were dropped, and what they had changed with them: the record says what is left. */
   renew(): void {
-    this.#values.clear();
-    this.#unrecorded.clear();
+    this.#values?.clear();
+    this.#unrecorded?.clear();
   }
 
   #now({ of, definition }: NonNullable<StepTask['sharing']>): unknown {
-    if (!this.#values.has(of)) {
+    const values = (this.#values ??= new Map<string, unknown>());
+    if (!values.has(of)) {
       const recorded = this.#engine.shared?.(of);
-      if (recorded === undefined) this.#unrecorded.add(of);
-      this.#values.set(of, recorded === undefined ? definition.initial : frozenCopy(recorded));
+      if (recorded === undefined) (this.#unrecorded ??= new Set()).add(of);
+      values.set(of, recorded === undefined ? definition.initial : frozenCopy(recorded));
     }
-    return this.#values.get(of);
+    return values.get(of);
   }
 }
 

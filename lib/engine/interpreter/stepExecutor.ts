@@ -85,16 +85,16 @@ export class StepExecutor implements StepMachine, QueueOwner {
   readonly permits: Permits;
   readonly suspended = new Set<StepTask>();
   /** Steps that are SUSPENDED on record and that nobody has asked for again, each with its agent. */
-  readonly #leftOpen = new Map<string, string>();
+  #leftOpen: Map<string, string> | undefined;
   /** Those among them that somebody has waited for in this life. */
-  readonly #left = new Set<string>();
+  #left: Set<string> | undefined;
   readonly #execution: Execution;
   /** What was run: a single agent is not its own root. */
   readonly #definition: Definition;
   readonly #root: StepTask;
   readonly #cancellation: Cancellation;
   readonly #contextSteps: ContextSteps;
-  readonly #isolation: Isolation;
+  readonly #isolation: Isolation | undefined;
   readonly #shared: SharedStates;
   #calls: CallCallbacks | undefined;
   /** Functions that read streams of steps under way. */
@@ -131,12 +131,13 @@ export class StepExecutor implements StepMachine, QueueOwner {
     this.#cancellation = new Cancellation(this.queue);
     this.#contextSteps = new ContextSteps(this);
     this.#shared = new SharedStates(engine);
-    this.#isolation = new Isolation(
-      this.queue,
-      (task) => this.#isWaitingReader(task),
-      (delayMs, wake) => engine.sleep('', delayMs, wake),
-    );
-    if (known !== undefined && execution.maxCrashes !== Infinity) this.#isolation.suspect(known);
+    if (known !== undefined && execution.maxCrashes !== Infinity)
+      this.#isolation = Isolation.of(
+        known,
+        this.queue,
+        (task) => this.#isWaitingReader(task),
+        (delayMs, wake) => engine.sleep('', delayMs, wake),
+      );
     this.#definition = definitionOf(agent) as Definition;
     const root = isContainer(this.#definition) ? this.#definition : singleStepWorkflow(agent);
     // A single agent is carried out under its policy as the step that it is.
@@ -144,7 +145,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
     this.#root = newTask(undefined, '', root, policy, input, ignore);
     if (execution.ids !== undefined) this.#root.ids = execution.ids;
     for (const row of known ?? []) {
-      if (row.status === 'SUSPENDED') this.#leftOpen.set(row.stepId, row.agent);
+      if (row.status === 'SUSPENDED') (this.#leftOpen ??= new Map()).set(row.stepId, row.agent);
       this.#cancellation.recall(row, known as StepTable);
     }
   }
@@ -246,7 +247,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
     if (this.#isOver) return undefined;
     this.#isOver = true;
     this.queue.end();
-    this.#isolation.end();
+    this.#isolation?.end();
     this.#stopSettling?.();
     this.#whyOver = reason === undefined ? 'the run was cancelled' : `the run was cancelled: ${reason}`;
     this.cancelStep(this.#root);
@@ -276,7 +277,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
       if (this.#isDrained()) this.#endDrained();
       return;
     }
-    this.#isolation.admit();
+    this.#isolation?.admit();
     if (this.suspended.size === 0) return;
     const readers = this.#waitingReaders();
     // Where others still move, a reader may have more to read at once: its room stays its own.
@@ -319,7 +320,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
 
   readerWaits(): void {
     // The queue looks at once whether the run is idle.
-    if ((this.suspended.size > 0 || this.#isolation.isOn) && !this.#isOver) this.queue.enqueue(ignore);
+    if ((this.suspended.size > 0 || this.#isolation !== undefined) && !this.#isOver)
+      this.queue.enqueue(ignore);
   }
 
   #isIdle(): boolean {
@@ -436,7 +438,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
       if (saved?.status !== 'COMPLETED') this.#forgetAnswers(request.undoes);
     }
     this.queue.setActive(task, true);
-    this.#leftOpen.delete(path);
+    this.#leftOpen?.delete(path);
     if (saved !== undefined && this.#takeUp(task, saved)) return task;
     if (this.#cancellation.holdsBack(task)) {
       this.queue.setActive(task, false);
@@ -662,7 +664,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
         else if (this.#isHeldBack(task, true)) this.permits.release(task);
         else this.#callStep(task);
       });
-      if (!room.isThere) this.#isolation.leave(task);
+      if (!room.isThere) this.#isolation?.leave(task);
     } catch (error) {
       this.#giveUp(task, error);
     }
@@ -670,7 +672,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
 
   /** Whether a call has to wait until nothing else is under way, because one of them kills the process. */
   #isHeldBack(task: StepTask, isDue: boolean): boolean {
-    if (!this.#isolation.isOn || isStructure(task.definition)) return false;
+    if (this.#isolation === undefined || isStructure(task.definition)) return false;
     return this.#isolation.holdsBack(task, isDue, () => {
       this.#attempt(task);
     });
@@ -692,11 +694,11 @@ export class StepExecutor implements StepMachine, QueueOwner {
     const dropped =
       task.supersedes ?? (task.isAnew && task.tries === 1 ? this.prior.begunBelow(task.path) : []);
     task.supersedes = undefined;
-    this.#leftOpen.delete(task.path);
+    this.#leftOpen?.delete(task.path);
     const started = this.events.started(task, dropped, {
       limitAt: this.#limitAttempt(task),
-      isAlone: this.#isolation.isAlone(task),
-      joined: isStructure(task.definition) ? [] : this.#isolation.joined(),
+      isAlone: this.#isolation?.isAlone(task),
+      joined: isStructure(task.definition) ? undefined : this.#isolation?.joined(),
       shared: this.#beginsToShare(task, dropped),
     });
     if (recorded === undefined) this.engine.note(started, task.place);
@@ -962,7 +964,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
 
   /** Nobody waits any more for what these steps had asked. */
   #abandon(isPast: (path: string) => boolean): void {
-    if (this.#leftOpen.size === 0) return;
+    if (this.#leftOpen === undefined || this.#leftOpen.size === 0) return;
     for (const [path, agent] of [...this.#leftOpen]) {
       if (this.#isOver || !isPast(path)) continue;
       this.#leftOpen.delete(path);
@@ -979,7 +981,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
       if (status === 'COMPLETED' || status === 'SKIPPED' || (status === 'FAILED' && contained === true))
         return true;
     }
-    return this.#left.has(path);
+    return this.#left?.has(path) === true;
   }
 
   failStep(task: StepTask, error: unknown, known?: Failure): void {
@@ -1134,12 +1136,12 @@ export class StepExecutor implements StepMachine, QueueOwner {
         if (task.parent !== undefined && isRunning(task.parent)) this.failStep(task.parent, error);
       }
       // Not before: the function that waited for it is under way again.
-      this.#isolation.leave(task);
+      this.#isolation?.leave(task);
     });
   }
 
   skipStep(path: string, agent: string, reason: StepSkipped['reason']): void {
-    this.#leftOpen.delete(path);
+    this.#leftOpen?.delete(path);
     const status = this.prior.at(path)?.status;
     if (status !== 'SKIPPED' && status !== 'COMPLETED')
       this.engine.note(this.events.skipped(path, agent, reason));
@@ -1160,7 +1162,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
     stop?.();
     // Not before it has stopped: leaving lets the next one in.
     this.permits.release(task);
-    this.#isolation.leave(task);
+    this.#isolation?.leave(task);
     this.#readers?.delete(task);
     this.#contextSteps.cancelBelow(task, this.#whyOver ?? `step "${task.path}" was stopped`);
     if (as !== undefined && phase === 'ended') this.#cancellation.lost(task);
@@ -1168,8 +1170,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
     if (this.#isOver || phase === 'ended' || task.isStopped) return;
     if (as !== undefined) this.engine.note(this.events.skipped(task.path, task.definition.name, as));
     else if (phase === 'suspended') {
-      this.#leftOpen.set(task.path, task.definition.name);
-      this.#left.add(task.path);
+      (this.#leftOpen ??= new Map()).set(task.path, task.definition.name);
+      (this.#left ??= new Set()).add(task.path);
     } else if (task.tries > 0) this.engine.note(this.events.cancelled(task.path));
   }
 
@@ -1195,7 +1197,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
   ): void {
     this.#isOver = true;
     this.queue.end();
-    this.#isolation.end();
+    this.#isolation?.end();
     this.#stopSettling?.();
     this.permits.releaseAll();
     if (event.type === 'run.failed') this.#leaveCall(this.#root, true);

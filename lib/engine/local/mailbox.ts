@@ -30,7 +30,8 @@ export class Mailbox {
   readonly #hearing: Hearing;
   readonly #waiting: ReceivedAnswer[] = [];
   readonly #cancels: ReceivedMessage[] = [];
-  readonly #listeners = new Map<string, Listener>();
+  /** Most runs ask nobody. */
+  #listeners: Map<string, Listener> | undefined;
   #stop: Stop | undefined;
   #closedAs: RunStatus | undefined;
 
@@ -65,13 +66,13 @@ export class Mailbox {
 
   /** Hears the answers for a step: those that wait at once, later ones as they come. */
   hear(path: string, answered: Listener): Stop {
-    this.#listeners.set(path, answered);
+    (this.#listeners ??= new Map()).set(path, answered);
     for (const message of this.#waiting.filter((each) => each.path === path)) {
       this.#waiting.splice(this.#waiting.indexOf(message), 1);
       this.#take(message);
     }
     return () => {
-      if (this.#listeners.get(path) === answered) this.#listeners.delete(path);
+      if (this.#listeners?.get(path) === answered) this.#listeners.delete(path);
     };
   }
 
@@ -114,7 +115,7 @@ export class Mailbox {
       this.#cancels.push(message);
       this.#owner.cancel(message.reason);
     } else {
-      const answered = fate === 'taken' ? this.#listeners.get(message.path) : undefined;
+      const answered = fate === 'taken' ? this.#listeners?.get(message.path) : undefined;
       if (answered === undefined) this.#waiting.push(message);
       else {
         answered(
