@@ -1,7 +1,9 @@
 import { failedUndoing, undoneSagas } from '../lib/engine/undone';
 import type { RunState } from '../lib/model/state';
 import { printable } from '../lib/report/columns';
+import { shellText } from '../lib/report/shellText';
 import { openQuestions } from '../lib/store/summary';
+import { anyAnswer } from './answerShape';
 import { commandLine } from './context';
 import type { Output } from './view/output';
 import type { Settings } from './settings';
@@ -10,8 +12,17 @@ import type { Settings } from './settings';
  * What to type next about a run that has not completed: pairs of what for, and the command.
  *
  * @param isLeft - Whether its process was killed, so that nobody carries it on although it is `RUNNING`.
+ * @param shapes - How the answers look that it waits for, by the paths of the steps, where that is known.
  */
-export function goOnRows(state: RunState, settings: Settings, { words }: Output, isLeft = false): string[][] {
+export function goOnRows(
+  state: RunState,
+  settings: Settings,
+  { words }: Output,
+  {
+    isLeft = false,
+    shapes,
+  }: { readonly isLeft?: boolean; readonly shapes?: ReadonlyMap<string, string> } = {},
+): string[][] {
   const runId = printable(state.runId);
   const command = commandLine(settings, ['resume', runId], { needsAgents: true });
   // Whoever has named the agents' file types the command; others have a program that runs them.
@@ -37,7 +48,7 @@ export function goOnRows(state: RunState, settings: Settings, { words }: Output,
         .slice(0, MOST_QUESTIONS)
         .map((row) => [
           words.toAnswer,
-          `${commandLine(settings, ['answer', runId, printable(row.stepId)])} '<json>'`,
+          `${commandLine(settings, ['answer', runId, printable(row.stepId)])} ${shellText([printable(shapes?.get(row.stepId) ?? anyAnswer)])}`,
         ]);
       return [...answers, [words.goOn, resume]];
     }

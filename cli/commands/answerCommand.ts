@@ -1,18 +1,14 @@
 import { readFileSync } from 'node:fs';
 
-import type * as t from 'io-ts';
-
-import { jsonSchemaOf } from '../../lib/codec/jsonSchema';
 import type { Definition } from '../../lib/definition/definition';
 import { definitionAt } from '../../lib/definition/definitionAt';
-import { NoJsonSchemaError } from '../../lib/errors/definitionErrors';
 import type { Agent } from '../../lib/model/agentType';
-import type { StepResult } from '../../lib/model/stepResult';
 import { printable } from '../../lib/report/columns';
 import type { RunSummary, Store } from '../../lib/store/store';
 import type { AnswerReceipt } from '../../operators/runs/answer';
 import { answer } from '../../operators/runs/answer';
 import { agentsOf } from '../agentFiles';
+import { answerShape, anyAnswer, asksForTool, answerSchemaOf } from '../answerShape';
 import { usageError } from '../commandError';
 import type { CommandContext } from '../context';
 import { commandLine, durationOf, jsonOf, textOf, withStore } from '../context';
@@ -145,11 +141,18 @@ async function valueOf({ args, options }: CommandContext, question: Question): P
   if ([json !== undefined, file !== undefined, isApproved, isRejected].filter(Boolean).length !== 1)
     throw usageError(
       'Cannot tell what the answer is',
-      `give it as JSON, with --file, or as --approve or --reject`,
+      `give it as JSON${await shapeFor(question)}, with --file, or as --approve or --reject`,
     );
   if (json !== undefined) return jsonOf(json, 'the answer');
   if (file !== undefined) return jsonOf(readFileSync(file === '-' ? 0 : file, 'utf8'), 'the answer');
   return decision(question, isApproved);
+}
+
+/** How the JSON looks, where that is known here. */
+async function shapeFor({ store, run, path, form }: Question): Promise<string> {
+  const row = (await store.loadRun(run.runId))?.steps.get(path);
+  const shape = answerShape(row, form.definition);
+  return shape === anyAnswer ? '' : ` that looks like ${shape}`;
 }
 
 /** Yes or no in the form that the approval wants. @throws CommandError USAGE where that is not known here, or has neither. */
@@ -163,7 +166,7 @@ async function decision(question: Question, isApproved: boolean): Promise<unknow
   const { definition } = form;
   // Then nobody waits there, which answer() says.
   if (definition?.kind !== 'approval' || definition.answers === undefined) return isApproved;
-  const schema = schemaOf(definition.answers);
+  const schema = answerSchemaOf(definition.answers);
   if (schema === undefined) throw noForm(question, 'no JSON Schema describes its answer');
   if (schema.type === 'boolean') return isApproved;
   const flags = Object.entries(schema.properties ?? {}).filter(([, { type }]) => type === 'boolean');
@@ -182,27 +185,4 @@ function noForm({ run, path, form, settings }: Question, why: string): Error {
     `Cannot tell how step "${path}" of run "${run.runId}" is approved or rejected: ${why}`,
     `give ${agents}the answer itself: ${typed}, such as true or '{"ok":true}'`,
   );
-}
-
-interface AnswerSchema {
-  readonly type?: unknown;
-  readonly properties?: Readonly<Record<string, { readonly type?: unknown }>>;
-}
-
-function schemaOf(answers: t.Type<unknown, unknown>): AnswerSchema | undefined {
-  try {
-    return jsonSchemaOf(answers);
-  } catch (error) {
-    if (error instanceof NoJsonSchemaError) return undefined;
-    throw error;
-  }
-}
-
-/** Whether a step asks for leave to call a tool, as `toolLoop()` has it: its path and its question name the same call of the same tool. */
-function asksForTool({ stepId, agent, request }: StepResult): boolean {
-  const [, id, tool] = /(?:^|\/)tools\[("(?:[^"\\]|\\.)*")\]\/tool\/(.+)\/approve$/.exec(stepId) ?? [];
-  if (id === undefined || agent !== 'approve' || typeof request !== 'object' || request === null)
-    return false;
-  const call = request as { readonly id?: unknown; readonly tool?: unknown };
-  return 'arguments' in request && call.id === JSON.parse(id) && call.tool === tool;
 }

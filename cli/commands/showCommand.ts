@@ -4,6 +4,7 @@ import { firstValueFrom, toArray } from 'rxjs';
 
 import { UnknownStepError } from '../../lib/errors/stepErrors';
 import { EventsNotKeptError } from '../../lib/errors/storageErrors';
+import { shortStack } from '../../inspector/shortStack';
 import type { Span } from '../../lib/history/timeline';
 import { timeline } from '../../lib/history/timeline';
 import type { RunEvent } from '../../lib/model/event';
@@ -15,6 +16,8 @@ import { columns, durationText, printable } from '../../lib/report/columns';
 import { ownerOf } from '../../lib/store/salvage/examine';
 import type { Store } from '../../lib/store/store';
 import { summaryOf } from '../../lib/store/summary';
+import { answerShapes } from '../answerShape';
+import { CommandError } from '../commandError';
 import type { CommandContext } from '../context';
 import { commandLine, countOf, textOf, withStore } from '../context';
 import { exitCodes, exitOfRun } from '../exitCodes';
@@ -52,7 +55,11 @@ export async function showCommand(context: CommandContext): Promise<number> {
       // How it stood at an earlier moment says nothing of who carries it on now.
       const isLeft = at === undefined && (await isLeftBehind(store, state));
       if (output.isJson) output.json(jsonState(state, isLeft, options['failed'] === true));
-      else showRun(state, isLeft ? await leftNote(settings, output) : undefined, settings, context);
+      else {
+        const left = isLeft ? await leftNote(settings, output) : undefined;
+        const shapes = at === undefined ? await shapesFor(state, settings, output) : undefined;
+        showRun(state, { left, shapes }, settings, context);
+      }
     }
     return exitOfRun(state);
   });
@@ -110,15 +117,39 @@ function jsonState(state: RunState, isLeft: boolean, isFailedOnly: boolean): obj
   return { ...state, steps, summary: summaryOf(state), ...(isLeft && { isResting: true }) };
 }
 
+/** How the answers look that a run waits for. A file of agents that does not load keeps nobody from seeing how the run stands. */
+async function shapesFor(
+  state: RunState,
+  settings: Settings,
+  output: Output,
+): Promise<ReadonlyMap<string, string> | undefined> {
+  if (state.status !== 'SUSPENDED') return undefined;
+  try {
+    return await answerShapes(state, settings);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    output.tell(`${paint('!', 'yellow', output)} ${printable(error.message)}`);
+    return undefined;
+  }
+}
+
 /** Says that nobody carries on a run that is under way by its record, and who has ended. */
 export async function leftNote({ store }: Settings, { words }: Output): Promise<string> {
   const owner = await ownerOf(store);
   return owner?.isAlive === false ? words.leftBehindBy(owner.pid, owner.host) : words.leftBehind;
 }
 
+/** What is found out of a run before it is shown. */
+interface Shown {
+  /** Says that nobody carries it on; undefined where somebody does, or need not. */
+  readonly left: string | undefined;
+  /** How the answers look that it waits for. */
+  readonly shapes: ReadonlyMap<string, string> | undefined;
+}
+
 function showRun(
   state: RunState,
-  left: string | undefined,
+  { left, shapes }: Shown,
   settings: Settings,
   { options, output }: CommandContext,
 ): void {
@@ -137,7 +168,13 @@ function showRun(
     if (state.status === 'COMPLETED')
       output.print(`${words.output}\n${indented(valueText(state.output, true, output))}`);
   }
-  const next = options['at'] === undefined ? goOnRows(state, settings, output, left !== undefined) : [];
+  const next =
+    options['at'] === undefined
+      ? goOnRows(state, settings, output, {
+          isLeft: left !== undefined,
+          ...(shapes !== undefined && { shapes }),
+        })
+      : [];
   if (next.length > 0) output.print(['', ...columns(next)].join('\n'));
 }
 
@@ -278,7 +315,9 @@ function failureText(failure: Failure, title: string, isFull: boolean, output: O
   const { name, message, code, status, stack = '', cause, errors = [] } = failure;
   const { words } = output;
   const facts = [code, status].filter((fact) => fact !== undefined).join(' ');
-  const frames = stack.split('\n').filter((frame) => frame !== '' && (isFull || isOwn(frame)));
+  const frames = (isFull ? stack : shortStack(stack))
+    .split('\n')
+    .filter((frame) => frame !== '' && (isFull || isOwn(frame)));
   return [
     paint(`${title}: ${printable(`${name}: ${message}`)}${facts === '' ? '' : ` (${facts})`}`, 'red', output),
     ...frames.map((frame) => `  ${printable(frame)}`),

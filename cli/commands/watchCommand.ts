@@ -33,7 +33,10 @@ export async function watchCommand(context: CommandContext): Promise<number> {
     if (state === undefined) return exitCodes.notFound;
     if (!signal.aborted && (await isLeftBehind(store, state)))
       output.tell(
-        [await leftNote(settings, output), ...columns(goOnRows(state, settings, output, true))].join('\n'),
+        [
+          await leftNote(settings, output),
+          ...columns(goOnRows(state, settings, output, { isLeft: true })),
+        ].join('\n'),
       );
     return exitOfRun(summaryOf(state));
   });

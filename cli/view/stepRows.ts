@@ -3,7 +3,7 @@ import { stepTree } from '../../lib/history/stepTree';
 import type { StepNode } from '../../lib/history/stepTree';
 import type { RunState } from '../../lib/model/state';
 import type { StepResult, StepStatus } from '../../lib/model/stepResult';
-import { durationText, printable } from '../../lib/report/columns';
+import { clipped, durationText, printable } from '../../lib/report/columns';
 import { momentText } from './moments';
 import type { Output } from './output';
 import { stepMark } from './statusText';
@@ -112,12 +112,31 @@ function notesOf(row: StepResult, node: StepNode, state: RunState, { words }: Ou
   if (row.critical === true) notes.push(words.criticalStep);
   if (row.cached === true) notes.push(words.cached);
   if (row.status === 'SUSPENDED') {
-    if (row.asking !== undefined || 'request' in row) notes.push(words.waitsForAnswer);
+    if (row.asking !== undefined || 'request' in row) notes.push(waitsText(row, words));
     if (row.deadline !== undefined) notes.push(words.untilMoment(momentText(row.deadline)));
   }
   if (row.partials !== undefined && row.status === 'RUNNING') notes.push(words.partials(row.partials));
   if (row.error !== null && row.status !== 'COMPLETED') notes.push(`${row.error.name}: ${row.error.message}`);
   return notes;
+}
+
+/** What a step asks, in one line. What looks like a secret is left out before it is cut. */
+function waitsText({ request }: StepResult, words: Output['words']): string {
+  const question = questionOf(request);
+  return question === undefined ? words.waitsForAnswer : words.asks(clipped(printable(question), MOST_ASKED));
+}
+
+const MOST_ASKED = 80;
+
+/** A text of a request that says what is asked, else all of it. */
+function questionOf(request: unknown): string | undefined {
+  if (request === undefined || typeof request === 'string') return request;
+  const { message, question } = (request ?? {}) as {
+    readonly message?: unknown;
+    readonly question?: unknown;
+  };
+  const said = [message, question].find((each) => typeof each === 'string');
+  return said ?? JSON.stringify(request);
 }
 
 /** The steps below a group that have no steps themselves. */

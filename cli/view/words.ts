@@ -42,6 +42,7 @@ const en = {
   criticalStep: 'critical',
   cached: 'cached',
   waitsForAnswer: 'waits for an answer',
+  asks: (question: string) => `waits for an answer: ${question}`,
   waitsUntil: (moment: string) => `waits until ${moment}`,
   untilMoment: (moment: string) => `until ${moment}`,
   begins: (moment: string | undefined, priority: number) =>
@@ -191,6 +192,7 @@ const ko: Words = {
   criticalStep: '중요',
   cached: '캐시 사용',
   waitsForAnswer: '답을 기다림',
+  asks: (question) => `답을 기다림: ${question}`,
   waitsUntil: (moment) => `${moment}까지 기다림`,
   untilMoment: (moment) => `${moment}까지`,
   begins: (moment, priority) =>

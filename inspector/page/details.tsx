@@ -6,6 +6,7 @@ import type { RunEvent } from '../../lib/model/event';
 import type { Failure } from '../../lib/model/failure';
 import type { PlanStep } from '../../lib/model/plan';
 import type { StepResult } from '../../lib/model/stepResult';
+import { shortStack } from '../shortStack';
 import {
   agoText,
   briefly,
@@ -453,7 +454,7 @@ function FailureText({ failure, own }: { readonly failure: Failure; readonly own
           </button>
         ) : null}
       </p>
-      {stack === undefined ? null : <pre class="stack">{stack}</pre>}
+      {stack === undefined ? null : <pre class="stack">{shortStack(stack)}</pre>}
       {cause === undefined ? null : (
         <div class="cause">
           <span>{t('cause')}</span>

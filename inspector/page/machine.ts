@@ -1,5 +1,7 @@
 import { signal } from '@preact/signals-core';
 
+import { decoded } from '../decoded';
+
 /** What can be looked at. */
 export type Screen = 'runs' | 'run' | 'compare' | 'logs' | 'metrics' | 'streams' | 'definition';
 
@@ -252,12 +254,4 @@ function readable(text: string): string {
     .replaceAll(/[#&?+]/g, encodeURIComponent)
     .replaceAll('%5B', '[')
     .replaceAll('%5D', ']');
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }

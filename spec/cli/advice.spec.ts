@@ -95,6 +95,31 @@ describe('what the commands say, and what they advise', () => {
       expect(typed(['resume', 'p'])).toMatchObject({ exit: 0, stdout: 'false\n' });
     });
 
+    it('is asked for with the question, and with its shape where the configuration names the agents', () => {
+      typed(['run', 'post', '{"message":"Is this\\nright?","more":1}', '--id', 'p', ...agents]);
+      typed(['run', 'note', `"${'long '.repeat(40)}"`, '--id', 'n', ...agents]);
+      typed(['run', 'clerk', '"pay"', '--id', 'c', ...agents]);
+
+      const { stdout } = typed(['show', 'p']);
+      expect(stdout).toMatch(/ok +waits for an answer: Is this right\?\n/);
+      expect(stdout).toContain("To answer:  millrace answer p ok '<json>'");
+      expect(typed(['show', 'c']).stdout).toMatch(/waits for an answer: \{"id":"call_0",.*\n/);
+      expect(typed(['show', 'c']).stdout).toContain(` '{"approved":<boolean>}'`);
+      expect(typed(['answer', 'n', 'ok', '--file', 'x', '--approve', ...agents]).stderr).toContain(
+        'give it as JSON that looks like {"text":<string>,"ok":<boolean>}, with --file',
+      );
+
+      writeFileSync(join(cwd, 'millrace.config.json'), JSON.stringify({ agents: ['./flows.mjs'] }));
+      expect(typed(['show', 'p']).stdout).toContain("millrace answer p ok '<boolean>'");
+      const note = typed(['show', 'n', '--lang', 'ko']);
+      expect(note.stdout).toMatch(/답을 기다림: (long )+(l|lo|lon|long)?…\n/);
+      expect(note.stdout).toContain(`millrace answer n ok '{"text":<string>,"ok":<boolean>}'`);
+      writeFileSync(join(cwd, 'flows.mjs'), 'throw new Error("no database")');
+      const unread = typed(['show', 'p']);
+      expect(unread.stderr).toMatch(/^! Cannot load .*no database\n$/);
+      expect(unread).toMatchObject({ exit: 4, stdout: expect.stringContaining("answer p ok '<json>'") });
+    });
+
     it('is not approved where it is more than a yes or no', () => {
       typed(['run', 'note', '"x"', '--id', 'n', ...agents]);
 

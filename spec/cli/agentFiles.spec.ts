@@ -93,6 +93,20 @@ describe('files with agents', () => {
     expect(sized()).toMatchObject({ stdout: '5\n', exit: 0 });
   });
 
+  it('stand in the stack of an error by their names, also where tsx hands Node their whole text', () => {
+    install('tsx');
+    writeFileSync(
+      join(cwd, 'bad.ts'),
+      `import { agent } from 'millrace';
+       export const bad = agent('bad', (n: number): number => { throw new Error('card refused ' + n); });`,
+    );
+    millrace(['run', 'bad', '5', '--agents', './bad.ts', '--id', 'b'], { cwd });
+
+    const { stdout } = millrace(['show', 'b', '--step', 'bad'], { cwd });
+    expect(stdout).toContain(`\n  at ${join(cwd, 'bad.ts')}\n`);
+    expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThan(130);
+  });
+
   it('are not blamed where ts-node does not start with the TypeScript that is there: exit 69 with what to install', () => {
     install('ts-node');
     const compiler = join(cwd, 'node_modules/typescript');
