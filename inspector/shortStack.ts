@@ -7,6 +7,6 @@ import { decoded } from './decoded';
  */
 export function shortStack(stack: string): string {
   return stack
-    .replace(/data:\S+[?&]filePath=(\S*?)(?:%3F|:)[^)\n]*/g, (_, file: string) => decoded(file))
-    .replace(/^(.{60}).{2,}(.{59})$/gm, '$1…$2');
+    .replace(/data:\S+filePath=(.*?)(%3F|:)[^)\n]*/g, (_, file: string) => decoded(file))
+    .replace(/(.{60})..+(.{59})/g, '$1…$2');
 }

@@ -117,12 +117,8 @@ export function giverText(by: GivenBy | undefined): string | undefined {
   return namesAgent(by) ? briefly(by) : undefined;
 }
 
-function namesAgent(by: GivenBy | undefined): boolean {
-  if (typeof by === 'string') return true;
-  if (typeof by !== 'object' || by === null) return false;
-  if ('id' in by) return true;
-  const parts = 'fields' in by ? by.fields : 'items' in by ? by.items : undefined;
-  return Object.values(parts ?? {}).some(namesAgent);
+function namesAgent(by: unknown): boolean {
+  return typeof by === 'string' || Object.values(by ?? {}).some(namesAgent);
 }
 
 /** A value on one line, cut. */
