@@ -186,28 +186,39 @@ describeInBrowser('a page that follows runs', () => {
     const writer = lowdbStore(at);
     await finish(book, { pages: 30 }, writer, 'still');
     await writer.close();
-    const child = fork(join(__dirname, 'idleServer.ts'), [at], {
-      execArgv: ['-r', 'ts-node/register/transpile-only'],
-    });
-    const told = async <T>(): Promise<T> => ((await once(child, 'message')) as [T])[0];
+    const begun = async (...args: readonly string[]) => {
+      const child = fork(join(__dirname, 'idleServer.ts'), args, {
+        execArgv: ['-r', 'ts-node/register/transpile-only'],
+      });
+      const told = async <T>(): Promise<T> => ((await once(child, 'message')) as [T])[0];
+      const usedIn = (ms: number): Promise<number> => {
+        child.send(ms);
+        return told<number>();
+      };
+      return { child, url: await told<string>(), usedIn };
+    };
+    const server = await begun(at);
+    const beside = await begun();
     try {
-      const url = await told<string>();
-      const pages = [await look(url), await look(`${url}#/main/still`)];
+      const pages = [await look(server.url), await look(`${server.url}#/main/still`)];
       for (const { page } of pages) await page.waitForSelector('.row');
       await pages[0]!.page.waitForTimeout(2_000);
 
       let usedMs = Infinity;
-      // The least of five: what came before may still be under way, and garbage is collected now and then.
-      for (let round = 0; round < 5 && usedMs >= 30; round += 1) {
-        child.send(3_000);
-        usedMs = Math.min(usedMs, await told<number>());
+      let mostMs = 0;
+      // One of five: what came before may still be under way, and garbage is collected now and then.
+      for (let round = 0; round < 5 && usedMs >= mostMs; round += 1) {
+        const both = await Promise.all([server.usedIn(3_000), beside.usedIn(3_000)]);
+        usedMs = both[0];
+        // 1 %, or some looks at a folder: where processes wait for a processor, that may count as used.
+        mostMs = Math.max(30 * SLACK, 3 * both[1]);
       }
 
-      // 1 % where nothing else is done; four times that on a slow machine.
-      expect(usedMs).toBeLessThan(30 * SLACK);
+      expect(usedMs).toBeLessThan(mostMs);
       await Promise.all(pages.map(({ close }) => close()));
     } finally {
-      child.kill();
+      server.child.kill();
+      beside.child.kill();
     }
   });
 });

@@ -1,4 +1,8 @@
-/* An inspector in a process of its own: tells its address, then, for each time it is told, how long it computed in so many milliseconds. */
+/*
+ * An inspector in a process of its own: tells its address, then, for each time it is told, how long it computed in so many
+ * milliseconds. Without a folder of runs it only looks at its own folder, as often as the inspector looks at that of the runs.
+ */
+import { readdirSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { inspector } from '../../inspector/inspector';
@@ -14,6 +18,11 @@ process.on('message', (ms: number) => {
 
 process.once('disconnect', () => process.exit());
 
-void inspector({ store: lowdbStore(process.argv[2]!) })
-  .listen()
-  .then(({ url }) => process.send?.(url));
+const folder = process.argv[2];
+if (folder === undefined) {
+  setInterval(() => readdirSync(__dirname), 150);
+  process.send?.('');
+} else
+  void inspector({ store: lowdbStore(folder) })
+    .listen()
+    .then(({ url }) => process.send?.(url));
