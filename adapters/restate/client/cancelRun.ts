@@ -7,7 +7,7 @@ import { InvalidArgumentError } from '../../../lib/model/failure';
 import { idleState } from '../../../lib/model/state';
 import type { Ingress } from '../protocol/ingress';
 import { handlerPath, IngressError } from '../protocol/ingress';
-import type { CancelRequest, StartRequest } from '../protocol/protocol';
+import type { CancelRequest, Ending, StartRequest } from '../protocol/protocol';
 import { keyOf, lifeOf, recordKey, RECORDS_SERVICE } from '../protocol/serviceNames';
 import {
   DefinitionNotServedError,
@@ -23,13 +23,16 @@ import { query, sqlText } from './askAdmin';
 import { isNotServed, notServed } from './notServed';
 import { askRecord, knownRun } from './runRecord';
 import { killLife, lifeTrouble, SCHEDULED, takeBack } from './stuckLives';
-import type { NextLife } from './broken/brokenLife';
 import { lostInput, nextAfter, replaceLife, requestOf } from './broken/brokenLife';
 
-/** A run that this process has asked for, as it is followed meanwhile. */
-export interface BegunRun {
+/** A run of an agent. */
+interface AgentRun {
   readonly agent: Agent<never, unknown>;
   readonly runId: string;
+}
+
+/** A run that this process has asked for, as it is followed meanwhile. */
+export interface BegunRun extends AgentRun {
   /** The life that the server was last asked to begin. */
   life(): number;
   /** Whether it sleeps behind that life. */
@@ -97,9 +100,9 @@ function leaveAsleep(context: EngineContext, run: BegunRun): Promise<CancelOutco
 /** Begins a life that only ends the run. False when this life has been begun otherwise. */
 async function endNext(
   context: EngineContext,
-  { agent, runId }: { readonly agent: Agent<never, unknown>; readonly runId: string },
+  { agent, runId }: AgentRun,
   life: number,
-  how: NextLife & Pick<StartRequest, 'seed'>,
+  how: Ending & Pick<StartRequest, 'seed'>,
 ): Promise<boolean> {
   const begin = { runId, life, at: asyncScheduler.now(), onMismatch: 'refuse' as const };
   const body: StartRequest = { ...begin, secret: newIncarnation(), ...how };
@@ -117,7 +120,7 @@ async function endNext(
  */
 export async function cancelRun(
   context: EngineContext,
-  run: { readonly agent: Agent<never, unknown>; readonly runId: string },
+  run: AgentRun,
   reason?: string,
 ): Promise<'cancelled' | 'ended' | 'unknown'> {
   const { admin, patienceMs } = context;
@@ -125,6 +128,7 @@ export async function cancelRun(
   // A worker that is there answers in milliseconds; one that is not must not take all the patience.
   const briefly = admin === undefined ? context : { ...context, patienceMs: Math.min(patienceMs, ANSWER_MS) };
   let asked = 1;
+  /** Whether a life has heard of it that was then killed. */
   let isHeard = false;
   const asks = (life: number): void => {
     asked = life;
@@ -141,15 +145,14 @@ export async function cancelRun(
     if (came === 'ended') return isHeard ? 'cancelled' : came;
     const left = admin === undefined ? 'over' : await endOpen(context, admin, run, came, reason);
     if (left === 'ended') return 'cancelled';
-    // What is under way behind the life that was killed, or is not, comes to light by asking once more.
-    if (left === 'killed') isHeard ||= came === 'cancelled';
-    // It was killed before it could hear, and another one goes on that does not know.
-    else if (admin !== undefined && left === 'open' && (await goesOnUnasked(context, admin, run, asked)))
-      continue;
-    else if (came === 'cancelled') {
+    // The life was killed before it could hear, and another one goes on that does not know.
+    if (admin !== undefined && left === 'open' && (await goesOnUnasked(context, admin, run, asked))) continue;
+    if (came === 'cancelled' && left !== 'killed') {
       if (admin === undefined) await warnUnlessOver(context, run, asked);
       return came;
     }
+    // Whether anything is under way behind the life that was killed comes to light by asking once more.
+    if (came === 'cancelled') isHeard = true;
     if (asyncScheduler.now() >= until) throw notCancelled(context, run, came);
     await new Promise((resolve) => setTimeout(resolve, NOT_BEGUN_GAP_MS));
   }
@@ -158,7 +161,7 @@ export async function cancelRun(
 /** Why a run could not be cancelled within the patience. */
 function notCancelled(
   { admin, patienceMs }: EngineContext,
-  { agent, runId }: { readonly agent: Agent<never, unknown>; readonly runId: string },
+  { agent, runId }: AgentRun,
   came: CancelOutcome | 'unheard',
 ): Error {
   const hasAdmin = admin !== undefined;
@@ -180,7 +183,7 @@ function notCancelled(
 async function goesOnUnasked(
   context: EngineContext,
   admin: Ingress,
-  { agent, runId }: { readonly agent: Agent<never, unknown>; readonly runId: string },
+  { agent, runId }: AgentRun,
   asked: number,
 ): Promise<boolean> {
   const service = serviceFor(agent);
@@ -195,7 +198,7 @@ async function goesOnUnasked(
 /** Nobody can say without the admin whether a life that has heard that it shall end can. */
 async function warnUnlessOver(
   context: EngineContext,
-  { agent, runId }: { readonly agent: Agent<never, unknown>; readonly runId: string },
+  { agent, runId }: AgentRun,
   life: number,
 ): Promise<void> {
   const since = asyncScheduler.now();
@@ -226,7 +229,7 @@ async function warnUnlessOver(
 async function cancelUnserved(
   context: EngineContext,
   admin: Ingress,
-  { agent, runId }: { readonly agent: Agent<never, unknown>; readonly runId: string },
+  { agent, runId }: AgentRun,
   cause: Error,
 ): Promise<'let go'> {
   const open = await openLives(admin, serviceFor(agent), runId);
@@ -268,11 +271,14 @@ async function openLives(
     .filter(({ key }) => lifeOf(key).runId === runId);
 }
 
-/** The same, and again for a while where a life has heard: that ends within milliseconds, unless there is much to undo, or its journal does not fit its code. */
+/**
+ * Ends the lives that nobody brings on. Where a life has heard, it looks again for a while: such a life ends within milliseconds, unless it
+ * has much to undo, or its journal does not fit its code.
+ */
 async function endOpen(
   context: EngineContext,
   admin: Ingress,
-  run: { readonly agent: Agent<never, unknown>; readonly runId: string },
+  run: AgentRun,
   came: CancelOutcome | 'unheard',
   reason: string | undefined,
 ): Promise<Left> {
@@ -287,8 +293,8 @@ async function endOpen(
 }
 
 /**
- * How the lives of a run stand after those that nobody brings on were ended: `killed` when the life that ends the run is not begun behind one
- * of them, `open` when one is under way all the same, `over` when none is.
+ * How a run stands after the lives that nobody brings on were ended: `ended` when the run is over with that, `killed` when the life that
+ * has to end it is not begun yet, `open` when another life is under way, `over` when none was.
  */
 type Left = 'ended' | 'killed' | 'open' | 'over';
 
@@ -296,7 +302,7 @@ type Left = 'ended' | 'killed' | 'open' | 'over';
 async function endStuck(
   context: EngineContext,
   admin: Ingress,
-  { agent, runId }: { readonly agent: Agent<never, unknown>; readonly runId: string },
+  { agent, runId }: AgentRun,
   isUnheard: boolean,
   reason: string | undefined,
 ): Promise<Left> {
@@ -326,7 +332,7 @@ async function endAfter(
   context: EngineContext,
   agent: Agent<never, unknown>,
   key: string,
-  how: NextLife,
+  how: Ending,
 ): Promise<'cancelled' | 'not begun' | 'lost'> {
   const { runId, life } = lifeOf(key);
   const result = await resultOf(context, agent, key);
@@ -367,7 +373,7 @@ export type CancelOutcome = 'cancelled' | 'ended' | 'unknown' | 'not begun' | 'l
  */
 export async function cancelLatest(
   context: EngineContext,
-  { agent, runId }: { readonly agent: Agent<never, unknown>; readonly runId: string },
+  { agent, runId }: AgentRun,
   isAsked: boolean,
   first?: number,
   reason?: string,

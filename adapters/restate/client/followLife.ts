@@ -5,6 +5,7 @@ import { asyncScheduler } from 'rxjs';
 import type { Definition } from '../../../lib/definition/definition';
 import { definitionOf } from '../../../lib/definition/definition';
 import { InputMismatchError } from '../../../lib/errors/runErrors';
+import { StepError } from '../../../lib/errors/stepErrors';
 import type { Agent } from '../../../lib/model/agentType';
 import type { Transition } from '../../../lib/model/event';
 import type { RunState } from '../../../lib/model/state';
@@ -21,7 +22,6 @@ import { resultOf } from './lifeResult';
 import { readEvents } from './readEvents';
 import { stalled } from './stalled';
 import { watchLife } from './watchLife';
-import { StepError } from '../../../lib/errors/stepErrors';
 
 /**
  * Follows one life to its end; begins it when `start` is given, or answers `known` when it had begun before, `broken` when it

@@ -16,12 +16,11 @@ import type { RunState } from '../../../lib/model/state';
 import { idleState } from '../../../lib/model/state';
 import { summaryOf } from '../../../lib/store/summary';
 import { pause } from '../protocol/pause';
-import type { StartRequest } from '../protocol/protocol';
+import type { Ending, StartRequest } from '../protocol/protocol';
 import { isNewId } from '../protocol/newId';
 import { keyOf } from '../protocol/serviceNames';
 import { LARGEST_VALUE } from '../protocol/wireLimits';
 import { RunStalledError } from '../restateErrors';
-import type { NextLife } from './broken/brokenLife';
 import { fateOfLife, lostInput, nextAfter, requestOf } from './broken/brokenLife';
 import { cancelLatest } from './cancelRun';
 import type { EngineContext } from './engineContext';
@@ -126,9 +125,9 @@ class FollowedRun<O> {
     const isWalked = !begins && (await resultOf(this.#context, agent, keyOf(runId, 1))) !== 'unknown';
     const known = isWalked ? undefined : await knownRun(this.#context, agent, runId);
     if (known === undefined) {
-      const isMissing = async () => (await resultOf(this.#context, agent, keyOf(runId, 1))) === 'unknown';
       if (request.mustExist !== true) return;
-      if (await isMissing()) throw new UnknownRunError(runId);
+      const first = await resultOf(this.#context, agent, keyOf(runId, 1));
+      if (first === 'unknown') throw new UnknownRunError(runId);
       // Whoever goes on with it has no input to begin it with.
       this.#knowledge = 'begun';
       return;
@@ -147,7 +146,7 @@ class FollowedRun<O> {
     const before = keyOf(request.runId, this.#life - 1);
     const { isCancelled, isLeft, reason } = this.#isBroken
       ? await nextAfter(this.#context, request.agent, before)
-      : ({} as NextLife);
+      : ({} as Ending);
     const isEnded = request.signal?.aborted === true || isCancelled === true;
     const start: StartRequest = {
       runId: request.runId,

@@ -7,8 +7,8 @@ import type { RunEvent, Transition } from '../../../lib/model/event';
 import { isJournaled } from '../../../lib/model/event';
 import type { RunState } from '../../../lib/model/state';
 import { idleState, withStored } from '../../../lib/model/state';
-import type { SideEvent, WireEvent } from '../protocol/protocol';
-import { callText } from '../protocol/wireEvent';
+import type { CallEvent, SideEvent, WireEvent } from '../protocol/protocol';
+import { callText, isOfNested } from '../protocol/wireEvent';
 
 /** Puts what is told of a life in order again and scans it. */
 export interface Follower<O> {
@@ -17,8 +17,6 @@ export interface Follower<O> {
   parts(parts: readonly SideEvent[]): void;
   state(): RunState<O>;
 }
-
-type Extra = Extract<SideEvent, { readonly key: string }>;
 
 /**
  * Events of the journal come in the order of their positions, each once, however often it is told. What was told beside it
@@ -32,11 +30,17 @@ export function follower<O>(
   tell: (transition: Transition<O>) => void,
 ): Follower<O> {
   let transitions = transitionsFrom<O>(base);
+  /** Events of the journal that came before one in front of them, by their positions. */
   const early = new Map<number, WireEvent>();
+  /** Keys of what was told beside the journal and has come. */
   const heard = new Set<string>();
-  const held = new Map<string, Extra[]>();
+  /** What was told of calls whose start has not come yet. */
+  const held = new Map<string, CallEvent[]>();
+  /** The call that is under way at each path. */
   const running = new Map<string, string>();
+  /** Calls whose end has come. */
   const ended = new Set<string>();
+  /** Position of the next event of the journal. */
   let next = 0;
   let seq = base.seq;
 
@@ -94,7 +98,7 @@ export function follower<O>(
         const call = callText(part.under);
         const current = running.get(part.under.path);
         // Of a call that was stopped more may come than its end waits for, and the next life knows it.
-        const isLate = current === undefined && ended.has(call) && part.key.startsWith('n:');
+        const isLate = current === undefined && ended.has(call) && isOfNested(part);
         if (current === call || isLate) show(part.event);
         else {
           const others = held.get(call);

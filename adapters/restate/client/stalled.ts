@@ -58,12 +58,10 @@ export async function stalled(
       continue;
     }
     if (!isBegun() && waited < context.patienceMs) continue;
-    const reason = !isBegun()
-      ? UNHEARD
-      : trouble === undefined
-        ? undefined
-        : `The run does not move: ${trouble}`;
-    const notice = reason ?? (isAnswered() ? undefined : `It is not known how the run stands: ${NO_ANSWER}`);
+    let notice: string | undefined;
+    if (!isBegun()) notice = UNHEARD;
+    else if (trouble !== undefined) notice = `The run does not move: ${trouble}`;
+    else if (!isAnswered()) notice = `It is not known how the run stands: ${NO_ANSWER}`;
     if (notice === undefined || notice === latest) continue;
     latest = notice;
     warn(notice);
@@ -77,17 +75,19 @@ async function standing(
   key: string,
 ): Promise<Pick<LifeTrouble, 'status' | 'failure'>> {
   const { admin, pace, sleepers } = context;
-  if (admin === undefined) return { status: '' };
+  if (admin === undefined) return NOT_KNOWN;
   try {
     const isShared = sleepers !== undefined && pace.isCrowded();
     const trouble = await (isShared ? sleepers.standing(service, key) : lifeTrouble(admin, service, key));
     if (trouble?.isMisfit === true) await replaceLife(context, admin, service, { key, id: trouble.id });
-    return trouble ?? { status: 'undefined' };
+    return trouble ?? NOT_KNOWN;
   } catch {
     // An admin that is away, or a gateway before it that refuses: only the reason is lost, and it is asked for again.
-    return { status: '' };
+    return NOT_KNOWN;
   }
 }
+
+const NOT_KNOWN = { status: '' };
 
 /** Says of a failure that has to do with pools what is missing. */
 function explained(failure: string): string {

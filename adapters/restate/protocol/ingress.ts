@@ -1,10 +1,10 @@
 import { asyncScheduler } from 'rxjs';
 
+import { InvalidArgumentError, MillraceError } from '../../../lib/model/failure';
 import { EngineUnreachableError } from '../restateErrors';
 import type { Target } from './exchange';
 import { exchange, targetOf } from './exchange';
 import { recoveryOf } from './recovery';
-import { InvalidArgumentError, MillraceError } from '../../../lib/model/failure';
 
 /** What a gateway answers for a server that it does not reach. */
 const AWAY = new Set([502, 503, 504]);
@@ -85,6 +85,7 @@ export function ingressOf(addresses: readonly string[], patienceMs: number): Ing
     }
   }
 
+  /** Asks one node, once. */
   async function once(node: Target, path: string, options: AskOptions): Promise<unknown> {
     const { body, method = body === undefined ? 'GET' : 'POST', timeoutMs, signal, headers } = options;
     const { status, text } = await exchange(node, path, {

@@ -166,16 +166,17 @@ export interface SealedParts {
   readonly nested: readonly SideEvent[];
 }
 
-/** Something told while a step is under way, beside the journal of the run. */
-export type SideEvent =
-  | { readonly index: number; readonly event: RunEvent }
-  | {
-      /** The same for the same fact told twice. */
-      readonly key: string;
-      /** The call from which it comes. */
-      readonly under: CallId;
-      readonly event: RunEvent;
-    };
+/** Something told while a step is under way, beside the journal of the run: early what the journal will have, or an event of a call. */
+export type SideEvent = { readonly index: number; readonly event: RunEvent } | CallEvent;
+
+/** What a call of a function tells: of itself, or of steps that the function has asked for. */
+export interface CallEvent {
+  /** The same for the same fact told twice. */
+  readonly key: string;
+  /** The call from which it comes. */
+  readonly under: CallId;
+  readonly event: RunEvent;
+}
 
 /** One execution of a step's function. */
 export interface CallId {

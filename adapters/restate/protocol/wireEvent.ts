@@ -1,13 +1,21 @@
 import { jsonValue } from '../../../lib/codec/jsonValue';
 import { StateValueError } from '../../../lib/errors/runErrors';
 import type { RunEvent } from '../../../lib/model/event';
-import type { CallId, GivenAnswer } from './protocol';
+import type { CallEvent, CallId, GivenAnswer, SideEvent } from './protocol';
 import { cutFailure, cutText } from './wireFailure';
 import { BATCH_BYTES, DEEPEST_MESSAGE, LARGEST_ANSWERS, LARGEST_CHUNK, LARGEST_VALUE } from './wireLimits';
 
 /** Tells the attempts at steps from each other. */
 export function callText({ path, attempt }: Pick<CallId, 'path' | 'attempt'>): string {
   return `${attempt} ${path}`;
+}
+
+/** What the keys of events of nested steps begin with. */
+export const NESTED = 'n:';
+
+/** Whether this was told of a step that a function has asked for. */
+export function isOfNested(part: SideEvent): part is CallEvent {
+  return 'key' in part && part.key.startsWith(NESTED);
 }
 
 /** How many bytes a value takes as JSON; none where it is `undefined`. */

@@ -92,10 +92,10 @@ export async function handleRun(
     const result: LifeResult = { status: 'FAILED', from: 0, events: [], parts: 0, refused };
     const nothing = { read: 0, isCancelAsked: false, goesOn: false, isAsleep: false };
     const answers = before?.answers ?? [];
-    const why = { at: request.at, why: refused.message };
+    const reason = { at: request.at, why: refused.message };
     return {
       result,
-      ...(saved !== undefined && { rest: { state: saved, answers, ...nothing, refused: why } }),
+      ...(saved !== undefined && { rest: { state: saved, answers, ...nothing, refused: reason } }),
     };
   }
   return new RunHandler(context, worker, request, before, opening).handle(seal);

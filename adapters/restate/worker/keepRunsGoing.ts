@@ -47,7 +47,7 @@ export async function keepRunsGoing(keeping: Keeping): Promise<() => Promise<voi
   const { agents, addresses, uri, register } = keeping;
   const stopped = new AbortController();
   const { signal } = stopped;
-  // Nobody who looks has a signal that is ever aborted.
+  // In the place of the signals that are given: none of those is ever aborted.
   const untilStopped = (asked: Ingress): Ingress => ({
     request: (path, options) => asked.request(path, { timeoutMs: ANSWER_MS, ...options, signal }),
   });

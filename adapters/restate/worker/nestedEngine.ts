@@ -22,7 +22,7 @@ import type { AnswerCache } from '../../../lib/store/answerCache';
 import type { Claim } from '../../../lib/store/store';
 import type { Stop } from '../../../lib/streams/pull';
 import type { CallId } from '../protocol/protocol';
-import { keptPartials, toWire } from '../protocol/wireEvent';
+import { keptPartials, NESTED, toWire } from '../protocol/wireEvent';
 import { LARGEST_VALUE } from '../protocol/wireLimits';
 import { NestedWaitError, refuseShared } from '../restateErrors';
 import type { EventPublisher } from './eventPublisher';
@@ -168,7 +168,7 @@ export class NestedEngine {
         : 'attempt' in event
           ? event.attempt
           : '';
-    publisher.add({ key: `n:${given.path}:${event.type}:${detail}`, under, event });
+    publisher.add({ key: `${NESTED}${given.path}:${event.type}:${detail}`, under, event });
     return true;
   }
 }

@@ -7,13 +7,19 @@ import { idleState } from '../../../lib/model/state';
 import { StepTable } from '../../../lib/model/stepTable';
 import type { Ingress } from '../protocol/ingress';
 import { handlerPath } from '../protocol/ingress';
-import type { CallId, EventsReply, EventsRequest, SealedParts, SideEvent } from '../protocol/protocol';
+import type {
+  CallEvent,
+  CallId,
+  EventsReply,
+  EventsRequest,
+  SealedParts,
+  SideEvent,
+} from '../protocol/protocol';
 import { lifeOf } from '../protocol/serviceNames';
-import { callText } from '../protocol/wireEvent';
+import { callText, isOfNested } from '../protocol/wireEvent';
 import { resolveOnce } from './publishedEvents';
 
 type Call = Pick<CallId, 'path' | 'attempt'>;
-type NestedEvent = Extract<SideEvent, { readonly key: string }>;
 
 /**
  * What is known of the steps below a call: from earlier lives, and from earlier executions of it in this life.
@@ -39,7 +45,7 @@ export async function nestedSoFar(
 }
 
 /** The table after what was told of the steps below a call. What has failed in an earlier attempt of it is tried again. */
-export function withNested(
+function withNested(
   runId: string,
   table: StepTable | undefined,
   { path, attempt }: Call,
@@ -75,7 +81,7 @@ export function withNestedEvents(
   events: readonly RunEvent[],
   parts: readonly SideEvent[],
 ): readonly RunEvent[] {
-  const told = new Map<string, NestedEvent[]>();
+  const told = new Map<string, CallEvent[]>();
   for (const part of nestedIn(parts)) {
     const others = told.get(callText(part.under));
     if (others === undefined) told.set(callText(part.under), [part]);
@@ -87,16 +93,16 @@ export function withNestedEvents(
 }
 
 /** What was told of steps that functions asked for, each fact once. */
-function nestedIn(parts: readonly SideEvent[]): readonly NestedEvent[] {
+function nestedIn(parts: readonly SideEvent[]): readonly CallEvent[] {
   const heard = new Set<string>();
-  return parts.filter((part): part is NestedEvent => {
-    if (!('key' in part) || !part.key.startsWith('n:') || heard.has(part.key)) return false;
+  return parts.filter(isOfNested).filter((part) => {
+    if (heard.has(part.key)) return false;
     heard.add(part.key);
     return true;
   });
 }
 
-function eventsOf(parts: readonly NestedEvent[]): readonly RunEvent[] {
+function eventsOf(parts: readonly CallEvent[]): readonly RunEvent[] {
   return parts.map(({ event }) => event);
 }
 
@@ -113,7 +119,7 @@ export async function sealNested(context: WorkflowSharedContext): Promise<Sealed
       if (await resolveOnce(context, `p:${i}`, SEALED)) return { batches: i, nested };
     } else if (batch.length === 0) return { batches: i, nested };
     else {
-      nested.push(...batch.filter((part) => 'key' in part && part.key.startsWith('n:')));
+      nested.push(...batch.filter(isOfNested));
       i += 1;
     }
   }

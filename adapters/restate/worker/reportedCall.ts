@@ -220,12 +220,12 @@ export class ReportedCall implements CallCallbacks {
 export type CallEnd = Extract<CallResult, { readonly kind: 'done' | 'failed' }>;
 
 /** A call that has failed. */
-export function failedEnd(task: StepTask, error: unknown, at: number): CallEnd {
+function failedEnd(task: StepTask, error: unknown, at: number): CallEnd {
   return { kind: 'failed', at, failure: recordedFailure(error, task.path) };
 }
 
 /** The output in the form in which it is saved, or why it cannot be. */
-export function doneEnd(task: StepTask, output: unknown, at: number): CallEnd {
+function doneEnd(task: StepTask, output: unknown, at: number): CallEnd {
   try {
     const early = bailIn(output);
     if (early !== undefined) {
@@ -246,7 +246,7 @@ export function doneEnd(task: StepTask, output: unknown, at: number): CallEnd {
  * The end with what is kept beside it, as one entry of the journal: a failure where all of it together is larger than one
  * value may be. What was done below stays with the failure, because a saga has to undo it.
  */
-export function endWith(
+function endWith(
   task: StepTask,
   end: CallEnd,
   kept: readonly unknown[] | undefined,
@@ -259,11 +259,11 @@ export function endWith(
   const why = `larger than ${LARGEST_VALUE} bytes together with the partial results that are kept and what steps below it gave`;
   const failed =
     end.kind === 'failed' ? end : failedEnd(task, new StateValueError(task.path, '', why), end.at);
-  return { ...failed, ...beside, ...(below.length > 0 && { below: asManyAsFit(below) }) };
+  return { ...failed, ...beside, ...(below.length > 0 && { below: nestedThatFit(below) }) };
 }
 
 /** No entry can carry more, and one that is too large would be written again for ever. */
-function asManyAsFit(below: readonly NestedResult[]): readonly NestedResult[] {
+function nestedThatFit(below: readonly NestedResult[]): readonly NestedResult[] {
   let bytes = 0;
   return below.filter((step) => (bytes += jsonBytes(step)) <= LARGEST_MESSAGE / 2);
 }
@@ -275,7 +275,7 @@ function asManyAsFit(below: readonly NestedResult[]): readonly NestedResult[] {
  * @param known - Reads what is known of steps below this one.
  * @throws IngressError when the server refuses to say: it always will.
  */
-export async function nestedResults(
+async function nestedResults(
   known: () => Promise<StepTable | undefined>,
   path: string,
   signal: AbortSignal,

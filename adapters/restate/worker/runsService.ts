@@ -69,32 +69,8 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
     handlers: {
       run: handlers.workflow.workflow(
         { input: BODY.start },
-        async (context: WorkflowContext, body: StartRequest): Promise<LifeResult> => {
-          const asked = acceptStart(body, context.key);
-          const kept = new KeptRun(context, name);
-          const left = asked.isLeft === true ? await kept.leave(asked.at, worker.keptForMs) : null;
-          if (left !== null) return { status: 'CANCELLED', from: 0, events: left.map(slimEvent), parts: 0 };
-          // That of a later life stands in what is kept of the run: whoever begins it may be a stranger.
-          const given = asked.secret ?? context.rand.uuidv4();
-          // One that was begun without a secret was by an earlier version, whose journal says nothing of undoing.
-          const isUndoing = asked.isCancelled === true && asked.secret !== undefined;
-          const self: Self = { id: context.request().id, secret: given, ...(isUndoing && { isUndoing }) };
-          context.set('self', self);
-          const isFirst = asked.life === 1;
-          const isTold = asked.seed !== undefined || asked.isAnew === true;
-          const before = isFirst ? undefined : await kept.take(isTold);
-          const secret = before?.secret ?? given;
-          if (before?.secret !== undefined)
-            context.set('self', { ...self, secret, isHandedOn: true } satisfies Self);
-          const ending = isFirst ? {} : await endingOf(context, kept, asked, before?.ending);
-          const request = { ...asked, ...ending, secret };
-          const { result, rest } = await handleRun(context, worker, request, before, () => kept.sealNested());
-          if (rest !== undefined) {
-            await kept.rest(rest, worker.keptForMs, secret);
-          } else if (result.refused !== undefined) await kept.giveBack();
-          else if (!isFirst) kept.ended(worker.keptForMs);
-          return result;
-        },
+        (context: WorkflowContext, body: StartRequest): Promise<LifeResult> =>
+          oneLife(context, name, worker, acceptStart(body, context.key)),
       ),
       events: handlers.workflow.shared(
         { journalRetention: 0, input: BODY.events },
@@ -134,6 +110,36 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
       workflowRetention: worker.keptForMs,
     },
   });
+}
+
+/** Carries out one life: takes what those before it have left, and puts down how it leaves the run. */
+async function oneLife(
+  context: WorkflowContext,
+  service: string,
+  worker: Worker,
+  asked: StartRequest,
+): Promise<LifeResult> {
+  const kept = new KeptRun(context, service);
+  const left = asked.isLeft === true ? await kept.leave(asked.at, worker.keptForMs) : null;
+  if (left !== null) return { status: 'CANCELLED', from: 0, events: left.map(slimEvent), parts: 0 };
+  // That of a later life stands in what is kept of the run: whoever begins it may be a stranger.
+  const given = asked.secret ?? context.rand.uuidv4();
+  // One that was begun without a secret was by an earlier version, whose journal says nothing of undoing.
+  const isUndoing = asked.isCancelled === true && asked.secret !== undefined;
+  const self: Self = { id: context.request().id, secret: given, ...(isUndoing && { isUndoing }) };
+  context.set('self', self);
+  const isFirst = asked.life === 1;
+  const isTold = asked.seed !== undefined || asked.isAnew === true;
+  const before = isFirst ? undefined : await kept.take(isTold);
+  const secret = before?.secret ?? given;
+  if (before?.secret !== undefined) context.set('self', { ...self, secret, isHandedOn: true } satisfies Self);
+  const ending = isFirst ? {} : await endingOf(context, kept, asked, before?.ending);
+  const request = { ...asked, ...ending, secret };
+  const { result, rest } = await handleRun(context, worker, request, before, () => kept.sealNested());
+  if (rest !== undefined) await kept.rest(rest, worker.keptForMs, secret);
+  else if (result.refused !== undefined) await kept.giveBack();
+  else if (!isFirst) kept.ended(worker.keptForMs);
+  return result;
 }
 
 /** For how long the server keeps a life that has ended. */

@@ -61,7 +61,7 @@ export function workerLog(isClosing: () => boolean, hasAdmin: boolean): LoggerTr
   };
 }
 
-/** Tells of a call: it is of this group, and so called in it. */
+/** Tells of a call by its name among those of its group. */
 type TellOf = (call: Call, group: string, name: string) => void;
 
 /** Tells of calls that nobody can bring on, those of one group together, and each once. */

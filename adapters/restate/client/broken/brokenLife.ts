@@ -12,7 +12,7 @@ import type { StepResult } from '../../../../lib/model/stepResult';
 import { reportedUsage } from '../../../../lib/model/usage';
 import type { Ingress } from '../../protocol/ingress';
 import { handlerPath, IngressError } from '../../protocol/ingress';
-import type { LifeFate, StartRequest } from '../../protocol/protocol';
+import type { Ending, LifeFate, StartRequest } from '../../protocol/protocol';
 import { agentOf, lifeOf } from '../../protocol/serviceNames';
 import { RequestTimeoutError, WorkerUnreachableError } from '../../restateErrors';
 import type { EngineContext } from '../engineContext';
@@ -71,15 +71,12 @@ export async function replaceLife(
 
 const ANSWER_MS = 5_000;
 
-/** With what a life begins that goes on where another one has broken off. */
-export type NextLife = Pick<StartRequest, 'isCancelled' | 'isLeft' | 'reason'>;
-
-/** What was asked for a life that has broken off, or for those before it, is asked of the next one. */
+/** How a life has to end its run that goes on where another one has broken off: as was asked of that one, or of those before it. */
 export async function nextAfter(
   context: EngineContext,
   agent: Agent<never, unknown>,
   key: string,
-): Promise<NextLife & Pick<LifeFate, 'isReplaced'>> {
+): Promise<Ending & Pick<LifeFate, 'isReplaced'>> {
   const { isReplaced, isCancelAsked, reason } = await fateOfLife(context, agent, key);
   if (isCancelAsked) return { isReplaced, isCancelled: true, ...(reason !== undefined && { reason }) };
   const request = context.admin && (await requestOf(context.admin, serviceFor(agent), key));

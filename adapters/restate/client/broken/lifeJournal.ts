@@ -98,7 +98,7 @@ interface Entry {
   readonly at: number;
   /** In bytes. */
   readonly size: number;
-  /** Only of the first one. */
+  /** With all that it carries; only the first one is read so. */
   readonly whole: unknown;
 }
 
@@ -163,17 +163,17 @@ function isCall({ type }: Entry): boolean {
 
 interface Command {
   readonly completion: number;
-  /** Of the step; undefined for what is not the call of one. */
+  /** Path of the step that is called; undefined for any other command. */
   readonly path: string | undefined;
 }
 
-/** What is called in this process. */
+/** The call of a function in the process of the life. */
 function ranIn(lite: unknown): Command {
   const { completion_id: completion, name } = recordIn(lite, 'Command', 'Run');
   return { completion: Number(completion), path: typeof name === 'string' ? name : undefined };
 }
 
-/** What is called elsewhere. */
+/** The call of a function in another process. */
 function calledIn(whole: unknown): Command {
   const { result_completion_id: completion, request } = recordIn(whole, 'Command', 'Call');
   const step = payload(within(request, 'parameter')) as Partial<StepRequest> | undefined;
