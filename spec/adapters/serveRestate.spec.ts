@@ -50,6 +50,17 @@ describe('serveRestate()', () => {
     warn.mockRestore();
   });
 
+  it('gives a Node without Promise.withResolvers one when it begins to serve', async () => {
+    const target = Promise as { withResolvers?: unknown };
+    const given = target.withResolvers;
+    delete target.withResolvers;
+
+    await (await serveRestate([plain], { port: 0, ingress })).close();
+
+    expect(target.withResolvers).toEqual(expect.any(Function));
+    if (given !== undefined) target.withResolvers = given;
+  });
+
   it('refuses agents that it could not tell apart, and an empty list', async () => {
     const twin = agent('plain', (n: number) => n * 2);
     await expect(serveRestate([plain, twin], { port: 0, ingress })).rejects.toThrow(

@@ -114,6 +114,7 @@ export async function serveRestate(
   const agents = [...new Set([...given, ...schedules.map(({ agent }) => agent)])];
   const addresses = typeof options.ingress === 'string' ? [options.ingress] : options.ingress;
   const settings = settingsOf(options, addresses);
+  addResolvers();
   checkServices(options.services);
   refuseTwins(agents);
   refuseNoKeys(options.identityKeys);
@@ -201,7 +202,7 @@ function tickEngine(addresses: readonly string[], signal: AbortSignal): TickEngi
   };
   return {
     async cancel(runId, { agent, reason } = {}) {
-      // One that has ended meanwhile is none that the next tick waits for.
+      // The next tick does not wait for a run that has ended meanwhile.
       if (agent !== undefined) await cancelRun(context, { agent, runId }, reason);
     },
     async loadRun(agent, runId) {
@@ -345,13 +346,8 @@ interface Resolvers<T> {
   readonly reject: (reason?: unknown) => void;
 }
 
-/**
- * Gives Node 20 the `Promise.withResolvers` that it lacks and that the SDK of Restate calls from 1.14.2 on. Imported before
- * the SDK is.
- */
-export const hasResolvers: true = addResolvers();
-
-function addResolvers(): true {
+/** Gives Node 20 the `Promise.withResolvers` that it lacks and that the SDK of Restate calls from 1.14.2 on, when it carries out a call. */
+function addResolvers(): void {
   const target = Promise as unknown as { withResolvers?: <T>() => Resolvers<T> };
   target.withResolvers ??= <T>(): Resolvers<T> => {
     let resolve!: Resolvers<T>['resolve'];
@@ -362,5 +358,4 @@ function addResolvers(): true {
     });
     return { promise, resolve, reject };
   };
-  return true;
 }
