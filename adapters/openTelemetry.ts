@@ -18,6 +18,7 @@ import type { ScopedStep } from '../lib/engine/local/callScopes';
 import { scopeCalls } from '../lib/engine/local/callScopes';
 import type { Stop } from '../lib/streams/pull';
 import type { Failure } from '../lib/model/failure';
+import { pathsAbove } from '../lib/model/stepPath';
 import { hideSecrets } from '../lib/model/secrets/secretTexts';
 import { watch } from '../operators/taps/watch';
 
@@ -280,8 +281,8 @@ function dateOf(at: number | undefined): Date | undefined {
 
 /** The span of the innermost step that runs above this path: `pages[3]` or `pages` for `pages[3]/ocr`. */
 function nearestAbove(path: string, spans: ReadonlyMap<string, OpenStep>): Api.Span | undefined {
-  for (let end = path.length - 1; end > 0; end -= 1) {
-    const open = path[end] === '/' || path[end] === '[' ? spans.get(path.slice(0, end)) : undefined;
+  for (const above of pathsAbove(path)) {
+    const open = spans.get(above);
     if (open !== undefined) return open.span;
   }
   return undefined;

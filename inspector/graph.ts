@@ -1,4 +1,5 @@
 import type { Plan, PlanStep } from '../lib/model/plan';
+import { compositeOf } from '../lib/model/stepPath';
 
 /** A structure as a graph to be laid out: its steps and what each reads. */
 export interface Graph {
@@ -58,7 +59,7 @@ export function graphOf(plan: Plan, scope = ''): Graph {
       to: step.path,
     })),
   );
-  const openable = new Set(plan.map(({ path }) => path.slice(0, Math.max(0, path.lastIndexOf('/')))));
+  const openable = new Set(plan.map(({ path }) => compositeOf(path)));
   const nodes = shown.map((step): GraphNode => {
     const label = step.path.slice(base.length);
     return {
@@ -85,7 +86,7 @@ export function graphOf(plan: Plan, scope = ''): Graph {
 
 /** All structures of a plan that can be shown as a graph: the run itself first. */
 export function scopesOf(plan: Plan): readonly string[] {
-  return [...new Set(['', ...plan.map(({ path }) => path.slice(0, Math.max(0, path.lastIndexOf('/'))))])];
+  return [...new Set(['', ...plan.map(({ path }) => compositeOf(path))])];
 }
 
 /** A smooth line through the points of an edge. */

@@ -18,6 +18,7 @@ import type { RunEvent } from '../lib/model/event';
 import { toFailure } from '../lib/model/failure';
 import { reduceRun } from '../lib/model/reduce';
 import type { RunState } from '../lib/model/state';
+import { pathsAbove } from '../lib/model/stepPath';
 import type { StepTable } from '../lib/model/stepTable';
 import type { Store } from '../lib/store/store';
 import type { Stop } from '../lib/streams/pull';
@@ -256,11 +257,7 @@ function unasked(
 
 /** The steps above this one that were asked for, the nearest first. */
 function askedAbove(path: string, asked: ReadonlySet<string>): readonly string[] {
-  const above: string[] = [];
-  for (let end = path.length - 1; end > 0; end -= 1)
-    if ((path[end] === '/' || path[end] === '[') && asked.has(path.slice(0, end)))
-      above.push(path.slice(0, end));
-  return above;
+  return pathsAbove(path).filter((above) => asked.has(above));
 }
 
 /** Remembers what was asked for. */

@@ -18,6 +18,7 @@ import {
 } from 'rxjs';
 
 import type { LogLevel, StepLogged } from '../../lib/model/event';
+import { isWithin } from '../../lib/model/stepPath';
 import type { KeptEvent, RunChange } from '../../lib/store/store';
 import type { Api, Call, Route } from './call';
 import { countIn, flagIn, malformedQuery, placeIn, reply, runOf } from './call';
@@ -228,7 +229,7 @@ async function logs(call: Call): Promise<Response> {
   const text = (query.get('q') ?? '').toLowerCase();
   const found = eventsSoFar(call.api, placeIn(call), { runId, after, isUnderWay: status === 'RUNNING' }).pipe(
     concatMap((kept) => lineOf(call.api, kept)),
-    filter((line) => LEVELS.indexOf(line.level) >= least && isBelow(line.path, path)),
+    filter((line) => LEVELS.indexOf(line.level) >= least && isWithin(line.path, path)),
     filter(({ message }) => message.toLowerCase().includes(text)),
     take(limit + 1),
     toArray(),
@@ -268,9 +269,4 @@ export function eventsSoFar(
     takeWhile(({ event }) => event.at <= now),
     timeout({ first: FIRST_MS, each: QUIET_MS, with: () => EMPTY }),
   );
-}
-
-function isBelow(path: string, above: string): boolean {
-  if (above === '' || path === above) return true;
-  return path.startsWith(above) && (path[above.length] === '/' || path[above.length] === '[');
 }

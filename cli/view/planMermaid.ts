@@ -1,5 +1,6 @@
 import type { Plan } from '../../lib/model/plan';
 import type { RunState } from '../../lib/model/state';
+import { compositeOf } from '../../lib/model/stepPath';
 import type { StepStatus } from '../../lib/model/stepResult';
 
 const classes: Readonly<Record<StepStatus, string>> = {
@@ -43,10 +44,10 @@ interface Drawing {
 function drawLevel(above: string, indent: string, drawing: Drawing): void {
   const { plan, ids, lines } = drawing;
   for (const step of plan) {
-    if (parentOf(step.path) !== above) continue;
+    if (compositeOf(step.path) !== above) continue;
     const id = ids.get(step.path) as string;
     const label = labelOf(step.path, step.agent, drawing);
-    if (!plan.some(({ path }) => parentOf(path) === step.path)) {
+    if (!plan.some(({ path }) => compositeOf(path) === step.path)) {
       lines.push(`${indent}${id}["${label}"]`);
       continue;
     }
@@ -74,18 +75,14 @@ function quoted(text: string): string {
     .replaceAll('\n', ' ');
 }
 
-function parentOf(path: string): string {
-  return path.slice(0, Math.max(0, path.lastIndexOf('/')));
-}
-
 function beside(path: string, name: string): string {
-  const parent = parentOf(path);
+  const parent = compositeOf(path);
   return parent === '' ? name : `${parent}/${name}`;
 }
 
 /** What is given to the whole structure comes from what stands around it. */
 function inputOf(path: string, ids: ReadonlyMap<string, string>): string | undefined {
-  const parent = parentOf(path);
+  const parent = compositeOf(path);
   return parent === '' ? 'input' : ids.has(parent) ? undefined : 'input';
 }
 

@@ -5,6 +5,7 @@ import type { CutValue, RunReply, ValueKind } from '../../adapters/http/contract
 import type { RunEvent } from '../../lib/model/event';
 import type { Failure } from '../../lib/model/failure';
 import type { PlanStep } from '../../lib/model/plan';
+import { isWithin } from '../../lib/model/stepPath';
 import type { StepResult } from '../../lib/model/stepResult';
 import { shortStack } from '../shortStack';
 import {
@@ -475,7 +476,7 @@ function StepLogs({ run, path }: { readonly run: OpenRun; readonly path: string 
   const found: number[] = [];
   for (let number = fold.at; number > 0 && found.length < 300; number -= 1) {
     const event = fold.event(number);
-    if (event?.type === 'step.logged' && isWithinPath(event.path, path)) found.push(number);
+    if (event?.type === 'step.logged' && isWithin(event.path, path)) found.push(number);
   }
   if (found.length === 0) return <p class="empty">{t('noLogs')}</p>;
   return (
@@ -579,9 +580,4 @@ function Actions({ path, row }: { readonly path: string; readonly row: StepResul
       </button>
     </footer>
   );
-}
-
-function isWithinPath(path: string, above: string): boolean {
-  if (above === '' || path === above) return true;
-  return path.startsWith(above) && (path[above.length] === '/' || path[above.length] === '[');
 }

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 
 import type { Plan, PlanDiff, PlanStep } from '../model/plan';
 import type { RunState } from '../model/state';
+import { compositeOf } from '../model/stepPath';
 import type { StepResult } from '../model/stepResult';
 import type { Definition, StepIds } from './definition';
 import { identityOf, planOf, unplannedOf } from './definition';
@@ -17,7 +18,7 @@ export function planDiff(saved: Plan, actual: Plan): PlanDiff | undefined {
     changed: actual.filter((step) => isChanged(before.get(step.path), step)).map(({ path }) => path),
     results: actual
       .filter((step) => givesElse(before.get(step.path), step))
-      .map(({ path }) => parentOf(path)),
+      .map(({ path }) => compositeOf(path)),
   };
   return Object.values(diff).every(({ length }) => length === 0) ? undefined : diff;
 }
@@ -71,7 +72,7 @@ export function unplannedDiff(
     );
     if (begun.size === 0) return false;
     const isItem = place.includes('[]/');
-    const composite = place.slice(0, Math.max(0, isItem ? place.indexOf('[]') : place.lastIndexOf('/')));
+    const composite = isItem ? place.slice(0, place.indexOf('[]')) : compositeOf(place);
     if (isItem) {
       stale.push(...begun);
       above.push(composite);
@@ -109,8 +110,4 @@ function givesElse(before: PlanStep | undefined, after: PlanStep): boolean {
     after.result !== undefined &&
     !isDeepStrictEqual([...before.result], [...after.result])
   );
-}
-
-function parentOf(path: string): string {
-  return path.slice(0, Math.max(0, path.lastIndexOf('/')));
 }

@@ -54,7 +54,7 @@ export function downstream(
   return [...steps]
     .map(({ stepId }) => stepId)
     .filter(
-      (path) => isPlain || stale.has(path) || pathsAbove(path, planned).some((above) => whole.has(above)),
+      (path) => isPlain || stale.has(path) || stepsAbove(path, planned).some((above) => whole.has(above)),
     );
 }
 
@@ -62,7 +62,7 @@ export function downstream(
  * The paths above the path of any step, outermost first. `pages[3]/ocr` lies below `pages`, but `trim[1]` not below `trim` where
  * the plan has it as a step of its own: the second link of that name.
  */
-export function pathsAbove(path: string, planned: ReadonlySet<string>): string[] {
+export function stepsAbove(path: string, planned: ReadonlySet<string>): string[] {
   const above: string[] = [];
   for (let end = 1; end < path.length; end += 1) {
     if (path[end] === '/') above.push(path.slice(0, end));
@@ -152,9 +152,9 @@ function mentions(source: string, id: string): boolean {
  * Where the order is only known from the run, as with the rounds of a loop, what was begun later counts as made from it; the
  * items of an `each` do not depend on one another; of a race everything is run again.
  */
-export function stepsFrom({ plan, steps }: RunState, from: string): ReadonlySet<string> {
+function stepsFrom({ plan, steps }: RunState, from: string): ReadonlySet<string> {
   const planned = new Set(plan.map(({ path }) => path));
-  const above = pathsAbove(from, planned);
+  const above = stepsAbove(from, planned);
   const anchor = [from, ...[...above].reverse()].find((path) => planned.has(path));
   const gone = new Set(
     anchor === undefined
@@ -166,7 +166,7 @@ export function stepsFrom({ plan, steps }: RunState, from: string): ReadonlySet<
   const kept = besideTheWay([...steps], from, anchor, planned);
   if (kept.size === 0) return gone;
   for (const { stepId } of steps)
-    if (kept.has(stepId) || pathsAbove(stepId, planned).some((path) => kept.has(path))) gone.delete(stepId);
+    if (kept.has(stepId) || stepsAbove(stepId, planned).some((path) => kept.has(path))) gone.delete(stepId);
   return gone;
 }
 
@@ -182,9 +182,9 @@ function besideTheWay(
   planned: ReadonlySet<string>,
 ): Set<string> {
   const known = new Set(steps.map(({ stepId }) => stepId));
-  const way = new Set([from, ...pathsAbove(from, planned)]);
+  const way = new Set([from, ...stepsAbove(from, planned)]);
   const rows: readonly Row[] = steps.map(({ stepId, status }, position) => {
-    const above = pathsAbove(stepId, planned);
+    const above = stepsAbove(stepId, planned);
     const parent = above.findLast((path) => known.has(path)) ?? '';
     return { path: stepId, status, position, above, parent };
   });

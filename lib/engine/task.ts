@@ -201,3 +201,9 @@ export function limitKeyOf(limit: LimitPolicy, input: unknown): string | undefin
 export function isRunning(task: StepTask): boolean {
   return task.phase === 'running';
 }
+
+/** Whether a step is carried out within another one. */
+export function isAbove(above: StepTask, task: StepTask): boolean {
+  for (let step = task.parent; step !== undefined; step = step.parent) if (step === above) return true;
+  return false;
+}

@@ -3,6 +3,7 @@ import { definitionOf, isStructure } from '../definition/definition';
 import { undoingOf } from './undone';
 import { DefinitionError } from '../errors/definitionErrors';
 import type { Agent } from '../model/agentType';
+import { isWithin, pathsAbove } from '../model/stepPath';
 import type { StepResult } from '../model/stepResult';
 import type { StepTable } from '../model/stepTable';
 
@@ -76,14 +77,12 @@ export function stepsToUndo(
   const found: {
     readonly step: StepResult;
     readonly place: readonly number[];
+    /** The paths from the one that is undone down to the step. */
     readonly within: readonly string[];
   }[] = [];
   for (const step of table) {
     const { stepId } = step;
-    const isWithin =
-      stepId === path ||
-      ((stepId[path.length] === '/' || stepId[path.length] === '[') && stepId.startsWith(path));
-    if (!isWithin) continue;
+    if (!isWithin(stepId, path)) continue;
     const undoing = undoingOf(step, table);
     if (undoing !== undefined) {
       // An earlier release did not say what.
@@ -91,30 +90,20 @@ export function stepsToUndo(
       else if (step.status === 'COMPLETED') undone.add(undoing.undone);
       continue;
     }
-    const prefixes = prefixesOf(stepId, path.length);
-    const place = prefixes.map((prefix) => {
-      const known = firstMention.get(prefix) ?? firstMention.size;
-      firstMention.set(prefix, known);
+    const within = [stepId, ...pathsAbove(stepId)].filter(({ length }) => length >= path.length).reverse();
+    const place = within.map((outer) => {
+      const known = firstMention.get(outer) ?? firstMention.size;
+      firstMention.set(outer, known);
       return known;
     });
     // What another run has done, and only its answer came here, is not this run's to undo.
     const isOwn = step.cached !== true && step.inherited !== true;
-    if (step.status === 'COMPLETED' && isOwn && agents.has(step.agent))
-      found.push({ step, place, within: prefixes });
+    if (step.status === 'COMPLETED' && isOwn && agents.has(step.agent)) found.push({ step, place, within });
   }
   return found
     .filter(({ step, within }) => !undone.has(step.stepId) && !within.some((path) => undoneWhole.has(path)))
     .sort((a, b) => compare(b.place, a.place))
     .map(({ step }) => step);
-}
-
-/** The path itself and the paths above it that are not shorter than `least`, shortest first. */
-function prefixesOf(path: string, least: number): readonly string[] {
-  const prefixes: string[] = [];
-  for (let end = Math.max(1, least); end < path.length; end += 1) {
-    if (path[end] === '/' || path[end] === '[') prefixes.push(path.slice(0, end));
-  }
-  return [...prefixes, path];
 }
 
 function compare(a: readonly number[], b: readonly number[]): number {

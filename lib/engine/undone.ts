@@ -1,6 +1,7 @@
 import type { Plan } from '../model/plan';
 import type { Failure } from '../model/failure';
 import { isWithinFact } from '../model/openFailures';
+import { isWithinAny } from '../model/stepPath';
 import type { StepResult } from '../model/stepResult';
 import { pendingStep } from '../model/stepResult';
 import { StepTable } from '../model/stepTable';
@@ -82,12 +83,7 @@ export function belowSagas(sagas: readonly string[]): (path: string) => boolean 
   const known = new Set(sagas);
   if (known.size === 0) return () => false;
   if (known.has('')) return () => true;
-  return (path) => {
-    if (known.has(path)) return true;
-    for (let end = 1; end < path.length; end += 1)
-      if ((path[end] === '/' || path[end] === '[') && known.has(path.slice(0, end))) return true;
-    return false;
-  };
+  return (path) => isWithinAny(path, known);
 }
 
 /** The same steps, as they stand before any of these sagas has begun: another run does again what was undone. */

@@ -1,5 +1,6 @@
 import type { RunEvent } from '../model/event';
 import type { Plan, PlanStep } from '../model/plan';
+import { compositeOf } from '../model/stepPath';
 
 /**
  * What a step did with a piece of its time: it `waited` for its turn after all that it reads was there, it `ran`, it paused
@@ -221,7 +222,7 @@ function groupOf(path: string, steps: ReadonlyMap<string, unknown>): string {
 function sourcesOf(plan: Plan): Map<string, readonly string[]> {
   const below = new Map<string, PlanStep[]>();
   for (const step of plan) {
-    const parent = step.path.slice(0, Math.max(0, step.path.lastIndexOf('/')));
+    const parent = compositeOf(step.path);
     const siblings = below.get(parent);
     if (siblings === undefined) below.set(parent, [step]);
     else siblings.push(step);

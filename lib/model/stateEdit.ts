@@ -6,6 +6,7 @@ import type { SharedPatch, SharedValue } from './shared';
 import { frozenCopy, patchedShared, sharedWithout } from './shared';
 import type { RunState } from './state';
 import { pendingSteps } from './state';
+import { isWithin, isWithinAny, pathsAbove } from './stepPath';
 import type { StepResult } from './stepResult';
 import { newStep, pendingStep } from './stepResult';
 import type { RowPlace, StepDraft, StepTableEdit } from './stepTable';
@@ -133,7 +134,8 @@ export class StateEdit {
     const before = new Set(this.#run.plan.map(({ path }) => path));
     const gone = dropped.filter(
       (path) =>
-        !planned.has(path) && pathsFrom(path).some((above) => before.has(above) && !planned.has(above)),
+        !planned.has(path) &&
+        [path, ...pathsAbove(path)].some((above) => before.has(above) && !planned.has(above)),
     );
     if (gone.length > 0) {
       const left = new Set(gone);
@@ -244,7 +246,7 @@ export class StateEdit {
     const above = new Set<string>();
     for (const { stepId, status } of this.#rows())
       if (status === 'RUNNING' || status === 'SUSPENDED')
-        for (const path of pathsFrom(stepId).slice(1)) above.add(path);
+        for (const path of pathsAbove(stepId)) above.add(path);
     const calls = running.filter(({ stepId }) => !above.has(stepId));
     // Beside a step that was begun alone there are only composites.
     const alone = calls.filter((step) => step.alone === true);
@@ -305,7 +307,7 @@ export class StateEdit {
   reopen(failedPath: string): void {
     const failed = this.#rows().filter(({ status }) => status === 'FAILED');
     const reopened = new Set(failed.map(({ stepId }) => stepId).filter((path) => isWithin(failedPath, path)));
-    for (const { stepId } of failed) if (hasAncestorIn(stepId, reopened)) this.reset(stepId);
+    for (const { stepId } of failed) if (isWithinAny(stepId, reopened)) this.reset(stepId);
   }
 
   #changed(): RunState {
@@ -339,29 +341,6 @@ export class StateEdit {
 
 function unplanned(path: string): StepDraft {
   return newStep(path, '');
-}
-
-/** A path and all above it. */
-function pathsFrom(path: string): readonly string[] {
-  const paths = [path];
-  for (let end = path.length - 1; end > 0; end -= 1)
-    if (path[end] === '/' || path[end] === '[') paths.push(path.slice(0, end));
-  return paths;
-}
-
-/** Whether `path` is `ancestor` or lies below it: `pages[3]/ocr` lies below `pages[3]` and below `pages`. */
-function isWithin(path: string, ancestor: string): boolean {
-  if (!path.startsWith(ancestor)) return false;
-  const next = path[ancestor.length];
-  return next === undefined || next === '/' || next === '[';
-}
-
-function hasAncestorIn(path: string, paths: ReadonlySet<string>): boolean {
-  if (paths.has(path)) return true;
-  for (let end = path.length - 1; end > 0; end -= 1) {
-    if ((path[end] === '/' || path[end] === '[') && paths.has(path.slice(0, end))) return true;
-  }
-  return false;
 }
 
 let latestAt = -1;

@@ -2,6 +2,7 @@ import { Tags } from '../codec/stateCodec';
 import { typeName } from '../codec/typeName';
 import type { Failure } from '../model/failure';
 import type { RunState } from '../model/state';
+import { pathsAbove } from '../model/stepPath';
 import type { StepResult } from '../model/stepResult';
 import type { StepTable } from '../model/stepTable';
 import { InvalidArgumentError } from '../model/failure';
@@ -73,10 +74,7 @@ function waitingIn(open: readonly StepResult[], state: RunState): readonly OpenQ
 /** When a question is over: at its own deadline, or when the time limit of a step that it belongs to ends. */
 function dueAtOf({ stepId, deadline, limitAt }: StepResult, steps: StepTable): number | undefined {
   let dueAt = Math.min(deadline ?? Infinity, limitAt ?? Infinity);
-  for (let end = 1; end < stepId.length; end += 1) {
-    if (stepId[end] === '/' || stepId[end] === '[')
-      dueAt = Math.min(dueAt, steps.get(stepId.slice(0, end))?.limitAt ?? Infinity);
-  }
+  for (const above of pathsAbove(stepId)) dueAt = Math.min(dueAt, steps.get(above)?.limitAt ?? Infinity);
   return dueAt === Infinity ? undefined : dueAt;
 }
 

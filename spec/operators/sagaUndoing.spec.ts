@@ -147,6 +147,25 @@ describe.each(everyStore)('a step that undoes (%s)', (_where, open) => {
     expect.assertions(1);
   });
 
+  for (const [where, around] of Object.entries<(order: Any) => Any>({
+    'is the run itself': (order) => order,
+    'is a part of the run': (order) => linked('c', order),
+  })) {
+    it(`is not forgotten because the input has changed meanwhile, where its saga ${where}`, async () => {
+      const self = around(saga('s', linked('w', book('b1'), book('b2'), refuse)));
+      const recording = recordingStore(open());
+      await execute(self, 1, { store: recording, runId: 'r' });
+      const half = [...crashPoints(recording, 'r')].find(
+        ({ after }) => after.type === 'step.completed' && after.agent === 'undo b2',
+      );
+      log = [];
+
+      await execute(self, 2, { store: half?.store ?? open(), runId: 'r', onMismatch: 'actual' });
+
+      expect(log.map((line) => line.split(' ').slice(0, 2).join(' '))).toEqual(['undo b1']);
+    });
+  }
+
   for (const [name, limited] of Object.entries<(work: Any, limit: object) => Any>({
     'of its agent': (work, limit) => withPolicy(work, { limit }),
     'given at its step': (work, limit) =>

@@ -398,7 +398,9 @@ class EventLog {
   /** Whether a step below this one had begun before this life. */
   hadBegunBelow(path: string): boolean {
     this.#begun ??= new Set(
-      [...this.#before.steps].flatMap(({ stepId, attempts }) => (attempts > 0 ? pathsAbove(stepId) : [])),
+      [...this.#before.steps].flatMap(({ stepId, attempts }) =>
+        attempts > 0 ? pathsBeforeSlashes(stepId) : [],
+      ),
     );
     return this.#begun.has(path);
   }
@@ -423,7 +425,8 @@ class EventLog {
   }
 }
 
-function pathsAbove(path: string): readonly string[] {
+/** What a function asks for stands behind a slash: `trim[1]/read` belongs to the second `trim`, not to the first. */
+function pathsBeforeSlashes(path: string): readonly string[] {
   const above: string[] = [];
   for (let end = path.indexOf('/'); end >= 0; end = path.indexOf('/', end + 1))
     above.push(path.slice(0, end));

@@ -1,9 +1,9 @@
 import type { WorkflowSharedContext } from '@restatedev/restate-sdk';
 
-import { isBelow } from '../../../lib/engine/interpreter/priorSteps';
 import type { RunEvent } from '../../../lib/model/event';
 import { reduceRunAll } from '../../../lib/model/reduce';
 import { idleState } from '../../../lib/model/state';
+import { isWithin } from '../../../lib/model/stepPath';
 import { StepTable } from '../../../lib/model/stepTable';
 import type { Ingress } from '../protocol/ingress';
 import { handlerPath } from '../protocol/ingress';
@@ -71,7 +71,7 @@ function failedIn(events: readonly RunEvent[]): readonly string[] {
     if (event.type === 'step.failed') failed.push(event.path);
     if (event.type !== 'step.completed') continue;
     const { path } = event;
-    failed = failed.filter((other) => other !== path && !isBelow(other, path));
+    failed = failed.filter((other) => !isWithin(other, path));
   }
   return failed;
 }

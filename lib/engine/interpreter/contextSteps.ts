@@ -45,7 +45,7 @@ export class ContextSteps {
     ids.add(id);
     // What is spread stands last: V8 takes ten times as long for a field behind it.
     const policy = { checkInput: true, ...definition.policy };
-    const request: StepRequest = { id, agent: agent, input, policy };
+    const request: StepRequest = { id, agent, input, policy };
     const { attempt } = parent;
     let isAsked = false;
     return new Observable<O>((subscriber) => {

@@ -1,9 +1,9 @@
 import type { FailureReader } from '../../definition/scope';
+import { isWithin, isWithinAny, pathsAbove } from '../../model/stepPath';
 import type { StepResult } from '../../model/stepResult';
 import type { StepTable } from '../../model/stepTable';
 import type { FailedStep, StepTask } from '../task';
 import { pathOfPart } from '../task';
-import { isBelow } from './priorSteps';
 
 /** When a step above this one is tried again, so is this one. */
 export function noteFailure({ path, parent, readers }: StepTask): void {
@@ -23,7 +23,7 @@ function readersBelow(
 /** What has failed in a step before it completed is a fact: another attempt at a step above does not open it. */
 export function forgetFailures({ path, parent }: StepTask): void {
   for (let above = parent; above !== undefined; above = above.parent) {
-    const others = above.failedBelow?.filter((failed) => failed.path !== path && !isBelow(failed.path, path));
+    const others = above.failedBelow?.filter((failed) => !isWithin(failed.path, path));
     above.failedBelow = others?.length === 0 ? undefined : others;
   }
 }
@@ -49,7 +49,7 @@ export function openBelow(
     );
     if (isRead === true) facts.add(path);
   }
-  return facts.size === 0 ? paths : paths.filter((path) => !isAtOrBelow(path, facts));
+  return facts.size === 0 ? paths : paths.filter((path) => !isWithinAny(path, facts));
 }
 
 /** The paths of steps that have ended, and of all above what has ended or has been called with an input that must not change. */
@@ -60,18 +60,11 @@ function pathsOfDone(rows: StepTable): ReadonlySet<string> {
     const isDone = hasEnded(row);
     if (isDone) paths.add(stepId);
     if (!isDone && inputHash === undefined) continue;
-    for (let end = stepId.length - 1; end > 0; end -= 1)
-      if (stepId[end] === '/' || stepId[end] === '[') paths.add(stepId.slice(0, end));
+    for (const above of pathsAbove(stepId)) paths.add(above);
   }
   return paths;
 }
 
 function hasEnded(row: StepResult | undefined): boolean {
   return row?.status === 'COMPLETED' || (row?.status === 'SKIPPED' && row.abandoned !== true);
-}
-
-function isAtOrBelow(path: string, others: ReadonlySet<string>): boolean {
-  for (let end = 1; end < path.length; end += 1)
-    if ((path[end] === '/' || path[end] === '[') && others.has(path.slice(0, end))) return true;
-  return others.has(path);
 }

@@ -1,6 +1,8 @@
+import { pathsAbove } from '../../model/stepPath';
 import type { StepResult } from '../../model/stepResult';
 import type { Stop } from '../../streams/pull';
 import type { StepTask } from '../task';
+import { isAbove } from '../task';
 import type { WorkQueue } from './workQueue';
 
 /** A step that was under way when the process died, and how much speaks against it. */
@@ -10,6 +12,9 @@ interface Suspect {
   /** It had its turn in an earlier life, and was still under way when others were let in. */
   readonly hasOutlasted: boolean;
 }
+
+/** By their paths. */
+export type Suspects = ReadonlyMap<string, Suspect>;
 
 const NO_SUSPECT: Suspect = { crashes: 0, crashedAlone: 0, hasOutlasted: false };
 
@@ -28,7 +33,7 @@ const MOST_DOUBLINGS = 9;
  * it, and it comes last in the next life. The patience doubles with each death, so that in the end it is longer than what kills takes.
  */
 export class Isolation {
-  readonly #suspects: ReadonlyMap<string, Suspect>;
+  readonly #suspects: Suspects;
   readonly #queue: WorkQueue;
   /** Whether a step that was called does nothing but read from steps under way. */
   readonly #onlyReads: (task: StepTask) => boolean;
@@ -41,8 +46,9 @@ export class Isolation {
   #waitedFor: readonly StepTask[] = [];
   #stopWaiting: Stop | undefined;
 
-  private constructor(
-    suspects: ReadonlyMap<string, Suspect>,
+  /** @param suspects - Those of `suspectsAmong`. */
+  constructor(
+    suspects: Suspects,
     queue: WorkQueue,
     onlyReads: (task: StepTask) => boolean,
     sleep: (delayMs: number, wake: () => void) => Stop,
@@ -51,17 +57,6 @@ export class Isolation {
     this.#queue = queue;
     this.#onlyReads = onlyReads;
     this.#sleep = sleep;
-  }
-
-  /** For the suspects among the steps on record; undefined where there are none, as in nearly every run. */
-  static of(
-    steps: Iterable<StepResult>,
-    queue: WorkQueue,
-    onlyReads: (task: StepTask) => boolean,
-    sleep: (delayMs: number, wake: () => void) => Stop,
-  ): Isolation | undefined {
-    const suspects = suspectsOf(steps);
-    return suspects.size === 0 ? undefined : new Isolation(suspects, queue, onlyReads, sleep);
   }
 
   /** Whether a step that is called has nothing beside it. */
@@ -174,25 +169,20 @@ export class Isolation {
   }
 }
 
-function suspectsOf(steps: Iterable<StepResult>): ReadonlyMap<string, Suspect> {
-  const suspects = new Map<string, Suspect>();
+/** The suspects among the steps on record; undefined where there are none, as in nearly every run. */
+export function suspectsAmong(steps: Iterable<StepResult>): Suspects | undefined {
   const open: StepResult[] = [];
   for (const row of steps) if (row.crashes !== undefined && row.status === 'PENDING') open.push(row);
-  if (open.every(({ crashes = 0 }) => crashes < 2)) return suspects;
+  if (open.every(({ crashes = 0 }) => crashes < 2)) return undefined;
   const above = new Set<string>();
-  for (const { stepId } of steps) {
-    for (let end = stepId.length - 1; end > 0; end -= 1)
-      if (stepId[end] === '/' || stepId[end] === '[') above.add(stepId.slice(0, end));
-  }
+  for (const { stepId } of steps) for (const path of pathsAbove(stepId)) above.add(path);
   // What has steps below is a composite, or a function that is begun anew from them.
   const calls = open.filter(({ stepId }) => !above.has(stepId));
-  if (calls.every(({ crashes = 0 }) => crashes < 2)) return suspects;
-  for (const { stepId, crashes = 0, crashedAlone = 0, alone } of calls)
-    suspects.set(stepId, { crashes, crashedAlone, hasOutlasted: alone === false });
-  return suspects;
-}
-
-function isAbove(other: StepTask, task: StepTask): boolean {
-  for (let step = task.parent; step !== undefined; step = step.parent) if (step === other) return true;
-  return false;
+  if (calls.every(({ crashes = 0 }) => crashes < 2)) return undefined;
+  return new Map(
+    calls.map(({ stepId, crashes = 0, crashedAlone = 0, alone }) => [
+      stepId,
+      { crashes, crashedAlone, hasOutlasted: alone === false },
+    ]),
+  );
 }

@@ -3,6 +3,7 @@ import { decodedOutput, identityOf } from '../../definition/definition';
 import type { Answer } from '../../definition/scope';
 import { NestedAgentError, NestedInputError } from '../../errors/stepErrors';
 import { toFailure } from '../../model/failure';
+import { isBelow, pathsAbove } from '../../model/stepPath';
 import type { StepResult } from '../../model/stepResult';
 import type { StepTable } from '../../model/stepTable';
 import type { Engine } from '../engine';
@@ -39,7 +40,7 @@ export class PriorSteps {
   /** The paths of the steps below this one that have begun. */
   begunBelow(path: string): string[] {
     return [...(this.#steps ?? [])].flatMap((step) =>
-      step.stepId !== path && isBelow(step.stepId, path) && !isUntouched(step) ? [step.stepId] : [],
+      isBelow(step.stepId, path) && !isUntouched(step) ? [step.stepId] : [],
     );
   }
 
@@ -79,19 +80,12 @@ export class PriorSteps {
 function rowsByParent(steps: StepTable | undefined): ReadonlyMap<string, readonly StepResult[]> {
   const byParent = new Map<string, StepResult[]>();
   for (const row of steps ?? []) {
-    const { stepId } = row;
-    let end = stepId.length - 1;
-    while (end > 0 && !isStepAbove(stepId, end, steps)) end -= 1;
-    const above = stepId.slice(0, Math.max(0, end));
+    const above = pathsAbove(row.stepId).find((path) => steps?.get(path) !== undefined) ?? '';
     const beside = byParent.get(above);
     if (beside === undefined) byParent.set(above, [row]);
     else beside.push(row);
   }
   return byParent;
-}
-
-function isStepAbove(path: string, end: number, steps: StepTable | undefined): boolean {
-  return (path[end] === '/' || path[end] === '[') && steps?.get(path.slice(0, end)) !== undefined;
 }
 
 /** The paths of steps that wait, and of all above them. */
@@ -100,15 +94,9 @@ function pathsOfWaiting(steps: StepTable | undefined): ReadonlySet<string> {
   for (const { stepId, status } of steps ?? []) {
     if (status !== 'SUSPENDED') continue;
     paths.add(stepId);
-    for (let at = stepId.length - 1; at > 0; at -= 1)
-      if (stepId[at] === '/' || stepId[at] === '[') paths.add(stepId.slice(0, at));
+    for (const above of pathsAbove(stepId)) paths.add(above);
   }
   return paths;
-}
-
-/** `pages[3]/ocr` is below `pages`, `pages2` is not. */
-export function isBelow(path: string, above: string): boolean {
-  return path.startsWith(above) && (path[above.length] === '/' || path[above.length] === '[');
 }
 
 function isUntouched({ status, attempts }: StepResult): boolean {

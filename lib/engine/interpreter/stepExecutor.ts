@@ -15,6 +15,7 @@ import type { GivenBy } from '../../model/givenBy';
 import type { Failure } from '../../model/failure';
 import { InvalidArgumentError, toFailure } from '../../model/failure';
 import { openOrigins } from '../../model/openFailures';
+import { isBelow, pathsAbove } from '../../model/stepPath';
 import type { StepResult } from '../../model/stepResult';
 import { withStored } from '../../model/state';
 import type { StepTable } from '../../model/stepTable';
@@ -30,10 +31,10 @@ import { Cancellation, hasSaga, unfinishedSagas } from './cancellation';
 import { ContextSteps } from './contextSteps';
 import { EventFactory } from './eventFactory';
 import { forgetFailures, noteFailure, openBelow } from './failedBelow';
-import { Isolation } from './isolation';
+import { Isolation, suspectsAmong } from './isolation';
 import { Permits } from './permits';
 import type { CompletedAnswer } from './priorSteps';
-import { completedAnswer, idsOfSaved, isBelow, misfit, PriorSteps, savedAnswer } from './priorSteps';
+import { completedAnswer, idsOfSaved, misfit, PriorSteps, savedAnswer } from './priorSteps';
 import type { RetryDecision } from './retryDecision';
 import { asksUser, retryDecision } from './retryDecision';
 import type { StepMachine } from './stepMachine';
@@ -131,9 +132,11 @@ export class StepExecutor implements StepMachine, QueueOwner {
     this.#cancellation = new Cancellation(this.queue);
     this.#contextSteps = new ContextSteps(this);
     this.#shared = new SharedStates(engine);
-    if (known !== undefined && execution.maxCrashes !== Infinity)
-      this.#isolation = Isolation.of(
-        known,
+    const suspects =
+      known === undefined || execution.maxCrashes === Infinity ? undefined : suspectsAmong(known);
+    if (suspects !== undefined)
+      this.#isolation = new Isolation(
+        suspects,
         this.queue,
         (task) => this.#isWaitingReader(task),
         (delayMs, wake) => engine.sleep('', delayMs, wake),
@@ -462,9 +465,8 @@ export class StepExecutor implements StepMachine, QueueOwner {
     if (engine.forget === undefined) return;
     engine.forget(stepId, revision);
     const steps = engine.steps();
-    for (let end = stepId.length - 1; end > 0; end -= 1) {
-      const above = stepId[end] === '/' || stepId[end] === '[' ? stepId.slice(0, end) : undefined;
-      const row = above === undefined ? undefined : steps.get(above);
+    for (const above of pathsAbove(stepId)) {
+      const row = steps.get(above);
       if (row !== undefined) engine.forget(row.stepId, row.revision ?? 0);
     }
   }

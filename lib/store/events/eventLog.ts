@@ -10,6 +10,7 @@ import type { RunEvent } from '../../model/event';
 import { reduceRun } from '../../model/reduce';
 import type { RunState } from '../../model/state';
 import { idleState } from '../../model/state';
+import { isWithin } from '../../model/stepPath';
 import type { StepResult } from '../../model/stepResult';
 import type { KeptEvent } from '../store';
 import { EventReader } from './eventReader';
@@ -339,12 +340,6 @@ function withoutRun(text: string): string {
 }
 
 const RUN = /^\{("type":"[a-z.]+"),"runId":"(?:[^"\\]|\\.)*"/;
-
-function isWithin(path: string, above: string): boolean {
-  if (!path.startsWith(above)) return false;
-  const next = path[above.length];
-  return above === '' || next === undefined || next === '/' || next === '[';
-}
 
 function rowsIn({ events, deflated: text, plain }: Pack): string[] {
   const rows = plain?.map((event) => JSON.stringify(event)) ?? inflated(text ?? '').split('\n');

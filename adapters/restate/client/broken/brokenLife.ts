@@ -1,7 +1,7 @@
 import { RunState as StateCodec } from '../../../../lib/codec/stateCodec';
 import { validate } from '../../../../lib/codec/validate';
 import { definitionAt } from '../../../../lib/definition/definitionAt';
-import { pathsAbove } from '../../../../lib/engine/invalidate';
+import { stepsAbove } from '../../../../lib/engine/invalidate';
 import { resolveStart } from '../../../../lib/engine/resolveStart';
 import type { Agent } from '../../../../lib/model/agentType';
 import type { RunEvent } from '../../../../lib/model/event';
@@ -202,7 +202,7 @@ function eventsOf(
   const { at, output, partials, kept, tail = [] } = result;
   let { seq } = state;
   const planned = new Set(state.plan.map((step) => step.path));
-  const begun = [...pathsAbove(path, planned), path].flatMap((one): RunEvent[] => {
+  const begun = [...stepsAbove(path, planned), path].flatMap((one): RunEvent[] => {
     const above = rowAt(agent, state, one);
     if (above?.status !== 'PENDING') return [];
     seq += 1;
