@@ -1,5 +1,4 @@
 import type { SchedulerLike } from 'rxjs';
-import { asyncScheduler } from 'rxjs';
 
 import { yesOrNo } from '../../definition/checks';
 import { CircuitOpenError } from '../../errors/stepErrors';
@@ -7,6 +6,8 @@ import type { CircuitPolicy } from '../../model/agentType';
 import type { LogLevel } from '../../model/event';
 import type { Failure } from '../../model/failure';
 import { isFinalAnswer, toFailure } from '../../model/failure';
+import type { Clock } from '../../store/ids';
+import { perClock, steadyClock } from './clocks';
 
 type CircuitState = 'closed' | 'open' | 'half-open';
 
@@ -31,21 +32,15 @@ export interface Passage {
   left(): void;
 }
 
-/**
- * The circuit of a policy: one for each clock and key, so that runs in virtual time leave real ones alone. One object is one
- * circuit, whichever agents and runs share it.
- */
+/** The circuit of a policy for a key, on one clock. One object is one circuit for each key, whichever agents and runs share it. */
 export function circuitOf(policy: CircuitPolicy, key: string, scheduler: SchedulerLike): Circuit {
-  let byClock = circuits.get(policy);
-  if (byClock === undefined) circuits.set(policy, (byClock = new WeakMap()));
-  let byKey = byClock.get(scheduler);
-  if (byKey === undefined) byClock.set(scheduler, (byKey = new Map<string, Circuit>()));
+  const byKey = circuits(policy, scheduler);
   let circuit = byKey.get(key);
   if (circuit === undefined) byKey.set(key, (circuit = new Circuit(policy, scheduler)));
   return circuit;
 }
 
-const circuits = new WeakMap<CircuitPolicy, WeakMap<SchedulerLike, Map<string, Circuit>>>();
+const circuits = perClock<CircuitPolicy, Map<string, Circuit>>(() => new Map());
 
 const OPEN_MS = 30_000;
 const WINDOW_MS = 60_000;
@@ -56,7 +51,7 @@ const WINDOW_MS = 60_000;
  */
 class Circuit {
   readonly #policy: CircuitPolicy;
-  readonly #clock: { now(): number };
+  readonly #clock: Clock;
   readonly #openMs: number;
   readonly #windowMs: number;
   /** Ends of calls, oldest first: those in the window, or all since the last success where failures in a row are counted. */
@@ -70,7 +65,7 @@ class Circuit {
   constructor(policy: CircuitPolicy, scheduler: SchedulerLike) {
     const { openMs = OPEN_MS, withinMs = policy.rate === undefined ? Infinity : WINDOW_MS } = policy;
     this.#policy = policy;
-    this.#clock = scheduler === asyncScheduler ? performance : scheduler;
+    this.#clock = steadyClock(scheduler);
     this.#openMs = openMs;
     this.#windowMs = withinMs;
   }

@@ -1,9 +1,10 @@
 import type { SchedulerLike } from 'rxjs';
-import { asyncScheduler } from 'rxjs';
 
 import type { LimitPolicy } from '../../model/agentType';
+import type { Clock } from '../../store/ids';
 import type { Stop } from '../../streams/pull';
 import { limitKeyOf } from '../task';
+import { perClock, steadyClock } from './clocks';
 import { startTimer } from './startTimer';
 
 /** Lets so many in at once, and so many within a span of time; the others wait in the order in which they came. */
@@ -28,7 +29,7 @@ export function beginCall<T>(call: object, scheduler: SchedulerLike, begin: () =
   const begins = beginnings.get(call);
   if (begins === undefined) return begin();
   beginnings.delete(call);
-  const clock = clockOf(scheduler);
+  const clock = steadyClock(scheduler);
   const before = clock.now();
   try {
     return begin();
@@ -38,23 +39,12 @@ export function beginCall<T>(call: object, scheduler: SchedulerLike, begin: () =
   }
 }
 
-function clockOf(scheduler: SchedulerLike): { now(): number } {
-  return scheduler === asyncScheduler ? performance : scheduler;
-}
-
-/**
- * The limiter of a limit: one for each clock, so that runs in virtual time never wait for real ones. One object is one
- * limit, whichever agents and runs share it.
- */
+/** The limiter of a limit, on one clock. One object is one limit, whichever agents and runs share it. */
 export function limiterOf(limit: LimitPolicy, scheduler: SchedulerLike): Limiter {
-  let byClock = limiters.get(limit);
-  if (byClock === undefined) limiters.set(limit, (byClock = new WeakMap()));
-  let limiter = byClock.get(scheduler);
-  if (limiter === undefined) byClock.set(scheduler, (limiter = new LaneLimiter(limit, scheduler)));
-  return limiter;
+  return limiters(limit, scheduler);
 }
 
-const limiters = new WeakMap<LimitPolicy, WeakMap<SchedulerLike, Limiter>>();
+const limiters = perClock<LimitPolicy, Limiter>((limit, scheduler) => new LaneLimiter(limit, scheduler));
 
 /** Those who share one key. */
 interface Lane {
@@ -76,7 +66,7 @@ class LaneLimiter implements Limiter {
   readonly #concurrency: number;
   readonly #rate: LimitPolicy['rate'];
   readonly #scheduler: SchedulerLike;
-  readonly #clock: { now(): number };
+  readonly #clock: Clock;
   readonly #lanes = new Map<string, Lane>();
   #sweepAt = FEW_LANES;
 
@@ -84,7 +74,7 @@ class LaneLimiter implements Limiter {
     this.#concurrency = concurrency;
     this.#rate = rate;
     this.#scheduler = scheduler;
-    this.#clock = clockOf(scheduler);
+    this.#clock = steadyClock(scheduler);
   }
 
   admit(key: string, enter: () => void, call?: object): Stop {

@@ -4,6 +4,8 @@ import type { AnswerCache } from '../../store/answerCache';
 import type { Stop } from '../../streams/pull';
 import type { KnownAnswer, RecallCallbacks } from '../engine';
 import type { LeaveCall, StepTask } from '../task';
+import { isAbove } from '../task';
+import { perClock } from './clocks';
 import { startTimer } from './startTimer';
 
 /** A step that looks for its answer in a cache. */
@@ -185,24 +187,15 @@ export class SharedCalls {
   }
 }
 
-/** The calls that share this cache: one for each clock, so that runs in virtual time never wait for real ones. */
+/** The calls that share this cache, on one clock. */
 export function sharedCallsOf(cache: AnswerCache, scheduler: SchedulerLike): SharedCalls {
-  let byClock = all.get(cache);
-  if (byClock === undefined) all.set(cache, (byClock = new WeakMap()));
-  let calls = byClock.get(scheduler);
-  if (calls === undefined) byClock.set(scheduler, (calls = new SharedCalls(scheduler)));
-  return calls;
+  return all(cache, scheduler);
 }
 
-const all = new WeakMap<AnswerCache, WeakMap<SchedulerLike, SharedCalls>>();
+const all = perClock<AnswerCache, SharedCalls>((_, scheduler) => new SharedCalls(scheduler));
 
 /** Whoever must give partial results too calls for itself when there are none. */
 function copyFor({ task }: Caller, text: string): KnownAnswer | undefined {
   const known = JSON.parse(text) as KnownAnswer;
   return task.policy.keepPartials === true && known.kept === undefined ? undefined : known;
-}
-
-function isAbove(above: StepTask, task: StepTask): boolean {
-  for (let step = task.parent; step !== undefined; step = step.parent) if (step === above) return true;
-  return false;
 }

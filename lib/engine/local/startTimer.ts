@@ -1,9 +1,10 @@
 import type { SchedulerLike } from 'rxjs';
-import { asyncScheduler } from 'rxjs';
 
 import { LONGEST_DELAY_MS } from '../../model/backoff';
 import { toFailure } from '../../model/failure';
+import type { Clock } from '../../store/ids';
 import type { Stop } from '../../streams/pull';
+import { steadyClock } from './clocks';
 
 /** Calls back after a delay of any length, in milliseconds. */
 export function startTimer(scheduler: SchedulerLike, delayMs: number, work: () => void): Stop {
@@ -22,6 +23,7 @@ export function startTimer(scheduler: SchedulerLike, delayMs: number, work: () =
 /** A time limit that can be held: what passes meanwhile does not count. */
 export class TimeLimit {
   readonly #scheduler: SchedulerLike;
+  readonly #clock: Clock;
   readonly #limitMs: number;
   readonly #passed: () => void;
   #leftMs: number;
@@ -31,6 +33,7 @@ export class TimeLimit {
   /** @param passed - Called once the limit has passed. */
   constructor(scheduler: SchedulerLike, limitMs: number, passed: () => void) {
     this.#scheduler = scheduler;
+    this.#clock = steadyClock(scheduler);
     this.#limitMs = limitMs;
     this.#leftMs = limitMs;
     this.#passed = passed;
@@ -45,7 +48,7 @@ export class TimeLimit {
   /** Counts what is left. */
   resume(): void {
     this.#stop?.();
-    this.#since = this.#now();
+    this.#since = this.#clock.now();
     this.#stop = startTimer(this.#scheduler, this.#leftMs, this.#passed);
   }
 
@@ -54,12 +57,7 @@ export class TimeLimit {
     if (this.#stop === undefined) return;
     this.#stop();
     this.#stop = undefined;
-    this.#leftMs = Math.max(0, this.#leftMs - Math.max(0, this.#now() - this.#since));
-  }
-
-  // The clock of the real scheduler may be set.
-  #now(): number {
-    return this.#scheduler === asyncScheduler ? performance.now() : this.#scheduler.now();
+    this.#leftMs = Math.max(0, this.#leftMs - Math.max(0, this.#clock.now() - this.#since));
   }
 }
 
