@@ -21,7 +21,9 @@ export function decodeRecord(bytes: Buffer, from: number, to: number): JournalRe
   if (to - from < 14 || bytes[from + 8] !== SPACE) return undefined;
   const crc = bytes.toString('latin1', from, from + 8);
   if (crc !== hex(crc32(bytes.subarray(from + 9, to)))) return undefined;
-  const head = /^(\d{1,15}) (\d{1,15}) /.exec(bytes.toString('latin1', from + 9, Math.min(to, from + 43)));
+  const head = /^(\d{1,15}) (\d{1,15}) /.exec(
+    bytes.toString('latin1', from + 9, Math.min(to, from + HEAD_BYTES)),
+  );
   if (head === null) return undefined;
   return {
     seq: Number(head[1]),
@@ -30,6 +32,14 @@ export function decodeRecord(bytes: Buffer, from: number, to: number): JournalRe
   };
 }
 
+/** Whether a record that was cut anywhere can stand here: a crash leaves nothing else, and a foreign file may hold anything. */
+export function canBeginRecord(bytes: Buffer, from: number): boolean {
+  const start = bytes.toString('latin1', from, Math.min(bytes.length, from + HEAD_BYTES));
+  return /^[0-9a-f]{0,8}$|^[0-9a-f]{8} (?:\d{0,15}|\d{1,15} (?:\d{0,15}|\d{1,15} (?:\{.*)?))$/s.test(start);
+}
+
+/** Checksum and numbers are no longer than this, with the first byte of the JSON. */
+const HEAD_BYTES = 43;
 const SPACE = 0x20;
 
 const BYTES = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));

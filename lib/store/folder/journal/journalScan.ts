@@ -1,7 +1,7 @@
 import { StoreCorruptError, StoreFormatError } from '../../../errors/storageErrors';
 import type { Pause } from '../../../streams/yieldOften';
 import type { JournalRecord } from './journalRecord';
-import { decodeRecord } from './journalRecord';
+import { canBeginRecord, decodeRecord } from './journalRecord';
 
 /** One file of the journal. */
 export interface Generation {
@@ -157,12 +157,6 @@ function refuseUnlessUnsynced(
     offset,
     offset < bytes.length ? 'a damaged record' : 'records are missing',
   );
-}
-
-/** Whether a record that was cut anywhere can stand here: a crash leaves nothing else, and a foreign file may hold anything. */
-function canBeginRecord(bytes: Buffer, from: number): boolean {
-  const start = bytes.toString('latin1', from, Math.min(from + 43, bytes.length));
-  return /^[0-9a-f]{0,8}$|^[0-9a-f]{8} (?:\d{0,15}|\d{1,15} (?:\d{0,15}|\d{1,15} (?:\{.*)?))$/s.test(start);
 }
 
 /** Sectors that never reached the disk read as zeros up to their end; JSON text contains none. */
