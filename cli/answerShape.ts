@@ -9,6 +9,7 @@ import type { StepResult } from '../lib/model/stepResult';
 import { openQuestions } from '../lib/store/summary';
 import { agentsOf } from './agentFiles';
 import type { Settings } from './settings';
+import { namesAgents } from './settings';
 
 /** A schema of answers, as far as it is read here. */
 export interface AnswerSchema {
@@ -40,8 +41,7 @@ export async function answerShapes(
   settings: Settings,
 ): Promise<ReadonlyMap<string, string>> {
   const open = openQuestions(state);
-  const isKnown = settings.agentFiles.length + settings.agents.length > 0;
-  const needsAgents = isKnown && open.some((row) => !asksForTool(row));
+  const needsAgents = namesAgents(settings) && open.some((row) => !asksForTool(row));
   const agents = needsAgents ? await agentsOf(settings, 'tell what is asked') : undefined;
   const agent = agents?.get(state.name)?.agent;
   return new Map(
@@ -52,7 +52,7 @@ export async function answerShapes(
   );
 }
 
-/** The shape of an answer in one line, such as `{"ok":<boolean>}`: no JSON, so that nobody gives it as it stands. */
+/** The shape of an answer in one line, such as `{"ok":<boolean>}`: not JSON, so that nobody sends it as it is. */
 export function answerShape(row: StepResult | undefined, definition: Definition | undefined): string {
   if (row !== undefined && asksForTool(row)) return '{"approved":<boolean>}';
   if (definition?.kind !== 'approval' || definition.answers === undefined) return anyAnswer;
@@ -60,6 +60,7 @@ export function answerShape(row: StepResult | undefined, definition: Definition 
   return shape.length > LONGEST ? anyAnswer : shape;
 }
 
+/** Characters: a longer shape is harder to read than the codec of the agent. */
 const LONGEST = 200;
 
 function shapeText(schema: AnswerSchema | undefined): string {
@@ -79,7 +80,7 @@ function shapeText(schema: AnswerSchema | undefined): string {
   return Array.isArray(type) ? type.map((each) => `<${String(each)}>`).join('|') : anyAnswer;
 }
 
-/** Whether a step asks for leave to call a tool, as `toolLoop()` has it: its path and its question name the same call of the same tool. */
+/** Whether a step of `toolLoop()` asks for permission to call a tool: its path and its question name the same call of the same tool. */
 export function asksForTool({ stepId, agent, request }: StepResult): boolean {
   const [, id, tool] = /(?:^|\/)tools\[("(?:[^"\\]|\\.)*")\]\/tool\/(.+)\/approve$/.exec(stepId) ?? [];
   if (id === undefined || agent !== 'approve' || typeof request !== 'object' || request === null)

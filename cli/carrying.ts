@@ -23,6 +23,7 @@ import { hasPicture, ownWarning, watchRun } from './view/following';
 import type { Output } from './view/output';
 import { paint } from './view/output';
 import type { Settings } from './settings';
+import { namesAgents } from './settings';
 
 /** Who goes on with runs: whoever serves them already, or this process with these agents. */
 export type Carrier =
@@ -47,8 +48,7 @@ export async function carrierOf(
     if (options['recordInputs'] === true) throw outOfReach('--record-inputs', action);
     return { kind: 'served' };
   }
-  const isKnown = settings.agentFiles.length + settings.agents.length > 0;
-  if (!isKnown) await refuseLocked(store);
+  if (!namesAgents(settings)) await refuseLocked(store);
   return {
     kind: 'here',
     agents: await agentsOf(settings, action),

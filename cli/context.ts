@@ -5,7 +5,7 @@ import { usageError } from './commandError';
 import type { Output } from './view/output';
 import { shellText } from '../lib/report/shellText';
 import type { Settings } from './settings';
-import { checkStoreFolder, settingsOf } from './settings';
+import { checkStoreFolder, namesAgents, settingsOf } from './settings';
 
 /** What was typed beside the command: its arguments and options, as commander gives them. */
 export interface TypedCommand {
@@ -71,8 +71,8 @@ export function commandLine(
   words: readonly string[],
   { needsAgents = false }: { readonly needsAgents?: boolean } = {},
 ): string {
-  const { storeTyped, agentsTyped, agentFiles, agents } = settings;
-  const isConfigured = agentsTyped.length === 0 && agentFiles.length + agents.length > 0;
+  const { storeTyped, agentsTyped } = settings;
+  const isConfigured = agentsTyped.length === 0 && namesAgents(settings);
   return [
     shellText(['millrace', ...words, ...(storeTyped === undefined ? [] : ['--store', storeTyped])]),
     ...(needsAgents && !isConfigured

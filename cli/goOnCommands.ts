@@ -7,6 +7,7 @@ import { anyAnswer } from './answerShape';
 import { commandLine } from './context';
 import type { Output } from './view/output';
 import type { Settings } from './settings';
+import { namesAgents } from './settings';
 
 /**
  * What to type next about a run that has not completed: pairs of what for, and the command.
@@ -26,8 +27,7 @@ export function goOnRows(
   const runId = printable(state.runId);
   const command = commandLine(settings, ['resume', runId], { needsAgents: true });
   // Whoever has named the agents' file types the command; others have a program that runs them.
-  const resume =
-    settings.agentFiles.length + settings.agents.length > 0 ? command : words.orStartAgain(command);
+  const resume = namesAgents(settings) ? command : words.orStartAgain(command);
   const back = wayBack(state);
   if (back !== undefined) {
     const anew = commandLine(settings, ['retry', runId], { needsAgents: true });

@@ -69,6 +69,11 @@ export async function settingsOf(
   };
 }
 
+/** Whether any agents are typed or configured: otherwise nothing can be asked of them. */
+export function namesAgents({ agentFiles, agents }: Pick<Settings, 'agentFiles' | 'agents'>): boolean {
+  return agentFiles.length + agents.length > 0;
+}
+
 /** @throws CommandError STORE_NOT_FOUND when there is no folder there. */
 export function checkStoreFolder({ store }: Pick<Settings, 'store'>): void {
   if (existsSync(store) && statSync(store).isDirectory()) return;

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { Definition } from '../../lib/definition/definition';
 import { definitionAt } from '../../lib/definition/definitionAt';
 import type { Agent } from '../../lib/model/agentType';
+import type { StepResult } from '../../lib/model/stepResult';
 import { printable } from '../../lib/report/columns';
 import type { RunSummary, Store } from '../../lib/store/store';
 import type { AnswerReceipt } from '../../operators/runs/answer';
@@ -19,6 +20,7 @@ import { wordsOf } from '../view/words';
 import { isLeftBehind, untilRest } from '../resting';
 import { runNamed } from '../runNames';
 import type { Settings } from '../settings';
+import { namesAgents } from '../settings';
 
 /** Answers a question that a run waits at. */
 export async function answerCommand(context: CommandContext): Promise<number> {
@@ -64,7 +66,7 @@ interface AnswerForm {
 }
 
 async function formOf({ name }: RunSummary, path: string, settings: Settings): Promise<AnswerForm> {
-  const isKnown = settings.agentFiles.length + settings.agents.length > 0;
+  const isKnown = namesAgents(settings);
   const agents = isKnown ? await agentsOf(settings, 'check the answer') : undefined;
   const agent = agents?.get(name)?.agent;
   if (agent === undefined) {
@@ -149,17 +151,16 @@ async function valueOf({ args, options }: CommandContext, question: Question): P
 }
 
 /** How the JSON looks, where that is known here. */
-async function shapeFor({ store, run, path, form }: Question): Promise<string> {
-  const row = (await store.loadRun(run.runId))?.steps.get(path);
-  const shape = answerShape(row, form.definition);
+async function shapeFor(question: Question): Promise<string> {
+  const shape = answerShape(await rowOf(question), question.form.definition);
   return shape === anyAnswer ? '' : ` that looks like ${shape}`;
 }
 
 /** Yes or no in the form that the approval wants. @throws CommandError USAGE where that is not known here, or has neither. */
 async function decision(question: Question, isApproved: boolean): Promise<unknown> {
-  const { store, run, path, form } = question;
+  const { path, form } = question;
   if (form.unknown !== undefined) {
-    const row = (await store.loadRun(run.runId))?.steps.get(path);
+    const row = await rowOf(question);
     if (row !== undefined && asksForTool(row)) return { approved: isApproved };
     throw noForm(question, form.unknown(wordsOf('en')));
   }
@@ -176,6 +177,10 @@ async function decision(question: Question, isApproved: boolean): Promise<unknow
     `Cannot approve or reject step "${path}": its answer is not a yes or no`,
     `give it as JSON: ${JSON.stringify(schema)}`,
   );
+}
+
+async function rowOf({ store, run, path }: Question): Promise<StepResult | undefined> {
+  return (await store.loadRun(run.runId))?.steps.get(path);
 }
 
 function noForm({ run, path, form, settings }: Question, why: string): Error {

@@ -23,7 +23,7 @@ import { paint } from '../view/output';
 import type { Words } from '../view/words';
 import { wordsOf } from '../view/words';
 import type { Settings } from '../settings';
-import { checkStoreFolder } from '../settings';
+import { checkStoreFolder, namesAgents } from '../settings';
 import { sizeText } from './fileCommands';
 
 /** One thing that was looked at. */
@@ -155,7 +155,7 @@ function bytesIn(path: string): number {
 
 /** Whether the agents load, and fit the runs that could be resumed. */
 async function agentChecks(settings: Settings): Promise<Check[]> {
-  if (settings.agentFiles.length + settings.agents.length === 0) return [];
+  if (!namesAgents(settings)) return [];
   let agents;
   try {
     agents = await agentsOf(settings, 'check the agents');

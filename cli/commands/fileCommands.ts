@@ -114,7 +114,7 @@ async function wouldLeave(folder: string): Promise<readonly LeftOut[]> {
 }
 
 /** `✘ state/runs/r.json  byte 0: the checksum differs` */
-export function damageLine({ file, offset, reason }: LeftOut, output: Output): string {
+function damageLine({ file, offset, reason }: LeftOut, output: Output): string {
   return `${paint('✘', 'red', output)} ${printable(file)}  ${output.words.atByte(offset)}: ${printable(reason)}`;
 }
 

@@ -14,7 +14,7 @@ import { usageError } from '../commandError';
 import type { CommandContext } from '../context';
 import { countOf, settingsFor, textOf } from '../context';
 import { exitCodes } from '../exitCodes';
-import { checkStoreFolder } from '../settings';
+import { checkStoreFolder, namesAgents } from '../settings';
 import { abortOf } from '../signals';
 import { measured } from './statsCommand';
 
@@ -25,8 +25,9 @@ export async function inspectCommand(context: CommandContext): Promise<number> {
   const settings = await settingsFor(context, { store: typed[0], needsAgents: true });
   const folders = typed.length > 1 ? typed.map((each) => resolve(folder, each)) : [settings.store];
   for (const store of folders) checkStoreFolder({ store });
-  const isKnown = settings.agentFiles.length + settings.agents.length > 0;
-  const agents = isKnown ? [...(await agentsOf(settings, 'inspect')).values()].map(({ agent }) => agent) : [];
+  const agents = namesAgents(settings)
+    ? [...(await agentsOf(settings, 'inspect')).values()].map(({ agent }) => agent)
+    : [];
   const port = countOf(options['port'], '--port') ?? 0;
   if (port > 65_535) throw usageError(`Cannot listen on port ${port}`, 'give a number up to 65535');
   const host = textOf(options['host']);

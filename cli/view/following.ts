@@ -107,7 +107,7 @@ export function ownWarning(seen: Pick<Transition, 'event' | 'state'>): StepLogge
 }
 
 /** `13:09:45.550 load  completed in 62 ms` */
-export function followedLine(event: RunEvent, output: Output): string {
+function followedLine(event: RunEvent, output: Output): string {
   const path = 'path' in event ? printable(event.path) : '';
   const isBad = event.type === 'step.failed' || event.type === 'run.failed';
   const text = printable(sayingOf(event, output));

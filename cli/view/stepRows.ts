@@ -26,6 +26,7 @@ export function stepRows(state: RunState, options: RowOptions, output: Output): 
   return rows;
 }
 
+/** What is drawn, how, and the rows so far. */
 interface Drawn {
   readonly state: RunState;
   readonly options: RowOptions;
@@ -35,34 +36,39 @@ interface Drawn {
 
 function addRows(node: StepNode, indent: string, drawn: Drawn): void {
   const { state, options, output, rows } = drawn;
-  const isTop = node.path === '';
-  const steps =
-    options.isFailedOnly === true ? node.steps.filter((step) => hasStatus(step, state, FAILED)) : node.steps;
-  const isFolded = options.isWhole !== true && options.isFailedOnly !== true && !isTop;
-  const quiet = [DONE, PENDING].map((kind) => steps.filter((step) => isAll(step, state, kind)));
-  const [done = [], pending = []] = quiet;
+  const { isWhole = false, isFailedOnly = false } = options;
+  const steps = isFailedOnly ? node.steps.filter((step) => hasStatus(step, state, FAILED)) : node.steps;
+  const canFold = !isWhole && !isFailedOnly && node.path !== '';
+  const allOf = (kind: ReadonlySet<StepStatus>): readonly StepNode[] =>
+    canFold ? steps.filter((step) => isAll(step, state, kind)) : [];
+  const [done, pending] = [allOf(DONE), allOf(PENDING)];
   // What is done as a whole needs no rows of its own.
-  if (isFolded && done.length === steps.length) return;
-  const hidden = new Set(isFolded ? quiet.flatMap((each) => (each.length > MOST_QUIET ? each : [])) : []);
+  if (canFold && done.length === steps.length) return;
+  const countedDone = done.length > MOST_QUIET ? done : [];
+  const countedPending = pending.length > MOST_QUIET ? pending : [];
+  const counted = new Set([...countedDone, ...countedPending]);
   for (const step of steps) {
-    if (hidden.has(step)) continue;
-    // A place that is no step by itself, such as the item of an `each`, shares its row with the one step below it.
-    let [shown, name] = [step, undoneBy(step, state) ?? step.name];
-    for (
-      let only = shown.steps[0];
-      state.steps.get(shown.path) === undefined && shown.steps.length === 1 && only;
-    ) {
-      const undone = undoneBy(only, state);
-      const below = `${only.name.startsWith('[') ? '' : '/'}${only.name}`;
-      [shown, name] = [only, undone === undefined ? `${name}${below}` : `${name} ${undone}`];
-      only = shown.steps[0];
-    }
+    if (counted.has(step)) continue;
+    const [shown, name] = inOneRow(step, state);
     rows.push(rowOf(shown, indent, printable(name), drawn));
     addRows(shown, `${indent}  `, drawn);
   }
-  if (hidden.size === 0) return;
-  const counts = [done, pending].map((each) => each.filter((step) => hidden.has(step)).length);
-  rows.push([`  ${indent}${output.words.notShown(counts[0] ?? 0, counts[1] ?? 0)}`]);
+  if (counted.size > 0)
+    rows.push([`  ${indent}${output.words.notShown(countedDone.length, countedPending.length)}`]);
+}
+
+/** A place that is no step by itself, such as the item of an `each`, shares its row with the one step below it: that, and both names. */
+function inOneRow(step: StepNode, state: RunState): readonly [StepNode, string] {
+  let [shown, name] = [step, undoneBy(step, state) ?? step.name];
+  for (;;) {
+    const [below, ...others] = shown.steps;
+    if (state.steps.get(shown.path) !== undefined || below === undefined || others.length > 0)
+      return [shown, name];
+    const undone = undoneBy(below, state);
+    const added =
+      undone === undefined ? `${below.name.startsWith('[') ? '' : '/'}${below.name}` : ` ${undone}`;
+    [shown, name] = [below, `${name}${added}`];
+  }
 }
 
 /** Path of the step that a step of a saga undoes; undefined for any other step. In its own path, that is a key with `/` escaped. */
@@ -82,7 +88,7 @@ function hasStatus(node: StepNode, state: RunState, wanted: ReadonlySet<StepStat
   );
 }
 
-/** Whether the step and all below it stand so. */
+/** Whether the step and everything below it has one of these statuses. */
 function isAll(node: StepNode, state: RunState, wanted: ReadonlySet<StepStatus>): boolean {
   const row = state.steps.get(node.path);
   return (
