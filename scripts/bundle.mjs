@@ -1,8 +1,8 @@
-// Builds the JavaScript of the package; tsc has written the types. 200 small files took twice as long to load as one.
+// Builds the JavaScript of the package; tsc has written the types. One file for each source would take much longer to load.
 //
 // CommonJS bundles cannot share parts, and two copies of a class would not know each other's objects. So the parts are cut
 // by hand (compile.mjs): core/01.js, core/02.js and so on hold the modules of all entries that have ES modules too, each
-// once, and an entry takes from them what it gives away. The others are bundles that take from the parts what they need.
+// once, and an entry takes from them what it exports. The others are bundles that take from the parts what they need.
 // winston and the like stay packages of their own, loaded when first used.
 //
 // Node takes these files for `require` and `import` alike. Bundlers take the ES modules of modules.mjs.
@@ -28,7 +28,7 @@ const threads = ['adapters/workers/thread.ts'];
 
 /**
  * @param {string} outdir - Where to, from the root of the project.
- * @param {readonly string[]} exposed - Modules to be reached besides those that the entries give away:
+ * @param {readonly string[]} exposed - Modules to be reached besides those that the entries export:
  *   those of `lib/store/folder/files/nodeFiles` are in `require('core.js').lib_store_folder_files_nodeFiles`.
  * @returns What esbuild says that the files are made of, what was compiled, and `twice`, the entries that have ES modules too.
  */

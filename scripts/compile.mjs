@@ -3,7 +3,7 @@
 //
 // The sources are cut into parts that load those before them alone; within a part, modules share one scope. What npm packs is
 // one gzip stream, in order of the names of the files, and gzip finds again what it has seen up to 32 kB before: so a part is
-// smaller than that, and its two forms have one name. The second then costs a twentieth of the first.
+// smaller than that, and its two forms have one name. The second then costs a fourteenth of the first.
 import { readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath, URL } from 'node:url';
@@ -35,7 +35,7 @@ export async function compile(roots) {
       const module = modules.get(file);
       if (module.exports.length === 0) {
         if (module.body.trim() !== '')
-          throw new Error(`Cannot publish ${file}: it gives nothing away, so nobody would load it`);
+          throw new Error(`Cannot publish ${file}: it exports nothing, so nobody would load it`);
         // What it passes on is taken from where that is.
         continue;
       }
@@ -379,7 +379,7 @@ export const listed = (names) => names.map(([name, as]) => (name === as ? as : `
 export const isPart = (from) => /^\d+$/.test(from);
 
 /**
- * What a module gives away: pairs of the name there and the name it is given, by the part or the package where it is.
+ * What a module exports, by the part or the package that has it: pairs of the name there and the name under which it is exported.
  */
 export function originsOf(module, modules) {
   const origins = new Map();

@@ -92,7 +92,7 @@ function membersOf(local, body) {
 // Side by side with the CommonJS files of fp-ts lie ES modules, of which bundlers take only what is used.
 const asModule = (path) => path.replace(/^fp-ts\/lib\/(.*)$/, 'fp-ts/es6/$1.js');
 
-/** Whether a package says that its files do nothing but give names away. Any other is asked for by a file that says so. */
+/** Whether a package says that its files do nothing but export. Any other is asked for by a file that says so. */
 function isPure(path) {
   const name = /^(?:@[^/]+\/)?[^/]+/.exec(path)[0];
   const { sideEffects } = JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8'));

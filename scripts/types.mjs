@@ -1,5 +1,5 @@
-// Rolls the types of the package up, after tsc has written one file for each source: an entry gets what it gives away and what
-// that is made of, types that entries share are in dist/types, once, and what nobody can reach is left out.
+// Rolls up the types of the package, after tsc has written one file for each source. An entry gets what it exports and what that
+// refers to, dist/types has once what entries share, and what nobody can reach is left out.
 import { mkdirSync, readFileSync, readdirSync, rmSync, rmdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, URL } from 'node:url';
@@ -34,7 +34,7 @@ export async function rollTypesUp(outdir) {
   });
   clear(join(root, outdir));
   return output.map(({ name, isEntry, fileName, code }) => {
-    const text = (isEntry ? asGiven(code, written.get(name)) : code).replaceAll(/^(?: {4})+/gm, (blanks) =>
+    const text = (isEntry ? restored(code, written.get(name)) : code).replaceAll(/^(?: {4})+/gm, (blanks) =>
       '\t'.repeat(blanks.length / 4),
     );
     const path = join(root, outdir, fileName);
@@ -44,18 +44,18 @@ export async function rollTypesUp(outdir) {
   });
 }
 
-/** The types of an entry with what rolling up loses: what the entry says of itself, and that a class is given away as a type alone. */
-function asGiven(code, written) {
+/** The types of an entry with what rolling up loses: what the entry says of itself, and which classes it exports as types only. */
+function restored(code, written) {
   const [about = ''] =
     /^\/\*\*(?:(?!\*\/)[^])*@packageDocumentation(?:(?!\*\/)[^])*\*\/\n/.exec(written) ?? [];
   const onlyTypes = new Set(
-    [...written.matchAll(/^export type \{([^}]*)\}/gm)].flatMap(([, list]) => namesIn(list).map(nameGiven)),
+    [...written.matchAll(/^export type \{([^}]*)\}/gm)].flatMap(([, list]) => namesIn(list).map(exported)),
   );
-  const given = code.replaceAll(/^export \{([^}]*)\}/gm, (_, list) => {
-    const names = namesIn(list).map((name) => (onlyTypes.has(nameGiven(name)) ? `type ${name}` : name));
+  const types = code.replaceAll(/^export \{([^}]*)\}/gm, (_, list) => {
+    const names = namesIn(list).map((name) => (onlyTypes.has(exported(name)) ? `type ${name}` : name));
     return `export { ${names.join(', ')} }`;
   });
-  return `${about}${given}`;
+  return `${about}${types}`;
 }
 
 const namesIn = (list) =>
@@ -63,7 +63,7 @@ const namesIn = (list) =>
     .split(',')
     .map((name) => name.trim().replace(/^type /, ''))
     .filter((name) => name !== '');
-const nameGiven = (name) => name.replace(/^.* as /, '');
+const exported = (name) => name.replace(/^.* as /, '');
 
 /** Removes the types in a folder, and the folders that had nothing else. */
 function clear(folder) {
