@@ -15,7 +15,6 @@ import type { RunState } from '../lib/model/state';
 import { idleState } from '../lib/model/state';
 import { memoryStore } from '../lib/store/memory/memoryStore';
 import type { Stop } from '../lib/streams/pull';
-import { randomOf } from './random';
 import { InterleavingError } from './testingErrors';
 import { withScheduler } from './virtual';
 import { InvalidArgumentError } from '../lib/model/failure';
@@ -283,4 +282,20 @@ async function oneOrder<I, O>(
   }
   if (run.problem !== undefined) throw run.problem.error;
   return { seed, order, transitions, state: engine.state() };
+}
+
+/**
+ * Numbers from 0 up to 1 that only depend on the seed; the seed 0 gives nothing but 0.
+ *
+ * Mulberry32 (Tommy Ettinger, 2017).
+ */
+function randomOf(seed: number): () => number {
+  if (seed === 0) return () => 0;
+  let state = seed | 0;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
 }

@@ -165,7 +165,7 @@ export async function bodyOf<A extends object>(
 }
 
 /** The body of a request as JSON. @throws HttpRequestError */
-export async function jsonBody({ request, api: { maxBodyBytes } }: Call): Promise<unknown> {
+async function jsonBody({ request, api: { maxBodyBytes } }: Call): Promise<unknown> {
   const type = request.headers.get('content-type') ?? '';
   if (!/^application\/(json|[\w.+-]+\+json)\s*(;|$)/i.test(type)) {
     throw new HttpRequestError(

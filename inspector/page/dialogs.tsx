@@ -38,7 +38,7 @@ export function OpenDialog(): JSX.Element | null {
 }
 
 /** Closes what stands over the page. */
-export function closeDialog(): void {
+function closeDialog(): void {
   act({ type: 'dialog', dialog: undefined });
 }
 

@@ -13,10 +13,10 @@ import { t } from './texts';
 /** How many times quicker than it was a run is played. */
 const speed = signal(1);
 /** Whether the run is being played. */
-export const isPlaying = signal(false);
+const isPlaying = signal(false);
 
 /** Shows the run after so many events. */
-export function goTo(events: number): void {
+function goTo(events: number): void {
   const size = openRun.peek()?.fold.size ?? 0;
   act({ type: 'show', change: { at: Math.min(size, Math.max(1, Math.round(events))) } });
 }

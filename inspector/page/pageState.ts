@@ -311,7 +311,7 @@ function tick(): void {
 
 const layouts = new Map<string, Placed>();
 /** Changes when another layout has come. */
-export const layoutsKnown = signal(0);
+const layoutsKnown = signal(0);
 
 /** The places of a structure's steps; undefined until they have come. Asked for once. */
 export function laidOutGraph(

@@ -47,7 +47,7 @@ function fitting(text: string, fold: RunFold): (node: PathNode, status: StepStat
 }
 
 /** The stretch of time that the bars are about before any zoom, epoch milliseconds. */
-export function wholeStretch(fold: RunFold): Stretch {
+function wholeStretch(fold: RunFold): Stretch {
   const [from, latest] = fold.range();
   const isMoving = fold.head.status === 'RUNNING';
   const to = isMoving ? Math.max(latest, clock.value) : latest;
@@ -71,7 +71,7 @@ interface Axes {
 let axesKnown: { readonly of: string; readonly fold: RunFold; readonly axes: Axes } | undefined;
 
 /** The axes of the run that is open: over all of it, and over what is zoomed to. The same ones as long as nothing of them changes. */
-export const axes = computed<Axes | undefined>(() => {
+const axes = computed<Axes | undefined>(() => {
   const fold = openRun.value?.fold;
   if (fold === undefined) return undefined;
   void fold.version.value;
@@ -126,7 +126,7 @@ export function zoomToSelection(): void {
 }
 
 /** Milliseconds after the beginning; all of the run where that is as much. */
-export function setZoom(from: number, to: number): void {
+function setZoom(from: number, to: number): void {
   const both = axes.peek();
   if (both === undefined) return;
   const { whole, origin } = both;

@@ -82,7 +82,7 @@ export function policyOf(
   checkPolicyOf(kind, owner, given);
   const { version, ...policy } = given;
   return {
-    policy: policy,
+    policy,
     ...(version !== undefined && { version: checkedVersion(owner, version) }),
   };
 }

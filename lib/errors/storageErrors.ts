@@ -31,15 +31,6 @@ export class StorageError extends MillraceError {
   }
 }
 
-/** Runs an access to the file system; what it throws becomes a `StorageError`. */
-export function storing<T>(action: string, file: string, act: () => T): T {
-  try {
-    return act();
-  } catch (error) {
-    throw storageErrorOf(error, action, file);
-  }
-}
-
 /**
  * A `StorageError` about this action on this file. What the system said stays its cause, however often it is told anew with a
  * better name of the file; a refusal of our own says more than the action that met it, and stays.

@@ -33,7 +33,7 @@ export function syncStates<S>(saved: S, actual: S, log: MismatchLog, component =
 }
 
 /** The changes that lead from one plain value to another one, as Immer patches. */
-export function patchesBetween(before: unknown, after: unknown): readonly Patch[] {
+function patchesBetween(before: unknown, after: unknown): readonly Patch[] {
   const [, patches] = immer.produceWithPatches({ value: before }, (draft) => {
     overwrite(draft, 'value', after);
   });

@@ -212,7 +212,7 @@ export function chain(name: string, ...links: readonly Link<never, unknown>[]): 
     madeWith: [],
     begin(input, scope) {
       let running: RunningStep | undefined;
-      const end = (position: number, value: unknown): void => {
+      const endEarly = (position: number, value: unknown): void => {
         for (const [index, agent] of agents.entries())
           if (index > position) scope.skip(ids[index] as string, agent, 'abandoned');
         scope.complete(value, givenById(ids[position] as string, BAILED));
@@ -225,7 +225,7 @@ export function chain(name: string, ...links: readonly Link<never, unknown>[]): 
         }
         running = scope.step({ id: ids[position] as string, agent, input: value }, (answer) => {
           if (answer.kind === 'failed') scope.fail(answer.cause, answer.failure);
-          else if (isBail(answer)) end(position, answer.output);
+          else if (isBail(answer)) endEarly(position, answer.output);
           else proceed(position + 1, answer.output, givenByOf(answer));
         });
       };

@@ -1,3 +1,4 @@
+import type { Either } from 'fp-ts/lib/Either';
 import { left, right } from 'fp-ts/lib/Either';
 import type { OperatorFunction } from 'rxjs';
 import { Observable } from 'rxjs';
@@ -5,11 +6,30 @@ import { Observable } from 'rxjs';
 import { RunError } from '../../lib/errors/runErrors';
 import type { RunEvent, RunFailed, Transition } from '../../lib/model/event';
 import { isEnd } from '../../lib/model/event';
+import type { Failure } from '../../lib/model/failure';
 import { toFailure } from '../../lib/model/failure';
-import type { Outcome } from '../../lib/model/outcome';
-import type { RunState } from '../../lib/model/state';
+import type { RunState, RunStatus } from '../../lib/model/state';
 import { idleState } from '../../lib/model/state';
 import { untilLeft } from '../../lib/streams/untilLeft';
+
+/** A run that gave its output. */
+export interface RunSuccess<O> {
+  readonly runId: string;
+  readonly output: O;
+  readonly state: RunState<O>;
+}
+
+/** A run that ended without an output. */
+export interface RunFailure {
+  readonly runId: string;
+  readonly status: Exclude<RunStatus, 'IDLE' | 'RUNNING' | 'COMPLETED'>;
+  /** Why; absent when the run was suspended or cancelled. */
+  readonly failure?: Failure;
+  readonly state: RunState;
+}
+
+/** How one run ended: `Right` with its output, or `Left` with what came instead. */
+export type Outcome<O> = Either<RunFailure, RunSuccess<O>>;
 
 /**
  * How each run ended, one outcome a run: `Right` with the output, `Left` with what came instead. What ends a run never errors
@@ -96,7 +116,7 @@ export function markLastFailure(event: RunFailed): void {
   last.add(event);
 }
 
-export function isLastFailure(event: RunFailed): boolean {
+function isLastFailure(event: RunFailed): boolean {
   return last.has(event);
 }
 

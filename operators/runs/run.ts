@@ -10,7 +10,7 @@ import { checkedWhere, checkTags } from '../../lib/engine/runOptions';
 import type { Agent } from '../../lib/model/agentType';
 import type { Transition } from '../../lib/model/event';
 import { InvalidArgumentError } from '../../lib/model/failure';
-import { latestOnly } from '../../lib/store/memory/ephemeralStore';
+import { ephemeralStore } from '../../lib/store/memory/ephemeralStore';
 
 /** The input may be left out where `undefined` is one. */
 export type RunArguments<I, Options> = undefined extends I
@@ -46,7 +46,7 @@ export function run<I, O>(
   const isSomewhere = options.engine !== undefined || options.store !== undefined;
   const { store, engine } = isSomewhere ? checkedWhere(`run "${agent.name}"`, options, 'claim') : {};
   if (engine !== undefined) return runOn(engine, { agent, input, runId }, options);
-  return claimAndRun<O>({ rest: store ?? latestOnly(), runId, agent, input, mustExist: false, options });
+  return claimAndRun<O>({ rest: store ?? ephemeralStore(), runId, agent, input, mustExist: false, options });
 }
 
 /**

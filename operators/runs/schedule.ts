@@ -72,7 +72,7 @@ export function schedule<I>(
     throw new InvalidArgumentError(`catchUp is ${catchUp}`, 'give none, last or all');
   return {
     name,
-    agent: agent,
+    agent,
     input,
     overlap,
     catchUp,

@@ -208,7 +208,9 @@ class DagRun {
   #settle(first: number, firstAnswer: Answer): void {
     const settled: [number, Answer][] = [[first, firstAnswer]];
     const startable: number[] = [];
+    /** Steps whose quorum cannot be reached any more, each with it; as with the next one, none in a workflow without quorums. */
     let missed: Map<number, Group> | undefined;
+    /** Quorums that are reached with these answers. */
     let made: Group[] | undefined;
     for (const [index, answer] of settled) {
       if (this.#answers[index] !== undefined) continue;

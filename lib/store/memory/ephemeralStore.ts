@@ -11,7 +11,7 @@ export interface EphemeralRest extends RunRest {
  * Where the lives of a `run()` without a store rest: it remembers how the run stood when the latest life ended, unchecked
  * and unwritten, so that `retry()` goes on from there.
  */
-export function latestOnly(): EphemeralRest {
+export function ephemeralStore(): EphemeralRest {
   let latest: (() => RunState | undefined) | undefined;
   let isTaken = false;
   return {

@@ -435,7 +435,7 @@ export interface MemoryInbox {
   listen(runId: string, listener: (message: ReceivedMessage) => void): () => void;
 }
 
-export function memoryInbox(): MemoryInbox {
+function memoryInbox(): MemoryInbox {
   const waiting = new Map<string, Set<RunMessage>>();
   const listeners = new Map<string, (message: ReceivedMessage) => void>();
   const received = (runId: string, message: RunMessage): ReceivedMessage => ({
@@ -469,7 +469,7 @@ export function memoryInbox(): MemoryInbox {
 }
 
 /** Snapshots that are forgotten with the process. */
-export function memorySnapshots(clock: Clock): SnapshotStore & { forget(runId: string): void } {
+function memorySnapshots(clock: Clock): SnapshotStore & { forget(runId: string): void } {
   const snapshots = new Map<string, SnapshotText>();
   const nextId = ids(clock);
   return {

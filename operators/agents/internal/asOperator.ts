@@ -10,7 +10,7 @@ import type { Agent } from '../../../lib/model/agentType';
 import type { Plan } from '../../../lib/model/plan';
 import { leavesRun } from '../../../lib/model/failure';
 import { idleState } from '../../../lib/model/state';
-import { latestOnly } from '../../../lib/store/memory/ephemeralStore';
+import { ephemeralStore } from '../../../lib/store/memory/ephemeralStore';
 import { pullMap } from '../../../lib/streams/pullMap';
 
 /** One for all: the table of a plan's pending steps is kept for as long as the plan is. */
@@ -48,7 +48,7 @@ function asOperator<I, O>(self: () => Agent<I, O>, definition: Definition): Oper
 function answerOf<I, O>(agent: Agent<I, O>, input: I, runId: string): Observable<O> {
   return new Observable((subscriber) => {
     let hasFailed = false;
-    const claim = latestOnly().claim(runId);
+    const claim = ephemeralStore().claim(runId);
     const engine = new LocalEngine<O>({
       claim,
       state: idleState(runId, agent.name, UNPLANNED, runId),
@@ -65,7 +65,7 @@ function answerOf<I, O>(agent: Agent<I, O>, input: I, runId: string): Observable
     });
     const interpreter = new StepExecutor({
       runId,
-      agent: agent,
+      agent,
       input,
       engine,
       known: undefined,

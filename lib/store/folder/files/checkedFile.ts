@@ -19,7 +19,7 @@ import { writeBytes } from './nodeFiles';
  * The format of the JSON files that this release writes. All earlier ones are read: they differ as those of the journal do, and
  * in 3 the outputs of a run file share what they have in common, and from 4 on it has the events of its run.
  */
-export const FILE_FORMAT = 4;
+const FILE_FORMAT = 4;
 
 /** What a JSON file of a store is about. */
 export type FileKind = (typeof KINDS)[number];
