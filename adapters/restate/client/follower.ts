@@ -2,6 +2,7 @@ import { RunState as StateCodec } from '../../../lib/codec/stateCodec';
 import { validate } from '../../../lib/codec/validate';
 import type { Definition } from '../../../lib/definition/definition';
 import { decodedOutput, planOf } from '../../../lib/definition/definition';
+import type { Transitions } from '../../../lib/engine/transitions';
 import { transitionsFrom } from '../../../lib/engine/transitions';
 import type { RunEvent, Transition } from '../../../lib/model/event';
 import { isJournaled } from '../../../lib/model/event';
@@ -29,86 +30,108 @@ export function follower<O>(
   definition: Definition,
   tell: (transition: Transition<O>) => void,
 ): Follower<O> {
-  let transitions = transitionsFrom<O>(base);
+  return new LifeFollower(base, definition, tell);
+}
+
+class LifeFollower<O> implements Follower<O> {
+  readonly #base: RunState<O>;
+  readonly #definition: Definition;
+  readonly #tell: (transition: Transition<O>) => void;
+  #transitions: Transitions<O>;
+  #seq: number;
   /** Events of the journal that came before one in front of them, by their positions. */
-  const early = new Map<number, WireEvent>();
-  /** Keys of what was told beside the journal and has come. */
-  const heard = new Set<string>();
-  /** What was told of calls whose start has not come yet. */
-  const held = new Map<string, CallEvent[]>();
-  /** The call that is under way at each path. */
-  const running = new Map<string, string>();
-  /** Calls whose end has come. */
-  const ended = new Set<string>();
+  readonly #early = new Map<number, WireEvent>();
   /** Position of the next event of the journal. */
-  let next = 0;
-  let seq = base.seq;
+  #next = 0;
+  /** Keys of what was told beside the journal and has come. */
+  readonly #heard = new Set<string>();
+  /** What was told of calls whose start has not come yet. */
+  readonly #held = new Map<string, CallEvent[]>();
+  /** The call that is under way at each path. */
+  readonly #running = new Map<string, string>();
+  /** Calls whose end has come. */
+  readonly #ended = new Set<string>();
 
-  const begin = ({ seed, ...told }: Extract<WireEvent, { type: 'run.resumed' }>): void => {
-    const before = validate(StateCodec, seed, `state of run "${base.runId}"`) as RunState<O>;
-    transitions = transitionsFrom(before);
-    ({ seq } = before);
-    show(told);
-  };
+  constructor(base: RunState<O>, definition: Definition, tell: (transition: Transition<O>) => void) {
+    this.#base = base;
+    this.#definition = definition;
+    this.#tell = tell;
+    this.#transitions = transitionsFrom(base);
+    this.#seq = base.seq;
+  }
 
-  const show = (told: WireEvent): void => {
-    if (isJournaled(told as RunEvent)) seq += 1;
-    // Not `{ ...told, runId, seq }`: to put more behind what is spread takes V8 ten times as long.
-    const numbers = { runId: base.runId, seq };
-    // And again behind it: what was told beside the journal has a number of its worker.
-    const event = Object.assign({ type: told.type, ...numbers }, told, numbers) as RunEvent;
-    tell(transitions.next(liveEvent(event, definition)));
-  };
+  events(from: number, events: readonly WireEvent[]): void {
+    events.forEach((event, offset) => {
+      if (from + offset >= this.#next) this.#early.set(from + offset, event);
+    });
+    for (let event = this.#early.get(this.#next); event !== undefined; event = this.#early.get(this.#next)) {
+      this.#early.delete(this.#next);
+      this.#next += 1;
+      this.#take(event);
+    }
+  }
 
-  const take = (event: WireEvent): void => {
+  parts(parts: readonly SideEvent[]): void {
+    for (const part of parts) {
+      if ('index' in part) this.events(part.index, [part.event]);
+      else if (!this.#heard.has(part.key)) {
+        this.#heard.add(part.key);
+        this.#hear(part);
+      }
+    }
+  }
+
+  state(): RunState<O> {
+    return this.#transitions.state();
+  }
+
+  #take(event: WireEvent): void {
+    const { runId, status } = this.#base;
     if ('path' in event && ENDS.has(event.type)) {
-      ended.add(running.get(event.path) ?? '');
-      running.delete(event.path);
+      this.#ended.add(this.#running.get(event.path) ?? '');
+      this.#running.delete(event.path);
     }
     // What the lives before it have left, if anything, is not what it begins with.
-    if (event.type === 'run.started' && base.status !== 'IDLE')
-      transitions = transitionsFrom(idleState(base.runId, definition.name, planOf(definition)));
-    if (event.type === 'run.resumed' && event.seed !== undefined) begin(event);
-    else show(event);
+    if (event.type === 'run.started' && status !== 'IDLE')
+      this.#transitions = transitionsFrom(idleState(runId, this.#definition.name, planOf(this.#definition)));
+    if (event.type === 'run.resumed' && event.seed !== undefined) this.#begin(event);
+    else this.#show(event);
     if (event.type !== 'step.started') return;
-    running.set(event.path, callText(event));
-    for (const extra of held.get(callText(event)) ?? []) show(extra.event);
-    held.delete(callText(event));
-  };
+    const call = callText(event);
+    this.#running.set(event.path, call);
+    for (const extra of this.#held.get(call) ?? []) this.#show(extra.event);
+    this.#held.delete(call);
+  }
 
-  return {
-    events(from, events) {
-      events.forEach((event, offset) => {
-        if (from + offset >= next) early.set(from + offset, event);
-      });
-      for (let event = early.get(next); event !== undefined; event = early.get(next)) {
-        early.delete(next);
-        next += 1;
-        take(event);
-      }
-    },
-    parts(parts) {
-      for (const part of parts) {
-        if ('index' in part) {
-          this.events(part.index, [part.event]);
-          continue;
-        }
-        if (heard.has(part.key)) continue;
-        heard.add(part.key);
-        const call = callText(part.under);
-        const current = running.get(part.under.path);
-        // Of a call that was stopped more may come than its end waits for, and the next life knows it.
-        const isLate = current === undefined && ended.has(call) && isOfNested(part);
-        if (current === call || isLate) show(part.event);
-        else {
-          const others = held.get(call);
-          if (others === undefined) held.set(call, [part]);
-          else others.push(part);
-        }
-      }
-    },
-    state: () => transitions.state(),
-  };
+  #hear(part: CallEvent): void {
+    const call = callText(part.under);
+    const current = this.#running.get(part.under.path);
+    // Of a call that was stopped more may come than its end waits for, and the next life knows it.
+    const isLate = current === undefined && this.#ended.has(call) && isOfNested(part);
+    if (current === call || isLate) {
+      this.#show(part.event);
+      return;
+    }
+    const others = this.#held.get(call);
+    if (others === undefined) this.#held.set(call, [part]);
+    else others.push(part);
+  }
+
+  #begin({ seed, ...told }: Extract<WireEvent, { type: 'run.resumed' }>): void {
+    const before = validate(StateCodec, seed, `state of run "${this.#base.runId}"`) as RunState<O>;
+    this.#transitions = transitionsFrom(before);
+    this.#seq = before.seq;
+    this.#show(told);
+  }
+
+  #show(told: WireEvent): void {
+    if (isJournaled(told as RunEvent)) this.#seq += 1;
+    // Not `{ ...told, runId, seq }`: to put more behind what is spread takes V8 ten times as long.
+    const numbers = { runId: this.#base.runId, seq: this.#seq };
+    // And again behind it: what was told beside the journal has a number of its worker.
+    const event = Object.assign({ type: told.type, ...numbers }, told, numbers) as RunEvent;
+    this.#tell(this.#transitions.next(liveEvent(event, this.#definition)));
+  }
 }
 
 const ENDS: ReadonlySet<RunEvent['type']> = new Set([
