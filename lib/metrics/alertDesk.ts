@@ -95,7 +95,7 @@ export class AlertDesk {
       try {
         const figures: Record<string, number> = {};
         const shown = this.#shownTo(name, rule, sample, (figure, value) => {
-          if (typeof value === 'number') figures[figure] = value;
+          if (isKept(value)) figures[figure] = value;
         });
         this.#judge(name, checked(rule(shown)), sample, { figures });
       } catch (error) {
@@ -236,7 +236,7 @@ export class AlertDesk {
     if (sample === undefined) return;
     try {
       this.#judge(ruleName, checked(answer), sample, {
-        figures: compared === undefined ? {} : { value: compared.value },
+        figures: compared !== undefined && isKept(compared.value) ? { value: compared.value } : {},
         ...(compared !== undefined && { limit: compared.limit }),
       });
     } catch (error) {
@@ -262,6 +262,11 @@ const OPTIONAL: ReadonlySet<string> = new Set([
   'nodeType',
   '$$typeof',
 ]);
+
+/** What JSON has no number for would make the file of the metrics unreadable. */
+function isKept(value: unknown): value is number {
+  return Number.isFinite(value);
+}
 
 function checked(answer: unknown): boolean {
   if (typeof answer === 'boolean') return answer;

@@ -1,4 +1,5 @@
 import { lstat, open, readFile, rm, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 
 import { isLeft } from 'fp-ts/lib/Either';
@@ -75,7 +76,8 @@ class MetricsFile implements MetricsStore {
   #isShared = false;
 
   constructor(file: string) {
-    this.#file = file;
+    // The process may go to another folder.
+    this.#file = resolve(file);
   }
 
   async load(): Promise<MonitorState | undefined> {
@@ -125,6 +127,7 @@ const PATIENCE_MS = 10_000;
 async function heldAlone(file: string): Promise<() => Promise<void>> {
   const lock = `${file}.lock`;
   const giveUpAt = performance.now() + PATIENCE_MS;
+  let seen: { readonly lock: string; readonly at: number } | undefined;
   for (;;) {
     try {
       await (await open(lock, 'wx', 0o600)).close();
@@ -147,7 +150,10 @@ async function heldAlone(file: string): Promise<() => Promise<void>> {
     if (there === undefined) return false;
     // Ours are empty files: anything else is neither waited for nor removed.
     if (!there.isFile() || there.size > 0) throw new MetricsBusyError(file, lock, error);
-    return asyncScheduler.now() - there.mtimeMs > STALE_MS;
+    const same = `${there.ino} ${there.mtimeMs}`;
+    if (seen?.lock !== same) seen = { lock: same, at: performance.now() };
+    // By its date it may be of the future, when the clock was set back since.
+    return asyncScheduler.now() - there.mtimeMs > STALE_MS || performance.now() - seen.at > STALE_MS;
   }
 }
 

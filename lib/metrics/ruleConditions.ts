@@ -9,7 +9,7 @@ import { comparisonTold, memoryCell } from './ruleMemory';
 /**
  * Whether a number is too high, with hysteresis: true from the first value above `limit` until one below `clear`. Values in
  * between change nothing, so a number that wavers around the limit does not raise an alert each time; nor does a restart,
- * where the monitor is saved.
+ * where the monitor is saved. NaN, such as a share of nothing, changes nothing either.
  *
  * @param options - `clear`: where it ends; when left out, as soon as a value is not above `limit`.
  * @throws InvalidArgumentError when `limit` or `clear` is not a number, or `clear` is above `limit`.
@@ -26,7 +26,7 @@ export function above(
       `give a number up to ${limit}`,
     );
   const isTooHigh = (isAbove: boolean, value: number): boolean =>
-    value > limit || (isAbove && clear !== undefined && value >= clear);
+    value > limit || (isAbove && (Number.isNaN(value) || (clear !== undefined && value >= clear)));
   return pipe(
     (source: Observable<number>) =>
       defer(() => {
@@ -48,7 +48,8 @@ const PARTS = 60;
  * The percentage of runs that failed within the last `windowMs` milliseconds, for a rule of `monitor.alert`.
  *
  * Time is that of the samples, so nothing happens between them; `monitor.checkAlerts()` gives one without a run. The window
- * moves in sixtieths of its length, so it holds at most 61 numbers however many runs there are. It is saved with the monitor.
+ * moves in sixtieths of its length, so it holds at most 60 numbers however many runs there are. It is saved with the monitor. When
+ * the clock is set back, what ended before counts as if it had ended just then.
  *
  * @param atLeast - With fewer runs than this in the window the rate is 0: one failure of one run is no trend.
  * @throws InvalidArgumentError when `windowMs` is not a number above 0, or `atLeast` not a whole number from 1.
@@ -65,7 +66,7 @@ export function failureRateOver(windowMs: number, atLeast = 1): OperatorFunction
   const partMs = windowMs / PARTS;
   const take = (parts: readonly Part[], { at, latest }: StatsSample): readonly Part[] => {
     const number = Math.floor(at / partMs);
-    const current = parts.filter((part) => part.number > number - PARTS);
+    const current = upTo(number, parts).filter((part) => part.number > number - PARTS);
     if (latest === undefined) return current;
     const before = current.at(-1)?.number === number ? current.at(-1) : undefined;
     const part = {
@@ -78,8 +79,7 @@ export function failureRateOver(windowMs: number, atLeast = 1): OperatorFunction
   return pipe(
     remembered(take, [], partsOf),
     map((parts) => {
-      const runs = parts.reduce((sum, part) => sum + part.runs, 0);
-      const failures = parts.reduce((sum, part) => sum + part.failures, 0);
+      const { runs, failures } = sumOf(parts);
       return runs < atLeast ? 0 : percentOf(failures, runs);
     }),
   );
@@ -112,6 +112,20 @@ interface Part {
   readonly number: number;
   readonly runs: number;
   readonly failures: number;
+}
+
+/** The parts up to this one. Later ones are of a clock that was set back: left as they are, they would stay for as long as that. */
+function upTo(number: number, parts: readonly Part[]): readonly Part[] {
+  if ((parts.at(-1)?.number ?? number) <= number) return parts;
+  const now = sumOf(parts.filter((part) => part.number >= number));
+  return [...parts.filter((part) => part.number < number), { number, ...now }];
+}
+
+function sumOf(parts: readonly Part[]): Omit<Part, 'number'> {
+  return {
+    runs: parts.reduce((sum, part) => sum + part.runs, 0),
+    failures: parts.reduce((sum, part) => sum + part.failures, 0),
+  };
 }
 
 function partsOf(saved: unknown): readonly Part[] | undefined {

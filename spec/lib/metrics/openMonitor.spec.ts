@@ -14,6 +14,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { map } from 'rxjs';
+
 import { MetricsBusyError, metricsFile, MetricsFileError } from '../../../lib/metrics/metricsStore';
 import { createMonitor } from '../../../lib/metrics/monitor';
 import { openMonitor } from '../../../lib/metrics/openMonitor';
@@ -248,5 +250,35 @@ describe('openMonitor()', () => {
     const again = await openMonitor(metricsFile(file));
     expect(again.getMetrics('w')).toMatchObject({ executions: 6, maxDuration: 1e9 });
     await again.close();
+  });
+
+  it('saves nothing that it could not read, whatever a rule compares', async () => {
+    const monitor = await openMonitor(metricsFile(file));
+    monitor.alert('more bad than good', (stats$) =>
+      stats$.pipe(
+        map(({ successes, failures }) => failures / successes),
+        above(1),
+      ),
+    );
+    monitor.endWorkflow('w', 1, false);
+    await monitor.close();
+
+    const again = await openMonitor(metricsFile(file));
+    const common = { ruleName: 'more bad than good', workflowName: 'w', at: expect.any(Number) as number };
+    expect(again.save().history).toEqual([{ ...common, status: 'FIRED', figures: {}, limit: 1 }]);
+    await again.close();
+  });
+
+  it('takes a lock that was left behind, also when the clock was set back since', async () => {
+    const lock = `${file}.lock`;
+    writeFileSync(lock, '');
+    const inAnHour = Date.now() / 1_000 + 3_600;
+    utimesSync(lock, inAnHour, inAnHour);
+    let now = 0;
+    jest.spyOn(performance, 'now').mockImplementation(() => (now += 500));
+
+    await metricsFile(file).save({ version: 1, workflows: [], alerts: [] });
+
+    expect(readdirSync(folder)).toEqual(['metrics.json']);
   });
 });

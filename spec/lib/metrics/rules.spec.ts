@@ -50,6 +50,22 @@ describe('failureRateOver()', () => {
     expect((await sampled('xxxxxooooo')).at(-1)).toBe(0);
   });
 
+  it('forgets in time what ended before the clock was set back', async () => {
+    const samples = [
+      [100, false],
+      [101, false],
+      [41, true],
+      [42, true],
+      [45, true],
+      [46, undefined],
+    ].map(([minute, success]) => ({
+      at: Number(minute) * MINUTE,
+      ...(success !== undefined && { latest: { success, duration: 1 } }),
+    }));
+    const rates = await everything(from(samples as StatsSample[]).pipe(failureRateOver(5 * MINUTE)));
+    expect(rates).toEqual([100, 100, (100 * 2) / 3, 50, 40, 0]);
+  });
+
   it('is 0 as long as there are too few runs', async () => {
     expect(await sampled('xxxx', 3)).toEqual([0, 0, 100, 100]);
   });
@@ -83,6 +99,14 @@ describe('above()', () => {
 
   it('without another limit is off as soon as the value is not above', async () => {
     expect(await everything(from([30, 31, 32, 30, 31]).pipe(above(30)))).toEqual([false, true, false, true]);
+  });
+});
+
+describe('above(), given NaN', () => {
+  it('stays as it is', async () => {
+    const values = [NaN, 20, NaN, 4, NaN];
+    expect(await everything(from(values).pipe(above(10)))).toEqual([false, true, false]);
+    expect(await everything(from(values).pipe(above(10, { clear: 5 })))).toEqual([false, true, false]);
   });
 });
 
