@@ -19,6 +19,7 @@ export interface ExecutionHistory {
    *
    * @param duration - Seconds.
    * @throws UnknownLogError, LogCompletedError
+   * @throws InvalidArgumentError for a duration that is not a number, which could not be read again.
    */
   addStepResult(logId: string, stepName: string, status: string, duration: number): Promise<ExecutionLog>;
   /** Ends a log. @throws UnknownLogError, LogCompletedError */
@@ -81,12 +82,21 @@ class LogHistory implements ExecutionHistory {
     return Object.freeze(log);
   }
 
-  addStepResult(logId: string, stepName: string, status: string, duration: number): Promise<ExecutionLog> {
+  async addStepResult(
+    logId: string,
+    stepName: string,
+    status: string,
+    duration: number,
+  ): Promise<ExecutionLog> {
+    checkText(logId, 'the name of a step', stepName);
+    checkText(logId, 'the status of a step', status);
+    if (!Number.isFinite(duration)) throw unkept(logId, 'a duration', duration, 'give seconds');
     const step = Object.freeze({ stepName: hideSecrets(stepName), status, duration, timestamp: this.#now() });
     return this.#change(logId, (log) => Object.freeze({ ...log, steps: [...log.steps, step] }));
   }
 
-  completeLog(logId: string, status: string): Promise<ExecutionLog> {
+  async completeLog(logId: string, status: string): Promise<ExecutionLog> {
+    checkText(logId, 'its status', status);
     const endTime = this.#now();
     return this.#change(logId, (log) => Object.freeze({ ...log, endTime, status }));
   }
@@ -153,6 +163,16 @@ class LogHistory implements ExecutionHistory {
   #now(): string {
     return new Date(this.#clock.now()).toISOString();
   }
+}
+
+/** @throws InvalidArgumentError for what is no text: the log could not be read again. */
+function checkText(logId: string, what: string, value: unknown): void {
+  if (typeof value !== 'string') throw unkept(logId, what, value, 'give a text');
+}
+
+function unkept(logId: string, what: string, value: unknown, next: string): InvalidArgumentError {
+  const given = typeof value === 'number' ? String(value) : `a value of type ${typeof value}`;
+  return new InvalidArgumentError(`Cannot change execution log "${logId}": ${what} is ${given}`, next);
 }
 
 interface OpenLog {
