@@ -1,6 +1,7 @@
 import { filter, firstValueFrom, map, merge, race, switchMap, throwError, timer } from 'rxjs';
 
 import { UnknownRunError } from '../lib/errors/storageErrors';
+import { LONGEST_DELAY_MS } from '../lib/model/backoff';
 import { shortId } from '../lib/report/runPicture';
 import type { RunSummary, Store } from '../lib/store/store';
 import { CommandError } from './commandError';
@@ -48,7 +49,8 @@ export async function untilRest(
     switchMap(() => summaryNow(store, runId)),
     filter((run) => run.status !== 'RUNNING' && hasMoved(before, run) && !isUnheard(answered, run)),
   );
-  const late$ = timer(waitMs).pipe(
+  // Node turns a longer delay into 1 ms.
+  const late$ = timer(Math.min(waitMs, LONGEST_DELAY_MS)).pipe(
     switchMap(() =>
       throwError(
         () =>

@@ -1,6 +1,7 @@
 import type { SchedulerLike } from 'rxjs';
 import { asyncScheduler, concatMap, delay, from, map, Observable, of } from 'rxjs';
 
+import { LONGEST_DELAY_MS } from '../model/backoff';
 import type { RunEvent, Transition } from '../model/event';
 import { reduceRun } from '../model/reduce';
 import type { RunState } from '../model/state';
@@ -32,7 +33,7 @@ export function replay(
       .pipe(
         concatMap((event) => {
           // A clock that was set back meanwhile lets nobody wait.
-          const gap = Math.max(0, event.at - (latest ?? event.at));
+          const gap = Math.min(Math.max(0, event.at - (latest ?? event.at)), LONGEST_DELAY_MS);
           latest = event.at;
           return isPaced ? of(event).pipe(delay(gap, scheduler)) : of(event);
         }),

@@ -4,6 +4,7 @@ import type { LogEntry } from './entry';
 import { logLevels, rankOf } from './entry';
 import type { LineSink, OnLost } from './fileSink';
 import { LinesLostError } from '../errors/storageErrors';
+import { LONGEST_DELAY_MS } from '../model/backoff';
 
 // The symbols of triple-beam, under which winston looks for the level and the finished line.
 const LEVEL = Symbol.for('level');
@@ -144,10 +145,12 @@ function ended(logger: Winston.Logger): Promise<unknown> {
 async function within(limitMs: number, work: Promise<unknown>, late: () => void): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<void>((resolve) => {
+    // Node turns longer delays, and Infinity, into 1 ms.
+    const delayMs = Math.min(limitMs, LONGEST_DELAY_MS);
     timer = setTimeout(() => {
       late();
       resolve();
-    }, limitMs);
+    }, delayMs);
   });
   await Promise.race([work, limit]);
   clearTimeout(timer);

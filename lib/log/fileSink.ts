@@ -8,7 +8,7 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 
 /** Where finished lines go. Nothing here throws: what could not be written is counted. */
 export interface LineSink {
@@ -35,7 +35,9 @@ const open = new Set<LineSink>();
  * it, and then no more than the last 64 KiB. When the disk refuses, the batch is counted as lost and the next one is tried again.
  * A file that was renamed, as logrotate does, or deleted is left and begun anew, its folder too.
  */
-export function fileSink(path: string, onLost: OnLost): LineSink {
+export function fileSink(name: string, onLost: OnLost): LineSink {
+  // The process may go to another folder.
+  const path = resolve(name);
   let file: number | undefined;
   let waiting: string[] = [];
   let length = 0;

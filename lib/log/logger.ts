@@ -2,7 +2,7 @@ import type { TimestampProvider } from 'rxjs';
 import { asyncScheduler } from 'rxjs';
 
 import type { LogLevel } from '../model/event';
-import { toFailure } from '../model/failure';
+import { InvalidArgumentError, toFailure } from '../model/failure';
 import { hideSecrets } from '../model/secrets/secretTexts';
 import type { Delivery, LogTransport } from './delivery';
 import { winstonDelivery } from './delivery';
@@ -71,6 +71,7 @@ export interface Logger {
  * Makes a logger on winston: entries of exactly five keys, one physical line of JSON each, secrets removed before anybody
  * sees them. Without outputs it only remembers.
  *
+ * @throws InvalidArgumentError when `keep`, `queue` or `closeTimeoutMs` is not a number from 0, or `keep` not a whole one.
  * @example
  * ```ts
  * const logger = createLogger({ level: 'DEBUG', file: 'run.log' });
@@ -80,6 +81,7 @@ export interface Logger {
  */
 export function createLogger(options: LoggerOptions = {}): Logger {
   const { level: threshold = 'INFO', keep = 1_000, scheduler = asyncScheduler } = options;
+  for (const name of ['keep', 'queue', 'closeTimeoutMs'] as const) checkAmount(name, options[name]);
   const atLeast = rankOf(threshold);
   const memory = logMemory(keep);
   const redact = redactor(options.redact);
@@ -141,6 +143,17 @@ export function createLogger(options: LoggerOptions = {}): Logger {
     getDropCount: () => dropped,
     close: () => (closing ??= delivery?.close() ?? Promise.resolve()),
   };
+}
+
+/** @throws InvalidArgumentError for a setting that is missing, such as `Number(process.env.KEEP)`: entries would be lost in silence. */
+function checkAmount(name: 'keep' | 'queue' | 'closeTimeoutMs', value: number | undefined): void {
+  if (value === undefined) return;
+  const isWhole = name !== 'keep' || value === Infinity || Number.isInteger(value);
+  if (typeof value === 'number' && value >= 0 && isWhole) return;
+  throw new InvalidArgumentError(
+    `Cannot make a logger with ${name} ${String(value)}`,
+    name === 'keep' ? 'give a whole number from 0' : 'give a number from 0',
+  );
 }
 
 const redacting = new WeakSet<Logger['log']>();
@@ -208,7 +221,8 @@ let latestIso = '';
 /** Many entries share a millisecond: the latest text is kept. */
 function isoTime(at: number): string {
   if (at !== latestAt) {
-    latestIso = new Date(Number.isFinite(at) ? at : 0).toISOString();
+    // Dates end with the year 275760.
+    latestIso = new Date(Math.abs(at) <= 8.64e15 ? at : 0).toISOString();
     latestAt = at;
   }
   return latestIso;

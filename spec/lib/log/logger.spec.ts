@@ -10,6 +10,7 @@ import * as winston from 'winston';
 
 import type { LogEntry } from '../../../lib/log/entry';
 import { createLogger } from '../../../lib/log/logger';
+import { InvalidArgumentError } from '../../../lib/model/failure';
 
 /** A stream that keeps what it is given. */
 function keeping(): { readonly stream: NodeJS.WritableStream; readonly lines: () => string[] } {
@@ -161,11 +162,11 @@ describe('createLogger()', () => {
       } as unknown as string,
     );
     logger.log('LOUD' as 'INFO', 'a', 'an unknown level is INFO');
-    logger.log('INFO', 'a', 'a wrong time', {}, Number.NaN);
+    for (const at of [Number.NaN, Infinity, 9e15]) logger.log('INFO', 'a', 'a wrong time', {}, at);
 
-    expect(logger.getLogs()).toHaveLength(hostile.length + 3);
+    expect(logger.getLogs()).toHaveLength(hostile.length + 5);
     for (const line of lines()) expect(Object.keys(JSON.parse(line) as object)).toHaveLength(5);
-    expect(lines()).toHaveLength(hostile.length + 3);
+    expect(lines()).toHaveLength(hostile.length + 5);
     expect(Math.max(...lines().map((line) => line.length))).toBeLessThan(200_000);
     expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
   });
@@ -315,6 +316,54 @@ describe('createLogger()', () => {
     expect(third).toMatch(/^[^\n]*third[^\n]*\n$/);
     expect(readFileSync(file, 'utf8')).toContain('fourth');
     expect(logger.getDropCount()).toBe(0);
+  });
+
+  it('keeps to its file when the process goes to another folder', async () => {
+    const [here, there] = [join(folder, 'here'), join(folder, 'there')];
+    for (const one of [here, there]) mkdirSync(one);
+    const before = process.cwd();
+    try {
+      process.chdir(here);
+      const logger = createLogger({ file: 'run.log' });
+      process.chdir(there);
+      logger.info('a', 'first');
+      await new Promise(setImmediate);
+      process.chdir(before);
+      logger.info('a', 'second');
+      await logger.close();
+    } finally {
+      process.chdir(before);
+    }
+    expect(readFileSync(join(here, 'run.log'), 'utf8').trimEnd().split('\n')).toHaveLength(2);
+  });
+
+  it.each([Infinity, 2 ** 31])(
+    'waits for an output as long as it is told, also for %p ms',
+    async (closeTimeoutMs) => {
+      const told: string[] = [];
+      const slow = transportOf(({ message }: LogEntry, next) => {
+        setTimeout(() => {
+          told.push(message);
+          next();
+        }, 50);
+      });
+      const logger = createLogger({ transports: [slow], closeTimeoutMs });
+      logger.info('a', 'b');
+      await logger.close();
+
+      expect([told, logger.getDropCount()]).toEqual([['b'], 0]);
+    },
+  );
+
+  it.each([
+    { keep: Number.NaN },
+    { keep: 1.5 },
+    { keep: -1 },
+    { queue: Number.NaN },
+    { queue: '9' as never },
+    { closeTimeoutMs: Number.NaN },
+  ])('is not made with %p', (options) => {
+    expect(() => createLogger(options)).toThrow(InvalidArgumentError);
   });
 
   it('only remembers and counts what comes after close(), which may be called twice', async () => {
