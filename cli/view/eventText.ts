@@ -37,7 +37,9 @@ function korean(event: RunEvent): string | undefined {
     case 'run.completed':
       return event.replayed === true ? '이미 완료된 실행' : `완료, ${durationText(event.duration)}`;
     case 'run.suspended':
-      return `기다림: ${event.waiting.join(', ')}`;
+      return event.waiting.length > 0
+        ? `기다림: ${event.waiting.join(', ')}`
+        : '멈춤, 맡는 프로세스가 생기면 이어 감';
     case 'run.cancelled':
       return `취소됨, ${durationText(event.duration)}${event.error === undefined ? '' : `: ${event.error.message}`}`;
     case 'step.emitted':

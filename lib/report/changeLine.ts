@@ -42,7 +42,10 @@ export function changeText(event: RunEvent): string | undefined {
     case 'run.failed':
       return `failed after ${durationText(event.duration)}: ${event.error.message}`;
     case 'run.suspended':
-      return `waits for ${event.waiting.join(', ')}`;
+      // Without anything to wait for, whoever served it has stopped.
+      return event.waiting.length > 0
+        ? `waits for ${event.waiting.join(', ')}`
+        : 'stopped, goes on when it is served again';
     case 'run.cancelled':
       return `cancelled after ${durationText(event.duration)}${event.error === undefined ? '' : `: ${event.error.message}`}`;
     case 'step.emitted':

@@ -137,6 +137,7 @@ describe('logTo()', () => {
       [
         logged([started, { type: 'run.completed', output: 1, duration: 3 }]),
         logged([started, { type: 'run.suspended', waiting: ['a', 'b'], duration: 3 }]),
+        logged([started, { type: 'run.suspended', waiting: [], reason: 'drain', duration: 3 }]),
         logged([
           { type: 'run.resumed', life: 2, reused: 3 },
           { type: 'run.cancelled', duration: 3, reason: 'stop' },
@@ -147,9 +148,25 @@ describe('logTo()', () => {
     ).toEqual([
       'INFO w: run started | INFO w: run completed',
       'INFO w: run started | INFO w: run waits for a, b',
+      'INFO w: run started | INFO w: run stopped: it goes on when it is served again',
       'INFO w: run resumed: 3 finished steps are reused | WARNING w: run cancelled',
       'WARNING w: run resumed: 3 finished steps are reused',
       'INFO w: run had completed before, nothing ran',
+    ]);
+  });
+
+  it('says why a step is skipped, as progress() does', () => {
+    const skipped = (['when', 'lost', 'upstream', 'abandoned'] as const).map((reason): RunFact => ({
+      type: 'step.skipped',
+      path: reason,
+      agent: 'a',
+      reason,
+    }));
+    expect(logged(skipped)).toEqual([
+      'INFO when: step skipped: its condition was false',
+      'INFO lost: step skipped: another won',
+      'INFO upstream: step skipped: what it needs has failed',
+      'INFO abandoned: step skipped: nobody needs it any more',
     ]);
   });
 

@@ -1,7 +1,7 @@
 import { types } from 'node:util';
 
 import type { LogData } from '../../../lib/log/entry';
-import type { LogLevel, RunEvent, StepCompleted } from '../../../lib/model/event';
+import type { LogLevel, RunEvent, StepCompleted, StepSkipped } from '../../../lib/model/event';
 import type { Failure } from '../../../lib/model/failure';
 
 /** What the log says about an event. */
@@ -70,12 +70,7 @@ const entries: { readonly [K in RunEvent['type']]: (event: Extract<RunEvent, { t
       ...cause(event.error, event.path),
     })),
   'step.skipped': ({ runId, path, agent, reason }) =>
-    entry(reason === 'when' ? 'step skipped: its condition was false' : 'step skipped: another won', () => ({
-      runId,
-      path,
-      agent,
-      reason,
-    })),
+    entry(`step skipped: ${skipped[reason]}`, () => ({ runId, path, agent, reason })),
   'step.cancelled': ({ runId, path }) => entry('step cancelled', () => ({ runId, path })),
   'step.suspended': (event) =>
     entry('step waits for an answer', () => ({
@@ -95,8 +90,13 @@ const entries: { readonly [K in RunEvent['type']]: (event: Extract<RunEvent, { t
       : entry('run completed', () => ({ runId, duration })),
   'run.failed': ({ runId, duration, error }) =>
     entry(failedBecause('run', error, undefined), () => ({ runId, duration, ...cause(error, undefined) })),
-  'run.suspended': ({ runId, duration, waiting }) =>
-    entry(`run waits for ${waiting.join(', ')}`, () => ({ runId, duration })),
+  'run.suspended': ({ runId, duration, waiting, reason }) =>
+    entry(
+      waiting.length > 0
+        ? `run waits for ${waiting.join(', ')}`
+        : 'run stopped: it goes on when it is served again',
+      () => ({ runId, duration, reason }),
+    ),
   'run.cancelled': ({ runId, duration, reason, error }) =>
     error === undefined
       ? entry('run cancelled', () => ({ runId, duration, reason }))
@@ -106,6 +106,13 @@ const entries: { readonly [K in RunEvent['type']]: (event: Extract<RunEvent, { t
           reason,
           ...cause(error, undefined),
         })),
+};
+
+const skipped: Readonly<Record<StepSkipped['reason'], string>> = {
+  when: 'its condition was false',
+  lost: 'another won',
+  upstream: 'what it needs has failed',
+  abandoned: 'nobody needs it any more',
 };
 
 /** What an agent logs as fields of the entry; as one field when it has none, or when they would hide the run and the step. */
