@@ -72,18 +72,21 @@ export async function toolsFromMcp(client: McpClient, options: McpOptions = {}):
     });
 }
 
-/** All pages of them. */
+/** All pages of them. A page that leads to an earlier one, or nowhere, is the last. */
 async function toolsOf(client: McpClient): Promise<readonly McpTool[]> {
   const all: McpTool[] = [];
+  const asked = new Set<string>();
   let cursor: string | undefined;
   do {
     const page = (await client.listTools((cursor === undefined ? {} : { cursor }) as never)) as {
       readonly tools: readonly McpTool[];
-      readonly nextCursor?: string;
+      readonly nextCursor?: string | null;
     };
     all.push(...page.tools);
-    cursor = page.nextCursor;
-  } while (cursor !== undefined);
+    cursor = page.nextCursor ?? '';
+    if (asked.has(cursor)) break;
+    asked.add(cursor);
+  } while (cursor !== '');
   return all;
 }
 

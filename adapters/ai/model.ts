@@ -25,6 +25,13 @@ export interface ModelOptions extends AgentPolicy<ModelRequest> {
   readonly price?: ModelPrice;
 }
 
+/** What was told of one call. */
+interface ToldCall {
+  id: string;
+  tool: string;
+  text: string;
+}
+
 /** What a provider has told of an answer so far; the adapters collect it from streams. */
 export class AnswerParts {
   /** What was said. */
@@ -33,7 +40,9 @@ export class AnswerParts {
   finish: ModelAnswer['finish'] = 'other';
   /** What the provider wants to have back. */
   provider: ModelAnswer['provider'];
-  readonly #calls = new Map<string | number, { id: string; tool: string; text: string }>();
+  readonly #calls: ToldCall[] = [];
+  /** By place: the call that pieces are added to. */
+  readonly #open = new Map<string | number, ToldCall>();
   readonly #emit: (text: string) => void;
   #inputTokens: number | undefined;
   #outputTokens: number | undefined;
@@ -49,14 +58,22 @@ export class AnswerParts {
     this.#emit(text);
   }
 
-  /** Adds to a call that is told in pieces. `at` is what tells the calls of one answer apart. */
+  /**
+   * Adds to a call that is told in pieces. `at` is what tells the calls of one answer apart. Some servers give every call the same place:
+   * there the next one is known by an id and a name of its own.
+   */
   addToCall(at: string | number, { id, tool, text }: { id?: unknown; tool?: unknown; text?: unknown }): void {
-    const call = this.#calls.get(at) ?? { id: '', tool: '', text: '' };
+    let call = this.#open.get(at);
+    const isNamed = typeof id === 'string' && id !== '' && typeof tool === 'string' && tool !== '';
+    if (call === undefined || (isNamed && call.tool !== '' && call.id !== '' && call.id !== id)) {
+      call = { id: '', tool: '', text: '' };
+      this.#open.set(at, call);
+      this.#calls.push(call);
+    }
     if (typeof id === 'string' && id !== '') call.id = id;
     if (typeof tool === 'string' && tool !== '') call.tool = tool;
     if (typeof text === 'string') call.text += text;
     else if (text !== undefined) call.text = JSON.stringify(text);
-    this.#calls.set(at, call);
   }
 
   /** Token counts as the provider told them last. */
@@ -67,7 +84,7 @@ export class AnswerParts {
 
   /** All of it. */
   answer(): Omit<ModelAnswer, 'usage'> & { readonly usage?: Omit<ModelUsage, 'usd'> } {
-    const toolCalls = [...this.#calls.values()].map(({ id, tool, text }, index): ToolCall => ({
+    const toolCalls = this.#calls.map(({ id, tool, text }, index): ToolCall => ({
       id: id === '' ? `call_${String(index)}` : id,
       tool,
       arguments: argumentsOf(text),

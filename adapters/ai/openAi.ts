@@ -88,7 +88,7 @@ interface ChatChunk {
       readonly content?: string | null;
       readonly refusal?: string | null;
       readonly tool_calls?: readonly {
-        readonly index: number;
+        readonly index?: number;
         readonly id?: string;
         readonly function?: { readonly name?: string; readonly arguments?: string };
       }[];
@@ -112,7 +112,11 @@ function readChunk({ choices: [choice] = [], usage }: ChatChunk, parts: AnswerPa
   const { delta, finish_reason: reason } = choice;
   parts.addText(delta?.content ?? delta?.refusal);
   for (const call of delta?.tool_calls ?? [])
-    parts.addToCall(call.index, { id: call.id, tool: call.function?.name, text: call.function?.arguments });
+    parts.addToCall(call.index ?? 0, {
+      id: call.id,
+      tool: call.function?.name,
+      text: call.function?.arguments,
+    });
   if (typeof reason === 'string') parts.finish = FINISHES[reason] ?? 'stop';
 }
 
