@@ -9,7 +9,7 @@ import type { Definition } from '../../lib/definition/definition';
 import { definitionOf } from '../../lib/definition/definition';
 import { previewFork } from '../../lib/engine/previewFork';
 import { InputMismatchError } from '../../lib/errors/runErrors';
-import { checkRunId, RunExistsError, UnknownRunError } from '../../lib/errors/storageErrors';
+import { RunExistsError, UnknownRunError } from '../../lib/errors/storageErrors';
 import { MillraceError } from '../../lib/model/failure';
 import type { RunState } from '../../lib/model/state';
 import type { RequestProgress, Store } from '../../lib/store/store';
@@ -24,6 +24,7 @@ import {
   definitionNamed,
   inputCodecOf,
   malformedBody,
+  newIdIn,
   placeIn,
   realPath,
   reply,
@@ -134,17 +135,19 @@ async function startRun(call: Call): Promise<Response> {
   const body = await bodyOf(call, StartBody);
   const agent = agentNamed(api, body.agent);
   const input = checkedInput(agent, body.input);
-  const runId = body.runId ?? keyedRunId(call, agent.name) ?? api.newRunId();
-  checkRunId(runId);
+  const runId = newIdIn(body.runId ?? keyedRunId(call, agent.name) ?? api.newRunId());
   const { tags, priority, delayMs } = body;
-  const received = await submit(agent as AnyInput, input, {
-    ...place.where,
-    runId,
-    ...(tags !== undefined && { tags }),
-    ...(priority !== undefined && { priority }),
-    ...(delayMs !== undefined && { delayMs }),
+  const received = await inTurn(place, runId, async () => {
+    const receipt = await submit(agent as AnyInput, input, {
+      ...place.where,
+      runId,
+      ...(tags !== undefined && { tags }),
+      ...(priority !== undefined && { priority }),
+      ...(delayMs !== undefined && { delayMs }),
+    });
+    await checkSameRun(place, receipt, agent.name, input);
+    return receipt;
   });
-  await checkSameRun(place, received, agent.name, input);
   const answered: StartReply = received;
   return reply(received.became === 'known' ? 200 : 202, answered, {
     location: locationOf(call, runId, 'runs/'),
@@ -187,6 +190,21 @@ function keyedRunId({ request }: Call, agent: string): string | undefined {
     .update(JSON.stringify([agent, key]))
     .digest('hex');
   return `key-${hash.slice(0, 26)}`;
+}
+
+const beginning = new WeakMap<RunPlace, Map<string, Promise<unknown>>>();
+
+/** One request after the other for one id: what the first begins is known to the next. */
+async function inTurn<T>(place: RunPlace, runId: string, work: () => Promise<T>): Promise<T> {
+  const waiting = beginning.get(place) ?? new Map<string, Promise<unknown>>();
+  beginning.set(place, waiting);
+  const mine = (waiting.get(runId) ?? Promise.resolve()).then(work, work);
+  waiting.set(runId, mine);
+  try {
+    return await mine;
+  } finally {
+    if (waiting.get(runId) === mine) waiting.delete(runId);
+  }
 }
 
 /** The runs that were begun from here of late, by their ids: one that waits for its turn cannot be looked into. */
@@ -283,7 +301,7 @@ async function forkRun(call: Call): Promise<Response> {
     return reply(200, await previewOf(call, place, state, from, !hasOther || isKnown));
   const runId = await fork(state.runId, {
     store,
-    runId: body.runId ?? api.newRunId(),
+    runId: newIdIn(body.runId ?? api.newRunId()),
     ...(from !== undefined && { from }),
     ...(hasOther && { input: body.input }),
   });

@@ -1,7 +1,6 @@
-import type { RunState } from '../../lib/model/state';
 import { archivedRun, importRun, packRun } from '../../lib/store/runArchive';
 import type { Call, Route } from './call';
-import { bytesOf, placeIn, reply, runOf } from './call';
+import { bytesOf, newIdIn, placeIn, reply, runOf } from './call';
 import type { ImportReply } from './contract';
 import { HttpRequestError } from './httpRequestError';
 
@@ -33,12 +32,7 @@ async function exported(call: Call): Promise<Response> {
   const { shown } = call.api;
   const store = placeIn(call).store('export a run');
   const { runId } = await runOf(call);
-  const { state, events } = await archivedRun(runId, store);
-  const file = packRun({
-    // Its steps are a list, as in JSON.
-    state: shown.wholeState(state) as unknown as RunState,
-    events: events?.map((event) => shown.wholeEvent(event)),
-  });
+  const file = packRun(shown.wholeRun(await archivedRun(runId, store)));
   const name = runId.replace(/[^\w.-]+/g, '_').slice(0, 120);
   return new Response(new Uint8Array(file), {
     headers: {
@@ -60,6 +54,8 @@ async function imported(call: Call): Promise<Response> {
     );
   const runId = query.get('runId');
   const file = await bytesOf(request, LARGEST_FILE);
-  const body: ImportReply = { runId: await importRun(file, { store, ...(runId !== null && { runId }) }) };
+  const body: ImportReply = {
+    runId: await importRun(file, { store, ...(runId !== null && { runId: newIdIn(runId) }) }),
+  };
   return reply(201, body);
 }

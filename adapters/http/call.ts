@@ -5,7 +5,7 @@ import { jsonSchemaOf } from '../../lib/codec/jsonSchema';
 import { validate } from '../../lib/codec/validate';
 import type { Definition } from '../../lib/definition/definition';
 import { definitionOf, isStructure } from '../../lib/definition/definition';
-import { UnknownRunError } from '../../lib/errors/storageErrors';
+import { checkRunId, InvalidRunIdError, UnknownRunError } from '../../lib/errors/storageErrors';
 import { ValidationError } from '../../lib/errors/runErrors';
 import type { MetricsStore } from '../../lib/metrics/metricsStore';
 import type { Monitor } from '../../lib/metrics/monitor';
@@ -193,6 +193,24 @@ export async function bytesOf(request: Request, most: number): Promise<Uint8Arra
     parts.push(part as Uint8Array);
   }
   return Buffer.concat(parts);
+}
+
+/** An id for a new run, under which it can be asked for. @throws HttpRequestError */
+export function newIdIn(runId: string): string {
+  try {
+    checkRunId(runId);
+  } catch (error) {
+    if (!(error instanceof InvalidRunIdError)) throw error;
+    throw new HttpRequestError('BODY_MALFORMED', error.message, error.next);
+  }
+  // Whoever asks a server takes them out of the address.
+  if (runId === '.' || runId === '..')
+    throw new HttpRequestError(
+      'BODY_MALFORMED',
+      `Cannot use this run id: no address leads to "${runId}"`,
+      'give another one',
+    );
+  return runId;
 }
 
 function tooLarge(most: number): HttpRequestError {

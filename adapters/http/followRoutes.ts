@@ -224,10 +224,11 @@ async function logs(call: Call): Promise<Response> {
   if (least === -1) throw malformedQuery('level', level, LEVELS.join(', '));
   const after = countIn(query, 'after', 0, Number.MAX_SAFE_INTEGER) ?? 0;
   const limit = countIn(query, 'limit', 1, 10_000) ?? 1_000;
-  const { runId, status } = await runOf(call);
+  const { runId, status, seq } = await runOf(call);
   const path = query.get('path') ?? '';
   const text = (query.get('q') ?? '').toLowerCase();
-  const found = eventsSoFar(call.api, placeIn(call), { runId, after, isUnderWay: status === 'RUNNING' }).pipe(
+  const soFar = { runId, after, ...(status === 'RUNNING' && { seq }) };
+  const found = eventsSoFar(call.api, placeIn(call), soFar).pipe(
     concatMap((kept) => lineOf(call.api, kept)),
     filter((line) => LEVELS.indexOf(line.level) >= least && isWithin(line.path, path)),
     filter(({ message }) => message.toLowerCase().includes(text)),
@@ -252,21 +253,22 @@ const QUIET_MS = 300;
 /** A long run is not read at once. */
 const FIRST_MS = 1_500;
 
-/** The events that are kept of a run up to now, also while it is under way. */
-export function eventsSoFar(
+/**
+ * The events that are kept of a run up to now.
+ *
+ * @param seq - Of a run that is under way, the latest that is part of its state.
+ */
+function eventsSoFar(
   api: Api,
   place: RunPlace,
-  {
-    runId,
-    after,
-    isUnderWay,
-  }: { readonly runId: string; readonly after: number; readonly isUnderWay: boolean },
+  { runId, after, seq }: { readonly runId: string; readonly after: number; readonly seq?: number },
 ): Observable<KeptEvent> {
   const kept = place.events(runId, { after });
-  if (!isUnderWay) return kept;
+  if (seq === undefined) return kept;
   const now = api.now();
   return kept.pipe(
-    takeWhile(({ event }) => event.at <= now),
+    // Where the clock was set back, what has happened is dated later than now.
+    takeWhile(({ event }) => event.seq < seq || event.at <= now),
     timeout({ first: FIRST_MS, each: QUIET_MS, with: () => EMPTY }),
   );
 }

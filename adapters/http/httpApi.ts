@@ -1,13 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { Hono } from 'hono/tiny';
-import { asyncScheduler, interval } from 'rxjs';
+import { asyncScheduler, interval, NEVER } from 'rxjs';
 import type { SchedulerLike } from 'rxjs';
 
 import { definitionOf } from '../../lib/definition/definition';
 import { newRunId } from '../../lib/engine/newRunId';
 import type { MetricsStore } from '../../lib/metrics/metricsStore';
 import type { Monitor } from '../../lib/metrics/monitor';
+import { LONGEST_DELAY_MS } from '../../lib/model/backoff';
 import { InvalidArgumentError, MillraceError, toFailure } from '../../lib/model/failure';
 import type { Store } from '../../lib/store/store';
 import { actRoutes } from './actRoutes';
@@ -74,7 +75,7 @@ export interface HttpApi {
  *
  * It asks the store, so that a process that serves the runs does what is asked for; where nobody does, the answer says so.
  *
- * @throws InvalidArgumentError when there is nothing to show, or two agents have one name.
+ * @throws InvalidArgumentError when there is nothing to show, or two agents, or two stores, have one name.
  * @example
  * ```ts
  * const api = httpApi({ store, agents: [report], authorize: (request) => isAdmin(request) && 'write' });
@@ -119,7 +120,8 @@ function apiOf(options: HttpApiOptions): Api {
     metrics: options.metrics,
     shown: new Shown(options.redact),
     maxBodyBytes,
-    heartbeats: interval(heartbeatMs, scheduler),
+    // Node turns longer delays, and Infinity, into 1 ms.
+    heartbeats: heartbeatMs > LONGEST_DELAY_MS ? NEVER : interval(heartbeatMs, scheduler),
     now: () => scheduler.now(),
     newRunId: options.newRunId ?? newRunId,
   };
@@ -153,9 +155,14 @@ function placesOf(
   agents: ReadonlyMap<string, AnyAgent>,
 ): ReadonlyMap<string, RunPlace> {
   const places = new Map<string, RunPlace>();
-  if (store !== undefined) places.set('main', storePlace('main', store));
-  for (const [name, each] of Object.entries(stores)) places.set(name, storePlace(name, each));
-  if (engine !== undefined) places.set('engine', enginePlace('engine', engine, agents));
+  const add = (place: RunPlace): void => {
+    if (places.has(place.name))
+      throw new InvalidArgumentError(`Cannot show two stores named "${place.name}"`, 'give one another name');
+    places.set(place.name, place);
+  };
+  if (store !== undefined && stores['main'] !== store) add(storePlace('main', store));
+  for (const [name, each] of Object.entries(stores)) add(storePlace(name, each));
+  if (engine !== undefined) add(enginePlace('engine', engine, agents));
   if (places.size > 0) return places;
   throw new InvalidArgumentError('Cannot make an API of nothing', 'give { store }, { stores } or { engine }');
 }
@@ -176,7 +183,7 @@ function router(api: Api, rules: Rules): (request: Request) => Promise<Response>
     needs: 'read',
     handle: () => Promise.resolve(reply(200, openApi(api, routes))),
   });
-  const base = rules.basePath.replace(/\/+$/, '');
+  const base = baseOf(rules.basePath);
   const app = new Hono({ strict: false });
   const mounted = base === '' ? app : app.basePath(base);
   for (const route of routes) {
@@ -188,7 +195,8 @@ function router(api: Api, rules: Rules): (request: Request) => Promise<Response>
       return route.handle({ api, request, query, access, param: (name) => context.req.param(name) ?? '' });
     });
   }
-  const allowed = (path: string): string | undefined => allowedMethods(routes, path.slice(base.length));
+  const allowed = (path: string): string | undefined =>
+    path.startsWith(`${base}/`) ? allowedMethods(routes, path.slice(base.length)) : undefined;
   app.notFound(async ({ req: { raw, path, method } }) => {
     // Nobody learns what there is who may not read it.
     await accessOf(raw, rules);
@@ -200,7 +208,20 @@ function router(api: Api, rules: Rules): (request: Request) => Promise<Response>
     return reply(405, { error: api.shown.record(refusal) } satisfies ErrorReply, headers);
   });
   app.onError((error) => refused(error, api, rules));
-  return async (request) => app.fetch(request);
+  return async (request) => {
+    try {
+      return await app.fetch(request);
+    } catch (thrown) {
+      // Hono hands on what is thrown and no Error.
+      return refused(thrown, api, rules);
+    }
+  };
+}
+
+/** A base path as it stands before the paths below it: `/api`, or nothing. */
+export function baseOf(basePath: string): string {
+  const bare = basePath.replace(/^\/+|\/+$/g, '');
+  return bare === '' ? '' : `/${bare}`;
 }
 
 async function accessOf(request: Request, { authorize }: Rules): Promise<Access> {
@@ -244,14 +265,22 @@ function allowedMethods(routes: readonly Route[], path: string): string | undefi
   );
 }
 
-function refused(error: Error, api: Api, { onError }: Rules): Response {
+function refused(error: unknown, api: Api, { onError }: Rules): Response {
   const status = error instanceof MillraceError ? statusOf(error) : 500;
-  if (status === 500) onError(error);
+  if (status === 500) tell(error, onError);
   const body: ErrorReply = { error: api.shown.record(error) };
   const headers: Record<string, string> = {};
   if (status === 405) headers['allow'] = 'GET, HEAD';
   if (status === 429 || status === 503) headers['retry-after'] = '1';
   return reply(status, body, headers);
+}
+
+function tell(error: unknown, onError: Rules['onError']): void {
+  try {
+    onError(error);
+  } catch {
+    // Whoever is told of an error must not become the next one.
+  }
 }
 
 function warn(error: unknown): void {

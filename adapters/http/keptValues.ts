@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs';
-import { defaultIfEmpty, firstValueFrom, take } from 'rxjs';
+import { defaultIfEmpty, EMPTY, firstValueFrom, take, timeout } from 'rxjs';
 
 import type { RunEvent } from '../../lib/model/event';
 import type { RunState } from '../../lib/model/state';
@@ -31,9 +31,18 @@ export function valueIn({ steps, ...run }: RunState, path: string, of: ValueKind
   return of === 'answer' ? row.answer?.value : (row[of] ?? undefined);
 }
 
-/** A value of one kept event: the first of these. */
-export async function valueAt(events: Observable<KeptEvent>, path: string, of: ValueKind): Promise<unknown> {
-  const kept = await firstValueFrom(events.pipe(take(1), defaultIfEmpty(undefined)));
+/** For so long nothing has come of a run under way: it has no such event yet. */
+const PATIENCE_MS = 1_500;
+
+/** A value of one kept event: the first of these, which may be yet to come while the run is under way. */
+export async function valueAt(
+  events: Observable<KeptEvent>,
+  path: string,
+  of: ValueKind,
+  isUnderWay: boolean,
+): Promise<unknown> {
+  const inTime = isUnderWay ? events.pipe(timeout({ first: PATIENCE_MS, with: () => EMPTY })) : events;
+  const kept = await firstValueFrom(inTime.pipe(take(1), defaultIfEmpty(undefined)));
   return kept && valueOf(kept.event, path, of);
 }
 

@@ -10,8 +10,13 @@ export function nodeListener(
   return async (request, response) => {
     // Express may have read the body already, with express.json(): it cannot be read again.
     const { body } = request as { readonly body?: unknown };
-    if (body !== undefined && request.readableEnded)
-      Object.assign(request, { rawBody: Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body)) });
+    if (body !== undefined && request.readableEnded) Object.assign(request, { rawBody: bytesOf(body) });
     await listener(request, response);
   };
+}
+
+/** As it came: a text, such as `express.text()` makes, is no JSON value but the body itself. */
+function bytesOf(body: unknown): Buffer {
+  if (Buffer.isBuffer(body)) return body;
+  return Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
 }

@@ -79,7 +79,8 @@ export function portGuard({ token, port, hosts = [] }: PortGuardOptions): PortGu
 
 /** An address of IPv6 stands in brackets there. */
 function inHeader(host: string): string {
-  return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host.toLowerCase();
+  const name = host.toLowerCase();
+  return name.includes(':') && !name.startsWith('[') ? `[${name}]` : name;
 }
 
 /** @throws HttpRequestError */
@@ -106,14 +107,17 @@ function entryWith({ method, url }: Request, digest: Buffer, cookie: string): Re
   const given = searchParams.get('t');
   if (given === null || (method !== 'GET' && method !== 'HEAD')) return undefined;
   if (!isSame(given, digest)) throw unknownCaller();
-  const rest = search.replace(/([?&])t=[^&]*(&|$)/, (_, before: string, after: string) =>
-    after === '' ? '' : before,
-  );
+  // However it is written there: an address that still had it would lead to itself for ever.
+  const rest = search
+    .slice(1)
+    .split('&')
+    .filter((pair) => !new URLSearchParams(pair).has('t'))
+    .join('&');
   return new Response(null, {
     status: 303,
     headers: {
       // Two slashes would name another host.
-      location: `${pathname.replace(/^\/+/, '/')}${rest}`,
+      location: `${pathname.replace(/^\/+/, '/')}${rest === '' ? '' : `?${rest}`}`,
       'set-cookie': `${cookie}=${encodeURIComponent(given)}; HttpOnly; SameSite=Strict; Path=/`,
       'cache-control': 'no-store',
     },

@@ -432,7 +432,12 @@ async function value(call: Call): Promise<Response> {
   const raw =
     offset === undefined
       ? valueIn(found, path, of)
-      : await valueAt(placeIn(call).events(found.runId, { after: offset - 1 }), path, of);
+      : await valueAt(
+          placeIn(call).events(found.runId, { after: offset - 1 }),
+          path,
+          of,
+          found.status === 'RUNNING',
+        );
   const text = textOf(api, raw, of);
   const place = api.shown.path(path);
   if (text === undefined) throw noValue(found.runId, place, of);

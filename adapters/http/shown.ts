@@ -11,6 +11,7 @@ import { tidy, WHOLE } from '../../lib/model/secrets/tidy';
 import type { SharedPatch } from '../../lib/model/shared';
 import type { RunState } from '../../lib/model/state';
 import type { StepResult } from '../../lib/model/stepResult';
+import type { ArchivedRun } from '../../lib/store/runArchive';
 import type { RunSummary } from '../../lib/store/store';
 import type { StreamSummary } from '../../lib/store/streamRest';
 import type { CutValue, StateReply, ValueKind } from './contract';
@@ -156,14 +157,14 @@ export class Shown {
     return this.#state(state, (value, path, of) => this.short(value, path, of));
   }
 
-  /** The same with nothing cut. */
-  wholeState(state: RunState): StateReply {
-    return this.#state(state, (value) => this.value(value));
-  }
-
-  /** The same as it is kept in a file, with nothing cut. */
-  wholeEvent(event: RunEvent): RunEvent {
-    return this.#event(event, (value) => this.value(value));
+  /** A run as it is kept in a file, with nothing cut. */
+  wholeRun({ state, events }: ArchivedRun): ArchivedRun {
+    const change: Change = (value) => this.value(value);
+    return {
+      // Its steps are a list, as in JSON.
+      state: this.#state(state, change) as unknown as RunState,
+      events: events?.map((event) => this.#event(event, change)),
+    };
   }
 
   #state(state: RunState, change: Change): StateReply {

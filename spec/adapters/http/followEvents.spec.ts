@@ -172,6 +172,24 @@ describe('GET /runs/:id/events', () => {
     expect(comments).toHaveLength(3);
   });
 
+  it.each([Infinity, 2 ** 31])(
+    'says nothing of it where that is asked for every %p ms',
+    async (heartbeatMs) => {
+      const store = memoryStore();
+      await execute(book, 1, { store, runId: 'r' });
+      const api = httpApi({ store, heartbeatMs });
+      const { body } = await api.fetch(new Request('http://x/runs/r/events?live'));
+      const reader = body!.getReader();
+      let told = '';
+      void setTimeout(150).then(() => reader.cancel());
+      for (let read = await reader.read(); !read.done; read = await reader.read())
+        told += new TextDecoder().decode(read.value as Uint8Array);
+
+      expect(told).toContain('run.completed');
+      expect(told).not.toMatch(/^:/m);
+    },
+  );
+
   it('leaves the store when who follows goes away', async () => {
     const store = memoryStore();
     await execute(book, 1, { store, runId: 'r' });

@@ -2,6 +2,9 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import type { SchedulerLike } from 'rxjs';
+import { asyncScheduler } from 'rxjs';
+
 import type {
   EventLine,
   ForkPreviewReply,
@@ -327,6 +330,46 @@ describe('httpApi()', () => {
     ]);
   });
 
+  it('takes one of two that come at once under one key with different inputs, and refuses the other', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'millrace-http-'));
+    const stores = [memoryStore(), lowdbStore(folder)];
+    for (const store of stores) {
+      const api = httpApi({ store, ...writer });
+      for (let time = 0; time < 20; time += 1) {
+        const key = { 'idempotency-key': `order-${String(time)}` };
+        const asked = [1, 2, 1].map((pages) => post(api, '/runs', { agent: 'book', input: { pages } }, key));
+        const statuses = (await Promise.all(asked)).map(({ status }) => status);
+        expect([stores.indexOf(store), time, ...statuses]).toEqual([
+          stores.indexOf(store),
+          time,
+          202,
+          409,
+          200,
+        ]);
+      }
+      await store.close();
+    }
+    rmSync(folder, { recursive: true });
+  });
+
+  it.each([
+    ['of 201 characters', 'x'.repeat(201)],
+    ['that is empty', ''],
+    ['.', '.'],
+    ['..', '..'],
+  ])('refuses a new run by an id %s: nobody could ask for it', async (_, runId) => {
+    const store = memoryStore();
+    const api = httpApi({ store, ...writer });
+    await execute(load, { pages: 1 }, { store, runId: 'r' });
+    const bad = [400, 'BODY_MALFORMED'];
+
+    expect(await refusal(await post(api, '/runs', { agent: 'book', input: { pages: 1 }, runId }))).toEqual(
+      bad,
+    );
+    expect(await refusal(await post(api, '/runs/r/fork', { from: '', runId }))).toEqual(bad);
+    expect(await store.queue.size()).toBe(0);
+  });
+
   it('has a run begun, answered, forked and resumed by an app that serves in another store object', async () => {
     const app = openStore();
     const served = serve([book], { store: app }).subscribe();
@@ -597,6 +640,75 @@ describe('httpApi()', () => {
     expect(await refusal(wrong)).toEqual([405, 'METHOD_NOT_ALLOWED']);
   });
 
+  it.each(['api/millrace', '/api/millrace', '//api/millrace//'])(
+    'is mounted at the basePath %s however that is written, and nowhere else',
+    async (basePath) => {
+      const api = httpApi({ store: memoryStore(), basePath });
+      const ask = (method: string, path: string) => api.fetch(new Request(`http://x${path}`, { method }));
+
+      expect((await ask('GET', '/api/millrace/runs')).status).toBe(200);
+      expect(await refusal(await ask('DELETE', '/api/millrace/runs'))).toEqual([405, 'METHOD_NOT_ALLOWED']);
+      for (const path of ['/api/millwork/runs', '/api/millrace', '/api/millracer/runs', '/runs'])
+        for (const method of ['GET', 'DELETE'])
+          expect([path, await refusal(await ask(method, path))]).toEqual([path, [404, 'NO_ROUTE']]);
+    },
+  );
+
+  it.each([
+    ['an Error', new Error(`disk ${SECRET}`)],
+    ['a text', `disk ${SECRET}`],
+    ['nothing', undefined],
+  ])('answers 500 whatever authorize, a store or onError throws: %s', async (_, thrown) => {
+    const heard: unknown[] = [];
+    const onError = (error: unknown): void => {
+      heard.push(error);
+      throw thrown as Error;
+    };
+    const fails = (): never => {
+      throw thrown as Error;
+    };
+    const broken: Store = { ...memoryStore(), listRuns: async () => fails() };
+
+    for (const options of [{ store: broken }, { authorize: fails }, { authorize: async () => fails() }]) {
+      const response = await get(httpApi({ store: memoryStore(), onError, ...options }), '/runs');
+      expect([response.status, response.headers.get('cache-control')]).toEqual([500, 'no-store']);
+      expect(readable(await response.text())).toEqual([]);
+    }
+    expect(heard).toEqual([thrown, thrown, thrown]);
+  });
+
+  it('says at once that there is no value of an event that a run under way does not have yet', async () => {
+    const store = memoryStore();
+    let goOn = (): void => undefined;
+    const waits = agent('waits', () => new Promise<void>((resolve) => (goOn = resolve)));
+    const moving = execute(waits, 1, { store, runId: 'r' });
+    await until(async () => (await store.loadRun('r'))?.steps.get('waits') !== undefined);
+    const api = httpApi({ store });
+
+    expect(await refusal(await get(api, '/runs/r/values?of=input&offset=99'))).toEqual([404, 'NO_VALUE']);
+    expect(await read<ValueReply>(api, '/runs/r/values?of=input&offset=1')).toMatchObject({ text: '1' });
+    goOn();
+    await moving;
+  });
+
+  it('gives the lines of the steps before of a run under way also when the clock was set back since', async () => {
+    const store = memoryStore();
+    let goOn = (): void => undefined;
+    const says = agent('says', (text: string, { log }) => {
+      log('INFO', text);
+      return text;
+    });
+    const waits = agent('waits', () => new Promise<void>((resolve) => (goOn = resolve)));
+    const moving = execute(chain('flow', says, waits), 'hello', { store, runId: 'r' });
+    await until(async () => (await store.loadRun('r'))?.steps.get('waits')?.status === 'RUNNING');
+    const scheduler = Object.create(asyncScheduler, { now: { value: () => 1 } }) as SchedulerLike;
+    const { lines } = await read<LogsReply>(httpApi({ store, scheduler }), '/runs/r/logs');
+
+    expect(lines.map(({ message }) => message)).toEqual(['hello']);
+    goOn();
+    await moving;
+  });
+
   it('tells what nobody foresaw to onError, and nothing of it to who asks', async () => {
     const heard: unknown[] = [];
     const broken: Store = { ...memoryStore(), listRuns: () => Promise.reject(new Error(`disk ${SECRET}`)) };
@@ -614,5 +726,10 @@ describe('httpApi()', () => {
       'Cannot show two agents named "load"',
     );
     expect(() => httpApi({ store: memoryStore(), agents: [(() => 1) as never] })).toThrow('it is no agent');
+    const main = memoryStore();
+    expect(() => httpApi({ store: main, stores: { main: memoryStore() } })).toThrow(
+      'Cannot show two stores named "main"',
+    );
+    expect(() => httpApi({ store: main, stores: { main } })).not.toThrow();
   });
 });

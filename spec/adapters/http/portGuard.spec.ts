@@ -100,6 +100,12 @@ describe('portGuard(), asked by curl', () => {
       headers: { location: '/evil.example/' },
     });
     expect(await curl(`${server.url}/?t=wrong`)).toMatchObject({ status: 401 });
+    for (const [query, rest] of [
+      [`%74=${token}`, '/'],
+      [`t=${token}&t=${token}`, '/'],
+      [`t=${token}&at=1&t`, '/?at=1'],
+    ] as const)
+      expect(await curl(`${server.url}/?${query}`)).toMatchObject({ headers: { location: rest } });
   });
 
   it('lets a page load nothing but its own, on every answer', async () => {
@@ -127,12 +133,13 @@ describe('portGuard(), asked by curl', () => {
   });
 
   it('lets in who is named, and everybody without a token', async () => {
-    const named = portGuard({ port: () => 80, hosts: ['box.local', '::2'] });
+    const named = portGuard({ port: () => 80, hosts: ['Box.local', '::2', 'FE80::A'] });
     const ask = (host: string): Promise<Response> =>
       named(new Request('http://x/', { headers: { host } }), () => Promise.resolve(new Response('in')));
 
     expect((await ask('box.local')).status).toBe(200);
     expect((await ask('[::2]:80')).status).toBe(200);
+    expect((await ask('[fe80::a]')).status).toBe(200);
     expect((await ask('box.local:81')).status).toBe(403);
     expect(() => portGuard({ token: 'short', port: () => 80 })).toThrow(
       'Cannot guard a port with so short a token',

@@ -1,0 +1,43 @@
+import { createServer } from 'node:http';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+import { nodeListener } from '../../../adapters/http';
+
+describe('nodeListener(), behind what has read the body', () => {
+  let server: Server | undefined;
+  afterEach(() => {
+    server?.close();
+    server?.closeAllConnections();
+  });
+
+  /** What a handler gets of a body that was read before, as a parser of Express leaves it. */
+  async function taken(sent: string, parsed: (bytes: Buffer) => unknown): Promise<string> {
+    const node = nodeListener(async (request) => new Response(await request.text()));
+    const listening = createServer((request, response) => {
+      const parts: Buffer[] = [];
+      request.on('data', (part: Buffer) => parts.push(part));
+      request.on('end', () => {
+        // `readableEnded` is true behind the end.
+        setImmediate(() => {
+          const body = parsed(Buffer.concat(parts));
+          void node(Object.assign(request, body === undefined ? {} : { body }), response);
+        });
+      });
+    });
+    server = listening;
+    await new Promise<void>((resolve) => listening.listen(0, '127.0.0.1', resolve));
+    const { port } = listening.address() as AddressInfo;
+    const signal = AbortSignal.timeout(5_000);
+    const response = await fetch(`http://127.0.0.1:${String(port)}/`, { method: 'POST', body: sent, signal });
+    return response.text();
+  }
+
+  it.each([
+    ['a value, by express.json()', (bytes: Buffer) => JSON.parse(bytes.toString()) as unknown],
+    ['a text, by express.text()', (bytes: Buffer) => bytes.toString()],
+    ['bytes, by express.raw()', (bytes: Buffer) => bytes],
+  ])('takes it as %s', async (_, parsed) => {
+    expect(await taken('{"agent":"greet"}', parsed)).toBe('{"agent":"greet"}');
+  });
+});
