@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { deflateRawSync } from 'node:zlib';
 
-import type { EventLine, HttpApi, Redact, RunReply, StateReply } from '../adapters/http/index';
+import type { ErrorReply, EventLine, HttpApi, Redact, RunReply, StateReply } from '../adapters/http/index';
 import { httpApi } from '../adapters/http/index';
 import { StorageError, UnknownRunError } from '../lib/errors/storageErrors';
+import { isJournaled } from '../lib/model/event';
 import type { Store } from '../lib/store/store';
 import { asset } from './assets';
 import { graphOf, scopesOf } from './graph';
@@ -21,7 +22,7 @@ export interface ExportHtmlOptions {
 
 /**
  * A run as one page of HTML that opens from a file: the page of the inspector with the events of the run in it, without secrets,
- * and with values above 64 kB cut. It asks nothing of any server.
+ * and with values above 64 kB cut. It asks nothing of any server. Of a run that is under way it has what happened so far.
  *
  * @throws UnknownRunError when there is no such run.
  * @throws StorageError when it cannot be read.
@@ -39,7 +40,7 @@ export async function exportedFrom(
   runId: string,
 ): Promise<string> {
   const run = (await replyOf(api, store, runId, '')) as RunReply;
-  const events = run.hasEvents ? await eventsOf(api, store, runId) : [await imported(api, store, runId)];
+  const events = run.hasEvents ? await eventsOf(api, store, run) : [await imported(api, store, runId)];
   const layouts = Object.fromEntries(
     scopesOf(run.plan).map((scope) => [scope, placed(graphOf(run.plan, scope))]),
   );
@@ -106,14 +107,31 @@ function escaped(text: string): string {
   return text.replaceAll(/[&<>"']/g, (letter) => `&#${letter.charCodeAt(0)};`);
 }
 
+/** Those that led to how the run stood: one that is under way goes on meanwhile, and so do its events. */
 async function eventsOf(
   api: Pick<HttpApi, 'fetch'>,
   store: string,
-  runId: string,
+  { run: { runId, status }, seq }: RunReply,
 ): Promise<readonly EventLine[]> {
   const response = await asked(api, store, runId, '/events', { accept: 'application/x-ndjson' });
-  const lines = (await response.text()).split('\n').filter((line) => line !== '');
-  return lines.map((line) => JSON.parse(line) as EventLine);
+  const lines: EventLine[] = [];
+  for await (const text of linesOf(response)) {
+    const line = JSON.parse(text) as EventLine | ErrorReply;
+    if ('error' in line) throw new StorageError('export run', runId, line.error.message, line.error.next);
+    lines.push(line);
+    if (status === 'RUNNING' && isJournaled(line.event) && line.event.seq >= seq) break;
+  }
+  return lines;
+}
+
+async function* linesOf({ body }: Response): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  for await (const bytes of (body ?? []) as unknown as AsyncIterable<Uint8Array>) {
+    const [last = '', ...lines] = `${rest}${decoder.decode(bytes, { stream: true })}`.split('\n').reverse();
+    rest = last;
+    yield* lines.reverse();
+  }
 }
 
 /** Of a run without events its state is all there is: it is put in as one. */

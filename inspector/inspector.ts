@@ -5,9 +5,10 @@ import type { AddressInfo } from 'node:net';
 import { hostname, networkInterfaces } from 'node:os';
 import type { MonoTypeOperatorFunction } from 'rxjs';
 
-import type { HttpApi, HttpApiOptions } from '../adapters/http/index';
+import type { HttpApi, HttpApiOptions, StoresReply } from '../adapters/http/index';
+import { bytesOf } from '../adapters/http/call';
+import { baseOf } from '../adapters/http/httpApi';
 import { httpApi, HttpRequestError, nodeListener, portGuard } from '../adapters/http/index';
-import { UnknownRunError } from '../lib/errors/storageErrors';
 import { InvalidArgumentError, MillraceError } from '../lib/model/failure';
 import type { Transition } from '../lib/model/event';
 import type { AssetName } from './assets';
@@ -54,10 +55,15 @@ export interface Inspector {
   /**
    * Listens on a port of its own, where whoever has the token may do everything.
    *
-   * @throws InvalidArgumentError when others than this machine would reach it, and neither a token nor `readOnly` was given.
+   * @throws InvalidArgumentError when others than this machine would reach it, and neither a token nor `readOnly` was given; when the port
+   * is taken, or cannot be listened on.
    */
   listen(options?: ListenOptions): Promise<Listening>;
-  /** A tap behind `run()`, for runs without a store: what passes is kept in memory, as the store `watched`. */
+  /**
+   * A tap behind `run()`, for runs without a store: what passes is kept in memory, as the store `watched`.
+   *
+   * @throws InvalidArgumentError when another store has that name.
+   */
   watch<O>(): MonoTypeOperatorFunction<Transition<O>>;
 }
 
@@ -73,18 +79,15 @@ export interface Inspector {
  * ```
  */
 export function inspector(options: InspectorOptions = {}): Inspector {
-  const { store, stores, engine, basePath = '' } = options;
+  const { store, stores, engine } = options;
+  const basePath = baseOf(options.basePath ?? '');
   const watched = new WatchedRuns();
   const hasOther = store !== undefined || stores !== undefined || engine !== undefined;
   let isWatching = !hasOther;
   const apiOf = (more: Partial<HttpApiOptions>): HttpApi => {
-    const { store: _store, basePath: _basePath, ...rest } = options;
-    const all = {
-      ...(store === undefined ? {} : { main: store }),
-      ...stores,
-      ...(isWatching ? { watched: watched.store } : {}),
-    };
-    return httpApi({ ...rest, ...(Object.keys(all).length > 0 && { stores: all }), ...more });
+    const { basePath: _basePath, ...rest } = options;
+    const all = isWatching ? { ...stores, watched: watched.store } : stores;
+    return httpApi({ ...rest, ...(all !== undefined && { stores: all }), ...more });
   };
   let mounted: HttpApi | undefined;
   const answer = async (request: Request): Promise<Response> => {
@@ -104,6 +107,11 @@ export function inspector(options: InspectorOptions = {}): Inspector {
     listen: (where = {}) => listening(where, apiOf),
     watch: () => {
       if (!isWatching) {
+        if (stores !== undefined && Object.hasOwn(stores, 'watched'))
+          throw new InvalidArgumentError(
+            'Cannot show two stores named "watched"',
+            'give the other one another name: this one is of what watch() sees',
+          );
         isWatching = true;
         mounted = undefined;
       }
@@ -145,7 +153,14 @@ async function listening(
   const listener = nodeListener((request) => guard(request, (passed) => answered(passed, '', api)));
   server.on('request', (request, response) => void listener(request, response));
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    server.once('error', (error) => {
+      const what = `Cannot listen on port ${String(port)} of ${host}: ${error.message}`;
+      reject(
+        new InvalidArgumentError(what, 'name another port, or none: then a free one is taken', {
+          cause: error,
+        }),
+      );
+    });
     server.listen(port, host, resolve);
   });
   const name = host.includes(':') ? `[${host}]` : host;
@@ -193,7 +208,9 @@ const types: Readonly<Record<AssetName, string>> = {
 /** The page, what it is made of, and the API below `api/`. Never rejects. */
 async function answered(request: Request, basePath: string, api: HttpApi): Promise<Response> {
   const url = new URL(request.url);
-  const path = url.pathname.startsWith(basePath) ? url.pathname.slice(basePath.length) : url.pathname;
+  // Where the mount takes its path away, there is none.
+  const isBelow = `${url.pathname}/`.startsWith(`${basePath}/`);
+  const path = isBelow ? url.pathname.slice(basePath.length) : url.pathname;
   if (path === '')
     return new Response(null, { status: 308, headers: { location: `${url.pathname}/${url.search}` } });
   if (path.startsWith('/api/')) {
@@ -205,18 +222,15 @@ async function answered(request: Request, basePath: string, api: HttpApi): Promi
     return await pageAnswer(request, url, path, api);
   } catch (error) {
     if (!(error instanceof MillraceError)) throw error;
-    return Response.json({ error: error.toJSON() }, { status: statusFor(error) });
+    const status = error instanceof HttpRequestError ? error.status : 500;
+    return Response.json({ error: error.toJSON() }, { status });
   }
-}
-
-function statusFor(error: MillraceError): number {
-  if (error instanceof HttpRequestError) return error.status;
-  return error instanceof UnknownRunError ? 404 : 500;
 }
 
 async function pageAnswer(request: Request, url: URL, path: string, api: HttpApi): Promise<Response> {
   const { method } = request;
-  if (path === '/layout' && method === 'POST') return layoutFor(request);
+  if (path === '/layout' && method === 'POST')
+    return (await refusalOf(request, api)) ?? (await layoutFor(request));
   if (method !== 'GET' && method !== 'HEAD')
     throw new HttpRequestError('METHOD_NOT_ALLOWED', `Cannot ${method} ${path}`, 'use GET');
   if (path === '/') return fileOf(pageHtml, 'text/html; charset=utf-8');
@@ -243,11 +257,29 @@ function fileOf(body: string | Buffer, type: string): Response {
   });
 }
 
+/** What the API says to somebody who may not read; undefined for who may. */
+async function refusalOf({ headers }: Request, api: HttpApi): Promise<Response | undefined> {
+  const answer = await api.fetch(new Request('http://inspector/', { headers: new Headers(headers) }));
+  // There is nothing at its root.
+  return answer.status === 404 ? undefined : answer;
+}
+
+/** Of a graph, in bytes: more than 20,000 edges take. */
+const LARGEST_GRAPH = 8 * 1_048_576;
+
 async function layoutFor(request: Request): Promise<Response> {
-  const graph: unknown = await request.json().catch(() => undefined);
+  const graph = jsonIn(await bytesOf(request, LARGEST_GRAPH));
   if (!isGraph(graph))
     throw new HttpRequestError('BODY_MALFORMED', 'Cannot lay out what is no graph', 'send { nodes, edges }');
   return Response.json(placed(graph));
+}
+
+function jsonIn(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes)) as unknown;
+  } catch {
+    return undefined;
+  }
 }
 
 function isGraph(value: unknown): value is Graph {
@@ -271,16 +303,24 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
 
 async function exported(url: URL, request: Request, api: HttpApi): Promise<Response> {
   const runId = url.searchParams.get('run') ?? '';
-  const store = url.searchParams.get('store') ?? '';
+  let refused: Response | undefined;
   // The API hears who asks.
   const asSame: Pick<HttpApi, 'fetch'> = {
-    fetch: (asked) => {
+    fetch: async (asked) => {
       const headers = new Headers(request.headers);
       headers.set('accept', asked.headers.get('accept') ?? 'application/json');
-      return api.fetch(new Request(asked.url, { headers }));
+      const answer = await api.fetch(new Request(asked.url, { headers }));
+      if (!answer.ok) refused = answer.clone();
+      return answer;
     },
   };
-  const html = await exportedFrom(asSame, store, runId);
+  let html: string;
+  try {
+    html = await exportedFrom(asSame, url.searchParams.get('store') ?? (await firstStore(asSame)), runId);
+  } catch (error) {
+    if (refused === undefined) throw error;
+    return refused;
+  }
   const file = `millrace-${runId.replaceAll(/[^\w.-]+/g, '-')}.html`;
   return new Response(html, {
     headers: {
@@ -289,4 +329,10 @@ async function exported(url: URL, request: Request, api: HttpApi): Promise<Respo
       'cache-control': 'no-store',
     },
   });
+}
+
+async function firstStore(api: Pick<HttpApi, 'fetch'>): Promise<string> {
+  const answer = await api.fetch(new Request('http://inspector/stores'));
+  const { stores = [] } = (await answer.json()) as Partial<StoresReply>;
+  return stores[0]?.name ?? '';
 }
