@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+
 import type { Store } from '../lib/store/store';
 import { lowdbStore } from '../lib/store/folder/lowdbStore';
 import { loadModule } from './agentFiles';
@@ -41,6 +43,9 @@ export function settingsFor(
   more: { readonly needsAgents?: boolean; readonly store?: unknown } = {},
 ): Promise<Settings> {
   const store = textOf(more.store) ?? textOf(options['store']);
+  // As a script types it whose variable is not set: that would be the folder in which it is typed.
+  if (store === '')
+    throw usageError('Cannot tell which store is meant: its name is empty', 'name its folder');
   const agents = options['agents'] as readonly string[] | undefined;
   return settingsOf({ store, agents }, env, folder, loadModule, more);
 }
@@ -125,6 +130,16 @@ export function momentOf(value: unknown, flag: string): number | undefined {
   if (text === undefined) return undefined;
   const date = /^\d{4}-/.test(text) ? Date.parse(text) : Number.NaN;
   return Number.isNaN(date) ? Date.now() - (durationOf(text, flag) ?? 0) : date;
+}
+
+/** The bytes of a file that was named, or of standard input by its number. @throws CommandError USAGE */
+export function fileBytes(file: string | 0, what: string, next: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    const place = file === 0 ? 'standard input' : `"${file}"`;
+    throw usageError(`Cannot read ${what} from ${place}: ${(error as Error).message}`, next);
+  }
 }
 
 /** A JSON value that was typed. @throws CommandError USAGE */

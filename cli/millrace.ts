@@ -15,21 +15,24 @@ import { langOf } from './view/words';
 const typed = process.argv.slice(2);
 const isJson = typed.includes('--json');
 const lang = langOf(optionIn(typed, '--lang'), process.env) ?? 'en';
+const { stdout, stderr } = process;
+const write = resultWriter();
 const output = processOutput({
   lang,
   isJson,
   env: process.env,
-  stdout: process.stdout,
-  stderr: process.stderr,
+  stdout: { write, isTTY: stdout.isTTY, columns: stdout.columns },
+  stderr,
 });
-
 void main();
 
 async function main(): Promise<void> {
   // A reader that has left, such as `head`, wants no more: that is no error.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  stdout.on('error', (error: NodeJS.ErrnoException) => {
     process.exit(error.code === 'EPIPE' ? 0 : 70);
   });
+  // What is said beside the result need not be heard.
+  stderr.on('error', () => undefined);
   let parsed: Parsed | undefined;
   let refused = 'millrace';
   try {
@@ -37,7 +40,7 @@ async function main(): Promise<void> {
       parsed = command;
     };
     const out = (text: string): void => {
-      process.stdout.write(text);
+      write(text);
     };
     const program = programOf(lang, versionOf(), found, {
       out,
@@ -80,6 +83,14 @@ async function carryOut(parsed: Parsed): Promise<number> {
 
 const INTERRUPTED = 130;
 
+/** Writes to standard output. With `--json` nobody else does: what the agents of the user print goes to standard error. */
+function resultWriter(): (text: string, done?: () => void) => boolean {
+  if (!isJson) return (text, done) => stdout.write(text, done);
+  const own = stdout.write.bind(stdout) as (text: string, done?: () => void) => boolean;
+  stdout.write = ((...args: Parameters<typeof stderr.write>) => stderr.write(...args)) as typeof stdout.write;
+  return own;
+}
+
 /** The first Ctrl-C lets a command end as it should, within a time; the second ends the process. */
 function listenToInterrupts(controller: AbortController): void {
   const onInterrupt = (): void => {
@@ -109,9 +120,9 @@ function usageExit(error: unknown, command: string, { tell, json }: Output): num
 
 /** Ends the process when all that was written has gone out; what the agents of the user keep open does not count. */
 function end(exit: number): void {
-  if (process.stderr.isTTY) process.stderr.write('\u001b[?25h');
-  process.stdout.write('', () => {
-    process.stderr.write('', () => process.exit(exit));
+  if (stderr.isTTY) stderr.write('\u001b[?25h');
+  write('', () => {
+    stderr.write('', () => process.exit(exit));
   });
 }
 

@@ -1,4 +1,4 @@
-import { Command, Help, Option } from 'commander';
+import { Command, Help, InvalidArgumentError, Option } from 'commander';
 
 import type { TypedCommand } from './context';
 import { commandSpecs } from './commandSpecs';
@@ -41,19 +41,17 @@ export function programOf(
     .description(optionText('millrace', lang))
     .version(version, '-V, --version', optionText('-V, --version', lang))
     .helpCommand('help [command]', optionText('help', lang))
-    .option('-s, --store <folder>', optionText('-s, --store <folder>', lang))
+    .addOption(withValue(new Option('-s, --store <folder>', optionText('-s, --store <folder>', lang))))
     .option('--json', optionText('--json', lang))
     .addOption(new Option('--lang <language>', optionText('--lang <language>', lang)).choices(['en', 'ko']));
   for (const { name, words, options, takesAgents = false } of commandSpecs) {
     const command = common(program.command(`${name} ${words}`.trim())).description(optionText(name, lang));
     for (const { flags, isMany = false } of options) {
       const option = new Option(flags, optionText(`${name} ${flags}`, lang));
-      command.addOption(isMany ? option.argParser(collect) : option);
+      command.addOption(withValue(option, isMany));
     }
     if (takesAgents)
-      command.addOption(
-        new Option('--agents <file>', optionText('--agents <file>', lang)).argParser(collect),
-      );
+      command.addOption(withValue(new Option('--agents <file>', optionText('--agents <file>', lang)), true));
     command.action((...given: unknown[]) => {
       const args = given.slice(0, -2);
       found({ name, args, options: command.optsWithGlobals() });
@@ -67,6 +65,18 @@ function describe(option: Option, titles: Readonly<Record<string, string>>): str
   return new Help().optionDescription(option).replace('choices:', (title) => titles[title] ?? title);
 }
 
-function collect(value: string, before: readonly string[] | undefined): readonly string[] {
-  return [...(before ?? []), value];
+/** An option whose value, where it needs one, is no other option: `--reason --yes` is a reason that was forgotten. */
+function withValue(option: Option, isMany = false): Option {
+  if (!option.required) return option;
+  return option.argParser<unknown>((value, before) => {
+    if (FLAGS.has(value)) throw new InvalidArgumentError('It is an option itself: type a value before it.');
+    return isMany ? [...((before as readonly string[] | undefined) ?? []), value] : value;
+  });
 }
+
+const FLAGS: ReadonlySet<string> = new Set(
+  ['-s, --store', '-h, --help', '-V, --version', '--json', '--lang', '--agents']
+    .concat(commandSpecs.flatMap(({ options }) => options.map(({ flags }) => flags)))
+    .flatMap((flags) => flags.split(/[ ,]+/))
+    .filter((word) => word.startsWith('-')),
+);

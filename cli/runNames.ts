@@ -113,7 +113,9 @@ export async function stateOf(store: Store, { runId }: RunSummary): Promise<RunS
 /** `run@300` is the run as it stood after its kept event 300. */
 export async function momentNamed(store: Store, typed: string): Promise<RunState> {
   const [, run = '', offset] = /^(.+)@(\d+)$/.exec(typed) ?? [];
-  return offset === undefined ? stateNamed(store, typed) : stateAt(store, run, Number(offset));
+  if (offset === undefined) return stateNamed(store, typed);
+  // A run may be called so itself, such as `order@42`.
+  return (await store.loadRun(typed)) ?? stateAt(store, run, Number(offset));
 }
 
 /**

@@ -108,7 +108,8 @@ async function readConfig(
   if (typeof config !== 'object' || config === null)
     throw unreadable(file, 'it exports no object as default');
   const { store, redact } = config as ConfigFile;
-  if (store !== undefined && typeof store !== 'string') throw unreadable(file, '"store" is no text');
+  if (store !== undefined && (typeof store !== 'string' || store === ''))
+    throw unreadable(file, '"store" is no text, or empty');
   if (redact !== undefined && !(Array.isArray(redact) && redact.every((each) => typeof each === 'string')))
     throw unreadable(file, '"redact" is no array of texts');
   return config;

@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-
 import type { Definition } from '../../lib/definition/definition';
 import { definitionAt } from '../../lib/definition/definitionAt';
 import type { Agent } from '../../lib/model/agentType';
@@ -12,7 +10,7 @@ import { agentsOf } from '../agentFiles';
 import { answerShape, anyAnswer, asksForTool, answerSchemaOf } from '../answerShape';
 import { usageError } from '../commandError';
 import type { CommandContext } from '../context';
-import { commandLine, durationOf, jsonOf, textOf, withStore } from '../context';
+import { fileBytes, commandLine, durationOf, jsonOf, textOf, withStore } from '../context';
 import { exitCodes, exitOfRun } from '../exitCodes';
 import { paint } from '../view/output';
 import type { Words } from '../view/words';
@@ -146,7 +144,14 @@ async function valueOf({ args, options }: CommandContext, question: Question): P
       `give it as JSON${await shapeFor(question)}, with --file, or as --approve or --reject`,
     );
   if (json !== undefined) return jsonOf(json, 'the answer');
-  if (file !== undefined) return jsonOf(readFileSync(file === '-' ? 0 : file, 'utf8'), 'the answer');
+  if (file !== undefined) {
+    const bytes = fileBytes(
+      file === '-' ? 0 : file,
+      'the answer',
+      'name a file with JSON in it, or - for standard input',
+    );
+    return jsonOf(bytes.toString(), 'the answer');
+  }
   return decision(question, isApproved);
 }
 

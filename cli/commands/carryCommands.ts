@@ -1,9 +1,10 @@
-import { asyncScheduler, lastValueFrom } from 'rxjs';
+import { asyncScheduler, lastValueFrom, takeUntil } from 'rxjs';
 
 import { jsonValue } from '../../lib/codec/jsonValue';
 import { newRunId } from '../../lib/engine/newRunId';
 import type { ForkPreview } from '../../lib/engine/previewFork';
 import { previewFork } from '../../lib/engine/previewFork';
+import { UnknownRunError } from '../../lib/errors/storageErrors';
 import type { Agent } from '../../lib/model/agentType';
 import { printable } from '../../lib/report/columns';
 import { lowdbStore } from '../../lib/store/folder/lowdbStore';
@@ -18,7 +19,9 @@ import { exitCodes } from '../exitCodes';
 import { watchRun } from '../view/following';
 import type { Output } from '../view/output';
 import { paint } from '../view/output';
+import { queuedRun } from '../queuedRuns';
 import { runNamed, stateNamed } from '../runNames';
+import { abortOf } from '../signals';
 import { tagsOf } from './listCommand';
 
 /** Goes on with runs where they stopped. Gives the exit code of the first that does not complete. */
@@ -162,20 +165,31 @@ export async function runCommand(context: CommandContext): Promise<number> {
 /** As `submit()` has it. */
 const MOST_QUEUED = 100_000;
 
-/** Waits until a run of the queue has begun, and shows it until it rests. */
+/**
+ * Waits until a run of the queue has begun, and shows it until it rests.
+ *
+ * @throws UnknownRunError when it was taken out of the queue.
+ */
 async function watched(where: Carried, runId: string, { output, signal }: CommandContext): Promise<number> {
   const { store } = where;
-  while (!signal.aborted && (await store.loadRun(runId)) === undefined) {
+  for (let misses = 0; !signal.aborted && misses < MOST_MISSES;) {
+    // Before the runs: one that begins meanwhile is found there.
+    const isQueued = (await queuedRun(store, runId)) !== undefined;
+    if ((await store.loadRun(runId)) !== undefined) break;
+    misses = isQueued ? 0 : misses + 1;
     await new Promise<void>((resolve) => {
       asyncScheduler.schedule(() => {
         resolve();
       }, LOOK_MS);
     });
   }
+  if ((await store.loadRun(runId)) === undefined) throw new UnknownRunError(runId);
   if (!output.isJson)
     await watchRun(store, runId, { signal }, { ...output, isTerminal: false, print: output.tell });
-  else await lastValueFrom(store.events(runId), { defaultValue: undefined });
+  else await lastValueFrom(store.events(runId).pipe(takeUntil(abortOf(signal))), { defaultValue: undefined });
   return tellEnd(where, runId, output);
 }
 
+/** So often a run was neither queued nor begun: it is not only on its way from one to the other. */
+const MOST_MISSES = 5;
 const LOOK_MS = 100;

@@ -7,10 +7,12 @@ const common = ['--store', '--json', '--lang', '--help'];
 /** Prints a script that completes commands and options in a shell. */
 export function completionCommand({ args, output, commands }: CommandContext): Promise<number> {
   const shell = String(args[0]);
-  const make = scripts[shell];
+  const make = Object.hasOwn(scripts, shell) ? scripts[shell] : undefined;
   if (make === undefined)
     throw usageError(`Cannot complete in ${shell}`, `give one of ${Object.keys(scripts).join(', ')}`);
-  output.print(make(commands));
+  const script = make(commands);
+  if (output.isJson) output.json({ script });
+  else output.print(script);
   return Promise.resolve(exitCodes.done);
 }
 

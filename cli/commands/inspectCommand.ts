@@ -22,7 +22,10 @@ import { measured } from './statsCommand';
 export async function inspectCommand(context: CommandContext): Promise<number> {
   const { args, options, output, folder, signal } = context;
   const typed = args[0] as readonly string[];
-  const settings = await settingsFor(context, { store: typed[0], needsAgents: true });
+  const settings = await settingsFor(context, {
+    store: typed.find((each) => each === '') ?? typed[0],
+    needsAgents: true,
+  });
   const folders = typed.length > 1 ? typed.map((each) => resolve(folder, each)) : [settings.store];
   for (const store of folders) checkStoreFolder({ store });
   const agents = namesAgents(settings)
@@ -33,33 +36,36 @@ export async function inspectCommand(context: CommandContext): Promise<number> {
   const host = textOf(options['host']);
   const token = textOf(options['token']);
   const stores = named(folders);
-  const listening = await inspector({
-    stores,
-    agents,
-    metrics: metricsOf(Object.values(stores)),
-    ...(settings.redact.length > 0 && { redact: { keys: settings.redact } }),
-  }).listen({
-    port,
-    ...(host !== undefined && { host }),
-    ...(token !== undefined && { token }),
-    ...(options['readOnly'] === true && { readOnly: true }),
-  });
-  const { url } = listening;
-  if (output.isJson) output.json({ url, port: listening.port, token: listening.token });
-  else {
-    output.print(url);
-    output.tell(
-      output.words.inspects(
-        Object.keys(stores)
-          .map((name) => printable(name))
-          .join(', '),
-      ),
-    );
+  try {
+    const listening = await inspector({
+      stores,
+      agents,
+      metrics: metricsOf(Object.values(stores)),
+      ...(settings.redact.length > 0 && { redact: { keys: settings.redact } }),
+    }).listen({
+      port,
+      ...(host !== undefined && { host }),
+      ...(token !== undefined && { token }),
+      ...(options['readOnly'] === true && { readOnly: true }),
+    });
+    const { url } = listening;
+    if (output.isJson) output.json({ url, port: listening.port, token: listening.token });
+    else {
+      output.print(url);
+      output.tell(
+        output.words.inspects(
+          Object.keys(stores)
+            .map((name) => printable(name))
+            .join(', '),
+        ),
+      );
+    }
+    if (options['open'] === true) openBrowser(url);
+    await lastValueFrom(abortOf(signal), { defaultValue: undefined });
+    await listening.close();
+  } finally {
+    for (const store of Object.values(stores)) await store.close();
   }
-  if (options['open'] === true) openBrowser(url);
-  await lastValueFrom(abortOf(signal), { defaultValue: undefined });
-  await listening.close();
-  for (const store of Object.values(stores)) await store.close();
   return exitCodes.done;
 }
 

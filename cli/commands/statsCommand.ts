@@ -27,8 +27,11 @@ export async function statsCommand(context: CommandContext): Promise<number> {
     async (store) => {
       const monitor = await measured(store, { ...begunQuery(queryOf(options)), limit });
       const stats = monitor.workflowNames().map((name) => monitor.getMetrics(name));
-      if (options['prometheus'] === true) output.print(exposition(stats));
-      else if (output.isJson) output.json(stats);
+      if (options['prometheus'] === true) {
+        const prometheus = exposition(stats);
+        if (output.isJson) output.json({ prometheus });
+        else output.print(prometheus);
+      } else if (output.isJson) output.json(stats);
       else showStats(stats, output);
       return exitCodes.done;
     },

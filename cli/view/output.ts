@@ -1,3 +1,5 @@
+import { stripVTControlCharacters } from 'node:util';
+
 import type { Lang, Words } from './words';
 import { wordsOf } from './words';
 
@@ -27,8 +29,13 @@ export interface OutputOptions {
   readonly lang: Lang;
   readonly isJson: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly stdout: NodeJS.WriteStream;
-  readonly stderr: NodeJS.WriteStream;
+  readonly stdout: Written & Pick<NodeJS.WriteStream, 'columns'>;
+  readonly stderr: Written;
+}
+
+/** What is written to, and whether a person looks at it. */
+interface Written extends Pick<NodeJS.WriteStream, 'isTTY'> {
+  readonly write: (text: string) => unknown;
 }
 
 /** Writes to the streams of a process. */
@@ -49,7 +56,8 @@ export function processOutput({ lang, isJson, env, stdout, stderr }: OutputOptio
       stdout.write(`${JSON.stringify(value)}\n`);
     },
     tell: (text) => {
-      stderr.write(`${text}\n`);
+      // Colours are those of standard output, which may be another place.
+      stderr.write(`${stderr.isTTY ? text : stripVTControlCharacters(text)}\n`);
     },
   };
 }

@@ -1,4 +1,4 @@
-import { rowsNamed } from '../../cli/runNames';
+import { momentNamed, rowsNamed } from '../../cli/runNames';
 import { agent, execute, memoryStore } from '../../index';
 
 describe('runs named on the command line', () => {
@@ -24,5 +24,19 @@ describe('runs named on the command line', () => {
     for (const runId of ['run-1', 'run-11']) await execute(job, 1, { store, runId });
 
     await expect(rowsNamed(store, names)).rejects.toMatchObject({ code });
+  });
+
+  it('are looked for by the whole of their names before `@42` is taken for an event', async () => {
+    const store = memoryStore();
+    const job = agent('job', (n: number) => n);
+    for (const runId of ['order', 'order@3']) await execute(job, 1, { store, runId });
+    const found = async (typed: string): Promise<unknown> => {
+      const { runId, seq } = await momentNamed(store, typed);
+      return [runId, seq];
+    };
+
+    expect(await found('order@2')).toEqual(['order', 2]);
+    expect(await found('order@3')).toEqual(['order@3', 4]);
+    expect(await found('order@3@2')).toEqual(['order@3', 2]);
   });
 });
