@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 import { StorageError, StoreLockedError } from '../../lib/errors/storageErrors';
@@ -10,16 +10,17 @@ import { examine, ownerOf } from '../../lib/store/salvage/examine';
 import type { LeftOut } from '../../lib/store/salvage/leftOut';
 import { salvage } from '../../lib/store/salvage/salvage';
 import type { Store } from '../../lib/store/store';
+import { Shown } from '../../adapters/http/shown';
 import { exportHtml } from '../../inspector/index';
 import { usageError } from '../commandError';
 import type { CommandContext } from '../context';
-import { commandLine, settingsFor, textOf, withStore } from '../context';
+import { fileBytes, commandLine, settingsFor, textOf, withStore } from '../context';
 import { exitCodes } from '../exitCodes';
 import type { Output } from '../view/output';
 import { paint } from '../view/output';
 import { runNamed } from '../runNames';
 import type { Settings } from '../settings';
-import { withoutSecrets, withoutValues } from '../withoutValues';
+import { withoutValues } from '../withoutValues';
 
 /** Writes a run into one file. */
 export async function exportCommand(context: CommandContext): Promise<number> {
@@ -29,7 +30,9 @@ export async function exportCommand(context: CommandContext): Promise<number> {
     if (options['html'] === true) return writeHtml(context, store, settings, runId);
     const run = await archivedRun(runId, store);
     const bare = options['values'] === false ? withoutValues(run) : run;
-    const content = packRun(options['redact'] === true ? withoutSecrets(bare, settings.redact) : bare);
+    const content = packRun(
+      options['redact'] === true ? new Shown({ keys: settings.redact }).wholeRun(bare) : bare,
+    );
     const file = resolve(folder, textOf(options['output']) ?? `${fileName(runId)}.millrace.gz`);
     write(file, content);
     if (output.isJson) output.json({ runId, file, bytes: content.length });
@@ -70,7 +73,7 @@ export async function importCommand(context: CommandContext): Promise<number> {
   const file = resolve(folder, String(args[0]));
   if (!existsSync(file))
     throw usageError(`Cannot find the file "${file}"`, 'millrace export <run> makes one');
-  const content = readFileSync(file);
+  const content = fileBytes(file, 'a run', 'millrace export <run> makes a file of one');
   const settings = await settingsFor(context);
   const id = textOf(options['id']);
   const store = lowdbStore(settings.store);
