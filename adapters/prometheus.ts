@@ -19,7 +19,8 @@ export type PrometheusClient = Pick<typeof PromClient, 'Counter' | 'Gauge' | 're
  * Prometheus reads. Nothing is counted twice: each scrape reads the monitor, and lets it check its alert rules.
  *
  * `runs_total` and `agent_executions_total` by outcome, `run_seconds_total` and `agent_seconds_total`, the quantiles
- * `run_duration_seconds` and `agent_duration_seconds`, and `alert_active`. Of streams that remember `stream_lag`, `stream_rows`,
+ * `run_duration_seconds` and `agent_duration_seconds`, and `alert_active`. What is counted of runs is their lives that completed or
+ * failed, as `measure()` does: a run that failed and was resumed has several. Of streams that remember `stream_lag`, `stream_rows`,
  * `stream_late_total` and `stream_committed_timestamp_seconds`.
  *
  * @example
@@ -70,9 +71,18 @@ export function prometheus(
     });
   };
 
-  counter('runs_total', 'Runs that ended', ['workflow', 'outcome'], () => runs(monitor));
-  counter('run_seconds_total', 'Seconds in runs that ended', ['workflow'], () => runSeconds(monitor));
-  gauge('run_duration_seconds', 'How long runs took', ['workflow', 'quantile'], () => runQuantiles(monitor));
+  counter(
+    'runs_total',
+    'Lives of runs that completed or failed: a run that failed and was resumed has several',
+    ['workflow', 'outcome'],
+    () => runs(monitor),
+  );
+  counter('run_seconds_total', 'Seconds in lives of runs that completed or failed', ['workflow'], () =>
+    runSeconds(monitor),
+  );
+  gauge('run_duration_seconds', 'How long lives of runs took', ['workflow', 'quantile'], () =>
+    runQuantiles(monitor),
+  );
   counter('agent_executions_total', 'Uses of agents that ended', ['workflow', 'agent', 'outcome'], () =>
     agents(monitor),
   );

@@ -1,6 +1,8 @@
 import * as client from 'prom-client';
+import { lastValueFrom } from 'rxjs';
 
 import { prometheus } from '../../adapters/prometheus';
+import { agent, measure, memoryStore, run } from '../../index';
 import { createMonitor } from '../../lib/metrics/monitor';
 
 describe('prometheus()', () => {
@@ -35,6 +37,30 @@ describe('prometheus()', () => {
     ]);
     expect(lines).toContain('# TYPE millrace_runs_total counter');
     expect(lines).toContain('# TYPE millrace_run_duration_seconds gauge');
+  });
+
+  it('says that it counts lives of runs, of which one that failed and was resumed has two', async () => {
+    const registry = new client.Registry();
+    const monitor = createMonitor();
+    let isDown = true;
+    const send = agent('send', () => {
+      if (isDown) throw new Error('down');
+    });
+    const store = memoryStore();
+    prometheus(monitor, client, { registry });
+    for (const isFirst of [true, false]) {
+      isDown = isFirst;
+      await lastValueFrom(run(send, 'x', { store, runId: 'r' }).pipe(measure(monitor))).catch(
+        () => undefined,
+      );
+    }
+    const text = await registry.metrics();
+
+    expect(text).toContain('millrace_runs_total{workflow="send",outcome="failure"} 1\n');
+    expect(text).toContain('millrace_runs_total{workflow="send",outcome="success"} 1\n');
+    expect(text).toContain('# HELP millrace_runs_total Lives of runs that completed or failed: ');
+    expect(text).toContain('# HELP millrace_run_seconds_total Seconds in lives of runs ');
+    expect(text).toContain('# HELP millrace_run_duration_seconds How long lives of runs took\n');
   });
 
   it('counts nothing twice, however often it is scraped, and lets alerts clear', async () => {
