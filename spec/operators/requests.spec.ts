@@ -10,6 +10,7 @@ import {
   AgentNotServedError,
   RunActiveError,
   RunExistsError,
+  type StoreLockedError,
   StoreNotServedError,
   UnknownRunError,
 } from '../../errors';
@@ -28,6 +29,7 @@ import {
   submit,
   workflow,
 } from '../../index';
+import { ownersOf } from '../lib/store/support/lockRace';
 import { quickest } from '../support/quickest';
 import { until } from '../support/until';
 
@@ -354,5 +356,30 @@ describe('what is asked of a folder that nobody serves', () => {
     expect(await owner.loadRun('r')).toBeDefined();
     await owner.close();
     await other.close();
+  });
+
+  it('is what a run that a process which serves keeps out is told to ask for; of any other, to wait', async () => {
+    const owner = lowdbStore(folder, { owners: ownersOf(7, () => false) });
+    const other = lowdbStore(folder, { owners: ownersOf(8, () => false) });
+    await execute(sign, 'x', { store: owner, runId: 'r' });
+    const refused = async (): Promise<string> =>
+      execute(sign, 'y', { store: other, runId: 's' }).then(
+        () => '',
+        (error: unknown) => (error as StoreLockedError).next,
+      );
+    expect(await refused()).toMatch(/^wait for its end, or call close\(\) there; only if /);
+
+    const serving = serve([sign], { store: owner }).subscribe();
+    await until(() => other.isServed());
+    const next = await refused();
+    await submit(sign, 'y', { store: other, runId: 's' });
+    await until(async () => (await other.loadRun('s'))?.status === 'SUSPENDED');
+    serving.unsubscribe();
+    await owner.close();
+    await other.close();
+
+    expect(next).toMatch(
+      /^that process serves the store: submit\(\) hands it a new run, .*; or wait for its end/,
+    );
   });
 });

@@ -186,7 +186,23 @@ class LowdbStore {
   claim(runId: string): Claim | Promise<Claim> {
     checkRunId(runId);
     this.#isClosed = false;
-    return this.#usable()?.claim(runId) ?? this.#open().then((opened) => opened.claim(runId));
+    return (
+      this.#usable()?.claim(runId) ??
+      this.#open().then(
+        (opened) => opened.claim(runId),
+        (error: unknown) => this.#handedOver(error),
+      )
+    );
+  }
+
+  /** Whoever is kept out by a process that serves can have that process carry the run out. */
+  async #handedOver(error: unknown): Promise<never> {
+    if (!(error instanceof StoreLockedError)) throw error;
+    const { folder, pid, host, next } = error;
+    const isHere = pid === process.pid && host === hostname();
+    if (isHere || !(await this.isServed().catch(() => false))) throw error;
+    const hand = "submit() hands it a new run, store.request({ kind: 'resume', runId }) one that is there";
+    throw new StoreLockedError(folder, pid, host, `that process serves the store: ${hand}; or ${next}`);
   }
 
   async loadRun(runId: string): Promise<RunState | undefined> {
