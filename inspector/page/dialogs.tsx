@@ -580,14 +580,14 @@ function KeysDialog(): JSX.Element {
     <Frame title={t('keys')} buttons={<button onClick={closeDialog}>{t('close')}</button>}>
       <table class="keys">
         <tbody>
-          {keyTable.map(([keys, text]) => (
-            <tr key={text}>
+          {keyTable.map((keys) => (
+            <tr key={keys}>
               <th scope="row">
                 {keys.split(' ').map((key) => (
                   <kbd key={key}>{key}</kbd>
                 ))}
               </th>
-              <td>{t(text)}</td>
+              <td>{t(keys)}</td>
             </tr>
           ))}
         </tbody>

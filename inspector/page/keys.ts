@@ -6,36 +6,36 @@ import type { Row } from './rowList';
 import { commandText, goToRun, mayWrite, openRun, runList, selectedRun, storeName } from './pageState';
 import type { TextKey } from './texts';
 
-/** What each key does, for the table of keys. */
-export const keyTable: readonly (readonly [keys: string, does: TextKey])[] = [
-  ['j ↓', 'keyNext'],
-  ['k ↑', 'keyPrevious'],
-  ['→ ←', 'keyFold'],
-  ['Enter', 'keyDetails'],
-  ['f F', 'keyFailure'],
-  ['c', 'keyCritical'],
-  ['h', 'keyHide'],
-  ['w s', 'keyZoom'],
-  ['a e', 'keyPan'],
-  ['0 1', 'keyFit'],
-  ['i', 'keyIdle'],
-  ['l L', 'keyLife'],
-  ['[ ]', 'keyEvent'],
-  ['{ }', 'keyEventOfStep'],
-  ['Space', 'keyPlay'],
-  ['.', 'keyLive'],
-  ['d', 'keyDiff'],
-  ['r', 'keyRerun'],
-  ['x', 'keyAnswer'],
-  ['y Y', 'keyCopy'],
-  ['Alt+1…6', 'keyTabs'],
-  ['/ Esc', 'keyFilter'],
-  ['g r', 'keyGoRuns'],
-  ['g l', 'keyGoLogs'],
-  ['g m', 'keyGoMetrics'],
-  ['g s', 'keyGoStreams'],
-  ['g d', 'keyGoDefinition'],
-];
+/** The keys of the page, for the table of keys; what they do is the text of that name. */
+export const keyTable = [
+  'j ↓',
+  'k ↑',
+  '→ ←',
+  'Enter',
+  'f F',
+  'c',
+  'h',
+  'w s',
+  'a e',
+  '0 1',
+  'i',
+  'l L',
+  '[ ]',
+  '{ }',
+  'Space',
+  '.',
+  'd',
+  'r',
+  'x',
+  'y Y',
+  'Alt+1…6',
+  '/ Esc',
+  'g r',
+  'g l',
+  'g m',
+  'g s',
+  'g d',
+] as const satisfies readonly TextKey[];
 
 let wasG = false;
 
