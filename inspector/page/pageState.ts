@@ -48,7 +48,7 @@ export const listError = signal<RequestError | undefined>(undefined);
 export const openRun = signal<OpenRun | undefined>(undefined);
 /** The second run of a comparison. */
 export const otherRun = signal<OpenRun | undefined>(undefined);
-/** The time, told once a second while something that is shown is under way. */
+/** The time, told once a second while something that is shown is under way, else once a minute. */
 export const clock = signal(0);
 /** Which line of the list is selected. */
 export const selectedRun = signal(0);
@@ -99,7 +99,6 @@ function askStores(): void {
 /** Follows what the view shows, and lets go of what it shows no more. */
 export function begin(from: Connection): void {
   connected = from;
-  clock.value = now();
   askStores();
   const shownRun = computed(() => {
     const { screen, store, runId } = view.value;
@@ -287,7 +286,7 @@ function followList(from: Connection): void {
   });
 }
 
-/** One tick a second while something that is shown is under way; none otherwise. */
+/** One tick a second while something that is shown is under way; one a minute otherwise, for how long it waits and how long ago it was. */
 function tick(): void {
   const isMoving = computed(() => {
     const { screen } = view.value;
@@ -299,10 +298,13 @@ function tick(): void {
     return status === 'RUNNING' || (status === 'SUSPENDED' && view.value.dialog?.kind === 'answer');
   });
   effect(() => {
-    if (!isMoving.value) return undefined;
-    const timer = setInterval(() => {
+    // What is opened shows the time of now.
+    void openRun.value;
+    const tell = (): void => {
       clock.value = now();
-    }, 1_000);
+    };
+    const timer = setInterval(tell, isMoving.value ? 1_000 : 60_000);
+    tell();
     return () => {
       clearInterval(timer);
     };

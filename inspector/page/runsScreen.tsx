@@ -182,8 +182,8 @@ function RunRow({
   readonly isSelected: boolean;
 }): JSX.Element {
   const { runId, name, status, startedAt, endedAt, steps } = run;
-  const until = endedAt ?? (status === 'RUNNING' ? Math.max(clock.value, now()) : startedAt);
-  const isRecent = Math.abs(Math.max(clock.value, now()) - startedAt) < 3_600_000;
+  const at = Math.max(clock.value, now());
+  const isRecent = Math.abs(at - startedAt) < 3_600_000;
   return (
     <div
       class={`row${isSelected ? ' selected' : ''}`}
@@ -211,7 +211,9 @@ function RunRow({
         </time>
       </span>
       <span role="cell" class="num">
-        {endedAt === undefined && status !== 'RUNNING' ? '' : spanText(Math.max(0, until - startedAt))}
+        {endedAt === undefined && status !== 'RUNNING'
+          ? ''
+          : spanText(Math.max(0, (endedAt ?? at) - startedAt))}
       </span>
       <span role="cell" class="num steps-cell">
         {steps === undefined ? '' : <StepsBar steps={steps} />}

@@ -12,7 +12,7 @@ import { memoryStore } from '../../lib/store/memory/memoryStore';
 import { agent } from '../../operators/agents/agent';
 import { run } from '../../operators/runs/run';
 import { SLACK } from '../support/slack';
-import { book, finish, survey } from './books';
+import { book, contract, finish, survey } from './books';
 import { closeBrowser, describeInBrowser, look } from './browser';
 
 describeInBrowser('a page that follows runs', () => {
@@ -78,6 +78,30 @@ describeInBrowser('a page that follows runs', () => {
       expect([hash, done]).toEqual([hash, []]);
       await close();
     }
+  });
+
+  it('shows how long an approval waits, once a minute, and asks nothing for it', async () => {
+    const store = memoryStore();
+    await finish(contract, { customer: 'Kim', amount: 1 }, store, 'unsigned');
+    const { url } = await listen({ store });
+    const { page, requests, close } = await look(`${url}#/main/unsigned?step=sign`);
+    await page.clock.install();
+    await page.reload();
+    const took = page.locator('.rows .row.selected .took');
+    await took.waitFor();
+    const told = page.locator('.details .top dl');
+    await page.waitForTimeout(2_000);
+    requests.length = 0;
+    expect(await took.innerText()).not.toContain('h');
+
+    await page.clock.fastForward('02:05:00');
+    await page.waitForFunction(() =>
+      /^2 h \d m/.test(document.querySelector('.selected .took')!.textContent),
+    );
+
+    expect(await told.innerText()).toMatch(/2 h \d m/);
+    expect(requests).toEqual([]);
+    await close();
   });
 
   it('draws the rows of 1,000 and of 10,000 steps at once, with few nodes, and moves the slider without a stop', async () => {
