@@ -2,7 +2,7 @@ import type { Definition } from '../../lib/definition/definition';
 import { definitionAt } from '../../lib/definition/definitionAt';
 import type { Agent } from '../../lib/model/agentType';
 import type { StepResult } from '../../lib/model/stepResult';
-import { printable } from '../../lib/report/columns';
+import { columns, printable } from '../../lib/report/columns';
 import type { RunSummary, Store } from '../../lib/store/store';
 import type { AnswerReceipt } from '../../operators/runs/answer';
 import { answer } from '../../operators/runs/answer';
@@ -101,7 +101,11 @@ function tellReceipt({ output }: CommandContext, { run, path, receipt, form, nex
   const became = isTaken ? words.answerTaken : next === undefined ? kept : words.nobodyServes;
   output.print(`${paint('✔', 'green', output)} ${words.answered(printable(path), isChecked, became)}`);
   if (!isChecked) output.print(`${paint('!', 'yellow', output)} ${words.mayNotFit(form.unknown(words))}`);
-  if (next !== undefined) output.print(`${words.goOn}  ${next}`);
+  const rows = [
+    ...(isChecked || form.agent !== undefined ? [] : [[words.toCheck, words.nameAgents]]),
+    ...(next === undefined ? [] : [[words.goOn, next]]),
+  ];
+  if (rows.length > 0) output.print(columns(rows).join('\n'));
 }
 
 /** `answer <run> <json>` answers the only question; what follows the run is a path where the answer is given in another way. */

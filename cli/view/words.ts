@@ -100,7 +100,10 @@ const en = {
   // Of what is done.
   answered: (path: string, isChecked: boolean, became: string) =>
     `answered ${path}${isChecked ? '' : ', not checked'}; ${became}`,
-  mayNotFit: (why: string) => `${why}: an answer that does not fit is dropped, and the step goes on waiting`,
+  mayNotFit: (why: string) =>
+    `${why}, so nothing checks the answer: one that does not fit is dropped, and the step goes on waiting`,
+  toCheck: 'To check:',
+  nameAgents: 'name the agents, with --agents <file> or `agents` in millrace.config',
   noAgentsKnown: 'no agents are known here',
   noAgentNamed: (name: string) => `the agents that are known here have none named "${name}"`,
   asksAsItRuns: 'a function asks for the step as it runs',
@@ -245,7 +248,10 @@ const ko: Words = {
   moreChanges: (count) => `… ${count}개 더 있음 (--json으로 모두 표시)`,
   answered: (path, isChecked, became) =>
     `"${path}"에 답했습니다${isChecked ? '' : '(형식은 검사하지 않음)'}. ${became}`,
-  mayNotFit: (why) => `${why}. 형식이 맞지 않는 답은 버려지고 단계는 계속 기다립니다`,
+  mayNotFit: (why) =>
+    `${why}. 그래서 아무것도 답을 검사하지 않습니다. 형식이 맞지 않는 답은 버려지고 단계는 계속 기다립니다`,
+  toCheck: '검사하기:',
+  nameAgents: '--agents <file>이나 millrace.config의 agents로 에이전트를 알려 주세요',
   noAgentsKnown: '여기서 아는 에이전트가 없습니다',
   noAgentNamed: (name) => `여기서 아는 에이전트 중에 "${name}"이(가) 없습니다`,
   asksAsItRuns: '함수가 실행 중에 요청하는 단계입니다',

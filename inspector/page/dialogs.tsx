@@ -132,7 +132,8 @@ function RerunDialog({
         input={fold.head.input}
         edits={edits}
         text={text}
-        verdict={problem !== undefined ? 'bad' : preview?.inputChecked === true ? 'fits' : 'unchecked'}
+        isBad={problem !== undefined}
+        fits={problem === undefined && preview?.inputChecked === true}
         setEdits={setEdits}
         setText={setText}
       />
@@ -217,14 +218,16 @@ function InputChoice({
   input,
   edits,
   text,
-  verdict,
+  isBad,
+  fits,
   setEdits,
   setText,
 }: {
   readonly input: unknown;
   readonly edits: boolean;
   readonly text: string;
-  readonly verdict: 'bad' | 'fits' | 'unchecked';
+  readonly isBad: boolean;
+  readonly fits: boolean;
   readonly setEdits: (edits: boolean) => void;
   readonly setText: (text: string) => void;
 }): JSX.Element {
@@ -238,13 +241,11 @@ function InputChoice({
         <input type="radio" name="input" checked={edits} onChange={() => setEdits(true)} /> {t('editInput')}
       </label>
       {edits ? (
-        <JsonField label={t('input')} text={text} isBad={verdict === 'bad'} setText={setText} />
+        <JsonField label={t('input')} text={text} isBad={isBad} setText={setText} />
       ) : (
         <code class="brief">{briefly(input, 120)}</code>
       )}
-      {edits && verdict !== 'bad' ? (
-        <p class="good">✔ {t(verdict === 'fits' ? 'inputFits' : 'inputNotChecked')}</p>
-      ) : null}
+      {edits && fits ? <p class="good">✔ {t('inputFits')}</p> : null}
     </fieldset>
   );
 }
@@ -348,7 +349,7 @@ function DefinitionLine({ check }: { readonly check: DefinitionCheck }): JSX.Ele
     case 'same':
       return <p class="good">✔ {t('definitionSame')}</p>;
     case 'unknown':
-      return <p class="muted">· {t('definitionUnknown')}</p>;
+      return <p class="warn">⚠ {t('notChecked')}</p>;
     case 'changed': {
       const { added, removed, changed } = check.diff;
       return (
@@ -376,6 +377,7 @@ function AnswerDialog({ run, path }: { readonly run: OpenRun; readonly path: str
   const { fold, place, reply } = run;
   const row = fold.head.steps.get(path);
   const question: WaitingQuestion | undefined = reply.value?.waiting.find((each) => each.path === path);
+  const check = reply.value?.definition;
   const request = row?.request ?? question?.request;
   const shape = sampleOf(question?.schema);
   const isYesNo = asksYesOrNo(request, shape);
@@ -425,6 +427,7 @@ function AnswerDialog({ run, path }: { readonly run: OpenRun; readonly path: str
             isBad={!input.isJson || problem !== undefined}
             setText={setText}
           />
+          {check === undefined || check.is === 'same' ? null : <DefinitionLine check={check} />}
         </>
       )}
       <Problem error={input.isJson ? problem : input.error} />

@@ -144,10 +144,10 @@ export const korean: Texts = {
   theSame: '그대로',
   editInput: '수정',
   inputFits: '입력이 맞습니다.',
-  inputNotChecked: '입력은 JSON입니다. 에이전트를 알 수 없어 그 밖의 검사는 하지 않았습니다.',
   noJson: 'JSON이 아닙니다: {why}',
   definitionSame: '정의가 같습니다.',
-  definitionUnknown: '에이전트를 알 수 없어 정의 변경 여부는 실행할 때 확인됩니다.',
+  notChecked:
+    '에이전트를 알 수 없어 아무것도 검사하지 않습니다. millrace.config의 agents나 inspector({ agents })로 알려 주세요.',
   definitionChanged: '정의가 {n}곳에서 바뀌었습니다',
   nobodyServes: '실행을 맡은 프로세스가 없어 분기만 만들고 재개를 기다립니다.',
   oldRunStays: '기존 실행은 그대로 남습니다.',

@@ -162,10 +162,10 @@ export const texts = {
   theSame: 'the same',
   editInput: 'edit',
   inputFits: 'The input fits.',
-  inputNotChecked: 'The agent is not known here: not checked.',
   noJson: 'This is no JSON: {why}',
   definitionSame: 'The definition is the same.',
-  definitionUnknown: 'The agent is not known here.',
+  notChecked:
+    'Nothing checks this: the agent is not known here. Name it: agents in millrace.config, or inspector({ agents }).',
   definitionChanged: 'The definition differs at {n} paths',
   nobodyServes: 'Nobody serves these runs: the fork waits until it is resumed.',
   oldRunStays: 'The old run stays as it is.',

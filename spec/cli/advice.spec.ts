@@ -150,7 +150,8 @@ describe('what the commands say, and what they advise', () => {
       expect({ stdout, exit }).toEqual({
         stdout: [
           '✔ answered ok, not checked; nobody carries the run on',
-          '! no agents are known here: an answer that does not fit is dropped, and the step goes on waiting',
+          '! no agents are known here, so nothing checks the answer: one that does not fit is dropped, and the step goes on waiting',
+          'To check:  name the agents, with --agents <file> or `agents` in millrace.config',
           'To go on:  millrace resume p --agents <file>',
           '',
         ].join('\n'),
@@ -168,9 +169,9 @@ describe('what the commands say, and what they advise', () => {
       typed(['run', 'asks', '"x"', '--id', 'a', ...agents]);
 
       expect(typed(['answer', 'a', '--approve', ...agents]).exit).toBe(64);
-      expect(typed(['answer', 'a', '{"ok":true}', ...agents]).stdout).toContain(
-        '! a function asks for the step as it runs: ',
-      );
+      const { stdout } = typed(['answer', 'a', '{"ok":true}', ...agents]);
+      expect(stdout).toContain('! a function asks for the step as it runs, so nothing checks the answer: ');
+      expect(stdout).not.toContain('To check:');
     });
 
     it('through an app that serves is refused or marked the same way, and waiting for it says what to look at', async () => {

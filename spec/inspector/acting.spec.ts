@@ -128,6 +128,29 @@ describeInBrowser('what is done from the page', () => {
     await close();
   });
 
+  it('says that nothing checks an answer, and what to do, where the agent is not known', async () => {
+    await finish(contract, { customer: 'Park', amount: 7 }, store, 'unchecked');
+    const unaware = await inspector({ store }).listen();
+    for (const [url, locale, told] of [
+      [unaware.url, 'en-US', /Nothing checks this.*inspector\(\{ agents \}\)/],
+      [unaware.url, 'ko-KR', /검사하지 않습니다.*inspector\(\{ agents \}\)/],
+      [listening.url, 'en-US', undefined],
+    ] as const) {
+      const { page, close } = await look(`${url}#/main/unchecked?step=sign`, { locale });
+      await page.waitForSelector('.rows .row');
+      await page.locator('.rows').focus();
+      await page.keyboard.press('x');
+      await page.waitForSelector('dialog textarea');
+      const warnings = page.locator('dialog .warn');
+      if (told !== undefined) await warnings.waitFor();
+      const said = await warnings.allInnerTexts();
+
+      expect([url, said]).toEqual([url, told === undefined ? [] : [expect.stringMatching(told)]]);
+      await close();
+    }
+    await unaware.close();
+  });
+
   it('cancels a run that an application serves within a second', async () => {
     await serveNow();
     await submit(book as never, { pages: 40, ms: 2_000 } as never, { store, runId: 'endless' });
