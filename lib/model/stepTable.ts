@@ -3,8 +3,11 @@ import { pageFrom, pageOf, pageWith, pathAt, placeOf, rowAt, rowsOf, StepPlaces,
 import type { StepResult } from './stepResult';
 import { copiedStep } from './stepResult';
 
+/** What Node asks a value for before it prints it. */
+const INSPECT = Symbol.for('nodejs.util.inspect.custom');
+
 /**
- * The steps of a run in order of first mention: immutable, found by path or by position, an array in JSON.
+ * The steps of a run in order of first mention: immutable, found by path or by position, an array in JSON, printed as a Map.
  *
  * Rows are kept in pages of 64, so a change copies one page and the list of pages, never the whole table. A page whose steps
  * have all completed is packed, and its rows are made again when somebody reads them.
@@ -70,6 +73,12 @@ export class StepTable implements Iterable<StepResult> {
     return this.#pages.flatMap((page) => rowsOf(page).map(shown));
   }
 
+  /** @internal The rows by their paths, as `console.log` prints them; where it prints no more, none is read. */
+  [INSPECT](depth: number | null): ReadonlyMap<string, StepResult> | string {
+    if (depth !== null && depth < 0) return '[StepTable]';
+    return new PrintedTable(Array.from(this, (row) => [row.stepId, row]));
+  }
+
   /** The same steps as `change` gives them, each when it is first read; the path stays. */
   withRows(change: (row: StepResult) => StepResult): StepTable {
     const pages = this.#pages.map((page) => pageWith(page, change));
@@ -82,6 +91,11 @@ export class StepTable implements Iterable<StepResult> {
   }
 
   static readonly #make: Make = (pages, size, places) => new StepTable(pages, size, places);
+}
+
+/** A Map under the name of the table. */
+class PrintedTable extends Map<string, StepResult> {
+  static override readonly name = StepTable.name;
 }
 
 /** JSON leaves out what is undefined: all six fields of a result stand in it, whether or not there is an output. */

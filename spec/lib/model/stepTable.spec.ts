@@ -1,4 +1,7 @@
+import { inspect } from 'node:util';
+
 import fc from 'fast-check';
+import { produce } from 'immer';
 
 import type { StepResult } from '../../../lib/model/stepResult';
 import { pendingStep } from '../../../lib/model/stepResult';
@@ -27,6 +30,48 @@ describe('StepTable', () => {
 
   it('is an array in JSON, in which every row has an output', () => {
     expect(JSON.parse(JSON.stringify(StepTable.of([row('a')])))).toEqual([{ ...row('a'), output: null }]);
+  });
+
+  it('is printed as its rows by their paths, as deep as whoever prints it goes', () => {
+    const steps = StepTable.of([row('a'), done('b')]);
+
+    expect(inspect(steps)).toBe(
+      inspect(
+        new Map([
+          ['a', row('a')],
+          ['b', steps.get('b')],
+        ]),
+      ).replace(/^Map\(2\)/, 'StepTable(2) [Map]'),
+    );
+    const shown = (value: unknown): string => inspect(value, { breakLength: Infinity });
+    expect(shown({ state: { steps } })).toBe(
+      "{ state: { steps: StepTable(2) [Map] { 'a' => [Object], 'b' => [Object] } } }",
+    );
+    expect(shown([{ state: { steps } }])).toBe('[ { state: { steps: [StepTable] } } ]');
+    expect(inspect([{ state: { steps } }], { depth: null })).toContain("stepId: 'a'");
+  });
+
+  it('has none of its rows read where it is only named', () => {
+    const asked: string[] = [];
+    const steps = StepTable.of([row('a')]).withRows((each) => {
+      asked.push(each.stepId);
+      return each;
+    });
+    inspect([{ state: { steps } }]);
+
+    expect(asked).toEqual([]);
+  });
+
+  it('is equal to a table of equal rows, and the same in a draft', () => {
+    const table = StepTable.of([row('a'), done('b')]);
+
+    expect(table).toStrictEqual(StepTable.of([row('a'), done('b')]));
+    expect(table).not.toEqual(StepTable.of([row('a'), done('c')]));
+    expect(Reflect.ownKeys(table)).toEqual(['size']);
+    const next = produce({ table, n: 1 }, (draft) => {
+      draft.n += 1;
+    });
+    expect(next.table).toBe(table);
   });
 
   it('tells a path that was never mentioned from one that was', () => {
