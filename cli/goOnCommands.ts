@@ -14,6 +14,7 @@ import { namesAgents } from './settings';
  *
  * @param isLeft - Whether its process was killed, so that nobody carries it on although it is `RUNNING`.
  * @param shapes - How the answers look that it waits for, by the paths of the steps, where that is known.
+ * @param answered - Paths of steps whose answers it only has to take.
  */
 export function goOnRows(
   state: RunState,
@@ -22,7 +23,12 @@ export function goOnRows(
   {
     isLeft = false,
     shapes,
-  }: { readonly isLeft?: boolean; readonly shapes?: ReadonlyMap<string, string> } = {},
+    answered,
+  }: {
+    readonly isLeft?: boolean;
+    readonly shapes?: ReadonlyMap<string, string>;
+    readonly answered?: ReadonlySet<string>;
+  } = {},
 ): string[][] {
   const runId = printable(state.runId);
   const command = commandLine(settings, ['resume', runId], { needsAgents: true });
@@ -45,6 +51,7 @@ export function goOnRows(
     case 'SUSPENDED': {
       const open = openQuestions(state);
       const answers = open
+        .filter(({ stepId }) => answered?.has(stepId) !== true)
         .slice(0, MOST_QUESTIONS)
         .map((row) => [
           words.toAnswer,

@@ -52,7 +52,7 @@ export async function queuedRuns(
 ): Promise<{ readonly rows: readonly QueuedRow[]; readonly damage: readonly LeftOut[] }> {
   const damage: LeftOut[] = [];
   const found = new Map<string, QueuedRow>();
-  const place = placeOf(store);
+  const place = storeFiles(store);
   const isWanted = query.status === undefined || query.status.includes('QUEUED');
   if (place === undefined || !isWanted) return { rows: [], damage };
   const { files, layout } = place;
@@ -80,7 +80,7 @@ export async function queuedRun(
   store: Pick<Store, 'folder'>,
   runId: string,
 ): Promise<{ readonly row: QueuedRow; readonly input?: unknown } | undefined> {
-  const place = placeOf(store);
+  const place = storeFiles(store);
   if (place === undefined) return undefined;
   const { files, layout } = place;
   const run = await queuedIn(files, queuedPath(layout, runId));
@@ -112,8 +112,8 @@ function asBegun({ runId, name, queuedAt, dueAt, tags }: QueuedRow): {
   };
 }
 
-/** Undefined for a store in no folder: nobody else sees its queue. */
-function placeOf({
+/** The files of a store, for whoever only looks. Undefined for a store in no folder: nobody else sees what waits there. */
+export function storeFiles({
   folder,
 }: Pick<Store, 'folder'>): { readonly files: Files; readonly layout: Layout } | undefined {
   if (folder === undefined) return undefined;

@@ -12,7 +12,7 @@ import type { Failure } from '../../lib/model/failure';
 import type { RunState } from '../../lib/model/state';
 import { workedSeconds } from '../../lib/model/state';
 import type { StepResult } from '../../lib/model/stepResult';
-import { columns, durationText, printable } from '../../lib/report/columns';
+import { clipped, columns, durationText, printable } from '../../lib/report/columns';
 import { ownerOf } from '../../lib/store/salvage/examine';
 import type { Store } from '../../lib/store/store';
 import { summaryOf } from '../../lib/store/summary';
@@ -22,6 +22,8 @@ import type { CommandContext } from '../context';
 import { commandLine, countOf, textOf, withStore } from '../context';
 import { exitCodes, exitOfRun } from '../exitCodes';
 import { goOnRows, wentBackText } from '../goOnCommands';
+import type { KeptAnswer } from '../keptAnswers';
+import { keptAnswers } from '../keptAnswers';
 import { momentText, timeText } from '../view/moments';
 import type { Output } from '../view/output';
 import { paint } from '../view/output';
@@ -47,18 +49,20 @@ export async function showCommand(context: CommandContext): Promise<number> {
     if (row.status === 'QUEUED') return showQueued(store, row, settings, context);
     const state = at === undefined ? await stateOf(store, row) : await stateAt(store, row.runId, at);
     const path = textOf(options['step']);
-    if (path !== undefined) await showStep(store, state, path, context);
+    // How it stood at an earlier moment says nothing of who carries it on now, and of what waits for that.
+    const isLeft = at === undefined && (await isLeftBehind(store, state));
+    const isCarried = state.status === 'RUNNING' && !isLeft;
+    const answers = at !== undefined || isCarried ? [] : await keptAnswers(store, state);
+    if (path !== undefined) await showStep(store, state, path, answers, context);
     else if (options['output'] !== undefined) showOutput(state, options['output'], output);
     else if (options['input'] === true) showValue(state.input, output);
     else if (options['mermaid'] === true) showMermaid(state, output);
     else {
-      // How it stood at an earlier moment says nothing of who carries it on now.
-      const isLeft = at === undefined && (await isLeftBehind(store, state));
-      if (output.isJson) output.json(jsonState(state, isLeft, options['failed'] === true));
+      if (output.isJson) output.json(jsonState(state, isLeft, answers, options['failed'] === true));
       else {
         const left = isLeft ? await leftNote(settings, output) : undefined;
         const shapes = at === undefined ? await shapesFor(state, settings, output) : undefined;
-        showRun(state, { left, shapes }, settings, context);
+        showRun(state, { left, shapes, answers }, settings, context);
       }
     }
     return exitOfRun(state);
@@ -110,11 +114,22 @@ function tagLines(tags: Readonly<Record<string, string>>, { words }: Output): re
 }
 
 /** A run as JSON: its state, and the one line about it that `list` tells. */
-function jsonState(state: RunState, isLeft: boolean, isFailedOnly: boolean): object {
+function jsonState(
+  state: RunState,
+  isLeft: boolean,
+  answers: readonly KeptAnswer[],
+  isFailedOnly: boolean,
+): object {
   // The table has its own form in JSON.
   const rows = JSON.parse(JSON.stringify(state.steps)) as readonly StepResult[];
   const steps = isFailedOnly ? rows.filter(({ status }) => status === 'FAILED') : rows;
-  return { ...state, steps, summary: summaryOf(state), ...(isLeft && { isResting: true }) };
+  return {
+    ...state,
+    steps,
+    summary: summaryOf(state),
+    ...(isLeft && { isResting: true }),
+    ...(answers.length > 0 && { keptAnswers: answers }),
+  };
 }
 
 /** How the answers look that a run waits for. A file of agents that does not load keeps nobody from seeing how the run stands. */
@@ -145,17 +160,23 @@ interface Shown {
   readonly left: string | undefined;
   /** How the answers look that it waits for. */
   readonly shapes: ReadonlyMap<string, string> | undefined;
+  /** The answers that it takes when it goes on. */
+  readonly answers: readonly KeptAnswer[];
 }
 
 function showRun(
   state: RunState,
-  { left, shapes }: Shown,
+  { left, shapes, answers }: Shown,
   settings: Settings,
   { options, output }: CommandContext,
 ): void {
   const { words, width } = output;
   output.print(clippedLine(headOf(state, output), width));
-  for (const line of [...(left === undefined ? [] : [left]), ...notesOf(state, output)])
+  for (const line of [
+    ...(left === undefined ? [] : [left]),
+    ...notesOf(state, output),
+    ...answers.map((each) => answerText(each, output)),
+  ])
     output.print(clippedLine(line, width));
   const rows = stepRows(
     state,
@@ -172,11 +193,20 @@ function showRun(
     options['at'] === undefined
       ? goOnRows(state, settings, output, {
           isLeft: left !== undefined,
+          answered: new Set(answers.map(({ path }) => path)),
           ...(shapes !== undefined && { shapes }),
         })
       : [];
   if (next.length > 0) output.print(['', ...columns(next)].join('\n'));
 }
+
+/** An answer that waits for the run, in one line. */
+function answerText({ path, at, value }: KeptAnswer, { words }: Output): string {
+  const text = clipped(printable(JSON.stringify(value)), MOST_ANSWER);
+  return words.wasAnswered(printable(path), at === undefined ? undefined : momentText(at), text);
+}
+
+const MOST_ANSWER = 80;
 
 /** Aligned lines; a row of one cell is a line of its own, whose length moves no column. */
 function treeLines(rows: readonly (readonly string[])[]): readonly string[] {
@@ -248,9 +278,11 @@ async function showStep(
   store: Store,
   state: RunState,
   path: string,
+  answers: readonly KeptAnswer[],
   { options, output }: CommandContext,
 ): Promise<void> {
   const row = stepAt(state, path);
+  const given = answers.filter((answer) => answer.path === path);
   const events = await eventsOf(store, state);
   const own = events.filter((event) => 'path' in event && event.path === path);
   const spans = timeline(events).filter((span) => span.path === path);
@@ -263,6 +295,7 @@ async function showStep(
       sources: plan?.sources,
       spans,
       events: own,
+      ...(given.length > 0 && { keptAnswers: given }),
     });
     return;
   }
@@ -281,6 +314,7 @@ async function showStep(
   );
   if (row.request !== undefined)
     output.print(`${words.request}\n${indented(valueText(row.request, isFull, output))}`);
+  for (const each of given) output.print(answerText(each, output));
   if (row.status === 'COMPLETED')
     output.print(`${words.output}\n${indented(valueText(row.output, isFull, output))}`);
   if (failure !== undefined && row.status !== 'COMPLETED')

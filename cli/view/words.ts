@@ -76,6 +76,8 @@ const en = {
   error: 'error',
   cause: 'cause',
   request: 'asks',
+  wasAnswered: (path: string, moment: string | undefined, value: string) =>
+    `${path} was answered${moment === undefined ? '' : ` at ${moment}`}, which is taken when the run goes on: ${value}`,
   reads: 'reads',
   tags: 'tags',
   reason: 'reason',
@@ -228,6 +230,8 @@ const ko: Words = {
   error: '오류',
   cause: '원인',
   request: '질문',
+  wasAnswered: (path, moment, value) =>
+    `"${path}"에 답했습니다${moment === undefined ? '' : ` (${moment})`}. 실행을 이어 갈 때 단계가 받습니다: ${value}`,
   reads: '읽는 값',
   tags: '태그',
   reason: '이유',

@@ -174,6 +174,34 @@ describe('what the commands say, and what they advise', () => {
       expect(stdout).not.toContain('To check:');
     });
 
+    it('that nobody has taken yet is shown with when it was given, until the run goes on', async () => {
+      typed(['run', 'post', '"x"', '--id', 'p', ...agents]);
+      const before = Date.now();
+      typed(['answer', 'p', '{"ok":true}']);
+      typed(['answer', 'p', 'true', ...agents]);
+
+      const { stdout } = typed(['show', 'p']);
+      const when = '\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d';
+      for (const value of ['{"ok":true}', 'true'])
+        expect(stdout).toMatch(
+          new RegExp(`\nok was answered at ${when}, which is taken when the run goes on: ${value}\n`),
+        );
+      expect(stdout).not.toContain('To answer:');
+      expect(stdout).toContain('millrace resume p --agents <file>\n');
+      expect(typed(['show', 'p', '--step', 'ok']).stdout).toMatch(/\nok was answered at .*: true\n/);
+      expect(json(['show', 'p', '--step', 'ok']).json.keptAnswers).toHaveLength(2);
+      expect(json(['show', 'p']).json.keptAnswers).toEqual([
+        { path: 'ok', value: { ok: true }, at: expect.any(Number) },
+        { path: 'ok', value: true, at: expect.any(Number) },
+      ]);
+      expect(json(['show', 'p']).json.keptAnswers[0].at).toBeGreaterThanOrEqual(before);
+      expect(typed(['show', 'p', '--at', '2']).stdout).not.toContain('answered');
+
+      expect(typed(['resume', 'p', ...agents])).toMatchObject({ exit: 0, stdout: 'true\n' });
+      expect(typed(['show', 'p']).stdout).not.toContain('answered');
+      expect(json(['show', 'p']).json).not.toHaveProperty('keptAnswers');
+    });
+
     it('through an app that serves is refused or marked the same way, and waiting for it says what to look at', async () => {
       writeFileSync(join(cwd, 'server.mjs'), SERVER);
       typed(['run', 'post', '"x"', '--id', 'p', ...agents]);

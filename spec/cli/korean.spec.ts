@@ -52,6 +52,7 @@ const NAMES = [
   /^\S+ +(?:node|files|owner|size|agents|run|fix) /gm, // Checks of the doctor.
   /"[^"]*"/g,
   /\b(?:ms|s|min|h|d|B|kB|P\d\d|A|B|Error|JSON|Ctrl-C|SVG|HTML|Mermaid|Prometheus|runId|id|saga|y|N)\b/g,
+  /\b(?:true|false|null)\b/g, // Values.
   /\b(?:recordInputs|critical|millrace|serve|v\d+)\b/g,
   /\b(?:runs|history|inbox|queue|locks?)\b/g, // Files of the store, which the doctor measures.
 ];
@@ -115,6 +116,7 @@ describe('the command line in Korean', () => {
     ['retry 1', '재사용'],
     ['retry 1 --same-run', '실패'],
     ['answer 2 서명 {"ok":false}', '"서명"에 답했습니다'],
+    ['show 2', '이어 갈 때 단계가 받습니다'],
     ['resume 2', '건너뜀'],
     ['cancel 7', '보관했습니다'],
     ['cancel 9', '대기열에서 뺐습니다'],

@@ -120,6 +120,29 @@ export async function forgetUnheard(
   await forgetWhere(files, inbox, isPast, putBack);
 }
 
+/** What waits for a run, the oldest first, for whoever only looks. What cannot be read is left out. */
+export async function waitingMessages(
+  files: Files,
+  inbox: string,
+  runId: string,
+): Promise<readonly RunMessage[]> {
+  const found: RunMessage[] = [];
+  if (files.look(inbox)?.kind !== 'folder') return found;
+  const isMeant = isFor([runId]);
+  for (const name of files.list(inbox).toSorted()) {
+    if (!name.endsWith('.json') || !isMeant(name)) continue;
+    const path = within(inbox, name);
+    try {
+      // One that is taken meanwhile is gone.
+      const bytes = await files.read(path);
+      if (bytes !== undefined) found.push(read(path, runId, bytes));
+    } catch (error) {
+      if (!(error instanceof StoreCorruptError || error instanceof StoreFormatError)) throw error;
+    }
+  }
+  return found;
+}
+
 /** The files of messages that nobody will ever hear. */
 export async function unheardMessages(
   files: Files,
