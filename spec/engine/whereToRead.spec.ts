@@ -27,7 +27,9 @@ describeHere('the reading list "A replay on Restate" of DESIGN.md', () => {
   });
 
   it('names every source file that only a replay enters, and no more than ten', () => {
-    const only = [...again.keys()].filter((file) => !once.has(file));
+    // Whoever follows a run watches it once it takes long, which a run of either kind does on a busy machine.
+    const isFollowing = (file: string): boolean => file.startsWith('adapters/restate/client/');
+    const only = [...again.keys()].filter((file) => !once.has(file) && !isFollowing(file));
 
     expect(list).toEqual(expect.arrayContaining(only));
     expect(list.length).toBeLessThanOrEqual(10);
