@@ -33,7 +33,10 @@ describe('a worker that closes', () => {
     await tellLives(new Set([life(0).placed]), 20);
   });
 
-  it('has nothing to tell without lives', async () => {
-    await tellLives(new Set(), 5_000);
+  it('waits for nothing without lives', async () => {
+    const told = tellLives(new Set(), 30_000).then(() => 'told');
+    const late = new Promise((resolve) => setTimeout(resolve, 5_000, 'waited').unref());
+
+    expect(await Promise.race([told, late])).toBe('told');
   });
 });
