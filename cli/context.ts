@@ -72,14 +72,14 @@ export async function withStore<T>(
 
 /** A command to type, with the store and the agents as they were typed. */
 export function commandLine(
-  settings: Pick<Settings, 'storeTyped' | 'agentsTyped' | 'agentFiles' | 'agents'>,
+  settings: Pick<Settings, 'program' | 'storeTyped' | 'agentsTyped' | 'agentFiles' | 'agents'>,
   words: readonly string[],
   { needsAgents = false }: { readonly needsAgents?: boolean } = {},
 ): string {
-  const { storeTyped, agentsTyped } = settings;
+  const { program, storeTyped, agentsTyped } = settings;
   const isConfigured = agentsTyped.length === 0 && namesAgents(settings);
   return [
-    shellText(['millrace', ...words, ...(storeTyped === undefined ? [] : ['--store', storeTyped])]),
+    shellText([...program, ...words, ...(storeTyped === undefined ? [] : ['--store', storeTyped])]),
     ...(needsAgents && !isConfigured
       ? agentsTyped.length > 0
         ? agentsTyped.map((file) => shellText(['--agents', file]))

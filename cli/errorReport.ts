@@ -1,7 +1,9 @@
 import { MillraceError } from '../lib/model/failure';
 import { printable } from '../lib/report/columns';
 import { CommandError } from './commandError';
+import type { CommandContext } from './context';
 import { exitCodes, exitOfCode } from './exitCodes';
+import { programTyped } from './settings';
 import type { Output } from './view/output';
 import { paint } from './view/output';
 
@@ -15,8 +17,8 @@ interface ShownError {
 }
 
 /** Tells an error: on standard error for people, as `{"error": …}` on standard output with `--json`. Gives the exit code. */
-export function reportError(thrown: unknown, output: Output): number {
-  const { exit, ...error } = recordOf(thrown);
+export function reportError(thrown: unknown, output: Output, env: CommandContext['env']): number {
+  const { exit, ...error } = recordOf(thrown, programTyped(env).join(' '));
   if (output.isJson) output.json({ error });
   else {
     output.tell(`${paint('✘', 'red', output)} ${printable(error.message)}`);
@@ -25,15 +27,19 @@ export function reportError(thrown: unknown, output: Output): number {
   return exit;
 }
 
-/** An error as plain data, with what to type in the place of what to call. */
-export function recordOf(thrown: unknown): ShownError {
+/**
+ * An error as plain data, with what to type in the place of what to call.
+ *
+ * @param millrace - What a command begins with where it has to be typed.
+ */
+export function recordOf(thrown: unknown, millrace = 'millrace'): ShownError {
   if (thrown instanceof MillraceError) {
     const { code, name, next } = thrown;
     return {
       code,
       name,
       message: withoutNext(thrown),
-      next: nexts[code]?.(thrown) ?? next,
+      next: nexts[code]?.(thrown, millrace) ?? next,
       exit: thrown instanceof CommandError ? thrown.exit : exitOfCode(code),
     };
   }
@@ -54,24 +60,24 @@ function withoutNext({ message, next }: MillraceError): string {
 }
 
 /** What to type where the library says what to call. */
-const nexts: Readonly<Record<string, (error: MillraceError) => string>> = {
-  UNKNOWN_RUN: (error) => `${missingText(error)}millrace list names those that are there`,
-  UNKNOWN_STEP: (error) => `millrace show ${runOf(error)} --tree names its steps`,
-  EVENTS_NOT_KEPT: (error) =>
-    `an earlier version wrote it, or its store keeps none; millrace show ${runOf(error)} tells how it stands`,
-  NOT_WAITING: (error) => `millrace show ${runOf(error)} names the steps that wait`,
-  RUN_ENDED: (error) =>
+const nexts: Readonly<Record<string, (error: MillraceError, millrace: string) => string>> = {
+  UNKNOWN_RUN: (error, millrace) => `${missingText(error)}${millrace} list names those that are there`,
+  UNKNOWN_STEP: (error, millrace) => `${millrace} show ${runOf(error)} --tree names its steps`,
+  EVENTS_NOT_KEPT: (error, millrace) =>
+    `an earlier version wrote it, or its store keeps none; ${millrace} show ${runOf(error)} tells how it stands`,
+  NOT_WAITING: (error, millrace) => `${millrace} show ${runOf(error)} names the steps that wait`,
+  RUN_ENDED: (error, millrace) =>
     error.message.startsWith('Cannot cancel')
-      ? `millrace show ${runOf(error)} says how`
-      : `millrace fork ${runOf(error)} makes a new run of it`,
-  DEFINITION_MISMATCH: (error) =>
-    `millrace resume ${runOf(error)} --on-mismatch actual keeps what does not depend on the change; ` +
-    'millrace run <agent> begins a new run',
-  INPUT_MISMATCH: (error) =>
-    `name another one with --id; millrace resume ${runOf(error)} goes on with the input that it has`,
+      ? `${millrace} show ${runOf(error)} says how`
+      : `${millrace} fork ${runOf(error)} makes a new run of it`,
+  DEFINITION_MISMATCH: (error, millrace) =>
+    `${millrace} resume ${runOf(error)} --on-mismatch actual keeps what does not depend on the change; ` +
+    `${millrace} run <agent> begins a new run`,
+  INPUT_MISMATCH: (error, millrace) =>
+    `name another one with --id; ${millrace} resume ${runOf(error)} goes on with the input that it has`,
   RUN_EXISTS: () => 'name another one with --id, or delete the old run',
-  STORE_CORRUPT: () =>
-    'millrace doctor names all damage; millrace salvage <folder> <target> copies what is intact',
+  STORE_CORRUPT: (_, millrace) =>
+    `${millrace} doctor names all damage; ${millrace} salvage <folder> <target> copies what is intact`,
   STORE_FORMAT: () => 'update millrace: npm i millrace@latest',
   STORE_LOCKED: () => 'wait for its end, or let it serve() its runs; then type this again',
   STORE_NOT_SERVED: (error) =>

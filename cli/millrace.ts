@@ -77,7 +77,7 @@ async function carryOut(parsed: Parsed): Promise<number> {
   } catch (error) {
     if (interrupted.signal.aborted) return INTERRUPTED;
     if (process.env['MILLRACE_DEBUG'] !== undefined) output.tell((error as Error).stack ?? String(error));
-    return reportError(error, output);
+    return reportError(error, output, process.env);
   }
 }
 

@@ -17,6 +17,8 @@ export interface Settings {
   readonly agents: readonly unknown[];
   /** Keys that an export leaves out besides secrets. */
   readonly redact: readonly string[];
+  /** What a command begins with where it has to be typed: `millrace`, or `npx millrace`. */
+  readonly program: readonly string[];
 }
 
 /** What was typed of them. */
@@ -66,6 +68,7 @@ export async function settingsOf(
     agents:
       agentsTyped.length > 0 ? [] : listed.filter((each) => typeof each !== 'string' && each !== undefined),
     redact: config.redact ?? [],
+    program: programTyped(env),
   };
 }
 
@@ -73,6 +76,19 @@ export async function settingsOf(
 export function namesAgents({ agentFiles, agents }: Pick<Settings, 'agentFiles' | 'agents'>): boolean {
   return agentFiles.length + agents.length > 0;
 }
+
+/** What a command begins with: the runner of the package manager that has begun this one, since a shell finds no more than is installed for all. */
+export function programTyped(env: Readonly<Record<string, string | undefined>>): readonly string[] {
+  const [manager = ''] = (env['npm_config_user_agent'] ?? '').split('/');
+  return [...(RUNNERS[manager] ?? []), 'millrace'];
+}
+
+const RUNNERS: Readonly<Record<string, readonly string[]>> = {
+  npm: ['npx'],
+  pnpm: ['pnpm', 'exec'],
+  yarn: ['yarn'],
+  bun: ['bunx'],
+};
 
 /** @throws CommandError STORE_NOT_FOUND when there is no folder there. */
 export function checkStoreFolder({ store }: Pick<Settings, 'store'>): void {

@@ -232,6 +232,22 @@ describe('what the commands say, and what they advise', () => {
     });
   });
 
+  it.each([
+    ['npm/11.1.0 node/v24.1.0 linux x64', 'npx millrace'],
+    ['pnpm/10.4.0 npm/? node/v24.1.0 linux x64', 'pnpm exec millrace'],
+    ['yarn/4.9.1 npm/? node/v24.1.0 linux x64', 'yarn millrace'],
+    ['bun/1.2.2 npm/? node/v24.1.0 linux x64', 'bunx millrace'],
+    ['other/1', 'millrace'],
+  ])('commands to type begin as the one did that %s has begun', (agent, begins) => {
+    typed(['run', 'post', '"x"', '--id', 'p', ...agents]);
+    const env = { npm_config_user_agent: agent };
+
+    const { stdout } = typed(['show', 'p'], env);
+    expect(stdout).toContain(`To answer:  ${begins} answer p ok '<json>'\n`);
+    expect(stdout).toContain(`or ${begins} resume p --agents <file>\n`);
+    expect(typed(['show', 'nope'], env).stderr).toContain(`\n  ${begins} list names those that are there\n`);
+  });
+
   describe('a saga that has gone back', () => {
     it('is advised to be done anew, in a new run: to resume it only fails again', () => {
       const { stderr, exit } = typed(['run', 'order', '[1,2]', '--id', 'o', ...agents]);
