@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 import t from 'io-ts';
 
-import { agent, follow, memoryStore, millrace, run, runEach } from '../millrace.mjs';
+import { agent, chain, follow, memoryStore, millrace, run, runEach } from '../millrace.mjs';
 import { countedFiles, folder } from '../stored.mjs';
 
 const RUNS = 10_000;
@@ -39,19 +39,24 @@ const oneStep =
   };
 const inFolder = (durability) => (files) => millrace.lowdbStore(folder(), { durability, files });
 
-/** One run under way whose steps give 1 KB each: what is written while it goes on, and in the end. */
+/** One run under way whose steps give 1 KB each: what is written while it goes on, and in the end. No value may be above 16 MiB. */
 const alive = (steps) => () => {
   const { count, files } = countedFiles();
   const store = millrace.lowdbStore(folder(), { durability: 'process', files });
-  const many = millrace.each(
-    'many',
-    agent('m', async (n) => ({ n, text: String(n).padEnd(1_024, '.') })),
-    { concurrency: 8 },
+  const give = agent('give', async (n) => ({ n, text: String(n).padEnd(1_024, '.') }));
+  const portion = chain(
+    'portion',
+    millrace.each('each', give, { concurrency: 8 }),
+    agent('count', (given) => given.length),
+  );
+  const many = millrace.each('many', portion, { concurrency: 1 });
+  const portions = numbers(Math.ceil(steps / 1_000)).map((at) =>
+    numbers(Math.min(1_000, steps - at * 1_000), at * 1_000),
   );
   return {
     units: steps,
     once: true,
-    run: () => follow(run(many, numbers(steps), { store, runId: 'r' })),
+    run: () => follow(run(many, portions, { store, runId: 'r' })),
     report: () => ({ 'bytes/step': (count.journalBytes + count.fileBytes) / steps }),
   };
 };
