@@ -77,5 +77,5 @@ function fork(runId: string, known: Known, path?: string): NextStep {
 
 /** A command about a run, wherever it is typed. */
 function commandOn(action: NextStep['action'], runId: string, { folder }: Known): string {
-  return shellText(['millrace', action, runId, ...(folder === undefined ? [] : ['--store', folder])]);
+  return shellText(['npx', 'millrace', action, runId, ...(folder === undefined ? [] : ['--store', folder])]);
 }

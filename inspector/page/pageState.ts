@@ -77,7 +77,7 @@ export function storeName(): string {
 /** A command that does the same wherever it is typed. */
 export function commandText(...words: readonly string[]): string {
   const folder = stores.value?.stores.find(({ name }) => name === storeName())?.folder;
-  return ['millrace', ...words, ...(folder === undefined ? [] : ['--store', folder])]
+  return ['npx', 'millrace', ...words, ...(folder === undefined ? [] : ['--store', folder])]
     .map(shellWord)
     .join(' ');
 }

@@ -11,7 +11,7 @@ export function goOnLines(event: RunEvent): readonly string[] {
       return [goOnText(event.runId)];
     case 'run.suspended':
       return event.waiting.map((path) => {
-        const typed = shellText(['millrace', 'answer', printable(event.runId), printable(path)]);
+        const typed = shellText(['npx', 'millrace', 'answer', printable(event.runId), printable(path)]);
         const call = `answer(${quoted(event.runId)}, ${quoted(path)}, value, { store })`;
         return `To go on: ${call}, or type ${typed} '<json>'; then run it again.`;
       });
@@ -20,11 +20,11 @@ export function goOnLines(event: RunEvent): readonly string[] {
   }
 }
 
-/** How to go on with a run that stopped: in the program, and what to type where its store is a folder. */
+/** How to go on with a run that stopped: in the program, and what to type where its store is a folder: whoever imports the package has it in a project. */
 export function goOnText(runId: string, path?: string): string {
   const from = path === undefined ? '' : ` from ${printable(path)}`;
   const again = `run it again with runId ${quoted(runId)} and that store`;
-  const typed = shellText(['millrace', 'resume', printable(runId)]);
+  const typed = shellText(['npx', 'millrace', 'resume', printable(runId)]);
   return `To go on${from}, where a store keeps the run: ${again}, or type ${typed} --agents <file>; what is done is not called again.`;
 }
 

@@ -199,7 +199,7 @@ describeInBrowser('a page that follows runs', () => {
     expect(await page.locator('.damaged li').allInnerTexts()).toEqual([
       expect.stringMatching(/bad.*cannot be read.*at byte \d+.*millrace doctor --store \//s),
     ]);
-    expect(await page.locator('.damaged code').innerText()).toBe(`millrace doctor --store ${at}`);
+    expect(await page.locator('.damaged code').innerText()).toBe(`npx millrace doctor --store ${at}`);
     expect(problems).toEqual([]);
     await close();
     await store.close();

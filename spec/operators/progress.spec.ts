@@ -57,7 +57,7 @@ describe('progress() line by line', () => {
       '텍스트_처리 r1  count  started, attempt 2',
       '텍스트_처리 r1  count  failed after 1 min 15 s: ETIMEDOUT',
       '텍스트_처리 r1  failed after 1 min 15 s: ETIMEDOUT',
-      'To go on from count, where a store keeps the run: run it again with runId "r1" and that store, or type millrace resume r1 --agents <file>; what is done is not called again.',
+      'To go on from count, where a store keeps the run: run it again with runId "r1" and that store, or type npx millrace resume r1 --agents <file>; what is done is not called again.',
       '',
     ]);
   });
@@ -114,7 +114,7 @@ describe('progress() line by line, left early', () => {
     expect(screen.text().split('\n')).toEqual([
       '텍스트_처리 r1  started',
       '텍스트_처리 r1  stopped',
-      'To go on, where a store keeps the run: run it again with runId "r1" and that store, or type millrace resume r1 --agents <file>; what is done is not called again.',
+      'To go on, where a store keeps the run: run it again with runId "r1" and that store, or type npx millrace resume r1 --agents <file>; what is done is not called again.',
       '',
     ]);
   });

@@ -161,8 +161,8 @@ describe('httpApi()', () => {
       input: { pages: 2 },
     });
     expect(known.next.map(({ action, command }) => [action, command])).toEqual([
-      ['answer', "millrace answer r sign '<json>'"],
-      ['cancel', 'millrace cancel r'],
+      ['answer', "npx millrace answer r sign '<json>'"],
+      ['cancel', 'npx millrace cancel r'],
     ]);
     expect(await read<RunReply>(httpApi({ store }), '/runs/r')).toMatchObject({
       definition: { is: 'unknown' },
