@@ -175,6 +175,7 @@ async function jsonBody({ request, api: { maxBodyBytes } }: Call): Promise<unkno
     );
   }
   const bytes = await bytesOf(request, maxBodyBytes);
+  if (bytes.length === 0) throw malformedBody('it is empty, or somebody has read it before');
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as unknown;
   } catch (error) {

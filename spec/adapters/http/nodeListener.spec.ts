@@ -2,7 +2,8 @@ import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-import { nodeListener } from '../../../adapters/http';
+import { httpApi, nodeListener } from '../../../adapters/http';
+import { memoryStore } from '../../../index';
 
 describe('nodeListener(), behind what has read the body', () => {
   let server: Server | undefined;
@@ -39,5 +40,16 @@ describe('nodeListener(), behind what has read the body', () => {
     ['bytes, by express.raw()', (bytes: Buffer) => bytes],
   ])('takes it as %s', async (_, parsed) => {
     expect(await taken('{"agent":"greet"}', parsed)).toBe('{"agent":"greet"}');
+  });
+
+  it('says of a body that was read and not handed on that it is not there', async () => {
+    const { fetch: ask } = httpApi({ store: memoryStore(), authorize: () => 'write' });
+    const init = { method: 'POST', headers: { 'content-type': 'application/json' } };
+    const response = await ask(new Request('http://x/runs', init));
+
+    expect([response.status, await response.text()]).toEqual([
+      400,
+      expect.stringContaining('Cannot read the body: it is empty, or somebody has read it before'),
+    ]);
   });
 });
