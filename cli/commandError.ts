@@ -12,6 +12,7 @@ export type CommandCode =
   | 'AGENT_UNKNOWN'
   | 'CONFIG_UNREADABLE'
   | 'TIMED_OUT'
+  | 'STUCK'
   | 'NOT_CONFIRMED';
 
 const exits: Readonly<Record<CommandCode, number>> = {
@@ -24,6 +25,7 @@ const exits: Readonly<Record<CommandCode, number>> = {
   AGENT_UNKNOWN: exitCodes.noAgents,
   CONFIG_UNREADABLE: exitCodes.usage,
   TIMED_OUT: exitCodes.timedOut,
+  STUCK: exitCodes.bug,
   NOT_CONFIRMED: exitCodes.usage,
 };
 

@@ -22,7 +22,7 @@ export const exitCodes = {
   damaged: 65,
   /** The agents are needed, and there are none. */
   noAgents: 69,
-  /** A fault of this program. */
+  /** A fault of this program, or an agent waits for what can never come. */
   bug: 70,
   /** Somebody else has the store and does not serve it, or a run was drained: try again. */
   busy: 75,

@@ -60,6 +60,7 @@ async function main(): Promise<void> {
 async function carryOut(parsed: Parsed): Promise<number> {
   const interrupted = new AbortController();
   listenToInterrupts(interrupted);
+  const isStuck = stopsWhenStuck(interrupted);
   const { reportError } = await import('./errorReport.js');
   try {
     const command = await (
@@ -73,12 +74,41 @@ async function carryOut(parsed: Parsed): Promise<number> {
       commands: commandSpecs,
       signal: interrupted.signal,
     });
+    // What it has said of the run stands.
+    if (isStuck()) return await reportStuck({ ...output, isJson: false });
     return interrupted.signal.aborted ? INTERRUPTED : exit;
   } catch (error) {
+    if (isStuck()) return reportStuck(output);
     if (interrupted.signal.aborted) return INTERRUPTED;
     if (process.env['MILLRACE_DEBUG'] !== undefined) output.tell((error as Error).stack ?? String(error));
     return reportError(error, output, process.env);
   }
+}
+
+/**
+ * Ends a command as Ctrl-C does when nothing is left in the process that could go on: Node would end it with 0. Gives whether that has
+ * happened.
+ */
+function stopsWhenStuck(controller: AbortController): () => boolean {
+  let isStuck = false;
+  process.on('beforeExit', () => {
+    if (isStuck) void reportStuck(output).then(end);
+    isStuck = true;
+    controller.abort();
+    // Where that leads to nothing, this is called once more.
+    setTimeout(() => undefined);
+  });
+  return () => isStuck;
+}
+
+async function reportStuck(to: Output): Promise<number> {
+  const [{ CommandError }, { reportError }] = await Promise.all([
+    import('./commandError.js'),
+    import('./errorReport.js'),
+  ]);
+  const next = 'mend the agent whose Promise never settles';
+  const stuck = new CommandError('STUCK', 'Cannot go on: what is waited for can never come', next);
+  return reportError(stuck, to, process.env);
 }
 
 const INTERRUPTED = 130;

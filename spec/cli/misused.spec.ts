@@ -16,6 +16,7 @@ import { agent, approval } from 'millrace';
 import { t } from 'millrace/fp';
 console.log('flows are loaded');
 export const ask = approval('ask', t.type({ ok: t.boolean }));
+export const stuck = agent('stuck', () => new Promise(() => undefined));
 export const talk = agent('talk', (n) => {
   console.log('talking to', n);
   console.info('and on');
@@ -106,6 +107,34 @@ describe('a command', () => {
           ? ['flows are loaded']
           : null,
     );
+  });
+
+  it.each([[[]], [['--json']]])(
+    'ends with 70 where an agent waits for what never comes, and leaves the run cancelled %p',
+    (more) => {
+      const args = [
+        'run',
+        'stuck',
+        '1',
+        '--id',
+        `stuck${String(more.length)}`,
+        '--agents',
+        'flows.mjs',
+        ...more,
+      ];
+      const { exit, stdout, stderr } = millrace(args, { cwd });
+
+      expect([exit, stderr]).toEqual([70, expect.stringContaining('what is waited for can never come')]);
+      if (more.length > 0) expect(JSON.parse(stdout)).toMatchObject({ status: 'CANCELLED' });
+      expect(millrace(['show', `stuck${String(more.length)}`], { cwd }).exit).toBe(3);
+    },
+  );
+
+  it('ends with 70 where a file of agents never ends to load', () => {
+    writeFileSync(join(cwd, 'never.mjs'), 'await new Promise(() => undefined);');
+    const { exit, json } = millraceJson(['run', 'stuck', '1', '--agents', 'never.mjs'], { cwd });
+
+    expect([exit, (json as { error: { code: string } }).error.code]).toEqual([70, 'STUCK']);
   });
 
   it('ends as it would where nobody reads what it says beside its result', () => {
