@@ -68,6 +68,11 @@ export function firstOf<I, A extends readonly Agent<never, unknown>[]>(
             passOn(scope, answer, givenById(id, givenByOf(answer)));
             return;
           }
+          // What has won can no longer be read, and the others have lost.
+          if (winner !== undefined) {
+            scope.fail(answer.cause, answer.failure);
+            return;
+          }
           failed.add(id);
           failures.push(answer.failure);
           causes.push(answer.cause);

@@ -40,7 +40,9 @@ export class Quorums {
     }
     if (answer.kind === 'failed' || !progress.voting.has(member)) {
       progress.lost.add(member);
-      return group.members.length - progress.lost.size < group.count ? 'impossible' : 'waits';
+      // Whoever reads the quorum may have been given what one gave that can no longer be read: others do not take its place.
+      const isGone = progress.former?.includes(member) === true;
+      return isGone || group.members.length - progress.lost.size < group.count ? 'impossible' : 'waits';
     }
     if (progress.former?.includes(member) === false) return 'waits';
     progress.done.push(member);

@@ -72,8 +72,19 @@ export function asking<I, A, P>(
           signal: { name, takes: (value: unknown) => misfit(value, input) === undefined },
         }),
       };
+      const take = (value: unknown): void => {
+        let output: unknown;
+        try {
+          output = validate(codec, value, `answer for step "${scope.path}"`);
+        } catch (error) {
+          // It was taken by an earlier life, whose codec was another one.
+          scope.fail(error);
+          return;
+        }
+        scope.complete(output, null);
+      };
       scope.wait(request, ({ by, value }) => {
-        if (by === 'answer') scope.complete(validate(codec, value, `answer for step "${scope.path}"`), null);
+        if (by === 'answer') take(value);
         else if (other === undefined) scope.fail(new ApprovalTimeoutError(scope.path, timeoutMs ?? 0));
         else {
           running = scope.step({ id: other.name, agent: other, input }, (answer) => {
