@@ -151,7 +151,8 @@ export interface RetryPolicy {
 /**
  * How many calls are under way at once, and how many begin within a span of time. What waits is neither started nor timed.
  *
- * One object is one limit: all runs that use the agent share it, and so do all agents that are given the same object.
+ * One object is one limit: all runs that use the agent share it, and so do all agents that are given the same object. A step within
+ * a composite of the same limit, or one that a function of that limit asks for, takes the place of that for as long as it runs.
  */
 export interface LimitPolicy<I = never> {
   /** Most calls at once. */

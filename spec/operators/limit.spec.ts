@@ -19,7 +19,7 @@ import {
 import type { Wire } from '../../lib/definition/wire';
 import { limiterOf } from '../../lib/engine/local/limiter';
 import { DefinitionError } from '../../lib/errors/definitionErrors';
-import type { Agent, StepPolicy } from '../../lib/model/agentType';
+import type { Agent, LimitPolicy, StepPolicy } from '../../lib/model/agentType';
 import { memoryStore } from '../../lib/store/memory/memoryStore';
 import { agent } from '../../operators/agents/agent';
 import { chain } from '../../operators/agents/chain';
@@ -139,6 +139,84 @@ describe('limit', () => {
       b: step('b', inner, id, { limit }),
     }));
     expectRun(both, 'x').toBe({ a: 's 9ms |', b: '10ms s 9ms |', 'b/first': '10ms s----|' });
+  });
+
+  describe('of something within something that has the same one', () => {
+    type Any = Agent<unknown, unknown>;
+    /** Counts the calls that are under way. */
+    function counted(limit: LimitPolicy) {
+      const seen = { now: 0, most: 0 };
+      const call = agent<unknown, unknown>(
+        'call',
+        (input) =>
+          timer(5).pipe(
+            tap({
+              subscribe: () => (seen.most = Math.max(seen.most, (seen.now += 1))),
+              next: () => (seen.now -= 1),
+            }),
+            map(() => input),
+          ),
+        { limit },
+      );
+      return { seen, call };
+    }
+    const quick = agent<unknown, unknown>('quick', (input) => timer(1).pipe(map(() => input)));
+    const around: readonly [string, number, number, (limit: LimitPolicy, call: Any) => Any][] = [
+      ['a chain that is the run', 1, 1, (limit, call) => withPolicy(chain('x', call), { limit })],
+      [
+        'a chain in a chain, twice',
+        1,
+        2,
+        (limit, call) => {
+          const inner = withPolicy(chain('inner', call, call), { limit });
+          return chain('c', withPolicy(chain('outer', quick, inner), { limit }), call);
+        },
+      ],
+      [
+        'as many chains as there are places',
+        2,
+        5,
+        (limit, call) => chain('c', withPolicy(chain('x', quick, call), { limit })),
+      ],
+      [
+        'an each',
+        3,
+        2,
+        (limit, call) => {
+          const all = each('all', call) as unknown as Any;
+          return chain('c', agent('list', () => [1, 2, 3, 4, 5]) as Any, withPolicy(all, { limit }));
+        },
+      ],
+      [
+        'a function that asks for it',
+        1,
+        2,
+        (limit, call) =>
+          agent<unknown, unknown>('f', async (input, context) => context.call('call', call, input), {
+            limit,
+          }),
+      ],
+    ];
+
+    it.each(around)(
+      'takes its place, so that neither waits for the other: %s',
+      async (_, concurrency, runs, make) => {
+        const limit = { concurrency };
+        const { seen, call } = counted(limit);
+        const work = make(limit, call);
+
+        const ended = await Promise.race([
+          Promise.all(Array.from({ length: runs }, async () => execute(work, 1))),
+          lastValueFrom(timer(3_000).pipe(map(() => []))),
+        ]);
+
+        expect(ended.map(({ status }) => status)).toEqual(Array.from({ length: runs }, () => 'COMPLETED'));
+        expect(seen).toEqual({ now: 0, most: concurrency });
+        // All the room is there again.
+        const after = await Promise.all(Array.from({ length: concurrency }, async () => execute(call, 1)));
+        expect(after.map(({ status }) => status)).toEqual(after.map(() => 'COMPLETED'));
+      },
+    );
   });
 
   it('holds no room after a failed, an unsubscribed and a broken life', async () => {

@@ -28,6 +28,7 @@ import { resume } from '../../operators/runs/resume';
 import { run } from '../../operators/runs/run';
 import { workOf } from '../support/quickest';
 import { collect } from '../support/told';
+import { until } from '../support/until';
 
 const tick = () => lastValueFrom(timer(0));
 
@@ -232,6 +233,45 @@ describe('one call for all who ask the same at the same time', () => {
 
     expect(await firstValueFrom(run(both, 'x', { store }).pipe(outputs()))).toHaveLength(2);
     expect(await firstValueFrom(run(itself, 'x', { store }).pipe(outputs()))).toBe('deep');
+  });
+
+  describe('is not waited for in the room that it waits for itself', () => {
+    const limit = { concurrency: 1 };
+    const within = (before: Agent<string, string>, ask: Agent<string, string>) =>
+      withPolicy(chain('within', before, ask), { limit });
+
+    it('by another run', async () => {
+      const store = memoryStore();
+      const before = agent('before', async (input: string) => tick().then(() => input));
+      const { ask, calls, end } = held();
+      const first = collect(run(within(before, ask), 'a', { store }));
+      const second = collect(run(withPolicy(ask, { limit }), 'a', { store }));
+      for (let index = 0; index < 2; index += 1) {
+        await until(() => calls.length > index || second.ended !== 'open');
+        end(index, 'A');
+      }
+      await tick();
+
+      expect([first.ended, second.ended]).toEqual(['complete', 'complete']);
+    });
+
+    it('by the same run', async () => {
+      const store = memoryStore();
+      const before = agent('before', async (input: string) => tick().then(() => input));
+      const { ask, calls, end } = held();
+      const both = workflow('both', (input: Wire<string>, step) => ({
+        one: step('one', within(before, ask), input),
+        other: step('other', ask, input, { limit }),
+      }));
+      const seen = collect(run(both, 'a', { store }));
+      for (let index = 0; index < 2; index += 1) {
+        await until(() => calls.length > index || seen.ended !== 'open');
+        end(index, 'A');
+      }
+      await tick();
+
+      expect(seen.ended).toBe('complete');
+    });
   });
 
   it('asks a person one question for equal items, and lets the run rest meanwhile', async () => {

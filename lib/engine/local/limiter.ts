@@ -14,8 +14,28 @@ export interface Limiter {
    * room to the next one, or gives up waiting.
    *
    * @param call - What is let in, where `beginCall` calls it; otherwise it begins when it is let in.
+   * @param self - What is let in, where others may stand in it, or it in others: see `Entry`.
    */
-  admit(key: string, enter: () => void, call?: object): Stop;
+  admit(key: string, enter: () => void, call?: object, self?: Standing): Stop;
+}
+
+/** Something that may stand within something else. */
+interface Standing {
+  readonly parent?: Standing | undefined;
+}
+
+/**
+ * Somebody who waits, or is inside. A composite, or a function that asks for steps, may have been let in by the limit of its own parts. It
+ * waits for them, so the first of them takes its place instead of a further one: otherwise both would wait for ever.
+ */
+interface Entry {
+  readonly enter: () => void;
+  readonly self: Standing | undefined;
+  /** The nearest that it stands in, and that is inside. */
+  readonly above: Entry | undefined;
+  /** How many that stand in it are inside. */
+  below: number;
+  isIn: boolean;
 }
 
 /** What to do when a call that was let in begins. */
@@ -48,12 +68,17 @@ const limiters = perClock<LimitPolicy, Limiter>((limit, scheduler) => new LaneLi
 
 /** Those who share one key. */
 interface Lane {
+  /** Places that are taken. */
   inside: number;
+  /** Those inside in whom others may stand. */
+  readonly holders: Map<Standing, Entry>;
   /** When the latest began, oldest first: no more than the rate allows. */
   readonly begun: number[];
   /** How many were let in and have not begun. */
   beginning: number;
-  readonly waiting: Set<() => void>;
+  readonly waiting: Set<Entry>;
+  /** Those who wait in somebody who is inside. */
+  readonly within: Set<Entry>;
   stopTimer: Stop | undefined;
   /** Somebody is being let in: whatever that sets off, the loop goes on with it. */
   isAdmitting: boolean;
@@ -77,22 +102,27 @@ class LaneLimiter implements Limiter {
     this.#clock = steadyClock(scheduler);
   }
 
-  admit(key: string, enter: () => void, call?: object): Stop {
+  admit(key: string, enter: () => void, call?: object, self?: Standing): Stop {
     const lane = this.#laneOf(key);
-    let isIn = false;
     let hasLeft = false;
-    const entry = (): void => {
-      isIn = true;
-      this.#countBeginning(lane, call);
-      enter();
+    const entry: Entry = {
+      enter: () => {
+        this.#countBeginning(lane, call);
+        enter();
+      },
+      self,
+      above: holderAbove(lane, self),
+      below: 0,
+      isIn: false,
     };
     lane.waiting.add(entry);
+    if (entry.above !== undefined) lane.within.add(entry);
     this.#admitWaiting(lane);
     return () => {
       if (hasLeft) return;
       hasLeft = true;
-      if (isIn) lane.inside -= 1;
-      else lane.waiting.delete(entry);
+      if (entry.isIn) leavePlace(lane, entry);
+      else stopWaiting(lane, entry);
       if (call !== undefined) neverBegins(call);
       this.#admitWaiting(lane);
       if (this.#rate === undefined && this.#isUnused(lane) && this.#lanes.get(key) === lane)
@@ -129,8 +159,8 @@ class LaneLimiter implements Limiter {
 
   /** Lets the first one in, if there is room. */
   #admitNext(lane: Lane): boolean {
-    const next = lane.waiting.values().next();
-    if (next.done === true || lane.inside >= this.#concurrency) return false;
+    const next = this.#nextOf(lane);
+    if (next === undefined) return false;
     const pauseMs = this.#pauseOf(lane);
     if (pauseMs === Infinity) return false;
     if (pauseMs > 0) {
@@ -139,10 +169,19 @@ class LaneLimiter implements Limiter {
       });
       return false;
     }
-    lane.waiting.delete(next.value);
-    lane.inside += 1;
-    next.value();
+    stopWaiting(lane, next);
+    takePlace(lane, next);
+    next.enter();
     return true;
+  }
+
+  #nextOf({ inside, waiting, within }: Lane): Entry | undefined {
+    if (inside < this.#concurrency) {
+      const [first] = waiting;
+      return first;
+    }
+    for (const entry of within) if (entry.above?.isIn === true && entry.above.below === 0) return entry;
+    return undefined;
   }
 
   /** Milliseconds until the rate lets one more in; unknown while those that count have not begun. */
@@ -174,15 +213,51 @@ class LaneLimiter implements Limiter {
     }
     const lane: Lane = {
       inside: 0,
+      holders: new Map(),
       begun: [],
       beginning: 0,
       waiting: new Set(),
+      within: new Set(),
       stopTimer: undefined,
       isAdmitting: false,
     };
     this.#lanes.set(key, lane);
     return lane;
   }
+}
+
+function holderAbove({ holders }: Lane, self: Standing | undefined): Entry | undefined {
+  if (holders.size === 0) return undefined;
+  for (let above = self?.parent; above !== undefined; above = above.parent) {
+    const holder = holders.get(above);
+    if (holder !== undefined) return holder;
+  }
+  return undefined;
+}
+
+function stopWaiting({ waiting, within }: Lane, entry: Entry): void {
+  waiting.delete(entry);
+  within.delete(entry);
+}
+
+function takePlace(lane: Lane, entry: Entry): void {
+  const { self, above } = entry;
+  entry.isIn = true;
+  if (self !== undefined) lane.holders.set(self, entry);
+  const isInItsPlace = above?.isIn === true && above.below === 0;
+  if (above?.isIn === true) above.below += 1;
+  if (!isInItsPlace) lane.inside += 1;
+}
+
+function leavePlace(lane: Lane, entry: Entry): void {
+  const { self, above } = entry;
+  entry.isIn = false;
+  if (self !== undefined && lane.holders.get(self) === entry) lane.holders.delete(self);
+  // Whoever stands in it has its place.
+  if (entry.below === 0) lane.inside -= 1;
+  if (above?.isIn !== true) return;
+  above.below -= 1;
+  if (above.below === 0) lane.inside += 1;
 }
 
 /** Something that was let in has left before it began. */
@@ -193,7 +268,7 @@ function neverBegins(call: object): void {
 }
 
 /** What a limit counts: its input tells its key, unless that is known. */
-export interface Limited {
+export interface Limited extends Standing {
   readonly input: unknown;
   readonly limitKey?: string | undefined;
 }
@@ -207,11 +282,11 @@ export interface Limited {
  */
 export function admitTo(
   limit: LimitPolicy,
-  { input, limitKey }: Limited,
+  limited: Limited,
   scheduler: SchedulerLike,
   enter: () => void,
   call?: object,
 ): Stop {
-  const key = limitKey ?? limitKeyOf(limit, input) ?? '';
-  return limiterOf(limit, scheduler).admit(key, enter, call);
+  const key = limited.limitKey ?? limitKeyOf(limit, limited.input) ?? '';
+  return limiterOf(limit, scheduler).admit(key, enter, call, limited);
 }

@@ -181,8 +181,27 @@ export class LocalEngine<O> implements Engine {
   }
 
   admit(limit: LimitPolicy, task: StepTask, enter: () => void): Stop {
+    const { cache } = this.#options.claim;
+    const waiting: { stop?: Stop } = {};
+    let isIn = false;
+    const enterRoom = (): void => {
+      isIn = true;
+      waiting.stop?.();
+      enter();
+    };
+    // A function, because the compiler does not see that others may make room meanwhile.
+    const hasEntered = (): boolean => isIn;
     // A composite is no call: it begins when it is let in.
-    return admitTo(limit, task, this.#scheduler, enter, isStructure(task.definition) ? undefined : task);
+    const call = isStructure(task.definition) ? undefined : task;
+    const leave = admitTo(limit, task, this.#scheduler, enterRoom, call);
+    if (hasEntered() || cache === undefined) return leave;
+    const stopWaiting = sharedCallsOf(cache, this.#scheduler).waitsForRoom(task, limit);
+    waiting.stop = stopWaiting;
+    if (hasEntered()) stopWaiting();
+    return () => {
+      stopWaiting();
+      leave();
+    };
   }
 
   recall(task: StepTask, callbacks: RecallCallbacks): LeaveCall | undefined {

@@ -1,5 +1,6 @@
 import type { SchedulerLike } from 'rxjs';
 
+import type { LimitPolicy } from '../../model/agentType';
 import type { AnswerCache } from '../../store/answerCache';
 import type { Stop } from '../../streams/pull';
 import type { KnownAnswer, RecallCallbacks } from '../engine';
@@ -27,6 +28,8 @@ interface Shared {
   leader: Caller | undefined;
   /** Each with what stops its own time limit. */
   readonly waiting: Map<Caller, Stop | undefined>;
+  /** Steps at and below that of the leader that wait for the room of a limit, each with that limit. */
+  readonly blocked: Map<StepTask, LimitPolicy>;
   /** The answer of the latest call as JSON, and which call that was. */
   text: string | undefined;
   /** What gave that answer, where it can be undone. */
@@ -113,12 +116,40 @@ export class SharedCalls {
       caller.answer(copyFor(caller, text));
     else if (leader === undefined) this.#lead(shared, caller);
     // Waiting for a call that waits for this one would never end.
-    else if (isAbove(leader.task, caller.task)) caller.answer(undefined);
+    else if (isAbove(leader.task, caller.task) || isInWay(caller, shared.blocked.values()))
+      caller.answer(undefined);
     else this.#wait(shared, caller, leader);
+  }
+
+  /**
+   * A step waits for the room of a limit. Whoever is in that room, and waits there for the call of the step or of one above it, would
+   * wait for ever: such a caller calls for itself.
+   *
+   * @returns Says that the step waits no longer.
+   */
+  waitsForRoom(task: StepTask, limit: LimitPolicy): Stop {
+    const held: Shared[] = [];
+    for (let step: StepTask | undefined = task; step !== undefined; step = step.parent) {
+      const shared = this.#byLeader.get(step);
+      if (shared !== undefined) held.push(shared);
+    }
+    for (const shared of held) {
+      shared.blocked.set(task, limit);
+      for (const [caller, stopTimer] of [...shared.waiting]) {
+        if (!isInWay(caller, [limit])) continue;
+        stopTimer?.();
+        shared.waiting.delete(caller);
+        caller.answer(undefined);
+      }
+    }
+    return () => {
+      for (const { blocked } of held) blocked.delete(task);
+    };
   }
 
   #lead(shared: Shared, caller: Caller): void {
     shared.leader = caller;
+    shared.blocked.clear();
     this.#byLeader.set(caller.task, shared);
     caller.answer(undefined);
   }
@@ -173,6 +204,7 @@ export class SharedCalls {
       looking: 0,
       leader: undefined,
       waiting: new Map(),
+      blocked: new Map(),
       text: undefined,
       doneBy: undefined,
       calls: 0,
@@ -198,4 +230,13 @@ const all = perClock<AnswerCache, SharedCalls>((_, scheduler) => new SharedCalls
 function copyFor({ task }: Caller, text: string): KnownAnswer | undefined {
   const known = JSON.parse(text) as KnownAnswer;
   return task.policy.keepPartials === true && known.kept === undefined ? undefined : known;
+}
+
+/** Whether something above the step has been let in by one of these limits. */
+function isInWay({ task }: Caller, limits: Iterable<LimitPolicy>): boolean {
+  const wanted = new Set(limits);
+  if (wanted.size === 0) return false;
+  for (let room = task.parent?.room; room !== undefined; room = room.parent?.room)
+    if (room.policy.limit !== undefined && wanted.has(room.policy.limit)) return true;
+  return false;
 }
