@@ -7,7 +7,8 @@ import { openFailures } from '../model/openFailures';
 import type { Plan, PlanDiff, PlanStep } from '../model/plan';
 import { sharedWithout } from '../model/shared';
 import type { RunState } from '../model/state';
-import type { StepResult } from '../model/stepResult';
+import type { StepsByPath } from '../model/stepPath';
+import { isRepeat } from '../model/stepPath';
 import { pendingStep } from '../model/stepResult';
 import { StepTable } from '../model/stepTable';
 import { newIncarnation } from './newRunId';
@@ -54,20 +55,22 @@ export function downstream(
   return [...steps]
     .map(({ stepId }) => stepId)
     .filter(
-      (path) => isPlain || stale.has(path) || stepsAbove(path, planned).some((above) => whole.has(above)),
+      (path) =>
+        isPlain || stale.has(path) || stepsAbove(path, planned, steps).some((above) => whole.has(above)),
     );
 }
 
 /**
  * The paths above the path of any step, outermost first. `pages[3]/ocr` lies below `pages`, but `trim[1]` not below `trim` where
- * the plan has it as a step of its own: the second link of that name.
+ * the plan, or else the record, has it as a step of its own: the second link of that name.
  */
-export function stepsAbove(path: string, planned: ReadonlySet<string>): string[] {
+export function stepsAbove(path: string, planned: ReadonlySet<string>, steps: StepsByPath): string[] {
   const above: string[] = [];
   for (let end = 1; end < path.length; end += 1) {
     if (path[end] === '/') above.push(path.slice(0, end));
     else if (path[end] === '[' && path[end - 1] !== '/') {
-      if (!planned.has(path.slice(0, path.indexOf(']', end) + 1))) above.push(path.slice(0, end));
+      const isOwn = planned.has(path.slice(0, path.indexOf(']', end) + 1)) || isRepeat(path, end, steps);
+      if (!isOwn) above.push(path.slice(0, end));
     }
   }
   return above;
@@ -126,13 +129,13 @@ function parentOf(path: string): string {
 function ancestors(path: string): string[] {
   const above: string[] = [];
   for (let end = 1; end < path.length; end += 1) {
-    if (path[end] === '/' || (path[end] === '[' && !isRepeat(path, end))) above.push(path.slice(0, end));
+    if (path[end] === '/' || (path[end] === '[' && !isPlanned(path, end))) above.push(path.slice(0, end));
   }
   return above;
 }
 
 /** `trim[1]` is the second link of that name in a chain, not something below `trim`; the plan holds no other brackets. */
-function isRepeat(path: string, bracket: number): boolean {
+function isPlanned(path: string, bracket: number): boolean {
   const close = path.indexOf(']', bracket);
   return close === path.length - 1 || path[close + 1] === '/';
 }
@@ -154,7 +157,7 @@ function mentions(source: string, id: string): boolean {
  */
 function stepsFrom({ plan, steps }: RunState, from: string): ReadonlySet<string> {
   const planned = new Set(plan.map(({ path }) => path));
-  const above = stepsAbove(from, planned);
+  const above = stepsAbove(from, planned, steps);
   const anchor = [from, ...[...above].reverse()].find((path) => planned.has(path));
   const gone = new Set(
     anchor === undefined
@@ -163,10 +166,11 @@ function stepsFrom({ plan, steps }: RunState, from: string): ReadonlySet<string>
   );
   if (anchor === from) return gone;
 
-  const kept = besideTheWay([...steps], from, anchor, planned);
+  const kept = besideTheWay(steps, from, anchor, planned);
   if (kept.size === 0) return gone;
   for (const { stepId } of steps)
-    if (kept.has(stepId) || stepsAbove(stepId, planned).some((path) => kept.has(path))) gone.delete(stepId);
+    if (kept.has(stepId) || stepsAbove(stepId, planned, steps).some((path) => kept.has(path)))
+      gone.delete(stepId);
   return gone;
 }
 
@@ -176,16 +180,15 @@ function stepsFrom({ plan, steps }: RunState, from: string): ReadonlySet<string>
  * @param anchor - The declared step on the way; undefined where none is.
  */
 function besideTheWay(
-  steps: readonly StepResult[],
+  steps: StepTable,
   from: string,
   anchor: string | undefined,
   planned: ReadonlySet<string>,
 ): Set<string> {
-  const known = new Set(steps.map(({ stepId }) => stepId));
-  const way = new Set([from, ...stepsAbove(from, planned)]);
-  const rows: readonly Row[] = steps.map(({ stepId, status }, position) => {
-    const above = stepsAbove(stepId, planned);
-    const parent = above.findLast((path) => known.has(path)) ?? '';
+  const way = new Set([from, ...stepsAbove(from, planned, steps)]);
+  const rows: readonly Row[] = [...steps].map(({ stepId, status }, position) => {
+    const above = stepsAbove(stepId, planned, steps);
+    const parent = above.findLast((path) => steps.get(path) !== undefined) ?? '';
     return { path: stepId, status, position, above, parent };
   });
   const inside = rows.filter(({ above }) => anchor === undefined || above.includes(anchor));

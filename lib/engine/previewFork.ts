@@ -27,7 +27,7 @@ export interface ForkPreview {
 export function previewFork(state: RunState, from?: string): ForkPreview {
   const { runId, steps } = state;
   const forked = forkedState(state, { runId, ...(from !== undefined && { from }) }).steps;
-  const isUndone = belowSagas(undoneSagas(steps));
+  const isUndone = belowSagas(undoneSagas(steps), steps);
   const again: string[] = [];
   const reused: string[] = [];
   const critical: string[] = [];

@@ -154,7 +154,7 @@ function withoutSagas(
   const sagas = undoneSagas(steps).filter(
     (saga) => undoable === undefined || stepsToUndo(steps, saga, undoable).length > 0,
   );
-  const isKept = belowSagas(sagas);
+  const isKept = belowSagas(sagas, steps);
   return paths.filter((path) => !isKept(path));
 }
 

@@ -90,6 +90,8 @@ export interface FailedStep {
   readonly path: string;
   /** The steps that go on from its failure, with their paths for ids. */
   readonly readers: StepRequest['readers'];
+  /** It failed in an earlier life: what has failed below it is known from the record alone. */
+  readonly isEarlier: boolean;
 }
 
 /** A step that has been asked for and has not begun. */

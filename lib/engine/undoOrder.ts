@@ -82,7 +82,7 @@ export function stepsToUndo(
   }[] = [];
   for (const step of table) {
     const { stepId } = step;
-    if (!isWithin(stepId, path)) continue;
+    if (!isWithin(stepId, path, table)) continue;
     const undoing = undoingOf(step, table);
     if (undoing !== undefined) {
       // An earlier release did not say what.
@@ -90,7 +90,9 @@ export function stepsToUndo(
       else if (step.status === 'COMPLETED') undone.add(undoing.undone);
       continue;
     }
-    const within = [stepId, ...pathsAbove(stepId)].filter(({ length }) => length >= path.length).reverse();
+    const within = [stepId, ...pathsAbove(stepId, table)]
+      .filter(({ length }) => length >= path.length)
+      .reverse();
     const place = within.map((outer) => {
       const known = firstMention.get(outer) ?? firstMention.size;
       firstMention.set(outer, known);

@@ -1,6 +1,7 @@
 import type { Plan } from '../model/plan';
 import type { Failure } from '../model/failure';
 import { isWithinFact } from '../model/openFailures';
+import type { StepsByPath } from '../model/stepPath';
 import { isWithinAny } from '../model/stepPath';
 import type { StepResult } from '../model/stepResult';
 import { pendingStep } from '../model/stepResult';
@@ -79,18 +80,18 @@ export function failedUndoing(
 }
 
 /** Tells whether a path is that of one of these sagas, or below it. */
-export function belowSagas(sagas: readonly string[]): (path: string) => boolean {
+export function belowSagas(sagas: readonly string[], steps: StepsByPath): (path: string) => boolean {
   const known = new Set(sagas);
   if (known.size === 0) return () => false;
   if (known.has('')) return () => true;
-  return (path) => isWithinAny(path, known);
+  return (path) => isWithinAny(path, known, steps);
 }
 
 /** The same steps, as they stand before any of these sagas has begun: another run does again what was undone. */
 export function withoutUndone(steps: StepTable, plan: Plan, sagas: readonly string[]): StepTable {
   if (sagas.length === 0) return steps;
   const planned = new Set(plan.map(({ path }) => path));
-  const isBelow = belowSagas(sagas);
+  const isBelow = belowSagas(sagas, steps);
   return StepTable.of(
     [...steps].flatMap((step) => {
       const { stepId, agent } = step;

@@ -1,6 +1,6 @@
 import type { RunEvent } from '../model/event';
 import type { Plan, PlanStep } from '../model/plan';
-import { compositeOf } from '../model/stepPath';
+import { pathsAbove } from '../model/stepPath';
 
 /**
  * What a step did with a piece of its time: it `waited` for its turn after all that it reads was there, it `ran`, it paused
@@ -47,6 +47,7 @@ export class Timeline {
   /** All spans so far; one that lasts gets its end later. */
   readonly spans: OpenSpan[] = [];
   readonly #open = new Map<string, OpenSpan>();
+  /** When steps ended, and the latest one of those that stand side by side. */
   readonly #ends = new Map<string, number>();
   readonly #attempts = new Map<string, number>();
   #sources = new Map<string, readonly string[]>();
@@ -67,15 +68,12 @@ export class Timeline {
         this.#start(event.path, event.attempt, at);
         break;
       case 'step.retrying':
-        this.#close(event.path, at);
         this.#begin(event.path, 'gap', event.attempt, at);
         break;
       case 'step.suspended':
-        this.#close(event.path, at);
         this.#begin(event.path, 'asked', event.attempt, at);
         break;
       case 'step.answered':
-        this.#close(event.path, at);
         this.#begin(event.path, 'ran', this.#attempts.get(event.path) ?? 1, at);
         break;
       case 'step.completed':
@@ -84,6 +82,7 @@ export class Timeline {
       case 'step.cancelled':
         this.#close(event.path, at);
         this.#ends.set(event.path, at);
+        this.#ends.set(levelOf(event.path), at);
         break;
       case 'run.completed':
       case 'run.failed':
@@ -97,20 +96,22 @@ export class Timeline {
   }
 
   #start(path: string, attempt: number, at: number): void {
-    const before = this.#open.get(path);
-    this.#close(path, at);
     this.#attempts.set(path, attempt);
-    const ready = before === undefined ? this.#readyAt(path) : at;
-    if (ready < at) this.#push({ path, kind: 'waited', attempt, life: this.#life, from: ready, to: at });
+    const ready = this.#open.has(path) ? at : this.#readyAt(path);
+    if (ready < at) this.spans.push({ path, kind: 'waited', attempt, life: this.#life, from: ready, to: at });
     this.#begin(path, 'ran', attempt, at);
   }
 
-  /** The moment from which on the step could have begun: everything that it reads had ended, or what it stands in had begun. */
+  /**
+   * The moment from which on the step could have begun: everything that it reads had ended, or what it stands in had begun. What it
+   * reads is only known of a declared step; any other one may have read what ended before it beside it.
+   */
   #readyAt(path: string): number {
-    const slash = path.lastIndexOf('/');
-    const parent = slash === -1 ? '' : path.slice(0, slash).replace(/\[[^\]]*\]$/, '');
-    let ready = Math.max(this.#lifeBegan, this.#open.get(parent)?.from ?? 0);
-    for (const source of this.#sources.get(path) ?? []) ready = Math.max(ready, this.#ends.get(source) ?? 0);
+    let ready = this.#lifeBegan;
+    for (const above of pathsAbove(path, this.#attempts))
+      ready = Math.max(ready, this.#open.get(above)?.from ?? 0);
+    for (const source of this.#sources.get(path) ?? [levelOf(path)])
+      ready = Math.max(ready, this.#ends.get(source) ?? 0);
     return ready;
   }
 
@@ -120,12 +121,9 @@ export class Timeline {
   }
 
   #begin(path: string, kind: SpanKind, attempt: number, at: number): void {
+    this.#close(path, at);
     const span: OpenSpan = { path, kind, attempt, life: this.#life, from: at, to: undefined };
     this.#open.set(path, span);
-    this.#push(span);
-  }
-
-  #push(span: OpenSpan): void {
     this.spans.push(span);
   }
 
@@ -135,6 +133,11 @@ export class Timeline {
     span.to = at;
     this.#open.delete(path);
   }
+}
+
+/** Names the steps beside this one, apart from the others of items: those do not read one another. No step is called so. */
+function levelOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/') + 1);
 }
 
 /**
@@ -150,16 +153,14 @@ export function criticalPath(plan: Plan, spans: readonly Span[]): readonly strin
     // Waiting for a turn is the time of somebody else.
     if (kind === 'waited') continue;
     const end = to ?? Infinity;
-    const known = steps.get(path);
-    if (known === undefined) steps.set(path, { path, from, to: end });
-    else steps.set(path, { path, from: Math.min(known.from, from), to: Math.max(known.to, end) });
+    const known = steps.get(path) ?? { from, to: end };
+    steps.set(path, { path, from: Math.min(known.from, from), to: Math.max(known.to, end) });
   }
+  // The nearest step above that has a time of its own; the empty path for the run.
   const groups = new Map<string, Stretch[]>();
   for (const step of steps.values()) {
-    const group = groupOf(step.path, steps);
-    const members = groups.get(group);
-    if (members === undefined) groups.set(group, [step]);
-    else members.push(step);
+    const group = pathsAbove(step.path, steps).find((above) => steps.has(above)) ?? '';
+    addTo(groups, group, step);
   }
   const sources = sourcesOf(plan);
   const found: string[] = [];
@@ -201,37 +202,24 @@ function wayThrough(members: Stretch[], sources: ReadonlyMap<string, readonly st
   return way.reverse();
 }
 
+/** The first of those that ended last. */
 function latest(steps: readonly Stretch[]): Stretch | undefined {
-  return steps.reduce<Stretch | undefined>(
-    (last, step) => (last === undefined || step.to > last.to ? step : last),
-    undefined,
-  );
+  return [...steps].sort((a, b) => b.to - a.to)[0];
 }
 
-/** The nearest step above a path that has a time of its own; the empty path for the run. */
-function groupOf(path: string, steps: ReadonlyMap<string, unknown>): string {
-  for (let end = path.length - 1; end > 0; end -= 1) {
-    if (path[end] !== '/' && path[end] !== '[') continue;
-    const above = path.slice(0, end);
-    if (steps.has(above)) return above;
-  }
-  return '';
+function addTo<T>(groups: Map<string, T[]>, name: string, member: T): void {
+  const members = groups.get(name) ?? [];
+  groups.set(name, members);
+  members.push(member);
 }
 
 /** For each declared step the paths that it reads; the text of a source may be an adaptor around several. */
 function sourcesOf(plan: Plan): Map<string, readonly string[]> {
   const below = new Map<string, PlanStep[]>();
-  for (const step of plan) {
-    const parent = compositeOf(step.path);
-    const siblings = below.get(parent);
-    if (siblings === undefined) below.set(parent, [step]);
-    else siblings.push(step);
-  }
+  for (const step of plan) addTo(below, levelOf(step.path), step);
   const sources = new Map<string, readonly string[]>();
-  for (const [parent, siblings] of below) {
-    const ids = new Map(
-      siblings.map(({ path }) => [path.slice(parent === '' ? 0 : parent.length + 1), path]),
-    );
+  for (const [level, siblings] of below) {
+    const ids = new Map(siblings.map(({ path }) => [path.slice(level.length), path]));
     for (const step of siblings) {
       const read = step.sources.flatMap((source) =>
         ids.has(source) ? [source] : source.endsWith(')') ? namesIn(source, ids) : [],

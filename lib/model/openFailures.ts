@@ -1,3 +1,4 @@
+import { pathsAbove } from './stepPath';
 import type { StepResult } from './stepResult';
 import type { StepTable } from './stepTable';
 
@@ -9,7 +10,7 @@ import type { StepTable } from './stepTable';
  */
 export function openFailures(steps: StepTable): readonly StepResult[] {
   return [...steps].filter(
-    (row) => row.status === 'FAILED' && row.contained !== true && !isWithinFact(row.stepId, steps),
+    (row) => row.status === 'FAILED' && !isFact(row) && !isWithinFact(row.stepId, steps),
   );
 }
 
@@ -22,28 +23,14 @@ export function openOrigins(steps: StepTable): readonly string[] {
 
 /** Whether something above a path has ended, or has failed and is contained: nothing below it is tried again. */
 export function isWithinFact(path: string, steps: StepTable): boolean {
-  for (let end = 1; end < path.length; end += 1) {
-    if (path[end] !== '/' && (path[end] !== '[' || isRepeat(path, end, steps))) continue;
-    const above = steps.get(path.slice(0, end));
-    if (above === undefined) continue;
-    const { status, contained } = above;
-    if (status === 'COMPLETED' || status === 'SKIPPED' || (status === 'FAILED' && contained === true))
-      return true;
-  }
-  return false;
+  return pathsAbove(path, steps).some((above) => isFact(steps.get(above)));
 }
 
-/**
- * Whether `trim[1]` is the second link of that name and not something below `trim`: rounds and items begin with `trim[0]`.
- *
- * @param bracket - Where the bracket stands.
- */
-function isRepeat(path: string, bracket: number, steps: StepTable): boolean {
-  const close = path.indexOf(']', bracket);
-  if (!/^[1-9]\d*$/.test(path.slice(bracket + 1, close))) return false;
-  const first = `${path.slice(0, bracket)}[0]`;
-  const [, item] = /^\/([^/[]+)/.exec(path.slice(close + 1)) ?? [];
+/** Whether a step has ended, or has failed and is contained. */
+export function isFact(row: StepResult | undefined): boolean {
   return (
-    steps.get(first) === undefined && (item === undefined || steps.get(`${first}/${item}`) === undefined)
+    row?.status === 'COMPLETED' ||
+    row?.status === 'SKIPPED' ||
+    (row?.status === 'FAILED' && row.contained === true)
   );
 }

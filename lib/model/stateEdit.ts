@@ -6,7 +6,7 @@ import type { SharedPatch, SharedValue } from './shared';
 import { frozenCopy, patchedShared, sharedWithout } from './shared';
 import type { RunState } from './state';
 import { pendingSteps } from './state';
-import { isWithin, isWithinAny, pathsAbove } from './stepPath';
+import { pathsAbove } from './stepPath';
 import type { StepResult } from './stepResult';
 import { newStep, pendingStep } from './stepResult';
 import type { RowPlace, StepDraft, StepTableEdit } from './stepTable';
@@ -135,7 +135,7 @@ export class StateEdit {
     const gone = dropped.filter(
       (path) =>
         !planned.has(path) &&
-        [path, ...pathsAbove(path)].some((above) => before.has(above) && !planned.has(above)),
+        [path, ...pathsAbove(path, this.steps)].some((above) => before.has(above) && !planned.has(above)),
     );
     if (gone.length > 0) {
       const left = new Set(gone);
@@ -226,9 +226,14 @@ export class StateEdit {
     else delete step.contained;
   }
 
-  /** The same for every failed step. */
+  /** The same for every failed step, apart from those because of which what they belong to has failed. */
   containAll(): void {
-    for (const { stepId, status } of this.#rows()) if (status === 'FAILED') this.contain(stepId, true);
+    const { steps } = this;
+    for (const { stepId, status } of this.#rows()) {
+      if (status !== 'FAILED') continue;
+      const above = pathsAbove(stepId, steps).map((path) => steps.get(path)?.status);
+      if (above.find(Boolean) !== status) this.contain(stepId, true);
+    }
   }
 
   /** The life has ended: what was running is PENDING again. */
@@ -246,7 +251,7 @@ export class StateEdit {
     const above = new Set<string>();
     for (const { stepId, status } of this.#rows())
       if (status === 'RUNNING' || status === 'SUSPENDED')
-        for (const path of pathsAbove(stepId)) above.add(path);
+        for (const path of pathsAbove(stepId, this.steps)) above.add(path);
     const calls = running.filter(({ stepId }) => !above.has(stepId));
     // Beside a step that was begun alone there are only composites.
     const alone = calls.filter((step) => step.alone === true);
@@ -305,9 +310,10 @@ export class StateEdit {
 
   /** What failed on the way to this failure is PENDING again, with everything that failed below it. */
   reopen(failedPath: string): void {
-    const failed = this.#rows().filter(({ status }) => status === 'FAILED');
-    const reopened = new Set(failed.map(({ stepId }) => stepId).filter((path) => isWithin(failedPath, path)));
-    for (const { stepId } of failed) if (isWithinAny(stepId, reopened)) this.reset(stepId);
+    const failed = this.#rows().flatMap(({ status, stepId }) => (status === 'FAILED' ? [stepId] : []));
+    const way = [failedPath, ...pathsAbove(failedPath, this.steps)].filter((path) => failed.includes(path));
+    for (const path of failed)
+      if ([path, ...pathsAbove(path, this.steps)].some((above) => way.includes(above))) this.reset(path);
   }
 
   #changed(): RunState {

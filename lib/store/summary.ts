@@ -74,7 +74,8 @@ function waitingIn(open: readonly StepResult[], state: RunState): readonly OpenQ
 /** When a question is over: at its own deadline, or when the time limit of a step that it belongs to ends. */
 function dueAtOf({ stepId, deadline, limitAt }: StepResult, steps: StepTable): number | undefined {
   let dueAt = Math.min(deadline ?? Infinity, limitAt ?? Infinity);
-  for (const above of pathsAbove(stepId)) dueAt = Math.min(dueAt, steps.get(above)?.limitAt ?? Infinity);
+  for (const above of pathsAbove(stepId, steps))
+    dueAt = Math.min(dueAt, steps.get(above)?.limitAt ?? Infinity);
   return dueAt === Infinity ? undefined : dueAt;
 }
 

@@ -20,6 +20,7 @@ import {
 import type { Agent, Failure, RunEvent, RunState, Transition, Wire, RunError } from '../../index';
 import {
   agent,
+  answer,
   approval,
   chain,
   each,
@@ -322,6 +323,47 @@ describe('a failure that is contained', () => {
     mend();
     expect((await execute(work, 1, { store, runId: 'r' })).status).toBe('SUSPENDED');
     expect(calls).toEqual([]);
+  });
+});
+
+describe('what failed deep in a composite before the run rested', () => {
+  const ask = approval('ask', t.string);
+  const composites: Record<
+    string,
+    (part: (name: string) => Agent<unknown, string>) => Agent<unknown, unknown>
+  > = {
+    'in a candidate of a race, of which the last one fails later': (part) =>
+      firstOf('f', chain('one', chain('inner', part('x'))), chain('other', ask, part('z'))),
+    'in a member without which a quorum is lost later': (part) =>
+      workflow('w', (input: Wire<unknown>, step) =>
+        quorum(2, [
+          step('one', chain('one', chain('inner', part('x'))), input),
+          step('two', part('y'), input),
+          step('other', chain('other', ask, part('z')), input),
+        ]),
+      ),
+    'in a step whose failure a function has caught, which fails later': (part) =>
+      agent('f', async (input: unknown, { call }) => {
+        const first = await call('one', chain('one', chain('inner', part('x'))), input).catch(() => 'caught');
+        const said = await call('ask', ask, input);
+        if (first === 'caught') throw new Error(said);
+        return first;
+      }),
+  };
+
+  it.each(Object.entries(composites))('is tried again by one resume: %s', async (how, make) => {
+    const { part, calls, mend } = world('x', 'z');
+    const work = chain('c', make(part));
+    const store = memoryStore();
+    const rests = await execute(work, 1, { store, runId: 'r' });
+    expect([how, rests.status]).toEqual([how, 'SUSPENDED']);
+    const [question] = [...rests.steps].filter(({ status }) => status === 'SUSPENDED');
+    await answer('r', question?.stepId as string, 'go on', { store });
+    expect((await execute(work, 1, { store, runId: 'r' })).status).toBe('FAILED');
+
+    mend();
+    expect((await execute(work, 1, { store, runId: 'r' })).status).toBe('COMPLETED');
+    expect(calls).toContain('x');
   });
 });
 

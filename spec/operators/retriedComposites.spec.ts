@@ -1,8 +1,11 @@
+import * as t from 'io-ts';
 import { firstValueFrom } from 'rxjs';
 
 import type { Agent, Wire } from '../../index';
 import {
   agent,
+  answer,
+  approval,
   chain,
   each,
   execute,
@@ -25,6 +28,8 @@ function part(name: string, failures: number, calls: string[] = []): Agent<unkno
     return name;
   });
 }
+
+const ask = approval('ask', t.boolean);
 
 /** Composites that complete although a part of them fails for good. */
 const containing: Record<string, () => Agent<unknown, unknown>> = {
@@ -209,6 +214,57 @@ describe('another attempt at a composite', () => {
       'read COMPLETED',
       'z COMPLETED',
     ]);
+  });
+
+  it.each<[string, (calls: string[]) => Agent<unknown, unknown>]>([
+    [
+      'a candidate of a race',
+      (calls) =>
+        firstOf(
+          'f',
+          chain('one', chain('inner', part('x', 1, calls))),
+          chain('other', ask, part('z', 1, calls)),
+        ),
+    ],
+    [
+      'the first of a fallback',
+      (calls) => fallback('f', chain('one', part('x', 1, calls)), chain('other', ask, part('z', 1, calls))),
+    ],
+    [
+      'a step that a workflow goes on without',
+      (calls) =>
+        workflow('w', (input: Wire<unknown>, step) => {
+          const x = step('x', chain('one', part('x', 1, calls)), input);
+          const z = step('z', chain('other', ask, part('z', 1, calls)), input);
+          return { z, read: step('read', texts, settled([x, step('late', part('late', 0), z)])) };
+        }),
+    ],
+    [
+      'what a function has caught',
+      (calls) => {
+        const one = chain('one', part('x', 1, calls));
+        const z = part('z', 1, calls);
+        return agent('f', async (input: unknown, { call }) => {
+          const first = await call('one', one, input).catch(() => 'caught');
+          await call('ask', ask, input);
+          return [first, await call('z', z, input)];
+        });
+      },
+    ],
+  ])('opens what failed in an earlier life, and all that failed below it: %s', async (how, make) => {
+    const calls: string[] = [];
+    const store = memoryStore();
+    const work = chain('once', withPolicy(make(calls), { retry: 1 }));
+    const rests = await execute(work, 1, { store, runId: 'r' });
+    expect([how, rests.status, calls]).toEqual([how, 'SUSPENDED', ['x']]);
+    const [question] = [...rests.steps].filter(({ status }) => status === 'SUSPENDED');
+
+    await answer('r', question?.stepId as string, true, { store });
+    const state = await execute(work, 1, { store, runId: 'r' });
+
+    expect(state.status).toBe('COMPLETED');
+    expect(calls.slice(0, 2)).toEqual(['x', 'z']);
+    expect(calls.slice(2)).toContain('x');
   });
 
   it('does not call again what an inner composite had repeated with success', async () => {

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
-import { lastValueFrom } from 'rxjs';
+import type { Observable } from 'rxjs';
+import { lastValueFrom, NEVER, of } from 'rxjs';
 
 import {
   agent,
@@ -18,6 +19,7 @@ import {
   run,
   saga,
   saveTo,
+  withPolicy,
 } from '../../index';
 import type { Agent, RunState, Store } from '../../index';
 import type { SnapshotSummary } from '../../storePort';
@@ -202,6 +204,32 @@ describe.each(everyStore)('what another run has done (%s)', (_where, open) => {
 
     expect(log).toEqual(['pay', 'ship', 'ship']);
   });
+
+  it.each([
+    ['a step', (part: Agent<number, number>): Agent<number, number> => chain('c', part)],
+    ['the run', (part: Agent<number, number>): Agent<number, number> => part],
+  ])(
+    'is not left behind because another run has left an answer meanwhile: %s goes on with what it has booked',
+    async (_what, made) => {
+      const store = open();
+      let isHeld = true;
+      const sent = agent('sent', (n: number): Observable<number> => (isHeld ? NEVER : of(n)));
+      const work = made(withPolicy(chain('part', saga('order', chain('w', pay, sent))), { cache: {} }));
+      const left = run(work, 5, { store, runId: 'first' }).subscribe();
+      while (!log.includes('pay')) await wait(1);
+      await wait(5);
+      left.unsubscribe();
+      isHeld = false;
+      await execute(work, 5, { store, runId: 'other' });
+
+      const state = await execute(work, 5, { store, runId: 'first' });
+
+      expect(log).toEqual(['pay', 'pay']);
+      expect([state.status, ...[...state.steps].map(({ status }) => status)]).toEqual(
+        [...state.steps, 'the run'].map(() => 'COMPLETED'),
+      );
+    },
+  );
 });
 
 describe.each(everyStore)('what only bears the name of undoing (%s)', (_where, open) => {

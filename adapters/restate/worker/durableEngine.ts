@@ -464,7 +464,8 @@ function applyCallResult(task: StepTask, call: CallResult, callbacks: CallCallba
   task.partials = call.partials ?? 0;
   if (call.kept !== undefined) task.kept = [...call.kept];
   if (call.heard !== undefined) task.heardFailures = [...call.heard];
-  for (const path of call.failedBelow ?? []) (task.failedBelow ??= []).push({ path, readers: undefined });
+  for (const path of call.failedBelow ?? [])
+    (task.failedBelow ??= []).push({ path, readers: undefined, isEarlier: false });
   if (call.kind === 'failed') callbacks.fail(task, new StepError(call.failure, undefined));
   else if (call.kind === 'stopped') {
     callbacks.fail(task, new StepStoppedError(task.path));

@@ -54,24 +54,24 @@ function withNested(
   const own = nestedIn(parts).filter(({ under }) => under.path === path);
   if (own.length === 0) return table;
   const earlier = eventsOf(own.filter(({ under }) => under.attempt < attempt));
-  const reset = failedIn(earlier);
   const error = { name: 'Error', message: 'another attempt', retryable: true };
   const base = { ...idleState(runId, '', []), status: 'RUNNING' as const, steps: table ?? StepTable.of() };
-  return reduceRunAll(base, [
-    ...earlier,
+  const before = reduceRunAll(base, earlier);
+  const reset = failedIn(earlier, before.steps);
+  return reduceRunAll(before, [
     { type: 'step.retrying', runId, seq: 0, at: 0, path: '', agent: '', attempt, error, delayMs: 0, reset },
     ...eventsOf(own.filter(({ under }) => under.attempt >= attempt)),
   ]).steps;
 }
 
 /** Paths of steps whose failure another attempt of their call opens: not that of one within a step that has completed. */
-function failedIn(events: readonly RunEvent[]): readonly string[] {
+function failedIn(events: readonly RunEvent[], rows: StepTable): readonly string[] {
   let failed: string[] = [];
   for (const event of events) {
     if (event.type === 'step.failed') failed.push(event.path);
     if (event.type !== 'step.completed') continue;
     const { path } = event;
-    failed = failed.filter((other) => !isWithin(other, path));
+    failed = failed.filter((other) => !isWithin(other, path, rows));
   }
   return failed;
 }

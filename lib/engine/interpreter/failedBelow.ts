@@ -1,13 +1,22 @@
 import type { FailureReader } from '../../definition/scope';
+import { isFact } from '../../model/openFailures';
 import { isWithin, isWithinAny, pathsAbove } from '../../model/stepPath';
 import type { StepResult } from '../../model/stepResult';
 import type { StepTable } from '../../model/stepTable';
 import type { FailedStep, StepTask } from '../task';
 import { pathOfPart } from '../task';
 
-/** When a step above this one is tried again, so is this one. */
-export function noteFailure({ path, parent, readers }: StepTask): void {
-  const failed: FailedStep = { path, readers: readers && parent && readersBelow(parent, readers) };
+/**
+ * When a step above this one is tried again, so is this one.
+ *
+ * @param isEarlier - It has failed in an earlier life, and what failed below it has not been asked for in this one.
+ */
+export function noteFailure({ path, parent, readers }: StepTask, isEarlier = false): void {
+  const failed: FailedStep = {
+    path,
+    readers: readers && parent && readersBelow(parent, readers),
+    isEarlier,
+  };
   for (let above = parent; above !== undefined; above = above.parent) (above.failedBelow ??= []).push(failed);
 }
 
@@ -21,10 +30,13 @@ function readersBelow(
 }
 
 /** What has failed in a step before it completed is a fact: another attempt at a step above does not open it. */
-export function forgetFailures({ path, parent }: StepTask): void {
+export function forgetFailures({ path, parent }: StepTask, steps: () => StepTable): void {
+  let rows: StepTable | undefined;
   for (let above = parent; above !== undefined; above = above.parent) {
-    const others = above.failedBelow?.filter((failed) => !isWithin(failed.path, path));
-    above.failedBelow = others?.length === 0 ? undefined : others;
+    if (above.failedBelow === undefined) continue;
+    const known = (rows ??= steps());
+    const others = above.failedBelow.filter((failed) => !isWithin(failed.path, path, known));
+    above.failedBelow = others.length === 0 ? undefined : others;
   }
 }
 
@@ -37,8 +49,10 @@ export function openBelow(
   steps: () => StepTable,
 ): readonly string[] {
   const paths = failedBelow.map(({ path }) => path);
-  if (!failedBelow.some(({ readers }) => readers !== undefined)) return paths;
+  if (!failedBelow.some(({ readers, isEarlier }) => isEarlier || readers !== undefined)) return paths;
   const rows = steps();
+  const earlier = failedBelow.flatMap(({ path, isEarlier }) => (isEarlier ? [path] : []));
+  paths.push(...openWithin(new Set(earlier), rows));
   const facts = new Set<string>();
   const done = pathsOfDone(rows);
   // Whoever fails because of a failure fails later.
@@ -49,7 +63,24 @@ export function openBelow(
     );
     if (isRead === true) facts.add(path);
   }
-  return facts.size === 0 ? paths : paths.filter((path) => !isWithinAny(path, facts));
+  return facts.size === 0 ? paths : paths.filter((path) => !isWithinAny(path, facts, rows));
+}
+
+/** Paths of what failed below these steps in an earlier life, and would be tried again by a resume if the steps themselves were. */
+function openWithin(failed: ReadonlySet<string>, rows: StepTable): readonly string[] {
+  if (failed.size === 0) return [];
+  const isOpen = (path: string): boolean => {
+    for (const above of pathsAbove(path, rows)) {
+      if (failed.has(above)) return true;
+      if (isFact(rows.get(above))) return false;
+    }
+    return false;
+  };
+  return [...rows].flatMap((row) =>
+    row.status === 'FAILED' && !isFact(row) && !failed.has(row.stepId) && isOpen(row.stepId)
+      ? [row.stepId]
+      : [],
+  );
 }
 
 /** The paths of steps that have ended, and of all above what has ended or has been called with an input that must not change. */
@@ -60,7 +91,7 @@ function pathsOfDone(rows: StepTable): ReadonlySet<string> {
     const isDone = hasEnded(row);
     if (isDone) paths.add(stepId);
     if (!isDone && inputHash === undefined) continue;
-    for (const above of pathsAbove(stepId)) paths.add(above);
+    for (const above of pathsAbove(stepId, rows)) paths.add(above);
   }
   return paths;
 }

@@ -1,5 +1,6 @@
 import { pathsAbove } from '../../model/stepPath';
 import type { StepResult } from '../../model/stepResult';
+import type { StepTable } from '../../model/stepTable';
 import type { Stop } from '../../streams/pull';
 import type { StepTask } from '../task';
 import { isAbove } from '../task';
@@ -170,12 +171,12 @@ export class Isolation {
 }
 
 /** The suspects among the steps on record; undefined where there are none, as in nearly every run. */
-export function suspectsAmong(steps: Iterable<StepResult>): Suspects | undefined {
+export function suspectsAmong(steps: StepTable): Suspects | undefined {
   const open: StepResult[] = [];
   for (const row of steps) if (row.crashes !== undefined && row.status === 'PENDING') open.push(row);
   if (open.every(({ crashes = 0 }) => crashes < 2)) return undefined;
   const above = new Set<string>();
-  for (const { stepId } of steps) for (const path of pathsAbove(stepId)) above.add(path);
+  for (const { stepId } of steps) for (const path of pathsAbove(stepId, steps)) above.add(path);
   // What has steps below is a composite, or a function that is begun anew from them.
   const calls = open.filter(({ stepId }) => !above.has(stepId));
   if (calls.every(({ crashes = 0 }) => crashes < 2)) return undefined;

@@ -3,7 +3,7 @@ import { decodedOutput, identityOf } from '../../definition/definition';
 import type { Answer } from '../../definition/scope';
 import { NestedAgentError, NestedInputError } from '../../errors/stepErrors';
 import { toFailure } from '../../model/failure';
-import { isBelow, pathsAbove } from '../../model/stepPath';
+import { isBelow, isWithin, pathsAbove } from '../../model/stepPath';
 import type { StepResult } from '../../model/stepResult';
 import type { StepTable } from '../../model/stepTable';
 import type { Engine } from '../engine';
@@ -39,9 +39,18 @@ export class PriorSteps {
 
   /** The paths of the steps below this one that have begun. */
   begunBelow(path: string): string[] {
-    return [...(this.#steps ?? [])].flatMap((step) =>
-      isBelow(step.stepId, path) && !isUntouched(step) ? [step.stepId] : [],
+    const steps = this.#steps;
+    return [...(steps ?? [])].flatMap((step) =>
+      isBelow(step.stepId, path, steps) && !isUntouched(step) ? [step.stepId] : [],
     );
+  }
+
+  /** Whether a step below this one has begun; below the empty path, any. */
+  hasBegunBelow(path: string): boolean {
+    const steps = this.#steps;
+    for (const row of steps ?? [])
+      if (row.stepId !== path && isWithin(row.stepId, path, steps) && !isUntouched(row)) return true;
+    return false;
   }
 
   /** The steps that stand below this one, with none between. */
@@ -80,7 +89,7 @@ export class PriorSteps {
 function rowsByParent(steps: StepTable | undefined): ReadonlyMap<string, readonly StepResult[]> {
   const byParent = new Map<string, StepResult[]>();
   for (const row of steps ?? []) {
-    const above = pathsAbove(row.stepId).find((path) => steps?.get(path) !== undefined) ?? '';
+    const above = pathsAbove(row.stepId, steps).find((path) => steps?.get(path) !== undefined) ?? '';
     const beside = byParent.get(above);
     if (beside === undefined) byParent.set(above, [row]);
     else beside.push(row);
@@ -94,7 +103,7 @@ function pathsOfWaiting(steps: StepTable | undefined): ReadonlySet<string> {
   for (const { stepId, status } of steps ?? []) {
     if (status !== 'SUSPENDED') continue;
     paths.add(stepId);
-    for (const above of pathsAbove(stepId)) paths.add(above);
+    for (const above of pathsAbove(stepId, steps)) paths.add(above);
   }
   return paths;
 }

@@ -14,7 +14,7 @@ import { BAILED, bailIn, hasBailed } from '../../model/bail';
 import type { GivenBy } from '../../model/givenBy';
 import type { Failure } from '../../model/failure';
 import { InvalidArgumentError, toFailure } from '../../model/failure';
-import { openOrigins } from '../../model/openFailures';
+import { isWithinFact, openOrigins } from '../../model/openFailures';
 import { isBelow, pathsAbove } from '../../model/stepPath';
 import type { StepResult } from '../../model/stepResult';
 import { withStored } from '../../model/state';
@@ -465,7 +465,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
     if (engine.forget === undefined) return;
     engine.forget(stepId, revision);
     const steps = engine.steps();
-    for (const above of pathsAbove(stepId)) {
+    for (const above of pathsAbove(stepId, steps)) {
       const row = steps.get(above);
       if (row !== undefined) engine.forget(row.stepId, row.revision ?? 0);
     }
@@ -505,7 +505,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
         ? savedAnswer(task, saved)
         : { kind: 'failed', failure: toFailure(problem, task.path), cause: problem };
     if (answer !== undefined) {
-      if (answer.kind === 'failed') noteFailure(task);
+      if (answer.kind === 'failed') noteFailure(task, true);
       this.#answer(task, answer);
       return true;
     }
@@ -560,7 +560,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
 
   /** Takes the answer of an earlier call, where the policy wants that and there is one; otherwise makes an attempt. */
   #recall(task: StepTask): void {
-    if (task.policy.cache === undefined || this.engine.recall === undefined) {
+    if (task.policy.cache === undefined || this.engine.recall === undefined || this.#hasWorkOfSagas(task)) {
       this.#attempt(task);
       return;
     }
@@ -590,6 +590,11 @@ export class StepExecutor implements StepMachine, QueueOwner {
     } catch (error) {
       this.#giveUp(task, error);
     }
+  }
+
+  /** Sagas in it have something to complete, or to undo, which an answer of somebody else's does not do. */
+  #hasWorkOfSagas({ definition, path }: StepTask): boolean {
+    return hasSaga(definition) && this.prior.hasBegunBelow(path);
   }
 
   /** Whoever waits for a step of the same run moves as much as that one does. */
@@ -952,7 +957,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
       return;
     }
     this.#hasEnded(task);
-    forgetFailures(task);
+    forgetFailures(task, () => this.engine.steps());
     const usage = isStructure(task.definition) || task.hasReported ? undefined : reportedUsage(known.output);
     if (usage !== undefined) this.events.report(usage);
     const then = (): void => {
@@ -961,7 +966,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
       this.#answer(task, answered);
     };
     this.engine.record(this.events.completed(task, known, shared), then, undefined, task.place);
-    this.#abandon((path) => isBelow(path, task.path));
+    this.#abandonBelow(task);
   }
 
   /** Nobody waits any more for what these steps had asked. */
@@ -974,16 +979,15 @@ export class StepExecutor implements StepMachine, QueueOwner {
     }
   }
 
+  #abandonBelow(task: StepTask): void {
+    if (this.#leftOpen === undefined || this.#leftOpen.size === 0) return;
+    const steps = this.engine.steps();
+    this.#abandon((path) => isBelow(path, task.path, steps));
+  }
+
   /** Whether a step belongs to one that has ended, or that an attempt of this life has left. */
   #hasEndedAbove(path: string): boolean {
-    const steps = this.engine.steps();
-    for (let end = 1; end < path.length; end += 1) {
-      if (path[end] !== '/' && path[end] !== '[') continue;
-      const { status, contained } = steps.get(path.slice(0, end)) ?? {};
-      if (status === 'COMPLETED' || status === 'SKIPPED' || (status === 'FAILED' && contained === true))
-        return true;
-    }
-    return this.#left?.has(path) === true;
+    return isWithinFact(path, this.engine.steps()) || this.#left?.has(path) === true;
   }
 
   failStep(task: StepTask, error: unknown, known?: Failure): void {
@@ -1066,7 +1070,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
       this.engine.record(event, () => {
         this.#answer(task, { kind: 'failed', failure, cause: error });
       });
-      if ('contained' in event) this.#abandon((path) => isBelow(path, task.path));
+      if ('contained' in event) this.#abandonBelow(task);
     };
     this.#afterUndoing(task, goesOn || this.#isFinal(task, failure), record, within);
   }

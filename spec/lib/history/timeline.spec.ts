@@ -3,7 +3,7 @@ import * as t from 'io-ts';
 import { lastValueFrom, map, timer, toArray, VirtualTimeScheduler } from 'rxjs';
 
 import type { Agent, RunEvent, Wire } from '../../../index';
-import { agent, approval, each, run, workflow } from '../../../index';
+import { agent, approval, chain, each, loop, run, workflow } from '../../../index';
 import type { Plan } from '../../../lib/model/plan';
 import type { Span } from '../../../lib/history/timeline';
 import { criticalPath, timeline } from '../../../lib/history/timeline';
@@ -70,6 +70,20 @@ describe('timeline()', () => {
     const spans = timeline(await eventsOf(each('all', one), ['a', 'b'], clock));
 
     expect(shown(spans, '[1]/one')).toEqual(['waited 0 to 100', 'ran 100 to 200']);
+  });
+
+  it('tells no waiting where a step begins at once after what is before it, in an item, a round or the second of a name', async () => {
+    const clock = new VirtualTimeScheduler();
+    const [one, other] = [agent('one', took(clock, 100)), agent('other', took(clock, 10))];
+    const both = chain('both', one, other);
+    const round = loop('round', both, { until: (_, count) => count === 1, max: 2 });
+    const item = each('all', both) as unknown as Agent<unknown, unknown>;
+    const list = agent('list', () => [1, 2]) as Agent<unknown, unknown>;
+
+    const spans = timeline(await eventsOf(chain('c', both, round, both, list, item), 1, clock));
+
+    expect(spans.filter(({ kind }) => kind !== 'ran')).toEqual([]);
+    expect(shown(spans, 'both[1]/other')).toEqual(['ran 430 to 440']);
   });
 
   it('tells how long a question was open, also over the rest of the run', () => {
@@ -196,6 +210,24 @@ describe('criticalPath()', () => {
       'pages[2]/read',
       'pages[3]/read',
       'write',
+    ]);
+  });
+
+  it('goes from one agent of a name to the next as through any others', async () => {
+    const clock = new VirtualTimeScheduler();
+    const again = agent('again', took(clock, 10));
+    const group = chain('group', again);
+    const work = chain('work', group, agent('between', took(clock, 10)), group);
+
+    const events = await eventsOf(work as unknown as Agent<number, number>, 1, clock);
+    const started = events.find((event) => event.type === 'run.started');
+
+    expect(criticalPath(started!.plan, timeline(events))).toEqual([
+      'group',
+      'group/again',
+      'between',
+      'group[1]',
+      'group[1]/again',
     ]);
   });
 

@@ -202,7 +202,7 @@ function eventsOf(
   const { at, output, partials, kept, tail = [] } = result;
   let { seq } = state;
   const planned = new Set(state.plan.map((step) => step.path));
-  const begun = [...stepsAbove(path, planned), path].flatMap((one): RunEvent[] => {
+  const begun = [...stepsAbove(path, planned, state.steps), path].flatMap((one): RunEvent[] => {
     const above = rowAt(agent, state, one);
     if (above?.status !== 'PENDING') return [];
     seq += 1;
