@@ -140,9 +140,9 @@ const PATIENCE_MS = 5_000;
 function usageExit(error: unknown, command: string, { tell, json }: Output): number {
   if (!(error instanceof CommanderError)) throw error;
   if (error.exitCode === 0) return 0;
-  const message = error.message.replace(/^error: /, '');
+  const isBare = error.code === 'commander.help';
+  const message = isBare ? 'no command was typed' : error.message.replace(/^error: /, '');
   const next = `${command} --help shows what can be typed`;
-  if (error.code === 'commander.help') return 64;
   if (isJson) json({ error: { code: 'USAGE', name: 'CommandError', message, next } });
   else tell(`✘ ${message}\n  ${next}`);
   return 64;

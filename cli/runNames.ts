@@ -126,6 +126,11 @@ export async function momentNamed(store: Store, typed: string): Promise<RunState
  */
 export async function stateAt(store: Store, typed: string, offset: number): Promise<RunState> {
   const { runId } = await runNamed(store, typed);
+  if (offset < 1)
+    throw usageError(
+      `Cannot show run "${shortId(runId)}" at event ${offset}: events are counted from 1`,
+      'give a number from 1',
+    );
   // A run that is under way tells its end later: what does not come at once has not happened yet.
   const reached = await lastValueFrom(
     store.events(runId).pipe(

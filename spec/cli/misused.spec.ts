@@ -86,6 +86,22 @@ describe('a command', () => {
     ]);
   });
 
+  it.each([[['--lang', 'ko']], [['-s', 'state']], [['--json']]])(
+    'is asked for where none was typed: %p',
+    (args) => {
+      const { exit, stdout, stderr } = millrace(args, { cwd });
+
+      expect([exit, `${stdout}${stderr}`]).toEqual([64, expect.stringContaining('no command was typed')]);
+    },
+  );
+
+  it('counts events from 1', () => {
+    expect(millraceJson(['show', 'a', '--at', '0'], { cwd })).toMatchObject({
+      exit: 64,
+      json: { error: { message: 'Cannot show run "a" at event 0: events are counted from 1' } },
+    });
+  });
+
   it('takes a value with hyphens in it that is no option', () => {
     expect(millrace(['list', '--text', '--nothing-like-this', '--status=failed'], { cwd }).exit).toBe(0);
   });
