@@ -188,12 +188,22 @@ export async function bytesOf(request: Request, most: number): Promise<Uint8Arra
   if (Number(request.headers.get('content-length') ?? 0) > most) throw tooLarge(most);
   const parts: Uint8Array[] = [];
   let size = 0;
-  for await (const part of request.body ?? []) {
-    size += (part as Uint8Array).byteLength;
+  for await (const part of whole(request)) {
+    size += part.byteLength;
     if (size > most) throw tooLarge(most);
-    parts.push(part as Uint8Array);
+    parts.push(part);
   }
   return Buffer.concat(parts);
+}
+
+/** The pieces of a body. @throws HttpRequestError when it breaks off. */
+async function* whole({ body }: Request): AsyncGenerator<Uint8Array> {
+  try {
+    yield* (body ?? []) as AsyncIterable<Uint8Array>;
+  } catch {
+    // Whoever sends it has left, or does not keep to the protocol.
+    throw malformedBody('it broke off');
+  }
 }
 
 /** An id for a new run, under which it can be asked for. @throws HttpRequestError */

@@ -207,13 +207,13 @@ function router(api: Api, rules: Rules): (request: Request) => Promise<Response>
     const refusal = new HttpRequestError('METHOD_NOT_ALLOWED', `Cannot ${method} ${path}`, `use ${methods}`);
     return reply(405, { error: api.shown.record(refusal) } satisfies ErrorReply, headers);
   });
-  app.onError((error) => refused(error, api, rules));
+  app.onError((error, context) => refused(error, context.req.raw, api, rules));
   return async (request) => {
     try {
       return await app.fetch(request);
     } catch (thrown) {
       // Hono hands on what is thrown and no Error.
-      return refused(thrown, api, rules);
+      return refused(thrown, request, api, rules);
     }
   };
 }
@@ -265,9 +265,10 @@ function allowedMethods(routes: readonly Route[], path: string): string | undefi
   );
 }
 
-function refused(error: unknown, api: Api, { onError }: Rules): Response {
+function refused(error: unknown, { signal }: Request, api: Api, { onError }: Rules): Response {
   const status = error instanceof MillraceError ? statusOf(error) : 500;
-  if (status === 500) tell(error, onError);
+  // What breaks off when somebody leaves is no error of this side.
+  if (status === 500 && !signal.aborted) tell(error, onError);
   const body: ErrorReply = { error: api.shown.record(error) };
   const headers: Record<string, string> = {};
   if (status === 405) headers['allow'] = 'GET, HEAD';

@@ -1,9 +1,11 @@
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
+import { connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
 
 import { httpApi, nodeListener } from '../../../adapters/http';
-import { memoryStore } from '../../../index';
+import { agent, memoryStore } from '../../../index';
+import { until } from '../../support/until';
 
 describe('nodeListener(), behind what has read the body', () => {
   let server: Server | undefined;
@@ -51,5 +53,34 @@ describe('nodeListener(), behind what has read the body', () => {
       400,
       expect.stringContaining('Cannot read the body: it is empty, or somebody has read it before'),
     ]);
+  });
+
+  it('tells onError nothing of who leaves in the middle of a body', async () => {
+    const heard: unknown[] = [];
+    const api = httpApi({
+      store: memoryStore(),
+      agents: [agent('greet', () => 1)],
+      authorize: () => 'write',
+      onError: (error) => heard.push(error),
+    });
+    let answered = 0;
+    const listening = createServer((request, response) => {
+      void api.node(request, response).finally(() => (answered += 1));
+    });
+    server = listening;
+    await new Promise<void>((resolve) => listening.listen(0, '127.0.0.1', resolve));
+    const { port } = listening.address() as AddressInfo;
+    const head = 'POST /runs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';
+    for (const rest of [
+      'Content-Length: 99\r\n\r\n{"ag',
+      'Transfer-Encoding: chunked\r\n\r\n5\r\n{"age\r\n',
+    ]) {
+      const socket = connect(port, '127.0.0.1', () => {
+        socket.write(`${head}${rest}`, () => setTimeout(() => socket.destroy(), 50));
+      });
+    }
+    await until(() => answered === 2);
+
+    expect(heard).toEqual([]);
   });
 });
