@@ -151,6 +151,25 @@ describe('cache', () => {
     expect(asked).toEqual(['a', 'b']);
   });
 
+  it.each<[string, (n: number) => unknown]>([
+    ['Sets', (n) => new Set([n])],
+    ['Maps within a record', (n) => ({ of: new Map([[n, 1]]) })],
+    ['numbers that are none', (n) => [n / 0]],
+    ['bigints', (n) => BigInt(n)],
+    ['nothing, so that the input is the key', () => null],
+  ])('does not take one key for another that JSON cannot tell apart: %s', (_, keyOf) => {
+    const store = memoryStore();
+    const calls: number[] = [];
+    const ask = agent('ask', (n: number) => calls.push(n), {
+      cache: { key: (n: number) => keyOf(n) as string },
+    });
+    of(0, 1, 0, 1)
+      .pipe(runEach(ask, { store, concurrency: 1 }))
+      .subscribe();
+
+    expect(calls).toEqual([0, 1]);
+  });
+
   it('does not take one input for another that JSON cannot tell apart', () => {
     const store = memoryStore();
     const sizes = agent('size', (set: Set<number>) => set.size, { cache: {} });

@@ -179,17 +179,21 @@ function isWithinSaga({ parent }: StepTask): boolean {
  */
 export function cacheKeyOf({ definition, policy: { cache }, input }: StepTask): string | undefined {
   const { name, version } = definition;
-  const own = cache?.key?.(input as never);
+  // JavaScript may give anything, which JSON would take for something else.
+  const own: unknown = cache?.key?.(input as never) ?? undefined;
   let text: string;
   try {
     const value = own ?? jsonValue(input, '');
-    text = JSON.stringify([
-      name,
-      ...(own === undefined
-        ? ['input', workOf(definition)]
-        : ['key', ...(version === undefined ? [] : [version])]),
-      ...(value === undefined ? [] : [value]),
-    ]);
+    text = JSON.stringify(
+      [
+        name,
+        ...(own === undefined
+          ? ['input', workOf(definition)]
+          : ['key', ...(version === undefined ? [] : [version])]),
+        ...(value === undefined ? [] : [value]),
+      ],
+      own === undefined ? undefined : withKinds,
+    );
   } catch {
     return undefined;
   }
