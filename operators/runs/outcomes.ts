@@ -67,7 +67,7 @@ export function outcomes<O>(): OperatorFunction<Transition<O>, Outcome<O>> {
           else if (isEnd(event)) subscriber.next(leftOf(transition.state));
         },
         error(error: unknown) {
-          if (error instanceof RunError && wasTold(error)) {
+          if (isRunError(error) && wasTold(error)) {
             flush();
             subscriber.complete();
             return;
@@ -88,6 +88,13 @@ export function outcomes<O>(): OperatorFunction<Transition<O>, Outcome<O>> {
         },
       });
     });
+}
+
+/** Also one of another copy of this package. */
+function isRunError(error: unknown): error is RunError {
+  return (
+    error instanceof RunError || (error instanceof Error && 'code' in error && error.code === 'RUN_FAILED')
+  );
 }
 
 /** A run that could not be carried on for a reason outside it, such as a full disk. */

@@ -11,7 +11,7 @@ import { undoneSagas, withoutUndone } from '../../lib/engine/undone';
 import { asAnotherRun } from '../../lib/model/incarnation';
 import { reduceRun } from '../../lib/model/reduce';
 import type { RunState } from '../../lib/model/state';
-import { StepTable } from '../../lib/model/stepTable';
+import type { StepTable } from '../../lib/model/stepTable';
 import type { Store } from '../../lib/store/store';
 
 /** Which store holds the snapshot, and what takes the new run: that store, or an engine, which keeps no snapshots itself. */
@@ -44,7 +44,7 @@ export async function restore(snapshotId: string, options: RestoreOptions): Prom
   if (engine !== undefined) checkedEngine(action, engine, given.store);
   const { store } = checkedWhere(action, given, 'importRun') as Pick<RestoreOptions, 'store'>;
   const { executionState: saved } = await store.snapshots.load(snapshotId);
-  if (!(saved.steps instanceof StepTable))
+  if (!isStepTable(saved.steps))
     throw new InvalidArgumentError(
       `Cannot ${action}: it holds a plain object, not how a run stood`,
       'read it with store.snapshots.load()',
@@ -71,6 +71,11 @@ export async function restore(snapshotId: string, options: RestoreOptions): Prom
     await engine.begin(rested, agent === undefined ? {} : { agent });
   }
   return runId;
+}
+
+/** By what it can do: the store may be of another copy of this package. */
+function isStepTable(steps: unknown): boolean {
+  return typeof (steps as Partial<StepTable> | undefined)?.withRows === 'function';
 }
 
 /** What was under way is not under way in the new run, and waits for whoever resumes it. */
