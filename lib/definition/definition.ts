@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 
-import * as t from 'io-ts';
+import type * as t from 'io-ts';
 import type { OperatorFunction } from 'rxjs';
 
+import { isCodec } from '../codec/codec';
 import { typeName } from '../codec/typeName';
 import { validate } from '../codec/validate';
 import { DefinitionError } from '../errors/definitionErrors';
@@ -434,8 +435,8 @@ function textOf(value: unknown): string {
 }
 
 function textInside(_: string, value: unknown): unknown {
-  if (value instanceof t.Type) {
-    const { name, validate: check, encode } = value as t.Type<unknown>;
+  if (isCodec(value)) {
+    const { name, validate: check, encode } = value;
     return [name, String(check), String(encode)];
   }
   return ['function', 'bigint', 'symbol'].includes(typeof value) ? String(value) : value;

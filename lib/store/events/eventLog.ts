@@ -1,9 +1,10 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 
 import { isLeft } from 'fp-ts/lib/Either';
-import * as t from 'io-ts';
+import type * as t from 'io-ts';
 
-import { Count, Json, listOf } from '../../codec/plainCodecs';
+import { guard } from '../../codec/codec';
+import { Count, Json, listOf, Text } from '../../codec/plainCodecs';
 import { recordCodec } from '../../codec/recordCodec';
 import { explain } from '../../codec/validate';
 import type { RunEvent } from '../../model/event';
@@ -356,20 +357,13 @@ function deflated(rows: readonly string[]): string {
   return deflateRawSync(Buffer.from(rows.join('\n')), { level: 1 }).toString('base64');
 }
 
-const Values = new t.Type<Readonly<Record<string, unknown>>>(
+const Values = guard<Readonly<Record<string, unknown>>>(
   'values',
-  (value): value is Readonly<Record<string, unknown>> => isValues(value),
-  (value, context) => (isValues(value) ? t.success(value) : t.failure(value, context)),
-  t.identity,
+  (value) => isRecord(value) && Object.values(value).every(Json.is),
 );
 
-function isValues(value: unknown): value is Readonly<Record<string, unknown>> {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    !Array.isArray(value) &&
-    Object.values(value).every(Json.is)
-  );
+function isRecord(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 const Events: t.Type<EventsJson> = recordCodec<EventsJson>(
@@ -377,7 +371,11 @@ const Events: t.Type<EventsJson> = recordCodec<EventsJson>(
   {
     count: Count,
     packed: listOf(
-      recordCodec<Pack>('Pack', { events: Count }, { deflated: t.string, plain: listOf(t.UnknownRecord) }),
+      recordCodec<Pack>(
+        'Pack',
+        { events: Count },
+        { deflated: Text, plain: listOf(guard<Readonly<Record<string, unknown>>>('a record', isRecord)) },
+      ),
     ),
     values: Values,
   },
