@@ -76,10 +76,10 @@ export class AnswerParts {
     else if (text !== undefined) call.text = JSON.stringify(text);
   }
 
-  /** Token counts as the provider told them last. */
+  /** Token counts as the provider told them last. Some tell NaN of what they do not know, which no store keeps. */
   use(inputTokens: unknown, outputTokens: unknown): void {
-    if (typeof inputTokens === 'number') this.#inputTokens = inputTokens;
-    if (typeof outputTokens === 'number') this.#outputTokens = outputTokens;
+    if (isCount(inputTokens)) this.#inputTokens = inputTokens;
+    if (isCount(outputTokens)) this.#outputTokens = outputTokens;
   }
 
   /** All of it. */
@@ -99,6 +99,10 @@ export class AnswerParts {
       ...(this.provider !== undefined && { provider: this.provider }),
     };
   }
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isFinite(value);
 }
 
 function argumentsOf(text: string): unknown {

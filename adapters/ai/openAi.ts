@@ -83,18 +83,20 @@ export function openAiResponsesModel(
 }
 
 interface ChatChunk {
-  readonly choices?: readonly {
-    readonly delta?: {
-      readonly content?: string | null;
-      readonly refusal?: string | null;
-      readonly tool_calls?: readonly {
-        readonly index?: number;
-        readonly id?: string;
-        readonly function?: { readonly name?: string; readonly arguments?: string };
-      }[];
-    };
-    readonly finish_reason?: string | null;
-  }[];
+  readonly choices?:
+    | readonly {
+        readonly delta?: {
+          readonly content?: string | null;
+          readonly refusal?: string | null;
+          readonly tool_calls?: readonly {
+            readonly index?: number;
+            readonly id?: string;
+            readonly function?: { readonly name?: string; readonly arguments?: string };
+          }[];
+        };
+        readonly finish_reason?: string | null;
+      }[]
+    | null;
   readonly usage?: { readonly prompt_tokens?: number; readonly completion_tokens?: number } | null;
 }
 
@@ -106,7 +108,8 @@ const FINISHES: Readonly<Record<string, AnswerParts['finish']>> = {
   content_filter: 'refused',
 };
 
-function readChunk({ choices: [choice] = [], usage }: ChatChunk, parts: AnswerParts): void {
+function readChunk({ choices, usage }: ChatChunk, parts: AnswerParts): void {
+  const [choice] = choices ?? [];
   parts.use(usage?.prompt_tokens, usage?.completion_tokens);
   if (choice === undefined) return;
   const { delta, finish_reason: reason } = choice;

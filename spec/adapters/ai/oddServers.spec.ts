@@ -1,6 +1,6 @@
-import { openAiModel, toolsFromMcp } from '../../../adapters/ai';
-import type { ModelAnswer } from '../../../lib/definition/languageModel';
-import { execute } from '../../../index';
+import { aiSdkModel, openAiModel, toolsFromMcp } from '../../../adapters/ai';
+import { execute, memoryStore } from '../../../index';
+import type { ModelAnswer, ModelRequest } from '../../../lib/definition/languageModel';
 
 interface Piece {
   readonly index?: number;
@@ -49,6 +49,35 @@ describe('openAiModel(), with servers that only speak like OpenAI', () => {
     expect(toolCalls).toEqual([{ id: 'x2', tool: 'search', arguments: { q: 1 } }]);
   });
 });
+
+describe('aiSdkModel() and openAiModel()', () => {
+  it('keep an answer whose provider counts NaN tokens, or sends a piece without choices', async () => {
+    const parts = [
+      { type: 'text-delta', text: 'hi' },
+      { type: 'finish', finishReason: 'stop', totalUsage: { inputTokens: NaN, outputTokens: 3 } },
+    ];
+    const sdk = { streamText: () => ({ fullStream: from(parts) }), jsonSchema: (schema: unknown) => schema };
+    const chunks = [
+      { choices: null, usage: { prompt_tokens: NaN, completion_tokens: 3 } },
+      { choices: [{ delta: { content: 'hi' }, finish_reason: 'stop' }] },
+    ];
+    const create = () => Promise.resolve(chunks.values());
+    const usage = { inputTokens: 0, outputTokens: 3, tokens: 3 };
+
+    for (const model of [
+      aiSdkModel('m', sdk, 'm'),
+      openAiModel('m', { chat: { completions: { create } } }, { model: 'm' }),
+    ]) {
+      const request: ModelRequest = { messages: [{ role: 'user', content: 'go' }] };
+      const { output, error } = await execute(model, request, { store: memoryStore() });
+      expect([error, output]).toEqual([undefined, { text: 'hi', toolCalls: [], finish: 'stop', usage }]);
+    }
+  });
+});
+
+async function* from<T>(parts: readonly T[]): AsyncGenerator<T> {
+  for (const part of parts) yield await Promise.resolve(part);
+}
 
 describe('toolsFromMcp(), with a server whose pages do not end', () => {
   const page = (name: string) => [{ name, inputSchema: { type: 'object' } }];
