@@ -13,7 +13,7 @@ import { build } from 'esbuild';
 
 import bundled from './bundled.cjs';
 import { compile, isPart, listed, originsOf, shortened, withoutGranted } from './compile.mjs';
-import { modules, standInFiles } from './modules.mjs';
+import { modules } from './modules.mjs';
 import { buildPage } from './page.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -34,12 +34,7 @@ const threads = ['adapters/workers/thread.ts'];
  */
 export async function bundle(outdir, exposed = []) {
   const twice = entriesOf({ exports: Object.values(exports).filter((entry) => entry.module !== undefined) });
-  const entries = entriesOf({ exports, bin });
-  const outside = entries.filter((entry) => !twice.includes(entry) && !threads.includes(entry));
-  const compiled = await compile(
-    [...twice, ...exposed.map((path) => `${path}.ts`)],
-    [...outside, ...standInFiles()],
-  );
+  const compiled = await compile([...twice, ...exposed.map((path) => `${path}.ts`)]);
   writeParts(outdir, compiled);
   for (const entry of twice) writeEntry(outdir, compiled, entry);
   if (exposed.length > 0) {
@@ -50,7 +45,7 @@ export async function bundle(outdir, exposed = []) {
     writeFileSync(join(root, outdir, 'core.js'), `'use strict';\n${lines.join('\n')}\n`);
   }
   const made = [];
-  const others = entries.filter((entry) => !compiled.modules.has(entry));
+  const others = entriesOf({ exports, bin }).filter((entry) => !compiled.modules.has(entry));
   for (const entry of others) {
     const plugins = threads.includes(entry) ? [] : [fromParts(entry, others, compiled)];
     const metafile = await bundleOne(outdir, [entry], { plugins: [...plugins, packagesOutside] });
@@ -87,7 +82,7 @@ function writeParts(outdir, { modules, parts, vendors }) {
       .replaceAll(/\$placed\("([^"]+)\.ts"\)/g, (_, path) => `require.resolve("../${path}.js")`);
     writeFileSync(
       join(root, outdir, 'core', `${part}.js`),
-      `"use strict";${defaultFor(heads)}${heads.join('')}${text}\nmodule.exports={${named(given)}};\n`,
+      `"use strict";const ${DEFAULT};${heads.join('')}${text}\nmodule.exports={${named(given)}};\n`,
     );
   }
   mkdirSync(join(root, outdir, 'vendor'), { recursive: true });
@@ -95,13 +90,12 @@ function writeParts(outdir, { modules, parts, vendors }) {
     const lines = imports.map((each) => imported(each, `require("${each.path}")`));
     writeFileSync(
       join(root, outdir, file),
-      `"use strict";${defaultFor(lines)}${lines.join('')}${body};\nmodule.exports={${named(given)}};\n`,
+      `"use strict";const ${DEFAULT};${lines.join('')}${body};\nmodule.exports={${named(given)}};\n`,
     );
   }
 }
 
-const defaultFor = (heads) =>
-  heads.some((head) => head.includes('=$default(')) ? 'const $default=m=>m&&m.__esModule?m.default:m;' : '';
+const DEFAULT = '$default=m=>m&&m.__esModule?m.default:m';
 
 function imported({ whole, local, names }, required) {
   if (whole === undefined) return `const{${renamed(names)}}=${required};`;
@@ -120,7 +114,7 @@ function writeEntry(outdir, { modules }, entry) {
   const lines = origins.map(
     ([from, names]) => `const{${renamed(names)}}=require('${isPart(from) ? `${toCore}/${from}.js` : from}');`,
   );
-  const given = origins.flatMap(([, names]) => names.map(([, as]) => as));
+  const given = origins.flatMap(([, names]) => names.map(([, as]) => as)).sort();
   writeFileSync(file, `'use strict';\n${lines.join('\n')}\nmodule.exports={${given.join(',')}};\n`);
 }
 
@@ -180,7 +174,7 @@ function requiredPeer(name, given) {
 }
 
 /** What a bundle imports of the modules of the parts it takes from there, and of other bundles from their files. */
-function fromParts(entry, others, { modules, parts }) {
+function fromParts(entry, others, { modules }) {
   const toRoot = relative(dirname(entry), '.') || '.';
   return {
     name: 'from parts',
@@ -196,12 +190,10 @@ function fromParts(entry, others, { modules, parts }) {
       });
       onLoad({ filter: /.*/, namespace: 'part' }, ({ path }) => ({
         contents: [...originsOf(modules.get(path), modules)]
-          .map(([from, names]) => {
-            if (!isPart(from)) return `export{${listed(names)}}from"${from}";`;
-            // What is not there esbuild refuses to import.
-            const given = new Set(parts.find(({ part }) => part === from).exports.map(([, as]) => as));
-            return `export{${listed(names.filter(([name]) => given.has(name)))}}from"${toRoot}/core/${from}.js";`;
-          })
+          .map(
+            ([from, names]) =>
+              `export{${listed(names)}}from"${isPart(from) ? `${toRoot}/core/${from}.js` : from}";`,
+          )
           .join('\n'),
         resolveDir: root,
       }));
@@ -209,33 +201,25 @@ function fromParts(entry, others, { modules, parts }) {
   };
 }
 
-/** Whoever bundles the code of others passes their licences on: beside the files that have it inside. */
+/** Whoever bundles the code of others passes their licences on. */
 function writeNotices(outdir, metafiles) {
-  const folders = new Map();
-  for (const { inputs, outputs } of metafiles) {
-    const folder = /^dist\/(?:inspector|cli)(?=\/)/.exec(Object.keys(outputs)[0])?.[0] ?? outdir;
-    const packages = Object.keys(inputs).map(
-      (file) => /^(?:.*\/)?node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1],
-    );
-    folders.set(folder, [...(folders.get(folder) ?? []), ...packages]);
-  }
-  const head = 'Parts of these packages are inside the files of this folder.\n';
-  for (const [folder, packages] of folders) {
-    const names = [...new Set(packages)].filter((name) => name !== undefined).sort();
-    if (names.length > 0)
-      writeFileSync(
-        join(root, folder, 'THIRD-PARTY-NOTICES.txt'),
-        [head, ...names.map(noticeOf)].join(`\n${'-'.repeat(78)}\n\n`),
-      );
-  }
-}
-
-function noticeOf(name) {
-  const folder = join(root, 'node_modules', name);
-  const { version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
-  const file = readdirSync(folder).find((each) => /^licen[cs]e/i.test(each));
-  if (file === undefined) throw new Error(`Cannot bundle ${name}: it has no file with its licence`);
-  return `${name} ${version} (${license})\n\n${readFileSync(join(folder, file), 'utf8').trim()}\n`;
+  const files = metafiles.flatMap(({ inputs }) => Object.keys(inputs));
+  const packages = new Set(
+    files.map((file) => /^(?:.*\/)?node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1]),
+  );
+  packages.delete(undefined);
+  const notices = [...packages].sort().map((name) => {
+    const folder = join(root, 'node_modules', name);
+    const { version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+    const file = readdirSync(folder).find((each) => /^licen[cs]e/i.test(each));
+    if (file === undefined) throw new Error(`Cannot bundle ${name}: it has no file with its licence`);
+    return `${name} ${version} (${license})\n\n${readFileSync(join(folder, file), 'utf8').trim()}\n`;
+  });
+  const head = 'Parts of these packages are inside the files of this one.\n';
+  writeFileSync(
+    join(root, outdir, 'THIRD-PARTY-NOTICES.txt'),
+    [head, ...notices].join(`\n${'-'.repeat(78)}\n\n`),
+  );
 }
 
 function refuseCopies(metafiles) {

@@ -5,7 +5,9 @@ module.exports = [
   'lowdb',
   'steno',
   // In place of what Node has, for browsers.
+  '@noble/hashes',
   'dequal',
+  'fflate',
   // HTTP API, inspector and command line.
   'hono',
   '@hono/node-server',

@@ -4,7 +4,7 @@
 // The sources are cut into parts that load those before them alone; within a part, modules share one scope. What npm packs is
 // one gzip stream, in order of the names of the files, and gzip finds again what it has seen up to 32 kB before: so a part is
 // smaller than that, and its two forms have one name. The second then costs a fourteenth of the first.
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath, URL } from 'node:url';
 import { builtinModules } from 'node:module';
@@ -17,16 +17,15 @@ import bundled from './bundled.cjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const inside = new RegExp(`^(${bundled.join('|')})(/|$)`);
 // Bytes of JavaScript in a part: with its heads and ends it stays below what gzip looks back.
-const WINDOW = 29_400;
+const WINDOW = 29_500;
 // A thread runs in a world of its own, and is loaded by its path.
 const ownWorlds = new Set(['adapters/workers/thread.ts']);
 
 /**
  * @param {readonly string[]} roots - Sources whose imports are followed; what a root alone reaches is in parts of its own.
- * @param {readonly string[]} others - Sources that take from the parts, and are in none.
  * @returns Modules by their sources, each with `part`, the number of the part that has it, and the parts, in order.
  */
-export async function compile(roots, others = []) {
+export async function compile(roots) {
   const modules = new Map();
   const groups = [];
   const waiting = [...roots];
@@ -47,44 +46,42 @@ export async function compile(roots, others = []) {
       module.part = String(groups.length).padStart(2, '0');
     }
   }
-  const asked = await askedOf(modules, roots, others);
   const parts = [];
-  for (const { modules: own } of groups) parts.push(await merged(own, modules, asked));
-  refuseGaps(parts, asked);
-  const ofVendors = new Map();
+  for (const { modules: own } of groups) parts.push(await merged(own, modules));
+  const asked = new Map();
   for (const { path, names } of parts.flatMap(({ imports }) => imports))
     if (inside.test(path))
-      ofVendors.set(path, new Set([...(ofVendors.get(path) ?? []), ...names.map(([name]) => name)]));
+      asked.set(path, new Set([...(asked.get(path) ?? []), ...names.map(([name]) => name)]));
   const vendors = new Map();
-  for (const [path, names] of ofVendors) vendors.set(path, await vendor(path, [...names]));
+  for (const [path, names] of asked) vendors.set(path, await vendor(path, [...names]));
   return { modules, parts, vendors };
 }
 
 /** What is taken of a package that is brought along, with all that it needs of other packages. */
 async function vendor(path, names) {
-  const bundleOf = (contents) =>
-    build({
-      absWorkingDir: root,
+  const { metafile, outputFiles } = await build({
+    absWorkingDir: root,
+    stdin: {
+      contents: `export{${names.join(',')}}from"${path}";`,
+      resolveDir: root,
       // Named like a part: refuseCopies passes over it.
-      stdin: { contents, resolveDir: root, sourcefile: `part:${path}` },
-      bundle: true,
-      format: 'esm',
-      target: 'es2022',
-      platform: 'neutral',
-      mainFields: ['module', 'main'],
-      conditions: ['import', 'module'],
-      external: ['node:*', ...builtinModules],
-      minifyWhitespace: true,
-      minifySyntax: true,
-      legalComments: 'none',
-      metafile: true,
-      write: false,
-    });
-  const { metafile, outputFiles } = await bundleOf(`export{${names.join(',')}}from"${path}";`);
-  // Once more: what is marked as free of effects is left out where nobody uses it.
-  const again = await bundleOf(asWritten(outputFiles[0].text));
+      sourcefile: `part:${path}`,
+    },
+    bundle: true,
+    format: 'esm',
+    target: 'es2022',
+    platform: 'neutral',
+    mainFields: ['module', 'main'],
+    conditions: ['import', 'module'],
+    external: ['node:*', ...builtinModules],
+    minifyWhitespace: true,
+    minifySyntax: true,
+    legalComments: 'none',
+    metafile: true,
+    write: false,
+  });
   const file = `vendor/${path.replace(/\.js$/, '').replaceAll('/', '-')}.js`;
-  return { ...taken(await shortened(asWritten(again.outputFiles[0].text), true), file), metafile };
+  return { ...taken(await shortened(outputFiles[0].text), file), metafile };
 }
 
 /** The sources that one reaches and that are not known yet, each behind what it imports; what it may load later has to wait. */
@@ -105,58 +102,9 @@ async function inOrder(from, modules, waiting) {
   return order;
 }
 
-/** What is asked of each part from outside it, by name: whatever else its modules export stays inside, or is left out. */
-async function askedOf(modules, roots, others) {
-  const asked = new Map();
-  const add = (file, wanted, by) => {
-    for (const [from, pairs] of originsOf(modules.get(file), modules))
-      for (const [name, as] of pairs)
-        if (from !== by && (wanted === undefined || wanted === as))
-          asked.set(from, (asked.get(from) ?? new Set()).add(name));
-  };
-  const addAll = ({ part, imports, forwards, later, to }) => {
-    const isOfParts = (path) => path.startsWith('.') && modules.has(to(path));
-    // What a module of a part passes on is looked for where somebody asks for it.
-    for (const { path, names } of part === undefined ? [...imports, ...forwards] : imports)
-      if (isOfParts(path))
-        for (const wanted of names?.map(([name]) => name) ?? [undefined]) add(to(path), wanted, part);
-    for (const path of later) if (isOfParts(path)) add(to(path));
-  };
-  for (const root of roots) add(root);
-  for (const module of modules.values()) addAll(module);
-  const seen = new Set(others);
-  for (const file of seen) {
-    const module = await read(file);
-    addAll(module);
-    for (const path of [...module.imports, ...module.forwards].map(({ path }) => path).concat(module.later))
-      if (path.startsWith('.') && !modules.has(module.to(path)) && existsSync(join(root, module.to(path))))
-        seen.add(module.to(path));
-  }
-  return asked;
-}
-
-/** Everything that is asked of a part has to be there: bundlers look. */
-function refuseGaps(parts, asked) {
-  const given = new Map(parts.map(({ part, exports }) => [part, new Set(exports.map(([, as]) => as))]));
-  for (const [part, names] of asked)
-    for (const name of names)
-      if (isPart(part) && !given.get(part).has(name))
-        throw new Error(`Cannot publish part ${part}: somebody asks it for ${name}`);
-}
-
 /** A source as JavaScript, its imports and exports taken off. */
 async function compiled(file) {
-  const module = await read(file);
-  if (module.isDefault) throw new Error(`Cannot publish ${file} in two forms: it has a default`);
-  return {
-    ...module,
-    size: (await inOneLine(module.body)).length,
-    name: file.replace(/\.ts$/, '').replaceAll(/[^A-Za-z0-9]/g, '_'),
-  };
-}
-
-async function read(file) {
-  const source = readFileSync(join(root, file), 'utf8').replace(/^#!.*/, '');
+  const source = readFileSync(join(root, file), 'utf8');
   const { code } = await transform(takenForGranted(source) + source, {
     loader: 'ts',
     format: 'esm',
@@ -166,10 +114,13 @@ async function read(file) {
     sourcefile: file,
   });
   const module = taken(code, file);
+  if (module.isDefault) throw new Error(`Cannot publish ${file} in two forms: it has a default`);
   return {
     ...module,
-    to: (path) => `${relative(root, resolve(root, dirname(file), path.replace(/\.js$/, '')))}.ts`,
-    later: [...module.body.matchAll(/\b(?:require|import)\("([^"]+)"\)/g)].map(([, path]) => path),
+    size: (await shortened(module.body)).length,
+    name: file.replace(/\.ts$/, '').replaceAll(/[^A-Za-z0-9]/g, '_'),
+    to: (path) => `${relative(root, resolve(root, dirname(file), path))}.ts`,
+    later: [...module.body.matchAll(/\brequire\("([^"]+)"\)/g)].map(([, path]) => path),
   };
 }
 
@@ -205,11 +156,11 @@ function readStatement(statement, parsed, module) {
   } else if (ts.isExportDeclaration(statement)) {
     if (path === undefined) module.exports.push(...pairs(statement.exportClause));
     else module.forwards.push({ path, names: pairs(statement.exportClause) });
-  } else if (text.startsWith('export ') && !ts.isExportAssignment(statement)) {
+  } else if (text.startsWith('export ')) {
     const declared = statement.declarationList?.declarations ?? [statement];
     module.exports.push(...declared.map(({ name }) => [name.text, name.text]));
-    module.body += `${text.slice('export '.length)}\n`;
-  } else module.body += `${text}\n`;
+    module.body += text.slice('export '.length);
+  } else module.body += text;
   module.isDefault ||= ts.isExportAssignment(statement) || text.startsWith('export*as');
 }
 
@@ -219,18 +170,13 @@ function readStatement(statement, parsed, module) {
  * @returns What `taken` gives, and `part`, its number. What is required when it is first used is `$later("lib/source.ts")`
  *   or `$later("package")` in its body, and the path of a source `$placed("lib/source.ts")`.
  */
-async function merged(own, modules, asked) {
+async function merged(own, modules) {
   const [{ part }] = own;
-  const given = own.map(({ file, exports }) => ({
-    file,
-    names: exports.map(([, as]) => as).filter((name) => asked.get(part)?.has(name)),
-  }));
   const { outputFiles } = await build({
     absWorkingDir: root,
     stdin: {
-      contents: given
-        .filter(({ names }) => names.length > 0)
-        .map(({ file, names }) => `export{${names.join(',')}}from"./${file}";`)
+      contents: own
+        .map(({ file, exports }) => `export{${listed(exports.map(([, as]) => [as, as]))}}from"./${file}";`)
         .join(''),
       resolveDir: root,
     },
@@ -244,26 +190,14 @@ async function merged(own, modules, asked) {
     plugins: [fromOthers(own, modules)],
     write: false,
   });
-  const made = taken(await shortened(asWritten(outputFiles[0].text), true), `${part}.js`);
-  // esbuild leaves imports of which nothing is used; what is passed on and asked by nobody may have the name of something here.
+  const made = taken(await shortened(asWritten(outputFiles[0].text)), `${part}.js`);
+  // esbuild leaves imports of which nothing is used.
   const words = new Set(made.body.match(/[\w$]+/g));
-  const isAsked = (path, name) => {
-    const from = /^\.\/(\d+)\.js$/.exec(path)?.[1];
-    return from === undefined || asked.get(from)?.has(name);
-  };
   const imports = made.imports
-    .map(({ path, names, ...each }) => ({
-      ...each,
-      path,
-      names: names?.filter(([name, local]) => words.has(local) && isAsked(path, name)).sort(byName),
-    }))
-    .filter(({ whole, names }) => whole !== undefined || names.length > 0)
-    .sort((one, other) => byName([one.path], [other.path]));
+    .map((each) => ({ ...each, names: each.names?.filter(([, local]) => words.has(local)) }))
+    .filter(({ whole, names }) => whole !== undefined || names.length > 0);
   return { ...made, imports, part };
 }
-
-/** In one order everywhere: the same names follow each other in many parts. */
-const byName = ([one], [other]) => (one < other ? -1 : one > other ? 1 : 0);
 
 /** What is imported of other parts and of packages goes through one module for each of them, so that each name is imported once. */
 function fromOthers(own, modules) {
@@ -350,8 +284,6 @@ function asWritten(text) {
     const value = written(initializer);
     if (ts.isClassExpression(initializer)) return classOf(name.text, initializer.name?.text, value);
     if (!hasEffects(initializer)) return `var ${name.text}=${value};`;
-    const parts = isCalled(initializer) ? [initializer.expression, ...(initializer.arguments ?? [])] : [];
-    if (parts.length > 0 && !parts.some(hasEffects)) return `var ${name.text}=/* @__PURE__ */${value};`;
     return `var ${name.text}=/* @__PURE__ */(()=>(${value}))();`;
   };
   return parsed.statements
@@ -370,13 +302,12 @@ function classOf(name, inner, text) {
   return text.replaceAll(called, name);
 }
 
-const isCalled = (node) => ts.isCallExpression(node) || ts.isNewExpression(node);
-
 /** Whether bundlers would assume that computing a value has effects. */
 function hasEffects(node) {
   if (ts.isFunctionLike(node)) return false;
   const does =
-    isCalled(node) ||
+    ts.isCallExpression(node) ||
+    ts.isNewExpression(node) ||
     ts.isPropertyAccessExpression(node) ||
     ts.isElementAccessExpression(node) ||
     ts.isSpreadElement(node) ||
@@ -384,87 +315,15 @@ function hasEffects(node) {
   return does || (ts.forEachChild(node, (child) => hasEffects(child) || undefined) ?? false);
 }
 
-/**
- * Names of functions, methods and classes stay, and a statement has a line of its own, for stack traces; names of other variables
- * go. Lines that end where statements do also pack better than lines that end anywhere.
- *
- * @param isModule - Whether variables that stand outside of functions go too.
- */
-export async function shortened(text, isModule = false) {
-  const flat = await inOneLine(text, isModule ? { toplevel: true, reserved: staying(text) } : {});
-  // Broken wherever it may be.
-  const broken = await minified(flat, { mangle: false, format: { max_line_len: 1 } });
-  return inLines(flat, broken).replaceAll(PRIVATE, '#');
-}
-
-const inOneLine = (text, names = {}) =>
-  minified(withPrivateMethods(text), { mangle: { keep_fnames: true, keep_classnames: true, ...names } });
-
-async function minified(text, { mangle, format = {} }) {
-  const { code } = await minify(text, {
+/** Names of functions, methods and classes stay, and lines are short, for stack traces; names of other variables go. */
+export async function shortened(text) {
+  const { code } = await minify(withPrivateMethods(text), {
     ecma: 2022,
     compress: false,
-    mangle,
-    format: { comments: false, preserve_annotations: true, ...format },
+    mangle: { keep_fnames: true, keep_classnames: true },
+    format: { comments: false, preserve_annotations: true, max_line_len: 120 },
   });
-  return code;
-}
-
-const LONGEST_LINE = 240;
-
-/** Breaks lines before statements and members of classes, and elsewhere those that are too long. */
-function inLines(flat, broken) {
-  const parsed = ts.createSourceFile('flat.js', flat, ts.ScriptTarget.ES2022, true, ts.ScriptKind.JS);
-  const starts = new Set([flat.length]);
-  const visit = (node) => {
-    for (const each of node.statements ?? node.members ?? []) starts.add(each.getStart(parsed));
-    ts.forEachChild(node, visit);
-  };
-  visit(parsed);
-  const lines = [];
-  let from = 0;
-  // The latest place where this line may end.
-  let latest = 0;
-  let at = 0;
-  const cut = (end) => {
-    lines.push(flat.slice(from, end));
-    from = end;
-  };
-  for (const letter of [...broken.split(''), '\n']) {
-    const isStart = at > from && starts.has(at);
-    if (letter === flat[at] && !isStart) {
-      at += 1;
-      continue;
-    }
-    if (at - from > LONGEST_LINE && latest > from) cut(latest);
-    if (isStart) cut(at);
-    latest = at;
-    if (letter === flat[at]) at += 1;
-  }
-  if (from !== flat.length) throw new Error(`Cannot break lines: ${flat.slice(at, at + 40)} is lost`);
-  return lines.join('\n');
-}
-
-/**
- * Names outside of functions that stay: those that stack traces show, and those of imports and exports. Another name for these would be
- * written as `name as n` in one form and as `name:n` in the other, which costs more than it saves.
- */
-function staying(text) {
-  const parsed = ts.createSourceFile('part.js', text, ts.ScriptTarget.ES2022, false, ts.ScriptKind.JS);
-  return parsed.statements.flatMap((statement) => {
-    if (ts.isImportDeclaration(statement)) {
-      const { name, namedBindings } = statement.importClause;
-      return [name, namedBindings?.name, ...(namedBindings?.elements ?? []).map((each) => each.name)].flatMap(
-        (each) => each?.text ?? [],
-      );
-    }
-    if (ts.isExportDeclaration(statement))
-      return statement.exportClause.elements.map(({ propertyName, name }) => (propertyName ?? name).text);
-    if (!ts.isVariableStatement(statement)) return [];
-    return statement.declarationList.declarations.flatMap(({ name, initializer }) =>
-      initializer !== undefined && ts.isFunctionLike(initializer) ? name.text : [],
-    );
-  });
+  return code.replaceAll(PRIVATE, '#');
 }
 
 const PRIVATE = '$private$';

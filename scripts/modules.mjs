@@ -17,9 +17,6 @@ const stead = 'adapters/browser';
 // Packages that are of no use without the files of Node.
 const onlyNode = new Set(['winston', 'write-file-atomic']);
 
-/** What browsers get in place of modules of Node, as sources. */
-export const standInFiles = () => readdirSync(join(root, stead)).map((file) => `${stead}/${file}`);
-
 /**
  * @param {string} outdir - Where to, from the root of the project.
  * @param compiled - What `compile` gives.
@@ -41,13 +38,13 @@ export async function modules(outdir, compiled, entries) {
     );
     write(entry.replace(/ts$/, 'js'), lines.join(''));
   }
-  const { metafile, placed } = await standIns(outdir, asked, compiled.modules);
+  const stood = await standIns(outdir, asked, compiled.modules);
   passedOn(outdir, asked);
   write(
     'package.json',
-    `${JSON.stringify({ type: 'module', sideEffects: false, browser: insteadOf(placed) })}\n`,
+    `${JSON.stringify({ type: 'module', sideEffects: false, browser: insteadOf(asked) }, null, 2)}\n`,
   );
-  return metafile;
+  return stood;
 }
 
 /** A part or a package with its imports and exports; notes what is asked of Node and of others. */
@@ -146,38 +143,22 @@ async function standIns(outdir, asked, compiled) {
     metafile: true,
     plugins: [ofParts],
   });
-  const placed = new Map();
-  // What says that it is missing needs no file of its own, where no other module of Node has a function of the same name.
-  const shared = { keys: new Set(), text: '' };
   for (const [name, file] of names) {
     const path = join(folder, file.replace(/ts$/, 'js'));
     const there = metafile.outputs[path]?.exports ?? [];
+    const text = written.has(file) ? readFileSync(join(root, path), 'utf8') : '';
     const missing = [...asked.get(name)].filter((key) => !there.includes(key));
-    const isShared = there.length === 0 && !missing.some((key) => shared.keys.has(key) || key === 'default');
-    if (isShared) {
-      for (const key of missing) shared.keys.add(key);
-      shared.text += saying(name, missing);
-    } else if (missing.length > 0 || !written.has(file)) {
-      const text = written.has(file) ? readFileSync(join(root, path), 'utf8') : '';
-      writeFileSync(join(root, path), `${text}${MISSING}${saying(name, missing)}`);
-    }
-    placed.set(name, isShared ? 'none' : fileOf(name));
+    writeFileSync(join(root, path), `${text}${missing.length === 0 ? '' : saying(name, missing)}`);
   }
-  writeFileSync(join(root, folder, 'none.js'), `${MISSING}${shared.text}`);
-  return { metafile, placed };
+  return metafile;
 }
-
-const MISSING = "import{missing as no}from'./missing.js';\n";
 
 /** Functions that say, when they are called, that a browser has no such thing. */
 function saying(name, missing) {
-  return missing
-    .map((key) =>
-      key === 'default'
-        ? `export default/* @__PURE__ */no('default','${name}');\n`
-        : `export const ${key}=/* @__PURE__ */no('${key}','${name}');\n`,
-    )
-    .join('');
+  const lines = missing.map(
+    (key, n) => `const no${n} = /* @__PURE__ */ no('${key}', '${name}'); export { no${n} as ${key} };`,
+  );
+  return `import { missing as no } from './missing.js';\n${lines.join('\n')}\n`;
 }
 
 /** What stands for a module of Node or for a package: files of our own, because not every bundler takes a name there. */
@@ -195,7 +176,7 @@ function passedOn(outdir, asked) {
 
 const ofNodeIn = (asked) => [...asked.keys()].filter((name) => ofNode(name) !== undefined);
 
-function insteadOf(placed) {
-  const files = [...placed].map(([name, file]) => [`./node/${fileOf(name)}.js`, `./browser/${file}.js`]);
-  return Object.fromEntries(files.sort());
+function insteadOf(asked) {
+  const files = ofNodeIn(asked).sort().map(fileOf);
+  return Object.fromEntries(files.map((file) => [`./node/${file}.js`, `./browser/${file}.js`]));
 }

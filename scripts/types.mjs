@@ -30,34 +30,18 @@ export async function rollTypesUp(outdir) {
     format: 'es',
     entryFileNames: '[name].d.ts',
     chunkFileNames: ({ name }) => `types/${name.replace(/\.d$/, '')}.d.ts`,
-    // One file for all that the main entry leads to, not one for each set of entries: their imports and exports of each other were
-    // 2 kB. What it does not lead to may need types of Node.
-    manualChunks(id, { getModuleInfo }) {
-      const entries = entriesOf(id, getModuleInfo);
-      return entries.length > 1 && entries.includes(join(root, outdir, 'index.d.ts')) ? 'shared' : undefined;
-    },
     minifyInternalExports: false,
   });
   clear(join(root, outdir));
-  const given = new Set(
-    output.flatMap(({ isEntry, code }) =>
-      isEntry ? exportsOf(code).flatMap((each) => each.split(' as ')) : [],
-    ),
-  );
   return output.map(({ name, isEntry, fileName, code }) => {
-    const text = shortened(isEntry ? restored(code, written.get(name)) : code, given);
+    const text = (isEntry ? restored(code, written.get(name)) : code).replaceAll(/^(?: {4})+/gm, (blanks) =>
+      '\t'.repeat(blanks.length / 4),
+    );
     const path = join(root, outdir, fileName);
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, text);
     return text;
   });
-}
-
-/** The entries that lead to a file. */
-function entriesOf(id, getModuleInfo) {
-  const above = new Set([id]);
-  for (const file of above) for (const each of getModuleInfo(file).importers) above.add(each);
-  return [...above].filter((file) => getModuleInfo(file).isEntry);
 }
 
 /** The types of an entry with what rolling up loses: what the entry says of itself, and which classes it exports as types only. */
@@ -72,44 +56,6 @@ function restored(code, written) {
     return `export { ${names.join(', ')} }`;
   });
   return `${about}${types}`;
-}
-
-const exportsOf = (code) =>
-  [...code.matchAll(/^export (?:type )?\{([^}]*)\}/gm)].flatMap(([, list]) => namesIn(list));
-
-/**
- * The same with tabs, and with docstrings whose paragraphs are one line each: editors break lines where they have to. What nobody
- * can name keeps the docstrings of its members, which editors show, and not its own.
- */
-function shortened(text, given) {
-  return text
-    .replaceAll(
-      /^\/\*\*(?:(?!\*\/)[^])*\*\/\n((?:declare )?(?:abstract )?(?:class|interface|type|function|const) (\w+))/gm,
-      (whole, declaration, name) => (given.has(name) ? whole : declaration),
-    )
-    .replaceAll(/^(?: {4})+/gm, (blanks) => '\t'.repeat(blanks.length / 4))
-    .replaceAll(/^(\t*)\/\*\*((?:(?!\*\/)[^])*)\*\//gm, (_, indent, inside) => {
-      const lines = unbroken(inside.split('\n').map((line) => line.replace(/^\s*\* ?/, '').trimEnd()));
-      return `${indent}/** ${lines.map((line, n) => (n === 0 ? line : `${indent} * ${line}`.trimEnd())).join('\n')} */`;
-    });
-}
-
-/** Lines of a docstring, those of a paragraph as one; examples, code and tables stay as they are. */
-function unbroken(lines) {
-  const whole = [];
-  let isVerbatim = false;
-  let isFenced = false;
-  for (const line of lines) {
-    if (/^@\w/.test(line)) isVerbatim = line.startsWith('@example');
-    const last = whole.at(-1) ?? '';
-    const isOwn = /^(@\w|[-*|#>]|\d+\.|\s*```|$)/.test(line) || /^([|#]|\s*```|$)/.test(last);
-    if (isVerbatim || isFenced || isOwn) whole.push(line);
-    else whole[whole.length - 1] = `${last} ${line.trim()}`;
-    if (/^\s*```/.test(line)) isFenced = !isFenced;
-  }
-  while (whole[0] === '') whole.shift();
-  while (whole.at(-1) === '') whole.pop();
-  return whole.map((line, index) => (index === 0 ? line.trim() : line));
 }
 
 const namesIn = (list) =>

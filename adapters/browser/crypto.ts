@@ -1,6 +1,7 @@
 // What the core asks of `node:crypto`.
+import { sha256 } from '@noble/hashes/sha2.js';
+
 import { Buffer } from './buffer';
-import { sha256 } from './sha256';
 
 const MOST_AT_ONCE = 65_536;
 
@@ -11,13 +12,13 @@ interface Hash {
 
 /** A hash by SHA-256: all that is asked for. */
 export function createHash(_algorithm: 'sha256'): Hash {
-  const pieces: Uint8Array[] = [];
+  const hash = sha256.create();
   const made: Hash = {
     update(data) {
-      pieces.push(typeof data === 'string' ? new TextEncoder().encode(data) : data);
+      hash.update(typeof data === 'string' ? new TextEncoder().encode(data) : data);
       return made;
     },
-    digest: (encoding) => Buffer.from(sha256(pieces)).toString(encoding),
+    digest: (encoding) => Buffer.from(hash.digest()).toString(encoding),
   };
   return made;
 }

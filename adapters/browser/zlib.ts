@@ -1,21 +1,37 @@
-// What the core asks of `node:zlib`. What is packed never leaves the page, so the form is one that takes little code.
+// What the core asks of `node:zlib`.
+import { deflateSync, Inflate } from 'fflate';
+
 import { InvalidArgumentError } from '../../lib/model/failure';
 import { Buffer } from './buffer';
-import { packed, unpacked, unpackedLength } from './packed';
 
-export const deflateRawSync = (bytes: Uint8Array): Uint8Array => Buffer.from(packed(bytes));
+export function deflateRawSync(bytes: Uint8Array, { level }: { readonly level: 1 }): Uint8Array {
+  return Buffer.from(deflateSync(bytes, { level }));
+}
 
 /** @throws InvalidArgumentError when there is more than that. */
 export function inflateRawSync(
   bytes: Uint8Array,
   { maxOutputLength }: { readonly maxOutputLength: number },
 ): Uint8Array {
-  if (unpackedLength(bytes) > maxOutputLength)
-    throw new InvalidArgumentError(
-      `Cannot inflate more than ${maxOutputLength} bytes`,
-      'look whether the text is damaged',
-    );
-  return Buffer.from(unpacked(bytes));
+  const pieces: Uint8Array[] = [];
+  let length = 0;
+  const inflate = new Inflate((piece) => {
+    length += piece.length;
+    if (length > maxOutputLength)
+      throw new InvalidArgumentError(
+        `Cannot inflate more than ${maxOutputLength} bytes`,
+        'look whether the text is damaged',
+      );
+    pieces.push(piece);
+  });
+  inflate.push(bytes, true);
+  const all = Buffer.alloc(length);
+  let at = 0;
+  for (const piece of pieces) {
+    all.set(piece, at);
+    at += piece.length;
+  }
+  return all;
 }
 
 /** By the polynomial of zlib, as `node:zlib` counts it. */

@@ -1,8 +1,7 @@
-import type * as t from 'io-ts';
+import * as t from 'io-ts';
 
 import type { RunEvent as AnyRunEvent, TimeLimit } from '../model/event';
-import { asCodec, failure, identity } from './codec';
-import { Count, Finite, Flag, Json, listOf, Moment, oneOf, Text, True } from './plainCodecs';
+import { Count, Finite, Json, listOf, Moment, oneOf } from './plainCodecs';
 import type { Optional, Required } from './recordCodec';
 import { recordCodec } from './recordCodec';
 import { Failure, GivenBy, Plan, SharedPatches, Unplanned, Usage, Tags } from './stateCodec';
@@ -19,18 +18,18 @@ function byType(): t.Type<JournaledEvent> {
     const { type } = value as { readonly type: unknown };
     return typeof type === 'string' ? codecs.get(type) : undefined;
   };
-  return asCodec<JournaledEvent>(
+  return new t.Type<JournaledEvent>(
     'RunEvent',
     (value): value is JournaledEvent => codecOf(value)?.is(value) ?? false,
     (value, context) =>
-      codecOf(value)?.validate(value, context) ?? failure(value, context, 'unknown type of event'),
-    identity,
+      codecOf(value)?.validate(value, context) ?? t.failure(value, context, 'unknown type of event'),
+    t.identity,
   );
 }
 
-const occurrence = { runId: Text, seq: Count, at: Moment };
-const ofStep = { ...occurrence, path: Text };
-const ofAttempt = { ...ofStep, agent: Text, attempt: Count };
+const occurrence = { runId: t.string, seq: Count, at: Moment };
+const ofStep = { ...occurrence, path: t.string };
+const ofAttempt = { ...ofStep, agent: t.string, attempt: Count };
 
 const Level = oneOf({ DEBUG: true, INFO: true, WARNING: true, ERROR: true, CRITICAL: true });
 
@@ -38,8 +37,8 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
   {
     'run.started': event(
       'run.started',
-      { ...occurrence, name: Text, plan: Plan },
-      { incarnation: Text, tags: Tags, input: Json, unplanned: Unplanned, shared: Json },
+      { ...occurrence, name: t.string, plan: Plan },
+      { incarnation: t.string, tags: Tags, input: Json, unplanned: Unplanned, shared: Json },
     ),
     'run.resumed': event(
       'run.resumed',
@@ -47,55 +46,55 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
       {
         plan: Plan,
         unplanned: Unplanned,
-        name: Text,
+        name: t.string,
         input: Json,
-        dropped: listOf(Text),
-        opened: listOf(Text),
+        dropped: listOf(t.string),
+        opened: listOf(t.string),
         shared: Json,
       },
     ),
     'run.completed': event(
       'run.completed',
       { ...occurrence, duration: Finite },
-      { output: Json, givenBy: GivenBy, critical: Flag, replayed: Flag, usage: Usage },
+      { output: Json, givenBy: GivenBy, critical: t.boolean, replayed: t.boolean, usage: Usage },
     ),
     'run.failed': event(
       'run.failed',
       { ...occurrence, error: Failure, duration: Finite },
-      { others: listOf(Text), usage: Usage },
+      { others: listOf(t.string), usage: Usage },
     ),
     'run.suspended': event(
       'run.suspended',
-      { ...occurrence, waiting: listOf(Text), duration: Finite },
-      { reason: Text, usage: Usage },
+      { ...occurrence, waiting: listOf(t.string), duration: Finite },
+      { reason: t.string, usage: Usage },
     ),
     'run.cancelled': event(
       'run.cancelled',
       { ...occurrence, duration: Finite },
-      { reason: Text, error: Failure, usage: Usage },
+      { reason: t.string, error: Failure, usage: Usage },
     ),
     'step.started': event('step.started', ofAttempt, {
-      critical: Flag,
-      inputHash: Text,
-      dropped: listOf(Text),
-      caught: listOf(Text),
+      critical: t.boolean,
+      inputHash: t.string,
+      dropped: listOf(t.string),
+      caught: listOf(t.string),
       limitAt: Moment,
-      alone: True,
-      joined: listOf(Text),
-      limitKey: Text,
+      alone: t.literal(true),
+      joined: listOf(t.string),
+      limitKey: t.string,
       input: Json,
       shared: Json,
     }),
     'step.emitted': event('step.emitted', { ...ofAttempt, index: Count }, { value: Json }),
     'step.logged': event(
       'step.logged',
-      { ...ofStep, level: Level, message: Text },
+      { ...ofStep, level: Level, message: t.string },
       { data: Json as t.Type<object> },
     ),
     'step.retrying': event(
       'step.retrying',
       { ...ofAttempt, error: Failure, delayMs: Finite },
-      { reset: listOf(Text), usage: Usage },
+      { reset: listOf(t.string), usage: Usage },
     ),
     'step.completed': event(
       'step.completed',
@@ -105,22 +104,22 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
         givenBy: GivenBy,
         partials: Count,
         kept: listOf(Json),
-        cached: Flag,
+        cached: t.boolean,
         usage: Usage,
         updates: SharedPatches,
-        updated: Text,
+        updated: t.string,
       },
     ),
     'step.failed': event(
       'step.failed',
       { ...ofAttempt, error: Failure, duration: Finite },
-      { contained: True, exposes: listOf(Text), usage: Usage },
+      { contained: t.literal(true), exposes: listOf(t.string), usage: Usage },
     ),
     'step.skipped': event(
       'step.skipped',
       {
         ...ofStep,
-        agent: Text,
+        agent: t.string,
         reason: oneOf({ when: true, lost: true, upstream: true, abandoned: true }),
       },
       { output: Json },
@@ -129,14 +128,14 @@ const all: { readonly [K in JournaledEvent['type']]: t.Type<Extract<JournaledEve
     'step.suspended': event('step.suspended', ofAttempt, {
       request: Json,
       deadline: Moment,
-      asking: Text,
-      signal: Text,
-      limits: listOf(recordCodec<TimeLimit>('TimeLimit', { path: Text, limitAt: Moment }, {})),
+      asking: t.string,
+      signal: t.string,
+      limits: listOf(recordCodec<TimeLimit>('TimeLimit', { path: t.string, limitAt: Moment }, {})),
     }),
     'step.answered': event(
       'step.answered',
       { ...ofStep, by: oneOf({ answer: true, deadline: true }) },
-      { value: Json, signalId: Text },
+      { value: Json, signalId: t.string },
     ),
   };
 

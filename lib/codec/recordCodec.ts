@@ -1,6 +1,4 @@
-import type * as t from 'io-ts';
-
-import { asCodec, failure, failures, identity, success, within } from './codec';
+import * as t from 'io-ts';
 
 /** Codecs for the properties of a record that are always there. */
 export type Required<T> = { readonly [K in Exclude<keyof T, OptionalKey<T>>]-?: t.Type<T[K], unknown> };
@@ -33,23 +31,24 @@ export function recordCodec<T extends object>(
       if (Object.hasOwn(fields, key) && !codec.is(fields[key])) return false;
     return true;
   };
-  return asCodec<T>(
+  return new t.Type<T>(
     name,
     is,
     (value, context) => {
-      if (is(value)) return success(value);
-      if (typeof value !== 'object' || value === null || Array.isArray(value)) return failure(value, context);
+      if (is(value)) return t.success(value);
+      if (typeof value !== 'object' || value === null || Array.isArray(value))
+        return t.failure(value, context);
       const fields = value as Readonly<Record<string, unknown>>;
       const errors: t.Errors = [];
       for (const [key, codec] of [...needed, ...possible]) {
         const field = Object.hasOwn(fields, key) ? fields[key] : undefined;
         if (field === undefined && !(key in required)) continue;
-        const result = codec.validate(field, within(context, key, codec, field));
+        const result = codec.validate(field, t.appendContext(context, key, codec, field));
         // One by one: there may be more than a call takes arguments.
         if (result._tag === 'Left') for (const error of result.left) errors.push(error);
       }
-      return failures(errors);
+      return t.failures(errors);
     },
-    identity,
+    t.identity,
   );
 }

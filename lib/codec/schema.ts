@@ -1,7 +1,6 @@
-import type * as t from 'io-ts';
+import * as t from 'io-ts';
 
 import { DefinitionError } from '../errors/definitionErrors';
-import { asCodec, Codec, failure, failures, identity, isAny, isCodec, success } from './codec';
 import { typeName } from './typeName';
 
 /**
@@ -32,7 +31,7 @@ export type SchemaInput<S extends StandardSchema> = NonNullable<S['~standard']['
 export type SchemaOutput<S extends StandardSchema> = NonNullable<S['~standard']['types']>['output'];
 
 /** A codec that checks by a schema. What it has made is saved as it is: a schema knows no way back. */
-export class SchemaCodec extends Codec<unknown> {
+export class SchemaCodec extends t.Type<unknown, unknown> {
   readonly _tag = 'SchemaCodec' as const;
   readonly schema: StandardSchema;
 
@@ -42,17 +41,15 @@ export class SchemaCodec extends Codec<unknown> {
       const result = schema['~standard'].validate(value);
       if (isPromise(result)) {
         result.then(undefined, () => undefined);
-        return failure(value, context, 'this schema is asynchronous: make that check inside the agent');
+        return t.failure(value, context, 'this schema is asynchronous: make that check inside the agent');
       }
-      if (result.issues === undefined) return success(result.value);
-      return failures(result.issues.map((issue) => errorOf(issue, value, context, vendor)));
+      if (result.issues === undefined) return t.success(result.value);
+      return t.failures(result.issues.map((issue) => errorOf(issue, value, context, vendor)));
     };
-    super(`${vendor} schema`, isAny, checked, identity);
+    super(`${vendor} schema`, t.unknown.is, checked, t.identity);
     this.schema = schema;
   }
 }
-
-const anything = asCodec<unknown>('unknown', isAny, success, identity);
 
 function isPromise(value: object): value is Promise<unknown> {
   return 'then' in value && typeof value.then === 'function';
@@ -66,7 +63,7 @@ function errorOf(issue: SchemaIssue, root: unknown, context: t.Context, vendor: 
     actual = Object.hasOwn(Object(actual) as object, key)
       ? (actual as Record<PropertyKey, unknown>)[key]
       : undefined;
-    return { key: String(key), type: anything, actual };
+    return { key: String(key), type: t.unknown, actual };
   });
   const { expected } = issue as { readonly expected?: unknown };
   const isTold = typeof expected === 'string' && expected !== '';
@@ -98,13 +95,18 @@ function withoutValue(message: string, value: unknown): string {
  */
 export function codecFrom(agent: string, what: string, given: unknown): t.Type<unknown, unknown> {
   // First, because a schema of zod has methods of these names too.
-  // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- nobody asks what made it, see isCodec()
   if (isStandardSchema(given)) return new SchemaCodec(given);
   if (isCodec(given)) return given;
   throw new DefinitionError(
     agent,
     `its ${what} must be a codec of io-ts or a Standard Schema (zod 3.24, valibot 1, arktype 2 and later), got ${notAScheme(given)}`,
   );
+}
+
+function isCodec(given: unknown): given is t.Type<unknown, unknown> {
+  if (typeof given !== 'object' || given === null) return false;
+  const { decode, encode, validate } = given as Readonly<Record<string, unknown>>;
+  return typeof decode === 'function' && typeof encode === 'function' && typeof validate === 'function';
 }
 
 /** Whether a value is a schema of a library that follows Standard Schema. */

@@ -1,4 +1,5 @@
-import type * as t from 'io-ts';
+import { isLeft } from 'fp-ts/lib/Either';
+import * as t from 'io-ts';
 
 import type { Failure as FailureRecord } from '../model/failure';
 import type { GivenBy as GivenByRecord } from '../model/givenBy';
@@ -10,30 +11,24 @@ import type { RunState as RunStateRecord, RunStatus } from '../model/state';
 import type { StepResult, StepStatus } from '../model/stepResult';
 import { StepTable } from '../model/stepTable';
 import type { Usage as UsageRecord } from '../model/usage';
-import { asCodec, failure, guard, identity, success } from './codec';
-import { Count, either, Finite, Flag, Json, listOf, Moment, oneOf, Text, True } from './plainCodecs';
+import { Count, Finite, guard, Json, listOf, Moment, oneOf } from './plainCodecs';
 import { recordCodec } from './recordCodec';
 
 /** An error as it is stored. */
-export const Failure: t.Type<FailureRecord> = asCodec<FailureRecord>(
-  'Failure',
-  (value): value is FailureRecord => failureRecord.is(value),
-  (value, context) => failureRecord.validate(value, context),
-  identity,
-);
-
-const failureRecord = recordCodec<FailureRecord>(
-  'Failure',
-  { name: Text, message: Text, retryable: Flag },
-  {
-    path: Text,
-    code: Text,
-    status: guard<number>('number', (value) => typeof value === 'number'),
-    retryAfterMs: Finite,
-    cause: Failure,
-    errors: listOf(Failure),
-    stack: Text,
-  },
+export const Failure: t.Type<FailureRecord> = t.recursion('Failure', () =>
+  recordCodec<FailureRecord>(
+    'Failure',
+    { name: t.string, message: t.string, retryable: t.boolean },
+    {
+      path: t.string,
+      code: t.string,
+      status: t.number,
+      retryAfterMs: Finite,
+      cause: Failure,
+      errors: listOf(Failure),
+      stack: t.string,
+    },
+  ),
 );
 
 /** Who gave an output. */
@@ -52,7 +47,7 @@ export const SharedPatches: t.Type<readonly SharedPatch[]> = listOf(
     'SharedPatch',
     {
       op: oneOf<SharedPatch['op']>({ add: true, remove: true, replace: true }),
-      path: listOf(either(Text, Count)),
+      path: listOf(t.union([t.string, Count])),
     },
     { value: Json },
   ),
@@ -77,18 +72,13 @@ const kinds: Readonly<Record<AgentKind, true>> = {
 export const Plan: t.Type<PlanRecord> = listOf(
   recordCodec<PlanStep>(
     'PlanStep',
-    { path: Text, kind: oneOf(kinds), agent: Text, sources: listOf(Text) },
-    { reads: Text, version: Text, result: listOf(Text) },
+    { path: t.string, kind: oneOf(kinds), agent: t.string, sources: listOf(t.string) },
+    { reads: t.string, version: t.string, result: listOf(t.string) },
   ),
 );
 
 /** Who carries out what the plan does not name. */
-export const Unplanned: t.Type<Readonly<Record<string, string>>> = guard(
-  'texts by name',
-  (value) =>
-    Object.prototype.toString.call(value) === '[object Object]' &&
-    Object.values(value as object).every(Text.is),
-);
+export const Unplanned: t.Type<Readonly<Record<string, string>>> = t.record(t.string, t.string);
 
 /** A `RunState` as JSON: the steps are an array. */
 export interface RunStateJson extends Omit<RunStateRecord, 'steps'> {
@@ -114,8 +104,7 @@ const stepStatus = oneOf<StepStatus>({
   SKIPPED: true,
 });
 
-const Null = guard<null>('null', (value) => value === null);
-const orNull = <T>(codec: t.Type<T>): t.Type<T | null> => either(codec, Null);
+const orNull = <T>(codec: t.Type<T>): t.Type<T | null> => t.union([codec, t.null]);
 
 /** What a run is found by besides its name. */
 export const Tags: t.Type<Readonly<Record<string, string>>> = guard(
@@ -133,43 +122,43 @@ export const Tags: t.Type<Readonly<Record<string, string>>> = guard(
 export const Step: t.Type<StepResult> = recordCodec<StepResult>(
   'StepResult',
   {
-    stepId: Text,
-    agent: Text,
+    stepId: t.string,
+    agent: t.string,
     status: stepStatus,
     duration: Finite,
     error: orNull(Failure),
-    timestamp: orNull(Text),
+    timestamp: orNull(t.string),
     attempts: Count,
   },
   {
     input: Json,
     output: Json,
     givenBy: GivenBy,
-    contained: True,
+    contained: t.literal(true),
     partials: Count,
     kept: listOf(Json),
-    critical: Flag,
+    critical: t.boolean,
     crashes: Count,
     crashedAlone: Count,
-    alone: Flag,
+    alone: t.boolean,
     updates: SharedPatches,
-    updated: Text,
+    updated: t.string,
     shared: Json,
     sharedInitial: Json,
-    cached: Flag,
-    inherited: True,
+    cached: t.boolean,
+    inherited: t.literal(true),
     seq: Count,
     revision: Count,
-    inputHash: Text,
-    limitKey: Text,
+    inputHash: t.string,
+    limitKey: t.string,
     request: Json,
     deadline: Moment,
-    asking: Text,
-    signal: Text,
-    signalIds: listOf(Text),
+    asking: t.string,
+    signal: t.string,
+    signalIds: listOf(t.string),
     asked: Count,
     limitAt: Moment,
-    abandoned: True,
+    abandoned: t.literal(true),
     answer: recordCodec<NonNullable<StepResult['answer']>>(
       'answer',
       { by: oneOf({ answer: true, deadline: true }) },
@@ -181,8 +170,8 @@ export const Step: t.Type<StepResult> = recordCodec<StepResult>(
 const stateJson: t.Type<RunStateJson> = recordCodec<RunStateJson>(
   'RunState',
   {
-    runId: Text,
-    name: Text,
+    runId: t.string,
+    name: t.string,
     status: Status,
     steps: listOf(Step),
     plan: Plan,
@@ -191,7 +180,7 @@ const stateJson: t.Type<RunStateJson> = recordCodec<RunStateJson>(
     seq: Count,
   },
   {
-    incarnation: Text,
+    incarnation: t.string,
     unplanned: Unplanned,
     died: Count,
     revision: Count,
@@ -201,7 +190,7 @@ const stateJson: t.Type<RunStateJson> = recordCodec<RunStateJson>(
     givenBy: GivenBy,
     error: Failure,
     tags: Tags,
-    reason: Text,
+    reason: t.string,
     endedAt: Moment,
     duration: Finite,
     worked: Finite,
@@ -210,37 +199,42 @@ const stateJson: t.Type<RunStateJson> = recordCodec<RunStateJson>(
     sharedInitial: Json,
     forkedFrom: recordCodec<NonNullable<RunStateRecord['forkedFrom']>>(
       'forkedFrom',
-      { runId: Text, path: Text },
+      { runId: t.string, path: t.string },
       {},
     ),
   },
 );
 
 /** How a run stands, as it is read back from a file. Two rows for one step are refused. */
-export const RunState: t.Type<RunStateRecord, RunStateJson> = asCodec<RunStateRecord, RunStateJson>(
+export const RunState: t.Type<RunStateRecord, RunStateJson> = new t.Type<RunStateRecord, RunStateJson>(
   'RunState',
   (value): value is RunStateRecord =>
     typeof value === 'object' && value !== null && 'steps' in value && value.steps instanceof StepTable,
   (value, context) => {
     const json = stateJson.validate(value, context);
-    if (json._tag === 'Left') return json;
+    if (isLeft(json)) return json;
     const steps = StepTable.of(json.right.steps.map((step) => Object.freeze(step)));
-    if (steps.size !== json.right.steps.length) return failure(value, context, 'two rows for one step');
-    return success(Object.freeze({ ...json.right, steps, input: json.right.input }));
+    if (steps.size !== json.right.steps.length) return t.failure(value, context, 'two rows for one step');
+    return t.success(Object.freeze({ ...json.right, steps, input: json.right.input }));
   },
   (state) => ({ ...state, steps: [...state.steps] }),
 );
 
 /** What is said about a snapshot besides its name: a plain object. */
-export const Metadata: t.Type<SnapshotMetadata> = guard('metadata', isMetadata);
+export const Metadata: t.Type<SnapshotMetadata> = new t.Type<SnapshotMetadata>(
+  'metadata',
+  isMetadata,
+  (value, context) => (isMetadata(value) ? t.success(value) : t.failure(value, context)),
+  t.identity,
+);
 
 /** A snapshot without its body. */
 export const SnapshotHead: t.Type<SnapshotSummary> = recordCodec<SnapshotSummary>(
   'Snapshot',
-  { snapshotId: Text, name: Text, timestamp: Text, runId: Text, metadata: Metadata },
+  { snapshotId: t.string, name: t.string, timestamp: t.string, runId: t.string, metadata: Metadata },
   {},
 );
 
-function isMetadata(value: unknown): boolean {
+function isMetadata(value: unknown): value is SnapshotMetadata {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && Json.is(value);
 }

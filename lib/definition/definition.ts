@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
 
-import type * as t from 'io-ts';
+import * as t from 'io-ts';
 import type { OperatorFunction } from 'rxjs';
 
-import { isCodec } from '../codec/codec';
 import { typeName } from '../codec/typeName';
 import { validate } from '../codec/validate';
 import { DefinitionError } from '../errors/definitionErrors';
@@ -435,8 +434,8 @@ function textOf(value: unknown): string {
 }
 
 function textInside(_: string, value: unknown): unknown {
-  if (isCodec(value)) {
-    const { name, validate: check, encode } = value;
+  if (value instanceof t.Type) {
+    const { name, validate: check, encode } = value as t.Type<unknown>;
     return [name, String(check), String(encode)];
   }
   return ['function', 'bigint', 'symbol'].includes(typeof value) ? String(value) : value;

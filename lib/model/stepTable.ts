@@ -132,10 +132,7 @@ export class StepTableEdit {
   /** Where the latest path stands for whoever told of it, and remembers it. */
   #latestPlace: RowPlace | undefined;
 
-  /**
-   * @param make - Makes the table of what has come of the changes.
-   * @internal
-   */
+  /** @param make - Makes the table of what has come of the changes. */
   constructor(base: readonly Page[], size: number, places: StepPlaces, make: Make) {
     this.#make = make;
     this.#pages = base.slice();
@@ -148,11 +145,7 @@ export class StepTableEdit {
     return position === undefined ? undefined : this.#rowAt(position);
   }
 
-  /**
-   * The next change is to the row of this path, which stands at this place: nobody has to look for it.
-   *
-   * @internal
-   */
+  /** The next change is to the row of this path, which stands at this place: nobody has to look for it. */
   expect(path: string, place: RowPlace): void {
     const { position } = place;
     const isAdded = position >= 0 && position < this.#size;

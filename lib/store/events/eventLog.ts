@@ -1,10 +1,9 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 
 import { isLeft } from 'fp-ts/lib/Either';
-import type * as t from 'io-ts';
+import * as t from 'io-ts';
 
-import { guard } from '../../codec/codec';
-import { Count, Json, listOf, Text } from '../../codec/plainCodecs';
+import { Count, Json, listOf } from '../../codec/plainCodecs';
 import { recordCodec } from '../../codec/recordCodec';
 import { explain } from '../../codec/validate';
 import type { RunEvent } from '../../model/event';
@@ -357,13 +356,20 @@ function deflated(rows: readonly string[]): string {
   return deflateRawSync(Buffer.from(rows.join('\n')), { level: 1 }).toString('base64');
 }
 
-const Values = guard<Readonly<Record<string, unknown>>>(
+const Values = new t.Type<Readonly<Record<string, unknown>>>(
   'values',
-  (value) => isRecord(value) && Object.values(value).every(Json.is),
+  (value): value is Readonly<Record<string, unknown>> => isValues(value),
+  (value, context) => (isValues(value) ? t.success(value) : t.failure(value, context)),
+  t.identity,
 );
 
-function isRecord(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+function isValues(value: unknown): value is Readonly<Record<string, unknown>> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.values(value).every(Json.is)
+  );
 }
 
 const Events: t.Type<EventsJson> = recordCodec<EventsJson>(
@@ -371,11 +377,7 @@ const Events: t.Type<EventsJson> = recordCodec<EventsJson>(
   {
     count: Count,
     packed: listOf(
-      recordCodec<Pack>(
-        'Pack',
-        { events: Count },
-        { deflated: Text, plain: listOf(guard<Readonly<Record<string, unknown>>>('a record', isRecord)) },
-      ),
+      recordCodec<Pack>('Pack', { events: Count }, { deflated: t.string, plain: listOf(t.UnknownRecord) }),
     ),
     values: Values,
   },

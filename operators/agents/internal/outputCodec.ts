@@ -1,7 +1,7 @@
 import type { Either } from 'fp-ts/lib/Either';
-import type * as t from 'io-ts';
+import { isLeft, isRight, right } from 'fp-ts/lib/Either';
+import * as t from 'io-ts';
 
-import { asCodec, failure, failures, identity, isAny, success, within } from '../../../lib/codec/codec';
 import type { DagStep } from '../../../lib/definition/dag';
 import type { OutputForm } from '../../../lib/definition/definition';
 import { definitionOf, outputFormOf } from '../../../lib/definition/definition';
@@ -10,7 +10,7 @@ import { nodeOf } from '../../../lib/definition/wire';
 import type { GivenBy } from '../../../lib/model/givenBy';
 import { gapsOf, givenByPart } from '../../../lib/model/givenBy';
 
-type Form = t.Type<unknown, unknown>;
+type Codec = t.Type<unknown, unknown>;
 
 /** The form of what an agent gives. */
 export function formOf(agent: unknown): OutputForm {
@@ -52,8 +52,8 @@ function recordForm(forms: ReadonlyMap<string, OutputForm>): OutputForm {
   };
 }
 
-function outputsCodec(codecs: readonly (readonly [string, Form])[]): Form {
-  const changed = (record: unknown, change: (codec: Form, value: unknown) => unknown): object => {
+function outputsCodec(codecs: readonly (readonly [string, Codec])[]): Codec {
+  const changed = (record: unknown, change: (codec: Codec, value: unknown) => unknown): object => {
     const copy: Record<string, unknown> = { ...(record as object) };
     for (const [key, codec] of codecs) {
       if (copy[key] !== undefined) copy[key] = change(codec, copy[key]);
@@ -62,19 +62,19 @@ function outputsCodec(codecs: readonly (readonly [string, Form])[]): Form {
   };
   const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
     typeof value === 'object' && value !== null && !Array.isArray(value);
-  return asCodec<unknown>(
+  return new t.Type<unknown, unknown>(
     'record of outputs',
     (live): live is unknown => isRecord(live),
     (stored, context) => {
-      if (!isRecord(stored)) return failure(stored, context);
+      if (!isRecord(stored)) return t.failure(stored, context);
       const errors: t.Errors = [];
       const live = changed(stored, (codec, value) => {
         const decoded = codec.validate(value, context);
-        if (decoded._tag === 'Right') return decoded.right;
+        if (isRight(decoded)) return decoded.right;
         for (const error of decoded.left) errors.push(error);
         return undefined;
       });
-      return errors.length === 0 ? success(live) : failures(errors);
+      return errors.length === 0 ? t.success(live) : t.failures(errors);
     },
     (live) => changed(live, (codec, value) => codec.encode(value)),
   );
@@ -85,10 +85,10 @@ function optionalForm(form: OutputForm): OutputForm {
   return (givenBy) => {
     const codec = givenBy === false ? undefined : form(givenBy);
     if (codec === undefined) return undefined;
-    return asCodec<unknown>(
+    return new t.Type<unknown, unknown>(
       `${codec.name} or nothing`,
-      isAny,
-      (stored, context) => (stored === undefined ? success(undefined) : codec.validate(stored, context)),
+      t.unknown.is,
+      (stored, context) => (stored === undefined ? t.success(undefined) : codec.validate(stored, context)),
       (live) => (live === undefined ? undefined : codec.encode(live)),
     );
   };
@@ -96,28 +96,28 @@ function optionalForm(form: OutputForm): OutputForm {
 
 /** @param known - The items that are undefined; releases before format 3 wrote them into the value, `{ items, gaps }`. */
 function itemsCodec(
-  codecAt: (index: number) => Form | undefined,
+  codecAt: (index: number) => Codec | undefined,
   known: readonly number[] | undefined,
-): Form {
-  return asCodec<unknown>(
+): Codec {
+  return new t.Type<unknown, unknown>(
     'list',
     Array.isArray,
     (stored, context) => {
       const { items, gaps } =
         known === undefined ? earlierList(stored) : { items: stored, gaps: new Set(known) };
-      if (!Array.isArray(items)) return failure(stored, context);
+      if (!Array.isArray(items)) return t.failure(stored, context);
       let live: unknown[] | undefined;
       for (const [index, value] of (items as readonly unknown[]).entries()) {
         const codec = codecAt(index);
         if (gaps.has(index)) (live ??= [...(items as readonly unknown[])])[index] = undefined;
         else if (codec !== undefined) {
-          const decoded = codec.validate(value, within(context, String(index), codec));
-          if (decoded._tag === 'Left') return decoded;
+          const decoded = codec.validate(value, t.appendContext(context, String(index), codec));
+          if (isLeft(decoded)) return decoded;
           if (decoded.right !== value) (live ??= [...(items as readonly unknown[])])[index] = decoded.right;
         }
       }
       // A list that stays as it is stays the same list: it may be long.
-      return success(live ?? items);
+      return t.success(live ?? items);
     },
     (live) => {
       const items = live as readonly unknown[];
@@ -145,21 +145,19 @@ function earlierList(stored: unknown): { readonly items: unknown; readonly gaps:
 export function eitherListForm(agent: unknown): OutputForm {
   const form = formOf(agent);
   type Item = Either<unknown, unknown>;
-  const rightCodec = (codec: Form): Form =>
-    asCodec<unknown>(
+  const rightCodec = (codec: Codec): Codec =>
+    new t.Type<unknown, unknown>(
       codec.name,
-      isAny,
+      t.unknown.is,
       (stored, context) => {
         if (typeof stored !== 'object' || stored === null || !('_tag' in stored))
-          return failure(stored, context);
-        if ((stored as Item)._tag === 'Left') return success(stored);
+          return t.failure(stored, context);
+        if (isLeft(stored as Item)) return t.success(stored);
         const decoded = codec.validate((stored as { readonly right?: unknown }).right, context);
-        return decoded._tag === 'Right' ? success(success(decoded.right)) : decoded;
+        return isRight(decoded) ? t.success(right(decoded.right)) : decoded;
       },
       (live) =>
-        (live as Item)._tag === 'Left'
-          ? live
-          : success(codec.encode((live as { readonly right: unknown }).right)),
+        isLeft(live as Item) ? live : right(codec.encode((live as { readonly right: unknown }).right)),
     );
   return (givenBy) =>
     itemsCodec((index) => {
@@ -195,25 +193,25 @@ export function oneOfForm(agents: Iterable<readonly [id: string, agent: unknown]
 }
 
 /** Whose form the value has is not known to this definition. */
-function goneAlternative(id: string): Form {
+function goneAlternative(id: string): Codec {
   const name = `what one of its agents gave, not "${id}", which is none of them any more`;
-  return asCodec<unknown>(name, isAny, failure, identity);
+  return new t.Type<unknown, unknown>(name, t.unknown.is, t.failure, t.identity);
 }
 
 /**
  * What releases before format 3 have saved: `{ as, value }`, where `as` is the place of the alternative, where any of them had
  * a codec at that time; otherwise the value.
  */
-function earlierAlternative(forms: readonly OutputForm[]): Form {
-  return asCodec<unknown>(
+function earlierAlternative(forms: readonly OutputForm[]): Codec {
+  return new t.Type<unknown, unknown>(
     'one of several',
-    isAny,
+    t.unknown.is,
     (stored, context) => {
-      if (!isEarlier(stored)) return success(stored);
+      if (!isEarlier(stored)) return t.success(stored);
       const codec = forms[stored.as]?.(undefined);
-      return codec === undefined ? success(stored.value) : codec.validate(stored.value, context);
+      return codec === undefined ? t.success(stored.value) : codec.validate(stored.value, context);
     },
-    identity,
+    t.identity,
   );
 }
 

@@ -1,10 +1,9 @@
 import type { Patch as ImmerPatch } from 'immer';
 import { Immer } from 'immer';
-import type * as t from 'io-ts';
+import * as t from 'io-ts';
 
-import { guard } from '../../../codec/codec';
 import { jsonValue } from '../../../codec/jsonValue';
-import { Count, listOf, Text } from '../../../codec/plainCodecs';
+import { Count, listOf } from '../../../codec/plainCodecs';
 import { recordCodec } from '../../../codec/recordCodec';
 import type { RunEvent as AnyEvent } from '../../../model/event';
 import type { RunState } from '../../../model/state';
@@ -33,9 +32,14 @@ export type ChangedOutput = AnyEvent & OutputChange;
 /** Deepest place a value may have: what `Json` allows. */
 const MOST_DEEP = 256;
 
-const Patch: t.Type<ImmerPatch> = guard('a patch', isPatch);
+const Patch: t.Type<ImmerPatch> = new t.Type<ImmerPatch>(
+  'a patch',
+  isPatch,
+  (value, context) => (isPatch(value) ? t.success(value) : t.failure(value, context)),
+  t.identity,
+);
 
-const Base = recordCodec<BaseRef>('BaseRef', { path: Text, seq: Count }, {});
+const Base = recordCodec<BaseRef>('BaseRef', { path: t.string, seq: Count }, {});
 
 /** What is read back beside the event: nothing of it is trusted but that its checksum fits. */
 export const OutputChange: t.Type<OutputChange> = recordCodec<OutputChange>(
@@ -44,7 +48,7 @@ export const OutputChange: t.Type<OutputChange> = recordCodec<OutputChange>(
   {},
 );
 
-function isPatch(value: unknown): boolean {
+function isPatch(value: unknown): value is ImmerPatch {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
   const { op, path } = value as { readonly op?: unknown; readonly path?: unknown };
   if (!Array.isArray(path) || path.length === 0 || path.length > MOST_DEEP) return false;
