@@ -41,7 +41,8 @@ function rowCopy(row: StepResult): StepResult {
 /** A copy of a JSON value, at most 256 levels deep. */
 function valueCopy(value: unknown): unknown {
   if (!isObject(value)) return value;
-  if (Array.isArray(value)) return value.map(valueCopy);
+  // Of a list without objects V8 copies the memory.
+  if (Array.isArray(value)) return value.some(isObject) ? value.map(valueCopy) : value.slice();
   const copy: Record<string, unknown> = {};
   for (const key of Object.keys(value)) copy[key] = valueCopy(value[key]);
   return copy;

@@ -4,7 +4,6 @@ import type { RunState } from '../../model/state';
 import { realDelay } from '../../streams/realTimers';
 import { pauses } from '../../streams/yieldOften';
 import type { EventLog } from '../events/eventLog';
-import { stateCopy } from '../stateCopy';
 import type { RunQuery, RunSummary } from '../store';
 import type { ListedRun } from '../summary';
 import { summaryOf } from '../summary';
@@ -35,12 +34,6 @@ interface SeenHistory {
   readonly lines: ReadonlyMap<string, RunLine>;
 }
 
-/** The runs of a folder, for who has not opened it for writing: another process may be writing there. */
-export interface FolderReader {
-  loadRun(runId: string): Promise<RunState | undefined>;
-  runs(): Promise<Iterable<ListedRun>>;
-}
-
 /** So many runs are remembered as they were last seen. */
 const MOST_SEEN = 16;
 /** So often reading is tried again before it counts as damage. */
@@ -50,7 +43,7 @@ const ROUNDS = 4;
  * Reads the folder of a store beside whoever writes to it. What was read once is not read again: the journal is followed byte by
  * byte, the list of runs is read when it has been replaced, and the runs of late are remembered.
  */
-export class SideReader implements FolderReader {
+export class SideReader {
   readonly #files: Files;
   readonly #layout: Layout;
   readonly #owners: Owners;
@@ -67,9 +60,9 @@ export class SideReader implements FolderReader {
     this.tail = new JournalTail(files, layout.journal, pauses());
   }
 
-  async loadRun(runId: string): Promise<RunState | undefined> {
-    const seen = await this.run(runId);
-    return seen && stateCopy(seen.state);
+  /** How a run stands, for the store itself: not to be changed, and handed out only as a copy. */
+  async heldRun(runId: string): Promise<RunState | undefined> {
+    return (await this.run(runId))?.state;
   }
 
   /** A run as it stands now, not to be changed; undefined when there is none. */

@@ -27,6 +27,7 @@ import type { Clock } from '../ids';
 import { ids } from '../ids';
 import { addressMessage } from '../messages';
 import { captureSnapshot, checkSnapshotId, snapshotOf } from '../snapshotText';
+import { stateCopy } from '../stateCopy';
 import type { Done } from '../storeRequests';
 import { actionOf, progressOf } from '../storeRequests';
 import { checkedEvents, checkKeptEvents } from '../events/keptForm';
@@ -207,7 +208,8 @@ class LowdbStore {
 
   async loadRun(runId: string): Promise<RunState | undefined> {
     checkRunId(runId);
-    return ((await this.#settled()) ?? this.#reader).loadRun(runId);
+    const held = await ((await this.#settled()) ?? this.#reader).heldRun(runId);
+    return held && stateCopy(held);
   }
 
   async listRuns(query: RunQuery | undefined): Promise<readonly RunSummary[]> {
@@ -266,7 +268,7 @@ class LowdbStore {
     const kept = jsonValue(message, '') as RunMessage;
     if (!checkStore(files, layout.history)) throw new UnknownRunError(runId);
     const open = await this.#settled();
-    const state = await (open ?? this.#reader).loadRun(runId);
+    const state = await (open ?? this.#reader).heldRun(runId);
     const meant = addressMessage(runId, state, kept, this.#clock.now());
     const name = await postMessage(files, layout.inbox, this.#nextId(), runId, meant, pause);
     this.#session?.posted(name);

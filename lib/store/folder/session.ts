@@ -158,17 +158,18 @@ export class Session {
     );
   }
 
-  async loadRun(runId: string): Promise<RunState | undefined> {
+  /** How a run stands, for the store itself: not to be changed, and handed out only as a copy. */
+  async heldRun(runId: string): Promise<RunState | undefined> {
     const { files, layout, lines } = this.#start;
     const state = this.#lives.get(runId)?.fold.state();
-    if (state !== undefined) return stateCopy(state);
+    if (state !== undefined) return state;
     const line = lines.get(runId);
     if (line === undefined) return undefined;
     const known = this.#read.get(line)?.deref();
-    if (known !== undefined) return stateCopy(known);
+    if (known !== undefined) return known;
     const { state: read } = await readResting(files, layout, line);
     this.#read.set(line, new WeakRef(read));
-    return stateCopy(read);
+    return read;
   }
 
   *runs(onDamaged?: RunQuery['onDamaged']): Generator<ListedRun> {
@@ -537,7 +538,7 @@ export class Session {
   /** Whether the run has that on record, also after a power loss; what cannot be read says nothing. */
   readonly #isTaken = async ({ runId, path, signal }: GivenSignal): Promise<boolean> => {
     try {
-      const state = await this.loadRun(runId);
+      const state = await this.heldRun(runId);
       if (!hasTaken(state?.steps.get(path), signal.signalId)) return false;
     } catch (error) {
       if (error instanceof StoreCorruptError || error instanceof StoreFormatError) return false;
