@@ -184,6 +184,23 @@ describePlacements('sagas on Restate', all, (options, placed) => {
     await isAllUndone(blocked, runId);
   });
 
+  it('refuses to cancel a run from the moment on in which followers are told how it has ended', async () => {
+    for (const round of [1, 2]) {
+      const runId = `seen ${round} ${placed}`;
+      await execute(resting, 1, { ...options, runId });
+      await options.engine.cancel(runId, { agent: resting });
+      await waitFor(() => goingBack.includes(runId), 10_000, 'the undoing');
+      // Undoing that takes long is told before the life is over.
+      await new Promise((resolve) => setTimeout(resolve, 1_500));
+      goBack();
+      while (!(await isEnded(resting, runId, 'CANCELLED'))) await new Promise(setImmediate);
+
+      await expect(options.engine.cancel(runId, { agent: resting })).rejects.toMatchObject({
+        name: 'RunEndedError',
+      });
+    }
+  });
+
   it('undoes each step once when a cancel meets a saga that goes back because it has failed', async () => {
     const runId = `broken ${placed}`;
     const told = execute(broken, 1, { ...options, runId });

@@ -7,7 +7,7 @@ import { InvalidArgumentError } from '../../../lib/model/failure';
 import { idleState } from '../../../lib/model/state';
 import type { Ingress } from '../protocol/ingress';
 import { handlerPath, IngressError } from '../protocol/ingress';
-import type { CancelRequest, Ending, StartRequest } from '../protocol/protocol';
+import type { CancelReply, CancelRequest, Ending, StartRequest } from '../protocol/protocol';
 import { keyOf, lifeOf, recordKey, RECORDS_SERVICE } from '../protocol/serviceNames';
 import {
   DefinitionNotServedError,
@@ -415,7 +415,8 @@ export async function cancelLatest(
     asks(life);
     if (isNew && (await endNext(context, { agent, runId }, life, how))) return 'cancelled';
     const body: CancelRequest = { isAsked, ...why };
-    const isHeard = await askWorker(context, agent, key, 'cancel', body);
-    return isHeard === false ? 'not begun' : 'cancelled';
+    const reply = (await askWorker(context, agent, key, 'cancel', body)) as CancelReply;
+    if (reply === 'ended') return reply;
+    return reply ? 'cancelled' : 'not begun';
   }
 }

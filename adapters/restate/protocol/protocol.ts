@@ -203,13 +203,16 @@ export interface EventsReply {
   readonly nextParts: number;
 }
 
-/** Cancels a life. The answer is false when it has not begun. */
+/** Cancels a life; answered with `CancelReply`. */
 export interface CancelRequest {
   /** Somebody has asked for it, so sagas undo what they have done; otherwise nobody listens any more. */
   readonly isAsked: boolean;
   /** Why, where somebody said. */
   readonly reason?: string;
 }
+
+/** Whether a life has heard that it is cancelled: false when it has not begun, `ended` when followers have been told how the run has ended. */
+export type CancelReply = boolean | 'ended';
 
 /** What was asked for a life that may have broken off. */
 export interface LifeFate {

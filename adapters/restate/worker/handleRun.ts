@@ -110,6 +110,9 @@ function refusedId(runId: string, keptForMs: number): RefusedLife {
   return { refused: toFailure(error) };
 }
 
+/** State of a life: followers have been told how the run has ended, and the life is not over yet. Nobody can cancel the run any more. */
+export const RUN_ENDED = 'run ended';
+
 /** How a life has ended, and what it leaves behind for the next one. */
 export interface LifeEnd {
   readonly result: LifeResult;
@@ -333,7 +336,10 @@ class RunHandler implements PlacedLife {
     // Sealed before the last events are told, so that followers read every batch first and know what the next life knows. `engine.told()`
     // misses batches of calls that were stopped.
     const sealed = isCompleted || !engine.mayHaveNested() ? undefined : await seal();
-    if (this.#batcher.from() > 0 || this.#batcher.bytes() > BATCH_BYTES) this.#flush();
+    if (this.#batcher.from() > 0 || this.#batcher.bytes() > BATCH_BYTES) {
+      if (last?.type !== 'run.suspended') this.context.set(RUN_ENDED, true);
+      this.#flush();
+    }
     const from = this.#batcher.from();
     const told = {
       from,

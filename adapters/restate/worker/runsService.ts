@@ -18,6 +18,7 @@ import type { AnswerCache } from '../../../lib/store/answerCache';
 import type { Ingress } from '../protocol/ingress';
 import type {
   CallResult,
+  CancelReply,
   CancelRequest,
   Ending,
   EventsReply,
@@ -54,7 +55,7 @@ import type { CancelAsked } from './keptRun';
 import { CANCEL_ASKED, cancelAsked, keptSecret, KeptRun, reasonOf, takeAnswer } from './keptRun';
 import { nestedSoFar, sealNested } from './nestedRows';
 import type { PlacedLife, Worker } from './handleRun';
-import { handleRun } from './handleRun';
+import { handleRun, RUN_ENDED } from './handleRun';
 import type { ServiceOptions } from './serviceOptions';
 import { serviceSettings } from './serviceOptions';
 import { agentTable } from './stepsService';
@@ -198,10 +199,11 @@ async function secretOf(context: WorkflowSharedContext, service: string, self: S
 }
 
 /** Cancels the life; false when it has not begun. One that undoes is left alone: nothing tears that down. */
-async function cancelLife(context: WorkflowSharedContext, body: CancelRequest): Promise<boolean> {
+async function cancelLife(context: WorkflowSharedContext, body: CancelRequest): Promise<CancelReply> {
   const { isAsked, reason } = acceptCancel(body);
   const self = await context.get<Self>('self');
   if (self === null) return false;
+  if (isAsked && (await context.get<true>(RUN_ENDED)) === true) return 'ended';
   if (self.isUndoing === true) return true;
   if (!isAsked) await resolveOnce(context, LEFT, true);
   const isUndone = isAsked
