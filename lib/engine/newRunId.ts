@@ -44,7 +44,7 @@ function lazily(make: () => () => string): () => string {
 
 /** Numbers from 0 to 1 by the system's generator. It is asked for many at once: for each of 16 a run it took 3 us a run. */
 function randoms(): () => number {
-  const bytes = new Uint8Array(1024);
+  const bytes = new Uint8Array(8192);
   let position = bytes.length;
   return () => {
     if (position === bytes.length) {

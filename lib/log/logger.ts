@@ -4,6 +4,7 @@ import { asyncScheduler } from 'rxjs';
 import type { LogLevel } from '../model/event';
 import { InvalidArgumentError, toFailure } from '../model/failure';
 import { hideSecrets } from '../model/secrets/secretTexts';
+import { isoTime } from '../model/stepResult';
 import type { Delivery, LogTransport } from './delivery';
 import { winstonDelivery } from './delivery';
 import type { LogData, LogEntry } from './entry';
@@ -103,7 +104,7 @@ export function createLogger(options: LoggerOptions = {}): Logger {
     if (rankOf(level) < atLeast) return;
     try {
       const entry: LogEntry = {
-        timestamp: isoTime(at ?? scheduler.now()),
+        timestamp: isoTime(datable(at ?? scheduler.now())),
         level: logLevels[rankOf(level)] ?? 'INFO',
         component: text(component),
         message: text(message),
@@ -215,15 +216,7 @@ function printed(value: unknown): string {
   }
 }
 
-let latestAt = Number.NaN;
-let latestIso = '';
-
-/** Many entries share a millisecond: the latest text is kept. */
-function isoTime(at: number): string {
-  if (at !== latestAt) {
-    // Dates end with the year 275760.
-    latestIso = new Date(Math.abs(at) <= 8.64e15 ? at : 0).toISOString();
-    latestAt = at;
-  }
-  return latestIso;
+/** Dates end with the year 275760. */
+function datable(at: number): number {
+  return Math.abs(at) <= 8.64e15 ? at : 0;
 }

@@ -8,7 +8,7 @@ import type { RunState } from './state';
 import { pendingSteps } from './state';
 import { pathsAbove } from './stepPath';
 import type { StepResult } from './stepResult';
-import { newStep, pendingStep } from './stepResult';
+import { isoTime, newStep, pendingStep } from './stepResult';
 import type { RowPlace, StepDraft, StepTableEdit } from './stepTable';
 import { StepTable } from './stepTable';
 
@@ -347,16 +347,4 @@ export class StateEdit {
 
 function unplanned(path: string): StepDraft {
   return newStep(path, '');
-}
-
-let latestAt = -1;
-let latestIso = '';
-
-/** Many events share a millisecond: the latest text is kept. */
-function isoTime(at: number): string {
-  if (at !== latestAt) {
-    latestAt = at;
-    latestIso = new Date(at).toISOString();
-  }
-  return latestIso;
 }

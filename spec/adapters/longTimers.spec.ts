@@ -114,7 +114,7 @@ describe('a patience without end, or of months', () => {
     const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     try {
       await expect(
-        exchange(targetOf(address), '', { method: 'GET', timeoutMs: patienceMs }),
+        exchange(targetOf(address), '/', { method: 'GET', timeoutMs: patienceMs }),
       ).resolves.toMatchObject({
         status: 200,
       });

@@ -38,7 +38,7 @@ const PATIENCE_MS = 1_200_000;
 /** What the snippets import of others, or what that needs, as it is tested here. */
 const OF_OTHERS = [
   ...['@opentelemetry/api', '@opentelemetry/sdk-trace-base', '@restatedev/restate-sdk'],
-  ...['express', 'hono', 'piscina', 'prom-client'],
+  ...['express', 'hono', 'piscina', 'prom-client', 'undici'],
 ];
 
 const tarball = await pack();

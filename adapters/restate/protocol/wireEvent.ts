@@ -82,6 +82,8 @@ const LEVELS_AROUND = 16;
 
 /** Whether a JSON text has more than so many arrays and objects inside one another; as far as to its first mistake, if it has any. */
 export function isDeeper(text: string, most: number): boolean {
+  // Each level has a character of its own: most requests are too short.
+  if (text.length <= most) return false;
   let depth = 0;
   let isQuoted = false;
   for (let i = 0; i < text.length; i += 1) {
