@@ -15,12 +15,15 @@ import {
 import { startTimer } from '../../lib/engine/local/startTimer';
 import type { Spending } from '../../lib/errors/runErrors';
 import { BudgetExceededError } from '../../lib/errors/runErrors';
-import type { RunEvent, Transition } from '../../lib/model/event';
+import type { RunEvent, StepCompleted, Transition } from '../../lib/model/event';
 import { isEnd } from '../../lib/model/event';
 import { InvalidArgumentError, read } from '../../lib/model/failure';
+import type { AgentKind, Plan } from '../../lib/model/plan';
+import type { RunState } from '../../lib/model/state';
+import { pathsAbove } from '../../lib/model/stepPath';
 import type { StepResult } from '../../lib/model/stepResult';
 import type { Usage } from '../../lib/model/usage';
-import { reportedUsage } from '../../lib/model/usage';
+import { addedUsage, reportedUsage } from '../../lib/model/usage';
 import type { Stop } from '../../lib/streams/pull';
 
 /** How much may be used. What is left out is not limited. */
@@ -34,7 +37,8 @@ export interface BudgetOptions {
   readonly ms?: number;
   /**
    * Reads the usage off an output or a partial result; its field `usage` when left out. What it gives is not on record: of a run that goes
-   * on, it is asked again for the outputs and partial results that are. Of failed attempts only `used` knows.
+   * on, it is asked again for the outputs and partial results that are. Of failed attempts only `used` knows. Outputs that a `branch`, a
+   * `fallback` or another composite passes on from a step within it are counted once.
    */
   readonly usage?: (value: unknown, event: RunEvent) => Usage | undefined;
   /** What was used before, such as `used` of the `BudgetExceededError` of an earlier life. */
@@ -49,7 +53,7 @@ export interface BudgetOptions {
  *
  * An agent reports usage in its output, `{ text, usage: { tokens: 120, usd: 0.002 } }`, or while it works with
  * `context.emit({ usage: { tokens: 12 } })`; then failed attempts count too. Of an attempt that has emitted usage the output
- * is not counted once more, and an answer from the cache costs nothing. What a run has used is on record, in `state.used`, so
+ * is not counted once more, nor is one that a `branch`, a `fallback` or another composite passes on; an answer from the cache costs nothing. What a run has used is on record, in `state.used`, so
  * that a run that is resumed, also after a crash, goes on counting where it was; behind `runEach` all runs share the budget.
  *
  * @throws InvalidArgumentError when a limit is not a number from 0; as an error of the stream when a usage is not.
@@ -101,7 +105,7 @@ export function budget<O>(options: BudgetOptions): MonoTypeOperatorFunction<Tran
           check(['ms']);
           limitTime();
         }
-        account.count(transition.event);
+        account.count(transition);
         if (!isEnd(transition.event)) check(['tokens', 'usd', 'steps']);
         return excess === undefined;
       };
@@ -135,7 +139,7 @@ function checkReported(value: unknown, path: string): void {
 interface Account {
   /** A run that goes on has used what its record says. Gives whether that was time, too. */
   takeUp(transition: Transition): boolean;
-  count(event: RunEvent): void;
+  count(transition: Transition): void;
   used(): Spending;
 }
 
@@ -143,30 +147,13 @@ function accountOf({ usage = reportedUsage, scheduler, used = {} }: BudgetOption
   const clock = scheduler ?? performance;
   const startedAt = clock.now() - (used.ms ?? 0);
   let earlierMs = 0;
-  const reporting = new Set<string>();
   let { tokens = 0, usd = 0, steps = 0 } = used;
   const known = new Set<string>();
-  const add = (value: unknown, event: RunEvent): boolean => {
-    const path = 'path' in event ? event.path : '';
-    if (usage === reportedUsage) checkReported(value, path);
-    const more = usage(value, event);
-    if (more === undefined) return false;
-    checkAmount(`count what step "${path}" used`, 'tokens', more.tokens);
-    checkAmount(`count what step "${path}" used`, 'usd', more.usd);
+  const add = (more: Usage): void => {
     tokens += more.tokens ?? 0;
     usd += more.usd ?? 0;
-    return true;
   };
-  const addRecorded = (row: StepResult, { runId, at, seq }: RunEvent): void => {
-    const { stepId: path, agent, attempts: attempt, output, duration, kept = [] } = row;
-    if (row.cached === true || row.inherited === true || row.status === 'PENDING') return;
-    const common = { runId, seq: row.seq ?? seq, at, path, agent, attempt };
-    const before = kept.filter((value, index) =>
-      add(value, { type: 'step.emitted', ...common, index, value }),
-    );
-    if (row.status === 'COMPLETED' && before.length === 0)
-      add(output, { type: 'step.completed', ...common, output, duration });
-  };
+  const reader = usage === reportedUsage ? readByRun(add) : readByCaller(usage, add);
   const isTold = Object.keys(used).length > 0;
   return {
     takeUp({ event, state }) {
@@ -174,10 +161,7 @@ function accountOf({ usage = reportedUsage, scheduler, used = {} }: BudgetOption
       known.add(event.runId);
       // Whoever says what was used before knows better.
       if (event.type !== 'run.resumed' || isTold) return false;
-      if (usage === reportedUsage) {
-        tokens += state.used?.tokens ?? 0;
-        usd += state.used?.usd ?? 0;
-      } else for (const row of state.steps) addRecorded(row, event);
+      reader.takeUp(state, event);
       for (const { attempts } of state.steps) steps += attempts;
       // Runs that go on beside each other were at work beside each other.
       const workedMs = (state.worked ?? 0) * 1_000;
@@ -185,16 +169,125 @@ function accountOf({ usage = reportedUsage, scheduler, used = {} }: BudgetOption
       earlierMs = Math.max(earlierMs, workedMs);
       return isLonger;
     },
+    count({ event, state }) {
+      if (event.type === 'step.started') steps += 1;
+      reader.count(event, state);
+    },
+    used() {
+      const untold = reader.untold();
+      return {
+        tokens: tokens + (untold.tokens ?? 0),
+        usd: usd + (untold.usd ?? 0),
+        steps,
+        ms: clock.now() - startedAt + earlierMs,
+      };
+    },
+  };
+}
+
+/** How usage is read. */
+interface UsageReader {
+  /** What the record of a run that goes on says. */
+  takeUp(state: RunState, event: RunEvent): void;
+  count(event: RunEvent, state: RunState): void;
+  /** What was emitted, and was not added because the end of something will say it again. */
+  untold(): Usage;
+}
+
+/** As the run counts it in `state.used`, where what composites pass on is not used once more. What is emitted counts at once. */
+function readByRun(add: (more: Usage) => void): UsageReader {
+  const emitted = new Map<string, Usage>();
+  return {
+    takeUp({ used = {} }) {
+      add(used);
+    },
     count(event) {
+      if (event.type === 'step.emitted') {
+        checkReported(event.value, event.path);
+        const more = reportedUsage(event.value);
+        if (more !== undefined) emitted.set(event.runId, addedUsage(emitted.get(event.runId), more));
+        return;
+      }
+      if (event.type === 'step.completed' && event.cached !== true) checkReported(event.output, event.path);
+      if (event.type === 'run.resumed') {
+        // The life before broke off without an end, and nothing says it again.
+        add(emitted.get(event.runId) ?? {});
+        emitted.delete(event.runId);
+      }
+      if (!('usage' in event)) return;
+      emitted.delete(event.runId);
+      add(event.usage);
+    },
+    untold() {
+      let all: Usage = {};
+      for (const one of emitted.values()) all = addedUsage(all, one);
+      return all;
+    },
+  };
+}
+
+/** As a function of the caller reads it off outputs and partial results. */
+function readByCaller(usage: NonNullable<BudgetOptions['usage']>, add: (more: Usage) => void): UsageReader {
+  const reporting = new Set<string>();
+  const take = (value: unknown, event: RunEvent): boolean => {
+    const path = 'path' in event ? event.path : '';
+    const more = usage(value, event);
+    if (more === undefined) return false;
+    checkAmount(`count what step "${path}" used`, 'tokens', more.tokens);
+    checkAmount(`count what step "${path}" used`, 'usd', more.usd);
+    add(more);
+    return true;
+  };
+  const takeRow = (row: StepResult, { runId, at, seq }: RunEvent, isOwn: boolean): void => {
+    const { stepId: path, agent, attempts: attempt, output, duration, kept = [] } = row;
+    if (row.cached === true || row.inherited === true || row.status === 'PENDING') return;
+    const common = { runId, seq: row.seq ?? seq, at, path, agent, attempt };
+    const before = kept.filter((value, index) =>
+      take(value, { type: 'step.emitted', ...common, index, value }),
+    );
+    if (row.status === 'COMPLETED' && before.length === 0 && isOwn)
+      take(output, { type: 'step.completed', ...common, output, duration });
+  };
+  return {
+    takeUp({ plan, steps }, event) {
+      const holders = new Set<string>();
+      for (const { stepId } of steps) for (const above of pathsAbove(stepId, steps)) holders.add(above);
+      for (const row of steps) takeRow(row, event, isOwnIn(plan, row.stepId) ?? !holders.has(row.stepId));
+    },
+    count(event, { plan }) {
       if (event.type === 'step.started') {
-        steps += 1;
         reporting.delete(`${event.runId} ${event.path}`);
       } else if (event.type === 'step.emitted') {
-        if (add(event.value, event)) reporting.add(`${event.runId} ${event.path}`);
+        if (take(event.value, event)) reporting.add(`${event.runId} ${event.path}`);
       } else if (event.type === 'step.completed' && event.cached !== true) {
-        if (!reporting.delete(`${event.runId} ${event.path}`)) add(event.output, event);
+        const hasReported = reporting.delete(`${event.runId} ${event.path}`);
+        if (!hasReported && (isOwnIn(plan, event.path) ?? saysSo(event))) take(event.output, event);
       }
     },
-    used: () => ({ tokens, usd, steps, ms: clock.now() - startedAt + earlierMs }),
+    untold: () => ({}),
   };
+}
+
+const kinds = new WeakMap<Plan, ReadonlyMap<string, AgentKind>>();
+/** Those whose outputs are not the outputs of others. */
+const LEAVES: ReadonlySet<AgentKind> = new Set<AgentKind>(['function', 'operator', 'approval', 'sleep']);
+
+/** Whether what a step gives is its own, not passed on from a step within it; undefined where the plan does not name it. */
+function isOwnIn(plan: Plan, path: string): boolean | undefined {
+  let known = kinds.get(plan);
+  if (known === undefined) {
+    known = new Map(plan.map((step) => [step.path, step.kind]));
+    kinds.set(plan, known);
+  }
+  const kind = known.get(path);
+  return kind === undefined ? undefined : LEAVES.has(kind);
+}
+
+/**
+ * Whether the event of an end says itself what its output does, where that is in a field `usage`: one that passes it on does not. What has
+ * partial results is a function; what those have said, its output does not say again.
+ */
+function saysSo({ output, partials, usage: told = {} }: StepCompleted): boolean {
+  const { tokens = 0, usd = 0 } = reportedUsage(output) ?? {};
+  return partials !== undefined || ((told.tokens ?? 0) >= tokens && (told.usd ?? 0) >= usd);
 }

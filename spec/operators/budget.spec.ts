@@ -1,11 +1,15 @@
 import { EMPTY, lastValueFrom, map, NEVER, of, retry, timer, toArray } from 'rxjs';
 
 import type { Wire } from '../../lib/definition/wire';
+import { pick } from '../../lib/definition/wire';
 import { BudgetExceededError } from '../../lib/errors/runErrors';
 import type { RunState } from '../../lib/model/state';
 import { memoryStore } from '../../lib/store/memory/memoryStore';
 import { agent } from '../../operators/agents/agent';
+import { branch } from '../../operators/agents/branch';
 import { chain } from '../../operators/agents/chain';
+import { each } from '../../operators/agents/each';
+import { fallback } from '../../operators/agents/fallback';
 import { workflow } from '../../operators/agents/workflow';
 import { execute } from '../../operators/runs/execute';
 import { fork } from '../../operators/runs/fork';
@@ -13,6 +17,7 @@ import { outcomes } from '../../operators/runs/outcomes';
 import { outputs } from '../../operators/runs/outputs';
 import { run } from '../../operators/runs/run';
 import { runEach } from '../../operators/runs/runEach';
+import type { BudgetOptions } from '../../operators/taps/budget';
 import { budget } from '../../operators/taps/budget';
 import { crashPoints, recordingStore } from '../../testing/index';
 import { Clock } from '../support/clock';
@@ -234,6 +239,53 @@ describe('what a run has used', () => {
     );
     const state = await execute(chain('work', talk), 0, { store, runId: 'r' });
     expect(state.used).toEqual({ tokens: 10 });
+  });
+
+  describe('by steps whose answers others pass on', () => {
+    const down = agent('down', (_: unknown): { readonly usage: { readonly tokens: number } } => {
+      throw new Error('down');
+    });
+    const passing = workflow('passing', (input: Wire<number>, step) => ({
+      within: step('within', chain('within', spend('a'), spend('b')), input),
+      chosen: step(
+        'chosen',
+        branch('chosen', () => 'one' as const, { one: spend('c') }),
+        input,
+      ),
+      either: step('either', fallback('either', down, spend('d')), input),
+      all: step(
+        'all',
+        each(
+          'all',
+          chain(
+            'item',
+            agent('item', (n: number) => n),
+            spend('e'),
+          ),
+        ),
+        pick(input, () => [1, 2]),
+      ),
+    }));
+    const reads = (value: unknown) =>
+      (value as { readonly usage?: { readonly tokens: number } } | undefined)?.usage;
+
+    it.each<[string, Partial<BudgetOptions>]>([
+      ['by the run itself', {}],
+      ['by a function of the user', { usage: reads }],
+    ])('is counted once %s', async (_, options) => {
+      const store = memoryStore();
+      const spent = (runId: string, tokens: number) =>
+        lastValueFrom(
+          run(passing, 0, { store, runId }).pipe(
+            budget({ tokens, ...options }),
+            map(({ state }) => state.status as unknown),
+          ),
+        ).catch((error: unknown) => errorOf(error).used.tokens);
+
+      expect([await spent('whole', 360), await spent('less', 359)]).toEqual(['COMPLETED', 360]);
+      expect((await store.loadRun('whole'))?.used).toEqual({ tokens: 360 });
+      expect([await spent('lives', 200), await spent('lives', 360)]).toEqual([240, 'COMPLETED']);
+    });
   });
 
   it('is counted again from the record where a function of the user reads it', async () => {
