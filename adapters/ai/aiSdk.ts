@@ -1,6 +1,6 @@
 import type { Message, Model, ModelRequest } from '../../lib/definition/languageModel';
 import type { AboutModel, AnswerParts, ModelOptions } from './model';
-import { brokenOff, modelFrom, ModelAnswerError, systemText } from './model';
+import { brokenOff, modelFrom, ModelAnswerError, objectOf, systemText } from './model';
 
 /** What is used of the package `ai` (5, 6 or 7): give `import * as ai from 'ai'`. */
 export interface AiSdk {
@@ -72,6 +72,7 @@ interface StreamPart {
   readonly toolCallId?: string;
   readonly toolName?: string;
   readonly input?: unknown;
+  readonly providerExecuted?: boolean;
   readonly finishReason?: string | { readonly unified?: string };
   readonly totalUsage?: { readonly inputTokens?: unknown; readonly outputTokens?: unknown };
 }
@@ -89,6 +90,8 @@ function readPart(name: string, part: StreamPart, parts: AnswerParts): void {
       parts.addText(part.text);
       return;
     case 'tool-call':
+      // Some tools the provider runs itself, such as a search: their results are in its answer.
+      if (part.providerExecuted === true) return;
       parts.addToCall(part.toolCallId ?? '', { id: part.toolCallId, tool: part.toolName, text: part.input });
       return;
     case 'error':
@@ -141,12 +144,13 @@ function sdkMessage(message: Message): object[] {
       return [message];
     case 'assistant': {
       const { content, toolCalls = [] } = message;
-      if (toolCalls.length === 0) return [{ role: 'assistant', content }];
+      // A model may end without a word, and some providers refuse a turn that is empty.
+      if (toolCalls.length === 0) return content === '' ? [] : [{ role: 'assistant', content }];
       const calls = toolCalls.map(({ id, tool, arguments: input }) => ({
         type: 'tool-call',
         toolCallId: id,
         toolName: tool,
-        input,
+        input: objectOf(input),
       }));
       return [
         {

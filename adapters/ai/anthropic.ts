@@ -6,7 +6,7 @@ import type {
   UserMessage,
 } from '../../lib/definition/languageModel';
 import type { AnswerParts, ModelOptions } from './model';
-import { checkWhole, madeOf, modelFrom, systemText } from './model';
+import { checkWhole, madeOf, modelFrom, objectOf, systemText } from './model';
 
 /** What is used of a client of the package `@anthropic-ai/sdk`. */
 export interface AnthropicClient {
@@ -57,7 +57,7 @@ export function anthropicModel(name: string, client: AnthropicClient, options: A
 interface MessagesEvent {
   readonly type: string;
   readonly index?: number;
-  readonly message?: { readonly usage?: { readonly input_tokens?: number; readonly output_tokens?: number } };
+  readonly message?: { readonly usage?: MessagesUsage };
   readonly content_block?: { readonly type: string; readonly id?: string; readonly name?: string };
   readonly delta?: {
     readonly type?: string;
@@ -67,7 +67,31 @@ interface MessagesEvent {
     readonly signature?: string;
     readonly stop_reason?: string | null;
   };
-  readonly usage?: { readonly output_tokens?: number };
+  readonly usage?: MessagesUsage;
+}
+
+/** What the API counts. What is read from the cache of the prompt and written into it is not among `input_tokens`. */
+interface MessagesUsage {
+  readonly input_tokens?: number | null;
+  readonly output_tokens?: number | null;
+  readonly cache_read_input_tokens?: number | null;
+  readonly cache_creation_input_tokens?: number | null;
+  readonly cache_creation?: { readonly ephemeral_1h_input_tokens?: number | null } | null;
+}
+
+/** What was read in all, and so many tokens at the price of the input cost the same; undefined where neither is said. */
+export function readOf(
+  usage: MessagesUsage,
+): { readonly tokens: number; readonly charged: number } | undefined {
+  const { input_tokens: input, cache_read_input_tokens: read, cache_creation_input_tokens: written } = usage;
+  if (typeof input !== 'number' && typeof read !== 'number' && typeof written !== 'number') return undefined;
+  const [plain, cached, kept] = [input ?? 0, read ?? 0, written ?? 0];
+  const hourly = usage.cache_creation?.ephemeral_1h_input_tokens ?? 0;
+  return {
+    tokens: plain + cached + kept,
+    // Anthropic, "Prompt caching", Pricing: a read costs a tenth of the input, a write for five minutes 1.25 times, for an hour twice.
+    charged: plain + cached * 0.1 + (kept - hourly) * 1.25 + hourly * 2,
+  };
 }
 
 const FINISHES: Readonly<Record<string, AnswerParts['finish']>> = {
@@ -84,6 +108,7 @@ class Blocks {
   readonly #parts: AnswerParts;
   readonly #blocks: Record<string, unknown>[] = [];
   #hasThinking = false;
+  #usage: MessagesUsage = {};
 
   constructor(parts: AnswerParts) {
     this.#parts = parts;
@@ -92,11 +117,9 @@ class Blocks {
   read(event: MessagesEvent): void {
     const { index = 0, delta } = event;
     switch (event.type) {
-      case 'message_start': {
-        const usage = event.message?.usage;
-        this.#parts.use(usage?.input_tokens, usage?.output_tokens);
+      case 'message_start':
+        this.#use(event.message?.usage);
         return;
-      }
       case 'content_block_start': {
         const block = { ...event.content_block };
         this.#blocks[index] = block;
@@ -109,12 +132,20 @@ class Blocks {
         if (delta !== undefined) this.#add(index, delta);
         return;
       case 'message_delta':
-        this.#parts.use(undefined, event.usage?.output_tokens);
+        this.#use(event.usage);
         if (typeof delta?.stop_reason === 'string')
           this.#parts.finish = FINISHES[delta.stop_reason] ?? 'stop';
         return;
       default:
     }
+  }
+
+  /** Takes counts that are told, some of them again; what is null or missing stays as it was. */
+  #use(told: MessagesUsage = {}): void {
+    const counts = Object.entries(told).filter(([, count]) => count !== null && count !== undefined);
+    this.#usage = { ...this.#usage, ...Object.fromEntries(counts) };
+    const read = readOf(this.#usage);
+    this.#parts.use(read?.tokens, this.#usage.output_tokens, read?.charged);
   }
 
   #add(index: number, delta: NonNullable<MessagesEvent['delta']>): void {
@@ -165,9 +196,12 @@ function turnsOf(messages: readonly Message[]): Turn[] {
   for (const message of messages) {
     if (message.role === 'system') continue;
     const role = message.role === 'assistant' ? 'assistant' : 'user';
+    const content = blocksOf(message);
+    // A model may end without a word, and the API refuses a turn that is empty.
+    if (content.length === 0) continue;
     const last = turns[turns.length - 1];
-    if (last?.role === role) last.content.push(...blocksOf(message));
-    else turns.push({ role, content: blocksOf(message) });
+    if (last?.role === role) last.content.push(...content);
+    else turns.push({ role, content });
   }
   return turns;
 }
@@ -199,8 +233,7 @@ function assistantBlocks({ content, toolCalls = [], provider }: AssistantMessage
       type: 'tool_use',
       id,
       name: tool,
-      // The API takes objects only: what was no JSON comes back as what it was.
-      input: typeof input === 'object' && input !== null ? input : { arguments: input },
+      input: objectOf(input),
     })),
   ];
 }

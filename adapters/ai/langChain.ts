@@ -1,4 +1,4 @@
-import type { Model, ModelRequest } from '../../lib/definition/languageModel';
+import type { Message, Model, ModelRequest } from '../../lib/definition/languageModel';
 import type { ModelOptions } from './model';
 import { NonRetryableError } from '../../lib/model/failure';
 import { modelFrom } from './model';
@@ -24,8 +24,11 @@ export function langChainModel(name: string, model: LangChainModel, options: Mod
     options,
     async (request, parts, { signal }) => {
       const bound = withTools(name, model, request);
-      const stream = await bound.stream(request.messages.map(chatMessage) as never, { signal } as never);
+      const messages = request.messages.filter(says).map(chatMessage);
+      const stream = await bound.stream(messages as never, { signal } as never);
       let hasCalls = false;
+      let read: number | undefined;
+      let said: number | undefined;
       for await (const chunk of stream as AsyncIterable<Chunk>) {
         // Some models notice the signal between two chunks only.
         signal.throwIfAborted();
@@ -36,13 +39,15 @@ export function langChainModel(name: string, model: LangChainModel, options: Mod
         }
         // What does not stream tells its calls whole.
         if (chunk.tool_call_chunks === undefined) {
-          for (const call of chunk.tool_calls ?? []) {
+          for (const call of [...(chunk.tool_calls ?? []), ...(chunk.invalid_tool_calls ?? [])]) {
             hasCalls = true;
-            parts.addToCall(call.id ?? call.name, { id: call.id, tool: call.name, text: call.args });
+            parts.addToCall(call.id ?? call.name ?? 0, { id: call.id, tool: call.name, text: call.args });
           }
         }
-        const usage = chunk.usage_metadata;
-        parts.use(usage?.input_tokens, usage?.output_tokens);
+        // Chunks are made to be added up: each says what is new.
+        read = sumOf(read, chunk.usage_metadata?.input_tokens);
+        said = sumOf(said, chunk.usage_metadata?.output_tokens);
+        parts.use(read, said);
       }
       // LangChain has no common word for why an answer ended.
       if (hasCalls) parts.finish = 'tools';
@@ -50,6 +55,11 @@ export function langChainModel(name: string, model: LangChainModel, options: Mod
     },
     typeof model.model === 'string' ? { model: model.model } : {},
   );
+}
+
+/** A model may end without a word, and some providers refuse a turn that is empty. */
+function says(message: Message): boolean {
+  return message.role !== 'assistant' || message.content !== '' || (message.toolCalls ?? []).length > 0;
 }
 
 interface Chunk {
@@ -60,8 +70,20 @@ interface Chunk {
     readonly name?: string;
     readonly args?: string;
   }[];
-  readonly tool_calls?: readonly { readonly id?: string; readonly name: string; readonly args: unknown }[];
+  readonly tool_calls?: readonly WholeCall[];
+  /** Those whose arguments are no JSON. */
+  readonly invalid_tool_calls?: readonly WholeCall[];
   readonly usage_metadata?: { readonly input_tokens?: number; readonly output_tokens?: number };
+}
+
+interface WholeCall {
+  readonly id?: string;
+  readonly name?: string;
+  readonly args?: unknown;
+}
+
+function sumOf(before: number | undefined, more: number | undefined): number | undefined {
+  return more === undefined || !Number.isFinite(more) ? before : (before ?? 0) + more;
 }
 
 function withTools(name: string, model: LangChainModel, { tools = [] }: ModelRequest): LangChainModel {

@@ -46,6 +46,7 @@ export class AnswerParts {
   readonly #emit: (text: string) => void;
   #inputTokens: number | undefined;
   #outputTokens: number | undefined;
+  #charged: number | undefined;
 
   constructor({ emit }: Pick<StepContext, 'emit'>) {
     this.#emit = emit;
@@ -76,14 +77,20 @@ export class AnswerParts {
     else if (text !== undefined) call.text = JSON.stringify(text);
   }
 
-  /** Token counts as the provider told them last. Some tell NaN of what they do not know, which no store keeps. */
-  use(inputTokens: unknown, outputTokens: unknown): void {
+  /**
+   * Token counts as the provider told them last. Some tell NaN of what they do not know, which no store keeps.
+   *
+   * @param charged - The tokens of the input as they are charged, where some have a price of their own: what is read from a cache of
+   *   the provider at a tenth of the price counts a tenth.
+   */
+  use(inputTokens: unknown, outputTokens: unknown, charged: unknown = inputTokens): void {
     if (isCount(inputTokens)) this.#inputTokens = inputTokens;
     if (isCount(outputTokens)) this.#outputTokens = outputTokens;
+    if (isCount(charged)) this.#charged = charged;
   }
 
-  /** All of it. */
-  answer(): Omit<ModelAnswer, 'usage'> & { readonly usage?: Omit<ModelUsage, 'usd'> } {
+  /** All of it; with a price, `usage` has `usd`. */
+  answer(price?: ModelPrice): ModelAnswer {
     const toolCalls = this.#calls.map(({ id, tool, text }, index): ToolCall => ({
       id: id === '' ? `call_${String(index)}` : id,
       tool,
@@ -91,11 +98,18 @@ export class AnswerParts {
     }));
     const [inputTokens = 0, outputTokens = 0] = [this.#inputTokens, this.#outputTokens];
     const isCounted = this.#inputTokens !== undefined || this.#outputTokens !== undefined;
+    const usd = price && ((this.#charged ?? 0) * price.input + outputTokens * price.output) / 1_000_000;
+    const usage: ModelUsage = {
+      inputTokens,
+      outputTokens,
+      tokens: inputTokens + outputTokens,
+      ...(usd !== undefined && { usd }),
+    };
     return {
       text: this.text,
       toolCalls,
       finish: this.finish,
-      ...(isCounted && { usage: { inputTokens, outputTokens, tokens: inputTokens + outputTokens } }),
+      ...(isCounted && { usage }),
       ...(this.provider !== undefined && { provider: this.provider }),
     };
   }
@@ -169,15 +183,10 @@ export function modelFrom(
   const call = async (request: ModelRequest, context: StepContext): Promise<ModelAnswer> => {
     const parts = new AnswerParts(context);
     await ask(request, parts, context);
-    const { usage, ...answer } = parts.answer();
+    const answer = parts.answer(price);
     if (answer.text === '' && answer.toolCalls.length === 0 && answer.finish === 'other')
       throw new ModelAnswerError(name, 'it ended before anything was said');
-    if (usage === undefined) return answer;
-    const usd =
-      price === undefined
-        ? undefined
-        : (usage.inputTokens * price.input + usage.outputTokens * price.output) / 1_000_000;
-    return { ...answer, usage: { ...usage, ...(usd !== undefined && { usd }) } };
+    return answer;
   };
   const model = tracedAs(agent(name, call, policy) as Model, { operation: 'chat', model: name, ...about });
   return madeWith(model, made);
@@ -191,6 +200,11 @@ export function checkWhole(name: string, { finish }: AnswerParts): void {
 /** The stream of an answer ended before the model said that it was done. */
 export function brokenOff(name: string): ModelAnswerError {
   return new ModelAnswerError(name, 'its stream ended before the answer was whole');
+}
+
+/** Arguments of a tool as providers take them back: an object. What was no JSON, or other JSON, comes back as what it was. */
+export function objectOf(args: unknown): object {
+  return typeof args === 'object' && args !== null && !Array.isArray(args) ? args : { arguments: args };
 }
 
 /** What the model is told first, with the form of the answer in words, for providers that cannot be held to one. */

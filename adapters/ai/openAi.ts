@@ -1,7 +1,7 @@
 import type { StepContext } from '../../lib/model/agentType';
 import type { Message, Model, ModelRequest, UserMessage } from '../../lib/definition/languageModel';
 import type { AnswerParts, ModelOptions } from './model';
-import { checkWhole, madeOf, modelFrom, ModelAnswerError } from './model';
+import { checkWhole, madeOf, modelFrom, ModelAnswerError, objectOf } from './model';
 
 /** What is used of a client of the package `openai`. */
 export interface OpenAiClient {
@@ -128,7 +128,10 @@ function chatBody({ messages, tools = [], output }: ModelRequest): object {
     messages: messages.map(chatMessage),
     ...(tools.length > 0 && { tools: tools.map((tool) => ({ type: 'function', function: tool })) }),
     ...(output !== undefined && {
-      response_format: { type: 'json_schema', json_schema: { name: output.name, schema: output.schema } },
+      response_format: {
+        type: 'json_schema',
+        json_schema: { name: formName(output.name), schema: output.schema },
+      },
     }),
   };
 }
@@ -164,8 +167,14 @@ function chatContent(content: UserMessage['content']): unknown {
   );
 }
 
+/** Servers that only speak like OpenAI refuse a conversation with arguments that are no object. */
 function argumentsText(args: unknown): string {
-  return typeof args === 'string' ? args : JSON.stringify(args);
+  return JSON.stringify(objectOf(args));
+}
+
+/** A name of a form as the API takes it. */
+function formName(name: string): string {
+  return name.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 64);
 }
 
 interface ResponsesEvent {
@@ -225,7 +234,9 @@ function responsesBody({ messages, tools = [], output }: ModelRequest): object {
     input: messages.flatMap(responsesItems),
     ...(tools.length > 0 && { tools: tools.map((tool) => ({ type: 'function', strict: false, ...tool })) }),
     ...(output !== undefined && {
-      text: { format: { type: 'json_schema', strict: false, name: output.name, schema: output.schema } },
+      text: {
+        format: { type: 'json_schema', strict: false, name: formName(output.name), schema: output.schema },
+      },
     }),
   };
 }

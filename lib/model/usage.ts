@@ -12,7 +12,8 @@ export interface Usage {
  * The usage that a value reports in its field `usage`; undefined when it reports none, or when that cannot be read.
  *
  * Takes `{ tokens, usd }`, and for tokens also the words of the model providers: `totalTokens` or `total_tokens`, or the
- * sum of `inputTokens` and `outputTokens`, `input_tokens` and `output_tokens`, `prompt_tokens` and `completion_tokens`.
+ * sum of `inputTokens` and `outputTokens`, `input_tokens` and `output_tokens`, `prompt_tokens` and `completion_tokens`; Anthropic
+ * counts what is read from the cache of a prompt, and written into it, beside `input_tokens`.
  */
 export function reportedUsage(value: unknown): Usage | undefined {
   const usage = isRecord(value) ? read(value, 'usage') : undefined;
@@ -22,12 +23,14 @@ export function reportedUsage(value: unknown): Usage | undefined {
     numberIn(usage, 'totalTokens') ??
     numberIn(usage, 'total_tokens') ??
     sumIn(usage, 'inputTokens', 'outputTokens') ??
-    sumIn(usage, 'input_tokens', 'output_tokens') ??
+    sumIn(usage, 'input_tokens', 'output_tokens', ...CACHED) ??
     sumIn(usage, 'prompt_tokens', 'completion_tokens');
   const usd = numberIn(usage, 'usd');
   if (tokens === undefined && usd === undefined) return undefined;
   return { ...(tokens !== undefined && { tokens }), ...(usd !== undefined && { usd }) };
 }
+
+const CACHED = ['cache_creation_input_tokens', 'cache_read_input_tokens'] as const;
 
 /** As far as a number goes: what is infinite could not be kept. */
 function bounded(sum: number): number {
@@ -54,7 +57,6 @@ function numberIn(usage: object, key: string): number | undefined {
   return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
 }
 
-function sumIn(usage: object, one: string, other: string): number | undefined {
-  const [first, second] = [numberIn(usage, one), numberIn(usage, other)];
-  return sumOf(first, second);
+function sumIn(usage: object, ...keys: readonly string[]): number | undefined {
+  return keys.map((key) => numberIn(usage, key)).reduce<number | undefined>(sumOf, undefined);
 }

@@ -105,6 +105,15 @@ describe('priced()', () => {
     expect(table('a text', event)).toBeUndefined();
   });
 
+  it('is not for another model whose name begins the same', () => {
+    const table = priced({ 'gpt-5': { input: 1, output: 2 } });
+    const cost = (model: string) => table({ model, usage: { input_tokens: 1_000_000 } }, event)?.usd;
+    for (const same of ['gpt-5', 'gpt-5-2026-01-31', 'gpt-5-20260131', 'gpt-5-latest'])
+      expect(cost(same)).toBe(1);
+    for (const other of ['gpt-5-pro', 'gpt-5-pro-2026-01-31', 'gpt-5-1', 'gpt-5.1'])
+      expect(() => cost(other)).toThrow(`"${other}": it has no price`);
+  });
+
   it('refuses tokens without a price, and a price that is none', () => {
     expect(() => priced({ small: { input: -1, output: 0 } })).toThrow('"small"');
     const table = priced({ small: { input: 1, output: 2 } });

@@ -1,6 +1,13 @@
-import { aiSdkModel, openAiModel, toolsFromMcp } from '../../../adapters/ai';
+import {
+  aiSdkModel,
+  anthropicModel,
+  langChainModel,
+  openAiModel,
+  openAiResponsesModel,
+  toolsFromMcp,
+} from '../../../adapters/ai';
 import { execute, memoryStore } from '../../../index';
-import type { ModelAnswer, ModelRequest } from '../../../lib/definition/languageModel';
+import type { Message, Model, ModelAnswer, ModelRequest } from '../../../lib/definition/languageModel';
 
 interface Piece {
   readonly index?: number;
@@ -72,6 +79,133 @@ describe('aiSdkModel() and openAiModel()', () => {
       const { output, error } = await execute(model, request, { store: memoryStore() });
       expect([error, output]).toEqual([undefined, { text: 'hi', toolCalls: [], finish: 'stop', usage }]);
     }
+  });
+});
+
+describe('what a model is sent', () => {
+  type Send = (body: Readonly<Record<string, unknown>>) => Promise<never>;
+  const makers: Readonly<Record<string, (create: Send) => Model>> = {
+    'chat completions': (create) => openAiModel('m', { chat: { completions: { create } } }, { model: 'm' }),
+    responses: (create) => openAiResponsesModel('m', { responses: { create } }, { model: 'm' }),
+    messages: (create) => anthropicModel('m', { messages: { create } }, { model: 'm' }),
+    'the AI SDK': (create) => {
+      const streamText = (body: never): never => {
+        void create(body).catch(() => undefined);
+        throw new Error('enough');
+      };
+      return aiSdkModel('m', { streamText, jsonSchema: (schema: unknown) => schema }, 'm');
+    },
+    LangChain: (create) => langChainModel('m', { stream: (all: never) => create({ messages: all }) }),
+  };
+
+  async function sent(name: string, request: ModelRequest): Promise<unknown> {
+    let seen: unknown;
+    const make = makers[name] as (typeof makers)[string];
+    const model = make((body) => {
+      seen = body['messages'] ?? body['input'];
+      return Promise.reject(new Error('enough'));
+    });
+    await execute(model, request);
+    return seen;
+  }
+
+  it.each(Object.keys(makers))('has arguments that were no JSON as an object: %s', async (name) => {
+    const call = { id: 'c1', tool: 'search', arguments: '{"q": "riv' };
+    const messages: readonly Message[] = [
+      { role: 'user', content: 'go' },
+      { role: 'assistant', content: '', toolCalls: [call] },
+      { role: 'tool', callId: 'c1', tool: 'search', content: 'It failed: no JSON', isError: true },
+    ];
+    const wrapped = { arguments: '{"q": "riv' };
+    const text = JSON.stringify(await sent(name, { messages }));
+    expect(
+      [JSON.stringify(wrapped), JSON.stringify(JSON.stringify(wrapped))].filter((one) => text.includes(one)),
+    ).toHaveLength(1);
+  });
+
+  it('has no empty turn where that would be refused, and all that follows', async () => {
+    const messages: readonly Message[] = [
+      { role: 'user', content: 'go' },
+      { role: 'assistant', content: '' },
+      { role: 'user', content: 'go on' },
+    ];
+    const said = (text: string) => ({ type: 'text', text });
+    expect(await sent('messages', { messages })).toEqual([
+      { role: 'user', content: [said('go'), said('go on')] },
+    ]);
+    for (const name of ['the AI SDK', 'LangChain'])
+      expect([name, await sent(name, { messages })]).toEqual([name, [messages[0], messages[2]]]);
+  });
+
+  it('names the form of its answer as OpenAI allows, whatever its agent is called', async () => {
+    const output = { name: '날씨 report', schema: { type: 'object' } };
+    const names: unknown[] = [];
+    const create = (body: {
+      readonly response_format?: { readonly json_schema: { readonly name: string } };
+      readonly text?: { readonly format: { readonly name: string } };
+    }): Promise<never> => {
+      names.push(body.response_format?.json_schema.name ?? body.text?.format.name);
+      return Promise.reject(new Error('enough'));
+    };
+    const messages: readonly Message[] = [{ role: 'user', content: 'go' }];
+    await execute(openAiModel('m', { chat: { completions: { create } } }, { model: 'm' }), {
+      messages,
+      output,
+    });
+    await execute(openAiResponsesModel('m', { responses: { create } }, { model: 'm' }), { messages, output });
+    expect(names).toEqual(['___report', '___report']);
+  });
+});
+
+describe('aiSdkModel()', () => {
+  it('asks for no tool that the provider has run itself', async () => {
+    const found = { toolCallId: 's', toolName: 'web_search', providerExecuted: true };
+    const parts = [
+      { type: 'tool-call', ...found, input: { query: 'rivers' } },
+      { type: 'tool-result', ...found, output: [] },
+      { type: 'text-delta', text: 'There are three.' },
+      { type: 'tool-call', toolCallId: 'a', toolName: 'look', input: { at: 1 } },
+      { type: 'finish', finishReason: 'tool-calls' },
+    ];
+    const sdk = { streamText: () => ({ fullStream: from(parts) }), jsonSchema: (schema: unknown) => schema };
+    const { output } = await execute(aiSdkModel('m', sdk, 'm'), {
+      messages: [{ role: 'user', content: 'go' }],
+    });
+    expect(output?.toolCalls).toEqual([{ id: 'a', tool: 'look', arguments: { at: 1 } }]);
+  });
+});
+
+describe('langChainModel(), with a model that does not stream', () => {
+  it('passes on calls whose arguments are no JSON', async () => {
+    const chunk = {
+      content: '',
+      tool_calls: [{ id: 'a', name: 'search', args: { q: 1 } }],
+      invalid_tool_calls: [{ id: 'b', name: 'fetch', args: '{"q"', error: 'Malformed args.' }],
+    };
+    const model = langChainModel('m', { stream: () => Promise.resolve(from([chunk])) });
+    const { output } = await execute(model, { messages: [{ role: 'user', content: 'go' }] });
+    expect(output?.toolCalls).toEqual([
+      { id: 'a', tool: 'search', arguments: { q: 1 } },
+      { id: 'b', tool: 'fetch', arguments: '{"q"' },
+    ]);
+  });
+});
+
+describe('toolsFromMcp() with a timeoutMs', () => {
+  it('leaves it to that one when a call has taken too long, not to the minute of the client', async () => {
+    const timeouts: unknown[] = [];
+    const client = {
+      listTools: () => Promise.resolve({ tools: [{ name: 'slow', inputSchema: { type: 'object' } }] }),
+      callTool: (_params: never, _schema: undefined, options: { readonly timeout?: number }) => {
+        timeouts.push(options.timeout);
+        return Promise.resolve({ content: [] });
+      },
+    };
+    for (const policy of [{ timeoutMs: 300_000 }, {}]) {
+      const [slow] = await toolsFromMcp(client as never, policy);
+      await execute(slow?.agent as never, {} as never);
+    }
+    expect(timeouts).toEqual([2 ** 31 - 1, undefined]);
   });
 });
 
