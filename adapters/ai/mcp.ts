@@ -59,9 +59,10 @@ export async function toolsFromMcp(client: McpClient, options: McpOptions = {}):
         name,
         async (args: unknown, { signal }) => {
           const params = { name, arguments: args };
+          const request = { signal, ...(policy.timeoutMs !== undefined && { timeout: LONGEST_MS }) };
           return outputOf(
             name,
-            (await client.callTool(params as never, undefined, { signal } as never)) as McpResult,
+            (await client.callTool(params as never, undefined, request as never)) as McpResult,
           );
         },
         policy,
@@ -71,6 +72,9 @@ export async function toolsFromMcp(client: McpClient, options: McpOptions = {}):
       return tool(call, { description, parameters: inputSchema, ...(approve !== undefined && { approve }) });
     });
 }
+
+/** The client gives up after a minute by itself; with `timeoutMs` that one counts. A timer cannot be set for longer. */
+const LONGEST_MS = 2 ** 31 - 1;
 
 /** All pages of them. A page that leads to an earlier one, or nowhere, is the last. */
 async function toolsOf(client: McpClient): Promise<readonly McpTool[]> {
