@@ -5,7 +5,7 @@ import { madeWith } from '../../operators/agents/withPolicy';
 
 /** How an answer is read. */
 export interface FetchOptions<I, O> extends AgentPolicy<I> {
-  /** What becomes of an answer with a good status; its JSON when left out. */
+  /** What becomes of an answer with a status below 400; its JSON when left out, undefined for 204, 205 and 304, which have no body. */
   readonly read?: (response: Response, context: StepContext) => O | PromiseLike<O>;
   /** What fetches; the global `fetch` when left out. */
   readonly fetch?: (request: Request) => Promise<Response>;
@@ -28,22 +28,26 @@ export function fetchAgent<I, O = unknown>(
   request: (input: I, context: StepContext) => Request | string | URL,
   options: FetchOptions<I, O> = {},
 ): Agent<I, O> {
-  const {
-    read = (response: Response) => response.json() as Promise<O>,
-    fetch: ask = fetch,
-    ...policy
-  } = options;
+  const { read = jsonOf<O>, fetch: ask = fetch, ...policy } = options;
   const call = async (input: I, context: StepContext): Promise<O> => {
     const asked = request(input, context);
     const { signal: own } = asked instanceof Request ? asked : { signal: undefined };
     const signal = own === undefined ? context.signal : AbortSignal.any([context.signal, own]);
     const response = await ask(new Request(asked, { signal }));
-    if (!response.ok) throw await httpError(name, response);
+    if (response.status >= 400) throw await httpError(name, response);
     return read(response, context);
   };
   const made = [request, read, ask === fetch ? 'fetch' : ask].map(String);
   return madeWith(agent(name, call, policy) as Agent<I, O>, made);
 }
+
+/** The JSON of an answer; undefined where its status says that it has no body. */
+async function jsonOf<O>(response: Response): Promise<O> {
+  return (EMPTY_STATUSES.has(response.status) ? undefined : await response.json()) as O;
+}
+
+/** No Content, Reset Content, Not Modified. */
+const EMPTY_STATUSES: ReadonlySet<number> = new Set([204, 205, 304]);
 
 /** Most characters of a body that an error repeats. */
 const MOST_OF_BODY = 500;

@@ -34,6 +34,21 @@ describe('fetchAgent', () => {
     expect(await lastValueFrom(run(length, 'a').pipe(outputs()))).toBe(14);
   });
 
+  it.each([204, 205, 304])(
+    'gives nothing for %d, an answer without a body, and asks once',
+    async (status) => {
+      let asked = 0;
+      const url = await serving((_, response) => {
+        asked += 1;
+        response.writeHead(status).end();
+      });
+      const remove = fetchAgent('remove', () => new Request(url, { method: 'DELETE' }), { retry: 2 });
+
+      expect(await lastValueFrom(run(remove, undefined).pipe(outputs()))).toBeUndefined();
+      expect(asked).toBe(1);
+    },
+  );
+
   it('fails with the status, and what the server said', async () => {
     const url = await serving((_, response) => response.writeHead(404).end('nothing here'));
     const store = memoryStore();
