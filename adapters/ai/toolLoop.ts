@@ -5,8 +5,9 @@ import type { JsonSchema } from '../../lib/codec/jsonSchema';
 import { jsonSchemaOf } from '../../lib/codec/jsonSchema';
 import type { SchemaOutput, StandardSchema } from '../../lib/codec/schema';
 import { codecFrom } from '../../lib/codec/schema';
+import { typeName } from '../../lib/codec/typeName';
 import { validate } from '../../lib/codec/validate';
-import { definitionOf } from '../../lib/definition/definition';
+import { definitionOf, isStructure } from '../../lib/definition/definition';
 import type { SettledFailure, Wire } from '../../lib/definition/wire';
 import { pick } from '../../lib/definition/wire';
 import { DefinitionError } from '../../lib/errors/definitionErrors';
@@ -136,6 +137,8 @@ export interface ToolLoopAnswer<O = undefined> {
  * `round[2]/tools["call_7"]/tool/search/call`: a run that is taken up again repeats none whose end was told. What goes wrong in a tool, arguments that do not fit, and a tool that
  * does not exist, go back to the model as results. The text of the model streams as partial results of `round[…]/model`.
  *
+ * @throws DefinitionError when `model` is no agent, two tools have one name, or `maxRounds` or `maxFailures` is no number from 1.
+ * @throws NoJsonSchemaError when `output` cannot be told as a JSON Schema.
  * @throws LoopLimitError (the step fails) when `maxRounds` answers were not enough.
  * @throws ToolsFailedError (the step fails) when nothing but failures came of the tools, `maxFailures` rounds in a row.
  * @throws ValidationError (the step fails) when an answer does not fit `output`, and the one after it does not either.
@@ -171,14 +174,27 @@ export function toolLoop(
     output,
     ...policy
   } = options;
+  if (maxFailures !== undefined && !(maxFailures >= 1))
+    throw new DefinitionError(
+      name,
+      `maxFailures is ${String(maxFailures)}; give a number of rounds, 1 or more`,
+    );
+  const codec = output === undefined ? undefined : codecFrom(name, 'output', output);
   const plan: LoopPlan = {
     name,
     tools: toolsByName(name, tools),
     maxFailures: maxFailures ?? 3,
-    codec: output === undefined ? undefined : codecFrom(name, 'output', output),
+    codec,
+    form: codec && jsonSchemaOf(codec),
   };
-  const { does } = definitionOf(model) ?? {};
-  const asked = does === undefined ? tracedAs(model, { operation: 'chat', model: model.name }) : model;
+  const definition = definitionOf(model);
+  if (definition === undefined) {
+    const problem = `its model must be an agent, such as aiSdkModel() and openAiModel() make, got ${typeName(model)}`;
+    throw new DefinitionError(name, problem);
+  }
+  // A composite of models only passes on what one of them has said.
+  const isAsked = definition.does === undefined && !isStructure(definition);
+  const asked = isAsked ? tracedAs(model, { operation: 'chat', model: model.name }) : model;
   const round = workflow('round', (state: Wire<Conversation>, step) => {
     const before = pick(state, ({ messages }) => messages);
     const messages = compact === undefined ? before : step('compact', agent('compact', compact), before);
@@ -214,6 +230,8 @@ interface LoopPlan {
   readonly tools: ReadonlyMap<string, Tool>;
   readonly maxFailures: number;
   readonly codec: t.Type<unknown, unknown> | undefined;
+  /** The same as the model is told. */
+  readonly form: JsonSchema | undefined;
 }
 
 /** What goes from round to round. */
@@ -248,7 +266,7 @@ function begun(input: ToolLoopInput, system: string | undefined): Conversation {
   return { messages, failures: 0, isRepaired: false };
 }
 
-function requestOf({ name, tools, codec }: LoopPlan, messages: readonly Message[]): ModelRequest {
+function requestOf({ name, tools, form }: LoopPlan, messages: readonly Message[]): ModelRequest {
   const described = [...tools.values()].map(({ agent: { name: toolName }, description, parameters }) => ({
     name: toolName,
     description,
@@ -257,7 +275,7 @@ function requestOf({ name, tools, codec }: LoopPlan, messages: readonly Message[
   return {
     messages,
     ...(described.length > 0 && { tools: described }),
-    ...(codec !== undefined && { output: { name, schema: jsonSchemaOf(codec) } }),
+    ...(form !== undefined && { output: { name, schema: form } }),
   };
 }
 
@@ -413,7 +431,7 @@ export class ToolsFailedError extends MillraceError {
     const last = told.map(({ tool: name, content }) => `${name}: ${content}`).join('; ');
     super(
       `Cannot go on with "${loopName}": every tool failed, round after round (${last})`,
-      'mend the tools, then resume the run',
+      'mend the tools, then fork() the run from the round that failed: a resumed one keeps what they gave',
     );
   }
 }

@@ -15,10 +15,11 @@ import * as t from 'io-ts';
 import { defer, from, lastValueFrom, of } from 'rxjs';
 import { delay, map } from 'rxjs';
 
+import type { Model, ModelRequest } from '../../adapters/ai';
 import { tool, toolLoop } from '../../adapters/ai';
 import { modelFrom } from '../../adapters/ai/model';
 import { traceTo } from '../../adapters/openTelemetry';
-import { agent, chain, each, lowdbStore, memoryStore, run, runEach } from '../../index';
+import { agent, chain, each, fallback, lowdbStore, memoryStore, run, runEach } from '../../index';
 import { fakeModel } from '../../testing';
 
 /** What `@opentelemetry/context-async-hooks` does. */
@@ -214,6 +215,23 @@ describe('traceTo() tells models and tools by the names of the GenAI conventions
       },
       { 'gen_ai.usage.input_tokens': 20, 'gen_ai.response.finish_reasons': ['stop'] },
     ]);
+  });
+
+  it('with what was used once, where a fallback passes the answer of a model on', async () => {
+    const busy = fakeModel([{ error: new Error('busy') }], { name: 'busy' });
+    const other = modelFrom('other', {}, async (_request, parts) => {
+      await wait(1);
+      parts.addText('Hi.');
+      parts.use(9, 2);
+      parts.finish = 'stop';
+    });
+    const take = agent('take', ({ input }: { readonly input: ModelRequest }) => input);
+    const either = fallback('either', busy, chain('instead', take, other)) as Model;
+    await lastValueFrom(run(toolLoop('assistant', { model: either }), 'Hello').pipe(traceTo(api)));
+    const spans = exporter.getFinishedSpans();
+    const counted = spans.filter(({ attributes }) => attributes['gen_ai.usage.input_tokens'] !== undefined);
+    expect(counted.map(({ name }) => name)).toEqual(['chat other']);
+    expect(named('invoke_agent either').attributes['gen_ai.operation.name']).toBe('invoke_agent');
   });
 
   it('with the names of the provider, and without what was said', async () => {

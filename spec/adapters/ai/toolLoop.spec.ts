@@ -4,7 +4,7 @@ import { firstValueFrom, lastValueFrom, toArray } from 'rxjs';
 import type { ToolOptions } from '../../../adapters/ai/index';
 import { tool, toolLoop } from '../../../adapters/ai/index';
 import type { Agent } from '../../../index';
-import { agent, answer, execute, memoryStore, outputs, partials, resume, run } from '../../../index';
+import { agent, answer, execute, fork, memoryStore, outputs, partials, resume, run } from '../../../index';
 import type { ModelScript } from '../../../testing/index';
 import { crashPoints, fakeModel, recordingStore } from '../../../testing/index';
 
@@ -123,6 +123,35 @@ describe('a toolLoop', () => {
     await expect(lastValueFrom(run(loop, 'x'))).rejects.toThrow('4 rounds');
   });
 
+  it('goes on from the round in which every tool failed once they are mended, in a fork as the error says', async () => {
+    let isDown = true;
+    const called: boolean[] = [];
+    const look = agent(
+      'look',
+      () => {
+        called.push(isDown);
+        if (isDown) throw new Error('down');
+        return 'up';
+      },
+      { input: t.type({}) },
+    );
+    const model = fakeModel(({ messages }) =>
+      messages.at(-1)?.content === 'up' ? { text: 'It is up.' } : { toolCalls: [{ tool: 'look' }] },
+    );
+    const loop = toolLoop('assistant', { model, tools: [tool(look, { description: 'Looks.' })] });
+    const store = memoryStore();
+    const { error } = await execute(loop, 'x', { store, runId: 'r' });
+    expect([error?.code, error?.path, called.length]).toEqual(['TOOLS_FAILED', 'round[2]', 3]);
+    expect(error?.message).toContain('fork() the run from the round that failed');
+
+    isDown = false;
+    expect((await execute(loop, 'x', { store, runId: 'r' })).error?.code).toBe('TOOLS_FAILED');
+    expect(called).toHaveLength(3);
+    const forked = await fork('r', { store, from: error?.path ?? '' });
+    const { output } = await execute(loop, 'x', { store, runId: forked });
+    expect([output?.text, called]).toEqual(['It is up.', [true, true, true, false]]);
+  });
+
   it('asks a person about one call while another runs, and tells the model who refused', async () => {
     const { asked, model, weather } = setUp(rainy);
     const asking = {
@@ -194,6 +223,19 @@ describe('a toolLoop', () => {
       output: t.type({ sum: t.number }),
     });
     await expect(lastValueFrom(run(never, '1+1'))).rejects.toThrow('last answer of "sum"');
+  });
+
+  it('is refused at once with a form that no model can be told, and without a round', () => {
+    const { model } = setUp([{ text: '{}' }]);
+    expect(() => toolLoop('sum', { model: { modelId: 'gpt' } as never })).toThrow(
+      'its model must be an agent, such as aiSdkModel() and openAiModel() make, got object',
+    );
+    for (const none of [0, NaN]) {
+      expect(() => toolLoop('sum', { model, maxFailures: none })).toThrow('maxFailures is');
+      expect(() => toolLoop('sum', { model, maxRounds: none })).toThrow('max is');
+    }
+    const Even = new t.Type<number, number>('Even', t.number.is, t.number.validate, t.identity);
+    expect(() => toolLoop('sum', { model, output: Even })).toThrow('the codec "Even"');
   });
 
   it('goes on with the conversation of an earlier run, and with a shorter one', async () => {
