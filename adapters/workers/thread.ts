@@ -6,7 +6,7 @@ import { isObservable } from 'rxjs';
 
 import type { LogLevel } from '../../lib/model/event';
 import type { Failure } from '../../lib/model/failure';
-import { cutMessage } from '../../lib/model/failure';
+import { toFailure } from '../../lib/model/failure';
 
 /** One call, as it comes into a thread. */
 export interface ThreadCall {
@@ -104,18 +104,8 @@ export async function callHere(call: ThreadCall): Promise<ThreadAnswer> {
     });
     return { ok: true, told };
   } catch (error) {
-    const thrown = error as {
-      readonly name?: unknown;
-      readonly message?: unknown;
-      readonly code?: unknown;
-      readonly retryable?: unknown;
-    };
-    const failure = {
-      name: typeof thrown.name === 'string' ? thrown.name : 'Error',
-      message: cutMessage(typeof thrown.message === 'string' ? thrown.message : String(error)),
-      ...(typeof thrown.code === 'string' && { code: thrown.code }),
-      retryable: thrown.retryable !== false,
-    };
+    // A path in it is one of a run within this thread.
+    const { path: _, ...failure } = toFailure(error);
     return { ok: false, failure, told };
   } finally {
     port.close();

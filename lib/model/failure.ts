@@ -306,7 +306,7 @@ function messageOf(thrown: unknown): string {
 }
 
 /** The message, or so much of its beginning that it has 8,192 characters, with a mark that says how long it was. */
-export function cutMessage(whole: string): string {
+function cutMessage(whole: string): string {
   if (whole.length <= LONGEST_MESSAGE) return whole;
   const note = `… [${whole.length} characters]`;
   return `${whole.slice(0, LONGEST_MESSAGE - note.length)}${note}`;

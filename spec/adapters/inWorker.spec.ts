@@ -1,4 +1,4 @@
-import { from, lastValueFrom, toArray } from 'rxjs';
+import { from, lastValueFrom, tap, toArray } from 'rxjs';
 
 import { each, execute, memoryStore, run } from '../../index';
 import { inWorker, threadPool } from '../../adapters/workers';
@@ -65,6 +65,22 @@ describe('inWorker()', () => {
 
     expect(state.error).toMatchObject({ name: 'RangeError', message: 'too far', retryable: false });
     expect(state.steps.get('failing')?.attempts).toBe(1);
+  });
+
+  it('keeps what a server has said: a refusal is final, and it is waited as long as it asks', async () => {
+    const ask = inWorker<number, never>(heavy, 'refused', { pool, retry: 1 });
+    const final = await execute(ask, 404);
+    expect(final.error).toMatchObject({ status: 404, cause: { message: 'the server' } });
+    expect(final.steps.get('refused')?.attempts).toBe(1);
+
+    const delays: number[] = [];
+    await lastValueFrom(
+      run(ask, 503).pipe(
+        tap(({ event }) => event.type === 'step.retrying' && delays.push(event.delayMs)),
+        toArray(),
+      ),
+    ).catch(() => undefined);
+    expect(delays).toEqual([30]);
   });
 
   it('says when there is no such function', async () => {

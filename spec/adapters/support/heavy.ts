@@ -25,6 +25,12 @@ export function failing(): never {
   throw Object.assign(new RangeError('too far'), { retryable: false });
 }
 
+/** As SDKs tell that a server has refused, or wants to be left alone for a while. */
+export function refused(status: number): never {
+  const headers = new Headers({ 'retry-after-ms': '30' });
+  throw Object.assign(new Error('refused', { cause: new Error('the server') }), { status, headers });
+}
+
 export function forever(): never {
   for (;;);
 }
