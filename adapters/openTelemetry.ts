@@ -18,6 +18,7 @@ import type { ScopedStep } from '../lib/engine/local/callScopes';
 import { scopeCalls } from '../lib/engine/local/callScopes';
 import type { Stop } from '../lib/streams/pull';
 import type { Failure } from '../lib/model/failure';
+import type { StepsByPath } from '../lib/model/stepPath';
 import { pathsAbove } from '../lib/model/stepPath';
 import { hideSecrets } from '../lib/model/secrets/secretTexts';
 import { watch } from '../operators/taps/watch';
@@ -59,6 +60,8 @@ export function traceTo<O>(api: OpenTelemetryApi): MonoTypeOperatorFunction<Tran
             event.type === 'run.resumed' ||
             (!traces.has(event.runId) && isMidway(event))
           ) {
+            // A life that the store broke off has no end.
+            traces.get(event.runId)?.leave();
             const name = hideSecrets(event.type === 'run.started' ? event.name : transition.state.name);
             traces.set(
               event.runId,
@@ -70,7 +73,8 @@ export function traceTo<O>(api: OpenTelemetryApi): MonoTypeOperatorFunction<Tran
               }),
             );
           }
-          traces.get(event.runId)?.take(event);
+          // Not every event asks for the state, which is made when it is read.
+          traces.get(event.runId)?.take(event, { get: (path) => transition.state.steps.get(path) });
           if (isEnd(event)) traces.delete(event.runId);
         }),
         finalize(() => {
@@ -141,9 +145,9 @@ class RunTrace {
   #opened(step: ScopedStep): OpenStep {
     const { path, definition, attempt, parent } = step;
     // The root of a run is no step.
-    if (parent !== undefined && parent.path !== '') this.#opened(parent);
-    const open =
-      this.#steps.get(path) ?? this.#begin({ path, agent: definition.name, attempt, at: undefined });
+    const above = parent === undefined || parent.path === '' ? undefined : this.#opened(parent);
+    const begun = { path, agent: definition.name, attempt, at: undefined };
+    const open = this.#steps.get(path) ?? this.#begin(begun, above);
     if (open.does === undefined && definition.does !== undefined) {
       open.does = definition.does;
       const { name, attributes } = workOf(definition.does, step.input);
@@ -152,10 +156,10 @@ class RunTrace {
     return open;
   }
 
-  take(event: RunEvent): void {
+  take(event: RunEvent, steps: StepsByPath): void {
     switch (event.type) {
       case 'step.started':
-        this.#begin(event);
+        this.#begin(event, innermostAbove(event.path, this.#steps, steps));
         break;
       case 'step.retrying':
         this.#noteRetry(event);
@@ -191,7 +195,7 @@ class RunTrace {
     this.#endAll('cancelled');
   }
 
-  #begin(event: Begun): OpenStep {
+  #begin(event: Begun, above: OpenStep | undefined): OpenStep {
     const running = this.#steps.get(event.path);
     if (running !== undefined) {
       if (running.attempt < event.attempt) {
@@ -207,11 +211,10 @@ class RunTrace {
       'gen_ai.agent.name': agent,
       'millrace.step.path': hideSecrets(event.path),
     };
-    const above = nearestAbove(event.path, this.#steps) ?? this.#root;
     const span = this.#tracer.startSpan(
       `invoke_agent ${agent}`,
       { ...(event.at !== undefined && { startTime: dateOf(event.at) }), attributes },
-      this.#api.trace.setSpan(this.#outside, above),
+      this.#api.trace.setSpan(this.#outside, above?.span ?? this.#root),
     );
     const open: OpenStep = { span, attempt: event.attempt, does: undefined };
     this.#steps.set(event.path, open);
@@ -279,13 +282,14 @@ function dateOf(at: number | undefined): Date | undefined {
   return at === undefined ? undefined : new Date(at);
 }
 
-/** The span of the innermost step that runs above this path: `pages[3]` or `pages` for `pages[3]/ocr`. */
-function nearestAbove(path: string, spans: ReadonlyMap<string, OpenStep>): Api.Span | undefined {
-  for (const above of pathsAbove(path)) {
-    const open = spans.get(above);
-    if (open !== undefined) return open.span;
-  }
-  return undefined;
+/** The innermost step under way above this path: `pages[3]` or `pages` for `pages[3]/ocr`. */
+function innermostAbove(
+  path: string,
+  open: ReadonlyMap<string, OpenStep>,
+  steps: StepsByPath,
+): OpenStep | undefined {
+  const above = pathsAbove(path, steps).find((one) => open.has(one));
+  return above === undefined ? undefined : open.get(above);
 }
 
 /** What a step does beside being one, in the words of the conventions. */

@@ -72,6 +72,21 @@ describe('traceTo()', () => {
     ).not.toContain('secret');
   });
 
+  it('puts the second step of a name beside the first, not below it', () => {
+    const spans = spansOf([
+      started,
+      { type: 'step.started', ...attempt('race', 'race') },
+      { type: 'step.started', ...attempt('race/pay', 'first') },
+      { type: 'step.started', ...attempt('race/pay[1]', 'second') },
+      { type: 'step.started', ...attempt('race/pay[1]/card', 'card') },
+      { type: 'run.cancelled', duration: 5 },
+    ]);
+    const parentOf = (agent: string) => spans.get(`invoke_agent ${agent}`)?.parentSpanContext?.spanId;
+    const idOf = (agent: string) => spans.get(`invoke_agent ${agent}`)?.spanContext().spanId;
+    expect([parentOf('first'), parentOf('second')]).toEqual([idOf('race'), idOf('race')]);
+    expect(parentOf('card')).toBe(idOf('second'));
+  });
+
   it('tells retries as events and failures as errors', () => {
     const spans = spansOf([
       started,
@@ -94,6 +109,21 @@ describe('traceTo()', () => {
     });
     for (const span of spans.values())
       expect(span.status).toEqual({ code: api.SpanStatusCode.ERROR, message: 'no' });
+  });
+
+  it('ends what is open of a life that broke off without an end when the next one begins', () => {
+    spansOf([
+      started,
+      { type: 'step.started', ...attempt('a') },
+      { type: 'run.resumed', life: 2, reused: 0 },
+      { type: 'run.completed', output: 1, duration: 1 },
+    ]);
+    const ended = exporter.getFinishedSpans();
+    expect(ended.map(({ name, attributes }) => [name, attributes['millrace.run.life'] ?? 'step'])).toEqual([
+      ['invoke_agent a', 'step'],
+      ['invoke_workflow w', 1],
+      ['invoke_workflow w', 2],
+    ]);
   });
 
   it('ends what is open when the run stops or everybody leaves', () => {
