@@ -5,13 +5,14 @@ import { withoutStacks } from './failure';
 import type { GivenBy } from './givenBy';
 import type { RunState } from './state';
 import { StateEdit } from './stateEdit';
-import type { StepStatus } from './stepResult';
-import type { RowPlace, StepDraft, StepTable } from './stepTable';
+import type { StepResult, StepStatus } from './stepResult';
+import type { RowPlace, StepDraft } from './stepTable';
+import { StepTable } from './stepTable';
 import { addedUsage } from './usage';
 
 /**
  * The state after one more event. Pure and total: an event that is not a legal move leaves the state as it is, the very
- * same object; `refusal` says why.
+ * same object; `refusal` says why. States and events may come from JSON, such as from a server.
  */
 export function reduceRun<O>(state: RunState<O>, event: RunEvent): RunState<O> {
   return reduceRunAll(state, [event]);
@@ -30,7 +31,7 @@ export function reduceRunAll<O>(
   events: readonly RunEvent[],
   places: readonly (RowPlace | undefined)[] = [],
 ): RunState<O> {
-  const edit = new StateEdit(state);
+  const edit = new StateEdit(withTable(state));
   const { length } = events;
   for (let number = 0; number < length; number += 1) {
     const event = events[number] as RunEvent;
@@ -45,6 +46,20 @@ export function reduceRunAll<O>(
     apply(edit, event);
   }
   return edit.end() as RunState<O>;
+}
+
+/** From JSON the steps of a state come as a list, whose rows have null where there is no output. */
+function withTable<O>(state: RunState<O>): RunState<O> {
+  const rows: unknown = state.steps;
+  if (!Array.isArray(rows)) return state;
+  const steps = StepTable.of(
+    (rows as readonly StepResult[]).map((row) => {
+      if (row.output !== null || row.status === 'COMPLETED' || row.status === 'SKIPPED') return row;
+      const { output: _, ...rest } = row;
+      return rest;
+    }),
+  );
+  return Object.freeze({ ...state, steps });
 }
 
 /**

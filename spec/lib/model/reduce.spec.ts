@@ -38,6 +38,22 @@ describe('reduceRun()', () => {
     });
   });
 
+  it('goes on from a state, and from an imported run, that came as JSON', () => {
+    const throughJson = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
+    const before = after(started, stepStarted, stepCompleted);
+    const end = { type: 'run.completed', runId: 'r', seq: 4, at: 9, output: 2, duration: 1 } as const;
+    const imported: RunEvent = { type: 'run.imported', runId: 'r', seq: 3, at: 8, state: before };
+    const known = reduceRun(before, end);
+
+    for (const state of [
+      reduceRun(throughJson(before), end),
+      reduceRunAll(idle, throughJson([imported, end])),
+    ]) {
+      expect(state.steps.get('a')?.output).toBe(2);
+      expect(throughJson(state)).toEqual(throughJson(known));
+    }
+  });
+
   it.each([
     ['a second start of the run', [started], started],
     ['a step before the run has started', [], stepStarted],
