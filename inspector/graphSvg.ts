@@ -1,5 +1,6 @@
 import type { Plan } from '../lib/model/plan';
 import type { RunState } from '../lib/model/state';
+import { isBelow } from '../lib/model/stepPath';
 import type { StepStatus } from '../lib/model/stepResult';
 import type { GraphNode } from './graph';
 import { curveThrough, graphOf } from './graph';
@@ -70,9 +71,7 @@ function boxOf(node: GraphNode, x: number, y: number, state: RunState | undefine
 
 /** How many of the steps inside are done; without a run, what kind of agent it is. */
 function sideOf({ id, kind }: GraphNode, state: RunState | undefined): string {
-  const inside = [...(state?.steps ?? [])].filter(
-    ({ stepId }) => stepId.startsWith(`${id}[`) || stepId.startsWith(`${id}/`),
-  );
+  const inside = [...(state?.steps ?? [])].filter(({ stepId }) => isBelow(stepId, id, state?.steps));
   const done = inside.filter(({ status }) => status === 'COMPLETED' || status === 'SKIPPED').length;
   if (inside.length > 0) return `${done}/${inside.length}`;
   return kind === 'function' ? '' : kind;

@@ -224,13 +224,13 @@ async function logs(call: Call): Promise<Response> {
   if (least === -1) throw malformedQuery('level', level, LEVELS.join(', '));
   const after = countIn(query, 'after', 0, Number.MAX_SAFE_INTEGER) ?? 0;
   const limit = countIn(query, 'limit', 1, 10_000) ?? 1_000;
-  const { runId, status, seq } = await runOf(call);
+  const { runId, status, seq, steps } = await runOf(call);
   const path = query.get('path') ?? '';
   const text = (query.get('q') ?? '').toLowerCase();
   const soFar = { runId, after, ...(status === 'RUNNING' && { seq }) };
   const found = eventsSoFar(call.api, placeIn(call), soFar).pipe(
     concatMap((kept) => lineOf(call.api, kept)),
-    filter((line) => LEVELS.indexOf(line.level) >= least && isWithin(line.path, path)),
+    filter((line) => LEVELS.indexOf(line.level) >= least && isWithin(line.path, path, steps)),
     filter(({ message }) => message.toLowerCase().includes(text)),
     take(limit + 1),
     toArray(),

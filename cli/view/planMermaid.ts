@@ -1,6 +1,6 @@
 import type { Plan } from '../../lib/model/plan';
 import type { RunState } from '../../lib/model/state';
-import { compositeOf } from '../../lib/model/stepPath';
+import { compositeOf, isBelow } from '../../lib/model/stepPath';
 import type { StepStatus } from '../../lib/model/stepResult';
 
 const classes: Readonly<Record<StepStatus, string>> = {
@@ -61,7 +61,10 @@ function labelOf(path: string, agent: string, { state }: Drawing): string {
   const name = path.slice(path.lastIndexOf('/') + 1);
   const label = quoted(name === agent ? name : `${name}: ${agent}`);
   if (state === undefined) return label;
-  const inside = [...state.steps].filter(({ stepId }) => stepId.startsWith(`${path}[`));
+  // What stands below by a name has a frame.
+  const inside = [...state.steps].filter(
+    ({ stepId }) => stepId[path.length] === '[' && isBelow(stepId, path, state.steps),
+  );
   const done = inside.filter(({ status }) => status === 'COMPLETED' || status === 'SKIPPED').length;
   return inside.length === 0 ? label : `${label} ${done}/${inside.length}`;
 }

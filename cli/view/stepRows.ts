@@ -1,5 +1,5 @@
 import { undoingOf } from '../../lib/engine/undone';
-import { stepTree } from '../../lib/history/stepTree';
+import { treeOfSteps } from '../../lib/history/stepTree';
 import type { StepNode } from '../../lib/history/stepTree';
 import type { RunState } from '../../lib/model/state';
 import type { StepResult, StepStatus } from '../../lib/model/stepResult';
@@ -22,7 +22,7 @@ const MOST_QUIET = 5;
 /** The steps of a run as rows of a tree. Groups that are done are folded: what failed, runs or waits is always there. */
 export function stepRows(state: RunState, options: RowOptions, output: Output): string[][] {
   const rows: string[][] = [];
-  addRows(stepTree([...state.steps].map(({ stepId }) => stepId)), '', { state, options, output, rows });
+  addRows(treeOfSteps(state.steps), '', { state, options, output, rows });
   return rows;
 }
 

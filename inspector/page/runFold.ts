@@ -9,7 +9,6 @@ import { reduceRunAll } from '../../lib/model/reduce';
 import type { RunState } from '../../lib/model/state';
 import { idleState } from '../../lib/model/state';
 import type { StepStatus } from '../../lib/model/stepResult';
-import { StepTable } from '../../lib/model/stepTable';
 
 /** So many events are folded between two frames at most. */
 const MOST_A_FRAME = 4_000;
@@ -57,11 +56,14 @@ export class RunFold {
   readonly #timeline = new Timeline();
   /** All nodes, in the order in which they were first named. */
   readonly #nodes: PathNode[] = [];
-  readonly #tree = new StepTree<PathNode>((path, name, above) => {
-    const node = { path, name, above, steps: [], status: undefined, below: none(), spans: [], turn: 0 };
-    this.#nodes.push(node);
-    return node;
-  });
+  readonly #tree = new StepTree<PathNode>(
+    (path, name, above) => {
+      const node = { path, name, above, steps: [], status: undefined, below: none(), spans: [], turn: 0 };
+      this.#nodes.push(node);
+      return node;
+    },
+    { get: (path) => this.#head.steps.get(path) },
+  );
   #turn = 0;
   readonly #lifeStarts: number[] = [];
   #incoming: EventLine[] = [];
@@ -224,7 +226,7 @@ export class RunFold {
     let budget = MOST_A_FRAME;
     while (budget > 0 && this.#takenIn < this.#incoming.length) {
       const room = BETWEEN_STATES - (this.#lines.length % BETWEEN_STATES);
-      const lines = this.#incoming.slice(this.#takenIn, this.#takenIn + Math.min(room, budget)).map(revived);
+      const lines = this.#incoming.slice(this.#takenIn, this.#takenIn + Math.min(room, budget));
       this.#takenIn += lines.length;
       budget -= lines.length;
       this.#foldLines(lines);
@@ -317,12 +319,4 @@ function touchesOne(event: RunEvent): boolean {
     default:
       return false;
   }
-}
-
-/** The state within an event is plain JSON on its way; the reducer takes a table of steps. */
-function revived(line: EventLine): EventLine {
-  const { event } = line;
-  if (event.type !== 'run.imported' || event.state.steps instanceof StepTable) return line;
-  const steps = StepTable.of(event.state.steps as Iterable<never>);
-  return { ...line, event: { ...event, state: { ...event.state, steps } } };
 }

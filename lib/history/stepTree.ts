@@ -1,3 +1,7 @@
+import type { StepsByPath } from '../model/stepPath';
+import { isRepeat } from '../model/stepPath';
+import type { StepTable } from '../model/stepTable';
+
 /** A step and those below it. */
 export interface StepNode {
   /** From the root of the run; empty for the run itself. */
@@ -13,7 +17,19 @@ export interface StepNode {
  * Linear in the length of the paths.
  */
 export function stepTree(paths: Iterable<string>): StepNode {
-  const tree = new StepTree<OpenNode>((path, name) => ({ path, name, steps: [] }));
+  return treeOf(paths);
+}
+
+/** The steps of a run as a tree. The second step of a name, `pay[1]`, stands beside `pay`, as only the run itself tells. */
+export function treeOfSteps(steps: StepTable): StepNode {
+  return treeOf(
+    Array.from(steps, ({ stepId }) => stepId),
+    steps,
+  );
+}
+
+function treeOf(paths: Iterable<string>, steps?: StepsByPath): StepNode {
+  const tree = new StepTree<OpenNode>((path, name) => ({ path, name, steps: [] }), steps);
   for (const path of paths) tree.add(path);
   return tree.root;
 }
@@ -27,10 +43,15 @@ export class StepTree<N extends { readonly path: string; readonly steps: N[] }> 
   readonly root: N;
   readonly #nodes = new Map<string, N>();
   readonly #make: (path: string, name: string, above: N | undefined) => N;
+  readonly #steps: StepsByPath | undefined;
 
-  /** @param make - Makes a node without steps; `above` is undefined for the root. */
-  constructor(make: (path: string, name: string, above: N | undefined) => N) {
+  /**
+   * @param make - Makes a node without steps; `above` is undefined for the root.
+   * @param steps - The steps of the run, which tell what stands below what; by its path alone `pay[1]` counts as below `pay`.
+   */
+  constructor(make: (path: string, name: string, above: N | undefined) => N, steps?: StepsByPath) {
     this.#make = make;
+    this.#steps = steps;
     this.root = make('', '', undefined);
     this.#nodes.set('', this.root);
   }
@@ -45,7 +66,7 @@ export class StepTree<N extends { readonly path: string; readonly steps: N[] }> 
     let above = this.root;
     const known = this.#nodes.get(path);
     if (known !== undefined) return known;
-    for (const end of endsIn(path)) {
+    for (const end of endsIn(path, this.#steps)) {
       const here = path.slice(0, end);
       let node = this.#nodes.get(here);
       if (node === undefined) {
@@ -61,9 +82,10 @@ export class StepTree<N extends { readonly path: string; readonly steps: N[] }> 
 }
 
 /** Where the parts of a path end. */
-function endsIn(path: string): number[] {
+function endsIn(path: string, steps: StepsByPath | undefined): number[] {
   const ends: number[] = [];
   for (let at = 1; at <= path.length; at += 1)
-    if (at === path.length || path[at] === '/' || path[at] === '[') ends.push(at);
+    if (at === path.length || path[at] === '/' || (path[at] === '[' && !isRepeat(path, at, steps)))
+      ends.push(at);
   return ends;
 }

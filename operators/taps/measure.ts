@@ -43,6 +43,7 @@ export function measure<O>(
       return {
         next(transition) {
           const { event } = transition;
+          const steps = { get: (path: string) => transition.state.steps.get(path) };
           if (!runs.has(event.runId) && isMidway(event)) begin(event.runId, transition.state.name);
           switch (event.type) {
             case 'run.started':
@@ -52,12 +53,12 @@ export function measure<O>(
               begin(event.runId, transition.state.name);
               break;
             case 'step.started':
-              runs.get(event.runId)?.times.start(event.path, event.at);
+              runs.get(event.runId)?.times.start(event.path, event.at, steps);
               break;
             case 'step.completed':
             case 'step.failed': {
               const run = runs.get(event.runId);
-              const own = run?.times.end(event.path, event.at, event.duration);
+              const own = run?.times.end(event.path, event.at, event.duration, steps);
               const success = event.type === 'step.completed';
               if (run !== undefined && !(success && event.cached === true))
                 monitor.logAgentExecution(run.name, event.agent, event.duration, success, own);
@@ -66,7 +67,7 @@ export function measure<O>(
             case 'step.skipped':
             case 'step.cancelled':
             case 'step.suspended':
-              runs.get(event.runId)?.times.end(event.path, event.at, 0);
+              runs.get(event.runId)?.times.end(event.path, event.at, 0, steps);
               break;
             case 'run.completed':
             case 'run.failed':

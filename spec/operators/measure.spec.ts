@@ -72,6 +72,21 @@ describe('measure()', () => {
     expect(stats.agents['ocr']).toMatchObject({ executions: 2, totalDuration: 4, ownDuration: 4 });
   });
 
+  it('leaves the second step of a name its time, which is not below the first', () => {
+    const { stats } = measured([
+      started, // 1 s
+      { type: 'step.started', ...attempt('race') }, // 2 s
+      { type: 'step.started', ...attempt('race/pay', 'first') }, // 3 s
+      { type: 'step.started', ...attempt('race/pay[1]', 'second') }, // 4 s
+      { type: 'step.started', ...attempt('race/pay[1]/card', 'card') }, // 5 s
+      { type: 'step.completed', ...attempt('race/pay[1]/card', 'card'), output: 1, duration: 1 }, // 6 s
+      { type: 'step.completed', ...attempt('race/pay[1]', 'second'), output: 1, duration: 3 }, // 7 s
+      { type: 'step.completed', ...attempt('race/pay', 'first'), output: 1, duration: 5 }, // 8 s
+    ]);
+    expect(stats.agents['first']).toMatchObject({ totalDuration: 5, ownDuration: 5 });
+    expect(stats.agents['second']).toMatchObject({ totalDuration: 3, ownDuration: 2 });
+  });
+
   it('tells the runs of one stream apart', () => {
     const monitor = createMonitor();
     const [a, b] = ['a', 'b'].map((runId) =>
