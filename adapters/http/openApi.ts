@@ -33,8 +33,10 @@ export function openApi(api: Api, routes: readonly Route[]): object {
   const paths: Record<string, Record<string, object>> = {};
   for (const route of routes) (paths[route.path] ??= {})[route.method.toLowerCase()] = operationOf(route);
   const inputs: Record<string, object> = {};
-  for (const [name, agent] of api.agents)
-    inputs[`input.${name.replace(/[^\w.-]/g, '_')}`] = inputOf(name, agent);
+  for (const [name, agent] of api.agents) {
+    const key = keyFor(name, inputs);
+    inputs[key] = placed(inputOf(name, agent), `#/components/schemas/${key}`);
+  }
   return {
     openapi: '3.1.0',
     info: { title: 'Millrace', version: '1', description: 'Runs of agents: list, follow, answer, fork.' },
@@ -42,6 +44,25 @@ export function openApi(api: Api, routes: readonly Route[]): object {
     paths,
     components: { schemas: { ErrorReply: errorReply, ...inputs } },
   };
+}
+
+/** OpenAPI allows few letters in a key: names of other scripts would all become one. */
+function keyFor(name: string, taken: Readonly<Record<string, object>>): string {
+  const base = `input.${name.replace(/[^\w.-]/g, '_')}`;
+  let key = base;
+  for (let count = 2; Object.hasOwn(taken, key); count += 1) key = `${base}_${String(count)}`;
+  return key;
+}
+
+/** A schema in its place: what refers to its root refers to the root of the document there. */
+function placed<T>(schema: T, root: string): T {
+  if (Array.isArray(schema)) return schema.map((each: unknown) => placed(each, root)) as T;
+  if (typeof schema !== 'object' || schema === null) return schema;
+  const entries = Object.entries(schema).map(([key, value]: [string, unknown]) => {
+    const isReference = key === '$ref' && typeof value === 'string' && value.startsWith('#');
+    return [key, isReference ? `${root}${value.slice(1)}` : placed(value, root)];
+  });
+  return Object.fromEntries(entries) as T;
 }
 
 function inputOf(name: string, agent: unknown): object {

@@ -1,6 +1,7 @@
 import type * as t from 'io-ts';
 
 import { NoJsonSchemaError } from '../errors/definitionErrors';
+import { toFailure } from '../model/failure';
 import type { StandardSchema } from './schema';
 import { isStandardSchema, SchemaCodec } from './schema';
 
@@ -36,7 +37,12 @@ function ofSchema(schema: StandardSchema): JsonSchema {
       `a schema of this release of ${vendor}, which does not describe itself${how}`,
     );
   }
-  return jsonSchema.input({ target: 'draft-2020-12' });
+  try {
+    return jsonSchema.input({ target: 'draft-2020-12' });
+  } catch (error) {
+    // Such as of a date: libraries throw errors of their own.
+    throw new NoJsonSchemaError(`this schema of ${vendor} (${toFailure(error).message})`);
+  }
 }
 
 /** The classes of io-ts, as far as they are read here. */

@@ -15,6 +15,7 @@ import {
 } from '../../../index';
 import type { StandardSchema } from '../../../lib/codec/schema';
 import { codecFrom } from '../../../lib/codec/schema';
+import { NoJsonSchemaError } from '../../../lib/errors/definitionErrors';
 
 type Issues = readonly {
   readonly message: string;
@@ -188,5 +189,16 @@ describe('jsonSchemaOf', () => {
       'Cannot make a JSON Schema of the codec "DateText"',
     );
     expect(() => jsonSchemaOf(schema(() => ({ value: 1 })))).toThrow('a schema of this release of hand');
+  });
+
+  it('refuses by name what a schema cannot tell of itself, such as a date', () => {
+    const input = (): never => {
+      throw new RangeError('Date cannot be represented in JSON Schema');
+    };
+    const dated = {
+      '~standard': { ...schema(() => ({ value: 1 }))['~standard'], jsonSchema: { input } },
+    };
+    expect(() => jsonSchemaOf(dated)).toThrow(NoJsonSchemaError);
+    expect(() => jsonSchemaOf(dated)).toThrow('hand (Date cannot be represented in JSON Schema); build it');
   });
 });
