@@ -155,7 +155,7 @@ export interface NextStep {
   readonly asking?: string;
   /** One sentence. */
   readonly text: string;
-  /** The same as a command. */
+  /** The same as a command; absent where the runs do not rest in a folder, which is all that commands reach. */
   readonly command?: string;
 }
 
