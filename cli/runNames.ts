@@ -1,4 +1,5 @@
-import { EMPTY, lastValueFrom, scan, takeWhile, timeout } from 'rxjs';
+import type { MonoTypeOperatorFunction } from 'rxjs';
+import { EMPTY, identity, lastValueFrom, scan, takeWhile, timeout } from 'rxjs';
 
 import { UnknownRunError } from '../lib/errors/storageErrors';
 import { reduceRun } from '../lib/model/reduce';
@@ -125,13 +126,12 @@ export async function momentNamed(store: Store, typed: string): Promise<RunState
  * @throws CommandError USAGE when it has no such event.
  */
 export async function stateAt(store: Store, typed: string, offset: number): Promise<RunState> {
-  const { runId } = await runNamed(store, typed);
+  const { runId, status } = await runNamed(store, typed);
   if (offset < 1)
     throw usageError(
       `Cannot show run "${shortId(runId)}" at event ${offset}: events are counted from 1`,
       'give a number from 1',
     );
-  // A run that is under way tells its end later: what does not come at once has not happened yet.
   const reached = await lastValueFrom(
     store.events(runId).pipe(
       takeWhile((kept) => kept.offset < offset, true),
@@ -142,7 +142,7 @@ export async function stateAt(store: Store, typed: string, offset: number): Prom
         }),
         { offset: 0, state: undefined },
       ),
-      timeout({ each: SILENCE_MS, with: () => EMPTY }),
+      status === 'RUNNING' ? untilQuiet<Reached>() : identity,
     ),
     { defaultValue: { offset: 0, state: undefined } },
   );
@@ -153,7 +153,14 @@ export async function stateAt(store: Store, typed: string, offset: number): Prom
   );
 }
 
-const SILENCE_MS = 1_000;
+/** Events of a run that is under way, which tells its end later: what does not come for so long has not happened yet. */
+export function untilQuiet<T>(): MonoTypeOperatorFunction<T> {
+  return timeout({ first: FIRST_MS, each: SILENCE_MS, with: () => EMPTY });
+}
+
+/** A long run is not read at once. */
+const FIRST_MS = 2_000;
+const SILENCE_MS = 500;
 
 interface Reached {
   readonly offset: number;

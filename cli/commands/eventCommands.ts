@@ -1,9 +1,9 @@
 import type { Observable } from 'rxjs';
-import { EMPTY, takeUntil, timeout } from 'rxjs';
+import { takeUntil } from 'rxjs';
 
 import type { LogLevel, RunEvent } from '../../lib/model/event';
 import { printable } from '../../lib/report/columns';
-import type { KeptEvent, Store } from '../../lib/store/store';
+import type { KeptEvent, RunSummary, Store } from '../../lib/store/store';
 import { usageError } from '../commandError';
 import type { CommandContext } from '../context';
 import { countOf, textOf, withStore } from '../context';
@@ -12,7 +12,7 @@ import { eventText } from '../view/eventText';
 import { timeText } from '../view/moments';
 import type { Output } from '../view/output';
 import { paint } from '../view/output';
-import { runNamed } from '../runNames';
+import { runNamed, untilQuiet } from '../runNames';
 import { abortOf } from '../signals';
 import { clippedLine } from '../view/table';
 
@@ -22,8 +22,8 @@ export async function eventsCommand(context: CommandContext): Promise<number> {
   const types = textOf(options['type'])?.split(',');
   const isWanted = pathFilter(options['path']);
   return withStore(context, async (store) => {
-    const { runId } = await runNamed(store, String(args[0]));
-    await eachEvent(wanted(store, runId, context), (kept) => {
+    const run = await runNamed(store, String(args[0]));
+    await eachEvent(wanted(store, run, context), (kept) => {
       const { event } = kept;
       if (
         types !== undefined &&
@@ -44,8 +44,8 @@ export async function logsCommand(context: CommandContext): Promise<number> {
   const level = levelOf(options['level']);
   const isWanted = pathFilter(options['path']);
   return withStore(context, async (store) => {
-    const { runId } = await runNamed(store, String(args[0]));
-    await eachEvent(wanted(store, runId, context), ({ event, offset }) => {
+    const run = await runNamed(store, String(args[0]));
+    await eachEvent(wanted(store, run, context), ({ event, offset }) => {
       if (event.type !== 'step.logged' || LEVELS.indexOf(event.level) < level || !isWanted(event)) return;
       if (output.isJson) {
         output.json({
@@ -88,18 +88,25 @@ function pathFilter(value: unknown): (event: RunEvent) => boolean {
 }
 
 /** The events so far, and with `--follow` those to come. */
-function wanted(store: Store, runId: string, { options, signal }: CommandContext): Observable<KeptEvent> {
+function wanted(store: Store, run: RunSummary, { options, signal }: CommandContext): Observable<KeptEvent> {
   const after = countOf(options['since'], '--since') ?? 0;
-  if (options['follow'] === true) return store.events(runId, { after }).pipe(takeUntil(abortOf(signal)));
-  return eventsSoFar(store, runId, after).pipe(takeUntil(abortOf(signal)));
+  const events =
+    options['follow'] === true ? store.events(run.runId, { after }) : eventsSoFar(store, run, after);
+  return events.pipe(takeUntil(abortOf(signal)));
 }
 
-/** The events that are kept now. Of a run that is under way the end is not waited for. */
-function eventsSoFar(store: Store, runId: string, after = 0): Observable<KeptEvent> {
-  return store.events(runId, { after }).pipe(timeout({ each: SILENCE_MS, with: () => EMPTY }));
+/**
+ * The events that are kept now. Of a run that is under way the end is not waited for; those of any other one end by themselves, however
+ * long a slow disk takes for them.
+ */
+export function eventsSoFar(
+  store: Pick<Store, 'events'>,
+  { runId, status }: Pick<RunSummary, 'runId' | 'status'>,
+  after = 0,
+): Observable<KeptEvent> {
+  const kept = store.events(runId, { after });
+  return status === 'RUNNING' ? kept.pipe(untilQuiet()) : kept;
 }
-
-const SILENCE_MS = 500;
 
 function eachEvent(events: Observable<KeptEvent>, next: (kept: KeptEvent) => void): Promise<void> {
   return new Promise((resolve, reject) => {
