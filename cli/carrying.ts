@@ -183,7 +183,11 @@ async function lastOffset(store: Store, runId: string): Promise<number> {
 export async function tellEnd({ store, settings }: Carried, runId: string, output: Output): Promise<number> {
   const state = await store.loadRun(runId);
   if (state === undefined)
-    throw new CommandError('TIMED_OUT', `Cannot find run "${runId}" any more`, 'millrace list');
+    throw new CommandError(
+      'TIMED_OUT',
+      `Cannot find run "${runId}" any more`,
+      'millrace list names those that are there',
+    );
   const { status, output: given } = state;
   if (output.isJson) output.json({ ...summaryOf(state), ...(status === 'COMPLETED' && { output: given }) });
   else if (status === 'COMPLETED' && given !== undefined) output.print(JSON.stringify(given, null, 2));

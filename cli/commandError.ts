@@ -36,7 +36,7 @@ export class CommandError extends MillraceError {
 
   /**
    * @param problem - What could not be done, to what, and why.
-   * @param next - What to type now.
+   * @param next - What to type now. A command is written `millrace …`, at the beginning: it is shown as it has to be typed.
    */
   constructor(code: CommandCode, problem: string, next: string, options: ErrorOptions = {}) {
     super(problem, next, { ...options, tellsNext: false });

@@ -34,12 +34,14 @@ export function reportError(thrown: unknown, output: Output, env: CommandContext
  */
 export function recordOf(thrown: unknown, millrace = 'millrace'): ShownError {
   if (thrown instanceof MillraceError) {
-    const { code, name, next } = thrown;
+    const { code, name } = thrown;
+    const next = nexts[code]?.(thrown, millrace) ?? thrown.next;
     return {
       code,
       name,
       message: withoutNext(thrown),
-      next: nexts[code]?.(thrown, millrace) ?? next,
+      // A command stands at the beginning.
+      next: thrown instanceof CommandError ? next.replace(/^millrace (?=\w)/, `${millrace} `) : next,
       exit: thrown instanceof CommandError ? thrown.exit : exitOfCode(code),
     };
   }

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 
 import { VirtualTimeScheduler } from 'rxjs';
 
+import { notAnAgent } from '../lib/definition/checks';
 import { definitionOf, planOf } from '../lib/definition/definition';
 import type { CallCallbacks } from '../lib/engine/engine';
 import { StepExecutor } from '../lib/engine/interpreter/stepExecutor';
@@ -214,7 +215,7 @@ interface HeldRun<O> {
 async function beginHeldRun<I, O>(agent: Agent<I, O>, input: I | undefined): Promise<HeldRun<O>> {
   const definition = definitionOf(agent);
   if (definition === undefined) {
-    throw new InvalidArgumentError('Cannot explore what is no agent', 'make one with agent()');
+    throw notAnAgent('explore', agent);
   }
   const scheduler = new VirtualTimeScheduler(undefined, Infinity);
   const runId = 'explored';

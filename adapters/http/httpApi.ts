@@ -4,6 +4,7 @@ import { Hono } from 'hono/tiny';
 import { asyncScheduler, interval, NEVER } from 'rxjs';
 import type { SchedulerLike } from 'rxjs';
 
+import { notAnAgent } from '../../lib/definition/checks';
 import { definitionOf } from '../../lib/definition/definition';
 import { newRunId } from '../../lib/engine/newRunId';
 import type { MetricsStore } from '../../lib/metrics/metricsStore';
@@ -137,8 +138,7 @@ function outOfRange(name: string, value: number): InvalidArgumentError {
 function agentsByName(agents: readonly AnyAgent[]): ReadonlyMap<string, AnyAgent> {
   const byName = new Map<string, AnyAgent>();
   for (const agent of agents) {
-    if (definitionOf(agent) === undefined)
-      throw new InvalidArgumentError(`Cannot show ${typeof agent}: it is no agent`, 'make one with agent()');
+    if (definitionOf(agent) === undefined) throw notAnAgent('show', agent);
     const { name } = agent;
     if (byName.has(name) && byName.get(name) !== agent)
       throw new InvalidArgumentError(

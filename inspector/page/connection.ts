@@ -188,7 +188,7 @@ async function asked<T>(url: string, body?: object): Promise<T> {
       code: 'NOT_REACHED',
       name: 'RequestError',
       message: `Cannot reach the inspector: ${String(error)}`,
-      next: 'start it again with millrace inspect',
+      next: 'start it again: npx millrace inspect',
     });
   }
   if (reply.status === 401) link.value = 'refused';
@@ -402,7 +402,7 @@ export function fileConnection({ store, run, events, layouts, madeAt, texts }: E
         code: 'READ_ONLY',
         name: 'RequestError',
         message: 'This page is a file: nothing can be done from here',
-        next: 'open the store with millrace inspect',
+        next: 'open it by npx millrace inspect',
       }),
     );
   return {

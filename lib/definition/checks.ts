@@ -1,3 +1,4 @@
+import { typeName } from '../codec/typeName';
 import { DefinitionError } from '../errors/definitionErrors';
 import type { AgentPolicy, CircuitPolicy, RetryPolicy, StepPolicy } from '../model/agentType';
 import { InvalidArgumentError } from '../model/failure';
@@ -188,4 +189,12 @@ export function checkFunction(owner: string, what: string, given: unknown): void
   if (typeof given !== 'function') {
     throw new DefinitionError(owner, `${what} must be a function, got ${typeof given}`);
   }
+}
+
+/** What stands where an agent has to stand is something else. @param action - What was to be done with it, such as `run`. */
+export function notAnAgent(action: string, given: unknown): InvalidArgumentError {
+  return new InvalidArgumentError(
+    `Cannot ${action}: an agent is needed, got ${typeName(given)}`,
+    'make one with agent()',
+  );
 }

@@ -82,7 +82,7 @@ export function checkedWhere<S extends object>(
   if (engine !== undefined) {
     if (typeof (engine as Partial<RunEngine> | null)?.run === 'function') return { engine };
     throw new InvalidArgumentError(
-      `Cannot ${action} on ${typeof engine}: it is no engine`,
+      `Cannot ${action}: an engine is needed, got ${typeName(engine)}`,
       'give an engine, such as restateEngine()',
     );
   }
@@ -99,7 +99,7 @@ export function checkedWhere<S extends object>(
         'give it as { engine }',
       );
     throw new InvalidArgumentError(
-      `Cannot ${action} in ${typeof store}: it is no store`,
+      `Cannot ${action}: a store is needed, got ${typeName(store)}`,
       "give a store, such as lowdbStore('./state')",
     );
   }

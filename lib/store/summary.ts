@@ -210,7 +210,7 @@ export function checkLimits(limits: PruneLimits): void {
 export async function resumable(store: Pick<Store, 'listRuns'>): Promise<readonly RunSummary[]> {
   if (typeof (store as Partial<Store> | undefined)?.listRuns !== 'function')
     throw new InvalidArgumentError(
-      `Cannot list what can be resumed in ${typeof store}: it is no store`,
+      `Cannot list what can be resumed: a store is needed, got ${typeName(store)}`,
       'give a store or an engine itself, such as resumable(store)',
     );
   return store.listRuns({ status: ['RUNNING', 'FAILED', 'CANCELLED', 'SUSPENDED'], isResting: true });

@@ -1,5 +1,6 @@
 import type { Observable } from 'rxjs';
 
+import { notAnAgent } from '../../lib/definition/checks';
 import { definitionOf } from '../../lib/definition/definition';
 import type { RunEngine, RunRequest } from '../../lib/engine/engine';
 import { checkServices } from '../../lib/engine/local/givenServices';
@@ -35,10 +36,7 @@ export function run<I, O>(
   ...[input, options = {}]: RunArguments<I, RunOptions>
 ): Observable<Transition<O>> {
   if (definitionOf(agent) === undefined) {
-    throw new InvalidArgumentError(
-      `Cannot run ${typeof agent === 'function' ? 'this function' : String(agent)}: it is no agent`,
-      'make one with agent()',
-    );
+    throw notAnAgent('run', agent);
   }
   checkTags('run', options.tags);
   checkServices(options.services);

@@ -1,6 +1,7 @@
 import { Cron } from 'croner';
 import ms from 'ms';
 
+import { notAnAgent } from '../../lib/definition/checks';
 import { definitionOf } from '../../lib/definition/definition';
 import type { Agent } from '../../lib/model/agentType';
 import { InvalidArgumentError } from '../../lib/model/failure';
@@ -60,11 +61,7 @@ export function schedule<I>(
   agent: Agent<I, unknown>,
   ...[input, options = {}]: RunArguments<I, ScheduleOptions>
 ): Schedule {
-  if (definitionOf(agent) === undefined)
-    throw new InvalidArgumentError(
-      `Cannot schedule ${typeof agent}: it is no agent`,
-      'make one with agent()',
-    );
+  if (definitionOf(agent) === undefined) throw notAnAgent('schedule', agent);
   const { name = agent.name, timeZone = 'UTC', overlap = 'skip', catchUp = 'none' } = options;
   if (!['skip', 'queue', 'cancel'].includes(overlap))
     throw new InvalidArgumentError(`overlap is ${overlap}`, 'give skip, queue or cancel');

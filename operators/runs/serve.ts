@@ -1,5 +1,6 @@
 import { Observable } from 'rxjs';
 
+import { notAnAgent } from '../../lib/definition/checks';
 import { definitionOf } from '../../lib/definition/definition';
 import { checkServices } from '../../lib/engine/local/givenServices';
 import type { Agent } from '../../lib/model/agentType';
@@ -32,8 +33,7 @@ export function serve(
 ): Observable<Transition> {
   const byName = new Map<string, Agent<never, unknown>>();
   for (const agent of agents) {
-    if (definitionOf(agent) === undefined)
-      throw new InvalidArgumentError(`Cannot serve ${typeof agent}: it is no agent`, 'make one with agent()');
+    if (definitionOf(agent) === undefined) throw notAnAgent('serve', agent);
     if (byName.has(agent.name))
       throw new InvalidArgumentError(
         `Cannot serve two agents named "${agent.name}"`,

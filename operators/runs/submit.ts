@@ -1,6 +1,7 @@
 import { asyncScheduler } from 'rxjs';
 
 import { jsonValue } from '../../lib/codec/jsonValue';
+import { notAnAgent } from '../../lib/definition/checks';
 import { definitionOf } from '../../lib/definition/definition';
 import type { SubmitRequest } from '../../lib/engine/engine';
 import { newRunId } from '../../lib/engine/newRunId';
@@ -41,8 +42,7 @@ export async function submit<I>(
   input: I,
   options: SubmitOptions,
 ): Promise<SubmitReceipt> {
-  if (definitionOf(agent) === undefined)
-    throw new InvalidArgumentError(`Cannot submit ${typeof agent}: it is no agent`, 'make one with agent()');
+  if (definitionOf(agent) === undefined) throw notAnAgent('submit', agent);
   const { store, engine } = checkedWhere(`submit a run of "${agent.name}"`, options, 'isServed');
   const { runId = newRunId(), priority = 0, delayMs = 0, tags, maxBacklog = 100_000 } = options;
   checkRunId(runId);

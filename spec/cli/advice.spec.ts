@@ -246,6 +246,7 @@ describe('what the commands say, and what they advise', () => {
     expect(stdout).toContain(`To answer:  ${begins} answer p ok '<json>'\n`);
     expect(stdout).toContain(`or ${begins} resume p --agents <file>\n`);
     expect(typed(['show', 'nope'], env).stderr).toContain(`\n  ${begins} list names those that are there\n`);
+    expect(typed(['import', 'none.gz'], env).stderr).toContain(`\n  ${begins} export <run> makes one\n`);
   });
 
   describe('a saga that has gone back', () => {

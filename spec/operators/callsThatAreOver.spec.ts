@@ -93,7 +93,7 @@ describe('a call that is over', () => {
       1,
       { store, runId: 'r' },
     );
-    expect(state.error?.message).toContain('it is no agent');
+    expect(state.error?.message).toContain('an agent is needed, got function');
     expect(collect(run(asks('x', double), 1, { store, runId: 'r' })).ended).toBe('complete');
   });
 });

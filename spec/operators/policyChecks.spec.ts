@@ -68,7 +68,15 @@ describe('policies and arguments', () => {
   });
 
   it('what is no agent, and what is no store, is refused at once', () => {
-    expect(() => run(((x: number) => x) as never, 1)).toThrow('it is no agent; make one with agent()');
+    for (const [given, got] of [
+      [(x: number) => x, 'function'],
+      [undefined, 'undefined'],
+      [Object.create(null), 'object'],
+      [Promise.resolve(), 'a Promise'],
+    ] as const)
+      expect(() => run(given as never, 1)).toThrow(
+        `Cannot run: an agent is needed, got ${got}; make one with agent()`,
+      );
     expect(() =>
       run(
         agent('a', () => 1),

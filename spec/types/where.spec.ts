@@ -120,10 +120,10 @@ describe('where a run rests', () => {
         ),
       });
       expect(await refusal(name, ...given, { store: 7 })).toMatchObject({
-        message: expect.stringContaining('it is no store'),
+        message: expect.stringContaining('a store is needed, got number'),
       });
       expect(await refusal(name, ...given, { engine: 'far' })).toMatchObject({
-        message: expect.stringContaining('it is no engine'),
+        message: expect.stringContaining('an engine is needed, got string'),
       });
     },
   );

@@ -1,14 +1,13 @@
 import type { Subscriber } from 'rxjs';
 import { Observable } from 'rxjs';
 
-import { checkName } from '../../definition/checks';
+import { checkName, notAnAgent } from '../../definition/checks';
 import { definitionOf, isStructure } from '../../definition/definition';
 import type { StepRequest } from '../../definition/scope';
 import { isBail } from '../../definition/scope';
 import { AttemptOverError, DuplicateStepError, StepDepthError, StepError } from '../../errors/stepErrors';
 import type { Agent } from '../../model/agentType';
 import { bail } from '../../model/bail';
-import { InvalidArgumentError } from '../../model/failure';
 import type { StepTask } from '../task';
 import { pathBelow } from '../task';
 import type { StepMachine } from './stepMachine';
@@ -37,7 +36,7 @@ export class ContextSteps {
     const path = pathBelow(parent.path, id);
     const definition = definitionOf(agent);
     if (definition === undefined) {
-      throw new InvalidArgumentError(`Cannot run step "${path}": it is no agent`, 'make one with agent()');
+      throw notAnAgent(`run step "${path}"`, agent);
     }
     if (functionsAbove(parent) >= DEEPEST) throw new StepDepthError(path, DEEPEST);
     const ids = (parent.nestedIds ??= new Set());

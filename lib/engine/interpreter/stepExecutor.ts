@@ -1,7 +1,7 @@
 import type { Observable } from 'rxjs';
 
 import { validate } from '../../codec/validate';
-import { yesOrNo } from '../../definition/checks';
+import { notAnAgent, yesOrNo } from '../../definition/checks';
 import type { Definition, StepIds, StructureDefinition } from '../../definition/definition';
 import { definitionOf, encodedOutput, isContainer, isStructure } from '../../definition/definition';
 import type { Answer, Decided, StepRequest, Undoable } from '../../definition/scope';
@@ -422,7 +422,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
     const definition = definitionOf(request.agent);
     const path = pathOfPart(parent, request.id);
     if (definition === undefined) {
-      throw new InvalidArgumentError(`Cannot run step "${path}": it is no agent`, 'make one with agent()');
+      throw notAnAgent(`run step "${path}"`, request.agent);
     }
     const policy = request.policy ?? definition.policy;
     const task = newTask(parent, path, definition, policy, request.input, answer, request);

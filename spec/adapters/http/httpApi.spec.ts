@@ -6,6 +6,7 @@ import type { SchedulerLike } from 'rxjs';
 import { asyncScheduler } from 'rxjs';
 
 import type {
+  AgentsReply,
   EventLine,
   ForkPreviewReply,
   HttpApi,
@@ -161,8 +162,14 @@ describe('httpApi()', () => {
       input: { pages: 2 },
     });
     expect(known.next.map(({ action, command }) => [action, command])).toEqual([
-      ['answer', "npx millrace answer r sign '<json>'"],
-      ['cancel', 'npx millrace cancel r'],
+      // No command reaches a run in the memory of a process.
+      ['answer', undefined],
+      ['cancel', undefined],
+    ]);
+    const inFolder = httpApi({ store: { ...store, folder: '/srv/my state' }, agents: [book] });
+    expect((await read<RunReply>(inFolder, '/runs/r')).next.map(({ command }) => command)).toEqual([
+      "npx millrace answer r --store '/srv/my state' sign '<json>'",
+      "npx millrace cancel r --store '/srv/my state'",
     ]);
     expect(await read<RunReply>(httpApi({ store }), '/runs/r')).toMatchObject({
       definition: { is: 'unknown' },
@@ -207,6 +214,22 @@ describe('httpApi()', () => {
     expect(await messages(`after=${String(first.next)}`)).toEqual(['page 2']);
   });
 
+  it('tells the lines of a step from those of the second one of its name', async () => {
+    const store = memoryStore();
+    const say = agent('say', (n: number, { log, path }) => {
+      log('INFO', `said by ${path}`);
+      return n;
+    });
+    await execute(chain('twice', say, say), 1, { store, runId: 'r' });
+    const messages = async (path: string) =>
+      (await read<LogsReply>(httpApi({ store }), `/runs/r/logs?path=${encodeURIComponent(path)}`)).lines.map(
+        ({ message }) => message,
+      );
+
+    expect(await messages('say')).toEqual(['said by say']);
+    expect(await messages('say[1]')).toEqual(['said by say[1]']);
+  });
+
   it('tells the agents, the numbers, and itself', async () => {
     const monitor = createMonitor();
     monitor.endWorkflow('book', 2, true);
@@ -232,6 +255,58 @@ describe('httpApi()', () => {
     );
     expect(JSON.stringify(described)).toContain('"input.book"');
     expect(await refusal(await get(api, '/runs?store=c'))).toEqual([404, 'UNKNOWN_STORE']);
+  });
+
+  it('describes the input of every agent, also of two names without a Latin letter and of what contains itself', async () => {
+    interface Category {
+      readonly name: string;
+      readonly below: readonly Category[];
+    }
+    const Category: t.Type<Category> = t.recursion('Category', () =>
+      t.readonly(t.type({ name: t.string, below: t.readonlyArray(Category) })),
+    );
+    const agents = [
+      agent('주문', (category: Category) => category.name, { input: Category }),
+      agent('배송', (id: string) => id, { input: t.string }),
+    ];
+    const described = await read<{
+      readonly components: { readonly schemas: Readonly<Record<string, { readonly title?: string }>> };
+    }>(httpApi({ store: memoryStore(), agents }), '/openapi.json');
+
+    const titles = Object.values(described.components.schemas).map(({ title }) => title);
+    expect(titles).toEqual(expect.arrayContaining(['Input of 주문', 'Input of 배송']));
+    const references = [...JSON.stringify(described.components).matchAll(/"\$ref":"#\/([^"]+)"/g)];
+    expect(references.length).toBeGreaterThan(1);
+    for (const [, pointer = ''] of references) {
+      const found = pointer
+        .split('/')
+        .reduce<unknown>((at, key) => (at as Readonly<Record<string, unknown>>)[key], described);
+      expect([pointer, typeof found]).toEqual([pointer, 'object']);
+    }
+  });
+
+  it('describes the other agents where a schema cannot say what it takes, such as a date of zod', async () => {
+    const dated = {
+      '~standard': {
+        version: 1 as const,
+        vendor: 'zod',
+        validate: (value: unknown) => ({ value }),
+        jsonSchema: {
+          input: (): never => {
+            throw new Error('Date cannot be represented in JSON Schema');
+          },
+        },
+      },
+    };
+    const remind = agent('remind', (at: unknown) => String(at), { input: dated });
+    const api = httpApi({ store: memoryStore(), agents: [remind, book] });
+
+    const { agents } = await read<AgentsReply>(api, '/agents');
+    expect(agents.map(({ name, input }) => [name, typeof input])).toEqual([
+      ['remind', 'undefined'],
+      ['book', 'object'],
+    ]);
+    expect((await get(api, '/openapi.json')).status).toBe(200);
   });
 
   it('lists streams that remember, without secrets, and those that cannot be read', async () => {
@@ -725,7 +800,9 @@ describe('httpApi()', () => {
     expect(() => httpApi({ store: memoryStore(), agents: [load, agent('load', () => 1)] })).toThrow(
       'Cannot show two agents named "load"',
     );
-    expect(() => httpApi({ store: memoryStore(), agents: [(() => 1) as never] })).toThrow('it is no agent');
+    expect(() => httpApi({ store: memoryStore(), agents: [(() => 1) as never] })).toThrow(
+      'Cannot show: an agent is needed, got function',
+    );
     const main = memoryStore();
     expect(() => httpApi({ store: main, stores: { main: memoryStore() } })).toThrow(
       'Cannot show two stores named "main"',
