@@ -1,5 +1,6 @@
 import { appendFile, readFile } from 'node:fs/promises';
 
+import { notAnAgent } from '../lib/definition/checks';
 import { definitionOf } from '../lib/definition/definition';
 import type { FunctionDefinition } from '../lib/definition/definition';
 import type { StepContext } from '../lib/model/agentType';
@@ -21,10 +22,11 @@ interface RecordedCall {
  * The same model, which also writes each call to a file: what it was asked, the pieces of its text, its answer or failure, a line of
  * JSON each. Requests hold what your users said: look at the file before you keep it with your tests.
  *
+ * @throws InvalidArgumentError when the model is made of others: record those.
  * @throws The errors of the file, as failures of the step.
  */
 export function recordModel(model: Model, file: string): Model {
-  const { name, policy, invoke } = definitionOf(model) as FunctionDefinition;
+  const { name, policy, invoke } = functionBehind(model);
   let written: Promise<void> = Promise.resolve();
   const append = (call: RecordedCall): Promise<void> => {
     // One after another, so that lines of calls at the same time do not mix.
@@ -52,6 +54,16 @@ export function recordModel(model: Model, file: string): Model {
     return answer;
   };
   return agent(name, call, policy) as Model;
+}
+
+function functionBehind(model: Model): FunctionDefinition {
+  const definition = definitionOf(model);
+  if (definition === undefined) throw notAnAgent('record a model', model);
+  if (definition.kind === 'function') return definition;
+  throw new InvalidArgumentError(
+    `Cannot record "${definition.name}": it is a ${definition.kind} made of others`,
+    'record the models that it is made of',
+  );
 }
 
 /**

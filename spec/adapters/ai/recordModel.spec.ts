@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { lastValueFrom, toArray } from 'rxjs';
 
 import type { Model, ModelRequest } from '../../../adapters/ai/index';
-import { outputs, partials, run } from '../../../index';
+import { agent, chain, fallback, outputs, partials, run } from '../../../index';
 import { fakeModel, recordModel, replayModel } from '../../../testing/index';
 
 const question = (content: string): ModelRequest => ({ messages: [{ role: 'user', content }] });
@@ -58,6 +58,22 @@ describe('a recorded model', () => {
 
     for (const line of readFileSync(file, 'utf8').trim().split('\n'))
       expect(() => JSON.parse(line) as unknown).not.toThrow();
+  });
+
+  it('refuses a model that is made of others', () => {
+    const [one, other] = [fakeModel([{ text: 'a' }]), fakeModel([{ text: 'b' }])];
+    const either = fallback(
+      'either',
+      one,
+      chain(
+        'other',
+        agent('input', ({ input }: { readonly input: ModelRequest }) => input),
+        other,
+      ),
+    );
+    expect(() => recordModel(either as Model, join(folder, 'either.jsonl'))).toThrow(
+      'Cannot record "either": it is a fallback made of others; record the models that it is made of',
+    );
   });
 
   it('fails by name where there is no such file', async () => {
