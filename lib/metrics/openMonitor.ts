@@ -7,7 +7,8 @@ import { createMonitor } from './monitor';
  * Makes a monitor that goes on with the numbers and the alerts of the last one, and keeps its own: after each run that ends
  * and each alert, at most one write at a time, and when it is closed. A write that fails is reported and the next one is tried again.
  *
- * What the conditions of `alert()` remember is kept, such as whether `above` has fired; a window of time begins anew.
+ * What the conditions of `alert()` remember is kept: whether `above` has fired, and what `failureRateOver` has counted. What operators of
+ * RxJS hold begins anew.
  *
  * @throws MetricsFileError when the store holds something else.
  * @example
