@@ -161,10 +161,14 @@ const packagesOutside = {
   },
 };
 
+/** Packages that one part needs: whoever lacks one of them is told of all. */
+const TOGETHER = ['@restatedev/restate-sdk', 'undici'];
+
 /** Loads a package that not everybody has; without it, an error says what to install. */
 function requiredPeer(name, given) {
-  const wanted = `${name}@${peerDependencies[name]}`;
-  const missing = `Cannot load this part of millrace: ${name} is not installed; npm install "${wanted}"`;
+  const needed = TOGETHER.includes(name) ? TOGETHER : [name];
+  const wanted = needed.map((one) => `"${one}@${peerDependencies[one]}"`).join(' ');
+  const missing = `Cannot load this part of millrace: ${name} is not installed; npm install ${wanted}`;
   return `try {
   ${given} require('${name}');
 } catch (error) {

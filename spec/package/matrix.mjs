@@ -226,14 +226,14 @@ function peersOf() {
       isMain: true,
       async go(folder) {
         await install(folder);
-        for (const [entry, peer] of [
-          ['restate', '@restatedev/restate-sdk'],
+        for (const [entry, ...needed] of [
+          ['restate', '@restatedev/restate-sdk', 'undici'],
           ['workers', 'piscina'],
         ]) {
           const file = `${entry}.mjs`;
           write(folder, { [file]: `import 'millrace/${entry}';` });
           const { stderr } = await sh('node', [file], folder).catch((error) => error);
-          const told = `${peer} is not installed; npm install "${peer}@${peers[peer]}"`;
+          const told = `is not installed; npm install ${needed.map((peer) => `"${peer}@${peers[peer]}"`).join(' ')}`;
           if (!stderr?.includes(told)) throw new Error(`millrace/${entry} does not say: ${told}\n${stderr}`);
         }
         // These are given the package that they need.
