@@ -243,6 +243,7 @@ class Reading<T, O> {
       if (this.#mayAsk()) this.#session?.flush();
     } while (this.#mayAsk() && this.#hasRoom());
     this.#isFilling = false;
+    this.#session?.holdBack(this.#name, this.#mayAsk());
   }
 
   #mayAsk(): boolean {
@@ -256,6 +257,7 @@ class Reading<T, O> {
   stop(): void {
     this.#isOver = true;
     this.#stopRoom?.();
+    this.#session?.holdBack(this.#name, false);
     // One that has failed may be begun again; behind one that has ended, another one of its name would find nothing.
     if (!this.hasEnded) this.#removeSource?.();
     this.#pull?.stop();

@@ -28,7 +28,11 @@ export interface WindowedOptions<T> extends RememberOptions {
   readonly lateMs?: number;
   /** Hears of each item whose windows have closed already. They are counted in any case. */
   readonly onLate?: (item: T) => void;
-  /** Whether the clock closes windows too, where no item does; false when left out. */
+  /**
+   * Whether the clock closes windows too, where no item does; false when left out. With `at` it goes on from the time of the latest item,
+   * and stands still while a slow end holds the source back: what waits in the source is no later for it. What an earlier life has left
+   * open waits ten seconds for a first item.
+   */
   readonly byClock?: boolean;
 }
 
@@ -147,8 +151,14 @@ class TimeWindows<T> {
   readonly #sessions = new Map<string, Set<string>>();
   #clock: Clock;
   #timer: Subscription | undefined;
-  #timerAt = Infinity;
+  /** When the timer fires, by the clock of the session. */
+  #firesAt = Infinity;
+  #isAwaiting = false;
   #isSealing = false;
+  #isStopped = false;
+  /** When the latest item came, or, until one has, when the stream was opened: as `listenedMs` of the session. */
+  #latestAt: number;
+  #hasCome = false;
 
   constructor(
     name: string,
@@ -167,6 +177,7 @@ class TimeWindows<T> {
     this.#emit = emit;
     this.#clock = (table.get(CLOCK_ROW) as Clock | undefined) ?? { late: 0 };
     for (const [row, window] of table.rows) if (row !== CLOCK_ROW) this.#know(row, window as Row<T>);
+    this.#latestAt = session.listenedMs();
     this.#setTimer();
   }
 
@@ -185,6 +196,9 @@ class TimeWindows<T> {
     const isIn =
       'gapMs' in this.#spec ? this.#addToSession(own, time, item) : this.#addToSpans(own, time, item);
     if (!isIn) this.#options.onLate?.(item);
+    if (this.#options.byClock === true && (time > latest || !this.#hasCome))
+      this.#latestAt = this.#session.listenedMs();
+    this.#hasCome = true;
     if (!isIn || time > latest) {
       const late = this.#clock.late + (isIn ? 0 : 1);
       this.#setClock({ ...this.#clock, latest: Math.max(latest, time), late });
@@ -306,43 +320,94 @@ class TimeWindows<T> {
     }
   }
 
-  #setTimer(): void {
-    const { earliest } = this.#ends;
-    if (this.#options.byClock !== true || this.#isSealing || earliest === this.#timerAt) return;
-    this.#timer?.unsubscribe();
-    this.#timerAt = earliest;
-    if (earliest === Infinity) return;
-    const delay = Math.max(0, earliest + this.#lateMs - this.#session.now());
-    const passed = (): void => {
-      this.#timerAt = Infinity;
-      const moment = this.#session.now() - this.#lateMs;
-      // Two steps: a crash in between must not let a window that somebody has seen take more.
-      if (moment < this.#ends.earliest) {
-        this.#setTimer();
-        return;
-      }
-      this.#isSealing = true;
-      this.#session.decide(
-        `${this.#name} by the clock`,
-        () => {
-          this.seal(moment);
-        },
-        () => {
-          this.#isSealing = false;
-          this.close();
-          this.#setTimer();
-          return true;
-        },
-      );
-    };
-    // Node turns longer delays into 1 ms; the timer is set anew when it fires early.
-    this.#timer = this.#session.scheduler.schedule(passed, Math.min(delay, 2 ** 31 - 1));
+  /**
+   * What time it is for the items. Where they have times of their own, those that wait in the source, as after a pause or behind a slow
+   * end, are older than the clock says.
+   */
+  #itemTime(): number {
+    const now = this.#session.now();
+    const { latest } = this.#clock;
+    if (this.#options.at === undefined || latest === undefined) return now;
+    if (this.#hasCome) return Math.min(now, latest + this.#listenedMs());
+    return this.#listenedMs() >= STILL_MS ? now : Math.min(now, latest);
   }
 
+  /** In how many milliseconds it is that time for the items, where none comes; not more than 0 when it is. */
+  #leftMs(until: number): number {
+    const left = until - this.#session.now();
+    const { latest } = this.#clock;
+    if (this.#options.at === undefined || latest === undefined) return left;
+    return Math.max(left, (this.#hasCome ? until - latest : STILL_MS) - this.#listenedMs());
+  }
+
+  /** For how long the source could have given a later item. */
+  #listenedMs(): number {
+    return this.#session.listenedMs() - this.#latestAt;
+  }
+
+  #setTimer(): void {
+    const { earliest } = this.#ends;
+    if (this.#options.byClock !== true || this.#isSealing || this.#isStopped) return;
+    if (earliest === Infinity) {
+      this.#timer?.unsubscribe();
+      this.#firesAt = Infinity;
+      return;
+    }
+    const leftMs = this.#leftMs(earliest + this.#lateMs);
+    if (leftMs > 0 && this.#options.at !== undefined && this.#awaitsSource()) return;
+    const firesAt = this.#session.now() + leftMs;
+    // One that fires earlier looks again.
+    if (firesAt >= this.#firesAt) return;
+    this.#timer?.unsubscribe();
+    this.#firesAt = firesAt;
+    // Node turns longer delays into 1 ms.
+    const delay = Math.min(Math.max(0, leftMs), 2 ** 31 - 1);
+    this.#timer = this.#session.scheduler.schedule(this.#look, delay);
+  }
+
+  /** While the source is held back, the time of its items stands still. */
+  #awaitsSource(): boolean {
+    this.#isAwaiting ||= this.#session.whenListening(() => {
+      this.#isAwaiting = false;
+      this.#look();
+    });
+    return this.#isAwaiting;
+  }
+
+  /** Closes what is over by the clock. */
+  readonly #look = (): void => {
+    if (this.#isStopped || this.#isSealing) return;
+    this.#firesAt = Infinity;
+    const { earliest } = this.#ends;
+    if (earliest === Infinity || this.#leftMs(earliest + this.#lateMs) > 0) {
+      this.#setTimer();
+      return;
+    }
+    this.#isSealing = true;
+    const moment = this.#itemTime() - this.#lateMs;
+    // Two steps: a crash in between must not let a window that somebody has seen take more.
+    this.#session.decide(
+      `${this.#name} by the clock`,
+      () => {
+        this.seal(moment);
+      },
+      () => {
+        this.#isSealing = false;
+        this.close();
+        this.#setTimer();
+        return true;
+      },
+    );
+  };
+
   stop(): void {
+    this.#isStopped = true;
     this.#timer?.unsubscribe();
   }
 }
+
+/** For so long a stream is open before a source that gives nothing counts as one that has nothing, in milliseconds. */
+const STILL_MS = 10_000;
 
 function rowOf(key: string, from: number): string {
   return key === '' ? String(from) : JSON.stringify([key, from]);

@@ -74,6 +74,12 @@ export class StreamSession {
   #leave: (() => void) | undefined;
   #idle: (() => void)[] = [];
   readonly #rooms = new Set<() => void>();
+  /** Sources that are held back. */
+  readonly #held = new Set<string>();
+  #heldSince: number | undefined;
+  #heldMs = 0;
+  /** Wait until no source is held back. */
+  #listening: (() => void)[] = [];
   readonly #broken = new Set<(error: unknown) => void>();
   readonly #offsets: Map<string, unknown>;
   readonly #lags = new Map<string, number>();
@@ -379,6 +385,33 @@ export class StreamSession {
     return () => {
       this.#rooms.delete(look);
     };
+  }
+
+  /** Says whether a source is held back: not asked for more, because too much is under way. */
+  holdBack(source: string, isHeld: boolean): void {
+    if (this.#held.has(source) === isHeld) return;
+    if (isHeld) {
+      this.#held.add(source);
+      this.#heldSince ??= this.#now();
+      return;
+    }
+    this.#held.delete(source);
+    if (this.#held.size > 0 || this.#heldSince === undefined) return;
+    this.#heldMs += this.#now() - this.#heldSince;
+    this.#heldSince = undefined;
+    for (const goOn of this.#listening.splice(0)) goOn();
+  }
+
+  /** Milliseconds by a clock that stands still while a source is held back: it could give nothing then. */
+  listenedMs(): number {
+    return (this.#heldSince ?? this.#now()) - this.#heldMs;
+  }
+
+  /** Calls back once no source is held back; false where none is. */
+  whenListening(work: () => void): boolean {
+    if (this.#heldSince === undefined) return false;
+    this.#listening.push(work);
+    return true;
   }
 
   /** Calls back when everything that came is written down. */

@@ -1,7 +1,7 @@
-import { Subject, VirtualTimeScheduler } from 'rxjs';
+import { Subject, tap, VirtualTimeScheduler } from 'rxjs';
 
 import type { Window } from '../../../operators/streams/windowed';
-import { fromOffset, memoryStore, windowed } from '../../../index';
+import { agent, fromOffset, memoryStore, runEach, windowed } from '../../../index';
 import { until } from '../../support/until';
 
 interface Visit {
@@ -21,6 +21,13 @@ function fed(store = memoryStore(), scheduler?: VirtualTimeScheduler) {
     for (const time of times) source.next({ offset: (offset += 1), value: { at: time } });
   };
   return { visits$, give, store };
+}
+
+/** Lets virtual time pass up to a moment. */
+function to(clock: VirtualTimeScheduler, atMs: number): void {
+  clock.maxFrames = atMs;
+  clock.schedule(() => undefined, atMs - clock.now());
+  clock.flush();
 }
 
 afterEach(() => {
@@ -93,6 +100,85 @@ describe('event time', () => {
     clock.flush();
 
     expect(told).toEqual(['0-10: 3']);
+  });
+
+  it('takes what has waited in the source, as after a pause, although its windows are long over by the clock', async () => {
+    const clock = new VirtualTimeScheduler();
+    const store = memoryStore();
+    const told: string[] = [];
+    const open = ({ visits$ }: ReturnType<typeof fed>) =>
+      visits$
+        .pipe(windowed('w', { sizeMs: 10 }, { at, byClock: true }))
+        .subscribe((window) => told.push(shown(window)));
+    const first = fed(store, clock);
+    const subscription = open(first);
+    first.give(3);
+    subscription.unsubscribe();
+    to(clock, 1_000_000);
+
+    const later = fed(store, clock);
+    open(later);
+    for (const time of [4, 12, 27, 28]) {
+      to(clock, clock.now() + 1);
+      later.give(time);
+    }
+    to(clock, clock.now() + 1);
+    expect(told).toEqual(['0-10: 3 4', '10-20: 12']);
+    to(clock, clock.now() + 1);
+
+    expect(told).toEqual(['0-10: 3 4', '10-20: 12', '20-30: 27 28']);
+    expect((await store.streams.list())[0]?.late).toEqual({});
+  });
+
+  it('waits for a first item for a while before the clock closes what an earlier life has left open', () => {
+    const clock = new VirtualTimeScheduler();
+    const store = memoryStore();
+    const told: string[] = [];
+    const open = (visits$: ReturnType<typeof fed>['visits$']) =>
+      visits$
+        .pipe(windowed('w', { sizeMs: 10 }, { at, byClock: true }))
+        .subscribe((window) => told.push(shown(window)));
+    const first = fed(store, clock);
+    const subscription = open(first.visits$);
+    first.give(3);
+    subscription.unsubscribe();
+    to(clock, 1_000_000);
+    open(fed(store, clock).visits$);
+    to(clock, 1_009_999);
+    expect(told).toEqual([]);
+    to(clock, 1_010_000);
+
+    expect(told).toEqual(['0-10: 3']);
+  });
+
+  it('lets the clock stand still while a slow end holds the source back', async () => {
+    const clock = new VirtualTimeScheduler();
+    const store = memoryStore();
+    const told: string[] = [];
+    const ends: (() => void)[] = [];
+    const slow = agent('slow', () => new Promise<void>((resolve) => ends.push(resolve)));
+    const times = [1, 12, 13, 29];
+    function* read(offset = 0) {
+      for (let next = offset; next < times.length; next += 1)
+        yield { offset: next + 1, value: { at: times[next] ?? 0 } };
+    }
+    const subscription = fromOffset(read, { name: 's', store, scheduler: clock, inFlight: 1 })
+      .pipe(
+        windowed('w', { sizeMs: 10 }, { at, byClock: true }),
+        tap((window) => told.push(shown(window))),
+        runEach(slow, { store }),
+      )
+      .subscribe();
+    to(clock, 1_000);
+    expect(told).toEqual(['0-10: 1']);
+    while (told.length < 3) {
+      await until(() => ends.length > 0);
+      ends.shift()?.();
+      await new Promise(setImmediate);
+    }
+
+    subscription.unsubscribe();
+    expect(told).toEqual(['0-10: 1', '10-20: 12 13', '20-30: 29']);
   });
 
   it('is not moved by a clock that is set, nor by daylight saving time', () => {
