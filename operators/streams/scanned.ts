@@ -93,6 +93,8 @@ export class Keys {
   readonly #times = new TimeHeap<{ readonly key: string; readonly made: number }>();
   /** Which entry counts: a key may have been forgotten and made again. */
   readonly #made = new Map<string, number>();
+  /** Keys of which no time is known, because nothing was forgotten by time when they came. */
+  readonly #timeless: string[] = [];
   /** Keys in the order in which their items came last. */
   readonly #order = new Set<string>();
   #turn = 0;
@@ -106,7 +108,12 @@ export class Keys {
     this.#ttlMs = ttlMs;
     this.#most = maxKeys;
     const rows = [...table.rows] as [string, KeyRow][];
-    if (ttlMs < Infinity) for (const [key, { at = 0 }] of rows) this.#make(key, at);
+    if (ttlMs < Infinity) {
+      for (const [key, { at }] of rows) {
+        if (at === undefined) this.#timeless.push(key);
+        else this.#make(key, at);
+      }
+    }
     if (maxKeys === Infinity) return;
     for (const [key, { turn = 0 }] of rows.sort((a, b) => (a[1].turn ?? 0) - (b[1].turn ?? 0))) {
       this.#order.add(key);
@@ -139,8 +146,12 @@ export class Keys {
     this.#times.add(at, { key, made });
   }
 
-  /** Forgets keys that are too old. */
+  /** Forgets keys that are too old. Those of which no time is known count from now on. */
   evict(now: number): void {
+    for (const key of this.#timeless.splice(0)) {
+      this.#table.assign(key, 'at', now);
+      this.#make(key, now);
+    }
     while (now - this.#times.earliest > this.#ttlMs) {
       const entry = this.#times.take();
       if (entry === undefined) return;
