@@ -94,7 +94,14 @@ class LineReader implements AsyncIterator<Positioned<string, LineOffset>> {
   }
 
   next(): Promise<IteratorResult<Positioned<string, LineOffset>>> {
-    const line = this.#turn.then(() => this.#next());
+    // Nobody calls return() of an iterator that has failed.
+    const line = this.#turn
+      .then(() => this.#next())
+      .catch(async (error: unknown) => {
+        this.#isOver = true;
+        await this.#close();
+        throw error;
+      });
     this.#turn = line.catch(() => undefined);
     return line;
   }
@@ -352,6 +359,7 @@ class LineReader implements AsyncIterator<Positioned<string, LineOffset>> {
 
   /** Waits until the system tells of a change, or for a while. */
   async #wait(ms = this.#pollMs): Promise<void> {
+    if (this.#isOver) return;
     await new Promise<void>((resolve) => {
       let watcher: ReturnType<typeof watch> | undefined;
       const timer = setTimeout(done, ms);

@@ -3,6 +3,9 @@ import {
   copyFileSync,
   existsSync,
   mkdtempSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
   renameSync,
   rmSync,
   truncateSync,
@@ -276,4 +279,30 @@ describe('lines()', () => {
       expect(told).toEqual(written);
     },
   );
+
+  const inLinux = process.platform === 'linux' ? it : it.skip;
+
+  inLinux('closes the file when it cannot be read', async () => {
+    const isFolder = (descriptor: string): boolean => {
+      try {
+        return readlinkSync(join('/proc/self/fd', descriptor)) === realpathSync(folder);
+      } catch {
+        return false;
+      }
+    };
+    const all = fromOffset(lines(folder, { follow: false }), { name: 'lines', store: memoryStore() });
+
+    await expect(lastValueFrom(all)).rejects.toThrow('EISDIR');
+    expect(readdirSync('/proc/self/fd').filter(isFolder)).toEqual([]);
+  });
+
+  it('waits for nothing more when it is left while it looks', async () => {
+    const source = lines(file, { pollMs: 600_000 })(undefined) as AsyncIterable<unknown>;
+    const reader = source[Symbol.asyncIterator]();
+    const line = reader.next();
+    await Promise.resolve();
+    await reader.return?.();
+
+    expect(await line).toMatchObject({ done: true });
+  });
 });
