@@ -3,6 +3,7 @@ import { asyncScheduler, Observable } from 'rxjs';
 
 import { InvalidArgumentError } from '../../../lib/model/failure';
 import type { Store } from '../../../lib/store/store';
+import { Fifo } from '../../../lib/streams/fifo';
 import { untilLeft } from '../../../lib/streams/untilLeft';
 import type { Attachable, SourceEnd } from './openStream';
 import { endingSession, openStream, subscribingFor, tellingEnd } from './openStream';
@@ -73,7 +74,7 @@ class Memory<T, R> implements Attachable {
   #isUndecided = false;
   #hasHandled = false;
   /** Items that came while the store was opened; undefined where the operator stands behind a source with offsets. */
-  #early: T[] | undefined;
+  #early: Fifo<T> | undefined;
   #release: ((isLeft: boolean) => void) | undefined;
   #hasEnded = false;
   /** It has told everything. */
@@ -179,7 +180,7 @@ class Memory<T, R> implements Attachable {
         'put it behind fromOffset(), or give it { store }',
       );
     }
-    this.#early = [];
+    this.#early = new Fifo();
     const name = this.#name;
     this.#release = openStream({ name, store, scheduler, onFailed: 'stop' }, this.#subscriber, (session) => {
       this.#start(session);
@@ -220,10 +221,11 @@ class Memory<T, R> implements Attachable {
     const session = this.#session;
     if (session === undefined || this.#early === undefined) return;
     try {
-      for (let value = this.#early.splice(0, 1); value.length > 0; value = this.#early.splice(0, 1)) {
+      while (this.#early.length > 0) {
+        const value = this.#early.shift();
         this.#count += 1;
         session.handle(this.#name, this.#count, () => {
-          this.#work?.next(value[0] as T, this.#emit);
+          this.#work?.next(value, this.#emit);
           return !this.#subscriber.closed;
         });
       }
