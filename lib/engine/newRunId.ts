@@ -1,8 +1,9 @@
-import { randomFillSync } from 'node:crypto';
+import { createHash, randomFillSync } from 'node:crypto';
 
 import type { SchedulerLike } from 'rxjs';
 import { asyncScheduler, VirtualTimeScheduler } from 'rxjs';
 
+import { LONGEST_RUN_ID } from '../errors/storageErrors';
 import { orderedIds } from '../model/orderedIds';
 
 /** Ids that sort by the moment they were made, also within one millisecond. */
@@ -10,6 +11,15 @@ export const newRunId: () => string = lazily(() => {
   const next = orderedIds(randoms());
   return () => next(asyncScheduler.now());
 });
+
+/** The name as the id of a run: of one that is too long, such as that of a window with a long key, the beginning and a hash of it all. */
+export function fittingRunId(name: string): string {
+  if (name.length <= LONGEST_RUN_ID) return name;
+  const hash = createHash('sha256').update(name).digest('base64url');
+  // No half of a letter of two.
+  const beginning = name.slice(0, LONGEST_RUN_ID - hash.length - 2).replace(/[\uD800-\uDBFF]$/, '');
+  return `${beginning}… ${hash}`;
+}
 
 /**
  * An id that no other run has: 80 random bits in 16 letters and digits.

@@ -274,6 +274,9 @@ export class RunArchiveError extends MillraceError {
   }
 }
 
+/** How many characters the id of a run has at most. */
+export const LONGEST_RUN_ID = 200;
+
 /** A run id that cannot be used: empty, longer than 200 characters, or not a string. */
 export class InvalidRunIdError extends MillraceError {
   override readonly name = 'InvalidRunIdError';
@@ -293,7 +296,7 @@ export class InvalidRunIdError extends MillraceError {
 export function checkRunId(runId: unknown): asserts runId is string {
   if (typeof runId !== 'string') throw new InvalidRunIdError(`it is a value of type ${typeof runId}`);
   if (runId === '') throw new InvalidRunIdError('it is empty');
-  if (runId.length > 200) throw new InvalidRunIdError(`it has ${String(runId.length)} characters`);
+  if (runId.length > LONGEST_RUN_ID) throw new InvalidRunIdError(`it has ${String(runId.length)} characters`);
 }
 
 /** An execution log has its end, and takes no more. */

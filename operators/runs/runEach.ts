@@ -2,12 +2,13 @@ import type { OperatorFunction, Subscriber } from 'rxjs';
 import { asyncScheduler, catchError, defer, EMPTY, finalize, Observable, of, tap } from 'rxjs';
 
 import { reportUnheard, startTimer } from '../../lib/engine/local/startTimer';
-import { newRunId } from '../../lib/engine/newRunId';
+import { fittingRunId, newRunId } from '../../lib/engine/newRunId';
 import type { MaybeWhere, RunOptions, RunSettings } from '../../lib/engine/runOptions';
 import { RunError } from '../../lib/errors/runErrors';
 import { checkRunId, RunActiveError } from '../../lib/errors/storageErrors';
 import type { Agent } from '../../lib/model/agentType';
 import type { RunFailed, Transition } from '../../lib/model/event';
+import type { Failure } from '../../lib/model/failure';
 import { InvalidArgumentError, toFailure } from '../../lib/model/failure';
 import { idleState } from '../../lib/model/state';
 import { onAbort } from '../../lib/streams/onAbort';
@@ -46,7 +47,10 @@ export interface RunsOfInputs<I> {
    * any case. `all` when left out.
    */
   readonly keep?: 'all' | 'failed' | 'none';
-  /** How often a run that failed is resumed before its failure counts, and after how many milliseconds. */
+  /**
+   * How often a run that failed is resumed before its failure counts, and after how many milliseconds. A failure that is not retryable
+   * counts at once.
+   */
   readonly retry?: number | { readonly count: number; readonly delayMs?: number };
 }
 
@@ -108,7 +112,11 @@ class Runs<I, O> {
     this.#agent = agent;
     this.#options = rest;
     this.#keep = keep;
-    this.#nameOf = (input, index) => runId?.(input, index) ?? currentItem()?.nameFor(agent.name) ?? newId();
+    const itemName = (): string | undefined => {
+      const name = currentItem()?.nameFor(agent.name);
+      return name && fittingRunId(name);
+    };
+    this.#nameOf = (input, index) => runId?.(input, index) ?? itemName() ?? newId();
     this.#resumes = { delayMs: 0, ...(typeof retry === 'number' ? { count: retry } : retry) };
     const { count, delayMs } = this.#resumes;
     if (!(count >= 0)) throw new InvalidArgumentError(`retry is ${String(count)}`, 'give a number of times');
@@ -130,6 +138,7 @@ class Runs<I, O> {
       checkRunId(name);
       return name;
     } catch (error) {
+      currentItem()?.fail(input, error);
       return this.#notBegun(newRunId(), error, input);
     }
   }
@@ -140,17 +149,18 @@ class Runs<I, O> {
     const given = [input, options] as unknown as RunArguments<I, RunOptions>;
     const item = currentItem();
     let hasFailed = false;
+    const isLast = (index: number, { retryable }: Failure): boolean => index >= count || !retryable;
     // One for all lives: without a store it is what keeps the run.
     const carried = run(this.#agent, ...given);
     const life = (index: number): Observable<Transition<O>> =>
       carried.pipe(
         tap(({ event }) => {
-          if (event.type === 'run.failed' && index >= count) markLastFailure(event);
+          if (event.type === 'run.failed' && isLast(index, event.error)) markLastFailure(event);
           if (event.type === 'run.suspended' || event.type === 'run.cancelled') markOneOfMany(event);
           if (event.type === 'run.completed' && this.#keep !== 'all') this.#forgetLater(item, runId);
         }),
         catchError((error: unknown) => {
-          if (error instanceof RunError && index < count) {
+          if (error instanceof RunError && !isLast(index, error.failure)) {
             hasFailed = true;
             return this.#pause(signal);
           }

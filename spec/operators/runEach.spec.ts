@@ -2,7 +2,7 @@ import { isLeft, isRight } from 'fp-ts/lib/Either';
 import { delay, from, lastValueFrom, of, range, toArray } from 'rxjs';
 import { map, take } from 'rxjs';
 
-import { agent, memoryStore, outcomes, outputs, run, runEach } from '../../index';
+import { agent, memoryStore, NonRetryableError, outcomes, outputs, run, runEach } from '../../index';
 import { marbles } from '../support/marbles';
 
 const odd = agent('odd', (x: number) => {
@@ -81,6 +81,21 @@ describe('runEach()', () => {
         .sort(),
     ).toEqual([1, 2, 3]);
     expect(all).toHaveLength(3);
+  });
+
+  it('resumes none whose failure says that trying again cannot help', async () => {
+    const calls: number[] = [];
+    const work = agent('work', (x: number): number => {
+      calls.push(x);
+      throw new NonRetryableError(`${x} is malformed`);
+    });
+    const all = await lastValueFrom(range(1, 2).pipe(runEach(work, { retry: 2 }), outcomes(), toArray()));
+
+    expect(calls).toEqual([1, 2]);
+    expect(all.map((outcome) => isLeft(outcome) && outcome.left.failure?.message)).toEqual([
+      '1 is malformed',
+      '2 is malformed',
+    ]);
   });
 
   it('makes an outcome of a run that could not be carried out at all', async () => {

@@ -6,6 +6,7 @@ import { agent, memoryStore, outcomes, outputs, run, runEach } from '../../../in
 import { fromOffset } from '../../../operators/streams/fromOffset';
 import { scanned } from '../../../operators/streams/scanned';
 import { together } from '../../../operators/streams/together';
+import type { Window } from '../../../operators/streams/windowed';
 import { windowed } from '../../../operators/streams/windowed';
 import { everyStore } from '../../support/everyStore';
 import { until } from '../../support/until';
@@ -189,6 +190,57 @@ describe('runEach() behind fromOffset()', () => {
     isDown = false;
 
     expect(await lastValueFrom(stream())).toEqual([3, 4]);
+  });
+
+  it.each<[string, () => string]>([
+    [
+      'throws',
+      () => {
+        throw new Error('nobody knows');
+      },
+    ],
+    ['gives no name', () => ''],
+  ])('stops at an input whose run cannot be named, where runId %s', async (_, runId) => {
+    const store = memoryStore();
+    const same = agent('same', (n: number) => n);
+    const named = (n: number): string => (n === 3 ? runId() : String(n));
+    const stream$ = fromOffset(numbers(4), { name: 's', store }).pipe(
+      runEach(same, { store, concurrency: 1, runId: named }),
+    );
+
+    await expect(lastValueFrom(stream$)).rejects.toThrow();
+    expect((await store.streams.list())[0]?.offsets).toEqual({ s: 2 });
+  });
+
+  it('runs a window whose key is longer than the id of a run may be, once', async () => {
+    const store = memoryStore();
+    const calls: string[] = [];
+    const count = agent('count', ({ key, items }: Window<string>) => {
+      calls.push(key);
+      return items.length;
+    });
+    const urls = ['a', 'b', 'a'].map((end) => `https://example.com/${'x'.repeat(300)}/${end}`);
+    const read = (offset = 0) => urls.map((value, index) => ({ offset: index + 1, value })).slice(offset);
+    const counts = (leaves: boolean) =>
+      lastValueFrom(
+        fromOffset(read, { name: 's', store }).pipe(
+          windowed('w', { count: 1 }, { key: (url) => url }),
+          runEach(count, { store, concurrency: 1 }),
+          outputs(),
+          leaves ? take(1) : map((n) => n),
+          toArray(),
+        ),
+      );
+
+    expect(await counts(true)).toEqual([1]);
+    // The first window comes again, and its run is only told again.
+    expect(await counts(false)).toEqual([1, 1, 1]);
+    expect(calls).toEqual(urls);
+    const ids = (await store.listRuns()).map(({ runId }) => runId);
+    expect(new Set(ids).size).toBe(3);
+    expect(ids.every((id) => id.startsWith('count s/w ["https://example.com/') && id.length <= 200)).toBe(
+      true,
+    );
   });
 
   it('passes what has failed where that is asked for, and puts it somewhere else first', async () => {
