@@ -29,6 +29,7 @@ import { loop } from '../../operators/agents/loop';
 import { waitFor } from '../../operators/agents/waitFor';
 import { withPolicy } from '../../operators/agents/withPolicy';
 import { workflow } from '../../operators/agents/workflow';
+import { execute } from '../../operators/runs/execute';
 import { outputs } from '../../operators/runs/outputs';
 import { run } from '../../operators/runs/run';
 import { runEach } from '../../operators/runs/runEach';
@@ -391,6 +392,60 @@ describe('cache', () => {
       'Cannot read the cached answer of step "ask": damaged',
       'Cannot keep the answer of step "ask": full',
     ]);
+  });
+
+  it('goes on without a cache that throws at once, and says so', async () => {
+    const store = memoryStore();
+    const broken = (): never => {
+      throw new Error('locked');
+    };
+    const claiming: Store = {
+      ...store,
+      claim: async (runId) => ({ ...(await store.claim(runId)), cache: { get: broken, set: broken } }),
+    };
+    const warned: string[] = [];
+    const warn = jest
+      .spyOn(process, 'emitWarning')
+      .mockImplementation((text) => void warned.push(String(text)));
+    const { ask, calls } = counted((text) => text.toUpperCase());
+    const { output } = await execute(chain('twice', ask, ask), 'a', { store: claiming });
+    warn.mockRestore();
+
+    expect(output).toBe('A');
+    expect(calls).toEqual(['a', 'A']);
+    expect(warned).toEqual([
+      'Cannot read the cached answer of step "ask": locked',
+      'Cannot keep the answer of step "ask": locked',
+      'Cannot read the cached answer of step "ask[1]": locked',
+      'Cannot keep the answer of step "ask[1]": locked',
+    ]);
+  });
+
+  it('keeps an answer for the input that was given, also where the function changes it', async () => {
+    const store = memoryStore();
+    const grown = agent('grown', (box: { n: number }) => (box.n += 1), { cache: {} });
+
+    expect((await execute(grown, { n: 1 }, { store })).output).toBe(2);
+    expect((await execute(grown, { n: 2 }, { store })).output).toBe(3);
+    expect((await execute(grown, { n: 1 }, { store })).output).toBe(2);
+  });
+
+  it('asks for the key again neither when the function has changed its input, nor when it is tried again', async () => {
+    let failures = 1;
+    const listed = agent(
+      'listed',
+      (box: { list?: string[] }) => {
+        const list = box.list ?? [];
+        delete box.list;
+        if ((failures -= 1) >= 0) throw new Error('once');
+        return list.length;
+      },
+      { cache: { key: ({ list }) => (list as string[]).join() }, retry: 1 },
+    );
+
+    expect(await execute(listed, { list: ['a'] }, { store: memoryStore() })).toMatchObject({
+      status: 'COMPLETED',
+    });
   });
 
   it.each([1, 2, 3, 4, 5, 6])(

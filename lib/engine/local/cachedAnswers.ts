@@ -112,8 +112,14 @@ export function recallFrom(
       undone === undefined ? found : undefined,
     );
   };
-  const found = whenThere(cache.get(key), (kept) => standing(usable(kept)));
-  return found instanceof Promise ? found.catch(warn('read the cached answer', task)) : found;
+  const unread = warn('read the cached answer', task);
+  try {
+    const found = whenThere(cache.get(key), (kept) => standing(usable(kept)));
+    return found instanceof Promise ? found.catch(unread) : found;
+  } catch (error) {
+    unread(error);
+    return undefined;
+  }
 }
 
 function whenThere<T, R>(value: T | Promise<T>, then: (value: T) => R | Promise<R>): R | Promise<R> {
@@ -122,13 +128,17 @@ function whenThere<T, R>(value: T | Promise<T>, then: (value: T) => R | Promise<
 
 /** What this has done is being undone: an answer that it left must not be used any more. */
 export function forgetIn(cache: AnswerCache, doneBy: string): void {
-  const done = cache.set(undoneKey(doneBy), { output: null });
-  done?.catch((error: unknown) => {
+  const failed = (error: unknown): void => {
     process.emitWarning(
       `Cannot forget the answer of "${doneBy}": ${toFailure(error).message}`,
       'MillraceWarning',
     );
-  });
+  };
+  try {
+    cache.set(undoneKey(doneBy), { output: null })?.catch(failed);
+  } catch (error) {
+    failed(error);
+  }
 }
 
 function undoneKey(doneBy: string): string {
@@ -153,15 +163,21 @@ export function memorizeIn(
   { madeBy, doneBy }: Pick<KeptAnswer, 'madeBy' | 'doneBy'> = {},
 ): void | Promise<void> {
   const ttlMs = task.policy.cache?.ttlMs;
-  const done = cache.set(key, {
-    ...(madeBy !== undefined && { madeBy }),
-    output,
-    ...(givenBy !== undefined && { givenBy }),
-    ...(kept !== undefined && { kept }),
-    ...(doneBy !== undefined && isWithinSaga(task) && { doneBy }),
-    ...(ttlMs !== undefined && ttlMs < Infinity && { expiresAt: now + ttlMs }),
-  });
-  return done?.catch(warn('keep the answer', task));
+  const lost = warn('keep the answer', task);
+  try {
+    const done = cache.set(key, {
+      ...(madeBy !== undefined && { madeBy }),
+      output,
+      ...(givenBy !== undefined && { givenBy }),
+      ...(kept !== undefined && { kept }),
+      ...(doneBy !== undefined && isWithinSaga(task) && { doneBy }),
+      ...(ttlMs !== undefined && ttlMs < Infinity && { expiresAt: now + ttlMs }),
+    });
+    return done?.catch(lost);
+  } catch (error) {
+    lost(error);
+    return undefined;
+  }
 }
 
 /** Whether what the step has done may be undone. What is made of it is then undone with it. */
@@ -177,7 +193,19 @@ function isWithinSaga({ parent }: StepTask): boolean {
  * With a key of its own an agent shares with all agents of its name and version: that is how to share on purpose. Without one the
  * key holds what the agent consists of, the text of its functions included: another one of that name calls for itself.
  */
-export function cacheKeyOf({ definition, policy: { cache }, input }: StepTask): string | undefined {
+export function cacheKeyOf(task: StepTask): string | undefined {
+  const { input } = task;
+  const known = keys.get(task);
+  if (known !== undefined && Object.is(known.input, input)) return known.key;
+  const key = keyOf(task);
+  keys.set(task, { input, key });
+  return key;
+}
+
+/** As it was when it was first asked for: the function that is called may change its input. */
+const keys = new WeakMap<StepTask, { readonly input: unknown; readonly key: string | undefined }>();
+
+function keyOf({ definition, policy: { cache }, input }: StepTask): string | undefined {
   const { name, version } = definition;
   // JavaScript may give anything, which JSON would take for something else.
   const own: unknown = cache?.key?.(input as never) ?? undefined;
