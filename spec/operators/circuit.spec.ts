@@ -1,5 +1,5 @@
 import { expectTypeOf } from 'expect-type';
-import { defer, lastValueFrom, mergeMap, of, throwError, timer } from 'rxjs';
+import { asyncScheduler, defer, lastValueFrom, mergeMap, of, throwError, timer } from 'rxjs';
 
 import type { Agent, RunError, RunEvent, StepPolicy } from '../../index';
 import {
@@ -15,6 +15,7 @@ import {
   withPolicy,
   workflow,
 } from '../../index';
+import { circuitOf } from '../../lib/engine/local/circuit';
 import { crashPoints, recordingStore } from '../../testing';
 import { marbles } from '../support/marbles';
 import { collect } from '../support/told';
@@ -281,6 +282,26 @@ describe('circuit', () => {
     const seen = collect(of(...Array.from({ length: 20 }, (_, n) => n)).pipe(runEach(service)));
     ends.push(seen.ended);
     expect(calls).toBeLessThanOrEqual(5);
+  });
+
+  it('forgets the keys of which it knows nothing bad when there are many', () => {
+    const policy = { failures: 2, key: String };
+    const call = (key: string, isGood: boolean): object => {
+      const circuit = circuitOf(policy, key, asyncScheduler);
+      const passage = circuit.enter('s', () => undefined);
+      if (isGood) passage.succeeded();
+      else passage.failed(new Error('down'));
+      return circuit;
+    };
+    const [good, bad] = [call('good', true), call('bad', false)];
+    const busy = circuitOf(policy, 'busy', asyncScheduler);
+    const passage = busy.enter('s', () => undefined);
+    for (let n = 0; n < 1_000; n += 1) call(String(n), true);
+
+    expect(circuitOf(policy, 'good', asyncScheduler)).not.toBe(good);
+    expect(circuitOf(policy, 'bad', asyncScheduler)).toBe(bad);
+    expect(circuitOf(policy, 'busy', asyncScheduler)).toBe(busy);
+    passage.left();
   });
 
   it('is refused by name where it says nothing, or where nothing is called', () => {

@@ -34,13 +34,37 @@ export interface Passage {
 
 /** The circuit of a policy for a key, on one clock. One object is one circuit for each key, whichever agents and runs share it. */
 export function circuitOf(policy: CircuitPolicy, key: string, scheduler: SchedulerLike): Circuit {
-  const byKey = circuits(policy, scheduler);
-  let circuit = byKey.get(key);
-  if (circuit === undefined) byKey.set(key, (circuit = new Circuit(policy, scheduler)));
-  return circuit;
+  return circuits(policy, scheduler).of(key);
 }
 
-const circuits = perClock<CircuitPolicy, Map<string, Circuit>>(() => new Map());
+const circuits = perClock<CircuitPolicy, Circuits>((policy, scheduler) => new Circuits(policy, scheduler));
+
+const FEW_CIRCUITS = 64;
+
+/** The circuits of one policy, on one clock. Those that know nothing are forgotten when there are many. */
+class Circuits {
+  readonly #policy: CircuitPolicy;
+  readonly #scheduler: SchedulerLike;
+  readonly #byKey = new Map<string, Circuit>();
+  #sweepAt = FEW_CIRCUITS;
+
+  constructor(policy: CircuitPolicy, scheduler: SchedulerLike) {
+    this.#policy = policy;
+    this.#scheduler = scheduler;
+  }
+
+  of(key: string): Circuit {
+    const known = this.#byKey.get(key);
+    if (known !== undefined) return known;
+    if (this.#byKey.size >= this.#sweepAt) {
+      for (const [other, circuit] of this.#byKey) if (circuit.isAsNew) this.#byKey.delete(other);
+      this.#sweepAt = Math.max(FEW_CIRCUITS, this.#byKey.size * 2);
+    }
+    const circuit = new Circuit(this.#policy, this.#scheduler);
+    this.#byKey.set(key, circuit);
+    return circuit;
+  }
+}
 
 const OPEN_MS = 30_000;
 const WINDOW_MS = 60_000;
@@ -61,6 +85,8 @@ class Circuit {
   /** Passages of an earlier state say nothing about this one. */
   #generation = 0;
   #isProbing = false;
+  /** Calls that it has let through and that have not ended. */
+  #underWay = 0;
 
   constructor(policy: CircuitPolicy, scheduler: SchedulerLike) {
     const { openMs = OPEN_MS, withinMs = policy.rate === undefined ? Infinity : WINDOW_MS } = policy;
@@ -68,6 +94,13 @@ class Circuit {
     this.#clock = steadyClock(scheduler);
     this.#openMs = openMs;
     this.#windowMs = withinMs;
+  }
+
+  /** Whether another one in its place would let the same calls through. */
+  get isAsNew(): boolean {
+    if (this.#state !== 'closed' || this.#underWay > 0) return false;
+    const latest = this.#ends.at(-1);
+    return latest === undefined || latest.at <= this.#clock.now() - this.#windowMs;
   }
 
   /**
@@ -94,9 +127,11 @@ class Circuit {
     }
     const generation = this.#generation;
     let isOver = false;
+    this.#underWay += 1;
     const end = (react: () => void): void => {
       if (isOver) return;
       isOver = true;
+      this.#underWay -= 1;
       if (generation === this.#generation) react();
     };
     return {
