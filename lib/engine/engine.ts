@@ -56,8 +56,10 @@ export interface Engine {
    * Lets a step in that is limited: `enter` is called when there is room, maybe from within this call. What comes back
    * gives the room to the next one, or gives up waiting. Without it nothing is limited. Where the limit's `key` fails, that
    * is thrown, or handed to `enter`.
+   *
+   * @param isBack - It has been let in before, and goes on: no call of it begins.
    */
-  admit?(limit: LimitPolicy, task: StepTask, enter: (failed?: KeyFailed) => void): Stop;
+  admit?(limit: LimitPolicy, task: StepTask, enter: (failed?: KeyFailed) => void, isBack?: boolean): Stop;
   /**
    * Looks for the answer that an earlier call with the same input gave. An engine without it remembers no answers. Where the
    * `key` of the policy fails, that is thrown, or handed to `answer`.

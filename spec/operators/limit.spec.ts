@@ -22,10 +22,12 @@ import { DefinitionError } from '../../lib/errors/definitionErrors';
 import type { Agent, LimitPolicy, StepPolicy } from '../../lib/model/agentType';
 import { memoryStore } from '../../lib/store/memory/memoryStore';
 import { agent } from '../../operators/agents/agent';
+import { approval } from '../../operators/agents/approval';
 import { chain } from '../../operators/agents/chain';
 import { each } from '../../operators/agents/each';
 import { withPolicy } from '../../operators/agents/withPolicy';
 import { workflow } from '../../operators/agents/workflow';
+import { answer } from '../../operators/runs/answer';
 import { execute } from '../../operators/runs/execute';
 import { outputs } from '../../operators/runs/outputs';
 import { run } from '../../operators/runs/run';
@@ -33,6 +35,7 @@ import { runEach } from '../../operators/runs/runEach';
 import { expectRun } from '../../testing/index';
 import { marbles } from '../support/marbles';
 import { collect } from '../support/told';
+import { until } from '../support/until';
 
 const slow = (name: string, ms: number, options: StepPolicy = {}): Agent<string, string> =>
   agent(name, (value: string) => timer(ms).pipe(map(() => value)), options);
@@ -482,6 +485,32 @@ describe('limit', () => {
       return Math.min(...began.slice(1).map((at, index) => at - (began[index] ?? 0)));
     });
     expect(gap).toBeGreaterThanOrEqual(40);
+  });
+
+  it('lets others in by the rate when a function that has lent its room has it back', async () => {
+    const limit = { rate: { count: 1, perMs: 20 } };
+    const store = memoryStore();
+    const inner = agent('inner', (n: number) => n + 1, { limit });
+    const asking = agent(
+      'asking',
+      async (n: number, context) =>
+        (await context.call('ask', approval('ask', t.boolean), n)) ? context.call('inner', inner, n) : 0,
+      { limit },
+    );
+    const ends: (() => void)[] = [];
+    const flow = workflow('flow', (n: Wire<number>, step) => ({
+      asked: step('asking', asking, n),
+      // Meanwhile the run does not rest.
+      busy: step('busy', () => new Promise<void>((resolve) => ends.push(resolve)), n),
+    }));
+    const seen = collect(run(flow, 1, { store, runId: 'r' }));
+    await until(() => seen.told.includes('step.suspended asking/ask'));
+    await answer('r', 'asking/ask', true, { store });
+    await until(() => seen.told.includes('step.completed asking'), 4_000);
+    ends[0]?.();
+    await until(() => seen.ended !== 'open');
+
+    expect(seen.transitions.at(-1)?.state.output).toMatchObject({ asked: 2 });
   });
 
   it('gives the place of one that never begins to the next', async () => {

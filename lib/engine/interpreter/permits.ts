@@ -99,9 +99,10 @@ export class Permits {
     });
     if (permit.state === 'waiting') return;
     permit.state = 'waiting';
-    this.#admit(step, permit, () => {
+    const goOn = (): void => {
       for (const go of permit.resumed.splice(0)) go();
-    });
+    };
+    this.#admit(step, permit, goOn, true);
   }
 
   #outermostWithoutRoom(task: StepTask): { readonly step: StepTask; readonly permit: Permit } | undefined {
@@ -113,7 +114,7 @@ export class Permits {
     return outermost;
   }
 
-  #admit(task: StepTask, permit: Permit, begin: (failed?: KeyFailed) => void): void {
+  #admit(task: StepTask, permit: Permit, begin: (failed?: KeyFailed) => void, isBack = false): void {
     if (this.#engine.admit === undefined) {
       permit.state = 'held';
       begin();
@@ -123,7 +124,7 @@ export class Permits {
       isIn: false,
       isLate: false,
     };
-    permit.leave = this.#engine.admit(permit.limit, task, (failed) => {
+    const enter = (failed?: KeyFailed): void => {
       admission.isIn = true;
       admission.failed = failed;
       permit.state = 'held';
@@ -132,7 +133,8 @@ export class Permits {
           if (task.phase !== 'done') begin(failed);
         });
       }
-    });
+    };
+    permit.leave = this.#engine.admit(permit.limit, task, enter, isBack);
     admission.isLate = true;
     if (admission.isIn) begin(admission.failed);
   }

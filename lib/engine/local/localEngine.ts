@@ -180,7 +180,7 @@ export class LocalEngine<O> implements Engine {
     return callFunction(state, task, input, callbacks, this.#scheduler, services);
   }
 
-  admit(limit: LimitPolicy, task: StepTask, enter: () => void): Stop {
+  admit(limit: LimitPolicy, task: StepTask, enter: () => void, isBack = false): Stop {
     const { cache } = this.#options.claim;
     const waiting: { stop?: Stop } = {};
     let isIn = false;
@@ -191,8 +191,8 @@ export class LocalEngine<O> implements Engine {
     };
     // A function, because the compiler does not see that others may make room meanwhile.
     const hasEntered = (): boolean => isIn;
-    // A composite is no call: it begins when it is let in.
-    const call = isStructure(task.definition) ? undefined : task;
+    // A composite is no call, and what comes back has begun: they begin when they are let in.
+    const call = isBack || isStructure(task.definition) ? undefined : task;
     const leave = admitTo(limit, task, this.#scheduler, enterRoom, call);
     if (hasEntered() || cache === undefined) return leave;
     const stopWaiting = sharedCallsOf(cache, this.#scheduler).waitsForRoom(task, limit);
