@@ -9,6 +9,7 @@ import Piscina from 'piscina';
 
 import type { CallContext } from '../../lib/engine/local/callFunction';
 import type { Agent, StepContext } from '../../lib/model/agentType';
+import { bail } from '../../lib/model/bail';
 import type { AgentOptions } from '../../operators/agents/agent';
 import { agent } from '../../operators/agents/agent';
 import { madeWith } from '../../operators/agents/withPolicy';
@@ -192,7 +193,7 @@ function listen(
       begins?.();
       return;
     }
-    if (message.kind === 'answer') answer = message.value;
+    if (message.kind === 'answer') answer = message.isBail ? bail(message.value) : message.value;
     else if (message.kind === 'partial') context.emit(message.value);
     else if (message.kind === 'update') update(message.action);
     else context.log(message.level, message.message, message.data);

@@ -4,6 +4,7 @@ import type { MessagePort } from 'node:worker_threads';
 
 import { isObservable } from 'rxjs';
 
+import { bailIn } from '../../lib/model/bail';
 import type { LogLevel } from '../../lib/model/event';
 import type { Failure } from '../../lib/model/failure';
 import { toFailure } from '../../lib/model/failure';
@@ -25,7 +26,7 @@ export interface ThreadCall {
 /** What is told while the call goes on: first that it begins, which does not count, and the answer last. */
 export type ThreadMessage =
   | { readonly kind: 'begins' }
-  | { readonly kind: 'answer'; readonly value: unknown }
+  | { readonly kind: 'answer'; readonly value: unknown; readonly isBail: boolean }
   | { readonly kind: 'partial'; readonly value: unknown }
   | { readonly kind: 'update'; readonly action: unknown }
   | { readonly kind: 'log'; readonly level: LogLevel; readonly message: string; readonly data?: object };
@@ -95,12 +96,15 @@ export async function callHere(call: ThreadCall): Promise<ThreadAnswer> {
       throw misuse(`Cannot call "${name}" in a thread: ${file} exports no such function`);
     }
     const value = await settle(
+      name,
       (work as (given: unknown, context: ThreadContext) => unknown)(input, context),
       context,
     );
+    // What marks it is lost between threads.
+    const bail = bailIn(value);
     // Not as what this function returns: the pool loses the whole thread over what cannot be copied.
     copying(`the answer of "${name}"`, () => {
-      tell({ kind: 'answer', value });
+      tell({ kind: 'answer', value: bail === undefined ? value : bail.value, isBail: bail !== undefined });
     });
     return { ok: true, told };
   } catch (error) {
@@ -128,6 +132,13 @@ function misuse(message: string): Error {
   return Object.assign(new Error(message), described);
 }
 
+/** What an `EmptyAnswerError` tells; in a thread nothing folds what a stream gives. */
+function withoutValue(name: string): Error {
+  const described = { name: 'EmptyAnswerError', code: 'EMPTY_ANSWER' };
+  const message = `Cannot take an output from "${name}": the stream it returned ended without a value; let it give one`;
+  return Object.assign(new Error(message), described);
+}
+
 const ONLY_IMPORTED: ReadonlySet<unknown> = new Set(['ERR_REQUIRE_ESM', 'ERR_REQUIRE_ASYNC_MODULE']);
 
 /** `require` first: it takes what a hook compiles, as in tests. */
@@ -141,23 +152,23 @@ async function load(file: string): Promise<Readonly<Record<string, unknown>>> {
 }
 
 /** The one answer of what a function returned; of a stream the last value, and all of them are told. */
-async function settle(answer: unknown, context: ThreadContext): Promise<unknown> {
+async function settle(name: string, answer: unknown, context: ThreadContext): Promise<unknown> {
   const value = await answer;
-  if (isObservable(value)) {
-    let last: unknown;
-    await value.forEach((item) => {
-      last = item;
-      context.emit(item);
-    });
-    return last;
-  }
-  if (typeof value === 'object' && value !== null && Symbol.asyncIterator in value) {
-    let last: unknown;
-    for await (const item of value as AsyncIterable<unknown>) {
-      last = item;
-      context.emit(item);
+  let last: { readonly item: unknown } | undefined;
+  let bailed: unknown;
+  const take = (item: unknown): void => {
+    if (bailIn(item) !== undefined) {
+      bailed = item;
+      return;
     }
-    return last;
-  }
-  return value;
+    last = { item };
+    context.emit(item);
+  };
+  if (isObservable(value)) await value.forEach(take);
+  else if (typeof value === 'object' && value !== null && Symbol.asyncIterator in value)
+    for await (const item of value as AsyncIterable<unknown>) take(item);
+  else return value;
+  if (bailed !== undefined) return bailed;
+  if (last === undefined) throw withoutValue(name);
+  return last.item;
 }

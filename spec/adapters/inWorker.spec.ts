@@ -1,6 +1,6 @@
 import { from, lastValueFrom, tap, toArray } from 'rxjs';
 
-import { each, execute, memoryStore, run } from '../../index';
+import { agent, chain, each, execute, memoryStore, run } from '../../index';
 import { inWorker, threadPool } from '../../adapters/workers';
 import { Clock } from '../support/clock';
 import { collect } from '../support/told';
@@ -81,6 +81,20 @@ describe('inWorker()', () => {
       ),
     ).catch(() => undefined);
     expect(delays).toEqual([30]);
+  });
+
+  it.each(['bailing', 'bailingLate'])('ends the chain around it when %s does so', async (name) => {
+    const shout = agent('shout', (text: string) => `${text}!`);
+    const early = chain('early', inWorker<string, string>(heavy, name, { pool }), shout);
+    const state = await execute(early, 'a');
+
+    expect(state).toMatchObject({ status: 'COMPLETED', output: 'enough of a' });
+  });
+
+  it('fails where a stream gives nothing, as it does without a thread', async () => {
+    const state = await execute(inWorker<string, string>(heavy, 'letters', { pool }), '');
+
+    expect(state.error).toMatchObject({ name: 'EmptyAnswerError', code: 'EMPTY_ANSWER' });
   });
 
   it('says when there is no such function', async () => {

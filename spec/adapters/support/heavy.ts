@@ -1,4 +1,6 @@
 import type { ThreadContext } from '../../../adapters/workers';
+import type { Bail } from '../../../lib/model/bail';
+import { bail } from '../../../lib/model/bail';
 
 /** Keeps a core busy; counts primes below `limit`. */
 export function primes(limit: number): number {
@@ -29,6 +31,15 @@ export function failing(): never {
 export function refused(status: number): never {
   const headers = new Headers({ 'retry-after-ms': '30' });
   throw Object.assign(new Error('refused', { cause: new Error('the server') }), { status, headers });
+}
+
+export function bailing(text: string): Bail<string> {
+  return bail(`enough of ${text}`);
+}
+
+export async function* bailingLate(text: string): AsyncGenerator<string | Bail<string>> {
+  yield await Promise.resolve(text);
+  yield bail(`enough of ${text}`);
 }
 
 export function forever(): never {
