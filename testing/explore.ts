@@ -4,16 +4,16 @@ import { isDeepStrictEqual } from 'node:util';
 import { VirtualTimeScheduler } from 'rxjs';
 
 import { notAnAgent } from '../lib/definition/checks';
-import { definitionOf, planOf } from '../lib/definition/definition';
+import { definitionOf } from '../lib/definition/definition';
 import type { CallCallbacks } from '../lib/engine/engine';
 import { StepExecutor } from '../lib/engine/interpreter/stepExecutor';
 import type { LocalOptions } from '../lib/engine/local/localEngine';
 import { LocalEngine } from '../lib/engine/local/localEngine';
+import { resolveStart } from '../lib/engine/resolveStart';
 import type { StepTask } from '../lib/engine/task';
 import type { Agent } from '../lib/model/agentType';
-import type { Transition } from '../lib/model/event';
+import type { RunStarted, Transition } from '../lib/model/event';
 import type { RunState } from '../lib/model/state';
-import { idleState } from '../lib/model/state';
 import { memoryStore } from '../lib/store/memory/memoryStore';
 import type { Stop } from '../lib/streams/pull';
 import { InterleavingError } from './testingErrors';
@@ -163,6 +163,10 @@ class HeldEngine<O> extends LocalEngine<O> {
         callbacks.log(of, level, message, data);
       },
       step: (of, id, agent, input) => callbacks.step(of, id, agent, input),
+      shared: (of) => callbacks.shared?.(of),
+      update(of, change) {
+        callbacks.update?.(of, change);
+      },
       isWanted: (of) => callbacks.isWanted?.(of) !== false,
       done(of, output) {
         hold(() => {
@@ -213,19 +217,28 @@ interface HeldRun<O> {
 }
 
 async function beginHeldRun<I, O>(agent: Agent<I, O>, input: I | undefined): Promise<HeldRun<O>> {
-  const definition = definitionOf(agent);
-  if (definition === undefined) {
+  if (definitionOf(agent) === undefined) {
     throw notAnAgent('explore', agent);
   }
   const scheduler = new VirtualTimeScheduler(undefined, Infinity);
   const runId = 'explored';
   const claim = await memoryStore().claim(runId);
-  const plan = planOf(definition);
+  const start = resolveStart<O>({
+    runId,
+    agent,
+    input,
+    saved: undefined,
+    mustExist: false,
+    onMismatch: 'refuse',
+    checksValues: false,
+    at: 0,
+    incarnation: undefined,
+  });
   const transitions: Transition<O>[] = [];
   const engine = new HeldEngine<O>(
     {
       claim,
-      state: idleState(runId, agent.name, plan),
+      state: start.state,
       scheduler,
       tell: (transition) => transitions.push(transition),
       broken: (error) => {
@@ -235,14 +248,16 @@ async function beginHeldRun<I, O>(agent: Agent<I, O>, input: I | undefined): Pro
     scheduler,
   );
   const run: HeldRun<O> = { engine, transitions, isOver: false };
-  engine.record({ type: 'run.started', runId, seq: 1, at: 0, name: agent.name, input, plan }, () => {
+  const begun = start.event as RunStarted;
+  engine.record(begun, () => {
     new StepExecutor({
       runId,
       agent,
-      input,
+      input: start.input,
+      ids: start.ids,
       engine,
       known: undefined,
-      seq: 1,
+      seq: begun.seq,
       maxCrashes: Infinity,
       ended: () => {
         run.isOver = true;

@@ -82,7 +82,7 @@ export function fakeAgent<I, O>(
     name,
     (input: I, { path, attempt, signal }) => {
       calls.push({ input, path, attempt, signal });
-      return played(playOf(input), scheduler ?? currentScheduler()) as O;
+      return played(playOf(input), scheduler ?? currentScheduler(), signal) as O;
     },
     policy,
   );
@@ -93,16 +93,20 @@ function isList<T>(script: T | readonly T[]): script is readonly T[] {
   return Array.isArray(script);
 }
 
-function played<O>(fake: Fake<O>, scheduler: SchedulerLike): unknown {
+function played<O>(fake: Fake<O>, scheduler: SchedulerLike, signal: AbortSignal): unknown {
   if ('marbles' in fake) return streamOf(fake.marbles, fake.values, fake.error, scheduler);
   const { afterMs = 0 } = fake;
   // Calls back without a microtask, unlike a Promise: that is what keeps it in virtual time.
   return {
     then(resolve: (value: unknown) => void, reject: (error: unknown) => void): void {
-      scheduler.schedule(() => {
+      const timer = scheduler.schedule(() => {
         if ('error' in fake) reject(fake.error);
         else resolve(fake.value);
       }, afterMs);
+      // Nobody waits any more: a timer would keep the process alive.
+      signal.addEventListener('abort', () => {
+        timer.unsubscribe();
+      });
     },
   };
 }

@@ -193,7 +193,7 @@ function inThePlaceOf(before: Definition, by: Override): Definition {
 }
 
 /** An agent of a definition that was made from another one. */
-function withDefinition<I, O, P = unknown, S = unknown>(definition: Definition): Agent<I, O, P, S> {
+export function withDefinition<I, O, P = unknown, S = unknown>(definition: Definition): Agent<I, O, P, S> {
   // What it does in a plain pipe comes with the policy.
   return withPolicy(defineAgent<I, O>((source) => source as never, definition) as Agent<I, O, P, S>, {});
 }

@@ -8,6 +8,7 @@ import type { Failure } from '../lib/model/failure';
 import { InvalidArgumentError, toFailure } from '../lib/model/failure';
 import type { Model, ModelAnswer, ModelRequest } from '../lib/definition/languageModel';
 import { agent } from '../operators/agents/agent';
+import { withDefinition } from './override';
 
 /** One call of a model on record: a line of JSON. */
 interface RecordedCall {
@@ -26,7 +27,7 @@ interface RecordedCall {
  * @throws The errors of the file, as failures of the step.
  */
 export function recordModel(model: Model, file: string): Model {
-  const { name, policy, invoke } = functionBehind(model);
+  const definition = functionBehind(model);
   let written: Promise<void> = Promise.resolve();
   const append = (call: RecordedCall): Promise<void> => {
     // One after another, so that lines of calls at the same time do not mix.
@@ -45,7 +46,7 @@ export function recordModel(model: Model, file: string): Model {
     };
     let answer: ModelAnswer;
     try {
-      answer = (await invoke(request, heard)) as ModelAnswer;
+      answer = (await definition.invoke(request, heard)) as ModelAnswer;
     } catch (error) {
       await append({ request, pieces, failure: toFailure(error) });
       throw error;
@@ -53,7 +54,9 @@ export function recordModel(model: Model, file: string): Model {
     await append({ request, pieces, answer });
     return answer;
   };
-  return agent(name, call, policy) as Model;
+  // All else stays: its version, what its cached answers are told apart by, what tracing says of it.
+  const recorded = { ...definition, invoke: call } as unknown as FunctionDefinition;
+  return withDefinition<ModelRequest, ModelAnswer, string>(recorded);
 }
 
 function functionBehind(model: Model): FunctionDefinition {

@@ -65,7 +65,9 @@ export function recordingStore(store: Store): RecordingStore {
     };
   };
 
+  const { folder } = store;
   return {
+    ...(folder !== undefined && { folder }),
     claim(runId) {
       const claim = store.claim(runId);
       return claim instanceof Promise

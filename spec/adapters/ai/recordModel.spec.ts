@@ -5,7 +5,17 @@ import { join } from 'node:path';
 import { lastValueFrom, toArray } from 'rxjs';
 
 import type { Model, ModelRequest } from '../../../adapters/ai/index';
-import { agent, chain, fallback, outputs, partials, run } from '../../../index';
+import {
+  agent,
+  chain,
+  execute,
+  fallback,
+  memoryStore,
+  outputs,
+  partials,
+  run,
+  withPolicy,
+} from '../../../index';
 import { fakeModel, recordModel, replayModel } from '../../../testing/index';
 
 const question = (content: string): ModelRequest => ({ messages: [{ role: 'user', content }] });
@@ -46,6 +56,15 @@ describe('a recorded model', () => {
     await expect(ask(replayed, 'fail')).rejects.toMatchObject({ failure: { message: 'busy', status: 429 } });
     await expect(ask(replayed, 'new')).rejects.toThrow('nobody asked this when it was recorded');
     expect(readFileSync(file, 'utf8').trim().split('\n')).toHaveLength(3);
+  });
+
+  it('stands for the model itself, also where a run of it goes on', async () => {
+    const store = memoryStore();
+    const real: Model = withPolicy(fakeModel([{ text: 'yes' }]), { version: 2 });
+    await execute(real, question('?'), { store, runId: 'r' });
+    const recorded = recordModel(real, join(folder, 'version.jsonl'));
+
+    expect((await execute(recorded, question('?'), { store, runId: 'r' })).output?.text).toBe('yes');
   });
 
   it('keeps whole lines of calls at the same time', async () => {
