@@ -1,7 +1,9 @@
+import * as t from 'io-ts';
 import type { Subscription } from 'rxjs';
 
 import type { Store } from '../../index';
-import { agent, memoryStore, schedule, serve } from '../../index';
+import { agent, approval, memoryStore, schedule, serve } from '../../index';
+import { StoreCorruptError } from '../../lib/errors/storageErrors';
 import type { Schedule } from '../../operators/runs/schedule';
 import { Clock, settled } from '../support/clock';
 import { isLong, tally } from '../support/torture';
@@ -124,6 +126,35 @@ describe('schedule()', () => {
     await clock.to(at('2026-01-01T00:02:20Z'));
 
     expect(await ids()).toEqual(['00:01:00 FAILED', '00:02:00 COMPLETED']);
+  });
+
+  it('goes on when the run of the tick before can no longer be read, and says so', async () => {
+    let isDamaged = false;
+    const damaged: Store = {
+      ...store,
+      loadRun: (runId) =>
+        isDamaged && runId.includes('T00:01')
+          ? Promise.reject(new StoreCorruptError('runs/a.json', 3, 'it was cut'))
+          : store.loadRun(runId),
+    };
+    const asking = approval('ask', t.boolean);
+    const told: string[] = [];
+    serving = serve([], {
+      store: damaged,
+      schedules: [schedule('1 minute', asking, 'x')],
+      scheduler: clock,
+    }).subscribe({
+      next: ({ event }) => {
+        if (event.type === 'step.logged') told.push(event.message);
+      },
+      error: (error: unknown) => told.push(`ERROR ${String(error)}`),
+    });
+    await clock.to(at('2026-01-01T00:01:10Z'));
+    isDamaged = true;
+    await clock.to(at('2026-01-01T00:02:10Z'));
+
+    expect(told).toEqual([expect.stringContaining('Cannot trust "runs/a.json" at byte 3')]);
+    expect(await ids()).toEqual(['00:01:00 SUSPENDED', '00:02:00 SUSPENDED']);
   });
 
   it('runs each tick once over many ticks, restarts at random, and the changes of the clocks of two zones', async () => {

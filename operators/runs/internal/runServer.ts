@@ -315,14 +315,25 @@ export class RunServer implements Attendant {
     const { current } = clock;
     // It may have ended, or have been forgotten, where nobody told.
     if (current !== undefined && !this.#fresh.has(current) && !this.#underWay.has(current)) {
-      const state = await this.#options.store.loadRun(current);
-      if (clock.current === current && (state === undefined || !this.#goesOn(state)))
-        clock.current = undefined;
+      const isOver = await this.#isOver(current);
+      if (clock.current === current && isOver) clock.current = undefined;
     }
     const wants = clock.tick(this.#scheduler.now());
     this.#await(clock);
     if (wants === 'cancel' && clock.current !== undefined) await this.#supersede(clock.current);
     this.#beginTicks(clock);
+  }
+
+  /** Whether a run has ended, is gone, or cannot be carried on because nobody can read it any more. */
+  async #isOver(runId: string): Promise<boolean> {
+    try {
+      const state = await this.#options.store.loadRun(runId);
+      return state === undefined || !this.#goesOn(state);
+    } catch (error) {
+      if (isOfStore(error)) throw error;
+      this.#warn(runId, error, undefined);
+      return true;
+    }
   }
 
   async #supersede(runId: string): Promise<void> {
