@@ -137,8 +137,14 @@ class RunTrace {
 
   /** Calls a function with the span of its step as the active one. */
   #within<T>(step: ScopedStep, call: () => T): T {
-    const { span } = this.#opened(step);
-    return this.#api.context.with(this.#api.trace.setSpan(this.#outside, span), call);
+    let active: Api.Context;
+    try {
+      active = this.#api.trace.setSpan(this.#outside, this.#opened(step).span);
+    } catch {
+      // The step must not notice; what cannot be begun is reported with its event.
+      return call();
+    }
+    return this.#api.context.with(active, call);
   }
 
   /** The span of a step, also where its event waits for the disk, or for events that do. */

@@ -80,6 +80,31 @@ function lineage(name: string): readonly string[] {
 }
 
 describe('traceTo() makes the span of a step the active one inside its function', () => {
+  it('lets a step go on whose span cannot be begun, and says so', async () => {
+    const warned: string[] = [];
+    const warn = jest
+      .spyOn(process, 'emitWarning')
+      .mockImplementation((text) => void warned.push(String(text)));
+    const tracer = api.trace.getTracer('broken');
+    const startSpan: api.Tracer['startSpan'] = (name, ...rest) => {
+      if (name.startsWith('invoke_agent')) throw new Error('no room');
+      return tracer.startSpan(name, ...rest);
+    };
+    const trace = Object.assign(Object.create(api.trace) as typeof api.trace, {
+      getTracer: () => ({ startSpan }) as unknown as api.Tracer,
+    });
+    const { event, state } = await lastValueFrom(
+      run(
+        agent('load', (name: string) => request(name)),
+        'a.com',
+      ).pipe(traceTo({ ...api, trace })),
+    );
+    warn.mockRestore();
+
+    expect([event.type, state.output]).toEqual(['run.completed', 'a.com']);
+    expect(warned).toEqual([expect.stringContaining('Tap "watch" failed: no room')]);
+  });
+
   it('whatever the function returns, and after it has waited', async () => {
     const promise = agent('promise', async (n: number) => {
       await request('a');
