@@ -1,3 +1,4 @@
+import type { RunEvent } from '../../lib/model/event';
 import { isEnd } from '../../lib/model/event';
 import type { SnapshotPolicy } from '../../lib/model/snapshot';
 import { InvalidArgumentError } from '../../lib/model/failure';
@@ -17,7 +18,7 @@ export function everyNth(n: number): SnapshotPolicy {
   if (!Number.isInteger(n) || n < 1)
     throw new InvalidArgumentError(`Cannot save every ${n} steps`, 'give a whole number from 1');
   const counts = new Map<string, number>();
-  return (transition) => {
+  return askedOnce((transition) => {
     const { event } = transition;
     const { runId } = event;
     if (isEnd(event)) counts.delete(runId);
@@ -26,6 +27,16 @@ export function everyNth(n: number): SnapshotPolicy {
     const count = (counts.get(runId) ?? 0) + 1;
     counts.set(runId, count);
     return count % n === 0 ? `checkpoint_${count}` : undefined;
+  });
+}
+
+/** Several taps of a pipe may share a policy: one that counts answers each of them the same. */
+function askedOnce(policy: SnapshotPolicy): SnapshotPolicy {
+  const answers = new WeakMap<RunEvent, ReturnType<SnapshotPolicy>>();
+  return (transition) => {
+    const { event } = transition;
+    if (!answers.has(event)) answers.set(event, policy(transition));
+    return answers.get(event);
   };
 }
 
@@ -41,17 +52,18 @@ function completedIn(steps: Iterable<{ readonly status: string }>): number {
  */
 export function critical(): SnapshotPolicy {
   const running = new Map<string, Set<string>>();
-  return ({ event, state }) => {
+  return askedOnce((transition) => {
+    const { event } = transition;
     const { runId } = event;
     if (isEnd(event)) running.delete(runId);
-    if (event.type === 'run.completed' && event.critical === true) return `critical_${state.name}`;
+    if (event.type === 'run.completed' && event.critical === true) return `critical_${transition.state.name}`;
     if (event.type === 'step.started' && event.critical === true) {
       const paths = running.get(runId) ?? new Set();
       running.set(runId, paths.add(event.path));
     }
     if (event.type !== 'step.completed' || running.get(runId)?.delete(event.path) !== true) return undefined;
     return `critical_${event.path}`;
-  };
+  });
 }
 
 /** Saves the state when a run has failed, as `failed_<id>` after the step that failed first, or `failed_run`. */

@@ -39,6 +39,24 @@ describe('snapshots while a run goes on', () => {
     return store;
   };
 
+  it('gives each of two taps that share a policy the same snapshots', async () => {
+    const stores = [memoryStore(), memoryStore()] as const;
+    const pay = agent('pay', (x: number) => x, { critical: true });
+    const policy = anyOf(everyNth(2), critical());
+    const [one, other] = stores;
+    await lastValueFrom(
+      run(chain('order', plus, plus, pay, plus), 0, { store: one }).pipe(
+        saveTo(policy, { store: one }),
+        saveTo(policy, { store: other }),
+      ),
+    );
+
+    for (const store of stores) {
+      await store.close();
+      expect(await names(store)).toEqual(['checkpoint_2', 'critical_pay', 'checkpoint_4']);
+    }
+  });
+
   describe('S15 everyStep()', () => {
     it.each<[string, () => Store]>([
       ['memory', memoryStore],
