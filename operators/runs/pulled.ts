@@ -7,7 +7,8 @@ import { fromPull, pullFrom } from '../../lib/streams/pull';
  * is room for it. RxJS's own `from()` takes them all at once.
  *
  * Room is asked for by what stands directly behind it: `runEach`, an agent, or `each` when it is the input. Any other operator
- * gets everything as it comes. The iterable is read once: a second subscriber gets what the first has left.
+ * gets everything as it comes. What can be read once, such as a generator or a Node stream, is: a second subscriber gets what the first
+ * has left.
  *
  * @example
  * ```ts
