@@ -23,7 +23,7 @@ export type RecordTarget = Pick<ExecutionHistory, 'createLog' | 'addStepResult' 
 
 /**
  * Writes an execution log for each life of a run: begun with the run, a line for each step that completed, failed or was
- * skipped, ended as `completed`, `failed`, `suspended` or `cancelled`.
+ * skipped, ended as `completed`, `failed`, `suspended` or `cancelled`. A life that broke off, such as on a full disk, has failed.
  *
  * The first life's log bears the `runId`, those of later lives `<runId>#2` and so on; where another run's log has that id, a
  * new one is made. No run waits for the history; `store.close()` of a `lowdbStore` does. A completed run that is only told again is
@@ -71,6 +71,8 @@ class Recording<O> implements Watcher<Transition<O>> {
   }
 
   #begin(runId: string, name: string, life: number): void {
+    // A life that the store broke off has no end.
+    this.#finish(runId, 'failed');
     const log: OpenLog = {
       logId: life > 1 ? `${runId}#${life}` : runId,
       waiting: 0,

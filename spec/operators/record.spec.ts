@@ -63,6 +63,19 @@ describe('record()', () => {
     ]);
   });
 
+  it('ends the log of a life that broke off without an end when the next one begins', async () => {
+    const logs = await recorded([
+      started,
+      { type: 'step.started', ...attempt('a') },
+      { type: 'run.resumed', life: 2, reused: 0 },
+      { type: 'run.completed', output: 1, duration: 1 },
+    ]);
+    expect(logs.map(({ logId, status }) => `${logId} ${status}`).sort()).toEqual([
+      'r failed',
+      'r#2 completed',
+    ]);
+  });
+
   it('ends the log of a run that everybody has left', async () => {
     const history = memoryHistory();
     concat(from(transitionsOf('r', [started])), NEVER)
