@@ -108,7 +108,7 @@ export interface ToolLoopOptions extends AgentPolicy<ToolLoopInput> {
   readonly system?: string;
   /** Most answers of the model; 16 when left out. */
   readonly maxRounds?: number;
-  /** Rounds in a row in which every call of a tool failed, after which the loop fails; 3 when left out. */
+  /** Rounds in a row in which every call of a tool failed, after which the loop fails; 3 when left out. What a person refused has not failed. */
   readonly maxFailures?: number;
   /** How many tools of one round run at once; all when left out. */
   readonly concurrency?: number;
@@ -283,6 +283,8 @@ function requestOf({ name, tools, form }: LoopPlan, messages: readonly Message[]
 interface ToolResult {
   readonly content: string;
   readonly isError: boolean;
+  /** A person did not want it: the tool itself may be well. */
+  readonly isRefused?: true;
 }
 
 /** Runs the tools that the model has asked for, side by side. What fails is a result too. */
@@ -351,6 +353,7 @@ function resultOf(output: unknown, { approved, reason }: Permission): ToolResult
   return {
     content: `A person has refused this call${reason === undefined ? '' : `: ${reason}`}.`,
     isError: true,
+    isRefused: true,
   };
 }
 
@@ -376,10 +379,15 @@ function judged(plan: LoopPlan, { state, messages, answer, results }: Round): Co
     ...(answer.provider !== undefined && { provider: answer.provider }),
   };
   if (toolCalls.length === 0) return ended(plan, state, [...messages, said], answer.text);
-  const told = toolCalls.map((call, index) => toolMessage(call, results[index] ?? noTools(call)));
-  const failures = told.every(({ isError }) => isError === true) ? state.failures + 1 : 0;
+  const given = toolCalls.map((call, index) => results[index] ?? noTools(call));
+  const told = toolCalls.map((call, index) => toolMessage(call, given[index] ?? noTools(call)));
+  const failures = given.every(hasFailed) ? state.failures + 1 : 0;
   if (failures >= plan.maxFailures) throw new ToolsFailedError(plan.name, told);
   return { messages: [...messages, said, ...told], failures, isRepaired: state.isRepaired };
+}
+
+function hasFailed(result: Either<SettledFailure, ToolResult>): boolean {
+  return result._tag === 'Left' || (result.right.isError && result.right.isRefused !== true);
 }
 
 /** A model may ask for tools where it was told of none. */

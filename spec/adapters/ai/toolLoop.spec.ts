@@ -177,6 +177,25 @@ describe('a toolLoop', () => {
     expect(asked).toEqual(['Seoul']);
   });
 
+  it('does not take a refusal for a failure of the tool, however often a person refuses', async () => {
+    const { weather } = setUp(rainy);
+    const model = fakeModel(({ messages }) =>
+      messages.filter(({ role }) => role === 'tool').length < 3
+        ? { toolCalls: [{ tool: 'weather', arguments: { city: 'Busan' } }] }
+        : { text: 'Then not.' },
+    );
+    const assistant = toolLoop('assistant', { model, tools: [{ ...weather, approve: () => true }] });
+    const store = memoryStore();
+    for (const round of [0, 1, 2]) {
+      await execute(assistant, 'x', { store, runId: 'r' });
+      const path = `round[${String(round)}]/tools["call_0"]/tool/weather/approve`;
+      await answer('r', path, { approved: false }, { store });
+    }
+    const { error, output } = await execute(assistant, 'x', { store, runId: 'r' });
+
+    expect([error, output?.text]).toEqual([undefined, 'Then not.']);
+  });
+
   it('asks a person by the arguments as the tool will get them, and about none that do not fit', async () => {
     const { asked, model, weather } = setUp([
       { toolCalls: [{ tool: 'weather', arguments: { town: 'Seoul' } }] },
