@@ -11,7 +11,7 @@ const settings = serviceSettings();
 type Handler = (context: unknown, body: unknown) => Promise<unknown>;
 const runs = runsService(napping, settings) as unknown as { readonly workflow: Record<string, Handler> };
 const records = runRecordsService(settings) as unknown as { readonly object: Record<string, Handler> };
-const run = runs.workflow['run'] as Handler;
+const { run, cancel } = runs.workflow as Readonly<Record<'run' | 'cancel', Handler>>;
 
 /** What a server is asked for. */
 interface Sent {
@@ -67,6 +67,25 @@ class OneRun {
     return run(context, asked) as Promise<LifeResult>;
   }
 
+  /** The end of the first life is asked for when it has put down how the run stands, and hears nothing any more. */
+  async ask(ending: Ending): Promise<void> {
+    const context = {
+      key: 'r',
+      get: (name: string) => Promise.resolve(name === 'self' ? { id: 'inv r', secret: 's' } : null),
+      promise: (name: string) => ({
+        peek: () => Promise.resolve(this.#promises.get(`r ${name}`)),
+        resolve: (value: unknown) => Promise.resolve(this.#promises.set(`r ${name}`, value)),
+      }),
+      cancel: () => undefined,
+      genericSend: (sent: Sent) => {
+        this.sent.push(sent);
+      },
+    };
+    const before = this.sent.length;
+    await cancel(context, { isAsked: ending === 'cancelled', reason: 'enough' });
+    for (const { method, parameter } of this.sent.slice(before)) await this.record(method, parameter);
+  }
+
   /** With what the next life begins: the server takes the first of several requests. */
   next(): Partial<StartRequest> | undefined {
     const begun = this.sent.find(({ method, key }) => method === 'run' && key === '2~r');
@@ -113,6 +132,15 @@ describe.each(['cancelled', 'left'] as const)('a run that is %s while it falls a
 
       expect([at, (one.kept.get('record') as RunRecord).status]).toEqual([at, 'CANCELLED']);
     }
+  });
+
+  it('ends, also where its life has put down how it stands, and waits for nothing any more', async () => {
+    const one = new OneRun();
+    await one.life({});
+    await one.ask(ending);
+    await one.life({ ...one.next(), input: undefined });
+
+    expect(one.kept.get('record')).toMatchObject({ life: 2, status: 'CANCELLED' });
   });
 });
 
@@ -185,6 +213,27 @@ describe('a life that puts down twice how its run stands, because it was cancell
     await expect(one.record('take', { life: 3, isTold: false })).resolves.toMatchObject({
       ending: { isCancelled: true },
     });
+  });
+
+  it('has heard, where it says so: nothing is begun once more', async () => {
+    const one = await toldFirst();
+    await one.record('rest', { ...stands, isCancelAsked: true });
+    const before = one.sent.length;
+    await one.record('cancel', { life: 1, isAsked: true });
+    await one.record('take', { life: 2, isTold: false });
+    await one.record('cancel', { life: 1, isAsked: true });
+
+    expect(one.sent).toHaveLength(before);
+  });
+
+  it('is followed by none where the run only waits, and somebody leaves it', async () => {
+    const one = new OneRun();
+    await one.record('rest', { ...stands, wakesAfterMs: undefined });
+    await one.record('cancel', { life: 1, isAsked: false });
+    expect(one.next()).toBeUndefined();
+
+    await one.record('cancel', { life: 1, isAsked: true, reason: 'enough' });
+    expect(one.next()).toMatchObject({ life: 2, isCancelled: true, reason: 'enough' });
   });
 
   it('is followed by the next one alone, unless whoever begins another one knows what became of those between', async () => {

@@ -110,6 +110,7 @@ ifServer('somebody at the ingress who carries no life out', () => {
     ['mark', {}],
     ['secret', {}],
     ['leave', { life: 2, at: 1, keptForMs: 1 }],
+    ['cancel', { life: 1, isAsked: true }],
   ])('cannot ask for "%s" of what is kept of a run', async (handler, body) => {
     const { status, text } = await ask(
       `millrace.runs/${encodeURIComponent(`${service}/r`)}/${handler}`,

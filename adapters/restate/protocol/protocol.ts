@@ -118,6 +118,8 @@ export interface RestRequest {
   readonly wakesAfterMs?: number;
   /** The same by the clock of the run, epoch milliseconds. */
   readonly wakesAt?: number;
+  /** The run has not come to a rest: the next life begins by itself. */
+  readonly goesOn?: boolean;
   /** Milliseconds after which nobody wants to go on with the run any more; never when left out. */
   readonly keptForMs?: number;
   /** Somebody wants the run to end: the next life begins at once, and only undoes. */

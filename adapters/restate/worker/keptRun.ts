@@ -6,6 +6,7 @@ import type { RunEvent } from '../../../lib/model/event';
 import type { RunState } from '../../../lib/model/state';
 import { summaryOf } from '../../../lib/store/summary';
 import type {
+  CancelRequest,
   Ending,
   GivenAnswer,
   LateAnswer,
@@ -125,6 +126,7 @@ export class KeptRun {
       chunks: chunks.length,
       ...(incarnation !== undefined && { incarnation }),
       ...(wakesAfterMs !== undefined && { wakesAfterMs, wakesAt: restsAt + wakesAfterMs }),
+      ...(rest.goesOn && { goesOn: true }),
       ...(status === 'CANCELLED' && { keptForMs }),
       secret,
     };
@@ -239,6 +241,18 @@ export async function takeAnswer(
     });
     return;
   }
+}
+
+/** Has the run ended behind a life, too: one that has just put down how the run stands hears nothing of its cancel any more. */
+export function cancelBehind(context: WorkflowSharedContext, service: string, asked: CancelRequest): void {
+  const { runId, life } = lifeOf(context.key);
+  context.genericSend({
+    service: RECORDS_SERVICE,
+    method: 'cancel',
+    key: recordKey(service, runId),
+    parameter: { ...asked, life },
+    inputSerde: JSON_SERDE,
+  });
 }
 
 /** Resolved when somebody has asked for the end of a life: sagas undo then what they have done. */

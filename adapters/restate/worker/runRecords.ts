@@ -38,6 +38,8 @@ interface Kept extends RunRecord {
   readonly secret?: string;
   /** How the next life shall end the run: it may have begun without knowing. */
   readonly ending?: Ending;
+  /** The next life begins by itself. */
+  readonly goesOn?: boolean;
   /** How the run stood before the life that is under way. */
   readonly rested?: RunStatus;
 }
@@ -71,6 +73,7 @@ export function runRecordsService(settings: ServiceOptions) {
       back: handlers.object.exclusive(PRIVATE, back),
       ended: handlers.object.exclusive(PRIVATE, ended),
       leave: handlers.object.exclusive(PRIVATE, leave),
+      cancel: handlers.object.exclusive(PRIVATE, cancel),
       late: handlers.object.exclusive(PRIVATE, late),
       wake: handlers.object.exclusive(PRIVATE, async (context: ObjectContext, of: OfLife): Promise<void> => {
         const kept = await context.get<Kept>('record');
@@ -130,7 +133,8 @@ function isOf(kept: Kept, { life, incarnation }: OfLife): boolean {
 
 /** A life is over, and others may follow. */
 async function rest(context: ObjectContext, request: RestRequest): Promise<void> {
-  const { life, status, text, chunks, incarnation, wakesAfterMs, wakesAt, keptForMs, secret } = request;
+  const { life, status, text, chunks, incarnation, wakesAfterMs, wakesAt, goesOn, keptForMs, secret } =
+    request;
   const before = await context.get<Kept>('record');
   const ending = endingOf(request);
   if (before?.incarnation === incarnation && before !== null && isOver(before, life)) {
@@ -155,6 +159,7 @@ async function rest(context: ObjectContext, request: RestRequest): Promise<void>
     ...(mark !== undefined && { mark }),
     ...(secret !== undefined && { secret }),
     ...(ending !== undefined && { ending }),
+    ...(goesOn === true && { goesOn }),
   };
   context.set('record', kept);
   const isHeard = lately.length > 0 && status === 'SUSPENDED';
@@ -194,6 +199,21 @@ async function endLater(context: ObjectContext, kept: Kept, life: number, ending
   if (kept.status !== 'SUSPENDED' || (kept.life > life && !isAsked)) return;
   context.set('record', { ...kept, ending });
   begin(context, kept, await context.date.now(), ending);
+}
+
+/**
+ * Somebody has asked for the end of a life, or left it. One that had put down how the run stands does not hear of that any more: the next
+ * one has to end the run then. Whoever leaves a run that only waits changes nothing.
+ */
+async function cancel(
+  context: ObjectContext,
+  { life, isAsked, reason }: OfLife & CancelRequest,
+): Promise<void> {
+  const kept = await context.get<Kept>('record');
+  const isUnheard = kept?.life === life && kept.isResting && kept.ending === undefined;
+  if (!isUnheard || !(isAsked || kept.goesOn === true)) return;
+  const asked = { isCancelled: true, ...(reason !== undefined && { reason }) };
+  await endLater(context, kept, life, isAsked ? asked : { isLeft: true });
 }
 
 /**

@@ -52,7 +52,15 @@ import {
   BODY,
 } from './requests';
 import type { CancelAsked } from './keptRun';
-import { CANCEL_ASKED, cancelAsked, keptSecret, KeptRun, reasonOf, takeAnswer } from './keptRun';
+import {
+  CANCEL_ASKED,
+  cancelAsked,
+  cancelBehind,
+  keptSecret,
+  KeptRun,
+  reasonOf,
+  takeAnswer,
+} from './keptRun';
 import { nestedSoFar, sealNested } from './nestedRows';
 import type { PlacedLife, Worker } from './handleRun';
 import { handleRun, RUN_ENDED } from './handleRun';
@@ -97,7 +105,11 @@ export function runsService(agent: Agent<never, unknown>, options: ServiceOption
         (context: WorkflowSharedContext, body: GivenAnswer): Promise<void> =>
           takeAnswer(context, name, acceptAnswer(body)),
       ),
-      cancel: handlers.workflow.shared({ journalRetention: 0, input: BODY.cancel }, cancelLife),
+      cancel: handlers.workflow.shared(
+        { journalRetention: 0, input: BODY.cancel },
+        (context: WorkflowSharedContext, body: CancelRequest): Promise<CancelReply> =>
+          cancelLife(context, name, acceptCancel(body)),
+      ),
       replace: handlers.workflow.shared(
         { journalRetention: 0, input: BODY.none },
         async (context: WorkflowSharedContext): Promise<void> => {
@@ -199,8 +211,12 @@ async function secretOf(context: WorkflowSharedContext, service: string, self: S
 }
 
 /** Cancels the life; false when it has not begun. One that undoes is left alone: nothing tears that down. */
-async function cancelLife(context: WorkflowSharedContext, body: CancelRequest): Promise<CancelReply> {
-  const { isAsked, reason } = acceptCancel(body);
+async function cancelLife(
+  context: WorkflowSharedContext,
+  service: string,
+  asked: CancelRequest,
+): Promise<CancelReply> {
+  const { isAsked, reason } = asked;
   const self = await context.get<Self>('self');
   if (self === null) return false;
   if (isAsked && (await context.get<true>(RUN_ENDED)) === true) return 'ended';
@@ -209,7 +225,10 @@ async function cancelLife(context: WorkflowSharedContext, body: CancelRequest): 
   const isUndone = isAsked
     ? !(await resolveOnce(context, CANCEL_ASKED, reason === undefined ? true : { reason }))
     : (await context.promise<CancelAsked>(CANCEL_ASKED).peek()) !== undefined;
-  if (!isUndone) context.cancel(self.id);
+  if (!isUndone) {
+    context.cancel(self.id);
+    cancelBehind(context, service, asked);
+  }
   return true;
 }
 
