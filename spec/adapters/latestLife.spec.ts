@@ -59,6 +59,60 @@ describe('latestLife()', () => {
   });
 });
 
+describe('latestLife() of a life that has told how it ends', () => {
+  const ends: WireEvent = {
+    type: 'run.failed',
+    at,
+    error: { name: 'Error', message: 'no', retryable: true },
+    duration: 0,
+  };
+  const sleeps: WireEvent = { type: 'run.suspended', at, waiting: [], reason: 'drain', duration: 0 };
+
+  /** A server on which the first life is under way for so many questions more, and tells these events. */
+  const ending = (questions: number, last: WireEvent) => {
+    let asked = 0;
+    const events = [...told.slice(0, 3), last];
+    const context: EngineContext = {
+      admin: undefined,
+      patienceMs: 15_000,
+      pace: undefined as never,
+      ingress: {
+        request(path, options) {
+          if (path.endsWith('/events')) {
+            const { from, parts } = options?.body as EventsRequest;
+            const rest = events.slice(from);
+            return Promise.resolve({ events: rest, parts: [], nextFrom: events.length, nextParts: parts });
+          }
+          if (path.startsWith('/restate/invocation/')) return Promise.resolve(404);
+          if (path.endsWith('/get')) return Promise.resolve(null);
+          if (path.includes('2~r'))
+            return Promise.reject(new IngressError(404, path, 'invocation not found'));
+          asked += 1;
+          return asked <= questions
+            ? Promise.reject(new IngressError(470, path, 'not yet'))
+            : Promise.resolve({ status: 'FAILED', from: events.length, events: [], parts: 0 });
+        },
+      },
+    };
+    return context;
+  };
+
+  it('is that life once it is over: whoever hears of the end can go on with the run, or give it up', async () => {
+    await expect(latestLife(ending(3, ends), line, 'r')).resolves.toMatchObject({
+      life: 1,
+      isUnderWay: false,
+      state: { status: 'FAILED' },
+    });
+  });
+
+  it('is one of a run that goes on, where it ends because that sleeps', async () => {
+    const latest = await latestLife(ending(Infinity, sleeps), line, 'r');
+
+    expect(latest).toMatchObject({ isUnderWay: true, state: { status: 'RUNNING' } });
+    expect(latest?.state.reason).toBeUndefined();
+  });
+});
+
 describe('latestLife() of a run that has been answered often', () => {
   /** A server with a run of so many lives, each of which rests; it still keeps all of them. */
   const rested = (lives: number) => {

@@ -1,5 +1,5 @@
 import * as t from 'io-ts';
-import { lastValueFrom, toArray } from 'rxjs';
+import { filter, firstValueFrom, lastValueFrom, toArray } from 'rxjs';
 
 import { agent, approval, chain, execute, run, saga } from '../../index';
 import { describePlacements } from './support/placements';
@@ -190,10 +190,12 @@ describePlacements('sagas on Restate', all, (options, placed) => {
       await execute(resting, 1, { ...options, runId });
       await options.engine.cancel(runId, { agent: resting });
       await waitFor(() => goingBack.includes(runId), 10_000, 'the undoing');
+      const attached = options.engine.attach(resting, runId);
+      const ended = firstValueFrom(attached.pipe(filter(({ event }) => event.type === 'run.cancelled')));
       // Undoing that takes long is told before the life is over.
       await new Promise((resolve) => setTimeout(resolve, 1_500));
       goBack();
-      while (!(await isEnded(resting, runId, 'CANCELLED'))) await new Promise(setImmediate);
+      await ended;
 
       await expect(options.engine.cancel(runId, { agent: resting })).rejects.toMatchObject({
         name: 'RunEndedError',

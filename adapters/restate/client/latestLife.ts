@@ -1,6 +1,9 @@
+import { asyncScheduler } from 'rxjs';
+
 import type { Definition } from '../../../lib/definition/definition';
 import { definitionOf, planOf } from '../../../lib/definition/definition';
 import type { Agent } from '../../../lib/model/agentType';
+import { isEnd } from '../../../lib/model/event';
 import type { RunState } from '../../../lib/model/state';
 import { idleState } from '../../../lib/model/state';
 import { keyOf } from '../protocol/serviceNames';
@@ -49,9 +52,17 @@ export async function latestLife<O>(
     if (result === 'unknown') return latest;
     const following = { agent, runId, key, base, input: undefined, isRefusing: false, tell: ignore, signal };
     if (result === 'under way') {
-      const follow = follower<O>(base, definition, ignore);
+      let isEndTold = false as boolean;
+      const follow = follower<O>(base, definition, ({ event }) => {
+        isEndTold ||= isEnd(event) && !goesOn(event);
+      });
       await readEvents(context, following, follow, { from: 0, parts: 0 }, { waitMs: BATCH_MS });
-      return { life, state: follow.state(), isUnderWay: true };
+      // Whoever hears of an end may go on from there, or give the run up, which waits until the life has put down how it leaves the run.
+      if (isEndTold && (await isSoonOver(context, agent, key))) {
+        life -= 1;
+        continue;
+      }
+      return { life, state: shown(follow.state()), isUnderWay: true };
     }
     // One that has rested is kept with its latest life: to walk there through n answers would cost n questions each time.
     const hasRested = result.status !== 'COMPLETED' && !('refused' in result) && !('broken' in result);
@@ -63,6 +74,25 @@ export async function latestLife<O>(
     const isKnown = known?.life === life && known.isResting;
     base = isKnown ? known.state : await stateAfter(context, following, result);
     latest = { life, state: shown(base), isUnderWay: false };
+  }
+}
+
+const FIRST_GAP_MS = 20;
+const LONGEST_GAP_MS = 250;
+/** So long it may take a life to put down how it leaves its run. One whose worker is gone meanwhile is not waited for. */
+const REST_MS = 5_000;
+
+/** Waits until a life is over that has told its end. */
+async function isSoonOver(
+  context: EngineContext,
+  agent: Agent<never, unknown>,
+  key: string,
+): Promise<boolean> {
+  const until = asyncScheduler.now() + REST_MS;
+  for (let gapMs = FIRST_GAP_MS; ; gapMs = Math.min(LONGEST_GAP_MS, gapMs * 2)) {
+    if ((await resultOf(context, agent, key)) !== 'under way') return true;
+    if (asyncScheduler.now() >= until) return false;
+    await new Promise((resolve) => setTimeout(resolve, gapMs));
   }
 }
 

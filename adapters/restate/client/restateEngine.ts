@@ -177,7 +177,8 @@ class ServerEngine implements RestateEngine {
   async deleteRun(runId: string, { agent: given }: RunHint = {}): Promise<boolean> {
     const agent = await agentOfRun(this.#context, this.#met, runId, given);
     const latest = await latestLife(this.#context, agent, runId);
-    if (latest === undefined) return false;
+    // The last life of one that has completed puts that down by and by.
+    if (latest === undefined || IS_OVER.has(latest.state.status)) return false;
     // One that has just begun has told nothing yet.
     if (latest.isUnderWay || latest.state.status === 'RUNNING')
       throw new InvalidArgumentError(
@@ -358,6 +359,9 @@ class RunSubscriber<O> {
     });
   }
 }
+
+/** Nobody can go on with a run that has ended so. */
+const IS_OVER: ReadonlySet<RunState['status']> = new Set(['COMPLETED', 'CANCELLED']);
 
 const UNKNOWN_FAILURE: Failure = { name: 'Error', message: 'unknown', retryable: true };
 
