@@ -42,8 +42,11 @@ class TickClock {
   readonly #agent: Agent<never, unknown>;
   readonly #pending: number[] = [];
   #timer: NodeJS.Timeout | undefined;
-  /** The run of an earlier tick that may be under way. */
-  #current: string | undefined;
+  /**
+   * The runs of earlier ticks that may be under way: of the latest one that was, and of the one that was skipped last because of that.
+   * Another worker may have looked a moment later, and begun it.
+   */
+  #earlier: readonly string[] = [];
   #isStopped = false;
   #isBusy = false;
 
@@ -93,32 +96,43 @@ class TickClock {
 
   async #tick(at: number): Promise<void> {
     const { overlap, input } = this.#schedule;
-    const current = this.#current;
-    if (current !== undefined && (await this.#isUnderWay(current))) {
-      if (overlap === 'skip') return;
+    const runId = this.#runId(at);
+    const current = await this.#underWay();
+    if (current !== undefined) {
+      if (overlap === 'skip') {
+        this.#earlier = [current, runId];
+        return;
+      }
       if (overlap === 'cancel')
         await this.#engine.cancel(current, { agent: this.#agent, reason: 'the next tick has come' });
       while (overlap === 'queue' && !this.#isStopped && (await this.#isUnderWay(current)))
         await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }
     if (this.#isStopped) return;
-    this.#current = this.#runId(at);
-    await this.#engine.submit?.(this.#agent as Agent<unknown, unknown>, input, { runId: this.#current });
+    this.#earlier = [runId];
+    await this.#engine.submit?.(this.#agent as Agent<unknown, unknown>, input, { runId });
+  }
+
+  /** The run of an earlier tick that is under way: the latest, where there are several. */
+  async #underWay(): Promise<string | undefined> {
+    for (const runId of [...this.#earlier].reverse()) if (await this.#isUnderWay(runId)) return runId;
+    return undefined;
   }
 
   /** A run of an earlier tick may be under way, begun by another worker. */
   async #lookBack(now: number): Promise<void> {
     let at = this.#schedule.latest(now);
-    for (let i = 0; i < LOOKED_BACK && at !== undefined && this.#current === undefined; i += 1) {
+    for (let i = 0; i < LOOKED_BACK && at !== undefined && this.#earlier.length === 0; i += 1) {
       const runId = this.#runId(at);
-      if (await this.#isUnderWay(runId)) this.#current ??= runId;
+      if (await this.#isUnderWay(runId)) this.#earlier = [runId, ...this.#earlier];
       at = this.#schedule.latest(at - 1);
     }
   }
 
+  /** Also one that the server has and nobody has begun. */
   async #isUnderWay(runId: string): Promise<boolean> {
     const status = (await this.#engine.loadRun(this.#agent, runId))?.status;
-    return status === 'RUNNING' || status === 'SUSPENDED';
+    return status === 'IDLE' || status === 'RUNNING' || status === 'SUSPENDED';
   }
 
   #runId(at: number): string {
