@@ -29,12 +29,18 @@ const charge = agent('charge', (id: string, { runId }) => {
   calls.push([runId, 'charge']);
   return id;
 });
-const asking = chain('asking', charge, approval('ok', t.boolean), agent('send', String));
-/** Whether somebody hears what the deadline decides: on a busy machine its end is forgotten before anybody has asked. */
-let isFollowed = false;
+/** The runs that somebody follows: on a busy machine the end of one is forgotten before anybody has asked. */
+const followed = new Set<string>();
+const heard = (runId: string): Promise<void> =>
+  waitFor(() => followed.has(runId), 60_000, `somebody to follow the run "${runId}"`);
+const send = agent('send', async (given: unknown, { runId }) => {
+  await heard(runId);
+  return String(given);
+});
+const asking = chain('asking', charge, approval('ok', t.boolean), send);
 const boss = agent('boss', async (_: unknown, { runId }) => {
   calls.push([runId, 'boss']);
-  await waitFor(() => isFollowed, 60_000, 'somebody to follow the run');
+  await heard(runId);
   return true;
 });
 const late = chain(
@@ -84,7 +90,7 @@ ifServer(title, () => {
     ];
     await Promise.all(started.map(([of, runId]) => execute(of, 'x', { engine, runId })));
     const restsAt = Date.now();
-    endOfLate = followed();
+    endOfLate = endOf(late, 'late', () => callsOf('late').includes('boss'));
     endOfLate.catch(() => undefined);
     await waitFor(
       async () => Date.now() - restsAt >= WAITS_MS && (await livesOnServer()) === 0,
@@ -98,22 +104,22 @@ ifServer(title, () => {
     await server.stop();
   });
 
-  /** How `late` ends once its deadline has passed. */
-  const followed = async (): Promise<RunState> => {
-    await waitFor(() => callsOf('late').includes('boss'), DEADLINE_MS * 2, 'the deadline');
-    const told = engine.attach(late, 'late').pipe(
+  /** How a run ends that goes on by itself, once it does. */
+  const endOf = async (
+    of: Agent<never, unknown>,
+    runId: string,
+    goesOn: () => boolean | Promise<boolean>,
+  ): Promise<RunState> => {
+    await waitFor(goesOn, DEADLINE_MS * 2, `"${runId}" to go on`);
+    const told = engine.attach(of, runId).pipe(
       tap(() => {
-        isFollowed = true;
+        followed.add(runId);
       }),
     );
     return (await lastValueFrom(told)).state;
   };
-  const ended = async (of: Agent<never, unknown>, runId: string) => {
-    await waitFor(async () => (await engine.loadRun(of, runId))?.status !== 'SUSPENDED', 10_000, runId);
-    const rest = new Set(['RUNNING', 'SUSPENDED']);
-    await waitFor(async () => !rest.has((await engine.loadRun(of, runId))?.status ?? ''), 10_000, runId);
-    return engine.loadRun(of, runId);
-  };
+  const ended = (of: Agent<never, unknown>, runId: string): Promise<RunState> =>
+    endOf(of, runId, async () => (await engine.loadRun(of, runId))?.status !== 'SUSPENDED');
   const callsOf = (runId: string) => calls.flatMap(([of, name]) => (of === runId ? [name] : []));
   const query = async (text: string): Promise<readonly Readonly<Record<string, unknown>>[]> => {
     const answer = await fetch(`${server.admin}/query`, {
@@ -209,6 +215,8 @@ ifServer(title, () => {
     await expect(engine.deleteRun('nobody', { agent: of })).resolves.toBe(false);
 
     const forgets = `select status from sys_invocation where target_handler_name = 'forget' and ends_with(target_service_key, '/${runId}')`;
+    // The server begins what one service asks of another a moment later.
+    await waitFor(async () => (await query(forgets)).length > 0, 10_000, 'it to be scheduled');
     await expect(query(forgets)).resolves.toEqual([{ status: 'scheduled' }]);
   });
 
@@ -223,6 +231,7 @@ ifServer(title, () => {
       life: 1,
       input: 'again',
     });
+    followed.delete('answered');
     await engine.answer('answered', 'ok', true);
     await expect(ended(asking, 'answered')).resolves.toMatchObject({ status: 'COMPLETED', input: 'again' });
     expect(callsOf('answered')).toEqual(['charge', 'charge']);

@@ -6,7 +6,7 @@ import type { Wire } from '../../index';
 import { agent, execute, live, run, settled, workflow } from '../../index';
 import { describePlacements } from './support/placements';
 import type { RestateServer } from './support/restateServer';
-import { restateBinary, startRestate, waitFor } from './support/restateServer';
+import { freePorts, restateBinary, startRestate, waitFor } from './support/restateServer';
 
 const calls = { telling: 0, loud: 0, asking: 0, odd: 0 };
 const large = 'x'.repeat(3_000_000);
@@ -93,7 +93,8 @@ describeHere('partial results on Restate', () => {
   beforeAll(async () => {
     server = await startRestate();
     const { ingress, admin } = server;
-    worker = await serveRestate([telling, asking, odds], { port: 0, ingress, admin });
+    const [port = 0] = await freePorts(1);
+    worker = await serveRestate([telling, asking, odds], { port, ingress, admin });
     engine = restateEngine({ ingress, admin });
   });
   afterAll(async () => {
