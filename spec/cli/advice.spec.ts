@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { lowdbStore } from '../../index';
+import { until } from '../support/until';
 import { begin, millrace, millraceJson, project } from './support/typed';
 
 /** The second trip is refused for good unless MENDED is set; pages are read while a file named "go" is missing. */
@@ -215,7 +216,9 @@ describe('what the commands say, and what they advise', () => {
           '✔ answered ok, not checked; kept; whoever serves goes on with it\n! no agents',
         );
         expect(stderr).toContain('millrace logs p --level warning tells whether the answer did not fit');
-        expect(typed(['logs', 'p', '--level', 'warning']).stdout).toContain('Cannot take the answer');
+        const isLogged = () =>
+          typed(['logs', 'p', '--level', 'warning']).stdout.includes('Cannot take the answer');
+        await until(isLogged, 60_000);
         expect(typed(['answer', 'p', 'true', '--wait', '60s']).exit).toBe(0);
       } finally {
         server.child.kill('SIGTERM');

@@ -7,6 +7,7 @@ import type { Subscription } from 'rxjs';
 import type { RestateEngine, RestateWorker } from '../../adapters/restate';
 import { restateEngine, serveRestate } from '../../adapters/restate';
 import { servicesNamed } from '../../adapters/restate/protocol/serviceNames';
+import { FLUSH_MS } from '../../adapters/restate/protocol/wireLimits';
 import type { Agent, Wire } from '../../index';
 import { agent, approval, cancel, chain, execute, run, saga, sleep, withPolicy, workflow } from '../../index';
 import { SLACK } from '../support/slack';
@@ -38,6 +39,11 @@ const LONG_SLEEP_MS = 2_000;
 const asLongAsGiven = (ms: number): number => ms;
 const short = chain('sleeps some seconds', noted('before'), sleep('nap', asLongAsGiven), noted('after'));
 const long = chain('sleeps an hour', same, sleep('nap', HOUR_MS), same);
+const worn = chain(
+  'works, and sleeps an hour',
+  agent('works', (n: number) => wait(2 * FLUSH_MS, n)),
+  sleep('nap', HOUR_MS),
+);
 const undoing = saga('undoes', chain('books and sleeps', noted('booked', true), sleep('nap', HOUR_MS)));
 const asked = workflow('asks beside a sleep', (n: Wire<number>, step) => ({
   ok: step('ok', approval<boolean, number>('ok', t.boolean), n),
@@ -61,7 +67,7 @@ describeHere('runs that only sleep', () => {
   beforeAll(async () => {
     server = await startRestate();
     const { ingress, admin } = server;
-    worker = await serveRestate([same, short, long, undoing, asked, tooLong, unanswered, narrow], {
+    worker = await serveRestate([same, short, long, worn, undoing, asked, tooLong, unanswered, narrow], {
       port: 0,
       ingress,
       admin,
@@ -161,6 +167,29 @@ describeHere('runs that only sleep', () => {
     await cancel('left', { engine });
     await waitFor(() => again.ended !== 'open', 20_000, 'the end');
     expect(calls.filter((call) => call.startsWith('left'))).toEqual(['left booked', 'left undone']);
+  });
+
+  it.each(['cancelled', 'left'])('are %s in the moment in which they fall asleep, too', async (how) => {
+    const each = async (_: unknown, n: number): Promise<void> => {
+      const runId = `${how} at once ${String(n)}`;
+      const told = run(worn, 1, { engine, runId });
+      let following: Subscription | undefined;
+      await new Promise<void>((resolve, reject) => {
+        following = told.subscribe({
+          next: ({ event }) => {
+            if (event.type === 'step.suspended') resolve();
+          },
+          error: reject,
+        });
+      });
+      // Its life puts down meanwhile how it stands.
+      await wait(3 * n);
+      if (how === 'cancelled') await cancel(runId, { engine });
+      following?.unsubscribe();
+      const status = async () => (await engine.loadRun(worn, runId))?.status;
+      await waitFor(async () => (await status()) === 'CANCELLED', 20_000, `the end of "${runId}"`);
+    };
+    await Promise.all(Array.from({ length: 8 }, each));
   });
 
   it('go on for whoever else follows them when one leaves', async () => {
