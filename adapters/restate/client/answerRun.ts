@@ -2,7 +2,7 @@ import { asyncScheduler } from 'rxjs';
 
 import { jsonValue } from '../../../lib/codec/jsonValue';
 import type { Agent } from '../../../lib/model/agentType';
-import { addressMessage } from '../../../lib/store/messages';
+import { addressMessage, canHear } from '../../../lib/store/messages';
 import type { EventsRequest, GivenAnswer } from '../protocol/protocol';
 import { keyOf } from '../protocol/serviceNames';
 import { LARGEST_VALUE } from '../protocol/wireLimits';
@@ -10,6 +10,7 @@ import { WorkerUnreachableError } from '../restateErrors';
 import { askWorker } from './askWorker';
 import type { EngineContext } from './engineContext';
 import { latestLife } from './latestLife';
+import { resultOf } from './lifeResult';
 import { askEvents } from './readEvents';
 import { askRecord, sendAnswer } from './runRecord';
 
@@ -46,5 +47,23 @@ export async function answerRun(
     const { signal } = new AbortController();
     await askEvents(context, agent, keyOf(runId, 1), NOTHING, signal);
     await askRecord(context, agent, runId, 'answer', given);
+    if (latest !== undefined && canHear(latest.state.status))
+      await untilBegun(context, agent, keyOf(runId, latest.life + 1));
+  }
+}
+
+const FIRST_GAP_MS = 20;
+const BEGIN_MS = 2_000;
+
+/**
+ * Waits until the server has the life that goes on with an answer: it begins one a moment later, and whoever follows the run then would be
+ * told once more that it waits. The answer is kept in any case.
+ */
+async function untilBegun(context: EngineContext, agent: Agent<never, unknown>, key: string): Promise<void> {
+  const until = asyncScheduler.now() + BEGIN_MS;
+  for (let gapMs = FIRST_GAP_MS; asyncScheduler.now() < until; gapMs *= 2) {
+    const result = await resultOf(context, agent, key).catch(() => undefined);
+    if (result !== 'unknown') return;
+    await new Promise((resolve) => setTimeout(resolve, gapMs));
   }
 }
