@@ -8,6 +8,7 @@ import { InputMismatchError } from '../../../lib/errors/runErrors';
 import { StepError } from '../../../lib/errors/stepErrors';
 import type { Agent } from '../../../lib/model/agentType';
 import type { Transition } from '../../../lib/model/event';
+import { isEnd } from '../../../lib/model/event';
 import type { RunState } from '../../../lib/model/state';
 import type { Stop } from '../../../lib/streams/pull';
 import { IngressError } from '../protocol/ingress';
@@ -35,7 +36,6 @@ export async function followLife<O>(
   start?: StartRequest,
 ): Promise<RunState<O> | 'known' | 'broken'> {
   const { agent, key, base, runId } = following;
-  const definition = definitionOf(agent) as Definition;
   const local = new AbortController();
   const { signal } = local;
   const leave = (): void => {
@@ -47,16 +47,17 @@ export async function followLife<O>(
   let isBegun = false;
   let isAnswered = true;
   let wrong: Error | undefined;
-  const follow = follower<O>(base, definition, (transition) => {
-    const { event } = transition;
-    // Of a life that is not the first, whoever follows it has compared before.
-    const isFirst = event.type === 'run.started' || (event.type === 'run.resumed' && base.status === 'IDLE');
-    if (isFirst && isOtherInput(following, transition)) {
+  /** Told once the life is over: before that nobody could go on with the run, or give it up. */
+  let end: Transition<O> | undefined;
+  const follow = follower<O>(base, definitionOf(agent) as Definition, (transition) => {
+    if (isOtherInput(following, transition)) {
       wrong = new InputMismatchError(runId);
       local.abort('over');
     }
     isBegun = true;
-    if (wrong === undefined) following.tell(transition);
+    if (wrong !== undefined) return;
+    if (isEnd(transition.event)) end = transition;
+    else following.tell(transition);
   });
   const cursor = { from: 0, parts: 0 };
   const begunAt = asyncScheduler.now();
@@ -95,6 +96,7 @@ export async function followLife<O>(
     }
     follow.events(result.from, result.events);
     if (wrong !== undefined) throw wrong;
+    if (end !== undefined) following.tell(end);
     return follow.state();
   } catch (error) {
     const isAnswer = error instanceof IngressError && !error.isAway;
@@ -128,9 +130,11 @@ async function isBroken(
   return typeof result === 'object' && result.broken !== undefined;
 }
 
-function isOtherInput<O>({ input, isRefusing }: Following<O>, transition: Transition<O>): boolean {
-  if (!isRefusing || input === undefined) return false;
+/** Whether a run begins with another input. Of a life that is not the first, whoever follows it has compared before. */
+function isOtherInput<O>({ input, isRefusing, base }: Following<O>, transition: Transition<O>): boolean {
   const { event } = transition;
+  const isFirst = event.type === 'run.started' || (event.type === 'run.resumed' && base.status === 'IDLE');
+  if (!isFirst || !isRefusing || input === undefined) return false;
   // To read the state of a transition makes it.
   return !isDeepStrictEqual(input, event.type === 'run.started' ? event.input : transition.state.input);
 }
