@@ -48,7 +48,7 @@ describe('what an engine does not have', () => {
       'no store',
       /\{ engine \}/,
     ],
-    ['to be a list', () => resumable(any({ engine })), 'no store', /resumable/],
+    ['to be a list', () => resumable(any({ engine })), 'a store is needed', /resumable/],
   ])('is refused by name, with what to do: %s', async (_what, ask, named, next) => {
     await expect((async () => ask())()).rejects.toMatchObject({
       name: 'InvalidArgumentError',
