@@ -1,6 +1,6 @@
 import type { Message, Model, ModelRequest } from '../../lib/definition/languageModel';
 import type { AboutModel, AnswerParts, ModelOptions } from './model';
-import { brokenOff, modelFrom, ModelAnswerError, objectOf, systemText } from './model';
+import { brokenOff, modelFrom, ModelAnswerError, objectOf, systemText, withToolNames } from './model';
 
 /** What is used of the package `ai` (5, 6 or 7): give `import * as ai from 'ai'`. */
 export interface AiSdk {
@@ -27,7 +27,7 @@ export function aiSdkModel(name: string, sdk: AiSdk, model: unknown, options: Ai
   return modelFrom(
     name,
     rest,
-    async (request, parts, { signal }) => {
+    withToolNames(async (request, parts, { signal }) => {
       const { fullStream } = sdk.streamText({
         ...sdkOptions(request, sdk),
         model,
@@ -47,7 +47,7 @@ export function aiSdkModel(name: string, sdk: AiSdk, model: unknown, options: Ai
         throw hasBegunWell(error) ? new ModelAnswerError(name, messageOf(error), error) : error;
       }
       if (!hasEnded) throw brokenOff(name);
-    },
+    }),
     aboutModel(model),
     // A model object does not say on which server it is.
     typeof model === 'string' ? { model, settings } : null,

@@ -6,7 +6,7 @@ import type {
   UserMessage,
 } from '../../lib/definition/languageModel';
 import type { AnswerParts, ModelOptions } from './model';
-import { checkWhole, madeOf, modelFrom, objectOf, systemText } from './model';
+import { checkWhole, madeOf, modelFrom, objectOf, systemText, withToolNames } from './model';
 
 /** What is used of a client of the package `@anthropic-ai/sdk`. */
 export interface AnthropicClient {
@@ -39,7 +39,7 @@ export function anthropicModel(name: string, client: AnthropicClient, options: A
   return modelFrom(
     name,
     rest,
-    async (request, parts, { signal }) => {
+    withToolNames(async (request, parts, { signal }) => {
       const stream = await client.messages.create(
         { ...messagesBody(request), model, max_tokens: maxTokens, stream: true, ...body } as never,
         { signal, maxRetries: 0 } as never,
@@ -48,7 +48,7 @@ export function anthropicModel(name: string, client: AnthropicClient, options: A
       for await (const event of stream as AsyncIterable<MessagesEvent>) blocks.read(event);
       checkWhole(name, parts);
       blocks.finish();
-    },
+    }),
     { model, provider: PROVIDER },
     madeOf(client, { api: 'messages', model, body: { maxTokens, ...body } }),
   );

@@ -1,7 +1,7 @@
 import type { Message, Model, ModelRequest } from '../../lib/definition/languageModel';
 import type { ModelOptions } from './model';
 import { NonRetryableError } from '../../lib/model/failure';
-import { modelFrom } from './model';
+import { modelFrom, withToolNames } from './model';
 import { chatMessage } from './openAi';
 
 /** What is used of a chat model of LangChain (`@langchain/core`). */
@@ -22,7 +22,7 @@ export function langChainModel(name: string, model: LangChainModel, options: Mod
   return modelFrom(
     name,
     options,
-    async (request, parts, { signal }) => {
+    withToolNames(async (request, parts, { signal }) => {
       const bound = withTools(name, model, request);
       const messages = request.messages.filter(says).map(chatMessage);
       const stream = await bound.stream(messages as never, { signal } as never);
@@ -52,7 +52,7 @@ export function langChainModel(name: string, model: LangChainModel, options: Mod
       // LangChain has no common word for why an answer ended.
       if (hasCalls) parts.finish = 'tools';
       else if (parts.text !== '') parts.finish = 'stop';
-    },
+    }),
     typeof model.model === 'string' ? { model: model.model } : {},
   );
 }

@@ -2,6 +2,7 @@ import type { AgentPolicy, StepContext } from '../../lib/model/agentType';
 import { jsonValue } from '../../lib/codec/jsonValue';
 import { InvalidArgumentError, MillraceError } from '../../lib/model/failure';
 import type {
+  Message,
   Model,
   ModelAnswer,
   ModelRequest,
@@ -93,7 +94,7 @@ export class AnswerParts {
   answer(price?: ModelPrice): ModelAnswer {
     const toolCalls = this.#calls.map(({ id, tool, text }, index): ToolCall => ({
       id: id === '' ? `call_${String(index)}` : id,
-      tool,
+      tool: ownNames.get(this)?.get(tool) ?? tool,
       arguments: argumentsOf(text),
     }));
     const [inputTokens = 0, outputTokens = 0] = [this.#inputTokens, this.#outputTokens];
@@ -114,6 +115,9 @@ export class AnswerParts {
     };
   }
 }
+
+/** The own names of tools that were told under others, by what collects the answer. */
+const ownNames = new WeakMap<AnswerParts, ReadonlyMap<string, string>>();
 
 function isCount(value: unknown): value is number {
   return Number.isFinite(value);
@@ -190,6 +194,59 @@ export function modelFrom(
   };
   const model = tracedAs(agent(name, call, policy) as Model, { operation: 'chat', model: name, ...about });
   return madeWith(model, made);
+}
+
+type Ask = Parameters<typeof modelFrom>[2];
+
+/**
+ * Tells tools under names that every provider takes, of 64 letters, digits, `_` and `-` at most. The model asks for them by these, and the
+ * answer has their own names again.
+ */
+export function withToolNames(ask: Ask): Ask {
+  return async (request, parts, context) => {
+    const names = toldNames(request);
+    if (names.size === 0) {
+      await ask(request, parts, context);
+      return;
+    }
+    ownNames.set(parts, new Map([...names].map(([own, told]) => [told, own])));
+    const told = (name: string): string => names.get(name) ?? name;
+    const { tools } = request;
+    const messages = request.messages.map((message): Message => {
+      if (message.role === 'tool') return { ...message, tool: told(message.tool) };
+      if (message.role !== 'assistant' || message.toolCalls === undefined) return message;
+      return { ...message, toolCalls: message.toolCalls.map((call) => ({ ...call, tool: told(call.tool) })) };
+    });
+    const asked = {
+      ...request,
+      messages,
+      ...(tools !== undefined && { tools: tools.map((tool) => ({ ...tool, name: told(tool.name) })) }),
+    };
+    await ask(asked, parts, context);
+  };
+}
+
+const TOLD_AS_IT_IS = /^[A-Za-z0-9_-]{1,64}$/;
+
+/** Other names for those that not every provider takes. Tools come first, so that theirs stay as the conversation grows. */
+function toldNames({ tools = [], messages }: ModelRequest): ReadonlyMap<string, string> {
+  const inMessages = messages.flatMap((message) => {
+    if (message.role === 'tool') return [message.tool];
+    return message.role === 'assistant' ? (message.toolCalls ?? []).map(({ tool }) => tool) : [];
+  });
+  const all = new Set([...tools.map(({ name }) => name), ...inMessages]);
+  const names = new Map<string, string>();
+  const taken = new Set([...all].filter((name) => TOLD_AS_IT_IS.test(name)));
+  for (const name of all) {
+    if (taken.has(name)) continue;
+    const letters = name.replaceAll(/[^A-Za-z0-9_-]/g, '_').slice(0, 60);
+    const base = /[A-Za-z0-9]/.test(letters) ? letters : 'tool';
+    let told = base;
+    for (let count = 2; taken.has(told); count += 1) told = `${base}_${String(count)}`;
+    taken.add(told);
+    names.set(name, told);
+  }
+  return names;
 }
 
 /** A connection that is cut ends some streams without an error. */

@@ -1,7 +1,7 @@
 import type { StepContext } from '../../lib/model/agentType';
 import type { Message, Model, ModelRequest, UserMessage } from '../../lib/definition/languageModel';
 import type { AnswerParts, ModelOptions } from './model';
-import { checkWhole, madeOf, modelFrom, ModelAnswerError, objectOf } from './model';
+import { checkWhole, madeOf, modelFrom, ModelAnswerError, objectOf, withToolNames } from './model';
 
 /** What is used of a client of the package `openai`. */
 export interface OpenAiClient {
@@ -39,7 +39,7 @@ export function openAiModel(name: string, client: OpenAiClient, options: OpenAiO
   return modelFrom(
     name,
     rest,
-    async (request, parts, { signal }) => {
+    withToolNames(async (request, parts, { signal }) => {
       const { completions } = client.chat;
       const stream = await completions.create(
         {
@@ -53,7 +53,7 @@ export function openAiModel(name: string, client: OpenAiClient, options: OpenAiO
       );
       for await (const chunk of stream as AsyncIterable<ChatChunk>) readChunk(chunk, parts);
       checkWhole(name, parts);
-    },
+    }),
     { model, provider: 'openai' },
     madeOf(client, { api: 'chat', model, body }),
   );
@@ -69,14 +69,14 @@ export function openAiResponsesModel(
   return modelFrom(
     name,
     rest,
-    async (request, parts, { signal }: StepContext) => {
+    withToolNames(async (request, parts, { signal }: StepContext) => {
       const stream = await client.responses.create(
         { ...responsesBody(request), model, stream: true, ...body } as never,
         { signal, maxRetries: 0 } as never,
       );
       for await (const event of stream as AsyncIterable<ResponsesEvent>) readEvent(name, event, parts);
       checkWhole(name, parts);
-    },
+    }),
     { model, provider: 'openai' },
     madeOf(client, { api: 'responses', model, body }),
   );

@@ -95,7 +95,10 @@ describe('what a model is sent', () => {
       };
       return aiSdkModel('m', { streamText, jsonSchema: (schema: unknown) => schema }, 'm');
     },
-    LangChain: (create) => langChainModel('m', { stream: (all: never) => create({ messages: all }) }),
+    LangChain: (create) => {
+      const model = { stream: (all: never) => create({ messages: all }), bindTools: (): unknown => model };
+      return langChainModel('m', model);
+    },
   };
 
   async function sent(name: string, request: ModelRequest): Promise<unknown> {
@@ -135,6 +138,48 @@ describe('what a model is sent', () => {
     ]);
     for (const name of ['the AI SDK', 'LangChain'])
       expect([name, await sent(name, { messages })]).toEqual([name, [messages[0], messages[2]]]);
+  });
+
+  it.each(Object.keys(makers))('has names of tools that every provider takes: %s', async (name) => {
+    const call = { id: 'c1', tool: '날씨', arguments: {} };
+    const tools = ['날씨', '지도', 'tool', 'files/read.txt'].map((tool) => ({
+      name: tool,
+      description: 'd',
+      parameters: { type: 'object' },
+    }));
+    const messages: readonly Message[] = [
+      { role: 'user', content: 'go' },
+      { role: 'assistant', content: '', toolCalls: [call] },
+      { role: 'tool', callId: 'c1', tool: '날씨', content: 'rain' },
+    ];
+    const text = JSON.stringify(await sent(name, { messages, tools }));
+    expect(text).not.toContain('날씨');
+    expect(text).toContain('"tool_2"');
+  });
+
+  it('has them back in the answer under their own names', async () => {
+    const names: unknown[] = [];
+    const create = ({
+      tools,
+    }: {
+      readonly tools: readonly { readonly function: { readonly name: string } }[];
+    }) => {
+      names.push(...tools.map((one) => one.function.name));
+      const asked = names.map((name, index) => ({
+        index,
+        id: `c${String(index)}`,
+        function: { name, arguments: '{}' },
+      }));
+      const chunk = { choices: [{ delta: { tool_calls: asked }, finish_reason: 'tool_calls' }] };
+      return Promise.resolve([chunk].values());
+    };
+    const own = ['날씨', '지도', 'tool', 'files/read.txt'];
+    const tools = own.map((name) => ({ name, description: 'd', parameters: { type: 'object' } }));
+    const model = openAiModel('m', { chat: { completions: { create } } }, { model: 'm' });
+    const { output } = await execute(model, { messages: [{ role: 'user', content: 'go' }], tools });
+
+    expect(names).toEqual(['tool_2', 'tool_3', 'tool', 'files_read_txt']);
+    expect(output?.toolCalls.map(({ tool }) => tool)).toEqual(own);
   });
 
   it('names the form of its answer as OpenAI allows, whatever its agent is called', async () => {
