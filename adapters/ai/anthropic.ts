@@ -100,6 +100,8 @@ const FINISHES: Readonly<Record<string, AnswerParts['finish']>> = {
   tool_use: 'tools',
   max_tokens: 'length',
   model_context_window_exceeded: 'length',
+  // So many calls of tools of the API itself are made for one answer.
+  pause_turn: 'length',
   refusal: 'refused',
 };
 

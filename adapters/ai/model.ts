@@ -190,6 +190,11 @@ export function modelFrom(
     const answer = parts.answer(price);
     if (answer.text === '' && answer.toolCalls.length === 0 && answer.finish === 'other')
       throw new ModelAnswerError(name, 'it ended before anything was said');
+    // Whoever shows the text alone would take it for the whole.
+    if (answer.finish === 'length')
+      context.log('WARNING', `The answer of model "${name}" is cut: it has reached its limit`, {
+        outputTokens: answer.usage?.outputTokens,
+      });
     return answer;
   };
   const model = tracedAs(agent(name, call, policy) as Model, { operation: 'chat', model: name, ...about });

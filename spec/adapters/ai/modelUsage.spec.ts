@@ -1,5 +1,5 @@
 import { anthropicModel, langChainModel, priced } from '../../../adapters/ai';
-import { execute, memoryStore } from '../../../index';
+import { execute, memoryStore, run } from '../../../index';
 import { reportedUsage } from '../../../lib/model/usage';
 import type { Model, ModelRequest } from '../../../adapters/ai';
 
@@ -13,12 +13,12 @@ async function used(model: Model): Promise<unknown> {
   return [output?.usage, ofRun];
 }
 
-const messages = (usage: object, last: object = { output_tokens: 50 }) => {
+const messages = (usage: object, last: object = { output_tokens: 50 }, stopReason = 'end_turn') => {
   const events = [
     { type: 'message_start', message: { usage: { output_tokens: 1, ...usage } } },
     { type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } },
     { type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: 'hi' } },
-    { type: 'message_delta', delta: { stop_reason: 'end_turn' }, usage: last },
+    { type: 'message_delta', delta: { stop_reason: stopReason }, usage: last },
   ];
   const client = { messages: { create: () => Promise.resolve(events.values()) } };
   return anthropicModel('claude', client, { model: 'claude', price });
@@ -65,6 +65,22 @@ describe('what anthropicModel() says that was used', () => {
     const event = { type: 'step.completed', agent: 'claude' } as never;
     expect(priced({ claude: price })({ usage }, event)?.usd).toBeCloseTo(0.085, 9);
   });
+});
+
+describe('an answer that has reached its limit', () => {
+  it.each(['max_tokens', 'pause_turn'])(
+    'is told as cut, also to who only sees its text: %s',
+    async (reason) => {
+      const told: string[] = [];
+      const cut = run(messages({ input_tokens: 5 }, { output_tokens: 50 }, reason), request);
+      await cut.forEach(({ event }) => {
+        if (event.type === 'step.logged') told.push(`${event.level} ${event.message}`);
+        if (event.type === 'run.completed')
+          expect(event.output).toMatchObject({ finish: 'length', text: 'hi' });
+      });
+      expect(told).toEqual(['WARNING The answer of model "claude" is cut: it has reached its limit']);
+    },
+  );
 });
 
 describe('what langChainModel() says that was used', () => {
