@@ -513,6 +513,34 @@ describe('limit', () => {
     expect(seen.transitions.at(-1)?.state.output).toMatchObject({ asked: 2 });
   });
 
+  it('does not hold what was answered back by the rate: it begins nothing', async () => {
+    const limit = { rate: { count: 1, perMs: 600_000 } };
+    const store = memoryStore();
+    const sign = withPolicy(chain('sign', approval('ask', t.boolean), agent('say', String)), { limit });
+    const ends: (() => void)[] = [];
+    const flow = workflow('flow', (n: Wire<number>, step) => ({
+      signed: step('sign', sign, n),
+      // Meanwhile the run does not rest.
+      busy: step('busy', () => new Promise<void>((resolve) => ends.push(resolve)), n),
+    }));
+    const seen = collect(run(flow, 1, { store, runId: 'r' }));
+    await until(() => seen.told.includes('step.suspended sign/ask'));
+    const behind = collect(
+      run(
+        agent('behind', (n: number) => n, { limit }),
+        1,
+      ),
+    );
+    await answer('r', 'sign/ask', true, { store });
+    await until(() => seen.told.includes('step.completed sign'), 4_000);
+    ends[0]?.();
+    await until(() => seen.ended !== 'open');
+
+    expect(seen.transitions.at(-1)?.state.output).toMatchObject({ signed: 'true' });
+    expect(behind.told).toEqual(['run.started']);
+    behind.leave?.();
+  });
+
   it('gives the place of one that never begins to the next', async () => {
     const limit = { rate: { count: 1, perMs: 60_000 } };
     const strict = agent('strict', (n: number) => n, { input: t.number, limit });

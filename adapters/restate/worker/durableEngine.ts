@@ -184,8 +184,8 @@ export class DurableEngine implements Engine {
     };
   }
 
-  admit(limit: LimitPolicy, task: StepTask, enter: (failed?: KeyFailed) => void): Stop {
-    return this.#shared.admit(limit, task, enter);
+  admit(limit: LimitPolicy, task: StepTask, enter: (failed?: KeyFailed) => void, isBack?: boolean): Stop {
+    return this.#shared.admit(limit, task, enter, isBack);
   }
 
   recall(task: StepTask, callbacks: RecallCallbacks): LeaveCall | undefined {

@@ -39,7 +39,7 @@ export function sharedPolicies({ context, cache, now, pending }: Sharing): Share
   // Other than `admitted` it is a function of the journal.
   let limited = 0;
   return {
-    admit(limit, task, enter) {
+    admit(limit, task, enter, isBack = false) {
       // Whoever calls a function keeps its limit, after it has begun: that needs nothing in the journal.
       if (!isStructure(task.definition)) {
         enter();
@@ -49,9 +49,10 @@ export function sharedPolicies({ context, cache, now, pending }: Sharing): Share
       let isLimited = true;
       limited += 1;
       const wait = recording<true>((resolve) => {
-        leave = admitTo(limit, task, asyncScheduler, () => {
+        const enterRoom = (): void => {
           resolve(true);
-        });
+        };
+        leave = admitTo(limit, task, asyncScheduler, enterRoom, undefined, isBack);
         admitted.add(leave);
       });
       const forget = pending.await(

@@ -15,8 +15,9 @@ export interface Limiter {
    *
    * @param call - What is let in, where `beginCall` calls it; otherwise it begins when it is let in.
    * @param self - What is let in, where others may stand in it, or it in others: see `Entry`.
+   * @param isBack - It has been let in before, and goes on: it needs room, before all who begin, and no rate.
    */
-  admit(key: string, enter: () => void, call?: object, self?: Standing): Stop;
+  admit(key: string, enter: () => void, call?: object, self?: Standing, isBack?: boolean): Stop;
 }
 
 /** Something that may stand within something else. */
@@ -33,6 +34,7 @@ interface Entry {
   readonly self: Standing | undefined;
   /** The nearest that it stands in, and that is inside. */
   readonly above: Entry | undefined;
+  readonly isBack: boolean;
   /** How many that stand in it are inside. */
   below: number;
   isIn: boolean;
@@ -77,6 +79,8 @@ interface Lane {
   /** How many were let in and have not begun. */
   beginning: number;
   readonly waiting: Set<Entry>;
+  /** Those among them that only come back. */
+  readonly back: Set<Entry>;
   /** Those who wait in somebody who is inside. */
   readonly within: Set<Entry>;
   stopTimer: Stop | undefined;
@@ -102,20 +106,22 @@ class LaneLimiter implements Limiter {
     this.#clock = steadyClock(scheduler);
   }
 
-  admit(key: string, enter: () => void, call?: object, self?: Standing): Stop {
+  admit(key: string, enter: () => void, call?: object, self?: Standing, isBack = false): Stop {
     const lane = this.#laneOf(key);
     let hasLeft = false;
     const entry: Entry = {
       enter: () => {
-        this.#countBeginning(lane, call);
+        if (!isBack) this.#countBeginning(lane, call);
         enter();
       },
       self,
       above: holderAbove(lane, self),
+      isBack,
       below: 0,
       isIn: false,
     };
     lane.waiting.add(entry);
+    if (isBack) lane.back.add(entry);
     if (entry.above !== undefined) lane.within.add(entry);
     this.#admitWaiting(lane);
     return () => {
@@ -161,7 +167,7 @@ class LaneLimiter implements Limiter {
   #admitNext(lane: Lane): boolean {
     const next = this.#nextOf(lane);
     if (next === undefined) return false;
-    const pauseMs = this.#pauseOf(lane);
+    const pauseMs = next.isBack ? 0 : this.#pauseOf(lane);
     if (pauseMs === Infinity) return false;
     if (pauseMs > 0) {
       lane.stopTimer = startTimer(this.#scheduler, pauseMs, () => {
@@ -175,9 +181,9 @@ class LaneLimiter implements Limiter {
     return true;
   }
 
-  #nextOf({ inside, waiting, within }: Lane): Entry | undefined {
+  #nextOf({ inside, waiting, back, within }: Lane): Entry | undefined {
     if (inside < this.#concurrency) {
-      const [first] = waiting;
+      const [first] = back.size > 0 ? back : waiting;
       return first;
     }
     for (const entry of within) if (entry.above?.isIn === true && entry.above.below === 0) return entry;
@@ -217,6 +223,7 @@ class LaneLimiter implements Limiter {
       begun: [],
       beginning: 0,
       waiting: new Set(),
+      back: new Set(),
       within: new Set(),
       stopTimer: undefined,
       isAdmitting: false,
@@ -235,8 +242,9 @@ function holderAbove({ holders }: Lane, self: Standing | undefined): Entry | und
   return undefined;
 }
 
-function stopWaiting({ waiting, within }: Lane, entry: Entry): void {
+function stopWaiting({ waiting, back, within }: Lane, entry: Entry): void {
   waiting.delete(entry);
+  back.delete(entry);
   within.delete(entry);
 }
 
@@ -278,6 +286,7 @@ export interface Limited extends Standing {
  * What comes back gives the room to the next one, or gives up waiting.
  *
  * @param call - What is let in, where `beginCall` calls it; otherwise it begins when it is let in.
+ * @param isBack - It has been let in before, and goes on.
  * @throws What the limit's `key` throws.
  */
 export function admitTo(
@@ -286,7 +295,8 @@ export function admitTo(
   scheduler: SchedulerLike,
   enter: () => void,
   call?: object,
+  isBack = false,
 ): Stop {
   const key = limited.limitKey ?? limitKeyOf(limit, limited.input) ?? '';
-  return limiterOf(limit, scheduler).admit(key, enter, call, limited);
+  return limiterOf(limit, scheduler).admit(key, enter, call, limited, isBack);
 }

@@ -191,9 +191,9 @@ export class LocalEngine<O> implements Engine {
     };
     // A function, because the compiler does not see that others may make room meanwhile.
     const hasEntered = (): boolean => isIn;
-    // A composite is no call, and what comes back has begun: they begin when they are let in.
+    // A composite is no call: it begins when it is let in. What comes back has begun.
     const call = isBack || isStructure(task.definition) ? undefined : task;
-    const leave = admitTo(limit, task, this.#scheduler, enterRoom, call);
+    const leave = admitTo(limit, task, this.#scheduler, enterRoom, call, isBack);
     if (hasEntered() || cache === undefined) return leave;
     const stopWaiting = sharedCallsOf(cache, this.#scheduler).waitsForRoom(task, limit);
     waiting.stop = stopWaiting;
