@@ -1,10 +1,10 @@
 import * as t from 'io-ts';
 
 import { answerRun } from '../../adapters/restate/client/answerRun';
-import type { EngineContext } from '../../adapters/restate/client/engineContext';
 import { IngressError } from '../../adapters/restate/protocol/ingress';
 import { approval, chain, execute, memoryStore } from '../../index';
 import { RunState as StateCodec } from '../../lib/codec/stateCodec';
+import { askingBy } from './support/fakeServer';
 
 const asks = chain('asks', approval('ok', t.boolean));
 
@@ -15,30 +15,23 @@ async function waiting(questions: number) {
   const asked: string[] = [];
   let isAnswered = false;
   let left = questions;
-  const context: EngineContext = {
-    admin: undefined,
-    patienceMs: 15_000,
-    pace: undefined as never,
-    ingress: {
-      request(path) {
-        const [, , , , key = '', what = ''] = path.split('/').map(decodeURIComponent);
-        if (path.startsWith('/restate/invocation/')) return Promise.resolve(470);
-        if (path.endsWith('/get'))
-          return Promise.resolve({ ...record, text: JSON.stringify(StateCodec.encode(state as never)) });
-        if (path.endsWith('/events'))
-          return Promise.resolve({ events: [], parts: [], nextFrom: 0, nextParts: 0 });
-        if (path.endsWith('/answer')) {
-          isAnswered = true;
-          return Promise.resolve(undefined);
-        }
-        if (key === 'r') return Promise.resolve({ status: 'SUSPENDED', from: 0, events: [], parts: 0 });
-        if (isAnswered) asked.push(`${key} ${what}`);
-        left -= isAnswered ? 1 : 0;
-        const status = isAnswered && left < 0 ? 470 : 404;
-        return Promise.reject(new IngressError(status, path, 'invocation not there'));
-      },
-    },
-  };
+  const context = askingBy((path) => {
+    const [, , , , key = '', what = ''] = path.split('/').map(decodeURIComponent);
+    if (path.startsWith('/restate/invocation/')) return Promise.resolve(470);
+    if (path.endsWith('/get'))
+      return Promise.resolve({ ...record, text: JSON.stringify(StateCodec.encode(state as never)) });
+    if (path.endsWith('/events'))
+      return Promise.resolve({ events: [], parts: [], nextFrom: 0, nextParts: 0 });
+    if (path.endsWith('/answer')) {
+      isAnswered = true;
+      return Promise.resolve(undefined);
+    }
+    if (key === 'r') return Promise.resolve({ status: 'SUSPENDED', from: 0, events: [], parts: 0 });
+    if (isAnswered) asked.push(`${key} ${what}`);
+    left -= isAnswered ? 1 : 0;
+    const status = isAnswered && left < 0 ? 470 : 404;
+    return Promise.reject(new IngressError(status, path, 'invocation not there'));
+  });
   return { context, asked };
 }
 

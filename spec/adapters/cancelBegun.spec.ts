@@ -1,9 +1,9 @@
 import type { BegunRun } from '../../adapters/restate/client/cancelRun';
 import { cancelBegun } from '../../adapters/restate/client/cancelRun';
-import type { EngineContext } from '../../adapters/restate/client/engineContext';
 import { EngineUnreachableError } from '../../adapters/restate/index';
 import { IngressError } from '../../adapters/restate/protocol/ingress';
 import { agent } from '../../index';
+import { askingBy } from './support/fakeServer';
 
 const one = agent('one', (n: number) => n);
 
@@ -11,23 +11,16 @@ const one = agent('one', (n: number) => n);
 function server(...answers: readonly ('unknown' | 'under way' | 'ended' | 'away')[]) {
   const asked: string[] = [];
   let next = 0;
-  const context: EngineContext = {
-    admin: undefined,
-    patienceMs: 15_000,
-    pace: undefined as never,
-    ingress: {
-      request(path) {
-        const what = path.slice(path.lastIndexOf('/') + 1);
-        asked.push(`${decodeURIComponent(path.split('/').at(what === 'send' ? -3 : -2) ?? '')} ${what}`);
-        if (what !== 'output') return Promise.resolve({ invocationId: 'inv_1' });
-        const answer = answers[Math.min(next, answers.length - 1)];
-        next += 1;
-        if (answer === 'away') return Promise.reject(new EngineUnreachableError(['here'], 0, undefined));
-        if (answer === 'ended') return Promise.resolve({ status: 'COMPLETED' });
-        return Promise.reject(new IngressError(answer === 'under way' ? 470 : 404, path, 'not there'));
-      },
-    },
-  };
+  const context = askingBy((path) => {
+    const what = path.slice(path.lastIndexOf('/') + 1);
+    asked.push(`${decodeURIComponent(path.split('/').at(what === 'send' ? -3 : -2) ?? '')} ${what}`);
+    if (what !== 'output') return Promise.resolve({ invocationId: 'inv_1' });
+    const answer = answers[Math.min(next, answers.length - 1)];
+    next += 1;
+    if (answer === 'away') return Promise.reject(new EngineUnreachableError(['here'], 0, undefined));
+    if (answer === 'ended') return Promise.resolve({ status: 'COMPLETED' });
+    return Promise.reject(new IngressError(answer === 'under way' ? 470 : 404, path, 'not there'));
+  });
   return { asked, context };
 }
 

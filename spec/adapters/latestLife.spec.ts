@@ -1,4 +1,3 @@
-import type { EngineContext } from '../../adapters/restate/client/engineContext';
 import { latestLife } from '../../adapters/restate/client/latestLife';
 import { readEvents } from '../../adapters/restate/client/readEvents';
 import { IngressError } from '../../adapters/restate/protocol/ingress';
@@ -10,6 +9,7 @@ import { RunState as StateCodec } from '../../lib/codec/stateCodec';
 import type { Definition } from '../../lib/definition/definition';
 import { definitionOf, planOf } from '../../lib/definition/definition';
 import { idleState } from '../../lib/model/state';
+import { askingBy } from './support/fakeServer';
 
 const line = chain(
   'line',
@@ -28,20 +28,13 @@ const told: readonly WireEvent[] = [
 /** A server with a life under way that tells as many of these events in one message. */
 function telling(events: readonly WireEvent[], most: number, patienceMs = 15_000) {
   let questions = 0;
-  const context: EngineContext = {
-    admin: undefined,
-    patienceMs,
-    pace: undefined as never,
-    ingress: {
-      request(path, options) {
-        if (path.endsWith('/output')) return Promise.reject(new IngressError(470, path, 'not yet'));
-        questions += 1;
-        const { from, parts } = options?.body as EventsRequest;
-        const some = events.slice(from, from + most);
-        return Promise.resolve({ events: some, parts: [], nextFrom: from + some.length, nextParts: parts });
-      },
-    },
-  };
+  const context = askingBy((path, options) => {
+    if (path.endsWith('/output')) return Promise.reject(new IngressError(470, path, 'not yet'));
+    questions += 1;
+    const { from, parts } = options?.body as EventsRequest;
+    const some = events.slice(from, from + most);
+    return Promise.resolve({ events: some, parts: [], nextFrom: from + some.length, nextParts: parts });
+  }, patienceMs);
   return { context, questions: () => questions };
 }
 
@@ -72,28 +65,20 @@ describe('latestLife() of a life that has told how it ends', () => {
   const ending = (questions: number, last: WireEvent) => {
     let asked = 0;
     const events = [...told.slice(0, 3), last];
-    const context: EngineContext = {
-      admin: undefined,
-      patienceMs: 15_000,
-      pace: undefined as never,
-      ingress: {
-        request(path, options) {
-          if (path.endsWith('/events')) {
-            const { from, parts } = options?.body as EventsRequest;
-            const rest = events.slice(from);
-            return Promise.resolve({ events: rest, parts: [], nextFrom: events.length, nextParts: parts });
-          }
-          if (path.startsWith('/restate/invocation/')) return Promise.resolve(404);
-          if (path.endsWith('/get')) return Promise.resolve(null);
-          if (path.includes('2~r'))
-            return Promise.reject(new IngressError(404, path, 'invocation not found'));
-          asked += 1;
-          return asked <= questions
-            ? Promise.reject(new IngressError(470, path, 'not yet'))
-            : Promise.resolve({ status: 'FAILED', from: events.length, events: [], parts: 0 });
-        },
-      },
-    };
+    const context = askingBy((path, options) => {
+      if (path.endsWith('/events')) {
+        const { from, parts } = options?.body as EventsRequest;
+        const rest = events.slice(from);
+        return Promise.resolve({ events: rest, parts: [], nextFrom: events.length, nextParts: parts });
+      }
+      if (path.startsWith('/restate/invocation/')) return Promise.resolve(404);
+      if (path.endsWith('/get')) return Promise.resolve(null);
+      if (path.includes('2~r')) return Promise.reject(new IngressError(404, path, 'invocation not found'));
+      asked += 1;
+      return asked <= questions
+        ? Promise.reject(new IngressError(470, path, 'not yet'))
+        : Promise.resolve({ status: 'FAILED', from: events.length, events: [], parts: 0 });
+    });
     return context;
   };
 
@@ -122,27 +107,20 @@ describe('latestLife() of a run that has been answered often', () => {
       status: 'SUSPENDED' as const,
     };
     const record = { life: lives, status: 'SUSPENDED', isResting: true, answers: [], chunks: 1 };
-    const context: EngineContext = {
-      admin: undefined,
-      patienceMs: 15_000,
-      pace: undefined as never,
-      ingress: {
-        request(path, options) {
-          asked.push(path);
-          if (path.startsWith('/restate/invocation/')) return Promise.resolve(470);
-          if (path.endsWith('/get'))
-            return Promise.resolve({
-              ...record,
-              text: JSON.stringify(StateCodec.encode({ ...state, life: lives })),
-            });
-          if (options?.body !== undefined) return Promise.reject(new Error(path));
-          const { life } = lifeOf(decodeURIComponent(path.split('/').at(-2) ?? ''));
-          return life > lives
-            ? Promise.reject(new IngressError(404, path, 'invocation not found'))
-            : Promise.resolve({ status: 'SUSPENDED', from: 0, events: [], parts: 0 });
-        },
-      },
-    };
+    const context = askingBy((path, options) => {
+      asked.push(path);
+      if (path.startsWith('/restate/invocation/')) return Promise.resolve(470);
+      if (path.endsWith('/get'))
+        return Promise.resolve({
+          ...record,
+          text: JSON.stringify(StateCodec.encode({ ...state, life: lives })),
+        });
+      if (options?.body !== undefined) return Promise.reject(new Error(path));
+      const { life } = lifeOf(decodeURIComponent(path.split('/').at(-2) ?? ''));
+      return life > lives
+        ? Promise.reject(new IngressError(404, path, 'invocation not found'))
+        : Promise.resolve({ status: 'SUSPENDED', from: 0, events: [], parts: 0 });
+    });
     return { context, asked };
   };
 

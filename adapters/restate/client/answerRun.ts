@@ -10,7 +10,7 @@ import { WorkerUnreachableError } from '../restateErrors';
 import { askWorker } from './askWorker';
 import type { EngineContext } from './engineContext';
 import { latestLife } from './latestLife';
-import { resultOf } from './lifeResult';
+import { comesTo } from './lifeResult';
 import { askEvents } from './readEvents';
 import { askRecord, sendAnswer } from './runRecord';
 
@@ -52,7 +52,6 @@ export async function answerRun(
   }
 }
 
-const FIRST_GAP_MS = 20;
 const BEGIN_MS = 2_000;
 
 /**
@@ -60,10 +59,5 @@ const BEGIN_MS = 2_000;
  * told once more that it waits. The answer is kept in any case.
  */
 async function untilBegun(context: EngineContext, agent: Agent<never, unknown>, key: string): Promise<void> {
-  const until = asyncScheduler.now() + BEGIN_MS;
-  for (let gapMs = FIRST_GAP_MS; asyncScheduler.now() < until; gapMs *= 2) {
-    const result = await resultOf(context, agent, key).catch(() => undefined);
-    if (result !== 'unknown') return;
-    await new Promise((resolve) => setTimeout(resolve, gapMs));
-  }
+  await comesTo(context, agent, key, (result) => result !== 'unknown', BEGIN_MS).catch(() => undefined);
 }

@@ -1,5 +1,3 @@
-import { asyncScheduler } from 'rxjs';
-
 import type { Definition } from '../../../lib/definition/definition';
 import { definitionOf, planOf } from '../../../lib/definition/definition';
 import type { Agent } from '../../../lib/model/agentType';
@@ -11,7 +9,7 @@ import { BATCH_MS } from '../protocol/wireLimits';
 import type { EngineContext } from './engineContext';
 import { follower } from './follower';
 import { goesOn } from './followRun';
-import { resultOf, stateAfter } from './lifeResult';
+import { comesTo, resultOf, stateAfter } from './lifeResult';
 import { readEvents } from './readEvents';
 import type { KnownRun } from './runRecord';
 import { knownRun } from './runRecord';
@@ -58,7 +56,7 @@ export async function latestLife<O>(
       });
       await readEvents(context, following, follow, { from: 0, parts: 0 }, { waitMs: BATCH_MS });
       // Whoever hears of an end may go on from there, or give the run up, which waits until the life has put down how it leaves the run.
-      if (isEndTold && (await isSoonOver(context, agent, key))) {
+      if (isEndTold && (await comesTo(context, agent, key, (now) => now !== 'under way', REST_MS))) {
         life -= 1;
         continue;
       }
@@ -77,24 +75,8 @@ export async function latestLife<O>(
   }
 }
 
-const FIRST_GAP_MS = 20;
-const LONGEST_GAP_MS = 250;
 /** So long it may take a life to put down how it leaves its run. One whose worker is gone meanwhile is not waited for. */
 const REST_MS = 5_000;
-
-/** Waits until a life is over that has told its end. */
-async function isSoonOver(
-  context: EngineContext,
-  agent: Agent<never, unknown>,
-  key: string,
-): Promise<boolean> {
-  const until = asyncScheduler.now() + REST_MS;
-  for (let gapMs = FIRST_GAP_MS; ; gapMs = Math.min(LONGEST_GAP_MS, gapMs * 2)) {
-    if ((await resultOf(context, agent, key)) !== 'under way') return true;
-    if (asyncScheduler.now() >= until) return false;
-    await new Promise((resolve) => setTimeout(resolve, gapMs));
-  }
-}
 
 /** A run that is between two lives has not come to a rest: the server is about to begin the next one, or steps of it sleep. */
 function shown<O>(state: RunState<O>): RunState<O> {

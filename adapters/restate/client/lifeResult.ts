@@ -1,3 +1,5 @@
+import { asyncScheduler } from 'rxjs';
+
 import type { Definition } from '../../../lib/definition/definition';
 import { definitionOf } from '../../../lib/definition/definition';
 import type { Agent } from '../../../lib/model/agentType';
@@ -42,6 +44,25 @@ export async function resultOf(
     if (error.status !== 404) return { ...NOTHING, broken: error.message };
     if (isNotServed(error)) throw await notServed(agent, admin, error);
     return 'unknown';
+  }
+}
+
+const FIRST_GAP_MS = 20;
+const LONGEST_GAP_MS = 250;
+
+/** Asks how a life has ended, less and less often, until the answer fits. False when none has within so many milliseconds. */
+export async function comesTo(
+  context: EngineContext,
+  agent: Agent<never, unknown>,
+  key: string,
+  fits: (result: LifeResult | 'unknown' | 'under way') => boolean,
+  patienceMs: number,
+): Promise<boolean> {
+  const until = asyncScheduler.now() + patienceMs;
+  for (let gapMs = FIRST_GAP_MS; ; gapMs = Math.min(LONGEST_GAP_MS, gapMs * 2)) {
+    if (fits(await resultOf(context, agent, key))) return true;
+    if (asyncScheduler.now() >= until) return false;
+    await new Promise((resolve) => setTimeout(resolve, gapMs));
   }
 }
 

@@ -13,6 +13,11 @@ import type {
   StartRequest,
 } from '../../../adapters/restate/protocol/protocol';
 
+/** What a client knows that asks a server by this function, and has no admin. */
+export function askingBy(request: Ingress['request'], patienceMs = 15_000): EngineContext {
+  return { admin: undefined, patienceMs, pace: undefined as never, ingress: { request } };
+}
+
 /** One life as the server knows it. */
 export interface FakeLife {
   /** With what it was begun. */
