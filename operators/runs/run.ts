@@ -57,22 +57,13 @@ export function runOn<O>(
   asked: Pick<RunRequest<O>, 'agent' | 'input' | 'runId' | 'mustExist'>,
   options: RunSettings,
 ): Observable<Transition<O>> {
-  const { maxCrashes, recordInputs, scheduler, services, tags, onMismatch = 'refuse', signal } = options;
-  const isOfThisProcess =
-    maxCrashes !== undefined ||
-    recordInputs !== undefined ||
-    scheduler !== undefined ||
-    services !== undefined ||
-    tags !== undefined;
-  if (isOfThisProcess) refuseLocal({ maxCrashes, recordInputs, scheduler, services, tags });
+  for (const name of ['maxCrashes', 'recordInputs', 'scheduler', 'services', 'tags'] as const) {
+    if (options[name] !== undefined)
+      throw new InvalidArgumentError(
+        `Cannot run with both an engine and "${name}": the engine decides that`,
+        name === 'services' ? 'give them to serveRestate(agents, { services })' : `leave out "${name}"`,
+      );
+  }
+  const { onMismatch = 'refuse', signal } = options;
   return engine.run<O>({ ...asked, onMismatch, signal });
-}
-
-/** Refuses the first option that is given. */
-function refuseLocal(options: Readonly<Record<string, unknown>>): never {
-  const name = Object.keys(options).find((key) => options[key] !== undefined) ?? '';
-  throw new InvalidArgumentError(
-    `Cannot run with both an engine and "${name}": the engine decides that`,
-    name === 'services' ? 'give them to serveRestate(agents, { services })' : `leave out "${name}"`,
-  );
 }

@@ -36,9 +36,9 @@ export function metRuns(): MetRuns {
     meet(agent, runId) {
       const service = serviceFor(agent);
       services.set(service, agent);
-      const before = runs.get(runId);
-      if (before !== undefined) runs.delete(runId);
-      runs.set(runId, [...(before ?? []).filter((other) => serviceFor(other) !== service), agent]);
+      const others = (runs.get(runId) ?? []).filter((other) => serviceFor(other) !== service);
+      runs.delete(runId);
+      runs.set(runId, [...others, agent]);
       if (runs.size > MOST_RUNS) runs.delete(runs.keys().next().value as string);
     },
     agentsOf: (runId) => runs.get(runId) ?? [],

@@ -105,9 +105,9 @@ export function ingressOf(addresses: readonly string[], patienceMs: number): Ing
     async request(path, options = {}) {
       const { patienceMs: patience = patienceMs, signal, isAskedOnce = false } = options;
       const until = asyncScheduler.now() + patience;
+      const quick = quickPath(path);
       for (;;) {
         try {
-          const quick = recovery.isUnsure() ? quickPath(path) : undefined;
           if (quick !== undefined) await recovery.pass(() => probe(quick, signal), until, signal);
         } catch (error) {
           throw signal?.aborted === true ? error : new EngineUnreachableError(bases, patience, error);

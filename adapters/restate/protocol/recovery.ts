@@ -4,8 +4,6 @@ import { callAfter } from './pause';
 
 /** Lets questions through to a server: all while it answers, few at a time when it has been away. */
 export interface Recovery {
-  /** Whether the server has been away: who asks passes first. */
-  isUnsure(): boolean;
   /**
    * Resolves when a question may be asked: at once, unless the server has been away.
    *
@@ -82,7 +80,6 @@ export function recoveryOf(): Recovery {
   };
 
   return {
-    isUnsure: () => limit !== Infinity,
     async pass(probe, until, signal) {
       while (limit !== Infinity) {
         await place(until, signal);

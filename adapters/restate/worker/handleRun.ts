@@ -213,12 +213,11 @@ class RunHandler implements PlacedLife {
   }
 
   async handle(seal: () => Promise<SealedParts>): Promise<LifeEnd> {
-    const lost = (): void => {
+    this.#lost.addEventListener('abort', () => {
       this.#leave();
       // When the server is lost, it asks another worker: what still runs here must not go on beside that.
       for (const call of this.underWay) call.abandon();
-    };
-    this.#lost.addEventListener('abort', lost);
+    });
     if (this.#isLeft) this.#stop();
     else if (this.#isCancelled) this.#undo(this.#reason);
     else this.#interpreter.begin();
@@ -227,8 +226,6 @@ class RunHandler implements PlacedLife {
       while (!this.#isOver) await this.#turn();
     } finally {
       this.#leave();
-      // The server ends every attempt with this signal, and to be told so takes as long as a step.
-      if (this.underWay.size === 0) this.#lost.removeEventListener('abort', lost);
     }
     this.#isCancelledAtEnd = await this.#engine.cancelAbandoned();
     return this.#end(seal);
