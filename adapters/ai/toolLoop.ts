@@ -56,13 +56,14 @@ export interface ToolOptions<I = unknown> {
   readonly approve?: (call: ToolCall & { readonly arguments: I }) => boolean;
 }
 
+// The defaults: an agent made on the spot is inferred last, and would be blamed for a wrong option.
 /**
  * Makes a tool of an agent. The agent's `input` codec or schema checks the arguments; its policies hold.
  *
  * @throws DefinitionError when the agent has neither an `input` nor `parameters`.
  * @throws NoJsonSchemaError when its `input` cannot be told as a JSON Schema, and there are no `parameters`.
  */
-export function tool<I>(of: Agent<I, unknown>, options: ToolOptions<NoInfer<I>>): Tool {
+export function tool<I = never>(of: Agent<I, unknown>, options: ToolOptions<NoInfer<I>>): Tool {
   const definition = definitionOf(of);
   if (definition === undefined)
     throw new DefinitionError('tool', `a tool needs an agent, got ${typeof of}; make one with agent()`);

@@ -21,7 +21,11 @@ export interface Wire<out T, out P = unknown> {
 export type Source = Wire<unknown> | readonly Source[] | { readonly [key: string]: Source };
 
 /** What comes out of a source. */
-export type Resolved<S> = S extends Wire<infer T> ? T : { -readonly [K in keyof S]: Resolved<S[K]> };
+export type Resolved<S> = [Source] extends [S] // nothing is known of it: its parts would never end
+  ? unknown
+  : S extends Wire<infer T>
+    ? T
+    : { -readonly [K in keyof S]: Resolved<S[K]> };
 
 /** The sources that fit an agent which takes `I`. */
 export type SourceFor<I> =

@@ -36,6 +36,7 @@ export interface EachOptions<I> extends AgentPolicy<Items<I>> {
   readonly onError?: 'fail' | 'collect';
 }
 
+// The defaults: an agent made on the spot is inferred last, and would be blamed for a wrong option.
 /**
  * Applies an agent to each of many items, several at once, and gives the outputs in the order of the items. Every item is a
  * durable step of its own.
@@ -47,13 +48,13 @@ export interface EachOptions<I> extends AgentPolicy<Items<I>> {
  * @throws DefinitionError when `concurrency` is no whole number from 1, or a policy cannot be honoured, as `idleTimeoutMs`.
  * @throws NestedInputError, ItemMissingError (the step fails) when a stream that is given again is another one.
  */
-export function each<I, O>(
+export function each<I = never, O = unknown>(
   name: string,
   agent: Agent<I, O>,
   options: EachOptions<NoInfer<I>> & { readonly onError: 'collect' },
 ): Agent<Items<I>, Either<SettledFailure, O>[]>;
 /** The same, failing when an item fails. */
-export function each<I, O>(
+export function each<I = never, O = unknown>(
   name: string,
   agent: Agent<I, O>,
   options?: EachOptions<NoInfer<I>> & { readonly onError?: 'fail' },

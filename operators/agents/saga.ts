@@ -24,6 +24,7 @@ export interface SagaOptions<I> extends AgentPolicy<I> {
   readonly dynamic?: readonly Agent<never, unknown>[];
 }
 
+// The defaults: an agent made on the spot is inferred last, and would be blamed for a wrong option.
 /**
  * All or nothing: when the agent fails for good, or the run is cancelled on request, the `compensate` of each agent undoes what
  * its step did, one after another, the latest step first.
@@ -50,7 +51,7 @@ export interface SagaOptions<I> extends AgentPolicy<I> {
  *
  * @throws DefinitionError when two agents share a name and one of them can be undone.
  */
-export function saga<I, O>(
+export function saga<I = never, O = unknown>(
   name: string,
   agent: Agent<I, O>,
   { dynamic = [], ...policy }: SagaOptions<NoInfer<I>> = {},

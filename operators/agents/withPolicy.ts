@@ -7,6 +7,7 @@ import type { SharedOptions } from '../../lib/model/shared';
 import { agentFrom } from './internal/asOperator';
 import { sharedDefinition } from './internal/sharedDefinition';
 
+// The defaults: an agent made on the spot is inferred last, and would be blamed for a wrong option.
 /**
  * The same agent under another policy: retries, time, limit, cache, for every kind of agent, chains and branches too. What is given
  * here wins over what the agent has, field by field; what is given at a step wins over both. The agent itself stays as it is.
@@ -24,7 +25,7 @@ import { sharedDefinition } from './internal/sharedDefinition';
  * const patient = withPolicy(chain('report', read, write), { retry: 2, timeoutMs: 60_000 });
  * ```
  */
-export function withPolicy<I, O, P, S, H = unknown, A = never>(
+export function withPolicy<I = never, O = unknown, P = unknown, S = unknown, H = unknown, A = never>(
   agent: Agent<I, O, P, S>,
   policy: AgentPolicy<NoInfer<I>> & { readonly shared?: SharedOptions<H, A> },
 ): Agent<I, O, P, S> {

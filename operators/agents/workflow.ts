@@ -57,6 +57,13 @@ export type StepFunction<I, R, S = unknown, A = never> = ((input: I, context: St
   readonly [AGENT]?: never;
 };
 
+/** What is wanted of the work of a step: of an agent, that it fits the shared state; of a function, that it takes the source. */
+export type WorkFor<F, W, S, A> =
+  F extends Agent<never, unknown> ? SharesWith<S> : StepFunction<Resolved<W>, unknown, S, A>;
+
+/** What is wanted of the source of a step: where the work is an agent, what that takes. */
+export type SourceOf<F, W> = F extends Agent<infer I, unknown> ? SourceFor<I> : W;
+
 /**
  * Declares a step: its agent, or a function written on the spot, is called with the value of the source as soon as all of it
  * is there. Gives the wire of its output; with a `when`, the wire carries `otherwise` when the step does not run.
@@ -97,6 +104,14 @@ export interface StepBuilder<X = never, S = unknown, A = never> {
     source: W,
     policy?: UnconditionalPolicy,
   ): Wire<Exclude<Answered<R>, Bail<X>>, Emitted<R>>;
+  // What fits this fits one of the others first. Compilers tell only what is wrong with the last one, so that one blames the right argument.
+  /** The work, what it reads, and how it is carried out. */
+  <const W extends Source, F>(
+    id: string,
+    work: F & WorkFor<F, W, S, A>,
+    source: SourceOf<F, W>,
+    policy?: UnconditionalPolicy,
+  ): Wire<unknown>;
 }
 
 /** What the steps of a workflow share. */

@@ -7,6 +7,7 @@ import { from, map, of } from 'rxjs';
 import type { Agent, Transition, Wire } from '../../index';
 import { agent, chain, execute, outputs, pick, quorum, run, runEach, settled, workflow } from '../../index';
 import type { SettledFailure } from '../../lib/definition/wire';
+import { checked } from './support/checked';
 
 interface Stats {
   readonly words: number;
@@ -26,6 +27,85 @@ const judged = (_what: string, _claims: () => void): void => undefined;
 describe('types', () => {
   it('are checked by npm run types', () => {
     expect(judged).toEqual(expect.any(Function));
+  });
+});
+
+/** A workflow with one wrong step; each argument stands on a line of its own, so that the blamed line names it. */
+function wrong(step: string): string {
+  return [
+    `import { agent, each, loop, saga, withPolicy, workflow, type Wire } from '../../index';`,
+    `import { tool } from '../../adapters/ai';`,
+    `const length = agent('length', (text: string) => text.length);`,
+    `const join = agent('join', ({ a, b }: { a: string; b: number }) => a + String(b));`,
+    `void [length, join, each, loop, saga, withPolicy, tool];`,
+    `workflow('w', (n: Wire<number>, step) => {`,
+    `  void step;`,
+    step,
+    `  return n;`,
+    `});`,
+  ].join('\n');
+}
+
+const made = (call: string): string =>
+  `void ${call.replace('agent', `agent('a', (n: number) => n + 1),\n`)};`;
+
+// One program for all: what they import takes most of the time.
+const { problemsOf } = checked({
+  source: wrong(`step('a',\n length,\n n);`),
+  field: wrong(`step('a',\n join,\n { a: n, b: n });`),
+  constant: wrong(`step('a',\n length,\n 5);`),
+  agentPolicy: wrong(`step('a',\n length,\n step('t', String, n),\n { retries: 3 });`),
+  functionPolicy: wrong(`step('a',\n (x) => x + 1,\n n,\n { retries: 3 });`),
+  taken: wrong(`step('a',\n (x: string) => x,\n n,\n {});`),
+  shared: wrong(`workflow('s', (m: Wire<number>, inner) =>
+    inner('a',\n agent('b', (x: number, { shared }: StepContext<{ sum: number }>) => x + shared.sum),\n m,\n {}), { shared: { initial: { n: 1 } } });`).replace(
+    'type Wire',
+    'type StepContext, type Wire',
+  ),
+  each: wrong(made(`each('e', agent { concurency: 3 })`)),
+  saga: wrong(made(`saga('s', agent { tag: 1 })`)),
+  withPolicy: wrong(made(`withPolicy(agent { retries: 3 })`)),
+  tool: wrong(made(`tool(agent { description: 'Adds one.', approve: true })`)),
+});
+
+describe('what the compiler says of a wrong step', () => {
+  const blamed = (name: Parameters<typeof problemsOf>[0]) =>
+    problemsOf(name).map(({ line, message }) => `${line.trim()} <- ${message.split('\n').at(-1)!.trim()}`);
+
+  it('names the policy that is not known, where the work is an agent or a function', () => {
+    expect(blamed('agentPolicy')).toEqual([
+      expect.stringMatching(/^\{ retries: 3 \}.* 'retries' does not exist/),
+    ]);
+    expect(blamed('functionPolicy')).toEqual([
+      expect.stringMatching(/^\{ retries: 3 \}.* 'retries' does not exist/),
+    ]);
+    expect(blamed('each')).toEqual([
+      expect.stringMatching(/^\{ concurency: 3 \}.* 'concurency' does not exist/),
+    ]);
+    expect(blamed('saga')).toEqual([expect.stringMatching(/^\{ tag: 1 \}.* 'tag' does not exist/)]);
+    expect(blamed('withPolicy')).toEqual([
+      expect.stringMatching(/^\{ retries: 3 \}.* 'retries' does not exist/),
+    ]);
+    expect(blamed('tool')).toEqual([expect.stringMatching(/^\{ description.* 'boolean' is not assignable/)]);
+  }, 300_000);
+
+  it('says what the agent takes, and what the source has', () => {
+    expect(blamed('source')).toEqual([
+      expect.stringMatching(/Type 'number' is not assignable to type 'string'/),
+    ]);
+    expect(blamed('field')).toEqual([
+      expect.stringMatching(/Type 'number' is not assignable to type 'string'/),
+    ]);
+    expect(blamed('constant')).toEqual([
+      expect.stringMatching(/'number' is not assignable to .*'Wire<string, unknown>'/),
+    ]);
+    expect(blamed('taken')).toEqual([
+      expect.stringMatching(/^\(x: string\).* 'number' is not assignable to type 'string'/),
+    ]);
+  });
+
+  it('refuses an agent that needs another shared state', () => {
+    expect(problemsOf('shared').map(({ code }) => code)).toEqual([2769]);
   });
 });
 
