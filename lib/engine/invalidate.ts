@@ -8,7 +8,8 @@ import type { Plan, PlanDiff, PlanStep } from '../model/plan';
 import { sharedWithout } from '../model/shared';
 import type { RunState } from '../model/state';
 import type { StepsByPath } from '../model/stepPath';
-import { isRepeat } from '../model/stepPath';
+import { isRepeat, pathsAbove } from '../model/stepPath';
+import type { StepResult } from '../model/stepResult';
 import { pendingStep } from '../model/stepResult';
 import { StepTable } from '../model/stepTable';
 import { newIncarnation } from './newRunId';
@@ -254,6 +255,20 @@ export interface ForkedFrom {
 }
 
 /**
+ * What a question has come to, where a fork begins below it: its deadline has passed, and what is done instead goes on. The request is
+ * not known any more where that had ended.
+ *
+ * @param hasAsked - Whether the step is one that asks: what is below such a step is done instead of an answer.
+ */
+function decidedBefore(
+  { status, request, answer }: StepResult,
+  hasAsked: boolean,
+): Pick<StepResult, 'request' | 'answer'> {
+  if (answer !== undefined) return { request, answer };
+  return hasAsked && status === 'COMPLETED' ? { answer: { by: 'deadline' } } : {};
+}
+
+/**
  * A run that stands where another one stood before a step, for the next life to go on from: that step, what is above and below
  * it, what was made from it, and every step that failed, as in any run that is resumed, are PENDING. So is what a saga has undone.
  *
@@ -262,10 +277,9 @@ export interface ForkedFrom {
 export function forkedState(state: RunState, { runId, from, ...rest }: ForkedFrom): RunState {
   if (from !== undefined && state.steps.get(from) === undefined)
     throw new UnknownStepError(state.runId, from);
-  const again = new Set([
-    ...(from === undefined ? [] : stepsFrom(state, from)),
-    ...openFailures(state.steps).map(({ stepId }) => stepId),
-  ]);
+  const after = from === undefined ? new Set<string>() : stepsFrom(state, from);
+  const failed = new Set(openFailures(state.steps).map(({ stepId }) => stepId));
+  const above = from === undefined ? [] : pathsAbove(from, state.steps);
   const now = asyncScheduler.now();
   const {
     output: _output,
@@ -277,9 +291,15 @@ export function forkedState(state: RunState, { runId, from, ...rest }: ForkedFro
     ...kept
   } = asAnotherRun(state, runId, newIncarnation());
   const left = StepTable.of(
-    [...withoutUndone(kept.steps, state.plan, undoneSagas(state.steps))].map((step) =>
-      again.has(step.stepId) || step.status === 'RUNNING' ? pendingStep(step.stepId, step.agent) : step,
-    ),
+    [...withoutUndone(kept.steps, state.plan, undoneSagas(state.steps))].map((step) => {
+      const { stepId, agent, status, error } = step;
+      if (!after.has(stepId) && !failed.has(stepId) && status !== 'RUNNING') return step;
+      const asksAnew = after.has(stepId)
+        ? !above.includes(stepId)
+        : failed.has(stepId) && error?.path === stepId;
+      const decided = asksAnew ? {} : decidedBefore(step, state.steps.get(stepId)?.asked !== undefined);
+      return Object.freeze({ ...pendingStep(stepId, agent), ...decided });
+    }),
   );
   return Object.freeze({
     ...kept,

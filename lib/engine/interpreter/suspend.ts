@@ -45,7 +45,9 @@ export function waitForAnswer(
     });
   };
   const asked = engine.keep(request.request, task.path);
-  const known = saved !== undefined && isDeepStrictEqual(saved.request, asked) ? saved : undefined;
+  // A fork below a question that had ended knows what it came to, and not what was asked.
+  const isForked = saved?.answer !== undefined && saved.request === undefined;
+  const known = isForked || isDeepStrictEqual(saved?.request, asked) ? saved : undefined;
   if (known?.answer !== undefined) {
     queue.setActive(task, true);
     react(known.answer);
