@@ -3,7 +3,8 @@ import { lastValueFrom, toArray } from 'rxjs';
 
 import type { RestateEngine, RestateWorker } from '../../adapters/restate';
 import { restateEngine, serveRestate } from '../../adapters/restate';
-import { agent, answer, approval, cancel, chain, execute, schedule, submit } from '../../index';
+import { FLUSH_MS } from '../../adapters/restate/protocol/wireLimits';
+import { agent, answer, approval, cancel, chain, execute, fork, schedule, submit } from '../../index';
 import { reduceRun } from '../../lib/model/reduce';
 import { idleState } from '../../lib/model/state';
 import type { KeptEvent, RunQuery } from '../../storePort';
@@ -19,6 +20,18 @@ const note = agent('note', (input: number) => {
   calls.push(input);
   return input;
 });
+
+/** Tells in its journal what has been so far. */
+const slow = agent('slow', async (word: string) => {
+  await new Promise((resolve) => setTimeout(resolve, 2 * FLUSH_MS));
+  return word;
+});
+const same = agent('same', (word: string) => word);
+const lost = agent('lost', (_: string): string => {
+  throw new Error('lost on its way');
+});
+const slowOrder = chain('slow order', slow, same, approval('manager', t.boolean));
+const slowLoss = chain('slow loss', slow, same, lost);
 
 const ticks: string[] = [];
 const tick = agent('tick', (_: unknown, { runId }) => {
@@ -43,7 +56,11 @@ describeHere('what is handed over to Restate', () => {
   beforeAll(async () => {
     server = await startRestate();
     const { ingress, admin } = server;
-    worker = await serveRestate([order, note, slowTick, tick], { port: 0, ingress, admin });
+    worker = await serveRestate([order, slowOrder, slowLoss, note, slowTick, tick], {
+      port: 0,
+      ingress,
+      admin,
+    });
     engine = restateEngine({ ingress, admin });
   });
   afterAll(async () => {
@@ -94,6 +111,28 @@ describeHere('what is handed over to Restate', () => {
     await expect(submit(note, 1, { engine, maxBacklog: 1 })).rejects.toThrow('"maxBacklog"');
   });
 
+  it('is refused by name where nobody serves it', async () => {
+    const other = chain('note', note, note);
+
+    await expect(submit(other, 1, { engine, runId: 'other' })).rejects.toMatchObject({
+      name: 'DefinitionNotServedError',
+    });
+  });
+
+  it('is not forked before it has begun, when nobody knows its input', async () => {
+    await submit(note, 7, { engine, runId: 'to be forked', delayMs: DELAY_MS });
+    await expect(fork('to be forked', { engine, agent: note, runId: 'too early' })).rejects.toMatchObject({
+      name: 'InvalidArgumentError',
+      next: 'fork it once it has begun',
+    });
+    await waitFor(isAt('to be forked', 'COMPLETED'), 10_000, 'the end');
+    await fork('to be forked', { engine, agent: note, runId: 'forked' });
+
+    await waitFor(isAt('forked', 'COMPLETED'), 10_000, 'the end of the fork');
+    expect((await engine.loadRun(note, 'forked'))?.output).toBe(7);
+    expect(await engine.loadRun(note, 'too early')).toBeUndefined();
+  });
+
   it('gives the events of a life, which fold to how the run stands', async () => {
     const suspended = await execute(order, 'box', { engine, runId: 'events' });
     const first = await lastValueFrom(engine.events('events').pipe(toArray()));
@@ -123,6 +162,18 @@ describeHere('what is handed over to Restate', () => {
 
     expect(await ids({ text: 'LISTED' })).toEqual(['listed']);
     expect(await ids({ text: 'LISTED', status: 'FAILED' })).toEqual([]);
+  });
+
+  it('lists what a run waits for and where it has failed, however long its life took', async () => {
+    await execute(slowOrder, 'box', { engine, runId: 'slow order' });
+    await execute(slowLoss, 'box', { engine, runId: 'slow loss' });
+
+    expect(await engine.listRuns({ text: 'slow order' })).toMatchObject([
+      { status: 'SUSPENDED', waiting: [{ path: 'manager' }] },
+    ]);
+    expect(await engine.listRuns({ text: 'slow loss' })).toMatchObject([
+      { status: 'FAILED', failedStep: 'lost' },
+    ]);
   });
 
   it('keeps why a run was cancelled, one that waits and one that is under way', async () => {

@@ -5,7 +5,7 @@ import * as t from 'io-ts';
 import type { RestateEngine, RestateWorker } from '../../adapters/restate';
 import { restateEngine, serveRestate } from '../../adapters/restate';
 import type { Agent } from '../../index';
-import { agent, approval, chain, execute, run, sleep } from '../../index';
+import { agent, approval, chain, execute, run, saga, sleep } from '../../index';
 import { collect } from '../support/told';
 import { isLong } from '../support/torture';
 import type { RestateServer } from './support/restateServer';
@@ -25,7 +25,27 @@ const held = agent('held', async (n: number, { signal }) => {
 const sleeping = chain('sleeping on', counted('before'), sleep('nap', 3_000), counted('after'));
 const working = chain('working on', counted('before'), held);
 const asking = chain('asking on', counted('before'), approval('ok', t.number), counted('after'));
-const agents = [sleeping, working, asking];
+const undone: string[] = [];
+const booked = agent(
+  'before',
+  (n: number, { runId }) => {
+    calls.push(`${runId} before`);
+    return n;
+  },
+  { compensate: (_, { runId }) => void undone.push(runId) },
+);
+const booking = saga(
+  'booking',
+  chain(
+    'books and waits',
+    booked,
+    agent('waits', async (n: number, { signal }) => {
+      while (!signal.aborted) await wait(20);
+      return n;
+    }),
+  ),
+);
+const agents = [sleeping, working, asking, booking];
 const other = chain('another one', counted('other'));
 
 const long = isLong ? it : it.skip;
@@ -86,6 +106,26 @@ describeHere('a worker in the place of another one', () => {
       10_000,
       'the warning',
     );
+    await second.close();
+  });
+
+  it('undoes what was done of a run that is cancelled while nobody is there', async () => {
+    const first = await serve(agents);
+    await begin(booking, 'b');
+    await first.close();
+    const soon = engine.cancel('b', { agent: booking, reason: 'no need' });
+    // Longer than whoever has an admin waits for one answer.
+    const brief = restateEngine({ ...server, patienceMs: 6_000 }).cancel('b', { agent: booking });
+    await expect(brief).rejects.toMatchObject({ name: 'WorkerUnreachableError' });
+    const second = await serve(agents);
+
+    await expect(soon).resolves.toBeUndefined();
+    await waitFor(
+      async () => (await engine.loadRun(booking, 'b'))?.status === 'CANCELLED',
+      30_000,
+      'its end',
+    );
+    expect(undone).toEqual(['b']);
     await second.close();
   });
 

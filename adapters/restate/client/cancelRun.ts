@@ -18,7 +18,7 @@ import {
 import { askWorker } from './askWorker';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
-import { resultOf, stateAfter } from './lifeResult';
+import { comesTo, resultOf, stateAfter } from './lifeResult';
 import { query, sqlText } from './askAdmin';
 import { isNotServed, notServed } from './notServed';
 import { askRecord, knownRun } from './runRecord';
@@ -112,10 +112,10 @@ async function endNext(
 }
 
 /**
- * Cancels a run because somebody has asked for it. A life that no worker can bring to its end is ended by the admin, where
- * there is one: what its sagas have to undo, another life undoes. One that is to begin later is taken back, and nothing is left of it.
+ * Cancels a run because somebody has asked for it. A life whose journal does not fit its code is ended by the admin, where there is one:
+ * what its sagas have to undo, another life undoes. One that is to begin later is taken back, and nothing is left of it.
  *
- * @throws WorkerUnreachableError when no worker has heard of it within the patience, and there is no admin.
+ * @throws WorkerUnreachableError when no worker has heard of it within the patience: the server keeps it, and a worker takes it later.
  * @throws RunStalledError, InvalidArgumentError when workers answer, and there is no life within the patience that could hear of it.
  */
 export async function cancelRun(
@@ -127,28 +127,33 @@ export async function cancelRun(
   const until = asyncScheduler.now() + patienceMs;
   // A worker that is there answers in milliseconds; one that is not must not take all the patience.
   const briefly = admin === undefined ? context : { ...context, patienceMs: Math.min(patienceMs, ANSWER_MS) };
-  let asked = 1;
+  let asked: number | undefined;
+  /** The life that was asked last and did not answer in time: the server keeps the question, so that it hears of it later. */
+  let late: number | undefined;
   /** Whether a life has heard of it that was then killed. */
   let isHeard = false;
   const asks = (life: number): void => {
     asked = life;
   };
   for (;;) {
+    asked = undefined as number | undefined;
     const came = await cancelLatest(briefly, run, true, undefined, reason, asks).catch((error: unknown) => {
       if (admin !== undefined && isUnserved(error)) return cancelUnserved(context, admin, run, error);
       if (admin === undefined || !isAway(error)) throw error;
+      late = asked ?? late;
       return 'unheard' as const;
     });
     if (came === 'let go') return 'cancelled';
     if (came === 'unknown') return came;
     // Whoever went on behind a life that had heard of it knew.
-    if (came === 'ended') return isHeard ? 'cancelled' : came;
+    if (came === 'ended') return isHeard || (await isCancelled(context, run, late)) ? 'cancelled' : came;
     const left = admin === undefined ? 'over' : await endOpen(context, admin, run, came, reason);
     if (left === 'ended') return 'cancelled';
     // The life was killed before it could hear, and another one goes on that does not know.
-    if (admin !== undefined && left === 'open' && (await goesOnUnasked(context, admin, run, asked))) continue;
+    if (admin !== undefined && left === 'open' && (await goesOnUnasked(context, admin, run, asked ?? 1)))
+      continue;
     if (came === 'cancelled' && left !== 'killed') {
-      if (admin === undefined) await warnUnlessOver(context, run, asked);
+      if (admin === undefined) await warnUnlessOver(context, run, asked ?? 1);
       return came;
     }
     // Whether anything is under way behind the life that was killed comes to light by asking once more.
@@ -195,26 +200,28 @@ async function goesOnUnasked(
   return request !== undefined && request.isCancelled !== true && request.isLeft !== true;
 }
 
+/** Whether a life has ended its run as cancelled, which it may be about to do. */
+async function isCancelled(
+  context: EngineContext,
+  { agent, runId }: AgentRun,
+  life: number | undefined,
+): Promise<boolean> {
+  if (life === undefined) return false;
+  const key = keyOf(runId, life);
+  await comesTo(context, agent, key, (result) => result !== 'under way', LOOK_MS);
+  const result = await resultOf(context, agent, key);
+  return typeof result === 'object' && result.status === 'CANCELLED';
+}
+
 /** Nobody can say without the admin whether a life that has heard that it shall end can. */
 async function warnUnlessOver(
   context: EngineContext,
   { agent, runId }: AgentRun,
   life: number,
 ): Promise<void> {
-  const since = asyncScheduler.now();
-  for (
-    let gapMs = FIRST_GAP_MS;
-    asyncScheduler.now() < since + LOOK_MS;
-    gapMs = Math.min(LONGEST_GAP_MS, gapMs * 2)
-  ) {
-    try {
-      if ((await resultOf(context, agent, keyOf(runId, life))) !== 'under way') return;
-    } catch {
-      // The run has heard: whoever cannot look does not have to warn.
-      return;
-    }
-    await new Promise((resolve) => setTimeout(resolve, gapMs));
-  }
+  const isOver = comesTo(context, agent, keyOf(runId, life), (result) => result !== 'under way', LOOK_MS);
+  // The run has heard: whoever cannot look does not have to warn.
+  if (await isOver.catch(() => true)) return;
   process.emitWarning(
     `Run "${runId}" is asked to end, and has not within ${LOOK_MS / 1_000} s: unless it has much to undo, its journal does not fit the code that is served now. Only the admin can end it then: cancel it with restateEngine({ ingress, admin })`,
     'RestateWarning',
@@ -293,12 +300,12 @@ async function endOpen(
 }
 
 /**
- * How a run stands after the lives that nobody brings on were ended: `ended` when the run is over with that, `killed` when the life that
+ * How a run stands after the lives that no worker can bring on were ended: `ended` when the run is over with that, `killed` when the life that
  * has to end it is not begun yet, `open` when another life is under way, `over` when none was.
  */
 type Left = 'ended' | 'killed' | 'open' | 'over';
 
-/** Ends the lives that nobody brings on. */
+/** Takes back a life that is to begin later, and ends those whose journals do not fit the code. */
 async function endStuck(
   context: EngineContext,
   admin: Ingress,
@@ -311,12 +318,8 @@ async function endStuck(
   for (const key of keys) {
     const trouble = await lifeTrouble(admin, service, key);
     if (isUnheard && trouble?.status === SCHEDULED && (await takeBack(admin, trouble.id))) return 'ended';
-    const isStuck = trouble?.failure !== undefined && (trouble.isMisfit || isUnheard);
-    if (trouble === undefined || !isStuck) continue;
-    if (!trouble.isMisfit) {
-      await killLife(admin, trouble.id);
-      return 'ended';
-    }
+    // One whose worker is away goes on when there is one again, and hears of it then: nobody else could undo what it has done.
+    if (trouble?.isMisfit !== true) continue;
     await replaceLife(context, admin, service, { key, id: trouble.id });
     const how = { isCancelled: true, ...(reason !== undefined && { reason }) };
     return (await endAfter(context, agent, key, how)) === 'cancelled' ? 'ended' : 'killed';

@@ -15,9 +15,11 @@ import { keyOf } from '../protocol/serviceNames';
 import { LARGEST_MESSAGE, LARGEST_VALUE } from '../protocol/wireLimits';
 import { EngineUnreachableError, ForkTooLargeError } from '../restateErrors';
 import { isStandIn } from './agentOfRun';
+import { lostInput } from './broken/brokenLife';
 import type { EngineContext } from './engineContext';
 import { serviceFor } from './engineContext';
 import { latestLife } from './latestLife';
+import { isNotServed, notServed } from './notServed';
 import { knownRun } from './runRecord';
 
 /**
@@ -25,7 +27,8 @@ import { knownRun } from './runRecord';
  *
  * @throws UnknownRunError, UnknownStepError
  * @throws RunExistsError when the new id is taken.
- * @throws InvalidArgumentError when what hangs together in the run is not known without its agent.
+ * @throws InvalidArgumentError when what hangs together in the run is not known without its agent, or when it has not begun.
+ * @throws DefinitionNotServedError
  */
 export async function forkRun(
   context: EngineContext,
@@ -35,6 +38,7 @@ export async function forkRun(
 ): Promise<string> {
   const latest = await latestLife(context, agent, runId);
   if (latest === undefined) throw new UnknownRunError(runId);
+  if (latest.state.seq === 0) throw notBegun(context, runId, latest.isUnderWay);
   if (isStandIn(agent) && latest.state.plan.length === 0) {
     throw new InvalidArgumentError(
       `Cannot fork run "${runId}": its plan is not known here`,
@@ -44,6 +48,15 @@ export async function forkRun(
   const forked = forkedState(latest.state, { runId: forkId, ...options });
   await beginWith(context, agent, forked);
   return forkId;
+}
+
+/** Why a run cannot be forked of which not even the input is known. */
+function notBegun({ admin }: EngineContext, runId: string, isUnderWay: boolean): Error {
+  if (!isUnderWay) return lostInput('fork', runId, admin !== undefined);
+  return new InvalidArgumentError(
+    `Cannot fork run "${runId}": the server has it, and no worker has told yet that it has begun`,
+    'fork it once it has begun',
+  );
 }
 
 /**
@@ -107,9 +120,13 @@ export async function submitRun(
   }
 }
 
-/** Asks once more after a lost connection: whoever has taken the id then may be the first question. */
+/**
+ * Asks once more after a lost connection: whoever has taken the id then may be the first question.
+ *
+ * @throws RunExistsError, DefinitionNotServedError, EngineUnreachableError
+ */
 async function begin(
-  { ingress, patienceMs }: EngineContext,
+  { ingress, admin, patienceMs }: EngineContext,
   agent: Agent<never, unknown>,
   request: StartRequest,
   delayMs = 0,
@@ -124,6 +141,7 @@ async function begin(
       if (sent.status === 'PreviouslyAccepted' && !isMaybeOurs) throw new RunExistsError(request.runId);
       return;
     } catch (error) {
+      if (error instanceof IngressError && isNotServed(error)) throw await notServed(agent, admin, error);
       const isAnswer = error instanceof IngressError && !error.isAway;
       const isFinal = error instanceof RunExistsError || error instanceof EngineUnreachableError;
       if (isAnswer || isFinal || asyncScheduler.now() >= until) throw error;

@@ -59,7 +59,7 @@ export interface Seeded {
   readonly seed?: unknown;
 }
 
-/** How one life ended, with the events that were not told as durable promises. */
+/** How one life ended, with the events that were not told as durable promises, and its last one where the run has not completed. */
 export interface LifeResult {
   readonly status: RunStatus;
   /** Index of the first of these events among those of the life. */

@@ -340,7 +340,9 @@ class RunHandler implements PlacedLife {
       if (last?.type !== 'run.suspended') this.context.set(RUN_ENDED, true);
       this.#flush();
     }
-    const from = this.#batcher.from();
+    // Lists read the end here, also where followers have been told before.
+    const isShown = last !== undefined && !isCompleted && !isLarge(last);
+    const from = Math.min(this.#batcher.from(), engine.events.length - (isShown ? 1 : 0));
     const told = {
       from,
       events: engine.events.slice(from).map(slimEvent),

@@ -137,7 +137,7 @@ export async function requestOf(
 
 /** Why nothing can be done with a run whose first life has left nothing: nobody says with what it had begun. */
 export function lostInput(
-  what: 'go on with' | 'cancel',
+  what: 'go on with' | 'cancel' | 'fork',
   runId: string,
   hasAdmin: boolean,
 ): InvalidArgumentError {
