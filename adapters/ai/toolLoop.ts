@@ -3,7 +3,7 @@ import * as t from 'io-ts';
 
 import type { JsonSchema } from '../../lib/codec/jsonSchema';
 import { jsonSchemaOf } from '../../lib/codec/jsonSchema';
-import type { SchemaOutput, StandardSchema } from '../../lib/codec/schema';
+import type { CheckOf } from '../../lib/codec/schema';
 import { codecFrom } from '../../lib/codec/schema';
 import { typeName } from '../../lib/codec/typeName';
 import { validate } from '../../lib/codec/validate';
@@ -51,7 +51,8 @@ export interface ToolOptions<I = unknown> {
   readonly parameters?: JsonSchema;
   /**
    * Whether a person has to agree to this call first: `answer(runId, path, { approved: true }, …)`. Nobody has to when left out. It gets
-   * the arguments as the agent will get them; about those that do not fit nobody is asked, because they go back to the model.
+   * the arguments as the agent will get them; about those that do not fit nobody is asked, because they go back to the model. The type is
+   * that of what goes into the agent: where a schema makes something else of it, such as a default, say so with `z.infer` or its like.
    */
   readonly approve?: (call: ToolCall & { readonly arguments: I }) => boolean;
 }
@@ -149,17 +150,13 @@ export interface ToolLoopAnswer<O = undefined> {
  * const assistant = toolLoop('assistant', { model, tools: [tool(search, { description: 'Finds pages.' })] });
  * ```
  */
-export function toolLoop<S extends StandardSchema>(
+export function toolLoop<O = undefined>(
   name: string,
-  options: ToolLoopOptions & { readonly output: S },
-): Agent<ToolLoopInput, ToolLoopAnswer<SchemaOutput<S>>>;
-/** With a codec of io-ts. Its values must be ones that JSON keeps. */
-export function toolLoop<O>(
-  name: string,
-  options: ToolLoopOptions & { readonly output: t.Type<O, unknown> },
+  options: ToolLoopOptions & {
+    /** What the last answer has to be: a schema, or a codec of io-ts whose values JSON keeps. Any text will do when left out. */
+    readonly output?: CheckOf<O>;
+  },
 ): Agent<ToolLoopInput, ToolLoopAnswer<O>>;
-/** Without a form for the last answer. */
-export function toolLoop(name: string, options: ToolLoopOptions): Agent<ToolLoopInput, ToolLoopAnswer>;
 export function toolLoop(
   name: string,
   options: ToolLoopOptions & { readonly output?: unknown },

@@ -30,6 +30,24 @@ export type SchemaInput<S extends StandardSchema> = NonNullable<S['~standard']['
 /** What a schema makes of what was given to it. */
 export type SchemaOutput<S extends StandardSchema> = NonNullable<S['~standard']['types']>['output'];
 
+/** What checks a value: a schema, or a codec of io-ts. */
+export type Check = StandardSchema | t.Any;
+
+/** What makes an `A` of a value, or says why not. */
+export type CheckOf<A> = StandardSchema<unknown, A> | t.Type<A, unknown>;
+
+/** What a check makes of what it is given; `T` where there is none. */
+export type CheckedBy<C, T = never> = [C] extends [never]
+  ? T
+  : C extends StandardSchema
+    ? SchemaOutput<C>
+    : C extends t.Type<infer A, unknown>
+      ? A
+      : never;
+
+/** What a function has to give where a check follows. */
+export type GivenTo<C> = C extends StandardSchema ? SchemaInput<C> : CheckedBy<C>;
+
 /** A codec that checks by a schema. What it has made is saved as it is: a schema knows no way back. */
 export class SchemaCodec extends t.Type<unknown, unknown> {
   readonly _tag = 'SchemaCodec' as const;

@@ -1,7 +1,14 @@
 import type * as t from 'io-ts';
 import type { Observable } from 'rxjs';
 
-import type { SchemaInput, SchemaOutput, StandardSchema } from '../../lib/codec/schema';
+import type {
+  Check,
+  CheckedBy,
+  GivenTo,
+  SchemaInput,
+  SchemaOutput,
+  StandardSchema,
+} from '../../lib/codec/schema';
 import { codecFrom, SchemaCodec } from '../../lib/codec/schema';
 import { checkConcurrency, checkedVersion, checkName, checkPolicy } from '../../lib/definition/checks';
 import type { FunctionDefinition } from '../../lib/definition/definition';
@@ -59,6 +66,15 @@ export interface Reduction<V, A> {
 
 /** What ends what is around an agent early, as part of its type: nothing where it never does. */
 type EarlyWith<X> = [X] extends [never] ? never : Bail<X>;
+
+/** What a function that returns `R` should have returned, for the check of its output. */
+type ReturnedTo<C, R> = [C] extends [never]
+  ? R
+  : [Exclude<Answered<R>, Bail<unknown>>] extends [GivenTo<C>]
+    ? R
+    : R extends PromiseLike<unknown>
+      ? Promise<GivenTo<C>>
+      : GivenTo<C>;
 
 type OptionsBeside<Given extends 'input' | 'output', I, O> = Omit<AgentOptions<I, O>, Given>;
 
@@ -136,6 +152,24 @@ export function agent<I, R, Shared = unknown>(
   work: (input: I, context: StepContext<Shared>) => R,
   options?: AgentOptions<I, Exclude<Answered<R>, Bail<unknown>>> & { readonly reduce?: never },
 ): Agent<I, Answered<R>, Emitted<R>, Shared>;
+// What fits this fits one of the others first. Compilers tell only what is wrong with the last one: this one takes both kinds of checks.
+/** With schemas, codecs, or neither. */
+export function agent<
+  I,
+  R,
+  S extends Check = never,
+  C extends Check = never,
+  A = Exclude<Answered<R>, Bail<unknown>>,
+  Shared = unknown,
+>(
+  name: string,
+  work: (input: CheckedBy<S, I>, context: StepContext<Shared>) => ReturnedTo<C, R>,
+  options?: OptionsBeside<'input' | 'output', CheckedBy<S, I>, CheckedBy<C, NoInfer<A>>> & {
+    readonly input?: S;
+    readonly output?: C;
+    readonly reduce?: Reduction<Answered<R>, A>;
+  },
+): Agent<never, unknown>;
 export function agent<I, O>(
   name: string,
   work: (input: I, context: StepContext) => unknown,

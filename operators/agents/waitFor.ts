@@ -1,6 +1,4 @@
-import type * as t from 'io-ts';
-
-import type { SchemaOutput, StandardSchema } from '../../lib/codec/schema';
+import type { CheckOf } from '../../lib/codec/schema';
 import { codecFrom } from '../../lib/codec/schema';
 import { checkFunction } from '../../lib/definition/checks';
 import type { Agent } from '../../lib/model/agentType';
@@ -15,7 +13,7 @@ import { asking } from './internal/asking';
  * It waits as `approval` does: the run rests meanwhile, also for weeks, has a deadline with `timeoutMs`, and whoever serves the store
  * goes on with it. `answer()` by the id of the run answers it too.
  *
- * @param schema - What a signal says: a schema of zod, valibot, arktype and others, or a codec of io-ts. What does not fit is left for
+ * @param check - What a signal says: a schema of zod, valibot, arktype and others, or a codec of io-ts. What does not fit is left for
  * others.
  * @param match - Whether a signal is meant for a step with this input; every one when left out. It must be pure: whoever serves asks
  * it too.
@@ -29,27 +27,14 @@ import { asking } from './internal/asking';
  * await signal('paid', { order: '42' }, { store, ttlMs: 86_400_000 }); // in the webhook
  * ```
  */
-export function waitFor<S extends StandardSchema, I = unknown, P = never>(
-  name: string,
-  schema: S,
-  match?: (signal: SchemaOutput<S>, input: I) => boolean,
-  options?: ApprovalOptions<NoInfer<I>, P>,
-): Agent<I, SchemaOutput<S> | P>;
-/** The same with a codec of io-ts. */
 export function waitFor<A, I = unknown, P = never>(
   name: string,
-  codec: t.Type<A, unknown>,
+  check: CheckOf<A>,
   match?: (signal: A, input: I) => boolean,
-  options?: ApprovalOptions<NoInfer<I>, P>,
-): Agent<I, A | P>;
-export function waitFor<A, I = unknown, P = never>(
-  name: string,
-  given: unknown,
-  match?: (signal: A, input: I) => boolean,
-  options: ApprovalOptions<I, P> = {},
+  options: ApprovalOptions<NoInfer<I>, P> = {},
 ): Agent<I, A | P> {
   if (match !== undefined) checkFunction(name, 'match', match);
-  return asking(name, codecFrom(name, 'codec of signals', given), options, {
+  return asking(name, codecFrom(name, 'codec of signals', check), options, {
     match: (match ?? (() => true)) as (signal: unknown, input: unknown) => boolean,
   });
 }

@@ -1,6 +1,13 @@
 import type * as t from 'io-ts';
 
-import type { SchemaInput, SchemaOutput, StandardSchema } from '../../lib/codec/schema';
+import type {
+  Check,
+  CheckedBy,
+  GivenTo,
+  SchemaInput,
+  SchemaOutput,
+  StandardSchema,
+} from '../../lib/codec/schema';
 import { codecFrom } from '../../lib/codec/schema';
 import {
   checkName,
@@ -196,6 +203,25 @@ export function workflow<I, const S extends Source, X = never, H = unknown, A = 
       readonly output: t.Type<NoInfer<Resolved<S> | X>, unknown>;
     },
 ): Agent<I, Resolved<S> | NoInfer<X>>;
+// What fits this fits one of the others first. Compilers tell only what is wrong with the last one: this one takes both kinds of checks.
+/** With schemas, codecs, or neither. */
+export function workflow<
+  I = never,
+  G extends Check = never,
+  C extends Check = never,
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- it is inferred from what `build` takes
+  X = never,
+  H = unknown,
+  A = never,
+>(
+  name: string,
+  build: (
+    input: Wire<CheckedBy<G, I>>,
+    step: StepBuilder<[C] extends [never] ? X : GivenTo<C>, H, A>,
+  ) => [C] extends [never] ? Source : SourceFor<GivenTo<C>>,
+  options?: AgentPolicy<NoInfer<CheckedBy<G, I>>> &
+    Sharing<H, A> & { readonly input?: G; readonly output?: C },
+): Agent<never, unknown>;
 export function workflow<I, const S extends Source>(
   name: string,
   build: (input: Wire<I>, step: StepBuilder) => S,

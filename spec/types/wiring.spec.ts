@@ -33,11 +33,13 @@ describe('types', () => {
 /** A workflow with one wrong step; each argument stands on a line of its own, so that the blamed line names it. */
 function wrong(step: string): string {
   return [
-    `import { agent, each, loop, saga, withPolicy, workflow, type Wire } from '../../index';`,
-    `import { tool } from '../../adapters/ai';`,
+    `import { agent, approval, each, saga, waitFor, withPolicy, workflow, type Wire } from '../../index';`,
+    `import { tool, toolLoop, type Model } from '../../adapters/ai';`,
+    `import type { StandardSchema } from '../../lib/codec/schema';`,
+    `declare const asked: StandardSchema<{ q: string }>, counted: StandardSchema<{ n: number }>, model: Model;`,
     `const length = agent('length', (text: string) => text.length);`,
     `const join = agent('join', ({ a, b }: { a: string; b: number }) => a + String(b));`,
-    `void [length, join, each, loop, saga, withPolicy, tool];`,
+    `void [length, join, each, saga, withPolicy, tool, toolLoop, approval, waitFor, asked, counted, model];`,
     `workflow('w', (n: Wire<number>, step) => {`,
     `  void step;`,
     step,
@@ -62,13 +64,30 @@ const { problemsOf } = checked({
     'type Wire',
     'type StepContext, type Wire',
   ),
+  agentOption: wrong(`agent('a',\n ({ q }) => q,\n { input: asked, retries: 3 });`),
+  agentInput: wrong(`agent('a',\n (x: { q: number }) => x.q,\n { input: asked });`),
+  agentOutput: wrong(`agent('a',\n ({ q }) =>\n ({ n: q }),\n { input: asked, output: counted });`),
+  agentPromise: wrong(
+    `agent('a',\n async ({ q }) =>\n Promise.resolve({ n: q }),\n { input: asked, output: counted });`,
+  ),
+  compensate: wrong(`agent('a',\n ({ q }) => q,\n { input: asked, compensate: (done: number) => done });`),
+  flowOption: wrong(
+    `workflow('a',\n (i, inner) => inner('a', ({ q }) => q, i),\n { input: asked, retries: 3 });`,
+  ),
+  flowPolicy: wrong(`workflow('a',\n (i: Wire<string>, inner) => inner('a', length, i),\n { retries: 3 });`),
+  flowOutput: wrong(
+    `workflow('a',\n (i, inner) =>\n inner('a', ({ q }) => q, i),\n { input: asked, output: counted });`,
+  ),
+  approval: wrong(`approval('a',\n asked,\n { timeout: 3 });`),
+  waitFor: wrong(`waitFor('a',\n asked,\n ({ q }) => q !== '',\n { timeout: 3 });`),
+  toolLoop: wrong(`toolLoop('a',\n { model, output: asked, maxRound: 3 });`),
   each: wrong(made(`each('e', agent { concurency: 3 })`)),
   saga: wrong(made(`saga('s', agent { tag: 1 })`)),
   withPolicy: wrong(made(`withPolicy(agent { retries: 3 })`)),
   tool: wrong(made(`tool(agent { description: 'Adds one.', approve: true })`)),
 });
 
-describe('what the compiler says of a wrong step', () => {
+describe('what the compiler says of a wrong step or agent', () => {
   const blamed = (name: Parameters<typeof problemsOf>[0]) =>
     problemsOf(name).map(({ line, message }) => `${line.trim()} <- ${message.split('\n').at(-1)!.trim()}`);
 
@@ -101,6 +120,31 @@ describe('what the compiler says of a wrong step', () => {
     ]);
     expect(blamed('taken')).toEqual([
       expect.stringMatching(/^\(x: string\).* 'number' is not assignable to type 'string'/),
+    ]);
+  });
+
+  it('does not speak of a schema that is right', () => {
+    const unknown = (name: string) => expect.stringMatching(new RegExp(`'${name}' does not exist`));
+    expect(blamed('agentOption')).toEqual([unknown('retries')]);
+    expect(blamed('flowOption')).toEqual([unknown('retries')]);
+    expect(blamed('flowPolicy')).toEqual([unknown('retries')]);
+    expect(blamed('approval')).toEqual([unknown('timeout')]);
+    expect(blamed('waitFor')).toEqual([unknown('timeout')]);
+    expect(blamed('toolLoop')).toEqual([unknown('maxRound')]);
+    expect(blamed('agentInput')).toEqual([
+      expect.stringMatching(/^\(x: .* 'string' is not assignable to type 'number'/),
+    ]);
+    expect(blamed('agentOutput')).toEqual([
+      expect.stringMatching(/^\(\{ n: q.* 'string' is not assignable to type 'number'/),
+    ]);
+    expect(blamed('agentPromise')).toEqual([
+      expect.stringMatching(/ 'string' is not assignable to type 'number'/),
+    ]);
+    expect(blamed('compensate')).toEqual([
+      expect.stringMatching(/^\{ input.* 'string' is not assignable to type 'number'/),
+    ]);
+    expect(blamed('flowOutput')).toEqual([
+      expect.stringMatching(/^inner.* 'string' is not assignable to type '\{ n: number; \}'/),
     ]);
   });
 
