@@ -46,6 +46,20 @@ describe('answerRun()', () => {
     },
   );
 
+  it('says that the run has completed where it does so meanwhile', async () => {
+    const { context } = await waiting(0);
+    const { ingress } = context;
+    const completed: typeof ingress = {
+      request: (path, options) =>
+        path.endsWith('/answer')
+          ? Promise.reject(new IngressError(409, path, 'Run "r" has completed'))
+          : ingress.request(path, options),
+    };
+
+    const answered = answerRun({ ...context, ingress: completed }, asks, 'r', { path: 'ok', value: true });
+    await expect(answered).rejects.toMatchObject({ name: 'RunEndedError', runId: 'r' });
+  });
+
   it('is over after a while also where the server begins none: the answer is kept', async () => {
     const { context, asked } = await waiting(Infinity);
     await answerRun(context, asks, 'r', { path: 'ok', value: true });

@@ -75,4 +75,16 @@ describe('what a worker says of runs whose journals do not fit its code', () => 
       expect.stringMatching(/^Call inv_2 of "cancel"/),
     ]);
   });
+
+  it.each([
+    'Run "r" has completed: nobody takes an answer to step "ok" any more',
+    'The life is over: nothing more is told of it',
+  ])('is nothing of what comes too late, which is told to whoever sends it: %s', (text) => {
+    const log = workerLog(() => false, false);
+    const context = { invocationId: 'inv_1', serviceName: service, handlerName: 'answer', key: 'r' };
+    log({ level: 'warn', replaying: false, source: 'SYSTEM', context } as never, new Error(text));
+    jest.advanceTimersByTime(1_000);
+
+    expect(warn).not.toHaveBeenCalled();
+  });
 });

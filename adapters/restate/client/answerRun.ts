@@ -1,8 +1,10 @@
 import { asyncScheduler } from 'rxjs';
 
 import { jsonValue } from '../../../lib/codec/jsonValue';
+import { RunEndedError } from '../../../lib/errors/runErrors';
 import type { Agent } from '../../../lib/model/agentType';
 import { addressMessage, canHear } from '../../../lib/store/messages';
+import { IngressError } from '../protocol/ingress';
 import type { EventsRequest, GivenAnswer } from '../protocol/protocol';
 import { keyOf } from '../protocol/serviceNames';
 import { LARGEST_VALUE } from '../protocol/wireLimits';
@@ -41,15 +43,23 @@ export async function answerRun(
   const addressed = addressMessage(runId, latest?.state, message, asyncScheduler.now());
   const { kind: _kind, ...given } = addressed;
   if (latest?.isUnderWay === true)
-    await askWorker(context, agent, keyOf(runId, latest.life), 'answer', given);
+    await askWorker(context, agent, keyOf(runId, latest.life), 'answer', given).catch(unlessCompleted(runId));
   else {
     // What is kept of the run would ask a service that nobody has to go on, for ever.
     const { signal } = new AbortController();
     await askEvents(context, agent, keyOf(runId, 1), NOTHING, signal);
-    await askRecord(context, agent, runId, 'answer', given);
+    await askRecord(context, agent, runId, 'answer', given).catch(unlessCompleted(runId));
     if (latest !== undefined && canHear(latest.state.status))
       await untilBegun(context, agent, keyOf(runId, latest.life + 1));
   }
+}
+
+/** The run has completed while the answer was on its way. */
+function unlessCompleted(runId: string): (error: unknown) => never {
+  return (error) => {
+    const isOver = error instanceof IngressError && error.status === 409;
+    throw isOver ? new RunEndedError('answer', runId, 'COMPLETED') : error;
+  };
 }
 
 const BEGIN_MS = 2_000;

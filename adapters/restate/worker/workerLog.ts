@@ -4,9 +4,9 @@ import { agentOf, lifeOf } from '../protocol/serviceNames';
 import { cutText } from '../protocol/wireFailure';
 import { LONGEST_TEXT } from '../protocol/wireLimits';
 
-/** Loopback needs no signatures; runs are cancelled, servers go away and strangers send what they like as a matter of course. */
+/** Loopback needs no signatures; runs are cancelled, answered too late, servers go away and strangers send what they like as a matter of course. */
 const EXPECTED =
-  /without validating request signatures|Cancelled|Only those who carry the life out|Premature close|write after end|Cannot take what was sent|Cannot keep the answer|There is no run at|Failed to deserialize input/;
+  /without validating request signatures|Cancelled|Only those who carry the life out|Premature close|write after end|Cannot take what was sent|Cannot keep the answer|nobody takes an answer|nothing more is told of it|There is no run at|Failed to deserialize input/;
 /** A journal does not fit the code that is served now. */
 const MISFIT = '(570) Found a mismatch';
 /** What the SDK says for every call that is under way when its connection to the server breaks. */
