@@ -116,6 +116,10 @@ export interface Scope {
    * The row of a nested step that began in an earlier life, or an earlier attempt of this structure; undefined for any other.
    */
   recorded(id: string): StepResult | undefined;
+  /** Whether a nested step waits since an earlier life, or something below it does. */
+  isWaitedIn(id: string): boolean;
+  /** How many nested steps do. */
+  waitingBelow(): number;
   /** Whether steps that undo what was done below this structure have begun, in an earlier life or attempt. */
   hasGoneBack(): boolean;
   /** Whether the run only goes back, because somebody has cancelled it. */

@@ -106,6 +106,9 @@ class EachRun implements PullReceiver {
   readonly #givenBy: (GivenBy | undefined)[] = [];
   readonly #running = new Map<number, RunningStep>();
   readonly #keys = new Set<string>();
+  /** How many items wait since an earlier life: they go on waiting beside others, also where fewer may begin at once by now. */
+  readonly #waiting: number;
+  #waitingLeft: number;
   #begun = 0;
   #isAsking = false;
   #hasEnded = false;
@@ -115,6 +118,8 @@ class EachRun implements PullReceiver {
     this.#plan = plan;
     this.#scope = scope;
     this.#isArray = Array.isArray(input);
+    this.#waiting = scope.waitingBelow();
+    this.#waitingLeft = this.#waiting;
     // An item of a stream is only known by its place: after a resume, the same place must hold the same item.
     this.#policy = { ...definitionOf(plan.agent)?.policy, ...(!this.#isArray && { checkInput: true }) };
     // The items of an array are at hand: they need no turns in the queue of the run.
@@ -125,7 +130,7 @@ class EachRun implements PullReceiver {
 
   /** Takes an item if there is room for one; completes when nothing is left. */
   proceed(): void {
-    if (!this.#isAsking && !this.#hasEnded && !this.#isOver && this.#running.size < this.#plan.concurrency) {
+    if (!this.#isAsking && !this.#hasEnded && !this.#isOver && this.#hasRoom()) {
       this.#isAsking = true;
       this.#pull.next();
     }
@@ -133,6 +138,11 @@ class EachRun implements PullReceiver {
     this.#isOver = true;
     const gaps = this.#outputs.flatMap((output, index) => (output === undefined ? [index] : []));
     this.#scope.complete(this.#outputs, givenByItems(this.#givenBy, gaps));
+  }
+
+  #hasRoom(): boolean {
+    const { concurrency } = this.#plan;
+    return this.#running.size < (this.#waitingLeft > 0 ? concurrency + this.#waiting : concurrency);
   }
 
   stop(): void {
@@ -171,6 +181,7 @@ class EachRun implements PullReceiver {
     }
     const index = this.#begun;
     this.#begun += 1;
+    if (this.#waitingLeft > 0 && this.#scope.isWaitedIn(id)) this.#waitingLeft -= 1;
     const { agent, isCollecting } = this.#plan;
     const contain = isCollecting ? contained : undefined;
     const step = this.#scope.step({ id, agent, input: item, policy: this.#policy, contain }, (answer) => {

@@ -419,3 +419,45 @@ describe.each(everyStore)('when a run rests: a question inside a function (%s)',
     expect(did).toEqual([]);
   });
 });
+
+describe.each(everyStore)('when a run rests: questions of earlier lives (%s)', (_where, open) => {
+  it('waits for all items that had asked, although fewer may begin at once by now, and asks no further one', async () => {
+    const items = (concurrency: number) => each('items', ask, { concurrency });
+    const store = open();
+    await execute(items(3), [1, 2, 3, 4], { store, runId: 'r' });
+    await answer('r', '[1]/ask', 'second', { store });
+
+    const { steps } = await execute(items(1), [1, 2, 3, 4], { store, runId: 'r' });
+
+    expect([...steps].map(({ stepId, status }) => `${stepId} ${status}`)).toEqual([
+      '[0]/ask SUSPENDED',
+      '[1]/ask COMPLETED',
+      '[2]/ask SUSPENDED',
+    ]);
+  });
+
+  it('names those that a function has not come to again, as the list of runs does, and keeps their answers', async () => {
+    const both = (isSlow: boolean) =>
+      agent('both', async (_: number, { call }) => {
+        const first = call('first', ask, 1);
+        if (isSlow) await wait(1e6, undefined, { ref: false });
+        return [await call('second', ask, 2), await first];
+      });
+    const store = open();
+    await execute(both(false), 1, { store, runId: 'r' });
+    await answer('r', 'both/second', 'b', { store });
+
+    const told = await lastValueFrom(run(both(true), 1, { store, runId: 'r' }).pipe(toArray()));
+
+    const [line] = await store.listRuns();
+    expect(told.at(-1)?.event).toMatchObject({
+      type: 'run.suspended',
+      waiting: ['both/first', 'both/second'],
+    });
+    expect(line?.waiting.map(({ path }) => path)).toEqual(['both/first', 'both/second']);
+    expect(told.filter(({ event }) => event.type === 'step.logged')).toEqual([]);
+
+    await answer('r', 'both/first', 'a', { store });
+    expect((await execute(both(false), 1, { store, runId: 'r' })).output).toEqual(['b', 'a']);
+  });
+});

@@ -273,6 +273,30 @@ describe.each([
     await until(has('r', 'COMPLETED'));
   });
 
+  it('does not take up a run again and again for a question that its lives do not come to any more', async () => {
+    const asks = (hasChanged: boolean) =>
+      agent('asks', async (_: string, { call }) => {
+        const first = call('first', approval('first', t.boolean), 1);
+        if (hasChanged) return first;
+        const due = approval('due', t.boolean, { timeoutMs: 20 });
+        const answered = approval('answered', t.boolean);
+        return Promise.all([first, call('due', due, 1), call('answered', answered, 1)]);
+      });
+    await execute(asks(false), 'x', { store, runId: 'r' });
+    await answer('r', 'asks/answered', true, { store });
+    await execute(escalates(100), 'x', { store, runId: 'later' });
+
+    server([asks(true), escalates(100)]);
+
+    // Its deadline is the later one.
+    await until(has('later', 'COMPLETED'));
+    await submit(escalates(100), 'x', { store, runId: 'latest' });
+    await until(has('latest', 'COMPLETED'));
+    expect((await store.loadRun('r'))?.life).toBeLessThan(4);
+    await answer('r', 'asks/first', true, { store });
+    await until(has('r', 'COMPLETED'));
+  });
+
   it('carries on no more runs at once than it is told', async () => {
     let atOnce = 0;
     let most = 0;

@@ -14,6 +14,7 @@ export class PriorSteps {
   readonly #engine: Pick<Engine, 'steps'>;
   #steps: StepTable | undefined;
   #waitedIn: ReadonlySet<string> | undefined;
+  #waitingBelow: ReadonlyMap<string, number> | undefined;
   #rowsBelow: ReadonlyMap<string, readonly StepResult[]> | undefined;
 
   /** @param known - The steps as the life found them; undefined when the run is new. */
@@ -74,13 +75,24 @@ export class PriorSteps {
 
   /** Whether a question or a sleep at or below this step is open on record: an attempt takes it up, and nobody is asked anew. */
   isWaitedIn(path: string): boolean {
-    return (this.#waitedIn ??= pathsOfWaiting(this.#steps)).has(path);
+    return this.#pathsOfWaiting().has(path);
+  }
+
+  /** In how many of the steps that stand below this one, with none between, something is open on record. */
+  waitingBelow(path: string): number {
+    this.#waitingBelow ??= countsByParent(this.#pathsOfWaiting(), this.#steps);
+    return this.#waitingBelow.get(path) ?? 0;
+  }
+
+  #pathsOfWaiting(): ReadonlySet<string> {
+    return (this.#waitedIn ??= pathsOfWaiting(this.#steps));
   }
 
   /** Reads the record again: what has happened in this life belongs to it from here on. */
   renew(): void {
     this.#steps = this.#engine.steps();
     this.#waitedIn = undefined;
+    this.#waitingBelow = undefined;
     this.#rowsBelow = undefined;
   }
 }
@@ -89,12 +101,31 @@ export class PriorSteps {
 function rowsByParent(steps: StepTable | undefined): ReadonlyMap<string, readonly StepResult[]> {
   const byParent = new Map<string, StepResult[]>();
   for (const row of steps ?? []) {
-    const above = pathsAbove(row.stepId, steps).find((path) => steps?.get(path) !== undefined) ?? '';
+    const above = nearestAbove(row.stepId, steps);
     const beside = byParent.get(above);
     if (beside === undefined) byParent.set(above, [row]);
     else beside.push(row);
   }
   return byParent;
+}
+
+/** The nearest step above another one; the run itself where there is none. */
+function nearestAbove(path: string, steps: StepTable | undefined): string {
+  return pathsAbove(path, steps).find((above) => steps?.get(above) !== undefined) ?? '';
+}
+
+/** How many of these steps stand below each step, with none between. */
+function countsByParent(
+  paths: ReadonlySet<string>,
+  steps: StepTable | undefined,
+): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const path of paths) {
+    if (steps?.get(path) === undefined) continue;
+    const above = nearestAbove(path, steps);
+    counts.set(above, (counts.get(above) ?? 0) + 1);
+  }
+  return counts;
 }
 
 /** The paths of steps that wait, and of all above them. */

@@ -350,9 +350,14 @@ export class StepExecutor implements StepMachine, QueueOwner {
 
   /** From here on no answer is heard any more: it stays where it is, for the next life. */
   #rest(): void {
-    const waiting = [...this.suspended].map(({ path }) => path);
+    this.#abandon((path) => this.#hasEndedAbove(path));
+    // Whoever hears of that may stop the run.
+    if (this.#isOver) return;
+    const waiting = [...[...this.suspended].map(({ path }) => path), ...this.#openQuestions()];
     const others = someOf(waiting);
     for (const path of new Set(this.engine.unheard?.())) {
+      // It is heard once the step asks again.
+      if (waiting.includes(path)) continue;
       const message = `No step waits for the answer to "${path}"; these wait: ${others}`;
       this.engine.tell(this.events.logged('', 'WARNING', message));
     }
@@ -360,9 +365,6 @@ export class StepExecutor implements StepMachine, QueueOwner {
       for (const path of waiting)
         this.engine.tell(this.events.logged(path, 'WARNING', `Cannot be answered: the run has ${NO_STORE}`));
     }
-    this.#abandon((path) => this.#hasEndedAbove(path));
-    // Whoever hears of that may stop the run.
-    if (this.#isOver) return;
     const functions = [...this.#contextSteps.parents(), ...(this.#readers?.keys() ?? [])];
     this.#restsGoingBack = this.#cancellation.isUnderWay;
     if (functions.length === 0) {
@@ -379,6 +381,15 @@ export class StepExecutor implements StepMachine, QueueOwner {
       this.#stopSettling = this.engine.settle(() => {
         this.#endResting(waiting);
       });
+  }
+
+  /** The questions of earlier lives that no step of this one has come to yet, such as items of an `each` that wait for their turn. */
+  #openQuestions(): readonly string[] {
+    const steps = this.engine.steps();
+    return [...(this.#leftOpen?.keys() ?? [])].filter((path) => {
+      const { status, asking } = steps.get(path) ?? {};
+      return status === 'SUSPENDED' && asking !== undefined;
+    });
   }
 
   #endResting(waiting: readonly string[]): void {

@@ -59,6 +59,14 @@ export class StructureScope implements Scope {
     return this.#machine.prior.begun(pathOfPart(this.#task, id));
   }
 
+  isWaitedIn(id: string): boolean {
+    return this.#machine.prior.isWaitedIn(pathOfPart(this.#task, id));
+  }
+
+  waitingBelow(): number {
+    return this.#machine.prior.waitingBelow(this.path);
+  }
+
   hasGoneBack(): boolean {
     return this.#machine.hasGoneBack(this.#task);
   }

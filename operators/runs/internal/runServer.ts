@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { isDeepStrictEqual } from 'node:util';
 
 import type { SchedulerLike, Subscriber } from 'rxjs';
 import { asyncScheduler } from 'rxjs';
@@ -18,6 +19,7 @@ import {
 import type { Agent } from '../../../lib/model/agentType';
 import type { StepLogged, Transition } from '../../../lib/model/event';
 import { toFailure } from '../../../lib/model/failure';
+import type { RunMessage } from '../../../lib/model/message';
 import type { RunState, RunStatus } from '../../../lib/model/state';
 import { idleState } from '../../../lib/model/state';
 import { fateOf, hearingOf } from '../../../lib/store/messages';
@@ -100,6 +102,8 @@ export class RunServer implements Attendant {
   readonly #fresh = new Map<string, Schedule>();
   /** Runs that could not be carried on, with how they stood then. */
   readonly #refused = new Map<string, string>();
+  /** Answers that the latest life of a run has not come to: another life would not come to them either. */
+  readonly #passedOver = new Map<string, readonly RunMessage[]>();
   /** Runs that have to be carried on to find out whether they take a signal. */
   readonly #asked = new Set<string>();
   /** Those under way whose life has begun and goes on: a queued run of their id is what an earlier process left of them. */
@@ -288,7 +292,10 @@ export class RunServer implements Attendant {
       if (dueAt !== undefined) this.#remindAt(dueAt, runId);
       const [first] = this.#attendance?.messages(runId) ?? [];
       if (first !== undefined) this.#point(runId);
-    } else this.#retried.delete(runId);
+    } else {
+      this.#retried.delete(runId);
+      this.#passedOver.delete(runId);
+    }
   }
 
   /** A run may want to be carried on. */
@@ -531,7 +538,9 @@ export class RunServer implements Attendant {
       const agent = this.#agentOf(runId, state.name);
       if (state.status === 'FAILED')
         this.#retried.set(runId, { incarnation: state.incarnation, count: this.#retriesOf(state) + 1 });
+      const mail = this.#mailFor(state);
       await this.#live(agent, runId);
+      this.#passOver(runId, mail);
     } catch (error) {
       this.#refuse(runId, error);
       // Somebody else in this process carries it on, or has forgotten it.
@@ -556,8 +565,12 @@ export class RunServer implements Attendant {
     if (status === 'FAILED')
       return this.#goesOn(state) && this.#isNow(retryAt(summary, this.#retry.delayMs), runId, now);
     if (status !== 'SUSPENDED') return false;
-    if (reason === 'drain' || this.#hasMail(state)) return true;
-    const dueAt = earliestDue(summary);
+    const passedOver = this.#passedOver.get(runId) ?? [];
+    const isNew = (message: RunMessage): boolean =>
+      !passedOver.some((other) => isDeepStrictEqual(message, other));
+    if (reason === 'drain' || this.#mailFor(state).some(isNew)) return true;
+    // What was due when the latest life began, that life has not come to.
+    const dueAt = earliestDue(summary, state.resumedAt ?? state.startedAt);
     return dueAt !== undefined && this.#isNow(dueAt, runId, now);
   }
 
@@ -580,14 +593,20 @@ export class RunServer implements Attendant {
     return false;
   }
 
-  /** Whether the next life would take one of the messages that wait. */
-  #hasMail(state: RunState): boolean {
+  /** The messages that wait and that the next life would take, as far as it comes to the steps that they are for. */
+  #mailFor(state: RunState): readonly RunMessage[] {
     const hearing = hearingOf(state, state.incarnation);
-    for (const message of this.#attendance?.messages(state.runId) ?? []) {
+    return [...(this.#attendance?.messages(state.runId) ?? [])].filter((message) => {
       const row = message.kind === 'answer' ? state.steps.get(message.path) : undefined;
-      if (fateOf(message, hearing, row) === 'taken') return true;
-    }
-    return false;
+      return fateOf(message, hearing, row) === 'taken';
+    });
+  }
+
+  #passOver(runId: string, mail: readonly RunMessage[]): void {
+    const left = mail.length === 0 ? [] : [...(this.#attendance?.messages(runId) ?? [])];
+    const passedOver = mail.filter((message) => left.some((other) => isDeepStrictEqual(message, other)));
+    if (passedOver.length > 0) this.#passedOver.set(runId, passedOver);
+    else this.#passedOver.delete(runId);
   }
 
   /**
@@ -732,10 +751,11 @@ function standingOf(state: RunState | undefined): string {
   return `${state?.incarnation ?? ''} ${String(state?.seq ?? 0)}`;
 }
 
-function earliestDue({ waiting }: RunSummary): number | undefined {
+/** When the first of its questions is due, of those that are after a moment; undefined when none is. */
+function earliestDue({ waiting }: RunSummary, after = -Infinity): number | undefined {
   let earliest: number | undefined;
   for (const { dueAt } of waiting)
-    if (dueAt !== undefined && !(dueAt >= (earliest ?? Infinity))) earliest = dueAt;
+    if (dueAt !== undefined && dueAt > after && !(dueAt >= (earliest ?? Infinity))) earliest = dueAt;
   return earliest;
 }
 
