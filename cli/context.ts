@@ -5,7 +5,7 @@ import { lowdbStore } from '../lib/store/folder/lowdbStore';
 import { loadModule } from './agentFiles';
 import { usageError } from './commandError';
 import type { Output } from './view/output';
-import { shellText } from '../lib/report/shellText';
+import { commandText, shellText } from '../lib/report/shellText';
 import type { Settings } from './settings';
 import { checkStoreFolder, namesAgents, settingsOf } from './settings';
 
@@ -70,22 +70,22 @@ export async function withStore<T>(
   }
 }
 
-/** A command to type, with the store and the agents as they were typed. */
+/** A command to type, with the store and the agents as they were typed. @param options - Of its own, with their values. */
 export function commandLine(
   settings: Pick<Settings, 'program' | 'storeTyped' | 'agentsTyped' | 'agentFiles' | 'agents'>,
-  words: readonly string[],
-  { needsAgents = false }: { readonly needsAgents?: boolean } = {},
+  command: string,
+  operands: readonly string[],
+  {
+    needsAgents = false,
+    options = [],
+  }: { readonly needsAgents?: boolean; readonly options?: readonly string[] } = {},
 ): string {
   const { program, storeTyped, agentsTyped } = settings;
   const isConfigured = agentsTyped.length === 0 && namesAgents(settings);
-  return [
-    shellText([...program, ...words, ...(storeTyped === undefined ? [] : ['--store', storeTyped])]),
-    ...(needsAgents && !isConfigured
-      ? agentsTyped.length > 0
-        ? agentsTyped.map((file) => shellText(['--agents', file]))
-        : ['--agents <file>']
-      : []),
-  ].join(' ');
+  const own = shellText([...options, ...(storeTyped === undefined ? [] : ['--store', storeTyped])]);
+  const agents = shellText(agentsTyped.flatMap((file) => ['--agents', file]));
+  const more = needsAgents && !isConfigured ? [own, agents === '' ? '--agents <file>' : agents] : [own];
+  return commandText([...program, command], operands, more.filter((part) => part !== '').join(' '));
 }
 
 /** An option or an argument that is a text. */

@@ -1,5 +1,6 @@
 import { MillraceError } from '../lib/model/failure';
 import { printable } from '../lib/report/columns';
+import { commandText, shellText } from '../lib/report/shellText';
 import { CommandError } from './commandError';
 import type { CommandContext } from './context';
 import { exitCodes, exitOfCode } from './exitCodes';
@@ -64,19 +65,19 @@ function withoutNext({ message, next }: MillraceError): string {
 /** What to type where the library says what to call. */
 const nexts: Readonly<Record<string, (error: MillraceError, millrace: string) => string>> = {
   UNKNOWN_RUN: (error, millrace) => `${missingText(error)}${millrace} list names those that are there`,
-  UNKNOWN_STEP: (error, millrace) => `${millrace} show ${runOf(error)} --tree names its steps`,
+  UNKNOWN_STEP: (error, millrace) => `${commandOn(error, millrace, 'show', '--tree')} names its steps`,
   EVENTS_NOT_KEPT: (error, millrace) =>
-    `an earlier version wrote it, or its store keeps none; ${millrace} show ${runOf(error)} tells how it stands`,
-  NOT_WAITING: (error, millrace) => `${millrace} show ${runOf(error)} names the steps that wait`,
+    `an earlier version wrote it, or its store keeps none; ${commandOn(error, millrace, 'show')} tells how it stands`,
+  NOT_WAITING: (error, millrace) => `${commandOn(error, millrace, 'show')} names the steps that wait`,
   RUN_ENDED: (error, millrace) =>
     error.message.startsWith('Cannot cancel')
-      ? `${millrace} show ${runOf(error)} says how`
-      : `${millrace} fork ${runOf(error)} makes a new run of it`,
+      ? `${commandOn(error, millrace, 'show')} says how`
+      : `${commandOn(error, millrace, 'fork')} makes a new run of it`,
   DEFINITION_MISMATCH: (error, millrace) =>
-    `${millrace} resume ${runOf(error)} --on-mismatch actual keeps what does not depend on the change; ` +
+    `${commandOn(error, millrace, 'resume', '--on-mismatch actual')} keeps what does not depend on the change; ` +
     `${millrace} run <agent> begins a new run`,
   INPUT_MISMATCH: (error, millrace) =>
-    `name another one with --id; ${millrace} resume ${runOf(error)} goes on with the input that it has`,
+    `name another one with --id; ${commandOn(error, millrace, 'resume')} goes on with the input that it has`,
   RUN_EXISTS: () => 'name another one with --id, or delete the old run',
   STORE_CORRUPT: (_, millrace) =>
     `${millrace} doctor names all damage; ${millrace} salvage <folder> <target> copies what is intact`,
@@ -90,11 +91,14 @@ const nexts: Readonly<Record<string, (error: MillraceError, millrace: string) =>
 
 /** What a name that stands for a run could have meant. */
 function missingText(error: MillraceError): string {
-  const run = runOf(error);
+  const { runId: run } = error as { readonly runId?: unknown };
   return run === '@failed' ? 'no run has failed; ' : run === '@last' ? 'no run has begun; ' : '';
 }
 
-function runOf(error: MillraceError): string {
+/** A command about the run that an error names. */
+function commandOn(error: MillraceError, millrace: string, command: string, options = ''): string {
   const { runId } = error as { readonly runId?: unknown };
-  return typeof runId === 'string' ? runId : '<run>';
+  const words = [...millrace.split(' '), command];
+  if (typeof runId === 'string') return commandText(words, [printable(runId)], options);
+  return [shellText(words), '<run>', options].filter((part) => part !== '').join(' ');
 }

@@ -1,7 +1,6 @@
 import { failedUndoing, undoneSagas } from '../lib/engine/undone';
 import type { RunState } from '../lib/model/state';
 import { printable } from '../lib/report/columns';
-import { shellText } from '../lib/report/shellText';
 import { openQuestions } from '../lib/store/summary';
 import { anyAnswer } from './answerShape';
 import { commandLine } from './context';
@@ -31,21 +30,21 @@ export function goOnRows(
   } = {},
 ): string[][] {
   const runId = printable(state.runId);
-  const command = commandLine(settings, ['resume', runId], { needsAgents: true });
+  const command = commandLine(settings, 'resume', [runId], { needsAgents: true });
   // Whoever has named the agents' file types the command; others have a program that runs them.
   const resume = namesAgents(settings) ? command : words.orStartAgain(command);
   const back = wayBack(state);
   if (back !== undefined) {
-    const anew = commandLine(settings, ['retry', runId], { needsAgents: true });
+    const anew = commandLine(settings, 'retry', [runId], { needsAgents: true });
     return [...(back === 'unsure' ? [[words.toUndo, resume]] : []), [words.doAnew, anew]];
   }
   switch (state.status) {
     case 'FAILED': {
       const { path } = state.error ?? {};
-      const fork = ['fork', runId, ...(path === undefined ? [] : ['--from', printable(path)]), '--resume'];
+      const options = [...(path === undefined ? [] : ['--from', printable(path)]), '--resume'];
       return [
         [words.goOn, resume],
-        [words.fromHere, commandLine(settings, fork, { needsAgents: true })],
+        [words.fromHere, commandLine(settings, 'fork', [runId], { needsAgents: true, options })],
       ];
     }
     case 'SUSPENDED': {
@@ -55,7 +54,11 @@ export function goOnRows(
         .slice(0, MOST_QUESTIONS)
         .map((row) => [
           words.toAnswer,
-          `${commandLine(settings, ['answer', runId, printable(row.stepId)])} ${shellText([printable(shapes?.get(row.stepId) ?? anyAnswer)])}`,
+          commandLine(settings, 'answer', [
+            runId,
+            printable(row.stepId),
+            printable(shapes?.get(row.stepId) ?? anyAnswer),
+          ]),
         ]);
       return [...answers, [words.goOn, resume]];
     }
@@ -63,7 +66,7 @@ export function goOnRows(
       return [[words.goOn, resume]];
     case 'RUNNING':
     case 'IDLE':
-      return [isLeft ? [words.goOn, resume] : [words.toWatch, commandLine(settings, ['watch', runId])]];
+      return [isLeft ? [words.goOn, resume] : [words.toWatch, commandLine(settings, 'watch', [runId])]];
     case 'COMPLETED':
       return [];
   }

@@ -6,7 +6,7 @@ import { reduceRun } from '../lib/model/reduce';
 import type { RunState } from '../lib/model/state';
 import { idleState } from '../lib/model/state';
 import { shortId } from '../lib/report/runPicture';
-import { shellText } from '../lib/report/shellText';
+import { commandText } from '../lib/report/shellText';
 import type { RunSummary, Store } from '../lib/store/store';
 import { CommandError, usageError } from './commandError';
 import type { ListedRow } from './queuedRuns';
@@ -29,7 +29,7 @@ export function notBegun(runId: string): CommandError {
   return new CommandError(
     'RUN_QUEUED',
     `Cannot look into run "${runId}" or go on with it: it is queued and has not begun`,
-    `${shellText(['millrace', 'show', runId])} says when it begins`,
+    `${commandText(['millrace', 'show'], [runId])} says when it begins`,
   );
 }
 

@@ -1,5 +1,5 @@
 import type { RunState } from '../../lib/model/state';
-import { shellText } from '../../lib/report/shellText';
+import { commandText, shellText } from '../../lib/report/shellText';
 import { summaryOf } from '../../lib/store/summary';
 import type { DefinitionCheck, NextStep } from './contract';
 import type { Shown } from './shown';
@@ -17,7 +17,7 @@ interface Known {
 export function nextSteps(state: RunState, known: Known): readonly NextStep[] {
   const { runId, status, error } = state;
   const { shown } = known;
-  const cancel: NextStep = { action: 'cancel', text: 'Stop it.', ...commandOn('cancel', runId, known) };
+  const cancel: NextStep = { action: 'cancel', text: 'Stop it.', ...commandOn('cancel', [runId], known) };
   switch (status) {
     case 'SUSPENDED':
       return [...answers(state, known), ...(state.reason === 'drain' ? [resume(runId, known)] : []), cancel];
@@ -43,7 +43,7 @@ function answers(state: RunState, known: Known): readonly NextStep[] {
       path,
       asking: question.asking,
       text: `Answer what "${path}" asks.`,
-      ...commandOn('answer', state.runId, known, ` ${shellText([path])} '<json>'`),
+      ...commandOn('answer', [state.runId, path, '<json>'], known),
     };
   });
 }
@@ -62,7 +62,7 @@ function resume(runId: string, known: Known): NextStep {
   return {
     action: 'resume',
     text: `Go on; what is done is not called again.${by}${changed}`,
-    ...commandOn('resume', runId, known, isServed ? '' : ' --agents <file>'),
+    ...commandOn('resume', [runId], known, isServed ? '' : ' --agents <file>'),
   };
 }
 
@@ -71,17 +71,18 @@ function fork(runId: string, known: Known, path?: string): NextStep {
     action: 'fork',
     ...(path !== undefined && { path }),
     text: 'Make a new run that reuses what this one has done; this one stays as it is.',
-    ...commandOn('fork', runId, known, ` --from ${path === undefined ? '<path>' : shellText([path])}`),
+    ...commandOn('fork', [runId], known, ` --from ${path === undefined ? '<path>' : shellText([path])}`),
   };
 }
 
 /** A command about a run, wherever it is typed. It reaches runs in folders only. */
 function commandOn(
   action: NextStep['action'],
-  runId: string,
+  operands: readonly string[],
   { folder }: Known,
   more = '',
 ): Pick<NextStep, 'command'> {
   if (folder === undefined) return {};
-  return { command: `${shellText(['npx', 'millrace', action, runId, '--store', folder])}${more}` };
+  const options = `${shellText(['--store', folder])}${more}`;
+  return { command: commandText(['npx', 'millrace', action], operands, options) };
 }

@@ -40,10 +40,10 @@ export async function answerCommand(context: CommandContext): Promise<number> {
       });
       const isUnderWay = run.status === 'RUNNING' && !(await isLeftBehind(store, run));
       const isHeard = receipt.isServed || receipt.became === 'taken' || isUnderWay;
-      const resume = commandLine(settings, ['resume', run.runId], { needsAgents: true });
+      const resume = commandLine(settings, 'resume', [run.runId], { needsAgents: true });
       tellReceipt(context, { run, path, receipt, form, next: isHeard ? undefined : resume });
       if (waitMs === undefined) return exitCodes.done;
-      const logs = commandLine(settings, ['logs', run.runId, '--level', 'warning']);
+      const logs = commandLine(settings, 'logs', [run.runId], { options: ['--level', 'warning'] });
       const next = isHeard
         ? `${logs} tells whether the answer did not fit`
         : `nobody carries it on: ${resume}`;
@@ -194,7 +194,7 @@ async function rowOf({ store, run, path }: Question): Promise<StepResult | undef
 
 function noForm({ run, path, form, settings }: Question, why: string): Error {
   const agents = form.agent === undefined ? 'its agents with --agents <file>, or ' : '';
-  const typed = `${commandLine(settings, ['answer', run.runId, path])} '<json>'`;
+  const typed = commandLine(settings, 'answer', [run.runId, path, '<json>']);
   return usageError(
     `Cannot tell how step "${path}" of run "${run.runId}" is approved or rejected: ${why}`,
     `give ${agents}the answer itself: ${typed}, such as true or '{"ok":true}'`,

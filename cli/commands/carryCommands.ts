@@ -75,7 +75,7 @@ export async function forkCommand(context: CommandContext): Promise<number> {
           output.tell(`${paint('✔', 'green', output)} ${output.words.forked} ${printable(runId)}`);
         return carryOn(context, { store, settings }, { runId, name: state.name }, carrier);
       }
-      const next = commandLine(settings, ['resume', runId], { needsAgents: true });
+      const next = commandLine(settings, 'resume', [runId], { needsAgents: true });
       if (output.isJson) output.json({ runId, ...preview, next });
       else {
         showPreview(preview, output);
@@ -147,7 +147,7 @@ export async function runCommand(context: CommandContext): Promise<number> {
       MOST_QUEUED,
     );
     if (options['watch'] === true) return await watched(where, runId, context);
-    const next = commandLine(settings, ['watch', runId]);
+    const next = commandLine(settings, 'watch', [runId]);
     const { words } = output;
     if (output.isJson) output.json({ runId, became: isNew ? 'queued' : 'known', isServed: true, next });
     else {

@@ -79,7 +79,7 @@ export async function importCommand(context: CommandContext): Promise<number> {
   const store = lowdbStore(settings.store);
   try {
     const runId = await importRun(content, { store, ...(id !== undefined && { runId: id }) });
-    const next = commandLine(settings, ['show', runId]);
+    const next = commandLine(settings, 'show', [runId]);
     if (output.isJson) output.json({ runId, next });
     else {
       output.print(`${paint('✔', 'green', output)} ${output.words.imported} ${printable(runId)}`);

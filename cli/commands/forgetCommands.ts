@@ -34,7 +34,7 @@ export async function cancelCommand(context: CommandContext): Promise<number> {
         return { record: { isServed, wasQueued: true }, text: words.takenOut };
       // Whoever carries on a run hears it; one that waits is stopped by whoever goes on with it.
       const isHeard = isServed || (status === 'RUNNING' && !isLeft) || status === 'QUEUED';
-      const next = isHeard ? undefined : commandLine(settings, ['resume', runId], { needsAgents: true });
+      const next = isHeard ? undefined : commandLine(settings, 'resume', [runId], { needsAgents: true });
       return {
         record: { isServed, ...(next !== undefined && { next }) },
         text: !isHeard

@@ -82,7 +82,7 @@ async function showQueued(
   const { input } = (await queuedRun(store, runId)) ?? {};
   const owner = await ownerOf(settings.store);
   const isServed = owner?.isAlive === true && owner.isServing;
-  const cancel = commandLine(settings, ['cancel', runId]);
+  const cancel = commandLine(settings, 'cancel', [runId]);
   if (options['input'] === true) showValue(input, output);
   else if (output.isJson) {
     const servedBy = isServed && { servedBy: { pid: owner.pid, host: owner.host } };

@@ -8,6 +8,7 @@ import type {
   ForkReply,
   WaitingQuestion,
 } from '../../adapters/http/contract';
+import { shellText } from '../../lib/report/shellText';
 import type { RequestError } from './connection';
 import { CopyButton, Value } from './details';
 import { agoText, briefly, numberText, pretty, shortRunId, spanText } from './format';
@@ -15,7 +16,7 @@ import { keyTable } from './keys';
 import type { RunPlace } from './machine';
 import { act, view } from './machine';
 import type { OpenRun } from './pageState';
-import { clock, commandText, connection, goToRun, openRun, say, stores } from './pageState';
+import { clock, storeCommand, connection, goToRun, openRun, say, stores } from './pageState';
 import { t } from './texts';
 
 /** What stands over the page, if anything does. */
@@ -141,7 +142,7 @@ function RerunDialog({
       {preview === undefined ? null : <DefinitionLine check={preview.definition} />}
       {preview === undefined || isServed ? null : (
         <p class="warn" role="note">
-          ⚠ {t('nobodyServes')} <code>{`${commandText('resume')} <fork> --agents <file>`}</code>
+          ⚠ {t('nobodyServes')} <code>{`${storeCommand('resume')} <fork> --agents <file>`}</code>
         </p>
       )}
       <p class="muted">{t('oldRunStays')}</p>
@@ -294,13 +295,12 @@ function parsed(text: string): Parsed {
 }
 
 function forkCommand(runId: string, path: string | undefined, input: unknown, resumes: boolean): string {
-  return commandText(
-    'fork',
-    runId,
+  const options = [
     ...(path === undefined ? [] : ['--from', path]),
     ...(input === undefined ? [] : ['--input', JSON.stringify(input)]),
     ...(resumes ? ['--resume'] : []),
-  );
+  ];
+  return storeCommand('fork', [runId], shellText(options));
 }
 
 function Command({ text }: { readonly text: string }): JSX.Element {
@@ -416,7 +416,7 @@ function AnswerDialog({ run, path }: { readonly run: OpenRun; readonly path: str
       <Deadline at={question?.dueAt ?? row?.deadline} />
       {isKept ? (
         <p class="warn" role="status">
-          ⚠ {t('answerKept')} <code>{`${commandText('resume', place.runId)} --agents <file>`}</code>
+          ⚠ {t('answerKept')} <code>{storeCommand('resume', [place.runId], '--agents <file>')}</code>
         </p>
       ) : (
         <>
@@ -432,7 +432,11 @@ function AnswerDialog({ run, path }: { readonly run: OpenRun; readonly path: str
       )}
       <Problem error={input.isJson ? problem : input.error} />
       <Command
-        text={commandText('answer', place.runId, path, input.isJson ? JSON.stringify(input.value) : '<json>')}
+        text={storeCommand('answer', [
+          place.runId,
+          path,
+          input.isJson ? JSON.stringify(input.value) : '<json>',
+        ])}
       />
     </Frame>
   );
@@ -573,7 +577,9 @@ function CancelDialog({ run }: { readonly run: OpenRun }): JSX.Element {
         {t('reason')} <input value={reason} onInput={({ currentTarget }) => setReason(currentTarget.value)} />
       </label>
       <Problem error={problem} />
-      <Command text={commandText('cancel', place.runId, ...(reason === '' ? [] : ['--reason', reason]))} />
+      <Command
+        text={storeCommand('cancel', [place.runId], reason === '' ? '' : shellText(['--reason', reason]))}
+      />
     </Frame>
   );
 }

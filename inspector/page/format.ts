@@ -136,8 +136,3 @@ export function pretty(value: unknown): string {
 function jsonText(value: unknown, indent?: number): string {
   return value === undefined ? '' : JSON.stringify(value, undefined, indent);
 }
-
-/** A word of a shell, quoted where it must be. */
-export function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
-}

@@ -1,9 +1,10 @@
+import { shellText } from '../../lib/report/shellText';
 import { copyText } from './details';
 import { act, tabs, view } from './machine';
 import { goLive, stepTo, toggleDiff, togglePlay } from './momentBar';
 import { pan, reveal, rows, zoomAround, zoomToSelection } from './rows';
 import type { Row } from './rowList';
-import { commandText, goToRun, mayWrite, openRun, runList, selectedRun, storeName } from './pageState';
+import { storeCommand, goToRun, mayWrite, openRun, runList, selectedRun, storeName } from './pageState';
 import type { TextKey } from './texts';
 
 /** The keys of the page, for the table of keys; what they do is the text of that name. */
@@ -210,7 +211,9 @@ function doesInRun(key: string, target: HTMLElement): boolean {
       copyText(step ?? view.peek().runId);
       return true;
     case 'Y':
-      copyText(commandText('show', view.peek().runId, ...(step === undefined ? [] : ['--step', step])));
+      copyText(
+        storeCommand('show', [view.peek().runId], step === undefined ? '' : shellText(['--step', step])),
+      );
       return true;
     case 'Escape':
       if (view.peek().since !== undefined) toggleDiff();

@@ -12,7 +12,7 @@ import { GraphView } from './graphView';
 import { act, view } from './machine';
 import type { OpenRun } from './pageState';
 import { CopyButton } from './details';
-import { commandText, connection, openRun, storeName } from './pageState';
+import { storeCommand, connection, openRun, storeName } from './pageState';
 import { t } from './texts';
 
 const LINE = 22;
@@ -196,7 +196,7 @@ export function StreamsScreen(): JSX.Element {
         <>
           {damaged.map(({ name, error }) => (
             <p key={name} class="bad" role="alert">
-              ⚠ {name} {t('cannotBeRead')}: {error.message}; <code>{commandText('doctor')}</code>
+              ⚠ {name} {t('cannotBeRead')}: {error.message}; <code>{storeCommand('doctor')}</code>
             </p>
           ))}
           {streams.length === 0 ? <p class="empty">{t('noStreams')}</p> : <StreamTable streams={streams} />}

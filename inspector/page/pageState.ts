@@ -2,12 +2,13 @@ import { batch, computed, effect, signal, untracked } from '@preact/signals-core
 
 import type { DamagedRun, RunReply, RunsReply, StateReply, StoresReply } from '../../adapters/http/contract';
 import type { RunStatus } from '../../lib/model/state';
+import { commandText, shellText } from '../../lib/report/shellText';
 import type { RunSummary } from '../../lib/store/store';
 import type { Placed } from '../graph';
 import { graphOf } from '../graph';
 import type { Connection, RequestError } from './connection';
 import { link, stateAsEvent } from './connection';
-import { now, shellWord } from './format';
+import { now } from './format';
 import type { RunPlace } from './machine';
 import { act, ofStore, view } from './machine';
 import { RunFold } from './runFold';
@@ -74,12 +75,12 @@ export function storeName(): string {
   return view.value.store === '' ? (stores.value?.stores[0]?.name ?? '') : view.value.store;
 }
 
-/** A command that does the same wherever it is typed. */
-export function commandText(...words: readonly string[]): string {
+/** A command that does the same wherever it is typed. @param options - With their values, as they are typed. */
+export function storeCommand(command: string, operands: readonly string[] = [], options = ''): string {
   const folder = stores.value?.stores.find(({ name }) => name === storeName())?.folder;
-  return ['npx', 'millrace', ...words, ...(folder === undefined ? [] : ['--store', folder])]
-    .map(shellWord)
-    .join(' ');
+  const store = folder === undefined ? '' : shellText(['--store', folder]);
+  const all = [options, store].filter((part) => part !== '').join(' ');
+  return commandText(['npx', 'millrace', command], operands, all);
 }
 
 /** Who serves, what waits to be begun, and what is firing. */

@@ -8,7 +8,7 @@ import { agoText, clockText, icons, now, numberText, shortRunId, spanText } from
 import { act, view } from './machine';
 import {
   clock,
-  commandText,
+  storeCommand,
   goToRun,
   list,
   listError,
@@ -101,7 +101,7 @@ function Damaged({ runs }: { readonly runs: readonly DamagedRun[] }): JSX.Elemen
       {runs.slice(0, 20).map(({ runId, name, error }) => (
         <li key={runId} role="alert">
           <b>⚠ {shortRunId(runId)}</b> {name} {t('cannotBeRead')}: {error.message}{' '}
-          <code>{commandText('doctor')}</code>
+          <code>{storeCommand('doctor')}</code>
         </li>
       ))}
     </ul>

@@ -1,6 +1,6 @@
 import type { RunEvent } from '../model/event';
 import { printable } from './columns';
-import { shellText } from './shellText';
+import { commandText } from './shellText';
 
 /** What to do next after a run stopped without an output, as lines of text; none when there is nothing to do. */
 export function goOnLines(event: RunEvent): readonly string[] {
@@ -11,9 +11,10 @@ export function goOnLines(event: RunEvent): readonly string[] {
       return [goOnText(event.runId)];
     case 'run.suspended':
       return event.waiting.map((path) => {
-        const typed = shellText(['npx', 'millrace', 'answer', printable(event.runId), printable(path)]);
+        const operands = [printable(event.runId), printable(path), '<json>'];
+        const typed = commandText(['npx', 'millrace', 'answer'], operands);
         const call = `answer(${quoted(event.runId)}, ${quoted(path)}, value, { store })`;
-        return `To go on: ${call}, or type ${typed} '<json>'; then run it again.`;
+        return `To go on: ${call}, or type ${typed}; then run it again.`;
       });
     default:
       return [];
@@ -24,8 +25,8 @@ export function goOnLines(event: RunEvent): readonly string[] {
 export function goOnText(runId: string, path?: string): string {
   const from = path === undefined ? '' : ` from ${printable(path)}`;
   const again = `run it again with runId ${quoted(runId)} and that store`;
-  const typed = shellText(['npx', 'millrace', 'resume', printable(runId)]);
-  return `To go on${from}, where a store keeps the run: ${again}, or type ${typed} --agents <file>; what is done is not called again.`;
+  const typed = commandText(['npx', 'millrace', 'resume'], [printable(runId)], '--agents <file>');
+  return `To go on${from}, where a store keeps the run: ${again}, or type ${typed}; what is done is not called again.`;
 }
 
 function quoted(text: string): string {

@@ -68,6 +68,19 @@ describe('what the commands say, and what they advise', () => {
     remove();
   });
 
+  it('of a run whose id begins with a hyphen is typed as it is shown', () => {
+    typed(['run', 'post', '"x"', '--id=-r1', ...agents]);
+
+    expect(typed(['show', '--', '-r1']).stdout).toContain("To answer:  millrace answer -- -r1 ok '<json>'");
+    expect(typed(['show', '--step', 'no', '--', '-r1']).stderr).toContain(
+      'millrace show --tree -- -r1 names',
+    );
+    expect(typed(['answer', '--', '-r1', 'ok', 'true']).stdout).toContain(
+      'millrace resume --agents <file> -- -r1',
+    );
+    expect(typed(['resume', ...agents, '--', '-r1'])).toMatchObject({ exit: 0, stdout: 'true\n' });
+  });
+
   describe('an answer', () => {
     it('is not approved where nobody here knows its form: neither with no agents nor with those of others', () => {
       typed(['run', 'post', '"x"', '--id', 'p', ...agents]);

@@ -168,7 +168,7 @@ describe('httpApi()', () => {
     ]);
     const inFolder = httpApi({ store: { ...store, folder: '/srv/my state' }, agents: [book] });
     expect((await read<RunReply>(inFolder, '/runs/r')).next.map(({ command }) => command)).toEqual([
-      "npx millrace answer r --store '/srv/my state' sign '<json>'",
+      "npx millrace answer r sign '<json>' --store '/srv/my state'",
       "npx millrace cancel r --store '/srv/my state'",
     ]);
     expect(await read<RunReply>(httpApi({ store }), '/runs/r')).toMatchObject({

@@ -2,6 +2,8 @@ import fc from 'fast-check';
 import stringWidth from 'string-width';
 
 import { formatPercent, formatSeconds, formatShortPercent } from '../../../lib/metrics/figures';
+import { goOnText } from '../../../lib/report/goOn';
+import { commandText } from '../../../lib/report/shellText';
 import { clipped, columns, durationText, padded, printable, widthOf } from '../../../lib/report/columns';
 
 describe('columns()', () => {
@@ -45,6 +47,20 @@ describe('clipped() and padded()', () => {
 describe('printable()', () => {
   it('keeps a text on its line and harmless to the screen', () => {
     expect(printable('a\n\tb\u001b[31mc\u2028d\u202ee')).toBe('a b [31mc d e');
+  });
+});
+
+describe('commandText()', () => {
+  it('quotes what a shell would read otherwise', () => {
+    expect(commandText(['millrace', 'show'], ["it's 1"], '--tree')).toBe(`millrace show 'it'\\''s 1' --tree`);
+    expect(commandText(['millrace', 'list'], [])).toBe('millrace list');
+  });
+
+  it('puts operands that begin as options do behind --', () => {
+    expect(commandText(['millrace', 'answer'], ['-r', 'ok', '<json>'], '--store ./s')).toBe(
+      "millrace answer --store ./s -- -r ok '<json>'",
+    );
+    expect(goOnText('-r')).toContain('npx millrace resume --agents <file> -- -r;');
   });
 });
 
