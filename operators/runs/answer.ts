@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util';
+
 import { jsonValue } from '../../lib/codec/jsonValue';
 import { validate } from '../../lib/codec/validate';
 import { definitionAt } from '../../lib/definition/definitionAt';
@@ -20,8 +22,8 @@ export interface AnswerReceipt {
   readonly asking?: string;
   /**
    * `taken`: the step has it. `kept`: it waits for whoever carries the run on, who checks it; what does not fit is dropped then with a
-   * WARNING, and the step goes on waiting. A second answer to the same question is `kept` too as long as nobody has heard the first:
-   * the first that fits counts.
+   * WARNING, and the step goes on waiting. So is another answer to the same question, however close behind the first: the first that
+   * fits counts.
    */
   readonly became: 'taken' | 'kept';
   /**
@@ -62,10 +64,10 @@ export async function answer(
     return { became: 'kept', isServed: true };
   }
   const posted = await store.post(runId, { kind: 'answer', path, value, ...meant });
-  const named = posted.kind === 'answer' ? posted.asking : undefined;
+  const { asking: named, value: given } = posted.kind === 'answer' ? posted : {};
   const state = await store.loadRun(runId);
   const row = state?.steps.get(path);
-  const became = row !== undefined && isAnswered(row, named) ? 'taken' : 'kept';
+  const became = row !== undefined && hasTaken(row, named, given) ? 'taken' : 'kept';
   // Nobody goes on by itself with a run that failed or was cancelled, a fork among them.
   const isLeft = became === 'kept' && (state?.status === 'FAILED' || state?.status === 'CANCELLED');
   return {
@@ -75,9 +77,12 @@ export async function answer(
   };
 }
 
-function isAnswered({ status, asking, asked }: StepResult, named: string | undefined): boolean {
-  if (status === 'SUSPENDED') return named !== undefined && asking !== named;
-  return named !== undefined || asked !== undefined;
+/** Whether the row shows this answer. That its question is over says nothing: somebody else may have answered it meanwhile. */
+function hasTaken(row: StepResult, named: string | undefined, given: unknown): boolean {
+  const { status, asked, answer: taken, output } = row;
+  if (status === 'SUSPENDED' || (named === undefined && asked === undefined)) return false;
+  if (taken === undefined) return status === 'COMPLETED' && isDeepStrictEqual(output, given);
+  return taken.by === 'answer' && isDeepStrictEqual(taken.value, given);
 }
 
 function checkAnswer(runId: string, agent: Agent<never, unknown>, path: string, value: unknown): void {

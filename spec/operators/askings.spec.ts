@@ -313,6 +313,18 @@ describe.each<[string, () => Store]>([
     expect(await answer('live', 'ok', true, { store })).toEqual({ asking, became: 'taken', isServed: false });
     seen.leave?.();
 
+    // Two say the contrary at the same time.
+    const both = collect(run(slow, 10, { store, runId: 'both' }));
+    await until(() => both.told.includes('step.suspended ok'));
+    const [first, second] = await Promise.allSettled(
+      [true, false].map((ok) => answer('both', 'ok', ok, { store })),
+    );
+    expect(first).toMatchObject({ value: { became: 'taken' } });
+    expect(second).not.toMatchObject({ value: { became: 'taken' } });
+    await until(() => both.told.includes('step.completed ok'));
+    expect((await store.loadRun('both'))?.steps.get('ok')?.output).toBe(true);
+    both.leave?.();
+
     await execute(pay, 10, { store, runId: 'r' });
     const resting = askingOf(await store.loadRun('r'));
     expect(await answer('r', 'ok', true, { store })).toEqual({
