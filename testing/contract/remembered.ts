@@ -42,6 +42,13 @@ export const remembered: readonly StoreCase[] = [
         tables: { t: { a: { n: [1, 2] } }, u: { a: null } },
       });
       await second.release();
+      // Virtual time begins at 0, and so may all that a stream has written.
+      const early = await store.streams.claim('early');
+      await early.commit({ offsets: [['log', 1]], rows: [], at: 0 });
+      await early.release();
+      const later = await store.streams.claim('early');
+      assert.deepEqual(kept(later)?.offsets, { log: 1 });
+      await later.release();
     },
   },
   {

@@ -201,7 +201,8 @@ class OpenStream {
 
   claim(release: () => Promise<void>): StreamClaim {
     return {
-      saved: this.#tables.committedAt === 0 ? undefined : this.#tables.copy(),
+      // Not by the time of the latest record, which may be 0.
+      saved: this.#journal.lastSeq === 0 ? undefined : this.#tables.copy(),
       commit: (change) => this.#commit(change),
       release,
     };
