@@ -201,8 +201,9 @@ export type StateReply = Omit<RunState, 'steps' | 'seq'> & {
 
 /**
  * `GET /runs/:id/events?after=&live=1`: a line of NDJSON (with `Accept: application/x-ndjson`), or the `data` of an event of SSE,
- * whose `id` is the offset. `Last-Event-ID` wins over `after`. Folded with `reduceRun` they give the state. Values above 64 kB are a
- * `CutValue`.
+ * whose `id` is the offset and, behind a dot, which run of its id is meant: to go on with it when it has been deleted gives `end`, with
+ * `gone`. `Last-Event-ID`, such an `id` or an offset, wins over `after`. Folded with `reduceRun` they give the state. Values above 64 kB
+ * are a `CutValue`.
  *
  * SSE has further events: `end` (`EndOfEvents`) before it closes, and `fault` (`ErrorReply`) when it cannot go on. Close the
  * `EventSource` on both: it would connect again.

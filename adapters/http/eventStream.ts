@@ -156,7 +156,7 @@ export function eventStream(source: StreamSource, after = 0): ReadableStream<Uin
 /** One event as server-sent events have it. */
 export function sseOf(
   data: string,
-  { id, event }: { readonly id?: number; readonly event?: string } = {},
+  { id, event }: { readonly id?: string; readonly event?: string } = {},
 ): string {
   const head = event === undefined ? '' : `event: ${event}\n`;
   return `${head}${id === undefined ? '' : `id: ${String(id)}\n`}data: ${data}\n\n`;

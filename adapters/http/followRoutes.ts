@@ -70,27 +70,32 @@ async function events(call: Call): Promise<Response> {
   const live = flagIn(query, 'live');
   const isLines = NDJSON.test(request.headers.get('accept') ?? '');
   const lastId = request.headers.get('last-event-id') ?? '';
-  const after = /^\d{1,15}$/.test(lastId)
-    ? Number(lastId)
-    : (countIn(query, 'after', 0, Number.MAX_SAFE_INTEGER) ?? 0);
+  const [, offset, of] = /^(\d{1,15})(?:\.(\w+))?$/.exec(lastId) ?? [];
+  const after =
+    offset === undefined ? (countIn(query, 'after', 0, Number.MAX_SAFE_INTEGER) ?? 0) : Number(offset);
   const place = placeIn(call);
   if (live && place.kind === 'engine') place.store('follow the lives to come');
-  const { runId, status } = await runOf(call);
+  const { runId, status, incarnation } = await runOf(call);
+  // What was followed is forgotten; its offsets mean nothing in another run of that id.
+  if (of !== undefined && of !== incarnation) return streamed(isLines ? '' : endText('gone'), isLines);
   // An EventSource that has missed the end connects again and again; only this answer stops it.
   const isAgain = lastId !== '' && !isLines && !live && status !== 'RUNNING';
   if (isAgain && !(await hasMore(place.events(runId, { after })))) return new Response(null, { status: 204 });
-  const hub = eventHubOf(call, place, { runId, live, isLines });
+  const hub = eventHubOf(call, place, { runId, incarnation, live, isLines });
   const source: StreamSource = {
     pieces: (from_) => hub.follow(from_),
     end: async () => {
       const isGone = live || (await place.loadRun(runId)) === undefined;
-      const end: EndOfEvents = { why: isGone ? 'gone' : 'rest' };
-      return isLines ? '' : sseOf(JSON.stringify(end), { event: 'end' });
+      return isLines ? '' : endText(isGone ? 'gone' : 'rest');
     },
     fault: (error) => faultOf(call, error, isLines),
     heartbeats: isLines ? EMPTY : api.heartbeats.pipe(map(() => ': \n\n')),
   };
-  return streamed(eventStream(source, after), isLines ? 'application/x-ndjson' : 'text/event-stream');
+  return streamed(eventStream(source, after), isLines);
+}
+
+function endText(why: EndOfEvents['why']): string {
+  return sseOf(JSON.stringify({ why } satisfies EndOfEvents), { event: 'end' });
 }
 
 async function hasMore(kept: Observable<KeptEvent>): Promise<boolean> {
@@ -103,7 +108,8 @@ async function hasMore(kept: Observable<KeptEvent>): Promise<boolean> {
   );
 }
 
-function streamed(body: ReadableStream<Uint8Array>, type: string): Response {
+function streamed(body: ReadableStream<Uint8Array> | string, isLines: boolean): Response {
+  const type = isLines ? 'application/x-ndjson' : 'text/event-stream';
   return new Response(body, {
     headers: {
       'content-type': `${type}; charset=utf-8`,
@@ -123,23 +129,33 @@ function faultOf({ api: { shown } }: Call, error: unknown, isLines: boolean): st
 const eventHubs = new WeakMap<RunPlace, Map<string, EventHub>>();
 const MOST_HUBS = 256;
 
+/** A run, and how it is followed. */
+interface FollowedRun {
+  readonly runId: string;
+  readonly incarnation: string | undefined;
+  readonly live: boolean;
+  readonly isLines: boolean;
+}
+
 /** The hub of all who follow the run in the same way. */
 function eventHubOf(
   { api: { shown } }: Call,
   place: RunPlace,
-  { runId, live, isLines }: { readonly runId: string; readonly live: boolean; readonly isLines: boolean },
+  { runId, incarnation, live, isLines }: FollowedRun,
 ): EventHub {
   const known = eventHubs.get(place) ?? new Map<string, EventHub>();
   eventHubs.set(place, known);
-  const key = `${String(live)} ${String(isLines)} ${runId}`;
+  const key = `${String(live)} ${String(isLines)} ${incarnation ?? ''} ${runId}`;
   const before = known.get(key);
   if (before !== undefined) return before;
+  // That of a run that was put in may be any text.
+  const mark = incarnation !== undefined && /^\w+$/.test(incarnation) ? `.${incarnation}` : '';
   const hub = new EventHub((after) =>
     place.events(runId, { after, live }).pipe(
       map(({ offset, event }) => {
         const line: EventLine = { offset, event: shown.event(event, offset) };
         const data = JSON.stringify(line);
-        return { offset, text: isLines ? `${data}\n` : sseOf(data, { id: offset }) };
+        return { offset, text: isLines ? `${data}\n` : sseOf(data, { id: `${String(offset)}${mark}` }) };
       }),
     ),
   );
@@ -164,7 +180,7 @@ function changes(call: Call): Promise<Response> {
     fault: (error) => faultOf(call, error, false),
     heartbeats: api.heartbeats.pipe(map(() => ': \n\n')),
   };
-  return Promise.resolve(streamed(eventStream(source), 'text/event-stream'));
+  return Promise.resolve(streamed(eventStream(source), false));
 }
 
 /** The changes of one store, for all who follow them. */

@@ -77,7 +77,9 @@ describe('GET /runs/:id/events', () => {
 
     expect(events).toEqual(
       JSON.parse(
-        JSON.stringify((await kept(store, 'r')).map((each) => ({ id: String(each.offset), ...each }))),
+        JSON.stringify(
+          (await kept(store, 'r')).map((each) => ({ id: `${each.offset}.${state.incarnation}`, ...each })),
+        ),
       ),
     );
     expect(found.at(-1)).toEqual({ event: 'end', data: '{"why":"rest"}' });
@@ -130,7 +132,7 @@ describe('GET /runs/:id/events', () => {
     await server.close();
     await ended;
 
-    const offsets = found.slice(0, -1).map(({ id }) => Number(id));
+    const offsets = found.slice(0, -1).map(({ id }) => parseInt(id ?? '', 10));
     expect(offsets).toEqual(offsets.map((_, index) => index + 1));
     expect(offsets).toHaveLength((await kept(writer, 'r')).length);
   });
@@ -146,6 +148,21 @@ describe('GET /runs/:id/events', () => {
     const other = await again('1');
     expect(other.status).toBe(200);
     await other.body?.cancel();
+  });
+
+  it('says that a run is gone to who comes back with an event of it, also when another run has its id', async () => {
+    const store = openStore();
+    await execute(book, 1, { store, runId: 'r' });
+    const { url } = await keep(show(store));
+    const { value: first } = await sseEvents(`${url}/runs/r/events`).next();
+    await store.deleteRun('r');
+    await execute(book, 3, { store, runId: 'r' });
+    const again = (query: string, id: string) =>
+      all(sseEvents(`${url}/runs/r/events${query}`, { 'last-event-id': id }));
+
+    for (const query of ['', '?live'])
+      expect(await again(query, String(first?.id))).toEqual([{ event: 'end', data: '{"why":"gone"}' }]);
+    expect((await again('', '2')).length).toBeGreaterThan(1);
   });
 
   it('follows the lives to come with live, until the run is forgotten', async () => {
@@ -237,7 +254,7 @@ describe('GET /runs/:id/events', () => {
     let text = new TextDecoder().decode(first.value as Uint8Array);
     for (let part = await reader.read(); !part.done; part = await reader.read())
       text += new TextDecoder().decode(part.value as Uint8Array);
-    const ids = [...text.matchAll(/^id: (\d+)$/gm)].map(([, id]) => Number(id));
+    const ids = [...text.matchAll(/^id: (\d+)\.\w+$/gm)].map(([, id]) => Number(id));
     expect(ids).toEqual(Array.from({ length: total }, (_, index) => index + 1));
     expect(text).toContain('event: end');
     expect(toldEarly).toBeLessThan((total * 3) / 4);
