@@ -159,5 +159,5 @@ export function sseOf(
   { id, event }: { readonly id?: string; readonly event?: string } = {},
 ): string {
   const head = event === undefined ? '' : `event: ${event}\n`;
-  return `${head}${id === undefined ? '' : `id: ${String(id)}\n`}data: ${data}\n\n`;
+  return `${head}${id === undefined ? '' : `id: ${id}\n`}data: ${data}\n\n`;
 }

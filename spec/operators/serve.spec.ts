@@ -166,6 +166,29 @@ describe.each([
     expect(calls).toBe(4);
   });
 
+  it('waits no longer to resume one because the clock was set back', async () => {
+    let calls = 0;
+    const flaky = agent('flaky', () => {
+      calls += 1;
+      if (calls === 1) throw new Error('not yet');
+      return calls;
+    });
+    const now = Date.now.bind(Date);
+    let backMs = 0;
+    const clock = jest.spyOn(Date, 'now').mockImplementation(() => now() - backMs);
+    try {
+      server([flaky], { retry: { count: 1, delayMs: 300 } });
+      await submit(flaky, undefined, { store, runId: 'r' });
+      await until(has('r', 'FAILED'));
+
+      backMs = 3_600_000;
+
+      await until(has('r', 'COMPLETED'));
+    } finally {
+      clock.mockRestore();
+    }
+  });
+
   it('stops resuming a run that goes on failing', async () => {
     let calls = 0;
     const breaks = agent('breaks', () => {

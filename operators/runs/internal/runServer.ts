@@ -123,6 +123,9 @@ export class RunServer implements Attendant {
   #attendance: Attendance | undefined;
   #stopTimer: Stop | undefined;
   #timerAt = Infinity;
+  /** What the clock showed when it was last looked at, and the failed runs that wait to be resumed: one that is set back holds none of them up. */
+  #seenAt = -Infinity;
+  readonly #failed = new Set<string>();
   /** When the queue is looked at again for what is delayed. */
   #queueAt = Infinity;
   /** Whether it knows what rests in the store. */
@@ -286,7 +289,7 @@ export class RunServer implements Attendant {
     if (!UNFINISHED.has(status) && !mayBeRetried) this.#freeClock(runId);
     if (status === 'RUNNING' || (status === 'SUSPENDED' && reason === 'drain')) this.#point(runId);
     else if (status === 'FAILED') {
-      if (mayBeRetried) this.#remindAt(retryAt(run, this.#retry.delayMs), runId);
+      if (mayBeRetried && this.#isRetriedNow(run, this.#scheduler.now())) this.#point(runId);
     } else if (status === 'SUSPENDED') {
       const dueAt = earliestDue(run);
       if (dueAt !== undefined) this.#remindAt(dueAt, runId);
@@ -394,11 +397,14 @@ export class RunServer implements Attendant {
     if (this.#isStopping || at >= this.#timerAt || at === Infinity) return;
     this.#stopTimer?.();
     this.#timerAt = at;
+    this.#seenAt = Math.max(this.#seenAt, this.#scheduler.now());
     const leftMs = Math.max(0, at - this.#scheduler.now());
     const waitMs = this.#scheduler === asyncScheduler ? Math.min(leftMs, LONGEST_WAIT_MS) : leftMs;
     this.#stopTimer = startTimer(this.#scheduler, waitMs, () => {
       this.#timerAt = Infinity;
       const now = this.#scheduler.now();
+      if (now < this.#seenAt) for (const runId of [...this.#failed]) this.#point(runId);
+      this.#seenAt = now;
       const begun = performance.now();
       const isVirtual = this.#scheduler !== asyncScheduler;
       for (const clock of this.#clocks) if (clock.setBack(now)) this.#await(clock);
@@ -406,8 +412,10 @@ export class RunServer implements Attendant {
       while (this.#due.earliest <= now && (isVirtual || performance.now() - begun < LONGEST_TURN_MS)) {
         const { earliest } = this.#due;
         const what = this.#due.take();
-        if (typeof what === 'string') this.#point(what);
-        else if (what === QUEUE) {
+        if (typeof what === 'string') {
+          this.#failed.delete(what);
+          this.#point(what);
+        } else if (what === QUEUE) {
           this.#queueAt = Infinity;
           this.#takeUp();
         } else if (what?.awaitedAt === earliest) {
@@ -562,8 +570,7 @@ export class RunServer implements Attendant {
     if (status === 'RUNNING') return true;
     const now = this.#scheduler.now();
     const summary = summaryOf(state);
-    if (status === 'FAILED')
-      return this.#goesOn(state) && this.#isNow(retryAt(summary, this.#retry.delayMs), runId, now);
+    if (status === 'FAILED') return this.#goesOn(state) && this.#isRetriedNow(summary, now);
     if (status !== 'SUSPENDED') return false;
     const passedOver = this.#passedOver.get(runId) ?? [];
     const isNew = (message: RunMessage): boolean =>
@@ -572,6 +579,14 @@ export class RunServer implements Attendant {
     // What was due when the latest life began, that life has not come to.
     const dueAt = earliestDue(summary, state.resumedAt ?? state.startedAt);
     return dueAt !== undefined && this.#isNow(dueAt, runId, now);
+  }
+
+  /** Whether a failed run has waited as long as it should; how long one has that ended later than now, nobody knows. */
+  #isRetriedNow({ runId, endedAt = 0 }: RunSummary, now: number): boolean {
+    this.#failed.delete(runId);
+    if (endedAt > now || this.#isNow(endedAt + this.#retry.delayMs, runId, now)) return true;
+    this.#failed.add(runId);
+    return false;
   }
 
   /** Whether the run has not ended, or has failed and is resumed. */
@@ -757,8 +772,4 @@ function earliestDue({ waiting }: RunSummary, after = -Infinity): number | undef
   for (const { dueAt } of waiting)
     if (dueAt !== undefined && dueAt > after && !(dueAt >= (earliest ?? Infinity))) earliest = dueAt;
   return earliest;
-}
-
-function retryAt({ endedAt = 0 }: RunSummary, delayMs: number): number {
-  return endedAt + delayMs;
 }
