@@ -18,7 +18,7 @@ import type { RunEvent } from '../../model/event';
 import type { RunMessage } from '../../model/message';
 import type { RunState } from '../../model/state';
 import { asStored } from '../../model/state';
-import { nextTurn } from '../../streams/realTimers';
+import { nextTurn, realTimers } from '../../streams/realTimers';
 import { pauses } from '../../streams/yieldOften';
 import { checkImport } from '../claimRun';
 import type { Durability } from '../durability';
@@ -137,6 +137,9 @@ export function lowdbStore(folder: string, options: LowdbStoreOptions = {}): Sto
   };
 }
 
+/** For so long a folder that was opened for a write alone stays open for the next one, in milliseconds. */
+const IDLE_MS = 500;
+
 /** How long `close()` follows those who ask for one write after another, in milliseconds. */
 const MOST_FOLLOWED_MS = 5_000;
 
@@ -156,8 +159,11 @@ class LowdbStore {
   #closing: Promise<void> | undefined;
   /** The session that is being closed, while it still takes what is asked for besides runs. */
   #leaving: Session | undefined;
-  /** True from `close()` until the next claim, stream or server: a write in between opens the folder for itself alone. */
-  #isClosed = false;
+  /** True from a claim, a stream or a server on until `close()`. Any other write opens the folder for itself alone. */
+  #isHeld = false;
+  /** Whether it has been closed: what is written later gives the folder back at once, because nothing may come after it. */
+  #wasClosed = false;
+  #idle: NodeJS.Timeout | undefined;
   /** Writes and reads that have been asked for and are not done: `close()` waits for them. */
   readonly #passing = new Set<Promise<unknown>>();
   /** What is known of the execution logs, as long as nobody else can write any. */
@@ -186,7 +192,7 @@ class LowdbStore {
 
   claim(runId: string): Claim | Promise<Claim> {
     checkRunId(runId);
-    this.#isClosed = false;
+    this.#isHeld = true;
     return (
       this.#usable()?.claim(runId) ??
       this.#open().then(
@@ -285,7 +291,7 @@ class LowdbStore {
   }
 
   async attend(attendant: Attendant): Promise<Attendance> {
-    this.#isClosed = false;
+    this.#isHeld = true;
     return (await this.#writing()).attend(attendant, (request, accepted) =>
       this.#carryOut(request, accepted),
     );
@@ -410,7 +416,7 @@ class LowdbStore {
     const { files, layout, pause } = this.#folder;
     return {
       claim: async (name) => {
-        this.#isClosed = false;
+        this.#isHeld = true;
         const open = await this.#writing().catch((error: unknown) => {
           if (!(error instanceof StoreLockedError)) throw error;
           // Whoever has several streams is told which one it is.
@@ -425,7 +431,8 @@ class LowdbStore {
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true;
+    this.#isHeld = false;
+    this.#wasClosed = true;
     // Not a turn later where nothing opens: somebody may write meanwhile.
     if (this.#opening !== undefined) await this.#opening.catch(() => undefined);
     return this.#giveBack(() => this.#workDone());
@@ -464,7 +471,7 @@ class LowdbStore {
     } while (this.#passing.size > 0 && performance.now() < until);
   }
 
-  /** Does one write, which keeps nothing open. A folder that was closed is opened for it, and given back afterwards. */
+  /** Does one write. A folder that nobody holds is opened for it, and given back afterwards. */
   #during<T>(write: (open: Session) => Promise<T>): Promise<T> {
     const begun = this.#leaving === undefined ? this.#writing().then(write) : write(this.#leaving);
     return this.#awaited(begun);
@@ -477,9 +484,24 @@ class LowdbStore {
       return await work;
     } finally {
       this.#passing.delete(work);
-      if (this.#isClosed && this.#passing.size === 0 && this.#leaving === undefined)
-        await this.#giveBack(() => Promise.resolve());
+      if (this.#isUnused() && this.#wasClosed) await this.#giveBack(() => Promise.resolve());
+      else if (this.#isUnused()) this.#giveBackSoon();
     }
+  }
+
+  #isUnused(): boolean {
+    return !this.#isHeld && this.#passing.size === 0 && this.#leaving === undefined;
+  }
+
+  /** Who writes one thing now and then keeps nobody out: not the process either that would serve the runs. */
+  #giveBackSoon(): void {
+    realTimers.clearTimeout(this.#idle);
+    this.#idle = realTimers
+      .setTimeout(() => {
+        // What it could not write is in the journal, for whoever opens the folder next.
+        if (this.#isUnused()) this.#giveBack(() => Promise.resolve()).catch(() => undefined);
+      }, IDLE_MS)
+      .unref();
   }
 
   /** The open session, unless it has broken: then the folder is opened anew, as another process would. */
@@ -519,6 +541,7 @@ class LowdbStore {
         },
         (error: unknown) => {
           this.#opening = undefined;
+          this.#isHeld = false;
           throw error;
         },
       );

@@ -7,6 +7,7 @@ import { filter, interval } from 'rxjs';
 
 import { agent, chain, executionHistory, execute, lowdbStore, record, run } from '../../../index';
 import { ownerOf } from '../../../lib/store/salvage/examine';
+import { until } from '../../support/until';
 
 describe('close() of a store in a folder', () => {
   let folder: string;
@@ -59,6 +60,47 @@ describe('close() of a store in a folder', () => {
     expect(await isFree()).toBe(false);
     await store.close();
     expect(await isFree()).toBe(true);
+  });
+
+  describe('is not needed', () => {
+    const other = mkdtempSync(join(tmpdir(), 'millrace-closing-'));
+    afterAll(() => {
+      rmSync(other, { recursive: true, force: true });
+    });
+    /** Whoever only writes now and then, as a web server beside the process that serves the runs. */
+    const asked = lowdbStore(other);
+    const isIdle = async () => {
+      await asked.snapshots.save('s', { n: 1 });
+      await until(async () => (await ownerOf(other)) === undefined);
+    };
+
+    it('by a store that has only been asked to delete, put in or keep something', async () => {
+      const store = lowdbStore(folder);
+      await execute(job, 0, { store, runId: 'r' });
+      await store.close();
+      const web = lowdbStore(folder);
+      expect(await web.deleteRun('r')).toBe(true);
+      await until(isFree);
+
+      const server = lowdbStore(folder);
+      await execute(job, 0, { store: server, runId: 'r' });
+      await expect(execute(job, 0, { store: web, runId: 's' })).rejects.toMatchObject({
+        code: 'STORE_LOCKED',
+      });
+      await server.close();
+      expect(await web.deleteRun('r')).toBe(true);
+      await until(isFree);
+    });
+
+    it('but by one that carries runs on, also when it has written something else before', async () => {
+      const store = lowdbStore(folder);
+      await store.snapshots.save('s', { n: 1 });
+      await execute(job, 0, { store, runId: 'r' });
+      await isIdle();
+
+      expect(await isFree()).toBe(false);
+      await store.close();
+    });
   });
 
   it('does not wait for a run that goes on for ever, and ends its log', async () => {
