@@ -82,7 +82,7 @@ const ruled = (agents) => () => {
   const go = (self, inputs) =>
     follow(millrace.pulled(inputs).pipe(runEach(self, { concurrency: 1 }), millrace.measure(monitor)));
   return {
-    units: 2_000,
+    units: 20_000,
     once: true,
     async prepare() {
       for (const n of numbers(agents))
@@ -91,9 +91,10 @@ const ruled = (agents) => () => {
           [n],
         );
       monitor.addAlertRule('slow', (stats) => stats.averageDuration > 1_000);
-      await go(one, numbers(500));
+      // Whether there are few agents or many, the code has to be warm.
+      await go(one, numbers(5_000));
     },
-    run: () => go(one, numbers(2_000)),
+    run: () => go(one, numbers(20_000)),
   };
 };
 
