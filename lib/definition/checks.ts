@@ -29,14 +29,7 @@ export function checkName(agent: string, what: string, name: unknown): void {
  */
 export function checkPolicy(owner: string, policy: StepPolicy): void {
   const { retry, timeoutMs, idleTimeoutMs, limit, cache, circuit } = policy;
-  const retries = typeof retry === 'object' ? retry.count : retry;
-  if (retries !== undefined && !isCount(retries, 0)) refuse(owner, 'retry', 'a whole number from 0', retries);
-  const { delayMs, maxMs, retryIf }: Partial<RetryPolicy> = typeof retry === 'object' ? retry : {};
-  if (retryIf !== undefined && typeof retryIf !== 'function')
-    refuse(owner, 'retry.retryIf', 'a function', kindOf(retryIf));
-  if (typeof delayMs !== 'function') checkTime(owner, 'retry.delayMs', delayMs);
-  if (delayMs === Infinity) refuse(owner, 'retry.delayMs', 'finite', delayMs);
-  checkTime(owner, 'retry.maxMs', maxMs);
+  if (retry !== undefined) checkRetry(owner, retry);
   checkTime(owner, 'timeoutMs', timeoutMs);
   checkTime(owner, 'idleTimeoutMs', idleTimeoutMs);
   checkTime(owner, 'cache.ttlMs', cache?.ttlMs);
@@ -50,6 +43,20 @@ export function checkPolicy(owner: string, policy: StepPolicy): void {
   if (rate === undefined) return;
   checkTime(owner, 'limit.rate.perMs', rate.perMs);
   if (!(rate.perMs > 0 && rate.perMs < Infinity)) refuse(owner, 'limit.rate.perMs', 'positive', rate.perMs);
+}
+
+function checkRetry(owner: string, retry: number | RetryPolicy | null): void {
+  // Without a number, what fails would be called again for ever.
+  const isRecord = typeof retry === 'object' && retry !== null;
+  const { count, delayMs, maxMs, retryIf }: Partial<RetryPolicy> = isRecord ? retry : {};
+  const retries: unknown = isRecord ? count : retry;
+  if (!isCount(retries, 0))
+    refuse(owner, isRecord ? 'retry.count' : 'retry', 'a whole number from 0', retries);
+  if (retryIf !== undefined && typeof retryIf !== 'function')
+    refuse(owner, 'retry.retryIf', 'a function', kindOf(retryIf));
+  if (typeof delayMs !== 'function') checkTime(owner, 'retry.delayMs', delayMs);
+  if (delayMs === Infinity) refuse(owner, 'retry.delayMs', 'finite', delayMs);
+  checkTime(owner, 'retry.maxMs', maxMs);
 }
 
 function checkCircuit(owner: string, circuit: CircuitPolicy): void {
@@ -160,8 +167,8 @@ function kindOf(value: unknown): string {
   return value === null ? 'null' : `a ${typeof value}`;
 }
 
-const isCount = (value: number, least: number): boolean =>
-  value === Infinity || (Number.isInteger(value) && value >= least);
+const isCount = (value: unknown, least: number): boolean =>
+  value === Infinity || (Number.isInteger(value) && (value as number) >= least);
 
 function refuse(owner: string, what: string, must: string, got: unknown): never {
   throw new DefinitionError(owner, `${what} must be ${must}, got ${String(got)}`);

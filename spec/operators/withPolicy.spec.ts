@@ -333,6 +333,15 @@ describe('withPolicy()', () => {
     refused(() => saga('s', plus, { retry: 1 } as never), 'retry');
     refused(() => withPolicy(saga('s', plus), { retry: 1 }), 'retry');
     refused(() => withPolicy(plus, { retry: -1 }), 'retry');
+    // Both would be tried again for ever.
+    refused(
+      () => withPolicy(plus, { retry: {} as never }),
+      'retry.count must be a whole number from 0, got undefined',
+    );
+    refused(
+      () => withPolicy(plus, { retry: null as never }),
+      'retry must be a whole number from 0, got null',
+    );
     refused(() => withPolicy(plus, { when: () => true } as never), '"when"');
     refused(() => withPolicy(map((x: number) => x) as never, { retry: 1 }), 'needs an agent');
     refused(() => withPolicy(plus, undefined as never), 'a policy must be a record');
