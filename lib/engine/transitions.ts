@@ -6,36 +6,39 @@ import type { RowPlace } from '../model/stepTable';
 
 const BATCH = 256;
 
-/** The scan of a run's events: each comes out with the state after it. */
-export interface Transitions<O> {
-  next(event: RunEvent, place?: RowPlace): Transition<O>;
-  /** The same where nobody looks: no transition is made. */
-  pass(event: RunEvent, place?: RowPlace): void;
-  /** The state after the latest event. */
-  state(): RunState<O>;
-}
-
 /**
  * Scans the events of a run with `reduceRunAll`, lazily: the state of a transition is made when it is first read, from the
  * state before its batch of at most 256 events. Whoever reads every state pays one reduction an event, whoever reads none
  * pays for a batch at once, and nobody can tell the difference.
  */
-export function transitionsFrom<O>(initial: RunState<O>): Transitions<O> {
-  let batch = new Batch(initial);
-  const push = (event: RunEvent, place: RowPlace | undefined): number => {
-    if (batch.size === BATCH) batch = new Batch(batch.stateAfter(BATCH));
-    return batch.push(event, place);
-  };
-  return {
-    next(event, place) {
-      const count = push(event, place);
-      return new LazyTransition(event, batch, count);
-    },
-    pass(event, place) {
-      push(event, place);
-    },
-    state: () => batch.stateAfter(batch.size),
-  };
+export class Transitions<O> {
+  #batch: Batch<O>;
+
+  /** @param initial - The state before the first event. */
+  constructor(initial: RunState<O>) {
+    this.#batch = new Batch(initial);
+  }
+
+  /** The event with the state after it. */
+  next(event: RunEvent, place?: RowPlace): Transition<O> {
+    const count = this.#push(event, place);
+    return new LazyTransition(event, this.#batch, count);
+  }
+
+  /** The same where nobody looks: no transition is made. */
+  pass(event: RunEvent, place?: RowPlace): void {
+    this.#push(event, place);
+  }
+
+  /** The state after the latest event. */
+  state(): RunState<O> {
+    return this.#batch.stateAfter(this.#batch.size);
+  }
+
+  #push(event: RunEvent, place: RowPlace | undefined): number {
+    if (this.#batch.size === BATCH) this.#batch = new Batch(this.state());
+    return this.#batch.push(event, place);
+  }
 }
 
 class Batch<O> {

@@ -2,8 +2,7 @@ import { RunState as StateCodec } from '../../../lib/codec/stateCodec';
 import { validate } from '../../../lib/codec/validate';
 import type { Definition } from '../../../lib/definition/definition';
 import { decodedOutput, planOf } from '../../../lib/definition/definition';
-import type { Transitions } from '../../../lib/engine/transitions';
-import { transitionsFrom } from '../../../lib/engine/transitions';
+import { Transitions } from '../../../lib/engine/transitions';
 import type { RunEvent, Transition } from '../../../lib/model/event';
 import { isJournaled } from '../../../lib/model/event';
 import type { RunState } from '../../../lib/model/state';
@@ -56,7 +55,7 @@ class LifeFollower<O> implements Follower<O> {
     this.#base = base;
     this.#definition = definition;
     this.#tell = tell;
-    this.#transitions = transitionsFrom(base);
+    this.#transitions = new Transitions(base);
     this.#seq = base.seq;
   }
 
@@ -93,7 +92,7 @@ class LifeFollower<O> implements Follower<O> {
     }
     // What the lives before it have left, if anything, is not what it begins with.
     if (event.type === 'run.started' && status !== 'IDLE')
-      this.#transitions = transitionsFrom(idleState(runId, this.#definition.name, planOf(this.#definition)));
+      this.#transitions = new Transitions(idleState(runId, this.#definition.name, planOf(this.#definition)));
     if (event.type === 'run.resumed' && event.seed !== undefined) this.#begin(event);
     else this.#show(event);
     if (event.type !== 'step.started') return;
@@ -119,7 +118,7 @@ class LifeFollower<O> implements Follower<O> {
 
   #begin({ seed, ...told }: Extract<WireEvent, { type: 'run.resumed' }>): void {
     const before = validate(StateCodec, seed, `state of run "${this.#base.runId}"`) as RunState<O>;
-    this.#transitions = transitionsFrom(before);
+    this.#transitions = new Transitions(before);
     this.#seq = before.seq;
     this.#show(told);
   }

@@ -230,24 +230,24 @@ export class EventFactory {
     signal: string | undefined,
   ): RunEvent {
     const event = this.#suspended(task);
-    return {
-      ...event,
-      request,
-      asking: askingOf(this.#engine.incarnation, event.seq),
-      ...(deadline !== undefined && { deadline }),
-      ...(signal !== undefined && { signal }),
-    };
+    event.request = request;
+    event.asking = askingOf(this.#engine.incarnation, event.seq);
+    if (deadline !== undefined) event.deadline = deadline;
+    if (signal !== undefined) event.signal = signal;
+    return event;
   }
 
   /** A step sleeps until this moment. */
   asleep(task: StepTask, deadline: number): RunEvent {
-    return { ...this.#suspended(task), deadline };
+    const event = this.#suspended(task);
+    event.deadline = deadline;
+    return event;
   }
 
-  #suspended(task: StepTask): StepSuspended {
+  #suspended(task: StepTask): Draft<StepSuspended> {
     const { path, definition, attempt } = task;
     const limits = limitsOver(task);
-    return {
+    const event: Draft<StepSuspended> = {
       type: 'step.suspended',
       runId: this.#runId,
       seq: this.#next(),
@@ -256,8 +256,9 @@ export class EventFactory {
       agent: definition.name,
       attempt,
       request: undefined,
-      ...(limits.length > 0 && { limits }),
     };
+    if (limits.length > 0) event.limits = limits;
+    return event;
   }
 
   answered(path: string, answer: WaitAnswer, signalId?: string): RunEvent {

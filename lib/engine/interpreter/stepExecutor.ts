@@ -794,7 +794,7 @@ export class StepExecutor implements StepMachine, QueueOwner {
       }
       this.#inFlight.add(task);
       if (task.isReader) this.#watchReading(task, accepted);
-      const stop = this.engine.call(task, accepted, (this.#calls ??= callsOf(this)));
+      const stop = this.engine.call(task, accepted, (this.#calls ??= new Calls(this)));
       if (isRunning(task)) task.stop = stop;
       else stop?.();
     } catch (error) {
@@ -1232,26 +1232,46 @@ export class StepExecutor implements StepMachine, QueueOwner {
 /** Why a run rests that nobody can bring on. */
 const NO_STORE = 'no store: nobody can answer; give run() a store or an engine';
 
-/** What the functions that a machine calls may tell it. */
-function callsOf(machine: StepExecutor): CallCallbacks {
-  return {
-    emit: (task, value) => (isRunning(task) ? machine.takePartial(task, value) : undefined),
-    log(task: StepTask, level: LogLevel, message: string, data) {
-      if (!machine.isOver) machine.engine.tell(machine.events.logged(task.path, level, message, data));
-    },
-    step: (task, id, agent, input) => machine.contextStep(task, id, agent, input),
-    shared: (task) => machine.sharedState(task),
-    update(task, change) {
-      machine.updateShared(task, change);
-    },
-    isWanted: (task) => isRunning(task) && !machine.isOver,
-    done(task, output) {
-      if (isRunning(task)) machine.completeStep(task, output);
-    },
-    fail(task, error) {
-      if (isRunning(task)) machine.failStep(task, error);
-    },
-  };
+/** What the functions that a machine calls may tell it. A class, because there is one for every run. */
+class Calls implements CallCallbacks {
+  readonly #machine: StepExecutor;
+
+  constructor(machine: StepExecutor) {
+    this.#machine = machine;
+  }
+
+  emit(task: StepTask, value: unknown): void | Promise<void> {
+    return isRunning(task) ? this.#machine.takePartial(task, value) : undefined;
+  }
+
+  log(task: StepTask, level: LogLevel, message: string, data?: object | (() => object)): void {
+    const { isOver, engine, events } = this.#machine;
+    if (!isOver) engine.tell(events.logged(task.path, level, message, data));
+  }
+
+  step<I, O>(task: StepTask, id: string, agent: Agent<I, O>, input: I): Observable<O> {
+    return this.#machine.contextStep(task, id, agent, input);
+  }
+
+  shared(task: StepTask): unknown {
+    return this.#machine.sharedState(task);
+  }
+
+  update(task: StepTask, change: unknown): void {
+    this.#machine.updateShared(task, change);
+  }
+
+  isWanted(task: StepTask): boolean {
+    return isRunning(task) && !this.#machine.isOver;
+  }
+
+  done(task: StepTask, output: unknown): void {
+    if (isRunning(task)) this.#machine.completeStep(task, output);
+  }
+
+  fail(task: StepTask, error: unknown): void {
+    if (isRunning(task)) this.#machine.failStep(task, error);
+  }
 }
 
 /**

@@ -20,8 +20,7 @@ import type { Pull, PullReceiver, Stop } from '../../streams/pull';
 import { isStream, pullFrom } from '../../streams/pull';
 import type { CallCallbacks, Engine, KnownAnswer, RecallCallbacks } from '../engine';
 import type { LeaveCall, StepTask } from '../task';
-import type { Transitions } from '../transitions';
-import { transitionsFrom } from '../transitions';
+import { Transitions } from '../transitions';
 import { clockProblem } from '../clockProblem';
 import { cacheKeyOf, forgetIn, hashOfInput, memorizeIn, recallFrom } from './cachedAnswers';
 import { callFunction } from './callFunction';
@@ -86,7 +85,7 @@ export class LocalEngine<O> implements Engine {
     this.#options = options;
     this.#scheduler = options.scheduler ?? asyncScheduler;
     this.#steady = options.scheduler ?? performance;
-    this.#transitions = transitionsFrom(options.state);
+    this.#transitions = new Transitions(options.state);
   }
 
   get incarnation(): string | undefined {

@@ -22,9 +22,9 @@ export function ephemeralStore(): EphemeralRest {
         state: latest?.(),
         checksValues: false,
         isUnreachable: true,
-        append: () => undefined,
-        note: () => undefined,
-        inbox: () => () => undefined,
+        append: nothing,
+        note: nothing,
+        inbox: () => nothing,
         release(state) {
           latest = state ?? latest;
           isTaken = false;
@@ -32,4 +32,8 @@ export function ephemeralStore(): EphemeralRest {
       };
     },
   };
+}
+
+function nothing(): undefined {
+  return undefined;
 }
