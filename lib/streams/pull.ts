@@ -336,10 +336,13 @@ export function iterate<T>(open: OpenPull<T>): AsyncIterator<T> {
       return wanted.promise;
     },
     async return() {
-      items.stop();
-      end((first) => {
-        first.resolve(over);
-      });
+      try {
+        items.stop();
+      } finally {
+        end((first) => {
+          first.resolve(over);
+        });
+      }
       return Promise.resolve(over);
     },
   };

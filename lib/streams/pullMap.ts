@@ -89,8 +89,7 @@ class MappedPull<I, O> implements Pull {
 
   stop(): void {
     this.#isOver = true;
-    this.#inputs.stop();
-    this.#stopRunning();
+    this.#leaveAll();
   }
 
   /** Asks for an input when there is room. Called from within an earlier input, it returns first: the input comes afterwards. */
@@ -143,9 +142,20 @@ class MappedPull<I, O> implements Pull {
   #fail(error: unknown): void {
     if (this.#failed !== undefined || this.#isOver) return;
     this.#failed = { error };
-    this.#inputs.stop();
-    this.#stopRunning();
-    this.#give();
+    try {
+      this.#leaveAll();
+    } finally {
+      this.#give();
+    }
+  }
+
+  /** What is under way is left too where the teardown of the source throws. */
+  #leaveAll(): void {
+    try {
+      this.#inputs.stop();
+    } finally {
+      this.#stopRunning();
+    }
   }
 
   #stopRunning(): void {

@@ -66,8 +66,11 @@ class PacedPull<T> implements Pull, Pace {
   }
 
   stop(): void {
-    this.#items.stop();
-    this.#end();
+    try {
+      this.#items.stop();
+    } finally {
+      this.#end();
+    }
   }
 
   #end(): void {

@@ -102,8 +102,11 @@ export function fromOffset<T, O = number>(read: ReadFrom<T, O>, options: FromOff
       reading.begin(session);
     });
     return () => {
-      reading.stop();
-      release(!reading.hasEnded);
+      try {
+        reading.stop();
+      } finally {
+        release(!reading.hasEnded);
+      }
     };
   });
 }

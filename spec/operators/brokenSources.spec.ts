@@ -2,11 +2,39 @@ import { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 
 import * as t from 'io-ts';
-import type { Observable } from 'rxjs';
-import { concat, from, lastValueFrom, map, merge, of, Subject, tap, throwError, toArray } from 'rxjs';
+import {
+  concat,
+  config,
+  delay,
+  firstValueFrom,
+  from,
+  lastValueFrom,
+  map,
+  merge,
+  NEVER,
+  Observable,
+  of,
+  ReplaySubject,
+  Subject,
+  tap,
+  throwError,
+  toArray,
+} from 'rxjs';
 
-import type { Transition } from '../../index';
-import { agent, approval, chain, execute, pulled, runEach } from '../../index';
+import type { Agent, Transition } from '../../index';
+import {
+  agent,
+  approval,
+  chain,
+  each,
+  execute,
+  fromOffset,
+  paced,
+  pulled,
+  run,
+  runEach,
+  withPolicy,
+} from '../../index';
 import { everyStore } from '../support/everyStore';
 import { outcomesOf } from '../support/told';
 import { until } from '../support/until';
@@ -153,5 +181,75 @@ describe.each(everyStore)('a name that is given twice at once (%s)', (_where, op
       { type: 'run.completed', output: 10 },
       { type: 'run.completed', output: 10, replayed: true },
     ]);
+  });
+});
+
+const torn = <T>(value: T): Observable<T> =>
+  new Observable((subscriber) => {
+    subscriber.next(value);
+    return () => {
+      throw new Error('the teardown threw');
+    };
+  });
+const fails: Agent<number, number> = agent('fails', async () => {
+  await wait(1);
+  throw new Error('no');
+});
+
+describe('a source whose teardown throws', () => {
+  it('lets the runs behind it be left', () => {
+    let isLeft = false;
+    const silent = agent('silent', (_: number) => new Observable<number>(() => () => void (isLeft = true)));
+    const runs = torn(1).pipe(runEach(silent)).subscribe();
+
+    expect(() => {
+      runs.unsubscribe();
+    }).toThrow('the teardown threw');
+    expect(isLeft).toBe(true);
+  });
+
+  it('does not hide how an agent in a pipe failed', async () => {
+    const reported = new Promise((resolve) => (config.onUnhandledError = resolve));
+
+    await expect(lastValueFrom(torn(1).pipe(fails))).rejects.toThrow('no');
+    expect(String(await reported)).toContain('the teardown threw');
+    config.onUnhandledError = null;
+  });
+
+  it('ends the iteration over it', async () => {
+    const items = paced(torn(1))[Symbol.asyncIterator]();
+    await items.next();
+    const second = items.next();
+
+    await expect(items.return?.()).rejects.toThrow('the teardown threw');
+    expect(await second).toMatchObject({ done: true });
+  });
+});
+
+describe.each(everyStore)('a source whose teardown throws (%s)', (_where, open) => {
+  it('lets a stream that remembers be read again', async () => {
+    const items$ = fromOffset(() => torn({ offset: 1, value: 'a' }), { name: 's', store: open() });
+    const told = new ReplaySubject<string>(1);
+    const items = items$.subscribe(told);
+    await firstValueFrom(told.pipe(delay(0)));
+
+    expect(() => {
+      items.unsubscribe();
+    }).toThrow('the teardown threw');
+    expect(await firstValueFrom(items$)).toBe('a');
+  });
+
+  const silent: Agent<number, number> = agent('silent', () => NEVER);
+  it.each<[string, Agent<Observable<number>, number[]>, string]>([
+    ['an item', each('all', fails), 'no'],
+    ['its time limit', withPolicy(each('all', silent), { timeoutMs: 5 }), 'no answer within 5 ms'],
+  ])('does not hide that each() failed by %s, and is told as a WARNING', async (_by, all, why) => {
+    const logged: string[] = [];
+    const ended = run(all, torn(1), { store: open(), runId: 'r' }).pipe(
+      tap(({ event }) => event.type === 'step.logged' && logged.push(`${event.level} ${event.message}`)),
+    );
+
+    await expect(lastValueFrom(ended)).rejects.toThrow(why);
+    expect(logged).toEqual([expect.stringContaining('WARNING Teardown of the source of')]);
   });
 });

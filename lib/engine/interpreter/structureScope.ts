@@ -12,6 +12,7 @@ import { StreamSourceError } from '../../errors/stepErrors';
 import type { Agent, StepPolicy } from '../../model/agentType';
 import type { StepSkipped } from '../../model/event';
 import type { Failure } from '../../model/failure';
+import { toFailure } from '../../model/failure';
 import type { GivenBy } from '../../model/givenBy';
 import type { StepResult } from '../../model/stepResult';
 import type { StepTable } from '../../model/stepTable';
@@ -144,7 +145,7 @@ class StepBelow implements RunningStep {
 
 /** Takes items from a stream for a step, one for each `next()`; each is enqueued as work of its own. */
 function pullEnqueued(
-  { engine, queue }: Pick<StepMachine, 'engine' | 'queue'>,
+  { engine, queue, events }: Pick<StepMachine, 'engine' | 'queue' | 'events'>,
   task: StepTask,
   source: object,
   receiver: PullReceiver,
@@ -183,7 +184,13 @@ function pullEnqueued(
       pull.next();
     },
     stop() {
-      pull.stop();
+      try {
+        pull.stop();
+      } catch (error) {
+        // What its teardown throws must not keep the run from ending.
+        const message = `Teardown of the source of step "${task.path}" failed: ${toFailure(error).message}`;
+        engine.tell(events.logged(task.path, 'WARNING', message));
+      }
     },
   };
 }
