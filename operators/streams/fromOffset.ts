@@ -62,7 +62,7 @@ export interface FromOffsetOptions {
  *
  * @throws StreamActiveError (in the stream) while another subscriber has this name, StoreLockedError while another process has the store.
  * @throws InvalidArgumentError when `inFlight` is not at least 1 or `onFailed` is unknown; in the stream when what is read is no
- * source, or an item has no offset.
+ * source, an item has no offset, or, within `together` or `joined`, `onFailed`, `scheduler` or `monitor` are not those given there.
  * @throws StateValueError (in the stream) when an offset is not plain JSON.
  *
  * @example
@@ -91,6 +91,15 @@ export function fromOffset<T, O = number>(read: ReadFrom<T, O>, options: FromOff
     const behind = operatorsBehind();
     const reading = new Reading(name, read, inFlight, subscriber);
     if (joined !== undefined) {
+      const own = joined.ownSetting(options);
+      if (own !== undefined) {
+        const error = new InvalidArgumentError(
+          `Cannot read "${name}" as a part of stream "${joined.name}" with ${own} of its own`,
+          `give ${own} to together() or joined()`,
+        );
+        subscriber.error(error);
+        return undefined;
+      }
       attachAll(behind, joined, reading);
       reading.begin(joined, true);
       return () => {

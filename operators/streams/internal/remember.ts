@@ -14,7 +14,7 @@ import { currentSession } from './streamSession';
 export interface RememberOptions {
   /** Only needed where no `fromOffset` stands before it: then each item is written down by itself. */
   readonly store?: Pick<Store, 'streams'>;
-  /** The clock; the one of the source when left out. */
+  /** The clock. Behind `fromOffset` there is one for the whole stream, that of the source; another one is refused. */
   readonly scheduler?: SchedulerLike;
 }
 
@@ -191,6 +191,13 @@ class Memory<T, R> implements Attachable {
   }
 
   #start(session: StreamSession): void {
+    const { scheduler } = this.#options;
+    if (scheduler !== undefined && session.ownSetting({ scheduler }) !== undefined) {
+      throw new InvalidArgumentError(
+        `Cannot remember "${this.#name}" by a clock of its own: stream "${session.name}" has another one`,
+        'give the scheduler to fromOffset(), or to together() or joined() around it',
+      );
+    }
     this.#session = session;
     this.#detach = session.attached();
     // Whoever stands before it may have completed when it breaks.

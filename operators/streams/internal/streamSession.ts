@@ -38,6 +38,8 @@ export interface SessionOptions {
   readonly claim: StreamClaim;
   readonly scheduler: SchedulerLike;
   readonly onFailed: OnFailed;
+  /** Who looks at it. */
+  readonly monitor?: object | undefined;
 }
 
 /**
@@ -121,6 +123,12 @@ export class StreamSession {
     const problem = clockProblem(at);
     if (problem !== undefined) this.#break(problem);
     return at;
+  }
+
+  /** A setting of a part of the stream which differs from that of the whole; undefined where there is none. */
+  ownSetting(part: Partial<Pick<SessionOptions, 'monitor' | 'onFailed' | 'scheduler'>>): string | undefined {
+    const settings = ['monitor', 'onFailed', 'scheduler'] as const;
+    return settings.find((one) => part[one] !== undefined && part[one] !== this.#options[one]);
   }
 
   /** How the stream stands: what was written down, and what it holds now. */

@@ -3,10 +3,23 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import type { OperatorFunction } from 'rxjs';
-import { concat, defer, from, lastValueFrom, NEVER, of, retry, throwError, toArray } from 'rxjs';
+import {
+  asyncScheduler,
+  concat,
+  defer,
+  from,
+  lastValueFrom,
+  NEVER,
+  of,
+  retry,
+  throwError,
+  toArray,
+  VirtualTimeScheduler,
+} from 'rxjs';
 
 import type { WindowSpec } from '../../../operators/streams/windowed';
 import {
+  createMonitor,
   deduped,
   fromOffset,
   joined,
@@ -192,6 +205,35 @@ describe('two sources of one stream', () => {
     );
 
     expect(await lastValueFrom(seen)).toEqual([1, 2, 3]);
+  });
+});
+
+describe('what a part of a stream does not have for itself', () => {
+  const scheduler = new VirtualTimeScheduler();
+  const store = memoryStore();
+  const items = (options: object) =>
+    fromOffset(() => [{ offset: 1, value: 'a' }], { name: 'a', store, ...options });
+
+  it.each<[string, object]>([
+    ['onFailed', { onFailed: 'pass' }],
+    ['scheduler', { scheduler }],
+    ['monitor', { monitor: createMonitor() }],
+  ])('is refused where it would not be heard: %s of a source within together()', async (what, setting) => {
+    const whole = { name: 't', store, ...(what === 'scheduler' && { scheduler: asyncScheduler }) };
+
+    await expect(lastValueFrom(together(whole, items(setting)))).rejects.toThrow(
+      `Cannot read "a" as a part of stream "t" with ${what} of its own; give ${what} to together() or joined()`,
+    );
+    expect(await lastValueFrom(together({ ...whole, ...setting }, items(setting)))).toBe('a');
+  });
+
+  it('is refused where it would not be heard: the scheduler of an operator', async () => {
+    const total = scanned('total', (n) => n + 1, 0, { scheduler });
+
+    await expect(lastValueFrom(items({ name: 'b' }).pipe(total))).rejects.toThrow(
+      'Cannot remember "total" by a clock of its own: stream "b" has another one',
+    );
+    expect(await lastValueFrom(items({ name: 'b', scheduler }).pipe(total))).toBe(1);
   });
 });
 
