@@ -100,6 +100,7 @@ class EachRun implements PullReceiver {
   readonly #plan: EachPlan;
   readonly #scope: Scope;
   readonly #isArray: boolean;
+  readonly #isReadOnce: boolean;
   readonly #policy: TaskPolicy;
   readonly #pull: Pull;
   readonly #outputs: unknown[] = [];
@@ -120,6 +121,8 @@ class EachRun implements PullReceiver {
     this.#isArray = Array.isArray(input);
     this.#waiting = scope.waitingBelow();
     this.#waitingLeft = this.#waiting;
+    // A generator gives another attempt what this one has left.
+    this.#isReadOnce = typeof (input as { readonly next?: unknown } | undefined)?.next === 'function';
     // An item of a stream is only known by its place: after a resume, the same place must hold the same item.
     this.#policy = { ...definitionOf(plan.agent)?.policy, ...(!this.#isArray && { checkInput: true }) };
     // The items of an array are at hand: they need no turns in the queue of the run.
@@ -220,7 +223,8 @@ class EachRun implements PullReceiver {
       const { name, message, path = '' } = answer.failure;
       this.#outputs[index] = left({ name, message, path });
     } else {
-      this.fail(answer.cause, answer.failure);
+      const { failure } = answer;
+      this.fail(answer.cause, this.#isReadOnce ? { ...failure, retryable: false } : failure);
       return;
     }
     this.proceed();

@@ -1,7 +1,10 @@
+import { Readable } from 'node:stream';
+
 import { isLeft, isRight } from 'fp-ts/lib/Either';
 import { concatMap, delay, EMPTY, from, map, NEVER, of, Subject, throwError, timer } from 'rxjs';
 
-import { agent, chain, each, execute, memoryStore, pulled, run } from '../../index';
+import { agent, chain, each, execute, memoryStore, pulled, run, withPolicy } from '../../index';
+import type { Items } from '../../operators/agents/each';
 import type { StepContext } from '../../index';
 import { DateText } from '../support/dateText';
 import { marbles } from '../support/marbles';
@@ -191,6 +194,25 @@ describe('each()', () => {
     await expect(execute(e, undefined as never, options)).rejects.toThrow('its input holds a stream');
     expect((await execute(e, from([1, 2, 3, 4]), options)).output).toEqual([10, 20, 30, 40]);
     expect(calls).toEqual([1, 2, 3, 3, 4]);
+  });
+
+  it.each<[string, () => Items<number>]>([
+    ['a generator', () => [1, 2, 3].values()],
+    ['an async generator', () => Readable.from([1, 2, 3])[Symbol.asyncIterator]()],
+  ])('fails as its item does when %s cannot be read again by another attempt', async (_, items) => {
+    const calls: number[] = [];
+    const work = agent('work', (n: number) => {
+      calls.push(n);
+      if (n === 2) throw new Error('two broke');
+      return n;
+    });
+    const again = { retry: 2 };
+    const c = withPolicy(chain('c', each('e', work, { concurrency: 1, ...again })), again);
+
+    const { error } = await execute(c, items());
+
+    expect(error).toMatchObject({ message: 'two broke', path: 'e[1]/work', retryable: false });
+    expect(calls).toEqual([1, 2]);
   });
 
   it('keeps streams inside a record as well', async () => {
