@@ -119,6 +119,10 @@ function misfit(table: string, key: string, why: string): InvalidArgumentError {
 
 /** How many items came too late for the windows of a table. */
 export function lateItems(rows: ReadonlyMap<string, unknown>): number {
-  const late = (rows.get(CLOCK_ROW) as { readonly late?: unknown } | null | undefined)?.late;
-  return typeof late === 'number' ? late : 0;
+  const clock = rows.get(CLOCK_ROW);
+  if (typeof clock !== 'object' || clock === null) return 0;
+  const { late, latest, sealed: _sealed, ...others } = clock as Readonly<Record<string, unknown>>;
+  // The row of a user's key of this name, as latestBy() has it, is what the user gave.
+  const isClock = typeof late === 'number' && typeof latest === 'number' && Object.keys(others).length === 0;
+  return isClock ? late : 0;
 }

@@ -2,7 +2,7 @@ import { lastValueFrom } from 'rxjs';
 import * as client from 'prom-client';
 
 import { prometheus } from '../../../adapters/prometheus';
-import { createMonitor, fromOffset, memoryStore, scanned, windowed } from '../../../index';
+import { createMonitor, fromOffset, latestBy, memoryStore, scanned, windowed } from '../../../index';
 
 describe('a monitor', () => {
   it('sees offset, lag, rows, late items and the latest record of a stream', async () => {
@@ -37,5 +37,19 @@ describe('a monitor', () => {
     expect(scraped).toContain('millrace_stream_rows{stream="visits",table="count"} 1');
     expect(scraped).toContain('millrace_stream_late_total{stream="visits",table="spans"} 1');
     expect(scraped).toMatch(/millrace_stream_committed_timestamp_seconds\{stream="visits"\} \d/);
+  });
+
+  it('takes no item for the clock of windows, whatever its key', async () => {
+    const monitor = createMonitor();
+    const store = memoryStore();
+    const trains = [{ name: 'clock', late: 5 }].map((value) => ({ offset: 1, value }));
+    const latest$ = fromOffset(() => trains, { name: 'trains', store, monitor }).pipe(
+      latestBy('by name', ({ name }) => name),
+    );
+
+    await lastValueFrom(latest$);
+
+    expect(monitor.streams()[0]?.late).toEqual({});
+    expect((await store.streams.list())[0]?.late).toEqual({});
   });
 });
