@@ -12,11 +12,17 @@ const READING = Symbol('reading of a feed');
 
 /** The readings of all streams of feeds in an input, however deep in plain records and arrays. */
 export function feedReadings(input: unknown): readonly FeedReading[] {
-  if (typeof input !== 'object' || input === null) return [];
-  const reading = (input as { readonly [READING]?: FeedReading })[READING];
-  if (reading !== undefined) return [reading];
-  const isPlain = Array.isArray(input) || Object.getPrototypeOf(input) === Object.prototype;
-  return isPlain ? Object.values(input).flatMap(feedReadings) : [];
+  const readings: FeedReading[] = [];
+  // Neither a recursion nor without what was seen: an input may be as deep as it likes, and hold itself.
+  const found = new Set<unknown>([input]);
+  for (const value of found) {
+    if (typeof value !== 'object' || value === null) continue;
+    const reading = (value as { readonly [READING]?: FeedReading })[READING];
+    if (reading !== undefined) readings.push(reading);
+    else if (Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype)
+      for (const part of Object.values(value)) found.add(part);
+  }
+  return readings;
 }
 
 /** The partial results of one attempt of a step, by number. */

@@ -261,6 +261,24 @@ describe('live()', () => {
     ).toThrow('live() takes the wire of a step');
   });
 
+  it('is found in an input that holds itself, however deep', async () => {
+    interface Ring {
+      readonly of: unknown;
+      self?: Ring;
+    }
+    const ring: Ring = { of: Array.from({ length: 20_000 }).reduce<unknown>((inner) => [inner], 'deep') };
+    ring.self = ring;
+    const w = workflow('w', (topic: Wire<string>, step) => {
+      const cyclic = step('ring', () => ring, topic);
+      return step('said', ({ words }) => words.pipe(map(upper)), {
+        words: live(step('write', write, topic)),
+        cyclic,
+      });
+    });
+
+    expect((await execute(w, 'rxjs')).output).toBe('GOOD');
+  });
+
   it('passes by value in a plain pipe too', async () => {
     expect(await lastValueFrom(of('rxjs').pipe(spoken))).toEqual({ text: 'good', said: 'RXJS IS GOOD ' });
   });
