@@ -218,7 +218,7 @@ export class ItemMissingError extends MillraceError {
 
   constructor(path: string, index: number) {
     super(
-      `Cannot go on with step "${path}": item ${String(index)} was handled before, but the stream given now ends without it`,
+      `Cannot go on with ${placeOf(path)}: item ${String(index)} was handled before, but the stream given now ends without it`,
       'give a stream that begins with the same items',
       { tellsNext: false },
     );
@@ -287,7 +287,7 @@ export class AllFailedError extends MillraceError {
   constructor(path: string, failures: readonly Failure[], causes: readonly unknown[]) {
     const reasons = failures.map(({ message }) => message).join('; ');
     super(
-      `Cannot take the first of step "${path}": all ${String(failures.length)} agents failed (${reasons})`,
+      `Cannot take the first of ${placeOf(path)}: all ${String(failures.length)} agents failed (${reasons})`,
       'resume the run to ask them again',
       { cause: causes.at(-1), tellsNext: false },
     );
@@ -406,7 +406,7 @@ export class StreamSourceError extends MillraceError {
   readonly path: string;
 
   constructor(path: string) {
-    super(`Cannot read a stream in step "${path}": this engine replays runs`, 'give an array');
+    super(`Cannot read a stream in ${placeOf(path)}: this engine replays runs`, 'give an array');
     this.path = path;
   }
 }
