@@ -1,6 +1,6 @@
 import { expectTypeOf } from 'expect-type';
-import type { Observable, OperatorFunction } from 'rxjs';
-import { map, NEVER, of, Subject, take, throwError, toArray } from 'rxjs';
+import type { Observable, OperatorFunction, SchedulerLike } from 'rxjs';
+import { asyncScheduler, map, NEVER, of, Subject, take, throwError, toArray } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 
 import type { Window } from '../../../operators/streams/windowed';
@@ -23,7 +23,10 @@ interface Letter {
 }
 
 /** Each operator, so that one letter gives one letter. */
-const operators: readonly (readonly [string, () => OperatorFunction<Letter, string>])[] = [
+const operators: readonly (readonly [
+  string,
+  (scheduler: SchedulerLike) => OperatorFunction<Letter, string>,
+])[] = [
   ['scanned()', () => (source) => source.pipe(scanned('s', (_, { letter }: Letter) => letter, ''))],
   [
     'scanned() by key',
@@ -59,11 +62,12 @@ const operators: readonly (readonly [string, () => OperatorFunction<Letter, stri
   ],
   [
     'together()',
-    () => (source) => together({ name: 't', store: memoryStore() }, source).pipe(map(({ letter }) => letter)),
+    (scheduler) => (source) =>
+      together({ name: 't', store: memoryStore(), scheduler }, source).pipe(map(({ letter }) => letter)),
   ],
   [
     'joined()',
-    () => (source) => {
+    (scheduler) => (source) => {
       const one = { letter: 'x', at: 0 };
       const other = fromOffset(() => of({ offset: 1, value: one }), { name: 'other', store: memoryStore() });
       return joined(other, source, {
@@ -72,6 +76,7 @@ const operators: readonly (readonly [string, () => OperatorFunction<Letter, stri
         key: { left: () => '', right: () => '' },
         at: { left: () => 0, right: () => 0 },
         withinMs: 0,
+        scheduler,
       }).pipe(map(([, { letter }]) => letter));
     },
   ],
@@ -90,7 +95,7 @@ describe.each(operators)('%s in virtual time', (_name, operator) => {
   it(
     'gives nothing for nothing',
     marbles(({ cold, expectObservable, scheduler }) => {
-      expectObservable(letters(cold('--|'), scheduler).pipe(operator())).toBe('--|');
+      expectObservable(letters(cold('--|'), scheduler).pipe(operator(scheduler))).toBe('--|');
     }),
   );
 
@@ -99,7 +104,7 @@ describe.each(operators)('%s in virtual time', (_name, operator) => {
     marbles(({ cold, expectObservable, scheduler }) => {
       const source = cold('  a-bc---d|');
       const expected = '     a-bc---d|';
-      expectObservable(letters(source, scheduler).pipe(operator())).toBe(expected);
+      expectObservable(letters(source, scheduler).pipe(operator(scheduler))).toBe(expected);
     }),
   );
 
@@ -109,7 +114,7 @@ describe.each(operators)('%s in virtual time', (_name, operator) => {
       const source = hot('   a-b-c-d-');
       const subscription = ' ^---!   ';
       const expected = '     a-b-(c|)';
-      expectObservable(letters(source, scheduler).pipe(operator(), take(3))).toBe(expected);
+      expectObservable(letters(source, scheduler).pipe(operator(scheduler), take(3))).toBe(expected);
       expectSubscriptions(source.subscriptions).toBe(subscription);
     }),
   );
@@ -117,12 +122,13 @@ describe.each(operators)('%s in virtual time', (_name, operator) => {
   it(
     'passes on what a source fails with',
     marbles(({ cold, expectObservable, scheduler }) => {
-      expectObservable(letters(cold('a-#'), scheduler).pipe(operator())).toBe('a-#');
+      expectObservable(letters(cold('a-#'), scheduler).pipe(operator(scheduler))).toBe('a-#');
     }),
   );
 
   it('passes on what a source fails with before anything came, and waits for one that never gives', () => {
     const seen: unknown[] = [];
+    const scheduler = asyncScheduler;
     const from = (source: Observable<string>) =>
       fromOffset(() => source.pipe(map((letter) => ({ offset: 1, value: { letter, at: 0 } }))), {
         name: 'letters',
@@ -130,10 +136,10 @@ describe.each(operators)('%s in virtual time', (_name, operator) => {
       });
 
     from(throwError(() => new Error('torn')))
-      .pipe(operator())
+      .pipe(operator(scheduler))
       .subscribe({ error: (error: unknown) => seen.push(String(error)) });
     from(NEVER)
-      .pipe(operator())
+      .pipe(operator(scheduler))
       .subscribe((letter) => seen.push(letter))
       .unsubscribe();
 
