@@ -90,6 +90,10 @@ export function fromOffset<T, O = number>(read: ReadFrom<T, O>, options: FromOff
     const joined = sharedSession();
     const behind = operatorsBehind();
     const reading = new Reading(name, read, inFlight, subscriber);
+    // Before it begins: a source may give everything within that call, and without end.
+    subscriber.add(() => {
+      reading.stop();
+    });
     if (joined !== undefined) {
       const own = joined.ownSetting(options);
       if (own !== undefined) {
@@ -102,20 +106,14 @@ export function fromOffset<T, O = number>(read: ReadFrom<T, O>, options: FromOff
       }
       attachAll(behind, joined, reading);
       reading.begin(joined, true);
-      return () => {
-        reading.stop();
-      };
+      return undefined;
     }
     const release = openStream({ name, store, scheduler, onFailed, monitor }, subscriber, (session) => {
       attachAll(behind, session, reading);
       reading.begin(session);
     });
     return () => {
-      try {
-        reading.stop();
-      } finally {
-        release(!reading.hasEnded);
-      }
+      release(!reading.hasEnded);
     };
   });
 }
@@ -238,16 +236,18 @@ class Reading<T, O> {
 
   /** Asks for items as long as there is room. A loop, because an item may come within the call that asks for it. */
   fill(): void {
-    if (this.#isFilling || this.#pull === undefined) return;
+    if (this.#pull === undefined) return;
+    if (this.#isFilling) {
+      // What pushes its items at once comes back from that call only when it has pushed all, and may have no end.
+      if (this.#mayAsk() && !this.#hasRoom()) this.#session?.writeDown();
+      this.#ask();
+      return;
+    }
     this.#isFilling = true;
-    const pull = this.#pull;
     do {
       this.#session?.collect(
         () => {
-          while (this.#mayAsk() && this.#hasRoom()) {
-            this.#isAsking = true;
-            pull.next();
-          }
+          while (this.#ask());
         },
         () => this.#isAsking && !this.#isOver,
       );
@@ -256,6 +256,14 @@ class Reading<T, O> {
     } while (this.#mayAsk() && this.#hasRoom());
     this.#isFilling = false;
     this.#session?.holdBack(this.#name, this.#mayAsk());
+  }
+
+  /** Asks for one item if there is room; false where there is none. */
+  #ask(): boolean {
+    if (this.#pull === undefined || !this.#mayAsk() || !this.#hasRoom()) return false;
+    this.#isAsking = true;
+    this.#pull.next();
+    return true;
   }
 
   #mayAsk(): boolean {

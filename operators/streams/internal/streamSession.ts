@@ -290,6 +290,11 @@ export class StreamSession {
     }
   }
 
+  /** Writes down what is done, also where more is being collected. */
+  writeDown(): void {
+    if (this.#isUnsettled) this.#settleNow();
+  }
+
   /** Writes down what is done. */
   flush(): void {
     if (this.#isUnsettled && this.#collecting === 0) this.#settleNow();

@@ -1,5 +1,5 @@
 import type { OperatorFunction } from 'rxjs';
-import { map, mergeMap, of, take, tap } from 'rxjs';
+import { map, mergeMap, Observable, of, take, tap } from 'rxjs';
 
 import {
   agent,
@@ -110,6 +110,23 @@ describe('a slow end', () => {
       subscription.unsubscribe();
     },
   );
+
+  it.each(operators)('leaves an endless Observable that gives all at once, through %s', (_name, operator) => {
+    let given = 0;
+    const all$ = new Observable<{ readonly offset: number; readonly value: Item }>((subscriber) => {
+      while (!subscriber.closed && given < 1_000) {
+        given += 1;
+        subscriber.next({ offset: given, value: { n: given, key: `k${String(given)}` } });
+      }
+    });
+    const items$ = fromOffset(() => all$, { name: 's', store: memoryStore(), inFlight: BUFFER });
+    const taken: Item[] = [];
+
+    items$.pipe(operator, take(5)).subscribe((item) => taken.push(item));
+
+    expect(taken).toHaveLength(5);
+    expect(given).toBe(5);
+  });
 
   it('reads 5 windows of time and the item that closes the last one', () => {
     const { read, items$ } = endless('s', memoryStore());
