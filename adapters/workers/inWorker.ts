@@ -15,7 +15,7 @@ import { agent } from '../../operators/agents/agent';
 import { madeWith } from '../../operators/agents/withPolicy';
 import type { ThreadAnswer, ThreadCall, ThreadMessage } from './thread';
 import { StepError } from '../../lib/errors/stepErrors';
-import { InvalidArgumentError } from '../../lib/model/failure';
+import { InvalidArgumentError, toFailure } from '../../lib/model/failure';
 
 /** How a function is called in the pool, and how its step is carried out. */
 export interface InWorkerOptions<I, O> extends AgentOptions<I, O> {
@@ -114,6 +114,13 @@ async function callInThread<O>(
     const value = await heard(answer.told);
     if (answer.ok) return value as O;
     throw new StepError(answer.failure, undefined);
+  } catch (error) {
+    const { name, message } = toFailure(error);
+    if (name !== 'DataCloneError') throw error;
+    throw new InvalidArgumentError(
+      `Cannot send the input of "${call.name}" to its thread: ${message}`,
+      'give what can be copied, no functions',
+    );
   } finally {
     leave();
     here.close();

@@ -116,6 +116,15 @@ describe('inWorker()', () => {
     expect(state.error?.message).toContain(`Cannot send ${what} of "${name}" from its thread: () => 1`);
   });
 
+  it('fails at once where its input cannot be copied, and says so', async () => {
+    const self = inWorker<unknown, unknown>(heavy, 'primes', { pool, retry: 5 });
+    const { error, steps } = await execute(self, [() => 1]);
+
+    expect(error).toMatchObject({ name: 'InvalidArgumentError', retryable: false });
+    expect(error?.message).toContain('Cannot send the input of "primes" to its thread: () => 1');
+    expect(steps.get('primes')?.attempts).toBe(1);
+  });
+
   it('calls a function of a module that waits while it is loaded', async () => {
     const file = require.resolve('./support/waiting.mjs');
 
