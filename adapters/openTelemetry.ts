@@ -1,6 +1,5 @@
 import type * as Api from '@opentelemetry/api';
 import type { MonoTypeOperatorFunction } from 'rxjs';
-import { defer, finalize } from 'rxjs';
 
 import type {
   RunEvent,
@@ -21,14 +20,15 @@ import type { Failure } from '../lib/model/failure';
 import type { StepsByPath } from '../lib/model/stepPath';
 import { pathsAbove } from '../lib/model/stepPath';
 import { hideSecrets } from '../lib/model/secrets/secretTexts';
-import { watch } from '../operators/taps/watch';
+import type { TapOptions } from '../operators/taps/tap';
+import { sideEffect } from '../operators/taps/tap';
 
 /** The part of `@opentelemetry/api` that is used. */
 export type OpenTelemetryApi = Pick<typeof Api, 'trace' | 'context' | 'SpanStatusCode'>;
 
 /**
  * Turns runs into spans of OpenTelemetry: one for each life of a run, and below it one for each step, nested as the steps
- * are. Without an SDK nothing happens. A tap: it changes nothing in the run.
+ * are. Without an SDK nothing happens. A tap: it changes nothing in the run, also where the SDK throws.
  *
  * The span of a step is the active one while its function is called in this process: what a function does, such as a request, becomes
  * a span below it where the SDK has a context manager. On an engine functions are called elsewhere, in a trace of their own.
@@ -45,14 +45,18 @@ export type OpenTelemetryApi = Pick<typeof Api, 'trace' | 'context' | 'SpanStatu
  * run(report, 'book.txt').pipe(traceTo(api), outputs());
  * ```
  */
-export function traceTo<O>(api: OpenTelemetryApi): MonoTypeOperatorFunction<Transition<O>> {
-  return (source) =>
-    defer(() => {
+export function traceTo<O>(
+  api: OpenTelemetryApi,
+  options: TapOptions = {},
+): MonoTypeOperatorFunction<Transition<O>> {
+  return sideEffect<Transition<O>>(
+    'traceTo',
+    (attempt) => {
       const tracer = api.trace.getTracer('millrace');
       const outside = api.context.active();
       const traces = new Map<string, RunTrace>();
-      return source.pipe(
-        watch((transition) => {
+      return {
+        next(transition) {
           const { event } = transition;
           // Who comes in the middle of a run sees the rest of it.
           if (
@@ -73,15 +77,21 @@ export function traceTo<O>(api: OpenTelemetryApi): MonoTypeOperatorFunction<Tran
               }),
             );
           }
-          // Not every event asks for the state, which is made when it is read.
-          traces.get(event.runId)?.take(event, { get: (path) => transition.state.steps.get(path) });
+          const trace = traces.get(event.runId);
           if (isEnd(event)) traces.delete(event.runId);
-        }),
-        finalize(() => {
-          for (const trace of traces.values()) trace.leave();
-        }),
-      );
-    });
+          // Not every event asks for the state, which is made when it is read.
+          trace?.take(event, { get: (path) => transition.state.steps.get(path) });
+        },
+        end() {
+          for (const trace of traces.values())
+            attempt(() => {
+              trace.leave();
+            });
+        },
+      };
+    },
+    options,
+  );
 }
 
 /** How a life that is traced has begun. */

@@ -102,7 +102,7 @@ describe('traceTo() makes the span of a step the active one inside its function'
     warn.mockRestore();
 
     expect([event.type, state.output]).toEqual(['run.completed', 'a.com']);
-    expect(warned).toEqual([expect.stringContaining('Tap "watch" failed: no room')]);
+    expect(warned).toEqual([expect.stringContaining('Tap "traceTo" failed: no room')]);
   });
 
   it('whatever the function returns, and after it has waited', async () => {

@@ -150,6 +150,49 @@ describe('traceTo()', () => {
     ).toEqual(['cancelled', 'cancelled']);
   });
 
+  it.each<[string, Partial<api.Tracer> | undefined]>([
+    ['gives no tracer', undefined],
+    [
+      'begins no span',
+      {
+        startSpan() {
+          throw new Error('the SDK is down');
+        },
+      },
+    ],
+    [
+      'ends no span',
+      {
+        startSpan: () =>
+          ({
+            setAttribute() {
+              throw new Error('the SDK is down');
+            },
+          }) as unknown as api.Span,
+      },
+    ],
+  ])('changes nothing where the SDK %s, and reports it like every tap', (_, tracer) => {
+    const trace = {
+      getTracer() {
+        if (tracer === undefined) throw new Error('the SDK is down');
+        return tracer as api.Tracer;
+      },
+      setSpan: (context: api.Context) => context,
+    } as unknown as typeof api.trace;
+    const told: string[] = [];
+    const onTapError = (failure: unknown): number => told.push(String(failure));
+    const facts: readonly RunFact[] = [started, { type: 'step.started', ...attempt('a') }];
+    const seen: unknown[] = [];
+
+    const left = concat(from(transitionsOf('r', facts)), NEVER)
+      .pipe(traceTo({ ...api, trace }, { onTapError }))
+      .subscribe(({ event }) => seen.push(event.type));
+    left.unsubscribe();
+
+    expect(seen).toEqual(['run.started', 'step.started']);
+    expect(told[0]).toBe('Error: the SDK is down');
+  });
+
   it('ignores an end that is only told again', () => {
     expect(spansOf([{ type: 'run.completed', output: 1, duration: 1, replayed: true }]).size).toBe(0);
   });
