@@ -581,6 +581,61 @@ describe('a worker, or an admin, that does not answer about a life that has brok
   });
 });
 
+describe('a life that does not answer in time that it shall end', () => {
+  const over = (status: 'CANCELLED' | 'COMPLETED') => ({ status, from: 0, events: [], parts: 0 });
+
+  it.each([
+    ['hears of it later', 'CANCELLED'],
+    ['completes first', 'COMPLETED'],
+  ] as const)('ends as it says: one that %s', async (_, status) => {
+    const server = fakeServer({ r: { request, told: started, end: 'under way' } });
+    const { ingress } = server.context;
+    let isAsked = false;
+    const slow: Ingress = {
+      request: async (path, options) => {
+        if (!path.endsWith('/cancel')) return ingress.request(path, options);
+        if (!isAsked) {
+          isAsked = true;
+          throw new RequestTimeoutError('http://127.0.0.1:9', 5_000);
+        }
+        // Followers have been told already, and it is not over yet.
+        setTimeout(() => {
+          (server.lives.get('r') as FakeLife).end = over(status);
+        }, 100);
+        return 'ended';
+      },
+    };
+
+    const came = cancelRun({ ...server.context, ingress: slow }, { agent: line, runId: 'r' });
+    await expect(came).resolves.toBe(status === 'CANCELLED' ? 'cancelled' : 'ended');
+    expect(server.asked).toEqual([]);
+  });
+
+  it('is not killed for that: its worker may come back', async () => {
+    const server = fakeServer({ r: { request, told: started, end: 'under way' } });
+    const { ingress, admin } = server.context;
+    const away: Ingress = {
+      request: (path, options) =>
+        path.endsWith('/cancel')
+          ? Promise.reject(new RequestTimeoutError('http://127.0.0.1:9', 5_000))
+          : ingress.request(path, options),
+    };
+    const refused = { status: 'backing-off', last_failure: 'connection refused' };
+    const asked: Ingress = {
+      request: async (path, options) => {
+        const answer = (await admin?.request(path, options)) as { readonly rows?: readonly object[] };
+        return { ...answer, rows: answer.rows?.map((row) => ({ ...row, ...refused })) };
+      },
+    };
+
+    const context = { ...server.context, ingress: away, admin: asked, patienceMs: 300 };
+    await expect(cancelRun(context, { agent: line, runId: 'r' })).rejects.toMatchObject({
+      name: 'WorkerUnreachableError',
+    });
+    expect(server.asked).toEqual([]);
+  });
+});
+
 describe('a life that ends while others follow its run too', () => {
   const cancelled = {
     status: 'CANCELLED',

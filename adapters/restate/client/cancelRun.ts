@@ -146,7 +146,7 @@ export async function cancelRun(
     if (came === 'let go') return 'cancelled';
     if (came === 'unknown') return came;
     // Whoever went on behind a life that had heard of it knew.
-    if (came === 'ended') return isHeard || (await isCancelled(context, run, late)) ? 'cancelled' : came;
+    if (came === 'ended') return isHeard || (await isCancelled(context, run, late, until)) ? 'cancelled' : came;
     const left = admin === undefined ? 'over' : await endOpen(context, admin, run, came, reason);
     if (left === 'ended') return 'cancelled';
     // The life was killed before it could hear, and another one goes on that does not know.
@@ -200,15 +200,17 @@ async function goesOnUnasked(
   return request !== undefined && request.isCancelled !== true && request.isLeft !== true;
 }
 
-/** Whether a life has ended its run as cancelled, which it may be about to do. */
+/** Whether a life has ended its run as cancelled, which it may be about to do until then. */
 async function isCancelled(
   context: EngineContext,
   { agent, runId }: AgentRun,
   life: number | undefined,
+  until: number,
 ): Promise<boolean> {
   if (life === undefined) return false;
   const key = keyOf(runId, life);
-  await comesTo(context, agent, key, (result) => result !== 'under way', LOOK_MS);
+  const leftMs = until - asyncScheduler.now();
+  await comesTo(context, agent, key, (result) => result !== 'under way', leftMs);
   const result = await resultOf(context, agent, key);
   return typeof result === 'object' && result.status === 'CANCELLED';
 }
