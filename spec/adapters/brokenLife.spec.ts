@@ -512,7 +512,7 @@ describe('cancelRun()', () => {
     await expect(cancelRun(server.context, run)).resolves.toBe('cancelled');
     expect(warn.mock.calls.map(([text]) => String(text))).toEqual([
       expect.stringMatching(
-        /^Run "r" is asked to end, and has not within 3 s: .*restateEngine\(\{ ingress, admin \}\)$/,
+        /^Run "r" is asked to end, and has not within 3 s: .*its worker is away .*restateEngine\(\{ ingress, admin \}\)$/,
       ),
     ]);
     warn.mockRestore();

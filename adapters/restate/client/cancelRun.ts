@@ -146,7 +146,8 @@ export async function cancelRun(
     if (came === 'let go') return 'cancelled';
     if (came === 'unknown') return came;
     // Whoever went on behind a life that had heard of it knew.
-    if (came === 'ended') return isHeard || (await isCancelled(context, run, late, until)) ? 'cancelled' : came;
+    if (came === 'ended')
+      return isHeard || (await isCancelled(context, run, late, until)) ? 'cancelled' : came;
     const left = admin === undefined ? 'over' : await endOpen(context, admin, run, came, reason);
     if (left === 'ended') return 'cancelled';
     // The life was killed before it could hear, and another one goes on that does not know.
@@ -225,7 +226,7 @@ async function warnUnlessOver(
   // The run has heard: whoever cannot look does not have to warn.
   if (await isOver.catch(() => true)) return;
   process.emitWarning(
-    `Run "${runId}" is asked to end, and has not within ${LOOK_MS / 1_000} s: unless it has much to undo, its journal does not fit the code that is served now. Only the admin can end it then: cancel it with restateEngine({ ingress, admin })`,
+    `Run "${runId}" is asked to end, and has not within ${LOOK_MS / 1_000} s: it has much to undo, its worker is away or busy, or its journal does not fit the code that is served now. Only the admin can end it in the last case: cancel it with restateEngine({ ingress, admin })`,
     'RestateWarning',
   );
 }
