@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 
 import { CommandError } from './commandError';
@@ -90,15 +90,36 @@ const RUNNERS: Readonly<Record<string, readonly string[]>> = {
   bun: ['bunx'],
 };
 
-/** @throws CommandError STORE_NOT_FOUND when there is no folder there. */
+/** @throws CommandError STORE_NOT_FOUND when there is no folder there, or one of something else: a store would be made in it. */
 export function checkStoreFolder({ store }: Pick<Settings, 'store'>): void {
-  if (existsSync(store) && statSync(store).isDirectory()) return;
+  if (mayBeStore(store)) return;
   throw new CommandError(
     'STORE_NOT_FOUND',
     `Cannot find a store in "${store}"`,
     'name its folder with --store, MILLRACE_STORE or millrace.config.json',
   );
 }
+
+/** Whether it is a folder in which a store has made something, or nothing is yet. */
+function mayBeStore(folder: string): boolean {
+  if (!existsSync(folder) || !statSync(folder).isDirectory()) return false;
+  try {
+    const names = readdirSync(folder);
+    return names.length === 0 || names.some((name) => FIRST_MADE.has(name));
+  } catch {
+    return true; // The store says why it cannot be read.
+  }
+}
+
+/** What is there of every store: of one that only queues runs or keeps signals, too. */
+const FIRST_MADE: ReadonlySet<string> = new Set([
+  'history.json',
+  'journal',
+  'lock',
+  'queue',
+  'runs',
+  'signals',
+]);
 
 function configFileAbove(folder: string): string | undefined {
   for (let at = folder; ; at = dirname(at)) {

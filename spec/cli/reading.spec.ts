@@ -203,6 +203,7 @@ describe('the commands that read', () => {
       [['list', '--since', 'soon'], 'USAGE', 64],
       [['list', '--status', 'done'], 'USAGE', 64],
       [['list', '--store', './none'], 'STORE_NOT_FOUND', 2],
+      [['prune', '--keep', '1', '--yes', '--store', '.'], 'STORE_NOT_FOUND', 2],
       [['nope'], 'USAGE', 64],
     ])('refuses %j with %s: alone on stdout as JSON, on stderr for people', (args, code, exit) => {
       const told = json(...args);
