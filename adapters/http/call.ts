@@ -215,10 +215,10 @@ export function newIdIn(runId: string): string {
     throw new HttpRequestError('BODY_MALFORMED', error.message, error.next);
   }
   // Whoever asks a server takes them out of the address.
-  if (runId === '.' || runId === '..')
+  if (runId === '.' || runId === '..' || /\p{Surrogate}/u.test(runId))
     throw new HttpRequestError(
       'BODY_MALFORMED',
-      `Cannot use this run id: no address leads to "${runId}"`,
+      `Cannot use this run id: no address leads to ${JSON.stringify(runId)}`,
       'give another one',
     );
   return runId;

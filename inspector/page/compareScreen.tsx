@@ -4,7 +4,7 @@ import type { JSX } from 'preact';
 import type { StepChange, ValueChange } from '../../lib/history/stateDiff';
 import { stateDiff } from '../../lib/history/stateDiff';
 import type { StepResult } from '../../lib/model/stepResult';
-import { briefly, clockText, icons, numberText, shortRunId, spanText } from './format';
+import { addressPart, briefly, clockText, icons, numberText, shortRunId, spanText } from './format';
 import { act, view } from './machine';
 import type { OpenRun } from './pageState';
 import { goToRun, openRun, otherRun, runList, list } from './pageState';
@@ -34,7 +34,7 @@ export function CompareScreen(): JSX.Element {
     <main class="compare-screen">
       <header class="run-head">
         <a
-          href={`#/${encodeURIComponent(one.place.store)}/${encodeURIComponent(one.place.runId)}`}
+          href={`#/${encodeURIComponent(one.place.store)}/${addressPart(one.place.runId)}`}
           class="back"
           title="Esc"
         >

@@ -25,7 +25,7 @@ import type {
 import type { RunSummary } from '../../lib/store/store';
 import type { ErrorRecord } from '../../lib/model/failure';
 import type { Graph, Placed } from '../graph';
-import { clockSkew } from './format';
+import { addressPart, clockSkew } from './format';
 import type { RunPlace } from './machine';
 import type { Texts, TextSource } from './texts';
 
@@ -122,7 +122,7 @@ export function serverConnection(): Connection {
     { store, runId }: RunPlace,
     rest = '',
     query: Readonly<Record<string, string>> = {},
-  ): string => at(`runs/${encodeURIComponent(runId)}${rest === '' ? '' : `/${rest}`}`, store, query);
+  ): string => at(`runs/${addressPart(runId)}${rest === '' ? '' : `/${rest}`}`, store, query);
   const valueQuery = ({
     path,
     of,

@@ -127,6 +127,11 @@ export function briefly(value: unknown, most = 80): string {
   return text.length > most ? `${text.slice(0, most - 1)}…` : text;
 }
 
+/** An id as a part of an address. Half a character, as one that was cut may end with, stands in no address: nothing is found there. */
+export function addressPart(id: string): string {
+  return encodeURIComponent(id.replaceAll(/\p{Surrogate}/gu, '\ufffd'));
+}
+
 /** A value over several lines; a text as it is. */
 export function pretty(value: unknown): string {
   return typeof value === 'string' ? value : jsonText(value, 2);

@@ -250,7 +250,7 @@ const fields: Readonly<Record<string, Field>> = {
 
 /** Encodes only what an address cannot bear, so that `pages[60]/ocr` can be read. */
 function readable(text: string): string {
-  return encodeURI(text)
+  return encodeURI(text.replaceAll(/\p{Surrogate}/gu, '\ufffd'))
     .replaceAll(/[#&?+]/g, encodeURIComponent)
     .replaceAll('%5B', '[')
     .replaceAll('%5D', ']');

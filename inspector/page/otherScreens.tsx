@@ -7,7 +7,7 @@ import type { AlertRecord } from '../../lib/metrics/alert';
 import type { LogLevel, RunEvent } from '../../lib/model/event';
 import { offsetText } from '../../lib/store/streamRest';
 import type { Plan } from '../../lib/model/plan';
-import { agoText, briefly, clockText, numberText, shortRunId, spanText } from './format';
+import { addressPart, agoText, briefly, clockText, numberText, shortRunId, spanText } from './format';
 import { GraphView } from './graphView';
 import { act, view } from './machine';
 import type { OpenRun } from './pageState';
@@ -26,7 +26,7 @@ export function LogsScreen(): JSX.Element {
     <main class="logs-screen">
       <header class="run-head">
         <a
-          href={`#/${encodeURIComponent(run.place.store)}/${encodeURIComponent(run.place.runId)}`}
+          href={`#/${encodeURIComponent(run.place.store)}/${addressPart(run.place.runId)}`}
           class="back"
           title="Esc"
         >

@@ -3,7 +3,7 @@ import type { JSX } from 'preact';
 
 import type { PlanStep } from '../../lib/model/plan';
 import { lifeSeconds } from '../../lib/model/state';
-import { clockText, icons, numberText, shortRunId, spanText } from './format';
+import { addressPart, clockText, icons, numberText, shortRunId, spanText } from './format';
 import { GraphView } from './graphView';
 import { Details } from './details';
 import { act, view } from './machine';
@@ -140,7 +140,7 @@ function RunActions({ run: { place, fold, reply } }: { readonly run: OpenRun }):
     <>
       <a
         class="button"
-        href={`#/${encodeURIComponent(place.store)}/${encodeURIComponent(place.runId)}/logs`}
+        href={`#/${encodeURIComponent(place.store)}/${addressPart(place.runId)}/logs`}
         title="g l"
       >
         {t('logs')}

@@ -4,7 +4,7 @@ import type { JSX } from 'preact';
 import type { DamagedRun } from '../../adapters/http/contract';
 import type { RunStatus } from '../../lib/model/state';
 import type { RunSummary } from '../../lib/store/store';
-import { agoText, clockText, icons, now, numberText, shortRunId, spanText } from './format';
+import { addressPart, agoText, clockText, icons, now, numberText, shortRunId, spanText } from './format';
 import { act, view } from './machine';
 import {
   clock,
@@ -198,7 +198,7 @@ function RunRow({
         <span class={`state ${status}`} title={t(status)}>
           {icons[status]}
         </span>{' '}
-        <a href={`#/${encodeURIComponent(storeName())}/${encodeURIComponent(runId)}`} tabIndex={-1}>
+        <a href={`#/${encodeURIComponent(storeName())}/${addressPart(runId)}`} tabIndex={-1}>
           {shortRunId(runId)}
         </a>
       </span>

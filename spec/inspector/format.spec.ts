@@ -1,4 +1,4 @@
-import { giverText, spanText } from '../../inspector/page/format';
+import { addressPart, giverText, spanText } from '../../inspector/page/format';
 import { korean } from '../../inspector/page/korean';
 import { chooseLanguage } from '../../inspector/page/texts';
 import type { GivenBy } from '../../lib/model/givenBy';
@@ -25,6 +25,13 @@ describe('spanText()', () => {
     expect(spanText(ms)).toBe(english);
     await chooseLanguage('ko-KR', () => Promise.resolve(korean));
     expect(spanText(ms)).toBe(inKorean);
+  });
+});
+
+describe('addressPart()', () => {
+  it('takes any id of a run, also one that was cut within a character', () => {
+    expect(addressPart('a/b c')).toBe('a%2Fb%20c');
+    expect(decodeURIComponent(addressPart('mail-\ud83d'))).toBe('mail-\ufffd');
   });
 });
 

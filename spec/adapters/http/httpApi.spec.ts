@@ -432,6 +432,7 @@ describe('httpApi()', () => {
     ['that is empty', ''],
     ['.', '.'],
     ['..', '..'],
+    ['of half a character', 'mail-\ud83d'],
   ])('refuses a new run by an id %s: nobody could ask for it', async (_, runId) => {
     const store = memoryStore();
     const api = httpApi({ store, ...writer });
