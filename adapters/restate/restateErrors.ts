@@ -97,18 +97,23 @@ export class TooManyStepsError extends MillraceError {
   }
 }
 
-/** What was asked about a run only a worker can answer, and none has. The server keeps the run, and what was asked. */
+/** What was asked about a run only a worker can answer, and none has. The server keeps the run, and what was asked of a life of it. */
 export class WorkerUnreachableError extends MillraceError {
   override readonly name = 'WorkerUnreachableError';
   readonly code = 'WORKER_UNREACHABLE';
   /** The id of the run. */
   readonly runId: string;
 
-  /** @param agent - Name of the agent that workers have to serve. */
-  constructor(runId: string, agent: string, forMs: number) {
+  /**
+   * @param agent - Name of the agent that workers have to serve.
+   * @param again - What has to be asked once more: nobody knew which life to ask.
+   */
+  constructor(runId: string, agent: string, forMs: number, again?: 'cancel') {
+    const then =
+      again === undefined ? '. An answer or a cancel is kept, and taken then' : `, and ${again} it then`;
     super(
       `No worker that serves "${agent}" has answered for ${forMs / 1000} s what was asked about run "${runId}"`,
-      'start one with serveRestate(). An answer or a cancel is kept, and taken then',
+      `start one with serveRestate()${then}`,
     );
     this.runId = runId;
   }

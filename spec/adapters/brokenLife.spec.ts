@@ -636,6 +636,30 @@ describe('a life that does not answer in time that it shall end', () => {
   });
 });
 
+describe('a run that waits, whose lives the server has forgotten, while no worker is there', () => {
+  it.each([true, false])(
+    'is to be cancelled again, as nobody keeps that, with an admin: %s',
+    async (hasAdmin) => {
+      const server = fakeServer({}, undefined, hasAdmin);
+      const { ingress } = server.context;
+      const away: Ingress = {
+        request: (path, options) => {
+          if (path.startsWith('/restate/invocation/')) return Promise.resolve(470);
+          if (path.endsWith('/get'))
+            return Promise.reject(new RequestTimeoutError('http://127.0.0.1:9', 300));
+          return ingress.request(path, options);
+        },
+      };
+
+      const context = { ...server.context, ingress: away, patienceMs: 300 };
+      await expect(cancelRun(context, { agent: line, runId: 'r' })).rejects.toMatchObject({
+        name: 'WorkerUnreachableError',
+        next: 'start one with serveRestate(), and cancel it then',
+      });
+    },
+  );
+});
+
 describe('a life that ends while others follow its run too', () => {
   const cancelled = {
     status: 'CANCELLED',

@@ -139,7 +139,8 @@ export async function cancelRun(
     asked = undefined as number | undefined;
     const came = await cancelLatest(briefly, run, true, undefined, reason, asks).catch((error: unknown) => {
       if (admin !== undefined && isUnserved(error)) return cancelUnserved(context, admin, run, error);
-      if (admin === undefined || !isAway(error)) throw error;
+      if (admin === undefined || !isAway(error))
+        throw asked === undefined ? unkept(context, run, error) : error;
       late = asked ?? late;
       return 'unheard' as const;
     });
@@ -159,9 +160,18 @@ export async function cancelRun(
     }
     // Whether anything is under way behind the life that was killed comes to light by asking once more.
     if (came === 'cancelled') isHeard = true;
-    if (asyncScheduler.now() >= until) throw notCancelled(context, run, came);
+    if (asyncScheduler.now() >= until) {
+      const why = notCancelled(context, run, came);
+      throw late === undefined ? unkept(context, run, why) : why;
+    }
     await new Promise((resolve) => setTimeout(resolve, NOT_BEGUN_GAP_MS));
   }
+}
+
+/** The error; of a run of which no worker said which life is to be asked, that it has to be cancelled once more. */
+function unkept({ patienceMs }: EngineContext, { agent, runId }: AgentRun, error: unknown): unknown {
+  const isAsked = !(error instanceof WorkerUnreachableError);
+  return isAsked ? error : new WorkerUnreachableError(runId, agent.name, patienceMs, 'cancel');
 }
 
 /** Why a run could not be cancelled within the patience. */
