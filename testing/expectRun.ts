@@ -7,6 +7,7 @@ import type { RunState } from '../lib/model/state';
 import type { RunArguments } from '../operators/runs/run';
 import { run } from '../operators/runs/run';
 import { lanesOf, marblesOf, pointsOf } from './lanes';
+import { nearest, there } from './testingErrors';
 import { withScheduler } from './virtual';
 import { InvalidArgumentError, MillraceError } from '../lib/model/failure';
 
@@ -66,8 +67,12 @@ export function expectRun<I, O>(
         // As they are drawn: what falls into a group has no other diagram than that of what comes behind it.
         return marblesOf(pointsOf(expected)) === actual ? [] : [{ path, expected: expected.trim(), actual }];
       });
-      if (wrong.length > 0) throw new LaneMismatchError(agent.name, wrong);
       const last = transitions.at(-1);
+      if (wrong.length > 0)
+        throw new LaneMismatchError(
+          agent.name,
+          wrong.map((lane) => explained(lane, last?.state)),
+        );
       if (last === undefined)
         throw new InvalidArgumentError(
           `Cannot run "${agent.name}" in virtual time: its store is not synchronous`,
@@ -87,8 +92,8 @@ export class LaneMismatchError extends MillraceError {
 
   constructor(agentName: string, lanes: readonly WrongLane[]) {
     const text = lanes.map(
-      ({ path, expected, actual }) =>
-        `  ${path}\n    expected: ${shown(expected)}\n    actual:   ${shown(actual)}`,
+      ({ path, expected, actual, why = '' }) =>
+        `  ${path}\n    expected: ${shown(expected)}\n    actual:   ${shown(actual)}${why && `, ${why}`}`,
     );
     super(`Run of "${agentName}" went another way:\n${text.join('\n')}`, 'mend the agent, or the diagram', {
       tellsNext: false,
@@ -105,6 +110,32 @@ export interface WrongLane {
   readonly expected: string;
   /** The diagram as the run drew it. */
   readonly actual: string;
+  /** Where it is known, what is wrong: a path that no step has, a function that virtual time does not reach. */
+  readonly why?: string;
+}
+
+function explained(lane: WrongLane, state: RunState | undefined): WrongLane {
+  const { path } = lane;
+  const steps = [...(state?.steps ?? [])];
+  const step = steps.find(({ stepId }) => stepId === path);
+  if (step === undefined)
+    return {
+      ...lane,
+      why: `no step has this path; ${there(
+        nearest(
+          path,
+          steps.map(({ stepId }) => stepId),
+        ),
+      )}`,
+    };
+  const holdsOthers = steps.some(
+    ({ stepId }) => stepId.startsWith(`${path}/`) || stepId.startsWith(`${path}[`),
+  );
+  if (step.status !== 'RUNNING' || holdsOthers) return lane;
+  return {
+    ...lane,
+    why: 'virtual time does not reach what it waits for; let a fakeAgent() stand in for an async function',
+  };
 }
 
 function shown(marbles: string): string {

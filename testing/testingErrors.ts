@@ -46,22 +46,37 @@ export class UnknownPathError extends MillraceError {
   readonly near: readonly string[];
 
   constructor(agent: string, path: string, known: readonly string[]) {
-    const byDistance = known
-      .map((other) => ({ other, distance: distanceBetween(path, other) }))
-      .sort((a, b) => a.distance - b.distance);
-    const isNear = byDistance.filter(({ distance }) => distance <= Math.max(2, path.length / 4));
-    const near = (isNear.length > 0 ? isNear : byDistance).slice(0, 5).map(({ other }) => other);
-    const others =
-      near.length === 0
-        ? 'it has no steps'
-        : `${isNear.length > 0 ? 'near it:' : 'there are'} ${near.join(', ')}`;
+    const near = nearest(path, known);
     super(
-      `Cannot replace "${path}" in "${agent}": no run has such a step; ${others}`,
+      `Cannot replace "${path}" in "${agent}": no run has such a step; ${there(near)}`,
       'give the path without the brackets of items and rounds: pages/ocr for pages[3]/ocr',
     );
     this.path = path;
-    this.near = near;
+    this.near = near.paths;
   }
+}
+
+/** Paths that there are, those first that are like a path that there is not. */
+export interface Nearest {
+  readonly paths: readonly string[];
+  /** Whether the path may be a misspelling of them. */
+  readonly areLike: boolean;
+}
+
+/** The paths that may be meant by one that there is not, at most five. */
+export function nearest(path: string, known: readonly string[]): Nearest {
+  const byDistance = known
+    .map((other) => ({ other, distance: distanceBetween(path, other) }))
+    .sort((a, b) => a.distance - b.distance);
+  const like = byDistance.filter(({ distance }) => distance <= Math.max(2, path.length / 4));
+  const areLike = like.length > 0;
+  return { paths: (areLike ? like : byDistance).slice(0, 5).map(({ other }) => other), areLike };
+}
+
+/** The same in words. */
+export function there({ paths, areLike }: Nearest): string {
+  if (paths.length === 0) return 'it has no steps';
+  return `${areLike ? 'near it:' : 'there are'} ${paths.join(', ')}`;
 }
 
 /** How many letters have to be put in, taken out, changed, or swapped with the next one (Damerau, 1964; adjacent letters only). */

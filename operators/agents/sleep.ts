@@ -4,7 +4,8 @@ import { InvalidArgumentError } from '../../lib/model/failure';
 
 /**
  * Waits, for any length of time, and passes its input on. The moment of waking is on record: a run that is resumed waits for
- * the rest, or not at all, whatever the code says by then.
+ * the rest, or not at all, whatever the code says by then. Where a chain begins with a `sleep`, say what goes through:
+ * `sleep<Order>('wait', 60_000)`.
  *
  * @param ms - Milliseconds, or a function of the input that gives them; it is called once a run.
  *

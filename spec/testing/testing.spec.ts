@@ -8,6 +8,7 @@ import type { StepContext } from '../../lib/model/agentType';
 import { memoryStore } from '../../lib/store/memory/memoryStore';
 import { agent } from '../../operators/agents/agent';
 import { chain } from '../../operators/agents/chain';
+import { each } from '../../operators/agents/each';
 import { workflow } from '../../operators/agents/workflow';
 import { partials } from '../../operators/runs/partials';
 import { run } from '../../operators/runs/run';
@@ -128,7 +129,23 @@ describe('expectRun()', () => {
     expect(() => expectRun(report(), 'x').toBe({ load: 's-|', stats: '--s-|', nobody: 's' })).toThrow(
       'Run of "report" went another way:\n' +
         '  stats\n    expected: --s-|\n    actual:   --s|\n' +
-        '  nobody\n    expected: s\n    actual:   nothing',
+        '  nobody\n    expected: s\n    actual:   nothing, no step has this path; there are load, topics, stats',
+    );
+  });
+
+  it('names the path that may be meant, and says why an async function does not end', () => {
+    const slow = agent('slow', async (n: number) => Promise.resolve(n));
+    const flow = chain('flow', each('all', slow), fakeAgent('sum', { afterMs: 1, value: 3 }));
+    const wrong = () => expectRun(flow, [1]).toBe({ som: 's|', 'all[0]/slow': 's|', all: 's|', sum: 's|' });
+
+    expect(wrong).toThrow(
+      'som\n    expected: s|\n    actual:   nothing, no step has this path; near it: sum\n',
+    );
+    expect(wrong).toThrow(
+      'all[0]/slow\n    expected: s|\n    actual:   s, virtual time does not reach what it waits for; let a fakeAgent() stand in for an async function\n',
+    );
+    expect(wrong).toThrow(
+      /all\n {4}expected: s\|\n {4}actual: {3}s\n {2}sum\n {4}expected: s\|\n {4}actual: {3}nothing$/,
     );
   });
 
