@@ -14,6 +14,7 @@ import { namesAgents } from './settings';
  * @param isLeft - Whether its process was killed, so that nobody carries it on although it is `RUNNING`.
  * @param shapes - How the answers look that it waits for, by the paths of the steps, where that is known.
  * @param answered - Paths of steps whose answers it only has to take.
+ * @param isServed - Whether a process serves the store, which goes on with runs that are answered.
  */
 export function goOnRows(
   state: RunState,
@@ -23,10 +24,12 @@ export function goOnRows(
     isLeft = false,
     shapes,
     answered,
+    isServed = false,
   }: {
     readonly isLeft?: boolean;
     readonly shapes?: ReadonlyMap<string, string>;
     readonly answered?: ReadonlySet<string>;
+    readonly isServed?: boolean;
   } = {},
 ): string[][] {
   const runId = printable(state.runId);
@@ -60,7 +63,7 @@ export function goOnRows(
             printable(shapes?.get(row.stepId) ?? anyAnswer),
           ]),
         ]);
-      return [...answers, [words.goOn, resume]];
+      return isServed ? answers : [...answers, [words.goOn, resume]];
     }
     case 'CANCELLED':
       return [[words.goOn, resume]];

@@ -27,6 +27,7 @@ import { keptAnswers } from '../keptAnswers';
 import { momentText, timeText } from '../view/moments';
 import type { Output } from '../view/output';
 import { paint } from '../view/output';
+import { eventsSoFar } from './eventCommands';
 import { mermaidOf } from '../view/planMermaid';
 import type { QueuedRow } from '../queuedRuns';
 import { queuedRun } from '../queuedRuns';
@@ -62,7 +63,8 @@ export async function showCommand(context: CommandContext): Promise<number> {
       else {
         const left = isLeft ? await leftNote(settings, output) : undefined;
         const shapes = at === undefined ? await shapesFor(state, settings, output) : undefined;
-        showRun(state, { left, shapes, answers }, settings, context);
+        const served = at === undefined ? await servedNote(state, settings, output) : undefined;
+        showRun(state, { left, served, shapes, answers }, settings, context);
       }
     }
     return exitOfRun(state);
@@ -98,7 +100,9 @@ async function showQueued(
     for (const line of [
       head.join('  '),
       words.isQueued(printable(runId), beginsText(row, output)),
-      who === undefined || owner === undefined ? words.notServed : who(owner.pid, owner.host),
+      who === undefined || owner === undefined
+        ? words.notServed
+        : who(owner.pid, owner.host, printable(name)),
       ...tagLines(tags, output),
     ])
       output.print(clippedLine(line, width));
@@ -154,10 +158,23 @@ export async function leftNote({ store }: Settings, { words }: Output): Promise<
   return owner?.isAlive === false ? words.leftBehindBy(owner.pid, owner.host) : words.leftBehind;
 }
 
+/** Says who goes on by itself with a run that waits; undefined where nobody serves the store. */
+async function servedNote(
+  { status, name }: RunState,
+  { store }: Settings,
+  { words }: Output,
+): Promise<string | undefined> {
+  const owner = status === 'SUSPENDED' ? await ownerOf(store) : undefined;
+  if (owner?.isAlive !== true || !owner.isServing) return undefined;
+  return words.goesOnThere(owner.pid, owner.host, printable(name));
+}
+
 /** What is found out of a run before it is shown. */
 interface Shown {
   /** Says that nobody carries it on; undefined where somebody does, or need not. */
   readonly left: string | undefined;
+  /** Says who goes on with it by itself; undefined where nobody does. */
+  readonly served: string | undefined;
   /** How the answers look that it waits for. */
   readonly shapes: ReadonlyMap<string, string> | undefined;
   /** The answers that it takes when it goes on. */
@@ -166,7 +183,7 @@ interface Shown {
 
 function showRun(
   state: RunState,
-  { left, shapes, answers }: Shown,
+  { left, served, shapes, answers }: Shown,
   settings: Settings,
   { options, output }: CommandContext,
 ): void {
@@ -176,6 +193,7 @@ function showRun(
     ...(left === undefined ? [] : [left]),
     ...notesOf(state, output),
     ...answers.map((each) => answerText(each, output)),
+    ...(served === undefined ? [] : [served]),
   ])
     output.print(clippedLine(line, width));
   const rows = stepRows(
@@ -193,6 +211,7 @@ function showRun(
     options['at'] === undefined
       ? goOnRows(state, settings, output, {
           isLeft: left !== undefined,
+          isServed: served !== undefined,
           answered: new Set(answers.map(({ path }) => path)),
           ...(shapes !== undefined && { shapes }),
         })
@@ -321,12 +340,10 @@ async function showStep(
     output.print(failureText(failure, words.error, isFull, output));
 }
 
-/** The kept events of a run; none where none are kept. */
-async function eventsOf(store: Store, { runId, status }: RunState): Promise<readonly RunEvent[]> {
+/** The events of a run that are kept by now; none where none are kept. */
+async function eventsOf(store: Store, state: RunState): Promise<readonly RunEvent[]> {
   try {
-    // Those of a run that is under way do not end; what happened so far is in its state.
-    if (status === 'RUNNING') return [];
-    const kept = await firstValueFrom(store.events(runId).pipe(toArray()));
+    const kept = await firstValueFrom(eventsSoFar(store, state).pipe(toArray()));
     return kept.map(({ event }) => event);
   } catch (error) {
     if (error instanceof EventsNotKeptError) return [];

@@ -122,6 +122,8 @@ function notesOf(row: StepResult, node: StepNode, state: RunState, { words }: Ou
     if (row.deadline !== undefined) notes.push(words.untilMoment(momentText(row.deadline)));
   }
   if (row.partials !== undefined && row.status === 'RUNNING') notes.push(words.partials(row.partials));
+  if (row.status === 'RUNNING' && inside.length === 0 && row.timestamp !== null)
+    notes.push(words.quietSince(momentText(Date.parse(row.timestamp))));
   if (row.error !== null && row.status !== 'COMPLETED') notes.push(`${row.error.name}: ${row.error.message}`);
   return notes;
 }

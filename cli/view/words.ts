@@ -45,10 +45,14 @@ const en = {
   asks: (question: string) => `waits for an answer: ${question}`,
   waitsUntil: (moment: string) => `waits until ${moment}`,
   untilMoment: (moment: string) => `until ${moment}`,
+  quietSince: (moment: string) => `no news since ${moment}`,
   begins: (moment: string | undefined, priority: number) =>
     `begins ${moment === undefined ? 'when it is its turn' : `at ${moment}`}, by priority ${priority}`,
   isQueued: (runId: string, begins: string) => `${runId} is queued, ${begins}`,
-  servedBy: (pid: number, host: string) => `process ${pid} on ${host} serves the store and begins it`,
+  servedBy: (pid: number, host: string, name: string) =>
+    `process ${pid} on ${host} serves the store and begins it, if it has an agent "${name}"`,
+  goesOnThere: (pid: number, host: string, name: string) =>
+    `process ${pid} on ${host} serves the store and goes on with it by itself, if it has an agent "${name}"`,
   notServedBy: (pid: number, host: string) =>
     `process ${pid} on ${host} has the store and does not serve it: it begins when somebody does`,
   notServed: 'nobody serves the store now: it begins when somebody does',
@@ -200,10 +204,14 @@ const ko: Words = {
   asks: (question) => `답을 기다림: ${question}`,
   waitsUntil: (moment) => `${moment}까지 기다림`,
   untilMoment: (moment) => `${moment}까지`,
+  quietSince: (moment) => `${moment} 이후 소식 없음`,
   begins: (moment, priority) =>
     `${moment === undefined ? '차례가 되면 시작' : `${moment}에 시작`}, 우선순위 ${priority}`,
   isQueued: (runId, begins) => `${runId}: 대기열에 있음, ${begins}`,
-  servedBy: (pid, host) => `${host}의 프로세스 ${pid}이(가) 저장소를 맡고 있으며 이 실행을 시작합니다`,
+  servedBy: (pid, host, name) =>
+    `${host}의 프로세스 ${pid}이(가) 저장소를 맡고 있으며, 에이전트 "${name}"이(가) 있으면 이 실행을 시작합니다`,
+  goesOnThere: (pid, host, name) =>
+    `${host}의 프로세스 ${pid}이(가) 저장소를 맡고 있으며, 에이전트 "${name}"이(가) 있으면 스스로 이어 갑니다`,
   notServedBy: (pid, host) =>
     `${host}의 프로세스 ${pid}이(가) 저장소를 쓰지만 실행을 맡지 않습니다. 맡는 프로세스가 생기면 시작합니다`,
   notServed: '지금 저장소를 맡은 프로세스가 없습니다. 맡는 프로세스가 생기면 시작합니다',

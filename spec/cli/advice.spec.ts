@@ -239,6 +239,36 @@ describe('what the commands say, and what they advise', () => {
       }
     });
 
+    it('of a run that an app serves is all that it needs; what runs there says since when nothing was heard of it', async () => {
+      writeFileSync(join(cwd, 'server.mjs'), SERVER);
+      typed(['run', 'post', '"x"', '--id', 'p', ...agents]);
+      const server = begin([], { cwd, program: join(cwd, 'server.mjs') });
+      await server.says('serving');
+      try {
+        const waiting = typed(['show', 'p']).stdout;
+        expect(waiting).toContain(`process ${server.child.pid} on `);
+        expect(waiting).toContain(
+          'serves the store and goes on with it by itself, if it has an agent "post"',
+        );
+        expect(waiting).toContain("To answer:  millrace answer p ok '<json>'");
+        expect(waiting).not.toContain('resume');
+
+        const gated = begin(['run', 'gated', '"x"', '--id', 'g', ...agents], { cwd });
+        const runs = () => typed(['show', 'g']).stdout.includes('◐ wait');
+        await until(runs, 60_000);
+        const when = /\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/;
+        expect(typed(['show', 'g']).stdout).toMatch(new RegExp(`◐ wait +no news since ${when.source}`));
+        expect(typed(['show', 'g', '--step', 'wait']).stdout).toMatch(
+          new RegExp(`\\[1\\] +ran +${when.source}`),
+        );
+        writeFileSync(join(cwd, 'go'), '');
+        expect(await gated.ended).toBe(0);
+      } finally {
+        server.child.kill('SIGTERM');
+        await server.ended;
+      }
+    });
+
     it('that nobody hears says how to go on when the time is over', () => {
       typed(['run', 'post', '"x"', '--id', 'p', ...agents]);
 

@@ -158,6 +158,7 @@ describe('a run that waits in the queue', () => {
 
       expect([await shown.ended, await told.ended]).toEqual([5, 5]);
       expect(shown.told()).toContain(`process ${process.pid} on `);
+      expect(shown.told()).toContain('begins it, if it has an agent "contract"');
       expect(JSON.parse(told.told())).toMatchObject({ isServed: true, servedBy: { pid: process.pid } });
     } finally {
       serving.unsubscribe();
