@@ -20,7 +20,9 @@ export function together<T>(
     const all = { hasEnded: false };
     const behind = operatorsBehind();
     const heard$ = untilLeft(merge(...sources), subscriber);
-    const release = openStream({ name, store, onFailed, scheduler, monitor }, subscriber, (session) => {
+    // The first one may give all it has before the next one is subscribed to.
+    const whole = { name, store, onFailed, scheduler, monitor, sources: sources.length };
+    const release = openStream(whole, subscriber, (session) => {
       // Told here, because a store that answers at once lets items come before there is anything to release.
       subscriber.add(() => {
         if (!all.hasEnded) session.abandon();

@@ -24,6 +24,7 @@ export interface OpenStreamOptions {
   readonly store: Pick<Store, 'streams'>;
   readonly scheduler: SchedulerLike;
   readonly onFailed: OnFailed;
+  readonly sources?: number;
   readonly monitor?: StreamMonitor | undefined;
 }
 

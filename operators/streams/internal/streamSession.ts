@@ -38,6 +38,8 @@ export interface SessionOptions {
   readonly claim: StreamClaim;
   readonly scheduler: SchedulerLike;
   readonly onFailed: OnFailed;
+  /** Of how many sources it is made, where that is known before they are read; 1 when left out. */
+  readonly sources?: number;
   /** Who looks at it. */
   readonly monitor?: object | undefined;
 }
@@ -67,6 +69,7 @@ export class StreamSession {
   #isFlushing = false;
   #changes = 0;
   #isBroken = false;
+  #isAbandoned = false;
   #isReleased = false;
   /** Operators that have not finished. */
   readonly #operators = new Set<object>();
@@ -194,9 +197,10 @@ export class StreamSession {
     return place;
   }
 
-  /** Handles something that no source gave, such as the end of a window that a clock has closed. */
+  /** Handles something that no source gave, such as the end of a window that a clock has closed; nothing where nobody is left to take it. */
   tick(id: string, work: () => boolean): void {
-    if (!this.#isBroken) this.#begin(new Item(this, `${this.#joined(this.name)}@${id}`, undefined), work);
+    if (!this.#isBroken && !this.#isAbandoned)
+      this.#begin(new Item(this, `${this.#joined(this.name)}@${id}`, undefined), work);
   }
 
   /**
@@ -218,7 +222,8 @@ export class StreamSession {
    * stream may give their items in another order then: it waits until the item is durable. With one source it is told at once.
    */
   whenDecided(id: string, tell: () => void): void {
-    const item = this.#sources > 1 ? currentItem() : undefined;
+    const { sources = 1 } = this.#options;
+    const item = Math.max(sources, this.#sources) > 1 ? currentItem() : undefined;
     if (item === undefined) {
       tell();
       return;
@@ -474,6 +479,8 @@ export class StreamSession {
 
   /** Nobody takes anything more. What is not done is handled again by whoever claims the stream next. */
   abandon(): void {
+    // What is decided when the rest is written down is told in the next life.
+    this.#isAbandoned = true;
     // Whoever leaves within an item leaves what was done before it.
     this.#collecting = 0;
     this.flush();

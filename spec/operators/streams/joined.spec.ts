@@ -1,11 +1,13 @@
 import type { Observable } from 'rxjs';
-import { lastValueFrom, map, take, toArray } from 'rxjs';
+import { lastValueFrom, map, NEVER, Subject, take, tap, toArray } from 'rxjs';
 
-import { memoryStore } from '../../../index';
+import type { Store, Window } from '../../../index';
+import { agent, memoryStore, runEach } from '../../../index';
 import { fromOffset } from '../../../operators/streams/fromOffset';
 import { joined } from '../../../operators/streams/joined';
 import { latestBy } from '../../../operators/streams/latestBy';
 import { scanned } from '../../../operators/streams/scanned';
+import { together } from '../../../operators/streams/together';
 import { windowed } from '../../../operators/streams/windowed';
 
 interface Thing {
@@ -153,6 +155,60 @@ describe('sessions of pairs', () => {
     expect(sessions.map(({ from: begin, to }) => `${String(begin)}-${String(to)}`)).toEqual([
       '100-110',
       '109-120',
+    ]);
+  });
+});
+
+describe('windows behind together()', () => {
+  const items = <T>(name: string, values: readonly T[], store: Store) =>
+    fromOffset((offset = 0) => values.map((value, at) => ({ offset: at + 1, value })).slice(offset), {
+      name,
+      store,
+    });
+  const held = (windows: readonly Window<unknown>[]) => windows.map(({ id, items: all }) => [id, all]);
+
+  it('hold the same in each life, also where the first source gives all it has at once', async () => {
+    const store = memoryStore();
+    const [a, b] = [items('a', ['a1', 'a2'], store), items('b', ['b1', 'b2'], store)];
+    const windows = (...sources: readonly Observable<string>[]) =>
+      together({ name: 't', store }, ...sources).pipe(windowed('w', { count: 2 }));
+    const first: Window<string>[] = [];
+    const never = agent('never', (_: Window<string>) => NEVER);
+
+    const runs = windows(a, b).pipe(
+      tap((window) => first.push(window)),
+      runEach(never, { store }),
+    );
+    runs.subscribe().unsubscribe();
+    const second = await lastValueFrom(windows(b, a).pipe(toArray()));
+
+    expect(held(first)).toEqual(held(second).slice(0, first.length));
+    expect(first).not.toEqual([]);
+    expect(second.flatMap((window) => window.items)).toEqual(['a1', 'a2', 'b1', 'b2']);
+  });
+
+  it('come in the next life where the stream is left before they are told', async () => {
+    const store = memoryStore();
+    const given = new Subject<{ offset: number; value: string }>();
+    const windows = (source: Observable<string>) =>
+      together({ name: 't', store }, source, items('none', [], store)).pipe(windowed('w', { count: 2 }));
+    const told: unknown[] = [];
+    const left = windows(fromOffset(() => given, { name: 'a', store })).subscribe((window) =>
+      told.push(window),
+    );
+
+    ['a1', 'a2'].forEach((value, at) => {
+      given.next({ offset: at + 1, value });
+    });
+    left.unsubscribe();
+    const rest = await lastValueFrom(windows(items('a', ['a1', 'a2', 'a3'], store)).pipe(toArray()));
+
+    expect([told, held(rest)]).toEqual([
+      [],
+      [
+        ['t/w 0', ['a1', 'a2']],
+        ['t/w 1', ['a3']],
+      ],
     ]);
   });
 });
