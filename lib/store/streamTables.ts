@@ -121,8 +121,9 @@ function misfit(table: string, key: string, why: string): InvalidArgumentError {
 export function lateItems(rows: ReadonlyMap<string, unknown>): number {
   const clock = rows.get(CLOCK_ROW);
   if (typeof clock !== 'object' || clock === null) return 0;
-  const { late, latest, sealed: _sealed, ...others } = clock as Readonly<Record<string, unknown>>;
+  const { late, latest = 0, sealed = 0, ...others } = clock as Readonly<Record<string, unknown>>;
   // The row of a user's key of this name, as latestBy() has it, is what the user gave.
-  const isClock = typeof late === 'number' && typeof latest === 'number' && Object.keys(others).length === 0;
-  return isClock ? late : 0;
+  const isClock =
+    [late, latest, sealed].every((part) => typeof part === 'number') && Object.keys(others).length === 0;
+  return isClock ? Number(late) : 0;
 }
