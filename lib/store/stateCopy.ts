@@ -3,16 +3,18 @@ import type { StepResult } from '../model/stepResult';
 
 /**
  * The state with values of its own, to be handed out: who gets it may change them, as agents may change what they are called
- * with, and what the store saves stays as it was. A step is copied when it is first read: its values never change here.
+ * with, and what the store saves stays as it was. A value, or a step, is copied when it is first read: here they never change.
  */
 export function stateCopy(state: RunState): RunState {
-  return Object.freeze({
-    ...state,
-    steps: state.steps.withRows(rowCopy),
-    ...('input' in state && { input: valueCopy(state.input) }),
-    ...('output' in state && { output: valueCopy(state.output) }),
-    ...('shared' in state && { shared: valueCopy(state.shared) }),
-  });
+  const copy = { ...state, steps: state.steps.withRows(rowCopy) };
+  for (const name of ['input', 'output', 'shared'] as const)
+    if (isObject(state[name])) Object.defineProperty(copy, name, copiedWhenRead(state[name]));
+  return Object.freeze(copy);
+}
+
+function copiedWhenRead(value: unknown): PropertyDescriptor {
+  let copy: unknown;
+  return { get: () => (copy ??= valueCopy(value)), enumerable: true };
 }
 
 function rowCopy(row: StepResult): StepResult {
