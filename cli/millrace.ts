@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { CommanderError } from 'commander';
 
 import { commandSpecs } from './commandSpecs';
+import { exitCodes } from './exitCodes';
 import { processOutput } from './view/output';
 import type { Output } from './view/output';
 import type { Parsed } from './program';
@@ -27,12 +28,16 @@ const output = processOutput({
 void main();
 
 async function main(): Promise<void> {
-  // A reader that has left, such as `head`, wants no more: that is no error.
-  stdout.on('error', (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === 'EPIPE' ? 0 : 70);
-  });
   // What is said beside the result need not be heard.
   stderr.on('error', () => undefined);
+  stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+    // A reader that has left, such as `head`, wants no more: that is no error.
+    if (code === 'EPIPE') process.exit(0);
+    output.tell(
+      `✘ Cannot write to standard output: ${message}\n  free some space, or write to another place`,
+    );
+    process.exit(exitCodes.busy);
+  });
   let parsed: Parsed | undefined;
   let refused = 'millrace';
   try {
@@ -152,7 +157,8 @@ function usageExit(error: unknown, command: string, { tell, json }: Output): num
 function end(exit: number): void {
   if (stderr.isTTY) stderr.write('\u001b[?25h');
   write('', () => {
-    stderr.write('', () => process.exit(exit));
+    // Why something did not go out is told a moment after its write.
+    stderr.write('', () => setImmediate(() => process.exit(exit)));
   });
 }
 

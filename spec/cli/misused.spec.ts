@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -159,6 +159,20 @@ describe('a command', () => {
       spawnSync('sh', ['-c', line, process.execPath, script], { cwd });
       expect(readFileSync(join(cwd, 'code'), 'utf8')).toBe('2\n');
     }
+  });
+
+  it('says that its result could not be written, and does not end as if it had been', () => {
+    const full = openSync('/dev/full', 'w');
+    const { stderr, status } = spawnSync(process.execPath, [script, '--help'], {
+      stdio: ['ignore', full, 'pipe'],
+      cwd,
+    });
+    closeSync(full);
+
+    expect({ status, stderr: String(stderr) }).toMatchObject({
+      status: 75,
+      stderr: expect.stringContaining('Cannot write to standard output: ENOSPC'),
+    });
   });
 
   it('paints nothing of what it says beside its result where that goes to a file', () => {
