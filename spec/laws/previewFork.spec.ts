@@ -7,6 +7,7 @@ import * as library from '../../index';
 import type { Agent, RunEvent, RunState, StepContext, Store, Wire } from '../../index';
 import { agent, fork, memoryStore, resume, run, workflow } from '../../index';
 import { previewFork } from '../../history';
+import { isBelow } from '../../lib/model/stepPath';
 import { amount, seedOr, tally } from '../support/torture';
 import type { Shape } from './support/arbitraryStructure';
 import { agentsOf, arbitraryShape, hasKind } from './support/arbitraryStructure';
@@ -128,7 +129,7 @@ describe('the preview of a fork', () => {
 
   // Which members of a quorum are needed is only known when enough have come.
   const isOpen = (shape: Shape): boolean =>
-    (['ask', 'sleep', 'askInTime', 'quorum'] as const).some((kind) => hasKind(shape, kind)) ||
+    (['ask', 'sleep', 'quorum'] as const).some((kind) => hasKind(shape, kind)) ||
     // Nor is what a cache spares.
     JSON.stringify(shape).includes('"cache"');
 
@@ -163,6 +164,9 @@ describe('the preview of a fork', () => {
             [...started].filter((path) => known.has(path)).sort(),
           ]);
           expect(reused.filter((path) => started.has(path))).toEqual([]);
+          // Below a question it goes on with what was done instead of an answer.
+          const asked = events.flatMap((event) => (event.type === 'step.suspended' ? [event.path] : []));
+          expect(asked.filter((path) => isBelow(from, path, state.steps))).toEqual([]);
           const left = rows.filter(({ stepId }) => ![...again, ...reused].includes(stepId));
           // All else belongs to what has ended without it.
           expect(left.filter(({ status }) => status === 'COMPLETED')).toEqual([]);
