@@ -2,7 +2,14 @@ import { asyncScheduler, merge, Observable } from 'rxjs';
 
 import { untilLeft } from '../../lib/streams/untilLeft';
 import type { FromOffsetOptions } from './fromOffset';
-import { attachAll, checkStreamStore, openStream, operatorsBehind, sharing } from './internal/openStream';
+import {
+  attachAll,
+  checkStreamStore,
+  openStream,
+  operatorsBehind,
+  sharing,
+  tellingEnd,
+} from './internal/openStream';
 
 /**
  * Several sources as one stream: the offsets of all of them and what the operators behind remember become durable together. The
@@ -39,7 +46,10 @@ export function together<T>(
           complete: () => {
             if (subscriber.closed) return;
             all.hasEnded = true;
-            subscriber.complete();
+            // Not within the end of its last source, where all of them end at once.
+            tellingEnd(session, () => {
+              subscriber.complete();
+            });
           },
         }),
       );

@@ -16,7 +16,7 @@ import {
   toArray,
 } from 'rxjs';
 
-import { fromOffset, memoryStore, windowed } from '../../../index';
+import { agent, fromOffset, memoryStore, runEach, together, windowed } from '../../../index';
 
 /** So many numbers; then it ends, or stands still. */
 const numbers =
@@ -79,5 +79,21 @@ describe.each<[string, (numbers$: Observable<number>) => Observable<string>]>([
       'threes 3 4 5',
       'threes 6 7 8',
     ]);
+  });
+
+  it('tell what an earlier life has sealed where all sources of together() end at once, with nothing more', async () => {
+    const store = slowStore();
+    const both$ = together(
+      { name: 't', store },
+      fromOffset(numbers(2, true), { name: 'a', store }),
+      fromOffset(numbers(1, true), { name: 'b', store }),
+    );
+    const never = agent('never', (_: string) => NEVER);
+    await lastValueFrom(branched(both$).pipe(runEach(never), takeUntil(timer(20)), toArray()));
+    expect((await store.streams.list())[0]?.offsets).toEqual({ a: 2, b: 1 });
+
+    const told = await lastValueFrom(branched(both$).pipe(toArray()));
+
+    expect(told.sort()).toEqual(['pairs 0 1 0', 'threes 0 1 0']);
   });
 });
