@@ -636,6 +636,37 @@ describe('a life that does not answer in time that it shall end', () => {
   });
 });
 
+describe('a life that is followed by somebody who begins none, and is killed so that another one goes on', () => {
+  it.each([true, false])(
+    'is no end of the run; it is where nobody means to go on: %s',
+    async (isReplaced) => {
+      const fate = { isReplaced, isCancelAsked: false };
+      const server = fakeServer({ r: killed({ told: started, fate }) });
+      const events = [
+        { type: 'run.resumed', at: 3, life: 2, reused: 0 },
+        { type: 'run.completed', at: 4, output: 8, duration: 0 },
+      ] as const;
+      setTimeout(() => {
+        const end = { status: 'COMPLETED', from: 0, events, parts: 0 } as const;
+        if (isReplaced) server.lives.set('2~r', { request: { ...request, life: 2 }, end });
+      }, 200);
+      const told: string[] = [];
+      const state = await followRun(server.context, {
+        request: { agent: line, runId: 'r', input: undefined, onMismatch: 'refuse' },
+        begins: false,
+        tell: ({ event }) => {
+          told.push(event.type);
+        },
+        signal: new AbortController().signal,
+        asks: () => undefined,
+      });
+
+      expect(state.status).toBe(isReplaced ? 'COMPLETED' : 'FAILED');
+      expect(told).toEqual(isReplaced ? ['run.resumed', 'run.completed'] : ['run.failed']);
+    },
+  );
+});
+
 describe('a run that waits, whose lives the server has forgotten, while no worker is there', () => {
   it.each([true, false])(
     'is to be cancelled again, as nobody keeps that, with an admin: %s',

@@ -111,6 +111,11 @@ class FollowedRun<O> {
         this.#toAwaited();
         continue;
       }
+      if (!begins && (await this.#isReplaced())) {
+        await this.#waitForNext();
+        this.#toAwaited();
+        continue;
+      }
       if (!begins) return this.#tellAgain();
       const completed = this.#decide();
       if (completed !== undefined) return completed;
@@ -229,6 +234,13 @@ class FollowedRun<O> {
       // Nobody can say: it has ended.
       return false;
     }
+  }
+
+  /** Whether the life was killed by somebody who is about to begin the next one. */
+  async #isReplaced(): Promise<boolean> {
+    if (!this.#isBroken) return false;
+    const { agent, runId } = this.#run.request;
+    return (await fateOfLife(this.#context, agent, keyOf(runId, this.#life))).isReplaced;
   }
 
   /** The life has ended only because another goes on. */
