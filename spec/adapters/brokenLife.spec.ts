@@ -538,10 +538,10 @@ describe('a worker, or an admin, that does not answer about a life that has brok
     };
     return { ...server, context };
   };
-  const unreachable = (forS: string) => ({
+  const unreachable = (forS: string, then = '. An answer or a cancel is kept, and taken then') => ({
     code: 'WORKER_UNREACHABLE',
     runId: 'r',
-    message: `No worker that serves "line" has answered for ${forS} s what was asked about run "r"; start one with serveRestate(). An answer or a cancel is kept, and taken then`,
+    message: `No worker that serves "line" has answered for ${forS} s what was asked about run "r"; start one with serveRestate()${then}`,
   });
 
   it('is named to whoever follows the run', async () => {
@@ -554,7 +554,7 @@ describe('a worker, or an admin, that does not answer about a life that has brok
     const server = silent(fakeServer({ r: killed({ told: started }) }, undefined, hasAdmin), '/fate');
 
     await expect(cancelRun(server.context, { agent: line, runId: 'r' })).rejects.toMatchObject(
-      unreachable('0.3'),
+      unreachable('0.3', ', and cancel it then'),
     );
   });
 
