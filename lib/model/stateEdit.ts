@@ -238,7 +238,12 @@ export class StateEdit {
 
   /** The life has ended: what was running is PENDING again. */
   rest(): void {
-    for (const { stepId } of this.#running()) this.#edit().draft(stepId, this.#unplanned).status = 'PENDING';
+    for (const { stepId } of this.#running()) {
+      const step = this.#edit().draft(stepId, this.#unplanned);
+      step.status = 'PENDING';
+      // Partial results are not on record: the next attempt begins with none.
+      if (step.partials !== undefined) delete step.partials;
+    }
   }
 
   /**
@@ -259,6 +264,7 @@ export class StateEdit {
     for (const { stepId, crashes = 0, crashedAlone = 0 } of running) {
       const step = this.#edit().draft(stepId, this.#unplanned);
       step.status = 'PENDING';
+      if (step.partials !== undefined) delete step.partials;
       step.crashes = crashes + 1;
       if (stepId === first?.stepId && others.length === 0) step.crashedAlone = crashedAlone + 1;
       if (step.alone === true) delete step.alone;

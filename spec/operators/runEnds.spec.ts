@@ -31,6 +31,21 @@ describe('the end of a run', () => {
     });
   });
 
+  it('is told as it is saved, without the number of partial results of a step that was stopped', async () => {
+    const store = memoryStore();
+    const stop = new AbortController();
+    const words = agent('words', () => new Observable<string>((reader) => reader.next('one')));
+
+    const life = collect(run(words, 1, { store, runId: 'r', signal: stop.signal }));
+    stop.abort();
+
+    expect(life.transitions.map(({ event }) => event.type)).toContain('step.emitted');
+    const told = life.transitions.at(-1)?.state;
+    expect(told?.status).toBe('CANCELLED');
+    expect(told?.steps.get('words')).not.toHaveProperty('partials');
+    expect((await store.loadRun('r'))?.steps.get('words')).not.toHaveProperty('partials');
+  });
+
   it('nothing thrown is a failure too, also in a plain pipe', async () => {
     const nothing = agent('nothing', () => {
       throw undefined;
