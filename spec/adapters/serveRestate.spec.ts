@@ -10,6 +10,7 @@ import { promisify } from 'node:util';
 
 import { serveRestate } from '../../adapters/restate';
 import { agent, schedule } from '../../index';
+import { until } from '../support/until';
 
 const ingress = 'http://127.0.0.1:1';
 const plain = agent('plain', (n: number) => n);
@@ -149,8 +150,8 @@ describe('serveRestate()', () => {
         ingress: address,
         schedules: [schedule(when, plain, 1)],
       });
-      await new Promise((resolve) => setTimeout(resolve, afterMs + 100));
-      expect(asked).not.toEqual([]);
+      await new Promise((resolve) => setTimeout(resolve, afterMs));
+      await until(() => asked.length > 0);
 
       await worker.close();
       await new Promise((resolve) => setTimeout(resolve, 50));
