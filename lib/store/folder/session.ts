@@ -60,6 +60,21 @@ export interface SessionStart extends Pick<
   readonly onWrite: () => void;
 }
 
+/** What is asked to be deleted, and who waits for that. */
+interface Deletion {
+  readonly runIds: readonly string[];
+  readonly forgetsAnswers: boolean;
+  readonly forgetMore: (files: Files, runIds: ReadonlySet<string>) => Promise<void>;
+  readonly resolve: (gone: readonly string[]) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** What came of that: the runs that are gone, and why others are not, or not wholly. */
+interface Deleted {
+  readonly gone: ReadonlySet<string>;
+  readonly errors: ReadonlyMap<string, unknown>;
+}
+
 /**
  * A store opened for writing: from the lock taken to `close()`.
  *
@@ -79,6 +94,8 @@ export class Session {
   readonly streams: StreamSession;
   /** Signals for the runs of this process. */
   readonly signals: SignalWatch;
+  /** Deletions with nothing between them that have not begun: they are done in one turn, with one sync. */
+  #toDelete: Deletion[] | undefined;
   #lost: StorageError | undefined;
   #isClosed = false;
   /** True once `close()` has begun: runs write nothing more, while it waits for all else that was asked for. */
@@ -194,13 +211,24 @@ export class Session {
     { cache = true }: Forgetting,
     forgetMore: (files: Files, runIds: ReadonlySet<string>) => Promise<void>,
   ): Promise<readonly string[]> {
-    return this.enqueue(async (files) => {
-      const gone = await this.#deleteRuns(runIds);
-      // One that has begun again meanwhile is another run.
-      const past = new Set(runIds.filter((runId) => !this.isKnown(runId)));
-      if (cache) await this.#cache.forget(past);
-      await forgetMore(files, past);
-      return gone;
+    return new Promise((resolve, reject) => {
+      const deletion: Deletion = { runIds, forgetsAnswers: cache, forgetMore, resolve, reject };
+      if (this.#toDelete !== undefined) {
+        this.#toDelete.push(deletion);
+        return;
+      }
+      const together = [deletion];
+      const close = (): void => {
+        if (this.#toDelete === together) this.#toDelete = undefined;
+      };
+      this.enqueue((files) => {
+        close();
+        return this.#deleteAll(files, together);
+      }).catch((error: unknown) => {
+        close();
+        for (const { reject: refuse } of together) refuse(error);
+      });
+      this.#toDelete = together;
     });
   }
 
@@ -245,6 +273,8 @@ export class Session {
    */
   async enqueue<T>(job: (files: Files) => Promise<T>): Promise<T> {
     const { files, layout } = this.#start;
+    // What is deleted from here on is so behind this.
+    this.#toDelete = undefined;
     if (this.#isClosed) throw this.#closedError();
     const turn = this.#queue
       .then(() => job(files))
@@ -463,37 +493,55 @@ export class Session {
     }
   }
 
-  /** What could not be forgotten leaves the others alone; the first such error is thrown when they are gone. */
-  async #deleteRuns(runIds: readonly string[]): Promise<readonly string[]> {
-    const { files, layout, journal } = this.#start;
-    const gone: string[] = [];
-    // What a run that is carried on has taken may not be on the disk.
-    const resting = runIds.filter((runId) => !this.isClaimed(runId));
-    const unforgotten = await forgetTaken(files, layout.inbox, resting, this.#isTaken);
-    const errors = [...unforgotten.values()];
-    for (const runId of resting) {
-      if (unforgotten.has(runId)) continue;
+  /** Each gets the first error of what it has asked for. */
+  async #deleteAll(files: Files, deletions: readonly Deletion[]): Promise<void> {
+    const { gone, errors } = await this.#deleteRuns([...new Set(deletions.flatMap(({ runIds }) => runIds))]);
+    for (const { runIds, forgetsAnswers, forgetMore, resolve, reject } of deletions) {
+      const failed = runIds.find((runId) => errors.has(runId));
       try {
-        if (await this.#forget(runId)) gone.push(runId);
+        if (failed !== undefined) throw errors.get(failed);
+        // One that has begun again meanwhile is another run.
+        const past = new Set(runIds.filter((runId) => !this.isKnown(runId)));
+        if (forgetsAnswers) await this.#cache.forget(past);
+        await forgetMore(files, past);
+        resolve(runIds.filter((runId) => gone.has(runId)));
       } catch (error) {
-        errors.push(error);
+        reject(asStorageError(error, 'write to', this.#start.layout.folder));
       }
     }
-    if (gone.length > 0) await journal.sync();
+  }
+
+  /** What could not be forgotten leaves the others alone. */
+  async #deleteRuns(runIds: readonly string[]): Promise<Deleted> {
+    const { files, layout, journal } = this.#start;
+    const gone = new Set<string>();
+    // What a run that is carried on has taken may not be on the disk.
+    const resting = runIds.filter((runId) => !this.isClaimed(runId));
+    const errors = new Map(await forgetTaken(files, layout.inbox, resting, this.#isTaken));
+    for (const runId of resting) {
+      if (errors.has(runId)) continue;
+      try {
+        if (await this.#forget(runId)) gone.add(runId);
+      } catch (error) {
+        errors.set(runId, error);
+      }
+    }
+    if (gone.size > 0) await journal.sync();
     for (const runId of gone) {
       try {
         files.remove(layout.run(runId));
       } catch (error) {
-        errors.push(error); // Asked again, it is removed: see #forget().
+        errors.set(runId, error); // Asked again, it is removed: see #forget().
       }
     }
-    await this.#saver.clearPacks().catch((error: unknown) => errors.push(error));
-    if (gone.length > 0) {
+    let uncleared: unknown;
+    await this.#saver.clearPacks().catch((error: unknown) => (uncleared = error));
+    if (gone.size > 0) {
       await files.syncFolder(layout.runs);
-      await forgetMessages(files, layout.inbox, gone, this.#putBack);
+      await forgetMessages(files, layout.inbox, [...gone], this.#putBack);
     }
-    if (errors.length > 0) throw errors[0];
-    return gone;
+    if (uncleared !== undefined) throw uncleared as Error;
+    return { gone, errors };
   }
 
   /** Writes down that a run is forgotten; false when there is none, or somebody carries it on. */

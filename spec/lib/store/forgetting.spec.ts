@@ -175,3 +175,59 @@ it('a run that has gone on and is deleted stays forgotten when the process is ki
   await next.close();
   expect(await storeOn(left).loadRun('r')).toMatchObject({ output: 7 });
 });
+
+it('runs that are deleted at once share what is synced and rewritten, and each has its own error', async () => {
+  const files = new MemoryFiles();
+  const one = agent('one', (n: number) => n);
+  const before = storeOn(files, 'process', 1 << 20);
+  for (let n = 0; n < 40; n += 1) await execute(one, n, { store: before, runId: String(n) });
+  await before.close();
+  const store = storeOn(files, 'process', 1 << 20);
+  let calls: string[] = [];
+  files.fate = ({ name }) => {
+    calls.push(name);
+    return undefined;
+  };
+  const shared = () => calls.filter((name) => /sync|rename|replace/i.test(name)).length;
+  await store.deleteRun('0');
+  const alone = shared();
+  const busy = run(
+    agent('never', () => new Promise(() => undefined)),
+    1,
+    { store, runId: 'busy' },
+  ).subscribe();
+  await until(() => store.listRuns().then((all) => all.some(({ runId }) => runId === 'busy')));
+  calls = [];
+
+  const ids = Array.from({ length: 30 }, (_, n) => String(n + 1));
+  const deleted = await Promise.allSettled(
+    [...ids, 'busy', 'unknown'].map((runId) => store.deleteRun(runId)),
+  );
+
+  expect(deleted.slice(0, 30)).toEqual(ids.map(() => ({ status: 'fulfilled', value: true })));
+  expect(deleted.slice(30)).toMatchObject([
+    { status: 'rejected', reason: { code: 'RUN_ACTIVE' } },
+    { status: 'fulfilled', value: false },
+  ]);
+  expect(alone).toBeGreaterThan(0);
+  expect(shared()).toBeLessThan(4 * alone);
+  busy.unsubscribe();
+  await store.close();
+  expect((await storeOn(files).listRuns()).map(({ runId }) => runId)).toHaveLength(10);
+});
+
+it('a run that is deleted behind another one whose file cannot be removed is gone, and only that one is asked for again', async () => {
+  const files = new MemoryFiles();
+  const one = agent('one', (n: number) => n);
+  const store = storeOn(files, 'process', 1 << 20);
+  for (const runId of ['a', 'b', 'c']) await execute(one, 1, { store, runId });
+  files.fate = ({ name, path }) =>
+    name === 'remove' && path.includes('/a.') ? { error: new Error('EACCES') } : undefined;
+
+  const deleted = await Promise.allSettled(['a', 'b', 'c'].map((runId) => store.deleteRun(runId)));
+
+  expect(deleted.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'fulfilled']);
+  files.fate = () => undefined;
+  expect(await store.listRuns()).toEqual([]);
+  await store.close();
+});
