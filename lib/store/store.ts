@@ -333,7 +333,7 @@ export interface RunSummary {
   readonly dueAt?: number;
   /** Where it was forked from, if it was. */
   readonly forkedFrom?: { readonly runId: string; readonly path: string };
-  /** Name and message of the error that ended its latest life, at most 200 characters. */
+  /** Name and message of the error that ended its latest life, at most 200 characters, without what looks like a secret. */
   readonly error?: string;
   /** What it is found by besides. */
   readonly tags?: Readonly<Record<string, string>>;

@@ -1,6 +1,7 @@
 import { Tags } from '../codec/stateCodec';
 import { typeName } from '../codec/typeName';
 import type { Failure } from '../model/failure';
+import { hideSecrets } from '../model/secrets/secretTexts';
 import type { RunState } from '../model/state';
 import { pathsAbove } from '../model/stepPath';
 import type { StepResult } from '../model/stepResult';
@@ -52,7 +53,7 @@ function waitingOf(state: RunState): Pick<RunSummary, 'waiting' | 'dueAt'> {
 
 /** An error in one line. */
 function errorText({ name, message }: Failure): string {
-  const text = `${name}: ${message}`;
+  const text = hideSecrets(`${name}: ${message}`);
   return text.length <= LONGEST_ERROR ? text : `${text.slice(0, LONGEST_ERROR - 1)}…`;
 }
 

@@ -18,6 +18,7 @@ import { memoryHistory } from '../../lib/history/memoryHistory';
 import { createLogger } from '../../lib/log/logger';
 import { createMonitor } from '../../lib/metrics/monitor';
 import { runSummary } from '../../lib/report/runSummary';
+import { summaryOf } from '../../lib/store/summary';
 import { agent } from '../../operators/agents/agent';
 import { outcomes } from '../../operators/runs/outcomes';
 import { run } from '../../operators/runs/run';
@@ -100,6 +101,7 @@ async function toldEverywhere(name: string, message: string): Promise<Readonly<R
     history: JSON.stringify(log),
     progress: progress$,
     summary: runSummary(error!.state),
+    listed: summaryOf(error!.state).error!,
     // Its message has what went wrong in the user's own words, and is no sink.
   };
 }
