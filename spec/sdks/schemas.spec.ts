@@ -108,8 +108,8 @@ it('types follow from the schema', () => {
   const plus = agent('plus', (n: number) => n + 1);
   workflow(
     'wrong',
-    (input, step) => step('x', plus, input),
     // @ts-expect-error: the result is a number.
+    (input, step) => step('x', plus, input),
     { input: z.number(), output: z.string() },
   );
   expect(made.name).toBe('o');
