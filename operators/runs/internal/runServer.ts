@@ -546,7 +546,7 @@ export class RunServer implements Attendant {
       const agent = this.#agentOf(runId, state.name);
       if (state.status === 'FAILED')
         this.#retried.set(runId, { incarnation: state.incarnation, count: this.#retriesOf(state) + 1 });
-      const mail = this.#mailFor(state);
+      const mail = [...this.#mailFor(state)];
       await this.#live(agent, runId);
       this.#passOver(runId, mail);
     } catch (error) {
@@ -575,7 +575,9 @@ export class RunServer implements Attendant {
     const passedOver = this.#passedOver.get(runId) ?? [];
     const isNew = (message: RunMessage): boolean =>
       !passedOver.some((other) => isDeepStrictEqual(message, other));
-    if (reason === 'drain' || this.#mailFor(state).some(isNew)) return true;
+    if (reason === 'drain') return true;
+    // The first one is enough: there may be thousands.
+    for (const message of this.#mailFor(state)) if (isNew(message)) return true;
     // What was due when the latest life began, that life has not come to.
     const dueAt = earliestDue(summary, state.resumedAt ?? state.startedAt);
     return dueAt !== undefined && this.#isNow(dueAt, runId, now);
@@ -609,12 +611,12 @@ export class RunServer implements Attendant {
   }
 
   /** The messages that wait and that the next life would take, as far as it comes to the steps that they are for. */
-  #mailFor(state: RunState): readonly RunMessage[] {
+  *#mailFor(state: RunState): Iterable<RunMessage> {
     const hearing = hearingOf(state, state.incarnation);
-    return [...(this.#attendance?.messages(state.runId) ?? [])].filter((message) => {
+    for (const message of this.#attendance?.messages(state.runId) ?? []) {
       const row = message.kind === 'answer' ? state.steps.get(message.path) : undefined;
-      return fateOf(message, hearing, row) === 'taken';
-    });
+      if (fateOf(message, hearing, row) === 'taken') yield message;
+    }
   }
 
   #passOver(runId: string, mail: readonly RunMessage[]): void {
