@@ -67,7 +67,7 @@ export async function answer(
   const { asking: named, value: given } = posted.kind === 'answer' ? posted : {};
   const state = await store.loadRun(runId);
   const row = state?.steps.get(path);
-  const became = row !== undefined && hasTaken(row, named, given) ? 'taken' : 'kept';
+  const became = row !== undefined && showsAnswer(row, named, given) ? 'taken' : 'kept';
   // Nobody goes on by itself with a run that failed or was cancelled, a fork among them.
   const isLeft = became === 'kept' && (state?.status === 'FAILED' || state?.status === 'CANCELLED');
   return {
@@ -78,7 +78,7 @@ export async function answer(
 }
 
 /** Whether the row shows this answer. That its question is over says nothing: somebody else may have answered it meanwhile. */
-function hasTaken(row: StepResult, named: string | undefined, given: unknown): boolean {
+function showsAnswer(row: StepResult, named: string | undefined, given: unknown): boolean {
   const { status, asked, answer: taken, output } = row;
   if (status === 'SUSPENDED' || (named === undefined && asked === undefined)) return false;
   if (taken === undefined) return status === 'COMPLETED' && isDeepStrictEqual(output, given);
